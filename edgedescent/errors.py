@@ -1,0 +1,45 @@
+"""Every error the project raises on purpose.
+
+::
+
+    EdgeDescentError            something a user can act on; the command line prints it in one line with its hint
+    ├── ConfigError             a configuration key, type or value is wrong
+    ├── StateError              the state folder is damaged, locked, or belongs to another learner
+    ├── InvalidEventError       a payload or an event cannot be used; on a stream it becomes a dead letter
+    ├── TransportError          the broker refused us in a way that retrying will not cure
+    └── ExportError             a snapshot could not be made or did not agree with the live model
+
+Hyper-parameters out of range and wrong argument types raise the built-in ValueError.
+"""
+
+
+class EdgeDescentError(Exception):
+    """Something a user can act on: one line that says what is wrong, and a hint that says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(EdgeDescentError):
+    """A configuration key, type or value is wrong; names its path, the value and what was expected."""
+
+
+class StateError(EdgeDescentError):
+    """The state folder is damaged, in use, or was written by another learner."""
+
+
+class InvalidEventError(EdgeDescentError):
+    """A payload or an event that cannot be used; `reason` is a short name to count it under."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TransportError(EdgeDescentError):
+    """The broker refused us in a way that retrying will not cure."""
+
+
+class ExportError(EdgeDescentError):
+    """A snapshot could not be made, or did not agree with the live model and was not published."""

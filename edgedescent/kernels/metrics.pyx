@@ -1,0 +1,58 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Prequential errors: each prediction is scored before its event is learned (Dawid 1984; Gama et al. 2013)."""
+import numpy as np
+
+from libc.math cimport fabs, sqrt
+
+
+cdef class Prequential:
+    """Running errors of the model, of predicting the last value and of predicting the running mean.
+
+    ``mae`` and ``rmse`` run over all events, ``mae_recent`` fades with a window of about 1000 events. The first event
+    is scored for none of the three, because neither baseline has a prediction for it.
+    """
+
+    cdef long long n
+    cdef double sum_absolute, sum_squared, sum_last, sum_mean, fading, fading_weight, fading_last
+    cdef double last, mean
+
+    cpdef void update(self, double y, double prediction) noexcept:
+        """Score one prediction."""
+        cdef double error = fabs(y - prediction), error_last = fabs(y - self.last)
+        if self.n > 0:
+            self.sum_absolute += error
+            self.sum_squared += error * error
+            self.sum_last += error_last
+            self.sum_mean += fabs(y - self.mean)
+            self.fading += 0.001 * (error - self.fading)
+            self.fading_last += 0.001 * (error_last - self.fading_last)
+            self.fading_weight += 0.001 * (1.0 - self.fading_weight)
+        self.n += 1
+        self.last = y
+        self.mean += (y - self.mean) / self.n
+
+    def summary(self):
+        """The errors so far by name; empty until two events have been scored."""
+        cdef long long scored = self.n - 1
+        if scored < 1:
+            return {}
+        return {
+            "mae": self.sum_absolute / scored,
+            "rmse": sqrt(self.sum_squared / scored),
+            "mae_last_value": self.sum_last / scored,
+            "mae_mean": self.sum_mean / scored,
+            "mae_recent": self.fading / self.fading_weight,
+            "mae_last_value_recent": self.fading_last / self.fading_weight,
+        }
+
+    def save(self):
+        """The sums as one array."""
+        return np.array([
+            self.n, self.sum_absolute, self.sum_squared, self.sum_last, self.sum_mean,
+            self.fading, self.fading_last, self.fading_weight, self.last, self.mean])
+
+    def restore(self, values):
+        """Take what `save` returned."""
+        (n, self.sum_absolute, self.sum_squared, self.sum_last, self.sum_mean,
+         self.fading, self.fading_last, self.fading_weight, self.last, self.mean) = values.tolist()
+        self.n = int(n)

@@ -1,0 +1,112 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Running standardization: Welford's recurrence with winsorized deviations and a forgetting floor."""
+import numpy as np
+
+from libc.math cimport sqrt
+
+
+cdef class Moments:
+    """Running mean and variance of each row.
+
+    With n the row's count after this value, ``r = max(1 / n, rate_min)`` and ``d`` the deviation from the mean,
+    clipped at ±clip standard deviations once there is a variance::
+
+        mean     <- mean + r d
+        variance <- (1 - r) (variance + r d²)
+
+    For ``r = 1 / n`` and no clipping this is Welford's exact population variance (Welford 1962, Technometrics 4(3)).
+    """
+
+    def __init__(self, double clip, double rate_min, Py_ssize_t rows):
+        self.clip = clip
+        self.rate_min = rate_min
+        self.rows = 0
+        self.arrays = [np.zeros(0) for _ in range(4)]
+        self.grow(rows)
+
+    cdef int grow(self, Py_ssize_t rows) except -1:
+        cdef double[::1] view
+        cdef double* pointers[4]
+        cdef int i
+        if rows <= self.rows:
+            return 0
+        for i in range(4):
+            larger = np.zeros(rows)
+            larger[: self.rows] = self.arrays[i]
+            self.arrays[i] = larger
+            view = larger
+            pointers[i] = &view[0]
+        self.count, self.mean, self.variance, self.inverse = pointers[0], pointers[1], pointers[2], pointers[3]
+        self.rows = rows
+        return 0
+
+    cdef void clear_row(self, Py_ssize_t row) noexcept nogil:
+        self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = 0.0
+
+    cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Write (x - mean) / sd, clipped at ±clip, of the rows from `at` on into `z`."""
+        cdef double clip = self.clip, value
+        cdef const double* mean = self.mean + at
+        cdef const double* inverse = self.inverse + at
+        cdef Py_ssize_t i
+        for i in range(n):
+            value = (x[i] - mean[i]) * inverse[i]
+            value = value if value < clip else clip
+            z[i] = value if value > -clip else -clip
+
+    cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Let the rows from `at` on have seen the values `x`."""
+        cdef double rate_min = self.rate_min, clip = self.clip, rate, deviation, limit
+        cdef double* count = self.count + at
+        cdef double* mean = self.mean + at
+        cdef double* variance = self.variance + at
+        cdef double* inverse = self.inverse + at
+        cdef Py_ssize_t i
+        for i in range(n):
+            count[i] += 1.0
+            rate = 1.0 / count[i]
+            rate = rate if rate > rate_min else rate_min
+            deviation = x[i] - mean[i]
+            # Without a variance yet there is nothing to measure an outlier by: let everything in.
+            limit = clip * sqrt(variance[i])
+            limit = limit if limit > 0.0 else 1e300
+            deviation = deviation if deviation < limit else limit
+            deviation = deviation if deviation > -limit else -limit
+            mean[i] += rate * deviation
+            variance[i] = (1.0 - rate) * (variance[i] + rate * (deviation * deviation))
+            inverse[i] = 1.0 / sqrt(variance[i]) if variance[i] > 0.0 else 0.0
+
+    def observe(self, double[::1] x, Py_ssize_t at=0):
+        """Let the rows from `at` on have seen the values `x`."""
+        self._check(x.shape[0], at)
+        self.update(&x[0], at, x.shape[0])
+
+    def transform(self, double[::1] x, Py_ssize_t at=0):
+        """The standardized values of the rows from `at` on."""
+        cdef double[::1] z = np.empty(x.shape[0])
+        self._check(x.shape[0], at)
+        self.standardize(&x[0], &z[0], at, x.shape[0])
+        return np.asarray(z)
+
+    def _check(self, Py_ssize_t n, Py_ssize_t at):
+        if n == 0 or at < 0 or at + n > self.rows:
+            raise ValueError(f"{n} values from row {at} on do not fit {self.rows} rows.")
+
+    def save(self, Py_ssize_t rows):
+        """Copies of count, mean and variance of the first `rows` rows."""
+        return [np.array(array[:rows]) for array in self.arrays[:3]]
+
+    def restore(self, list arrays):
+        """Take what `save` returned; raises ValueError for a negative variance."""
+        cdef int i
+        count, mean, variance = arrays
+        if not len(count) == len(mean) == len(variance):
+            raise ValueError(f"Moments of unequal length: {len(count)}, {len(mean)}, {len(variance)}.")
+        if (variance < 0.0).any():
+            raise ValueError("A variance in the state is negative.")
+        self.grow(len(count))
+        with np.errstate(divide="ignore"):
+            inverse = np.where(variance > 0.0, 1.0 / np.sqrt(variance), 0.0)
+        for i, array in enumerate((count, mean, variance, inverse)):
+            self.arrays[i][:] = 0.0
+            self.arrays[i][: len(array)] = array

@@ -1,0 +1,71 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Parameters in rows, together with the optimizer's own state for each of them."""
+import numpy as np
+
+from edgedescent.kernels.rules cimport Rule, make_rule
+
+
+cdef class ParameterTable:
+    """A table of ``rows × width`` float64 parameters and, of the same shape, the slots of one optimizer.
+
+    ``arrays[0]`` holds the parameters and ``arrays[1:]`` the slots. Each table owns its optimizer state, so two
+    learners given the same optimizer never share any.
+    """
+
+    def __init__(self, str rule, tuple hyper, Py_ssize_t width, Py_ssize_t rows):
+        self.rule = make_rule(rule, hyper)
+        self.width = width
+        self.rows = 0
+        self.arrays = [np.zeros((0, width)) for _ in range(1 + self.rule.n_slots)]
+        self.grow(rows)
+
+    cdef int grow(self, Py_ssize_t rows) except -1:
+        """Make room for `rows` rows; new ones are zero."""
+        cdef double[:, ::1] view
+        cdef int i
+        if rows <= self.rows:
+            return 0
+        for i in range(len(self.arrays)):
+            larger = np.zeros((rows, self.width))
+            larger[: self.rows] = self.arrays[i]
+            self.arrays[i] = larger
+            view = larger
+            if i == 0:
+                self.w = &view[0, 0]
+            else:
+                self.rule.slot[i - 1] = &view[0, 0]
+        self.rows = rows
+        return 0
+
+    cdef void clear_row(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef int s
+        for i in range(row * self.width, (row + 1) * self.width):
+            self.w[i] = 0.0
+            for s in range(self.rule.n_slots):
+                self.rule.slot[s][i] = 0.0
+
+    cdef void step(self, Py_ssize_t row, Py_ssize_t n_rows, const double* g) noexcept nogil:
+        """One optimizer step of the rows from `row` on by their gradient `g`."""
+        self.rule.step(&self.rule, self.w, g, row * self.width, n_rows * self.width)
+
+    def apply(self, double[::1] gradient, Py_ssize_t row=0):
+        """Step the rows from `row` on by a gradient that covers whole rows."""
+        cdef Py_ssize_t n = gradient.shape[0]
+        if n == 0 or n % self.width or row < 0 or row + n // self.width > self.rows:
+            raise ValueError(f"A gradient of {n} does not fit rows of {self.width} from row {row} of {self.rows}.")
+        self.step(row, n // self.width, &gradient[0])
+
+    def save(self, Py_ssize_t rows):
+        """Copies of the first `rows` rows of every array: the parameters, then the slots."""
+        return [np.array(array[:rows]) for array in self.arrays]
+
+    def restore(self, list arrays):
+        """Take the rows that `save` returned; raises ValueError where count or width differ."""
+        cdef int i
+        if len(arrays) != len(self.arrays) or any(a.ndim != 2 or a.shape[1] != self.width for a in arrays):
+            raise ValueError(f"A table of width {self.width} has {len(self.arrays)} arrays; the state differs.")
+        self.grow(len(arrays[0]))
+        for i in range(len(arrays)):
+            self.arrays[i][:] = 0.0
+            self.arrays[i][: len(arrays[i])] = arrays[i]

@@ -1,0 +1,114 @@
+"""What every learner has besides predicting and learning: parameters, a state that can be saved, and copies."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+State = dict[str, "np.ndarray[Any, Any] | list[str]"]
+"""A learner's state: named flat arrays of numbers, and lists of names."""
+
+
+class Learner:
+    """Base of all learners.
+
+    A subclass stores each constructor argument in an attribute of the same name, and implements `_save` and `_restore`
+    (most inherit both from their kernel). `takes` says what its events hold: named features, or a user and an item.
+    """
+
+    takes: ClassVar[Literal["features", "ratings"]]
+
+    def get_params(self) -> dict[str, Any]:
+        """The constructor's arguments by name.
+
+        >>> from edgedescent import LinearRegressor
+        >>> LinearRegressor(l2=0.1).get_params()["l2"]
+        0.1
+        """
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def clone(self) -> Self:
+        """A new learner with the same parameters that has learned nothing."""
+        return type(self)(**self.get_params())
+
+    def __repr__(self) -> str:
+        signature = inspect.signature(type(self)).parameters
+        changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != signature[k].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def state_dict(self) -> State:
+        """A copy of everything learned so far, as named arrays; `load_state_dict` takes it back bit for bit."""
+        state: State = {}
+        for name, value in self._save().items():
+            if _is_table(value):
+                # A table is saved as several arrays: the parameters and the optimizer's slots, or three moments.
+                for part, array in zip(self._parts(name, len(value)), value, strict=True):
+                    state[part] = array
+            else:
+                state[name] = value
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the state that `state_dict` returned.
+
+        Raises:
+            ValueError: if a name is missing or unknown, or an array has another type or shape, or is not finite. The
+                learner is then as it was before.
+        """
+        expected = self._save()
+        values: dict[str, Any] = {}
+        names: set[str] = set()
+        for name, value in expected.items():
+            parts = self._parts(name, len(value)) if _is_table(value) else [name]
+            names.update(parts)
+            missing = [part for part in parts if part not in state]
+            if missing:
+                raise ValueError(f"The state of {type(self).__name__} lacks {', '.join(missing)}.")
+            if _is_table(value):
+                values[name] = [_checked(p, state[p], like) for p, like in zip(parts, value, strict=True)]
+            else:
+                values[name] = _checked(name, state[name], value)
+        if unknown := sorted(set(state) - names):
+            raise ValueError(f"{type(self).__name__} has no state named {', '.join(unknown)}.")
+        before = self._save()
+        try:
+            self._restore(**values)
+        except ValueError:
+            self._restore(**before)
+            raise
+
+    def _parts(self, name: str, count: int) -> list[str]:
+        """The names of the arrays that make up the table `name`."""
+        slots: Sequence[str] = self.get_params()["optimizer"].slots
+        if name in ("inputs", "target"):
+            return [f"{name}.{part}" for part in ("count", "mean", "variance")]
+        return [name, *(f"{name}.{slot}" for slot in slots)][:count]
+
+    def _save(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _restore(self, **values: Any) -> None:
+        raise NotImplementedError
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], np.ndarray)
+
+
+def _checked(name: str, value: Any, like: Any) -> Any:
+    if isinstance(like, list):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"The state's {name} must be a list of names. Got {type(value).__name__}.")
+        return list(value)
+    array = np.asarray(value)
+    if array.dtype != like.dtype or array.ndim != like.ndim:
+        raise ValueError(
+            f"The state's {name} must be {like.dtype} with {like.ndim} dimensions. "
+            f"Got {array.dtype} with {array.ndim}."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"The state's {name} holds a value that is not finite.")
+    return array

@@ -1,0 +1,82 @@
+"""Linear regression on named features."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from edgedescent.kernels.linear import LinearKernel
+from edgedescent.learners.base import Learner
+from edgedescent.losses import AdaptiveHuberLoss, Loss
+from edgedescent.optim import Adam, Optimizer
+from edgedescent.validation import require_choice, require_count, require_number
+
+
+class LinearRegressor(LinearKernel, Learner):
+    """A linear model of numeric features of any name, which may appear and vanish at any time.
+
+    ::
+
+        z = clip((x - mean) / sd, ±clip)            per feature, running
+        f = w₀ + Σ w z
+        prediction = mean_y + sd_y f
+
+    Features and target are standardized online, so that the learning rate means the same on every stream. A feature
+    that is absent, None or not finite counts as being at its mean. Each event takes one step of `optimizer` along the
+    gradient of `loss`; the statistics take in the event after the step, so that an outlier cannot excuse itself.
+
+    Args:
+        optimizer: the step rule.
+        loss: what to minimize.
+        l2: weight of the penalty ``l2 w² / 2`` per feature and event; >= 0.
+        clip: standardized features are clipped at ±clip; > 0.
+        forgetting: the least rate at which means and variances follow new values: they remember about 1 / forgetting
+            events; in (0, 1).
+        features_max: how many features have a weight at the same time; >= 1.
+        when_full: what a further feature meets: ``"evict"`` gives it the row of the feature that was least recently
+            learned, ``"share"`` leaves it out. Both are counted.
+
+    Raises:
+        ValueError: if a parameter is out of its range, a feature's name is not a string, or its value not a number.
+
+    Example:
+        >>> from edgedescent import LinearRegressor
+        >>> model = LinearRegressor()
+        >>> for i in range(2000):
+        ...     model.learn_one({"a": i % 7, "b": i % 5}, 3.0 * (i % 7) - (i % 5) + 10.0)
+        >>> round(model.predict_one({"a": 2, "b": 1}), 1)
+        15.0
+    """
+
+    takes: ClassVar[Literal["features", "ratings"]] = "features"
+
+    def __init__(
+        self,
+        optimizer: Optimizer = Adam(),  # noqa: B008 - optimizers are immutable
+        loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
+        l2: float = 0.0,
+        clip: float = 5.0,
+        forgetting: float = 0.0002,
+        features_max: int = 4096,
+        when_full: str = "evict",
+    ) -> None:
+        require_number(self, "l2", l2, at_least=0)
+        require_number(self, "clip", clip, above=0)
+        require_number(self, "forgetting", forgetting, above=0, below=1)
+        require_count(self, "features_max", features_max, at_least=1, at_most=10_000_000)
+        require_choice(self, "when_full", when_full, ("evict", "share"))
+        self.optimizer = optimizer
+        self.loss = loss
+        self.l2 = l2
+        self.clip = clip
+        self.forgetting = forgetting
+        self.features_max = features_max
+        self.when_full = when_full
+        self._set_up(
+            optimizer.rule, optimizer.hyper, loss.rule, loss.hyper, l2, clip, forgetting, features_max, when_full
+        )
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The weight of each feature, per standard deviation of the feature and of the target."""
+        weights = self.weights.arrays[0][1:, 0]
+        return dict(zip(self.vocabulary.keys(), weights.tolist(), strict=False))

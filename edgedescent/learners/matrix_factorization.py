@@ -1,0 +1,128 @@
+"""Matrix factorization of ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from edgedescent.kernels.factors import FactorKernel
+from edgedescent.learners.base import Learner
+from edgedescent.losses import AdaptiveHuberLoss, Loss
+from edgedescent.optim import Adam, Optimizer
+from edgedescent.validation import require_choice, require_count, require_number
+
+
+class MatrixFactorization(FactorKernel, Learner):
+    """Biases and latent factors of users and items, learned from one rating at a time.
+
+    ::
+
+        f = b_user + b_item + Σ p_user q_item
+        prediction = clip(mean_y + sd_y f, lowest and highest rating seen)
+
+    Users and items may appear at any time. An id that was never learned is predicted with zero bias and factors; once
+    learned, its factors start from a normal distribution seeded by the id itself. Ids are strings; an integer is the
+    same id as its decimal digits.
+
+    Args:
+        n_factors: how many latent factors; >= 1.
+        optimizer: the step rule.
+        loss: what to minimize.
+        l2_bias: weight of the penalty on biases; >= 0.
+        l2_factors: weight of the penalty on factors; >= 0.
+        init_scale: standard deviation of the first factors; >= 0.
+        forgetting: the least rate at which the mean rating follows new ratings; in (0, 1).
+        users_max: how many users have a row at the same time; >= 1.
+        items_max: how many items have a row at the same time; >= 1.
+        when_full: what a further id meets: ``"evict"`` gives it the row of the id that was least recently learned,
+            ``"share"`` predicts it like any unknown one. Both are counted.
+        seed: of the first factors; >= 0.
+
+    Raises:
+        ValueError: if a parameter is out of its range, or an id is neither a string nor an integer.
+
+    Example:
+        >>> from edgedescent import MatrixFactorization
+        >>> ranker = MatrixFactorization(n_factors=4)
+        >>> for _ in range(300):
+        ...     ranker.learn_one("ann", "tea", 5.0)
+        ...     ranker.learn_one("ann", "beer", 1.0)
+        >>> ranker.predict_one("ann", "tea") > ranker.predict_one("ann", "beer")
+        True
+        >>> ranker.recommend("ann", k=1)
+        ['tea']
+
+    References:
+        Koren, Bell and Volinsky 2009, "Matrix Factorization Techniques for Recommender Systems", Computer 42(8).
+    """
+
+    takes: ClassVar[Literal["features", "ratings"]] = "ratings"
+
+    def __init__(
+        self,
+        n_factors: int = 10,
+        optimizer: Optimizer = Adam(lr=0.01),  # noqa: B008 - optimizers are immutable
+        loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
+        l2_bias: float = 0.05,
+        l2_factors: float = 0.05,
+        init_scale: float = 0.1,
+        forgetting: float = 0.0002,
+        users_max: int = 50_000,
+        items_max: int = 50_000,
+        when_full: str = "evict",
+        seed: int = 1,
+    ) -> None:
+        require_count(self, "n_factors", n_factors, at_least=1, at_most=1024)
+        require_number(self, "l2_bias", l2_bias, at_least=0)
+        require_number(self, "l2_factors", l2_factors, at_least=0)
+        require_number(self, "init_scale", init_scale, at_least=0)
+        require_number(self, "forgetting", forgetting, above=0, below=1)
+        require_count(self, "users_max", users_max, at_least=1, at_most=10_000_000)
+        require_count(self, "items_max", items_max, at_least=1, at_most=10_000_000)
+        require_choice(self, "when_full", when_full, ("evict", "share"))
+        require_count(self, "seed", seed, at_most=2**62)
+        self.n_factors = n_factors
+        self.optimizer = optimizer
+        self.loss = loss
+        self.l2_bias = l2_bias
+        self.l2_factors = l2_factors
+        self.init_scale = init_scale
+        self.forgetting = forgetting
+        self.users_max = users_max
+        self.items_max = items_max
+        self.when_full = when_full
+        self.seed = seed
+        self._set_up(
+            optimizer.rule,
+            optimizer.hyper,
+            loss.rule,
+            loss.hyper,
+            n_factors,
+            init_scale,
+            l2_bias,
+            l2_factors,
+            forgetting,
+            users_max,
+            items_max,
+            when_full,
+            seed,
+        )
+
+    def recommend(self, user: str | int, k: int = 10, exclude: Iterable[str | int] = ()) -> list[str]:
+        """The `k` known items with the highest predictions for `user`, best first; ties in order of appearance.
+
+        Args:
+            user: an id; for an unknown one the items' biases alone decide.
+            k: how many items at most; >= 1.
+            exclude: items to leave out.
+        """
+        require_count("recommend", "k", k, at_least=1)
+        scores = self.scores(user)
+        keys = self.items.keys()
+        for item in exclude:
+            if row := self.items.row(str(item)):
+                scores[row - 1] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [keys[i] for i in best if scores[i] > -np.inf]

@@ -1,0 +1,77 @@
+"""Losses: what a learner minimizes, in units of the target's standard deviation."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import ClassVar
+
+from edgedescent.validation import require_number
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Hyper-parameters of a loss; a subclass is a frozen dataclass whose fields the compiled loss reads in order."""
+
+    rule: ClassVar[str]
+
+    @property
+    def hyper(self) -> tuple[float, ...]:
+        """The hyper-parameters as the compiled loss takes them."""
+        return tuple(float(value) for value in astuple(self))
+
+
+@dataclass(frozen=True)
+class SquaredLoss(Loss):
+    """Half the squared error, for the conditional mean.
+
+    ::
+
+        loss = (f - t)² / 2        dloss/df = f - t
+
+    with ``t`` the standardized target and ``f`` the standardized prediction.
+
+    Example:
+        >>> from edgedescent import LinearRegressor
+        >>> from edgedescent.losses import SquaredLoss
+        >>> LinearRegressor(loss=SquaredLoss()).learn_one({"temp": 20.1}, 3.2)
+    """
+
+    rule: ClassVar[str] = "squared"
+
+
+@dataclass(frozen=True)
+class AdaptiveHuberLoss(Loss):
+    """Squared error whose derivative is clipped at a multiple of its own running mean absolute value.
+
+    ::
+
+        dloss/df = clip(f - t, -k s, k s)
+        s <- s + max(1/n, rate_min) (|dloss/df| - s)        s = 1 at the start
+
+    One absurd target moves the model no further than `k` typical errors would, while a lasting change of level raises
+    ``s`` and is followed.
+
+    Args:
+        k: at how many mean absolute errors the derivative is clipped, > 1.
+        rate_min: how fast the scale forgets once many events are seen, in (0, 1].
+
+    Raises:
+        ValueError: if a hyper-parameter is out of its range.
+
+    Example:
+        >>> from edgedescent import LinearRegressor
+        >>> from edgedescent.losses import AdaptiveHuberLoss
+        >>> LinearRegressor(loss=AdaptiveHuberLoss(k=2.0)).learn_one({"temp": 20.1}, 3.2)
+
+    References:
+        Huber 1964, "Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35(1).
+    """
+
+    rule: ClassVar[str] = "adaptive_huber"
+
+    k: float = 3.0
+    rate_min: float = 0.002
+
+    def __post_init__(self) -> None:
+        require_number(self, "k", self.k, above=1)
+        require_number(self, "rate_min", self.rate_min, above=0, at_most=1)
