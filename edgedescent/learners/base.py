@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, SupportsIndex
 
 import numpy as np
 
@@ -30,9 +30,30 @@ class Learner:
         """
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
-    def clone(self) -> Self:
-        """A new learner with the same parameters that has learned nothing."""
-        return type(self)(**self.get_params())
+    def clone(self, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False) -> Self:
+        """Make a new learner with the same parameters that has learned nothing.
+
+        Args:
+            new_params: parameters to change in the clone, by name.
+            include_attributes: let the clone also know what this learner has learned.
+
+        Raises:
+            ValueError: if what was learned does not fit the new parameters.
+            TypeError: if a name is not a parameter.
+
+        >>> from edgedescent import LinearRegressor
+        >>> LinearRegressor(l2=0.1).clone({"clip": 3.0})
+        LinearRegressor(l2=0.1, clip=3.0)
+        """
+        clone = type(self)(**{**self.get_params(), **(new_params or {})})
+        if include_attributes:
+            clone.load_state_dict(self.state_dict())
+        return clone
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        # What copy.deepcopy and a pool of processes ask for. The kernel's pointers cannot be copied, so a copy
+        # is made the way a checkpoint is read back. It is not `__reduce__`, because the kernel's own comes first.
+        return _rebuilt, (type(self), self.get_params(), self.state_dict())
 
     def __repr__(self) -> str:
         signature = inspect.signature(type(self)).parameters
@@ -92,6 +113,12 @@ class Learner:
 
     def _restore(self, **values: Any) -> None:
         raise NotImplementedError
+
+
+def _rebuilt(kind: type[Learner], params: dict[str, Any], state: State) -> Learner:
+    learner = kind(**params)
+    learner.load_state_dict(state)
+    return learner
 
 
 def _is_table(value: Any) -> bool:

@@ -1,0 +1,169 @@
+"""The engine: a deterministic state machine. A message goes in, effects come out; it does no I/O.
+
+The daemon, crash recovery, the export of snapshots and the simulators all run this same code, so the same messages
+in the same order give the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgedescent.decoding import Decoder
+from edgedescent.errors import InvalidEventError, StateError
+from edgedescent.kernels.metrics import Prequential
+from edgedescent.kernels.recent import RecentIds
+from edgedescent.learners import Learner
+from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Engine:
+    """Learns from messages one at a time, in order.
+
+    Args:
+        learner: what predicts and learns.
+        dedup_window: how many learned event ids are remembered to recognize repeats.
+        payload_bytes_max: longer messages become dead letters.
+        events_per_message_max: messages with more events become dead letters.
+
+    Example:
+        >>> from edgedescent import LinearRegressor
+        >>> engine = Engine(LinearRegressor())
+        >>> engine.handle(Message(1, 0.0, "events", b'{"id": "a", "x": {"temp": 20.1}, "y": 3.2}'))
+        [Predictions(payload=b'{"prediction":0.0,"id":"a","y":3.2}')]
+        >>> engine.counters["events_learned"]
+        1
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        dedup_window: int = 65_536,
+        payload_bytes_max: int = 1_048_576,
+        events_per_message_max: int = 10_000,
+    ) -> None:
+        self.learner: Any = learner
+        self.position = 0
+        self.counters: Counter[str] = Counter()
+        self.errors = Prequential()
+        self._seen = RecentIds(dedup_window)
+        self._decoder = Decoder(
+            learner.takes, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
+        )
+
+    def handle(self, message: Message) -> list[Effect]:
+        """Predict and learn what a message holds.
+
+        Events whose id was already learned are counted as ``duplicates`` and left alone. An event without `y` is only
+        predicted, whatever its id, so that its label may follow under the same id.
+
+        Raises:
+            ValueError: if the message does not follow the one before it.
+        """
+        if message.position != self.position + 1:
+            raise ValueError(f"Message {message.position} does not follow message {self.position}.")
+        self.position = message.position
+        counters = self.counters
+        counters["messages"] += 1
+        effects: list[Effect] = []
+        events, rejected = self._decoder.decode(message.payload)
+        answers = []
+        for index, event in events:
+            try:
+                answer = self._predict_learn(event)
+            except (ValueError, TypeError) as error:
+                rejected.append((index, InvalidEventError("wrong_type", str(error)), _encode(event)))
+                continue
+            if answer is not None:
+                answers.append(answer)
+        if answers:
+            single = len(answers) == 1 and message.payload[:1] != b"["
+            effects.append(Predictions(_encode(answers[0] if single else answers)))
+        for index, error, payload in rejected:
+            counters["dead_letters"] += 1
+            counters[f"dead_letters.{error.reason}"] += 1
+            effects.append(
+                DeadLetter(
+                    position=message.position,
+                    index=index,
+                    received_at=message.received_at,
+                    topic=message.topic,
+                    reason=error.reason,
+                    error=str(error),
+                    payload=payload,
+                )
+            )
+        return effects
+
+    def skip_to(self, position: int) -> None:
+        """Go on behind `position` without the messages up to it, which are lost; they are counted.
+
+        Raises:
+            ValueError: if they were handled already.
+        """
+        if position < self.position:
+            raise ValueError(f"Message {position} was handled before message {self.position}.")
+        self.counters["messages_lost"] += position - self.position
+        self.position = position
+
+    def _predict_learn(self, event: Any) -> Prediction | None:
+        counters, learner, y = self.counters, self.learner, event.y
+        if y is None:
+            counters["events_predicted"] += 1
+            if type(event) is FeatureEvent:
+                return Prediction(learner.predict_one(event.x), event.id)
+            return Prediction(learner.predict_one(event.user, event.item), event.id)
+        if event.id is not None and str(event.id) in self._seen:
+            counters["duplicates"] += 1
+            return None
+        if type(event) is FeatureEvent:
+            prediction = learner.predict_learn_one(event.x, y)
+        else:
+            prediction = learner.predict_learn_one(event.user, event.item, y)
+        if event.id is not None:
+            self._seen.add(str(event.id))
+        self.errors.update(y, prediction)
+        counters["events_learned"] += 1
+        return Prediction(prediction, event.id, y)
+
+    def metrics(self) -> dict[str, float | int]:
+        """Counters and prequential errors so far."""
+        always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters")
+        return {**dict.fromkeys(always, 0), **self.counters, **self.errors.summary()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how the engine goes on, as named arrays and lists."""
+        return {
+            **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
+            "errors": self.errors.save(),
+            "seen": self._seen.save(),
+            "seen_total": np.array([self._seen.n_added], dtype=np.int64),
+            "counter_names": list(self.counters),
+            "counters": np.array(list(self.counters.values()), dtype=np.int64),
+            "position": np.array([self.position], dtype=np.int64),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state that `state_dict` returned.
+
+        Raises:
+            StateError: if it lacks something or belongs to another learner.
+        """
+        prefix = "learner."
+        try:
+            self.learner.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+            self.errors.restore(state["errors"])
+            self._seen.restore(state["seen"], int(state["seen_total"][0]))
+            self.counters = Counter(dict(zip(state["counter_names"], state["counters"].tolist(), strict=True)))
+            self.position = int(state["position"][0])
+        except (KeyError, ValueError) as error:
+            raise StateError(
+                f"The saved state does not fit this configuration: {error}",
+                "It was written by another learner or version; use another state folder for a new model.",
+            ) from error

@@ -1,0 +1,68 @@
+"""One daemon to a state folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edgedescent.errors import StateError
+
+FILE = "lock"
+
+
+class FolderLock:
+    """Holds a state folder for this process as long as it lives, however it ends.
+
+    Raises:
+        StateError: on entry, if another process holds it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._path = Path(folder) / FILE
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"The state folder {self._path.parent} cannot be used: {error.strerror}.",
+                "Check `state.path` and its permissions.",
+            ) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise StateError(
+                f"Another daemon (process {holder}) is using the state folder {self._path.parent}.",
+                "Stop it, or give this one another `state.path`.",
+            ) from None
+        os.truncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+
+def holder_of(folder: str | Path) -> int | None:
+    """The process that holds the lock of a state folder; None where none does."""
+    try:
+        descriptor = os.open(Path(folder) / FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else -1
+    finally:
+        os.close(descriptor)
+    return None

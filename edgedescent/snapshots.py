@@ -1,0 +1,162 @@
+"""Snapshots: the live model as a file that other runtimes serve, published only once it is proven to agree.
+
+This runs in a process of its own, beside the daemon or without one: it reads the state, never writes it, and needs
+packages that would be too heavy for the daemon.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import edgedescent
+from edgedescent.adapters import Exporter, load_adapter
+from edgedescent.config import Config, describe
+from edgedescent.decoding import Decoder
+from edgedescent.engine import Engine
+from edgedescent.errors import ExportError
+from edgedescent.files import sync_folder, write_durably
+from edgedescent.recovery import recover
+from edgedescent.store import Store
+
+FOLDER = "snapshots"
+LATEST = "latest"
+CARD = "card.json"
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """How far the exported file's predictions are from the live model's."""
+
+    events: int
+    max_abs_diff: float
+    max_rel_diff: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the file may be published."""
+        return self.max_rel_diff <= self.tolerance
+
+
+def export(config: Config, output: Path | None = None) -> dict[str, Any]:
+    """Export the newest state, check it and publish it; returns the card.
+
+    Args:
+        config: of the daemon whose state folder is read.
+        output: a folder for the snapshot instead of the state folder's own.
+
+    Raises:
+        ExportError: if there is nothing to export or to check it on, or the file does not agree with the live model.
+    """
+    exporter: Exporter = load_adapter(config.snapshots.exporter, "snapshots.exporter")()
+    store = Store(config.state.path, read_only=True)
+    try:
+        engine = recover(config, store)
+        events = recent_events(config, store, engine, config.snapshots.check_events)
+    finally:
+        store.close()
+    if not events:
+        raise ExportError(
+            "There is no event to check a snapshot on.", "Let the daemon learn a few events before exporting."
+        )
+    learner = engine.learner
+    model = exporter.export(learner, {"device": config.device, "position": str(engine.position)})
+    parity = compare(predict_all(learner, events), exporter.predict(model, events), config.snapshots.tolerance)
+    if not parity.holds:
+        raise ExportError(
+            f"The snapshot at message {engine.position} differs from the live model by {parity.max_rel_diff:.3g} "
+            f"relative ({parity.max_abs_diff:.3g} absolute) on {parity.events} recent events, more than "
+            f"{parity.tolerance:g}. It was not published.",
+            "Please report this: the two should agree.",
+        )
+    card = {
+        "schema": 1,
+        "device": config.device,
+        "position": engine.position,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "edgedescent": edgedescent.__version__,
+        "learner": describe(learner),
+        "metrics": engine.metrics(),
+        "parity": msgspec.to_builtins(parity),
+        "sha256": hashlib.sha256(model).hexdigest(),
+        "bytes": len(model),
+        "file": f"model{exporter.suffix}",
+        **exporter.describe(learner),
+    }
+    folder = publish(output or Path(config.state.path) / FOLDER, model, card, keep=config.snapshots.keep)
+    return {**card, "path": str(folder / str(card["file"]))}
+
+
+def recent_events(config: Config, store: Store, engine: Engine, count: int) -> list[dict[str, Any]]:
+    """The newest `count` events of the journal, oldest first, as plain dicts."""
+    decoder = Decoder(
+        engine.learner.takes,
+        payload_bytes_max=config.limits.payload_bytes_max,
+        events_per_message_max=config.limits.events_per_message_max,
+    )
+    events: list[dict[str, Any]] = []
+    for message in store.read(after=store.first_of_last(count, engine.position), up_to=engine.position):
+        events.extend(msgspec.structs.asdict(event) for _, event in decoder.decode(message.payload)[0])
+    return events[-count:]
+
+
+def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The live model's predictions."""
+    if learner.takes == "features":
+        return [learner.predict_one(event["x"]) for event in events]
+    return [learner.predict_one(event["user"], event["item"]) for event in events]
+
+
+def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) -> Parity:
+    """Measure how far two sequences of predictions are apart; anything not finite is infinitely far.
+
+    >>> compare([1.0, 2.0], [1.0, 2.5], 1e-5).max_rel_diff
+    0.25
+    """
+    absolute = relative = 0.0
+    for a, b in zip(live, exported, strict=True):
+        difference = abs(a - b) if math.isfinite(a) and math.isfinite(b) else math.inf
+        absolute = max(absolute, difference)
+        relative = max(relative, difference / max(abs(a), 1e-12) if difference else 0.0)
+    return Parity(len(live), absolute, relative, tolerance)
+
+
+def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int) -> Path:
+    """Put the model and its card in place as one folder, by an atomic rename, and point ``latest`` at it."""
+    name = f"{card['position']:012d}"
+    final, temporary = folder / name, folder / f".{name}.{os.getpid()}"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        write_durably(temporary / str(card["file"]), model)
+        write_durably(temporary / CARD, json.dumps(card, indent=2).encode() + b"\n")
+        sync_folder(temporary)
+        if final.exists():
+            # The same position again: a rename does not replace a folder that is not empty.
+            shutil.rmtree(final)
+        temporary.rename(final)
+        link = folder / f".{LATEST}.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        link.replace(folder / LATEST)
+        sync_folder(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise ExportError(f"The snapshot cannot be written to {folder}: {error.strerror}.") from error
+    for old in snapshots(folder)[:-keep]:
+        shutil.rmtree(folder / f"{old['position']:012d}")
+    return final
+
+
+def snapshots(folder: Path) -> list[dict[str, Any]]:
+    """The cards of the published snapshots, oldest first."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob(f"[0-9]*/{CARD}"))]
