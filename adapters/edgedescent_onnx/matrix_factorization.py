@@ -1,0 +1,101 @@
+"""`MatrixFactorization` as ONNX: ids as strings in, predicted rating out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from edgedescent import MatrixFactorization
+from edgedescent.errors import InvalidEventError
+from edgedescent.learners import Learner
+from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned
+
+
+class FactorGraph:
+    """The graph of a matrix factorization.
+
+    ::
+
+        score = user_bias + item_bias + Σ user_factors item_factors
+        prediction = clip(target_mean + target_sd score, lowest and highest rating seen)
+
+    Row 0 of the tables is all zero and stands for every id that was never learned.
+    """
+
+    learner: type[Learner] = MatrixFactorization
+    usage = """\
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession(Path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+users = np.array(["ann", "ann", "bob"], dtype=object)
+items = np.array(["tea", "beer", "never seen"], dtype=object)
+print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
+"""
+
+    def build(self, learner: Learner) -> Graph:
+        """Make the graph that predicts what `learner` predicts now."""
+        state: dict[str, Any] = learner.state_dict()
+        user_rows, item_rows = learned(state, "user_rows"), learned(state, "item_rows")
+        y_min, y_max = learned(state, "loss")[2:]
+        constants: dict[str, Constant] = {
+            "user_bias": user_rows[:, 0],
+            "user_factors": user_rows[:, 1:],
+            "item_bias": item_rows[:, 0],
+            "item_factors": item_rows[:, 1:],
+            "target_mean": learned(state, "target.mean")[0],
+            # Of ratings that never varied the prediction is their mean, which a scale of 0 gives.
+            "target_sd": np.sqrt(learned(state, "target.variance")[0]),
+            "lowest": y_min,
+            "highest": y_max,
+            "factor_axis": np.array([1]),
+        }
+        nodes = [
+            _encoder("user", state["users"]),
+            _encoder("item", state["items"]),
+            Node("Gather", ["user_factors", "user_row"], "p"),
+            Node("Gather", ["item_factors", "item_row"], "q"),
+            Node("Gather", ["user_bias", "user_row"], "b_user"),
+            Node("Gather", ["item_bias", "item_row"], "b_item"),
+            Node("Add", ["b_user", "b_item"], "biases"),
+            Node("Mul", ["p", "q"], "products"),
+            Node("ReduceSum", ["products", "factor_axis"], "affinity", {"keepdims": 0}),
+            Node("Add", ["biases", "affinity"], "score"),
+            Node("Mul", ["score", "target_sd"], "scaled"),
+            Node("Add", ["scaled", "target_mean"], "unclipped"),
+            Node("Clip", ["unclipped", "lowest", "highest"], "prediction"),
+        ]
+        return Graph([_port("user"), _port("item")], nodes, constants)
+
+    def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:  # noqa: ARG002
+        """Make two columns of ids."""
+        return {role: _ids(role, events) for role in ("user", "item")}
+
+
+def _port(role: Literal["user", "item"]) -> Port:
+    meaning = f"ids of {role}s, an integer as its decimal digits; what was never learned counts as average"
+    return Port(role, "string", ("batch",), meaning)
+
+
+def _encoder(role: Literal["user", "item"], ids: Sequence[str]) -> Node:
+    """Map each id to its row, and all others to 0: Gather raises or wraps around on a row out of range."""
+    # An attribute must not be empty. Where no id is known, one that maps to row 0 is as unknown as any other.
+    keys, rows = (list(ids), list(range(1, len(ids) + 1))) if ids else ([""], [0])
+    attributes = {"keys_strings": keys, "values_int64s": rows, "default_int64": 0}
+    return Node("LabelEncoder", [role], f"{role}_row", attributes, ML)
+
+
+def _ids(role: str, events: Events) -> Array:
+    # An array of objects: numpy's own strings would lose a NUL at the end of an id.
+    ids = np.empty(len(events), dtype=object)
+    for i, event in enumerate(events):
+        value = event.get(role)
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            message = f"The {role} id of a rating must be a string or an integer. Got {event!r}."
+            raise InvalidEventError("invalid_id", message)
+        ids[i] = str(value)
+    return ids

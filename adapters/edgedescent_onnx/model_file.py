@@ -1,0 +1,150 @@
+"""From a graph to the bytes of a checked ONNX file, and from such bytes to predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgedescent import __version__
+from edgedescent.errors import ExportError, InvalidEventError
+from edgedescent_onnx.graph import ML, Array, Graph, Port
+
+# With these, files load in onnxruntime 1.15 to 1.32; what onnx chooses by itself only the newest can load.
+IR_VERSION = 8
+OPSETS = {"": 17, ML: 3}
+
+PRODUCER = "edgedescent"
+
+# What one protobuf message may hold, with room to spare; a larger model would need files beside it.
+FILE_BYTES_MAX = 2_000_000_000
+
+INSTALL_HINT = "Install it with: pip install 'edgedescent[onnx]'. There are no wheels of it for 32-bit ARM."
+
+
+def encode(graph: Graph, metadata: Mapping[str, str]) -> bytes:
+    """Write the graph as an ONNX file that passed the full check of the onnx package.
+
+    Args:
+        graph: what to write.
+        metadata: becomes the file's ``metadata_props``.
+
+    Raises:
+        ExportError: if a constant is not finite, the file would be too large, a name is not valid Unicode,
+            the checker refuses the result, or onnx is not installed.
+    """
+    # The size comes first: looking at every number takes memory of its own.
+    if (size := _size(graph)) > FILE_BYTES_MAX:
+        raise ExportError(
+            f"A snapshot of {size} bytes does not fit an ONNX file, which holds {FILE_BYTES_MAX} at most.",
+            "Bound the learner's tables: fewer users, items or factors.",
+        )
+    for name, constant in graph.constants.items():
+        # The checker would let these pass.
+        if not np.isfinite(constant).all():
+            raise ExportError(
+                f"The snapshot's `{name}` holds a value that is not finite.",
+                "The learner diverged: go back to an older checkpoint, or start again with a lower `lr`.",
+            )
+    try:
+        model = _write(graph, metadata)
+    except UnicodeEncodeError as error:
+        raise ExportError(
+            f"The name {error.object!r} is not valid Unicode, so no ONNX file can hold it.",
+            "Names and ids that arrive as JSON are always valid: look at where this one comes from.",
+        ) from error
+    _check(model)
+    return model
+
+
+def _size(graph: Graph) -> int:
+    """Estimate how many bytes the graph takes as a file."""
+    texts = [
+        text
+        for node in graph.nodes
+        for value in node.attributes.values()
+        if isinstance(value, list)
+        for text in value
+        if isinstance(text, str)
+    ]
+    numbers = sum(constant.nbytes for constant in graph.constants.values())
+    # A text is stored in UTF-8 behind a few bytes of length, and next to a row number.
+    return numbers + sum(len(text.encode(errors="replace")) + 16 for text in texts)
+
+
+def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
+    try:
+        from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - heavy
+    except ModuleNotFoundError as error:
+        message = "Making an ONNX snapshot needs the package onnx, which is not installed."
+        raise ExportError(message, INSTALL_HINT) from error
+
+    def port(value: Port) -> Any:
+        kind = {"double": TensorProto.DOUBLE, "string": TensorProto.STRING}[value.type]
+        return helper.make_tensor_value_info(value.name, kind, value.shape, doc_string=value.meaning)
+
+    nodes = [
+        helper.make_node(n.operator, n.inputs, [n.output], name=n.output, domain=n.domain, **n.attributes)
+        for n in graph.nodes
+    ]
+    constants = [numpy_helper.from_array(np.asarray(c), name) for name, c in graph.constants.items()]
+    domains = sorted({node.domain for node in graph.nodes})
+    model = helper.make_model(
+        helper.make_graph(nodes, PRODUCER, [port(i) for i in graph.inputs], [port(graph.output)], constants),
+        opset_imports=[helper.make_opsetid(domain, OPSETS[domain]) for domain in domains],
+        ir_version=IR_VERSION,
+        producer_name=PRODUCER,
+        producer_version=__version__,
+    )
+    helper.set_model_props(model, dict(sorted(metadata.items())))
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _check(model: bytes) -> None:
+    from onnx import checker, shape_inference  # noqa: PLC0415 - heavy
+
+    try:
+        checker.check_model(model, full_check=True)
+    except (checker.ValidationError, shape_inference.InferenceError) as error:
+        raise ExportError(f"The ONNX checker refused the snapshot: {_first_line(error)}") from error
+
+
+def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]) -> list[float]:
+    """Predict with onnxruntime.
+
+    Args:
+        model: an ONNX file that `encode` made.
+        feed: makes the inputs, given the file's metadata.
+
+    Raises:
+        ExportError: if onnxruntime is not installed, or cannot load or run the model.
+        InvalidEventError: if an id is not valid Unicode.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415 - heavy
+    except ModuleNotFoundError as error:
+        message = "Serving an ONNX snapshot needs the package onnxruntime, which is not installed."
+        raise ExportError(message, INSTALL_HINT) from error
+
+    options = onnxruntime.SessionOptions()
+    # The device has better things to do than to spin in idle threads of a model this small.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        raise ExportError(f"onnxruntime cannot load the snapshot: {_first_line(error)}") from error
+    inputs = feed(session.get_modelmeta().custom_metadata_map)
+    try:
+        (predictions,) = session.run(["prediction"], inputs)
+    except UnicodeEncodeError as error:
+        raise InvalidEventError("invalid_id", f"The id {error.object!r} is not valid Unicode.") from error
+    except Exception as error:  # as above
+        raise ExportError(f"onnxruntime cannot run the snapshot: {_first_line(error)}") from error
+    return [float(prediction) for prediction in predictions]
+
+
+def _first_line(error: Exception) -> str:
+    """Keep what an error says, without the pages that a protobuf prints."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
