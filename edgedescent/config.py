@@ -39,7 +39,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Topics(_Table):
     """Where events come from and answers go; ``{device}`` stands for the device's name."""
 
-    events: list[str] = ["edgedescent/{device}/events"]
+    events: Annotated[tuple[str, ...], Meta(min_length=1)] = ("edgedescent/{device}/events",)
     predictions: str = "edgedescent/{device}/predictions"
     metrics: str = "edgedescent/{device}/metrics"
     snapshots: str = "edgedescent/{device}/snapshots"
@@ -92,7 +92,7 @@ class Config(_Table):
     device: Annotated[str, Meta(pattern=r"^[^/+#\x00]{1,64}$")]
     learner: dict[str, Any]
     transport: str = "mqtt"
-    broker: dict[str, Any] = {}
+    broker: dict[str, Any] = msgspec.field(default_factory=dict)
     topics: Topics = Topics()
     state: State = State()
     limits: Limits = Limits()

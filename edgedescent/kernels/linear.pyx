@@ -9,9 +9,11 @@ from libc.stdlib cimport free, malloc
 
 from edgedescent.kernels.losses cimport Loss, make_loss
 from edgedescent.kernels.moments cimport Moments
-from edgedescent.kernels.numbers cimport is_sane, to_number
+from edgedescent.kernels.numbers cimport bounded, is_plain, is_sane, plain_number, to_number, to_text
 from edgedescent.kernels.parameters cimport ParameterTable
 from edgedescent.kernels.vocabulary cimport Vocabulary
+
+from edgedescent.validation import as_numbers
 
 # Features whose rows lie side by side are worked on as one run, which is what lets the compiler vectorize.
 cdef struct Run:
@@ -58,18 +60,23 @@ cdef class LinearKernel:
     cdef Run* runs
     cdef Py_ssize_t n
     cdef Py_ssize_t n_runs
+    # The names of the event at hand that have no row, in the order of their zeros in `rows`.
+    cdef list unknown
     # Where the i-th key of an event is the very object that was the i-th key of the one before, so is its row.
     cdef list recent_keys
-    cdef list recent_rows
+    cdef Py_ssize_t* recent_rows
     cdef long long recent_version
 
     def __cinit__(self):
-        self.rows = NULL
+        self.rows = self.recent_rows = NULL
         self.x = self.z = self.g = NULL
         self.runs = NULL
+        # A subclass may fail to call `__init__`. It then has a small model, not invalid memory.
+        LinearKernel._set_up(self, "sgd", (0.01,), "squared", (), 0.0, 5.0, 0.001, 1, "evict")
 
     def __dealloc__(self):
         free(self.rows)
+        free(self.recent_rows)
         free(self.x)
         free(self.z)
         free(self.g)
@@ -84,6 +91,7 @@ cdef class LinearKernel:
         self.loss = make_loss(loss, loss_hyper)
         self.l2 = l2
         self.n_events = self.n_skipped_targets = self.n_skipped_values = 0
+        self.unknown = []
         self._forget_recent()
         self._make_room(16)
 
@@ -91,83 +99,115 @@ cdef class LinearKernel:
         if n <= self.room:
             return 0
         n = max(n, 2 * self.room)
+        self.room = 0
+        self._forget_recent()
         free(self.rows)
+        free(self.recent_rows)
         free(self.x)
         free(self.z)
         free(self.g)
         free(self.runs)
         self.rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
+        self.recent_rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
         self.x = <double*>malloc(n * sizeof(double))
         self.z = <double*>malloc(n * sizeof(double))
         self.g = <double*>malloc((n + 1) * sizeof(double))
         self.runs = <Run*>malloc(n * sizeof(Run))
-        self.room = 0
-        if not (self.rows and self.x and self.z and self.g and self.runs):
+        if not (self.rows and self.recent_rows and self.x and self.z and self.g and self.runs):
             raise MemoryError(f"There is no memory for an event of {n} features.")
         self.room = n
         return 0
 
     # --- From an event to rows and values -------------------------------------------------------------------------
 
-    cdef inline Py_ssize_t _row_of(self, object key, bint learning) except -1:
-        cdef Py_ssize_t row
-        if not learning:
-            return self.vocabulary.find(key)
-        row = self.vocabulary.learn(key, self.n_events)
-        if self.vocabulary.is_new:
-            if row >= self.weights.rows:
-                self.weights.grow(2 * row)
-                self.inputs.grow(2 * row)
-            else:
-                self.weights.clear_row(row)
-                self.inputs.clear_row(row)
-            if self.recent_version != self.vocabulary.version:
-                self._forget_recent()
-        return row
-
     cdef _forget_recent(self):
-        self.recent_keys, self.recent_rows = [], []
+        self.recent_keys = []
         self.recent_version = self.vocabulary.version
 
     cdef int _read_dict(self, dict features, bint learning) except -1:
-        """Fill the scratch from a dict; returns how many values were skipped as unusable."""
+        """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
+
+        The state stays as it is, so that an event can be refused half way; `_settle` then changes it.
+        """
         cdef PyObject* key
         cdef PyObject* value
-        cdef Py_ssize_t position = 0, place = 0, row, n = 0, n_recent = PyList_GET_SIZE(self.recent_keys)
+        cdef Py_ssize_t position = 0, place = 0, row, n = 0, n_recent
         cdef int skipped = 0
         cdef double number
+        cdef str name
         self._make_room(len(features))
+        n_recent = PyList_GET_SIZE(self.recent_keys)
+        if self.unknown:
+            self.unknown = []
         while PyDict_Next(features, &position, &key, &value):
-            number = to_number(<object>key, <object>value)
+            if not is_plain(<object>value):
+                # Its conversion runs code that might change the dict, so read from a copy of plain numbers.
+                return self._read_dict({
+                    k: v if v is None else to_number(f"The feature {k!r:.80}", v) for k, v in features.items()
+                }, learning)
+            number = plain_number(<object>value)
             if place < n_recent and <PyObject*>PyList_GET_ITEM(self.recent_keys, place) == key:
-                row = <object>PyList_GET_ITEM(self.recent_rows, place)
-                if learning:
-                    self.vocabulary.stamp[row] = self.n_events
+                row = self.recent_rows[place]
+                if row == 0:
+                    row = self.recent_rows[place] = self.vocabulary.find(<object>key)
             else:
-                if not isinstance(<object>key, str):
-                    raise ValueError(f"The name of a feature must be a string. Got {<object>key!r}.")
-                if is_sane(number):
-                    row = self._row_of(<object>key, learning)
-                    n_recent = PyList_GET_SIZE(self.recent_keys)
+                name = to_text("The name of a feature", <object>key)
+                row = self.vocabulary.find(name)
+                if place < n_recent:
+                    self.recent_keys[place] = name
                 else:
-                    row = self.vocabulary.find(<object>key)
-                if row and place == n_recent:
-                    self.recent_keys.append(<object>key)
-                    self.recent_rows.append(row)
+                    self.recent_keys.append(name)
                     n_recent += 1
-                elif row and place < n_recent:
-                    self.recent_keys[place] = <object>key
-                    self.recent_rows[place] = row
-            place += 1
-            if row and is_sane(number):
+                self.recent_rows[place] = row
+            if is_sane(number):
                 self.rows[n] = row
                 self.x[n] = number
                 n += 1
-            elif <object>value is not None and not is_sane(number):
+                if row == 0 and learning:
+                    self.unknown.append(self.recent_keys[place])
+            elif <object>value is not None:
                 skipped += 1
+            place += 1
+        self.n = n
+        return skipped
+
+    cdef bint _settle(self, bint learning) except -1:
+        """Turn the event that was read into runs of rows; whether a name was given a row on the way."""
+        cdef Py_ssize_t i, n = 0, j = 0
+        cdef long long version = self.vocabulary.version
+        cdef Py_ssize_t size = self.vocabulary.size()
+        if learning:
+            # Before any name gets a row, so that no feature of this event has to give up its own.
+            for i in range(self.n):
+                self.vocabulary.stamp[self.rows[i]] = self.n_events
+            if self.unknown:
+                for i in range(self.n):
+                    if self.rows[i] == 0:
+                        self.rows[i] = self._row_for(self.unknown[j])
+                        j += 1
+        for i in range(self.n):
+            if self.rows[i]:
+                self.rows[n] = self.rows[i]
+                self.x[n] = self.x[i]
+                n += 1
         self.n = n
         self._find_runs()
-        return skipped
+        return version != self.vocabulary.version or size != self.vocabulary.size()
+
+    cdef Py_ssize_t _row_for(self, str name) except -1:
+        """A row for a name that had none; 0 where there is none left."""
+        cdef Py_ssize_t row, size = self.vocabulary.size()
+        # Before the name is registered, so that running out of memory leaves no name without a row.
+        if size >= self.weights.rows:
+            self.inputs.grow(2 * size)
+            self.weights.grow(2 * size)
+        row = self.vocabulary.learn(name, self.n_events)
+        if self.vocabulary.is_new:
+            self.weights.clear_row(row)
+            self.inputs.clear_row(row)
+            if self.recent_version != self.vocabulary.version:
+                self._forget_recent()
+        return row
 
     cdef void _find_runs(self) noexcept nogil:
         cdef Py_ssize_t i, r = -1
@@ -201,8 +241,8 @@ cdef class LinearKernel:
         """Predict, loss, gradient, step; returns the prediction that came before the step."""
         cdef double score = self._score()
         cdef double prediction = self._in_units(score)
-        cdef double target = (y - self.target.mean[0]) * self.target.inverse[0]
-        cdef double slope = self.loss.gradient(&self.loss, target, score)
+        cdef double target = bounded((y - self.target.mean[0]) * self.target.inverse[0])
+        cdef double slope = self.loss.gradient(&self.loss, target, bounded(score))
         cdef double decay = self.l2
         cdef double* g = self.g
         cdef Py_ssize_t r, i
@@ -212,7 +252,7 @@ cdef class LinearKernel:
         for r in range(self.n_runs):
             run = self.runs[r]
             for i in range(run.length):
-                g[i] = slope * self.z[run.start + i] + decay * self.weights.w[run.row + i]
+                g[i] = bounded(slope * self.z[run.start + i] + decay * self.weights.w[run.row + i])
             self.weights.step(run.row, run.length, g)
             self.inputs.update(self.x + run.start, run.row, run.length)
         self.target.update(&y, 0, 1)
@@ -223,24 +263,30 @@ cdef class LinearKernel:
 
     cdef double _predict(self, dict x) except? -1.0:
         self._read_dict(x, False)
+        self._settle(False)
         return self._in_units(self._score())
 
-    cdef double _predict_learn(self, dict x, double y) except? -1.0:
-        if not is_sane(y):
+    cdef double _predict_learn(self, dict x, object y) except? -1.0:
+        cdef double target = to_number("The target", y), prediction
+        cdef int skipped
+        if not is_sane(target):
+            prediction = self._predict(x)
             self.n_skipped_targets += 1
-            return self._predict(x)
-        self.n_skipped_values += self._read_dict(x, True)
-        return self._learn(y)
+            return prediction
+        skipped = self._read_dict(x, True)
+        self._settle(True)
+        self.n_skipped_values += skipped
+        return self._learn(target)
 
     def predict_one(self, dict x not None):
         """Predict the target of one event; the state stays as it is."""
         return self._predict(x)
 
-    def predict_learn_one(self, dict x not None, double y):
+    def predict_learn_one(self, dict x not None, y):
         """Predict, then learn from the same event; returns what `predict_one` would have returned before."""
         return self._predict_learn(x, y)
 
-    def learn_one(self, dict x not None, double y):
+    def learn_one(self, dict x not None, y):
         """Take one gradient step on an event; a target that is not finite is counted and skipped."""
         self._predict_learn(x, y)
 
@@ -252,48 +298,45 @@ cdef class LinearKernel:
             y: targets, shape (n_events,).
             names: the name of each column, ``x0``, ``x1``, … if not given.
         """
-        cdef double[:, ::1] values = np.ascontiguousarray(X, dtype=np.float64)
-        cdef double[::1] targets = np.ascontiguousarray(y, dtype=np.float64)
+        cdef double[:, ::1] values = as_numbers("X", X, 2)
+        cdef double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(values.shape[0])
         cdef Py_ssize_t i, j, n, skipped, columns = values.shape[1]
-        cdef Py_ssize_t[::1] rows = np.zeros(columns, dtype=np.intp)
-        cdef long long version = self.vocabulary.version
-        cdef double value
+        cdef Py_ssize_t[::1] rows
+        cdef bint learning, changed = False
         if targets.shape[0] != values.shape[0]:
             raise ValueError(f"X has {values.shape[0]} rows but y has {targets.shape[0]}.")
         names = [f"x{j}" for j in range(columns)] if names is None else list(names)
+        names = [to_text("The name of a feature", name) for name in names]
         if len(names) != columns or len(set(names)) != columns:
-            raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r}.")
+            raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r:.200}.")
+        rows = np.array([self.vocabulary.find(name) for name in names], dtype=np.intp)
         self._make_room(columns)
         for i in range(values.shape[0]):
-            if not is_sane(targets[i]):
-                self.n_skipped_targets += 1
-                predictions[i] = self._predict(dict(zip(names, np.asarray(values[i]).tolist())))
-                continue
+            learning = is_sane(targets[i])
             n = skipped = 0
+            if self.unknown:
+                self.unknown = []
             for j in range(columns):
-                value = values[i, j]
-                if not is_sane(value):
-                    skipped += value == value
-                    continue
-                if rows[j]:
-                    self.vocabulary.stamp[rows[j]] = self.n_events
-                else:
-                    rows[j] = self._row_of(names[j], True)
-                    if version != self.vocabulary.version:
-                        # Some column's row went to this one; look all of them up again from here on.
-                        version = self.vocabulary.version
-                        rows[:] = 0
-                        rows[j] = self.vocabulary.find(names[j])
-                if rows[j]:
+                if is_sane(values[i, j]):
                     self.rows[n] = rows[j]
-                    self.x[n] = value
+                    self.x[n] = values[i, j]
                     n += 1
+                    if rows[j] == 0 and learning:
+                        self.unknown.append(names[j])
+                else:
+                    skipped += values[i, j] == values[i, j]
             self.n = n
-            self.n_skipped_values += skipped
-            with nogil:
-                self._find_runs()
+            changed = self._settle(learning)
+            if changed:
+                for j in range(columns):
+                    rows[j] = self.vocabulary.find(names[j])
+            if learning:
+                self.n_skipped_values += skipped
                 predictions[i] = self._learn(targets[i])
+            else:
+                self.n_skipped_targets += 1
+                predictions[i] = self._in_units(self._score())
         return np.asarray(predictions)
 
     # --- State ----------------------------------------------------------------------------------------------------
@@ -319,6 +362,7 @@ cdef class LinearKernel:
         if not len(features) + 1 == len(weights[0]) == len(inputs[0]):
             raise ValueError(
                 f"The state has {len(features)} features but {len(weights[0])} weights and {len(inputs[0])} moments.")
+        check_state(stamps, n_events, target, counts, scale, count)
         self.vocabulary.restore(features, stamps, evicted, shared)
         self.weights.restore(weights)
         self.inputs.grow(self.weights.rows)

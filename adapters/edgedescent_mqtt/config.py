@@ -1,0 +1,95 @@
+"""The ``[broker]`` table."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgedescent.errors import ConfigError
+
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``[broker.tls]`` table; its presence turns TLS on. Certificates are always verified."""
+
+    ca_file: str | None = None
+    """Certificate authorities in PEM; the system's own where it is not given."""
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """The TLS settings.
+
+        Raises:
+            ConfigError: if a file cannot be used.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self.cert_file is not None:
+                context.load_cert_chain(self.cert_file, self.key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"`broker.tls`: the certificates cannot be used: {error}.",
+                f"Check ca_file = {self.ca_file!r}, cert_file = {self.cert_file!r}, key_file = {self.key_file!r}.",
+            ) from error
+        return context
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which broker to use and how."""
+
+    host: str = "localhost"
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """1883, or 8883 with TLS, where it is not given."""
+    protocol: Literal["5", "3.1.1"] = "5"
+    client_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    """``edgedescent-<device>`` where it is not given; the broker keeps the session under this name."""
+    username: str | None = None
+    password_file: str | None = None
+    password_env: str | None = None
+    qos: Literal[0, 1] = 1
+    """Of the events. With 1, the broker keeps an event until the journal has it."""
+    publish_qos: Literal[0, 1] = 0
+    """Of predictions and metrics. Status and snapshots are always sent with 1."""
+    keepalive_s: Annotated[int, Meta(ge=5, le=65535)] = 30
+    connect_timeout_s: Annotated[float, Meta(gt=0, le=8)] = 5.0
+    reconnect_min_s: Seconds = 0.5
+    reconnect_max_s: Seconds = 60.0
+    session_expiry_s: Annotated[int, Meta(ge=0, le=4_294_967_295)] = 604_800
+    """How long the broker keeps events for an absent device (MQTT 5; with 3.1.1 its own setting decides)."""
+    receive_max: Annotated[int, Meta(ge=1, le=65535)] = 1000
+    """How many unacknowledged events the broker may send ahead (MQTT 5)."""
+    tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        if self.password_file is not None and self.password_env is not None:
+            raise ValueError("Give `password_file` or `password_env`, not both")
+
+    @property
+    def port_in_use(self) -> int:
+        """The port to connect to."""
+        return self.port or (8883 if self.tls else 1883)
+
+    def password(self) -> str | None:
+        """The password, read anew so that it can be changed while the daemon runs.
+
+        Raises:
+            ConfigError: if the file or the variable is missing.
+        """
+        if self.password_file is not None:
+            try:
+                return Path(self.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+            except OSError as error:
+                raise ConfigError(f"`broker.password_file` {self.password_file}: {error.strerror}.") from error
+        if self.password_env is not None:
+            if self.password_env not in os.environ:
+                raise ConfigError(f"`broker.password_env`: the variable {self.password_env} is not set.")
+            return os.environ[self.password_env]
+        return None

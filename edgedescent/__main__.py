@@ -1,0 +1,5 @@
+"""``python -m edgedescent``."""
+
+from edgedescent.cli import main
+
+main()
