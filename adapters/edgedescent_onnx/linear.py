@@ -24,12 +24,14 @@ MEANING = (
 
 
 class LinearGraph:
-    """The graph of a linear regression.
+    """The graph of a linear regression, in the units of the raw features and of the target.
 
     ::
 
-        z = clip((x - mean) inverse_sd, ±clip), 0 where x is missing
-        prediction = target_mean + target_sd (intercept + Σ weights z)
+        prediction = intercept + Σ weights clip(x - mean, ±limit), without the features that are missing
+
+    With z = clip((x - mean) / sd, ±clip) and f = w₀ + Σ w z, this is the learner's own mean_y + sd_y f,
+    multiplied out: weights = sd_y w / sd, limit = clip sd, intercept = mean_y + sd_y w₀.
     """
 
     learner: type[Learner] = LinearRegressor
@@ -54,38 +56,39 @@ print(session.run(["prediction"], {"x": x})[0].tolist())
         weights = learned(state, "weights")
         mean = learned(state, "inputs.mean")[1:]
         variance = learned(state, "inputs.variance")[1:]
-        # A feature that never varied says nothing: an inverse of 0 keeps it at its mean, as in the learner.
-        # NaN stays NaN, so that it is refused.
-        inverse = np.divide(1.0, np.sqrt(variance), out=np.zeros_like(variance), where=variance != 0.0)
+        sd = np.sqrt(variance)
+        # A feature that never varied says nothing, as in the learner. NaN stays NaN, so that it is refused.
+        inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd != 0.0)
+        # The target's scale is in the weights, not a factor of its own: onnxruntime drops a product with a
+        # single constant that is 1 when rounded to 32 bits. Where the target never varied, the scale is 0 and
+        # the mean remains.
+        target_mean = learned(state, "target.mean")[0]
+        target_sd = np.sqrt(learned(state, "target.variance")[0])
+        limit = learner.get_params()["clip"] * sd
         constants: dict[str, Constant] = {
             "mean": mean,
-            "inverse_sd": inverse,
-            "weights": weights[1:],
-            "intercept": weights[0, 0],
-            "target_mean": learned(state, "target.mean")[0],
-            # Of a target that never varied the prediction is its mean, which a scale of 0 gives.
-            "target_sd": np.sqrt(learned(state, "target.variance")[0]),
-            "clip": np.float64(learner.get_params()["clip"]),
+            "highest": limit,
+            "lowest": -limit,
+            "weights": target_sd * weights[1:] * inverse[:, np.newaxis],
+            "intercept": target_mean + target_sd * weights[0, 0],
         }
         x = Port("x", "double", ("batch", len(features)), MEANING)
         metadata = {"features": json.dumps(features)}
         if not features:
-            return _constant(x, constants, metadata)
-        constants |= {"insane": np.float64(INSANE), "clip_low": -constants["clip"], "columns": np.array([1])}
+            return _constant(x, constants["intercept"], metadata)
+        constants |= {"insane": np.float64(INSANE), "column": np.array([1])}
         nodes = [
             # Whatever is compared with NaN is false, so NaN is not sane either.
             Node("Abs", ["x"], "magnitude"),
             Node("Less", ["magnitude", "insane"], "is_sane"),
             Node("Where", ["is_sane", "x", "mean"], "present"),
             Node("Sub", ["present", "mean"], "deviation"),
-            Node("Mul", ["deviation", "inverse_sd"], "standardized"),
-            Node("Clip", ["standardized", "clip_low", "clip"], "z"),
+            Node("Min", ["deviation", "highest"], "not_above"),
+            Node("Max", ["not_above", "lowest"], "clipped"),
             # A product with a column, not with a vector: older runtimes refuse an empty batch in the latter.
-            Node("MatMul", ["z", "weights"], "score_column"),
-            Node("Squeeze", ["score_column", "columns"], "weighted"),
-            Node("Add", ["weighted", "intercept"], "score"),
-            Node("Mul", ["score", "target_sd"], "scaled"),
-            Node("Add", ["scaled", "target_mean"], "prediction"),
+            Node("MatMul", ["clipped", "weights"], "slope_column"),
+            Node("Squeeze", ["slope_column", "column"], "slope"),
+            Node("Add", ["slope", "intercept"], "prediction"),
         ]
         return Graph([x], nodes, constants, metadata)
 
@@ -105,17 +108,16 @@ print(session.run(["prediction"], {"x": x})[0].tolist())
         return {"x": x}
 
 
-def _constant(x: Port, constants: Mapping[str, Constant], metadata: Mapping[str, str]) -> Graph:
+def _constant(x: Port, prediction: Constant, metadata: Mapping[str, str]) -> Graph:
     """Make the graph of a learner that has seen no feature: the same prediction for every row.
 
     Runtimes disagree about matrices without columns, so nothing is taken from `x` but the number of its rows.
     """
-    prediction = constants["target_mean"] + constants["target_sd"] * constants["intercept"]
     nodes = [
         Node("Shape", ["x"], "rows", {"start": 0, "end": 1}),
-        Node("Expand", ["constant", "rows"], "prediction"),
+        Node("Expand", ["intercept", "rows"], "prediction"),
     ]
-    return Graph([x], nodes, {"constant": prediction}, metadata)
+    return Graph([x], nodes, {"intercept": prediction}, metadata)
 
 
 def _number(name: object, value: object) -> float:

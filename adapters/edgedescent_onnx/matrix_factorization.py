@@ -14,14 +14,14 @@ from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Por
 
 
 class FactorGraph:
-    """The graph of a matrix factorization.
+    """The graph of a matrix factorization, in the units of the ratings.
 
     ::
 
-        score = user_bias + item_bias + Σ user_factors item_factors
-        prediction = clip(target_mean + target_sd score, lowest and highest rating seen)
+        prediction = clip(user_bias + item_bias + Σ user_factors item_factors, lowest and highest rating seen)
 
-    Row 0 of the tables is all zero and stands for every id that was never learned.
+    This is the learner's own mean_y + sd_y f, multiplied out: all biases and the factors of users hold sd_y,
+    and the biases of users also mean_y. Row 0 of the tables stands for every id that was never learned.
     """
 
     learner: type[Learner] = MatrixFactorization
@@ -42,14 +42,16 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
         state: dict[str, Any] = learner.state_dict()
         user_rows, item_rows = learned(state, "user_rows"), learned(state, "item_rows")
         y_min, y_max = learned(state, "loss")[2:]
+        # The ratings' scale is in the tables, not a factor of its own: onnxruntime drops a product with a
+        # single constant that is 1 when rounded to 32 bits. Where the ratings never varied, the scale is 0 and
+        # the mean remains.
+        target_mean = learned(state, "target.mean")[0]
+        target_sd = np.sqrt(learned(state, "target.variance")[0])
         constants: dict[str, Constant] = {
-            "user_bias": user_rows[:, 0],
-            "user_factors": user_rows[:, 1:],
-            "item_bias": item_rows[:, 0],
+            "user_bias": target_mean + target_sd * user_rows[:, 0],
+            "user_factors": target_sd * user_rows[:, 1:],
+            "item_bias": target_sd * item_rows[:, 0],
             "item_factors": item_rows[:, 1:],
-            "target_mean": learned(state, "target.mean")[0],
-            # Of ratings that never varied the prediction is their mean, which a scale of 0 gives.
-            "target_sd": np.sqrt(learned(state, "target.variance")[0]),
             "lowest": y_min,
             "highest": y_max,
             "factor_axis": np.array([1]),
@@ -64,9 +66,7 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
             Node("Add", ["b_user", "b_item"], "biases"),
             Node("Mul", ["p", "q"], "products"),
             Node("ReduceSum", ["products", "factor_axis"], "affinity", {"keepdims": 0}),
-            Node("Add", ["biases", "affinity"], "score"),
-            Node("Mul", ["score", "target_sd"], "scaled"),
-            Node("Add", ["scaled", "target_mean"], "unclipped"),
+            Node("Add", ["biases", "affinity"], "unclipped"),
             Node("Clip", ["unclipped", "lowest", "highest"], "prediction"),
         ]
         return Graph([_port("user"), _port("item")], nodes, constants)

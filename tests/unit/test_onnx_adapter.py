@@ -17,7 +17,7 @@ from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
 from edgedescent_onnx import OnnxAdapter
 from edgedescent_onnx.adapter import GRAPHS
-from edgedescent_onnx.graph import Graph, Node, Port
+from edgedescent_onnx.graph import ML, Graph, Node, Port
 from edgedescent_onnx.model_file import FILE_BYTES_MAX, encode
 
 ONNX = OnnxAdapter()
@@ -143,6 +143,12 @@ def test_a_file_that_would_be_too_large_is_refused_before_it_is_made() -> None:
     )
     with pytest.raises(ExportError, match="does not fit an ONNX file"):
         encode(graph, {})
+
+
+def test_a_name_that_no_file_can_hold_is_refused() -> None:
+    encoder = Node("LabelEncoder", ["x"], "prediction", {"keys_strings": ["lone \ud800"]}, ML)
+    with pytest.raises(ExportError, match=r"'lone \\ud800' is not valid Unicode"):
+        encode(Graph([Port("x", "string", ("batch",), "")], [encoder], {}), {})
 
 
 def test_what_the_checker_refuses_is_not_exported() -> None:
