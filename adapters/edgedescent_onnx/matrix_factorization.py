@@ -43,8 +43,8 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
         user_rows, item_rows = learned(state, "user_rows"), learned(state, "item_rows")
         y_min, y_max = learned(state, "loss")[2:]
         # The ratings' scale is in the tables, not a factor of its own: onnxruntime drops a product with a
-        # single constant that is 1 when rounded to 32 bits. Where the ratings never varied, the scale is 0 and
-        # the mean remains.
+        # single constant that is 1 when rounded to 32 bits. Where the ratings never varied, the scale is 0
+        # and the mean remains.
         target_mean = learned(state, "target.mean")[0]
         target_sd = np.sqrt(learned(state, "target.variance")[0])
         constants: dict[str, Constant] = {
