@@ -1,0 +1,68 @@
+"""`edgedescent demo`: the whole path on real data, in one command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set.")
+@click.option("--target", help="The column of a CSV file to predict.")
+@click.option("--drop", multiple=True, help="Columns to leave out; separated by commas.")
+@click.option(
+    "--recommender",
+    "ratings",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Learn a recommender from a file of user::item::rating::time lines instead.",
+)
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), help="Events per second.  [default: about 8 s in all]"
+)
+@click.option("--limit", type=click.IntRange(min=2), help="Stop after so many events.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("edgedescent-demo"),
+    show_default=True,
+    help="Where everything is put; an earlier demo there is replaced.",
+)
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON, and print nothing else.")
+def demo(
+    *,
+    spec: str,
+    target: str | None,
+    drop: tuple[str, ...],
+    ratings: str | None,
+    rate: float | None,
+    limit: int | None,
+    folder: Path,
+    as_json: bool,
+) -> None:
+    """See a device learn: broker, daemon, replay, snapshot, all started here and stopped again.
+
+    \b
+    Example:
+      edgedescent demo
+      edgedescent demo --data hour.csv.gz --target cnt --drop casual,registered
+      edgedescent demo --recommender ratings.dat.gz
+    """
+    # Imported here so that `edgedescent --help`, which loads this module, stays quick.
+    from edgedescent_sims.demo_display import Display
+    from edgedescent_sims.rehearsal import Rehearsal
+    from edgedescent_sims.sources import open_source
+
+    columns = [name.strip() for listed in drop for name in listed.split(",") if name.strip()]
+    display = Display(quiet=as_json)
+    source = open_source(ratings or spec, target=target, drop=columns, notify=display.note)
+    with Rehearsal(source, folder, notify=display.note) as rehearsal:
+        display.introduce(rehearsal)
+        with display.live(rehearsal):
+            rehearsal.replay(rate=rate, limit=limit, on_progress=display.update)
+        result = rehearsal.finish()
+    if as_json:
+        click.echo(json.dumps(result.summary()))
+    else:
+        display.conclude(result)
