@@ -1,0 +1,45 @@
+# Everything a fresh machine needs: Python 3.11 or newer, a C compiler and make. The rest is installed into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/kernels/*.pyx edgedescent/kernels/*.pxd)
+
+.PHONY: help demo test lint format soak bench clean
+
+help:
+	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
+	@echo "make test     run the tests; ARGS='tests/unit -k adam' and other options of pytest are passed on"
+	@echo "make lint     ruff, mypy and the import rule"
+	@echo "make format   let ruff lay out the code"
+	@echo "make bench    measure the learners beside their peers"
+	@echo "make clean    remove the virtual environment and everything that was built"
+
+# One stamp for each set of extras, so that the demo does not wait for the tools of the tests.
+$(VENV)/.with-%: $(SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "No virtual environment could be made. On Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.with-demo
+	$(BIN)/edgedescent demo $(ARGS)
+
+test: $(VENV)/.with-test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.with-test $(VENV)/.with-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.with-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.with-bench
+	$(BIN)/python bench/learn.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build edgedescent-demo
