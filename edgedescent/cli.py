@@ -54,7 +54,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(edgedescent.__version__, prog_name="edgedescent")
 def cli() -> None:
-    """Learn from a message broker, one event at a time.
+    r"""Learn from a message broker, one event at a time.
 
     \b
     Example:
@@ -71,7 +71,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for prog
 @CONFIG
 @click.option("--verbose", is_flag=True, help="Log more.")
 def run(config: str, verbose: bool) -> None:  # noqa: FBT001
-    """Run the daemon that CONFIG describes until SIGTERM or Ctrl-C.
+    r"""Run the daemon that CONFIG describes until SIGTERM or Ctrl-C.
 
     SIGUSR1 makes it export a snapshot.
 
@@ -89,7 +89,7 @@ def run(config: str, verbose: bool) -> None:  # noqa: FBT001
 @CONFIG
 @JSON
 def check(config: str, as_json: bool) -> None:  # noqa: FBT001
-    """Check CONFIG without starting anything.
+    r"""Check CONFIG without starting anything.
 
     \b
     Example:
@@ -110,7 +110,7 @@ def check(config: str, as_json: bool) -> None:  # noqa: FBT001
 @CONFIG
 @JSON
 def status(config: str, as_json: bool) -> None:  # noqa: FBT001
-    """Say how the running daemon is doing; fails if none runs.
+    r"""Say how the running daemon is doing; fails if none runs.
 
     \b
     Example:
@@ -134,7 +134,7 @@ def status(config: str, as_json: bool) -> None:  # noqa: FBT001
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="A folder other than the state's.")
 @JSON
 def export(config: str, output: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Export the newest state as a snapshot, checked against the live model.
+    r"""Export the newest state as a snapshot, checked against the live model.
 
     Works beside a running daemon and without one.
 
@@ -159,7 +159,7 @@ def export(config: str, output: Path | None, as_json: bool) -> None:  # noqa: FB
 @CONFIG
 @JSON
 def snapshots(config: str, as_json: bool) -> None:  # noqa: FBT001
-    """List the published snapshots, oldest first.
+    r"""List the published snapshots, oldest first.
 
     \b
     Example:
@@ -186,7 +186,7 @@ def snapshots(config: str, as_json: bool) -> None:  # noqa: FBT001
 @click.option("--reason", help="Only those of one reason.")
 @JSON
 def dead_letters(config: str, limit: int, reason: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """Show the newest events that could not be used, and why.
+    r"""Show the newest events that could not be used, and why.
 
     \b
     Example:
