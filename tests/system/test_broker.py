@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from brokers import running_broker
+
+from edgedescent.errors import ConfigError, TransportError
+from edgedescent_sims import broker as broker_module
+from edgedescent_sims.broker import Broker, BrokerKind, available_kinds
+
+
+def is_running(broker: Broker) -> bool:
+    """Ask afresh: a type checker would take the first answer for all."""
+    return broker.running
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "amqtt"])
+def test_it_starts_stops_and_comes_back_on_the_same_port(kind: BrokerKind) -> None:
+    with running_broker(kind) as broker:
+        port = broker.port
+        assert is_running(broker)
+        assert broker.url == f"mqtt://127.0.0.1:{port}"
+        assert "3.1.1" in broker.protocols
+        broker.stop()
+        assert not is_running(broker)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((broker.host, port))
+        broker.start()
+        assert broker.port == port
+        socket.create_connection((broker.host, port)).close()
+    assert not is_running(broker)
+
+
+def test_a_port_in_use_is_told_in_one_line() -> None:
+    with (
+        running_broker() as first,
+        pytest.raises(TransportError, match="broker does not start: port") as caught,
+    ):
+        Broker(kind=first.kind, port=first.port).start()
+    assert "\n" not in str(caught.value)
+
+
+def test_without_any_broker_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_module, "available_kinds", lambda: ())
+    with pytest.raises(ConfigError, match="No MQTT broker is installed") as caught:
+        Broker()
+    assert "mosquitto" in caught.value.hint
+
+
+def test_the_embedded_broker_cannot_persist() -> None:
+    if "amqtt" not in available_kinds():
+        pytest.skip("amqtt is not installed")
+    with pytest.raises(ConfigError, match="keeps nothing"):
+        Broker(kind="amqtt", persistent=True)
+
+
+def test_the_embedded_broker_ends_with_its_parent() -> None:
+    if "amqtt" not in available_kinds():
+        pytest.skip("amqtt is not installed")
+    program = (
+        "import os; from edgedescent_sims.broker import Broker\n"
+        "broker = Broker(kind='amqtt'); broker.start(); print(broker._process.pid, flush=True); os._exit(1)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    ).stdout
+    assert _is_gone(int(output))
+
+
+def _is_gone(pid: int, timeout_s: float = 10.0) -> bool:
+    import time
+
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+            with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123
+                if stat.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.05)
+    return False
