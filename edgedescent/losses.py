@@ -46,7 +46,7 @@ class AdaptiveHuberLoss(Loss):
     ::
 
         dloss/df = clip(f - t, -k s, k s)
-        s <- s + max(1/n, rate_min) (|dloss/df| - s)        s = 1 at the start
+        s <- max(s + max(1/n, rate_min) (|dloss/df| - s), 0.01)        s = 1 and n = 1 at the start
 
     One absurd target moves the model no further than `k` typical errors would, while a lasting change of level raises
     ``s`` and is followed.

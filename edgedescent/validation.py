@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
+from decimal import Decimal
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def require_number(
@@ -33,8 +39,10 @@ def require_number(
         if math.isfinite(given)
     ]
     expected = " and ".join(bounds) if bounds else "a finite number"
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (numeric and math.isfinite(value) and above < value < below and at_least <= value <= at_most):
+    numeric = isinstance(value, Real) and not isinstance(value, bool)
+    # An integer beyond the largest float is finite, but the arithmetic cannot take it.
+    usable = numeric and abs(value) <= sys.float_info.max
+    if not (usable and above < value < below and at_least <= value <= at_most):
         raise ValueError(f"The `{name}` of {_name_of(owner)} must be {expected}. Got {value!r}.")
 
 
@@ -46,7 +54,7 @@ def require_count(owner: object, name: str, value: int, *, at_least: int = 0, at
     ...
     ValueError: The `n_factors` of MatrixFactorization must be an integer >= 1. Got 2.5.
     """
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < at_least or (at_most is not None and value > at_most):
         limit = "" if at_most is None else f" and <= {at_most}"
         raise ValueError(f"The `{name}` of {_name_of(owner)} must be an integer >= {at_least}{limit}. Got {value!r}.")
@@ -63,6 +71,62 @@ def require_choice(owner: object, name: str, value: str, choices: tuple[str, ...
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"The `{name}` of {_name_of(owner)} must be one of {listed}. Got {value!r}.")
+
+
+def require_instance(owner: object, name: str, value: object, kind: type) -> None:
+    """Raise ValueError unless `value` is an instance of `kind`.
+
+    >>> require_instance("LinearRegressor", "l2", "no", float)
+    Traceback (most recent call last):
+    ...
+    ValueError: The `l2` of LinearRegressor must be an instance of float. Got 'no'.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(  # noqa: TRY004 - every wrong hyper-parameter raises the same error
+            f"The `{name}` of {_name_of(owner)} must be an instance of {kind.__name__}. Got {value!r}."
+        )
+
+
+def as_numbers(name: str, values: object, ndim: int) -> NDArray[np.float64]:
+    """Return `values` as a contiguous array of floats, with NaN for None.
+
+    Raises:
+        ValueError: if they hold anything but real numbers, or do not have `ndim` dimensions.
+
+    >>> as_numbers("y", [1, None, True], ndim=1)
+    array([ 1., nan,  1.])
+    >>> as_numbers("y", ["1.5"], ndim=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: The `y` must hold real numbers. Got np.str_('1.5').
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. {error}") from None
+    if array.size == 0 and array.ndim < ndim:
+        array = array.reshape((0,) * ndim)
+    if array.ndim != ndim:
+        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. Got {array.ndim}.")
+    if array.dtype.kind == "O":
+        array = np.array([_to_float(name, value) for value in array.flat]).reshape(array.shape)
+    elif array.dtype.kind not in "biuf" and array.size:
+        # NumPy would parse text, drop imaginary parts and count the days of a date.
+        raise ValueError(f"The `{name}` must hold real numbers. Got {array.flat[0]!r:.80}.")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _to_float(name: str, value: object) -> float:
+    if value is None:
+        return math.nan
+    if not isinstance(value, Real | np.bool_ | Decimal):
+        raise ValueError(  # noqa: TRY004 - whoever passes arrays has one error to catch
+            f"The `{name}` must hold real numbers. Got {value!r:.80}."
+        )
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _name_of(owner: object) -> str:

@@ -5,12 +5,14 @@ import numpy as np
 from libc.math cimport cos, log, sqrt
 from libc.stdint cimport uint64_t
 
-from edgedescent.kernels.losses cimport Loss, make_loss
+from edgedescent.kernels.losses cimport Loss, make_loss, restore_loss
 from edgedescent.kernels.moments cimport Moments
-from edgedescent.kernels.numbers cimport is_sane
+from edgedescent.kernels.numbers cimport bounded, is_sane, to_number, to_text
 from edgedescent.kernels.parameters cimport ParameterTable
 from edgedescent.kernels.siphash cimport hash_text
-from edgedescent.kernels.vocabulary cimport Vocabulary
+from edgedescent.kernels.vocabulary cimport Vocabulary, check_history
+
+from edgedescent.validation import as_numbers
 
 cdef double TWO_PI = 6.283185307179586
 
@@ -32,11 +34,11 @@ cdef inline double next_uniform(uint64_t* state) noexcept nogil:
 
 cdef str as_id(str role, object value):
     """Ids are strings; an integer is the same id as its decimal digits, as in a JSON key or an ONNX snapshot."""
-    if type(value) is str:
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise ValueError(f"The {role} id must be a string or an integer. Got {value!r}.")
-    return str(value)
+    if isinstance(value, str):
+        return to_text(role, value)
+    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "ndim", 0):
+        raise ValueError(f"{role} must be a string or an integer. Got {value!r:.80}.")
+    return str(int(value))
 
 
 cdef class FactorKernel:
@@ -60,6 +62,10 @@ cdef class FactorKernel:
     cdef double[::1] user_gradient
     cdef double[::1] item_gradient
 
+    def __cinit__(self):
+        # A subclass may fail to call `__init__`. It then has a small model, not invalid memory.
+        FactorKernel._set_up(self, "sgd", (0.01,), "squared", (), 1, 0.0, 0.0, 0.0, 0.001, 1, 1, "evict", 0)
+
     def _set_up(self, str rule, tuple hyper, str loss, tuple loss_hyper, Py_ssize_t n_factors, double init_scale,
                 double l2_bias, double l2_factors, double rate_min, Py_ssize_t users_max, Py_ssize_t items_max,
                 str when_full, uint64_t seed):
@@ -80,15 +86,15 @@ cdef class FactorKernel:
         self.item_gradient = np.zeros(n_factors + 1)
 
     cdef Py_ssize_t _row_to_learn(self, Vocabulary ids, ParameterTable table, str key, uint64_t salt) except -1:
-        cdef Py_ssize_t row = ids.learn(key, self.n_events)
-        cdef Py_ssize_t i
+        cdef Py_ssize_t row, i
         cdef uint64_t state
         cdef double radius
+        # Before the id is registered, so that running out of memory leaves no id without a row.
+        if ids.size() >= table.rows:
+            table.grow(2 * ids.size())
+        row = ids.learn(key, self.n_events)
         if ids.is_new:
-            if row >= table.rows:
-                table.grow(2 * row)
-            else:
-                table.clear_row(row)
+            table.clear_row(row)
             # Seeded by the id itself, so that the first factors of an id depend on nothing that came before it.
             state = hash_text(key) ^ (self.seed * 2 + salt)
             for i in range(1, self.k + 1):
@@ -113,22 +119,21 @@ cdef class FactorKernel:
             return self.y_min
         return value if value < self.y_max else self.y_max
 
-    cdef double _learn(self, Py_ssize_t user, Py_ssize_t item, double y) noexcept nogil:
-        """Predict, loss, gradient, step; returns the prediction that came before the step."""
+    cdef void _learn(self, Py_ssize_t user, Py_ssize_t item, double y) noexcept nogil:
+        """Loss, gradient, step."""
         cdef double* p = self.user_rows.w + user * self.user_rows.width
         cdef double* q = self.item_rows.w + item * self.item_rows.width
         cdef double score = self._score(p, q)
-        cdef double prediction = self._in_units(score)
-        cdef double target = (y - self.target.mean[0]) * self.target.inverse[0]
-        cdef double slope = self.loss.gradient(&self.loss, target, score)
+        cdef double target = bounded((y - self.target.mean[0]) * self.target.inverse[0])
+        cdef double slope = self.loss.gradient(&self.loss, target, bounded(score))
         cdef double* gp = &self.user_gradient[0]
         cdef double* gq = &self.item_gradient[0]
         cdef Py_ssize_t i
-        gp[0] = slope + self.l2_bias * p[0]
-        gq[0] = slope + self.l2_bias * q[0]
+        gp[0] = bounded(slope + self.l2_bias * p[0])
+        gq[0] = bounded(slope + self.l2_bias * q[0])
         for i in range(1, self.k + 1):
-            gp[i] = slope * q[i] + self.l2_factors * p[i]
-            gq[i] = slope * p[i] + self.l2_factors * q[i]
+            gp[i] = bounded(slope * q[i] + self.l2_factors * p[i])
+            gq[i] = bounded(slope * p[i] + self.l2_factors * q[i])
         # Row 0 stands for every id without a row of its own and is never learned.
         if user:
             self.user_rows.step(user, 1, gp)
@@ -138,34 +143,34 @@ cdef class FactorKernel:
         self.y_min = y if self.n_events == 0 or y < self.y_min else self.y_min
         self.y_max = y if self.n_events == 0 or y > self.y_max else self.y_max
         self.n_events += 1
-        return prediction
 
     def predict_one(self, user, item):
         """Predict the rating that `user` will give `item`; the state stays as it is."""
-        return self._predict(as_id("user", user), as_id("item", item))
+        return self._predict(as_id("The user id", user), as_id("The item id", item))
 
     cdef double _predict(self, str user, str item) except? -1.0:
         cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
         return self._in_units(self._score(
             self.user_rows.w + u * self.user_rows.width, self.item_rows.w + i * self.item_rows.width))
 
-    def predict_learn_one(self, user, item, double y):
-        """Predict, then learn from the same rating; returns what `predict_one` would have returned before."""
-        cdef str u = as_id("user", user), i = as_id("item", item)
-        cdef double prediction
-        if not is_sane(y):
-            self.n_skipped_targets += 1
-            return self._predict(u, i)
+    cdef double _predict_learn(self, str user, str item, double y) except? -1.0:
         # A new id has random factors only once it is learned: until then it is predicted like any unknown one.
-        prediction = self._predict(u, i)
-        self._learn(
-            self._row_to_learn(self.users, self.user_rows, u, 0),
-            self._row_to_learn(self.items, self.item_rows, i, 1), y)
+        cdef double prediction = self._predict(user, item)
+        if is_sane(y):
+            self._learn(
+                self._row_to_learn(self.users, self.user_rows, user, 0),
+                self._row_to_learn(self.items, self.item_rows, item, 1), y)
+        else:
+            self.n_skipped_targets += 1
         return prediction
 
-    def learn_one(self, user, item, double y):
+    def predict_learn_one(self, user, item, y):
+        """Predict, then learn from the same rating; returns what `predict_one` would have returned before."""
+        return self._predict_learn(as_id("The user id", user), as_id("The item id", item), to_number("The rating", y))
+
+    def learn_one(self, user, item, y):
         """Take one gradient step on a rating; a rating that is not finite is counted and skipped."""
-        self.predict_learn_one(user, item, y)
+        self._predict_learn(as_id("The user id", user), as_id("The item id", item), to_number("The rating", y))
 
     def learn_many(self, users, items, y):
         """Predict each rating, then learn from it, in order; returns the predictions.
@@ -175,23 +180,25 @@ cdef class FactorKernel:
             items: ids, n_events of them.
             y: ratings, shape (n_events,).
         """
-        cdef double[::1] targets = np.ascontiguousarray(y, dtype=np.float64)
+        cdef double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(targets.shape[0])
+        cdef list user_ids = [as_id("The user id", user) for user in users]
+        cdef list item_ids = [as_id("The item id", item) for item in items]
         cdef Py_ssize_t n
-        if not len(users) == len(items) == targets.shape[0]:
-            raise ValueError(f"{len(users)} users, {len(items)} items and {targets.shape[0]} ratings do not pair up.")
+        if not len(user_ids) == len(item_ids) == targets.shape[0]:
+            raise ValueError(
+                f"{len(user_ids)} users, {len(item_ids)} items and {targets.shape[0]} ratings do not pair up.")
         for n in range(targets.shape[0]):
-            predictions[n] = self.predict_learn_one(users[n], items[n], targets[n])
+            predictions[n] = self._predict_learn(user_ids[n], item_ids[n], targets[n])
         return np.asarray(predictions)
 
     def scores(self, user):
         """The predictions of all known items for one user, in the order of ``items.keys()``."""
-        cdef Py_ssize_t u = self.users.find(as_id("user", user)), i, n = self.items.size()
+        cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), i, n = self.items.size()
         cdef double[::1] result = np.empty(n - 1)
         cdef double* p = self.user_rows.w + u * self.user_rows.width
-        with nogil:
-            for i in range(1, n):
-                result[i - 1] = self._in_units(self._score(p, self.item_rows.w + i * self.item_rows.width))
+        for i in range(1, n):
+            result[i - 1] = self._in_units(self._score(p, self.item_rows.w + i * self.item_rows.width))
         return np.asarray(result)
 
     def _save(self):
@@ -213,16 +220,21 @@ cdef class FactorKernel:
 
     def _restore(self, list users, user_stamps, list user_rows, list items, item_stamps, list item_rows, list target,
                  loss, counts):
+        if len(counts) != 6 or len(loss) != 4 or len(target[0]) != 1:
+            raise ValueError("The state must have 6 `counts`, 4 numbers in `loss` and 1 `target`.")
         n_events, n_skipped, users_evicted, users_shared, items_evicted, items_shared = counts.tolist()
         scale, count, y_min, y_max = loss.tolist()
-        if len(users) + 1 != len(user_rows[0]) or len(items) + 1 != len(item_rows[0]):
+        if len(users) + 1 != len(user_rows[0]) or len(items) + 1 != len(item_rows[0]) or y_min > y_max:
             raise ValueError(
                 f"The state has {len(users)} users and {len(items)} items but {len(user_rows[0])} and "
-                f"{len(item_rows[0])} rows of parameters.")
+                f"{len(item_rows[0])} rows of parameters, and ratings from {y_min} to {y_max}.")
+        check_history(counts, user_stamps)
+        check_history(counts, item_stamps)
         self.users.restore(users, user_stamps, users_evicted, users_shared)
         self.items.restore(items, item_stamps, items_evicted, items_shared)
         self.user_rows.restore(user_rows)
         self.item_rows.restore(item_rows)
         self.target.restore(target)
-        self.loss.scale, self.loss.count, self.y_min, self.y_max = scale, count, y_min, y_max
+        restore_loss(&self.loss, scale, count)
+        self.y_min, self.y_max = y_min, y_max
         self.n_events, self.n_skipped_targets = n_events, n_skipped

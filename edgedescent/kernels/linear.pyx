@@ -7,11 +7,11 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdlib cimport free, malloc
 
-from edgedescent.kernels.losses cimport Loss, make_loss
+from edgedescent.kernels.losses cimport Loss, make_loss, restore_loss
 from edgedescent.kernels.moments cimport Moments
 from edgedescent.kernels.numbers cimport bounded, is_plain, is_sane, plain_number, to_number, to_text
 from edgedescent.kernels.parameters cimport ParameterTable
-from edgedescent.kernels.vocabulary cimport Vocabulary
+from edgedescent.kernels.vocabulary cimport Vocabulary, check_history
 
 from edgedescent.validation import as_numbers
 
@@ -93,12 +93,12 @@ cdef class LinearKernel:
         self.n_events = self.n_skipped_targets = self.n_skipped_values = 0
         self.unknown = []
         self._forget_recent()
-        self._make_room(16)
+        self._make_room(0)
 
     cdef int _make_room(self, Py_ssize_t n) except -1:
-        if n <= self.room:
+        if self.room and n <= self.room:
             return 0
-        n = max(n, 2 * self.room)
+        n = max(n, 2 * self.room, 16)
         self.room = 0
         self._forget_recent()
         free(self.rows)
@@ -136,6 +136,8 @@ cdef class LinearKernel:
         cdef double number
         cdef str name
         self._make_room(len(features))
+        if self.recent_version != self.vocabulary.version:
+            self._forget_recent()
         n_recent = PyList_GET_SIZE(self.recent_keys)
         if self.unknown:
             self.unknown = []
@@ -205,8 +207,6 @@ cdef class LinearKernel:
         if self.vocabulary.is_new:
             self.weights.clear_row(row)
             self.inputs.clear_row(row)
-            if self.recent_version != self.vocabulary.version:
-                self._forget_recent()
         return row
 
     cdef void _find_runs(self) noexcept nogil:
@@ -357,20 +357,20 @@ cdef class LinearKernel:
         }
 
     def _restore(self, list features, stamps, list weights, list inputs, list target, loss, counts):
+        if len(counts) != 5 or len(loss) != 2 or len(target[0]) != 1:
+            raise ValueError("The state must have 5 `counts`, 2 numbers in `loss` and 1 `target`.")
         n_events, n_skipped_targets, n_skipped_values, evicted, shared = counts.tolist()
-        scale, count = loss.tolist()
         if not len(features) + 1 == len(weights[0]) == len(inputs[0]):
             raise ValueError(
                 f"The state has {len(features)} features but {len(weights[0])} weights and {len(inputs[0])} moments.")
-        check_state(stamps, n_events, target, counts, scale, count)
+        check_history(counts, stamps)
         self.vocabulary.restore(features, stamps, evicted, shared)
         self.weights.restore(weights)
         self.inputs.grow(self.weights.rows)
         self.inputs.restore(inputs)
         self.target.restore(target)
-        self.loss.scale, self.loss.count = scale, count
+        restore_loss(&self.loss, loss[0], loss[1])
         self.n_events, self.n_skipped_targets, self.n_skipped_values = n_events, n_skipped_targets, n_skipped_values
-        self._forget_recent()
 
     @property
     def loss_scale(self):

@@ -8,3 +8,4 @@ cdef struct Loss:
     double count
 
 cdef Loss make_loss(str name, tuple hyper) except *
+cdef int restore_loss(Loss* loss, double scale, double count) except -1

@@ -21,6 +21,9 @@ cdef double adaptive_huber(Loss* loss, double target, double prediction) noexcep
     if rate < loss.hyper[1]:
         rate = loss.hyper[1]
     loss.scale += rate * ((error if error >= 0.0 else -error) - loss.scale)
+    # Months of a target that never changes would bring the scale so near to 0 that no error could raise it again.
+    if loss.scale < 0.01:
+        loss.scale = 0.01
     return error
 
 
@@ -38,6 +41,13 @@ cdef Loss make_loss(str name, tuple hyper) except *:
     loss.scale = 1.0
     loss.count = 0.0
     return loss
+
+
+cdef int restore_loss(Loss* loss, double scale, double count) except -1:
+    if scale < 0.0 or count < 0.0:
+        raise ValueError(f"The state's loss must have a scale and a count >= 0. Got {scale} and {count}.")
+    loss.scale, loss.count = scale, count
+    return 0
 
 
 def gradients(str name, tuple hyper, double[::1] targets, double[::1] predictions):

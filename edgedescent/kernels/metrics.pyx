@@ -4,6 +4,8 @@ import numpy as np
 
 from libc.math cimport fabs, sqrt
 
+from edgedescent.kernels.numbers cimport bounded, is_sane
+
 
 cdef class Prequential:
     """Running errors of the model, of predicting the last value and of predicting the running mean.
@@ -17,8 +19,13 @@ cdef class Prequential:
     cdef double last, mean
 
     cpdef void update(self, double y, double prediction) noexcept:
-        """Score one prediction."""
-        cdef double error = fabs(y - prediction), error_last = fabs(y - self.last)
+        """Score one prediction; an event whose target is not finite is left out."""
+        cdef double error, error_last
+        # A target that no learner takes scores nobody. The prediction is bounded so that the sums stay finite.
+        if not is_sane(y):
+            return
+        error = fabs(y - bounded(prediction))
+        error_last = fabs(y - self.last)
         if self.n > 0:
             self.sum_absolute += error
             self.sum_squared += error * error
@@ -52,7 +59,9 @@ cdef class Prequential:
             self.fading, self.fading_last, self.fading_weight, self.last, self.mean])
 
     def restore(self, values):
-        """Take what `save` returned."""
+        """Take what `save` returned; raises ValueError where it is not ten finite numbers."""
+        if values.shape != (10,) or not np.isfinite(values).all() or values[0] < 0:
+            raise ValueError(f"The state of the errors must be 10 finite numbers. Got {values!r:.200}.")
         (n, self.sum_absolute, self.sum_squared, self.sum_last, self.sum_mean,
          self.fading, self.fading_last, self.fading_weight, self.last, self.mean) = values.tolist()
         self.n = int(n)

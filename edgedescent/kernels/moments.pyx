@@ -30,12 +30,13 @@ cdef class Moments:
         cdef int i
         if rows <= self.rows:
             return 0
+        # All are made before any is put in place, so that running out of memory leaves the old ones.
+        larger = [np.zeros(rows) for _ in range(4)]
         for i in range(4):
-            larger = np.zeros(rows)
-            larger[: self.rows] = self.arrays[i]
-            self.arrays[i] = larger
-            view = larger
+            larger[i][: self.rows] = self.arrays[i]
+            view = larger[i]
             pointers[i] = &view[0]
+        self.arrays = larger
         self.count, self.mean, self.variance, self.inverse = pointers[0], pointers[1], pointers[2], pointers[3]
         self.rows = rows
         return 0
@@ -74,6 +75,9 @@ cdef class Moments:
             deviation = deviation if deviation > -limit else -limit
             mean[i] += rate * deviation
             variance[i] = (1.0 - rate) * (variance[i] + rate * (deviation * deviation))
+            # A value that has not changed for so long counts as one that never did. Were its variance left to shrink
+            # to nothing, the clipping above would keep out every change to come.
+            variance[i] = variance[i] if variance[i] > 1e-60 else 0.0
             inverse[i] = 1.0 / sqrt(variance[i]) if variance[i] > 0.0 else 0.0
 
     def observe(self, double[::1] x, Py_ssize_t at=0):
@@ -97,13 +101,13 @@ cdef class Moments:
         return [np.array(array[:rows]) for array in self.arrays[:3]]
 
     def restore(self, list arrays):
-        """Take what `save` returned; raises ValueError for a negative variance."""
+        """Take what `save` returned; raises ValueError where it is inconsistent."""
         cdef int i
         count, mean, variance = arrays
         if not len(count) == len(mean) == len(variance):
             raise ValueError(f"Moments of unequal length: {len(count)}, {len(mean)}, {len(variance)}.")
-        if (variance < 0.0).any():
-            raise ValueError("A variance in the state is negative.")
+        if (count < 0.0).any() or (variance < 0.0).any():
+            raise ValueError("A count or a variance in the state is negative.")
         self.grow(len(count))
         with np.errstate(divide="ignore"):
             inverse = np.where(variance > 0.0, 1.0 / np.sqrt(variance), 0.0)

@@ -13,6 +13,8 @@ cdef class ParameterTable:
     """
 
     def __init__(self, str rule, tuple hyper, Py_ssize_t width, Py_ssize_t rows):
+        if width < 1 or rows < 1:
+            raise ValueError(f"A table must have at least 1 row and 1 column. Got {rows} and {width}.")
         self.rule = make_rule(rule, hyper)
         self.width = width
         self.rows = 0
@@ -25,15 +27,16 @@ cdef class ParameterTable:
         cdef int i
         if rows <= self.rows:
             return 0
-        for i in range(len(self.arrays)):
-            larger = np.zeros((rows, self.width))
-            larger[: self.rows] = self.arrays[i]
-            self.arrays[i] = larger
-            view = larger
+        # All are made before any is put in place, so that running out of memory leaves the old ones.
+        larger = [np.zeros((rows, self.width)) for _ in self.arrays]
+        for i in range(len(larger)):
+            larger[i][: self.rows] = self.arrays[i]
+            view = larger[i]
             if i == 0:
                 self.w = &view[0, 0]
             else:
                 self.rule.slot[i - 1] = &view[0, 0]
+        self.arrays = larger
         self.rows = rows
         return 0
 
@@ -63,8 +66,10 @@ cdef class ParameterTable:
     def restore(self, list arrays):
         """Take the rows that `save` returned; raises ValueError where count or width differ."""
         cdef int i
-        if len(arrays) != len(self.arrays) or any(a.ndim != 2 or a.shape[1] != self.width for a in arrays):
-            raise ValueError(f"A table of width {self.width} has {len(self.arrays)} arrays; the state differs.")
+        if len(arrays) != len(self.arrays) or {a.shape for a in arrays} != {(len(arrays[0]), self.width)}:
+            raise ValueError(
+                f"The state's table must be {len(self.arrays)} arrays of {self.width} columns and as many rows each. "
+                f"Got the shapes {[a.shape for a in arrays]}.")
         self.grow(len(arrays[0]))
         for i in range(len(arrays)):
             self.arrays[i][:] = 0.0

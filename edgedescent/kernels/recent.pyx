@@ -87,6 +87,8 @@ cdef class RecentIds:
         """Take what `save` returned, `n_added` being how many were ever added."""
         cdef uint64_t[::1] words = np.ascontiguousarray(hashes, dtype=np.uint64)
         cdef Py_ssize_t i, size = 1
+        if n_added < words.shape[0] or len(np.unique(words)) != words.shape[0]:
+            raise ValueError(f"{words.shape[0]} hashes are not the distinct newest of {n_added} that were added.")
         if words.shape[0] > self.window:
             # A smaller window than when this was saved: the newest ids are the ones worth keeping.
             words = words[words.shape[0] - self.window :]

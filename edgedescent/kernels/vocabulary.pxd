@@ -16,3 +16,5 @@ cdef class Vocabulary:
     cdef Py_ssize_t size(self) noexcept
     cdef Py_ssize_t find(self, object key) except -1
     cdef Py_ssize_t learn(self, object key, long long now) except -1
+
+cdef int check_history(counts, stamps) except -1

@@ -14,6 +14,8 @@ cdef class Vocabulary:
     """
 
     def __init__(self, Py_ssize_t rows_max, str when_full):
+        if rows_max < 2:
+            raise ValueError(f"A vocabulary must have at least 2 rows. Got {rows_max}.")
         if when_full not in ("evict", "share"):
             raise ValueError(f"The `when_full` of a vocabulary must be 'evict' or 'share'. Got {when_full!r}.")
         self.rows_max = rows_max
@@ -37,11 +39,11 @@ cdef class Vocabulary:
             row = <object>known
         elif len(self.key_of) < self.rows_max:
             row = len(self.key_of)
+            if row >= len(self.stamps):
+                self._grow_stamps(2 * row)
             self.key_of.append(key)
             self.row_of[key] = row
             self.is_new = True
-            if row >= len(self.stamps):
-                self._grow_stamps(2 * row)
         else:
             row = self._evict(now) if self.evicts else 0
             if row == 0:
@@ -117,3 +119,10 @@ cdef class Vocabulary:
         self.version += 1
         self.evicted = evicted
         self.shared = shared
+
+
+cdef int check_history(counts, stamps) except -1:
+    """Raise ValueError unless `stamps` are numbers of events before ``counts[0]`` and no count is negative."""
+    if (counts < 0).any() or (stamps < 0).any() or (stamps >= counts[0]).any():
+        raise ValueError(f"The state's stamps or counts do not fit its {counts[0]} events.")
+    return 0

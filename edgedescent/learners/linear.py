@@ -8,7 +8,7 @@ from edgedescent.kernels.linear import LinearKernel
 from edgedescent.learners.base import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
-from edgedescent.validation import require_choice, require_count, require_number
+from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
 class LinearRegressor(LinearKernel, Learner):
@@ -33,10 +33,11 @@ class LinearRegressor(LinearKernel, Learner):
             events; in (0, 1).
         features_max: how many features have a weight at the same time; >= 1.
         when_full: what a further feature meets: ``"evict"`` gives it the row of the feature that was least recently
-            learned, ``"share"`` leaves it out. Both are counted.
+            learned, ``"share"`` leaves it out. Both are counted. An event never evicts its own features.
 
     Raises:
-        ValueError: if a parameter is out of its range, a feature's name is not a string, or its value not a number.
+        ValueError: if a parameter is out of its range, a feature's name is not a string, or its value or the target
+            not a number. A refused event changes nothing.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -59,6 +60,8 @@ class LinearRegressor(LinearKernel, Learner):
         features_max: int = 4096,
         when_full: str = "evict",
     ) -> None:
+        require_instance(self, "optimizer", optimizer, Optimizer)
+        require_instance(self, "loss", loss, Loss)
         require_number(self, "l2", l2, at_least=0)
         require_number(self, "clip", clip, above=0)
         require_number(self, "forgetting", forgetting, above=0, below=1)

@@ -11,7 +11,7 @@ from edgedescent.kernels.factors import FactorKernel
 from edgedescent.learners.base import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
-from edgedescent.validation import require_choice, require_count, require_number
+from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
 class MatrixFactorization(FactorKernel, Learner):
@@ -41,7 +41,8 @@ class MatrixFactorization(FactorKernel, Learner):
         seed: of the first factors; >= 0.
 
     Raises:
-        ValueError: if a parameter is out of its range, or an id is neither a string nor an integer.
+        ValueError: if a parameter is out of its range, an id is neither a string nor an integer, or a rating not a
+            number. A refused rating changes nothing.
 
     Example:
         >>> from edgedescent import MatrixFactorization
@@ -75,6 +76,8 @@ class MatrixFactorization(FactorKernel, Learner):
         seed: int = 1,
     ) -> None:
         require_count(self, "n_factors", n_factors, at_least=1, at_most=1024)
+        require_instance(self, "optimizer", optimizer, Optimizer)
+        require_instance(self, "loss", loss, Loss)
         require_number(self, "l2_bias", l2_bias, at_least=0)
         require_number(self, "l2_factors", l2_factors, at_least=0)
         require_number(self, "init_scale", init_scale, at_least=0)
