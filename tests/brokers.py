@@ -47,9 +47,7 @@ class Collector:
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self.messages.append(
-            json.loads(message.payload)
-        )
+        self._client.on_message = lambda _client, _data, message: self.messages.append(json.loads(message.payload))
         self._client.connect(broker.host, broker.port)
 
     @property

@@ -78,9 +78,7 @@ class Broker:
 
     host = "127.0.0.1"
 
-    def __init__(
-        self, *, kind: BrokerKind | None = None, port: int | None = None, persistent: bool = False
-    ) -> None:
+    def __init__(self, *, kind: BrokerKind | None = None, port: int | None = None, persistent: bool = False) -> None:
         available = available_kinds()
         if not available or (kind is not None and kind not in available):
             raise ConfigError(
@@ -89,9 +87,7 @@ class Broker:
             )
         self.kind: BrokerKind = kind or available[0]
         if persistent and self.kind == "amqtt":
-            raise ConfigError(
-                "The embedded broker keeps nothing across a restart.", hint="Install mosquitto."
-            )
+            raise ConfigError("The embedded broker keeps nothing across a restart.", hint="Install mosquitto.")
         self.persistent = persistent
         self._given_port = port
         self._port = port

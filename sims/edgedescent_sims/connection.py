@@ -67,13 +67,7 @@ password=None, cafile=None, certfile=None, keyfile=None)
                 "A password in the broker's address can be seen by every user of this machine.",
                 hint="Put it into a file and name that with --password-file.",
             )
-        if (
-            parts.scheme not in _PORTS
-            or not parts.hostname
-            or parts.path.strip("/")
-            or parts.query
-            or port == 0
-        ):
+        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or port == 0:
             raise ConfigError(f"{url!r} is not a broker's address.", hint=_FORM)
         in_url = unquote(parts.username) if parts.username else None
         if username is not None and in_url is not None and username != in_url:

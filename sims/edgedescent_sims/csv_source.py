@@ -59,9 +59,7 @@ class CsvSource(TabularSource):
             next(lines, None)
             for number, cells in enumerate(lines, start=1):
                 if len(cells) != len(columns):
-                    self.omissions.row(
-                        number, f"it has {len(cells)} cells where the header has {len(columns)}"
-                    )
+                    self.omissions.row(number, f"it has {len(cells)} cells where the header has {len(columns)}")
                     continue
                 row: dict[str, object] = dict(zip(columns, cells, strict=True))
                 del row[self.target]
@@ -72,9 +70,7 @@ class CsvSource(TabularSource):
     def _check_header(self, options: SourceOptions) -> str:
         path, columns = self._path, self._columns
         if not any(columns):
-            raise ConfigError(
-                f"{path} is empty or has no header line.", hint="The first line must name the columns."
-            )
+            raise ConfigError(f"{path} is empty or has no header line.", hint="The first line must name the columns.")
         if all(_is_numeric(name) for name in columns):
             raise ConfigError(
                 f"The first line of {path} holds numbers, not names.",

@@ -18,7 +18,7 @@ _FAREWELL_S = 1.0
 
 async def serve(host: str, port: int) -> None:
     """Run the broker until SIGTERM, SIGINT, or the end of standard input."""
-    from amqtt.broker import Broker  # noqa: PLC0415 -- heavy
+    from amqtt.broker import Broker
 
     logging.basicConfig(level=logging.ERROR)
     config = {

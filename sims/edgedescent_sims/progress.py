@@ -51,8 +51,8 @@ class ProgressBar:
     def _show(self) -> None:
         self._wanted = False
         try:
-            from rich.console import Console  # noqa: PLC0415 -- costs a tenth of a second
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
         except ImportError:
             return  # A bar is a comfort that comes with the demo extra; the replay does not need it.
         self._bar = Progress(

@@ -187,9 +187,7 @@ def _validate(
     ack_timeout_s: float,
 ) -> None:
     if not topic or any(sign in topic for sign in "+#\0") or len(topic.encode()) > 65535:
-        raise ConfigError(
-            f"{topic!r} is not a topic that can be published to.", hint="Leave out the signs + and #."
-        )
+        raise ConfigError(f"{topic!r} is not a topic that can be published to.", hint="Leave out the signs + and #.")
     if rate is not None:
         require_number("publish", "rate", rate, above=0)
     if limit is not None:

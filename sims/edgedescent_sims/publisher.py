@@ -254,9 +254,7 @@ class Publisher:
         give_up_at = self._lost_at + self._connect_timeout_s
         notice_at, delay_s = now, 0.1
         if self._ever_connected:
-            self._notify(
-                f"The connection to {self.connection} was lost ({self._lost_because}). Reconnecting."
-            )
+            self._notify(f"The connection to {self.connection} was lost ({self._lost_because}). Reconnecting.")
             notice_at += 1.0
         while True:
             self._heed_stop()
@@ -271,9 +269,7 @@ class Publisher:
                 )
             if now >= notice_at:
                 left_s = give_up_at - now
-                self._notify(
-                    f"Waiting for the broker at {self.connection} for up to {left_s:.0f} s: {reason}."
-                )
+                self._notify(f"Waiting for the broker at {self.connection} for up to {left_s:.0f} s: {reason}.")
                 notice_at = now + _NOTICE_S
             # Jitter keeps many clients of one restarted broker from coming back in step.
             time.sleep(min(delay_s * random.uniform(0.5, 1.0), max(give_up_at - now, 0.0)))  # noqa: S311
@@ -327,11 +323,7 @@ class Publisher:
     def _advice(self) -> str:
         if self._ever_connected:
             return f"Go on later with --skip raised by {self.events_acked}."
-        older = (
-            " One that does not know MQTT 5 needs --protocol 3.1.1."
-            if self.connection.protocol == "5"
-            else ""
-        )
+        older = " One that does not know MQTT 5 needs --protocol 3.1.1." if self.connection.protocol == "5" else ""
         return f"Is the broker running, and is the address right?{older}"
 
     # -- paho's callbacks only take note: an exception in them would leave paho in an undefined state

@@ -71,9 +71,7 @@ class RatingsSource:
                     if (rating := self._parse(number, line)) is not None
                 ]
             if not ratings:
-                raise ConfigError(
-                    f"{self._path} holds no ratings.", hint="Its lines must be user::item::rating::time."
-                )
+                raise ConfigError(f"{self._path} holds no ratings.", hint="Its lines must be user::item::rating::time.")
             ratings.sort(key=itemgetter(0))  # Python's sort is stable, which repeated readings rely on.
             self._ratings = ratings
         return self._ratings

@@ -30,20 +30,14 @@ Example:
 
 @click.command(epilog=_EXAMPLE)
 @click.argument("source")
-@click.option(
-    "--to", "url", required=True, metavar="URL", help="The broker: mqtt://[user@]host[:port], or mqtts://."
-)
+@click.option("--to", "url", required=True, metavar="URL", help="The broker: mqtt://[user@]host[:port], or mqtts://.")
 @click.option("--topic", help="The topic to publish to.  [default: edgedescent/<device>/events]")
 @click.option("--device", default="edge", show_default=True, help="The device whose topic is published to.")
 @click.option("--target", metavar="COLUMN", help="The column to predict; a CSV file needs it.")
 @click.option("--drop", multiple=True, metavar="COLUMN,…", help="Columns to leave out; can be repeated.")
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="Events per second.  [default: unlimited]"
-)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events per second.  [default: unlimited]")
 @click.option("--limit", type=click.IntRange(min=1), help="Send at most this many events.")
-@click.option(
-    "--skip", type=click.IntRange(min=0), default=0, help="Pass over this many events at the start."
-)
+@click.option("--skip", type=click.IntRange(min=0), default=0, help="Pass over this many events at the start.")
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
@@ -61,15 +55,11 @@ Example:
     show_default=True,
     help="The most messages that the broker has not acknowledged.",
 )
-@click.option(
-    "--id-prefix", help="What stands before the row number in the event ids.  [default: the source's name]"
-)
+@click.option("--id-prefix", help="What stands before the row number in the event ids.  [default: the source's name]")
 @click.option("--protocol", type=click.Choice(get_args(Protocol)), default="5", show_default=True)
 @click.option("--username", help="The user name to log in with.")
 @click.option("--password-file", type=_FILE, help="A file whose first line is the password.")
-@click.option(
-    "--cafile", type=_FILE, help="The certificates to trust with mqtts://.  [default: the system's]"
-)
+@click.option("--cafile", type=_FILE, help="The certificates to trust with mqtts://.  [default: the system's]")
 @click.option("--certfile", type=_FILE, help="The certificate to show the broker.")
 @click.option("--keyfile", type=_FILE, help="The private key of that certificate.")
 @click.option(
@@ -129,8 +119,8 @@ def _run(
     source: Source, connection: Connection, topic: str, connect_timeout_s: float, pace: dict[str, Any]
 ) -> PublishReport:
     # Imported here so that `edgedescent --help`, which loads this module, does not load paho.
-    from edgedescent_sims.progress import ProgressBar  # noqa: PLC0415
-    from edgedescent_sims.publish import publish  # noqa: PLC0415
+    from edgedescent_sims.progress import ProgressBar
+    from edgedescent_sims.publish import publish
 
     def total() -> int | None:
         length = source.length()
@@ -167,9 +157,7 @@ def _stop_on_interrupt() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _print(
-    source: Source, connection: Connection, topic: str, report: PublishReport, *, as_json: bool
-) -> None:
+def _print(source: Source, connection: Connection, topic: str, report: PublishReport, *, as_json: bool) -> None:
     if summary := source.omissions.summary():
         _tell(summary)
     if report.messages_unheard:
@@ -177,7 +165,7 @@ def _print(
     if report.interrupted:
         _tell(f"Interrupted: {report.events_sent} events were sent; --skip more by as many to go on.")
     if as_json:
-        import msgspec  # noqa: PLC0415
+        import msgspec
 
         click.echo(msgspec.json.encode(report))
     else:
@@ -189,9 +177,7 @@ def _print(
 
 def _topic_of(device: str) -> str:
     if not device or any(sign in device for sign in "/+#\0"):
-        raise ConfigError(
-            f"{device!r} is not a device name.", hint="It is one level of a topic, without / + and #."
-        )
+        raise ConfigError(f"{device!r} is not a device name.", hint="It is one level of a topic, without / + and #.")
     return f"edgedescent/{device}/events"
 
 

@@ -53,7 +53,7 @@ class RiverSource(TabularSource):
 
 def _datasets() -> dict[str, Any]:
     try:
-        from river import datasets  # noqa: PLC0415
+        from river import datasets
     except ImportError as fault:
         raise ConfigError(
             "River is not installed, so its data sets cannot be replayed.",

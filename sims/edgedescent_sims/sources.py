@@ -118,20 +118,18 @@ def open_source(
     options = SourceOptions(target, tuple(drop), id_prefix, notify)
     path = Path(spec)
     if path.is_file():
-        from edgedescent_sims.ratings_source import RatingsSource, looks_like_ratings  # noqa: PLC0415
+        from edgedescent_sims.ratings_source import RatingsSource, looks_like_ratings
 
         if looks_like_ratings(path):
             return RatingsSource(path, options)
-        from edgedescent_sims.csv_source import CsvSource  # noqa: PLC0415
+        from edgedescent_sims.csv_source import CsvSource
 
         return CsvSource(path, options)
     if path.exists():
-        raise ConfigError(
-            f"{spec} is not a file.", hint="Give a CSV file, a ratings file or a River data set."
-        )
+        raise ConfigError(f"{spec} is not a file.", hint="Give a CSV file, a ratings file or a River data set.")
     if path.suffix or len(path.parts) > 1:
         raise ConfigError(f"There is no file {spec}.", hint=_files_like(path))
-    from edgedescent_sims.river_source import RiverSource  # noqa: PLC0415
+    from edgedescent_sims.river_source import RiverSource
 
     return RiverSource(str(spec), options)
 

@@ -107,16 +107,12 @@ class TabularSource(ABC):
                 except ValueError:
                     if not _is_infinite(cell):
                         words[column] = cell
-        words |= {
-            column: cell for column, cell in seen.items() if column not in numeric and column not in words
-        }
+        words |= {column: cell for column, cell in seen.items() if column not in numeric and column not in words}
         if words:
             listed = ", ".join(f"{column} ({cell!r})" for column, cell in words.items())
             self._notify(f"Dropped, as only numbers can be learned from: {listed}.")
         if not numeric - words.keys():
-            self._notify(
-                f"{self.name} has no column of numbers beside its target: its events have no features."
-            )
+            self._notify(f"{self.name} has no column of numbers beside its target: its events have no features.")
         return frozenset(words)
 
 

@@ -39,9 +39,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
         with cast(TextIO, opener(path, "rt", encoding="utf-8-sig", newline="")) as stream:
             yield stream
     except UnicodeDecodeError as fault:
-        raise ConfigError(
-            f"{path} is not UTF-8 text: {fault}.", hint="Convert it with iconv first."
-        ) from fault
+        raise ConfigError(f"{path} is not UTF-8 text: {fault}.", hint="Convert it with iconv first.") from fault
     except (OSError, EOFError, zlib.error, csv.Error) as fault:
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else fault
         raise ConfigError(f"{path} cannot be read: {reason}.") from fault

@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from brokers import running_broker
@@ -58,22 +60,22 @@ def test_the_embedded_broker_cannot_persist() -> None:
         Broker(kind="amqtt", persistent=True)
 
 
-def test_the_embedded_broker_ends_with_its_parent() -> None:
+def test_the_embedded_broker_ends_with_its_parent(tmp_path: Path) -> None:
     if "amqtt" not in available_kinds():
         pytest.skip("amqtt is not installed")
     program = (
         "import os; from edgedescent_sims.broker import Broker\n"
         "broker = Broker(kind='amqtt'); broker.start(); print(broker._process.pid, flush=True); os._exit(1)"
     )
+    # The parent cannot clean up after itself, so its files go where the test's do.
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
     output = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
     ).stdout
     assert _is_gone(int(output))
 
 
 def _is_gone(pid: int, timeout_s: float = 10.0) -> bool:
-    import time
-
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         try:

@@ -43,9 +43,7 @@ def ids(count: int, start: int = 1) -> set[str]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 @pytest.mark.parametrize("batch", [1, 7])
-def test_everything_arrives_once_and_in_order(
-    kind: BrokerKind, protocol: str, batch: int, source: Source
-) -> None:
+def test_everything_arrives_once_and_in_order(kind: BrokerKind, protocol: str, batch: int, source: Source) -> None:
     with running_broker(kind) as broker, Collector(broker, TOPIC) as collector:
         if protocol not in broker.protocols:
             pytest.skip(f"{kind} does not speak MQTT {protocol}")
@@ -84,9 +82,7 @@ def test_a_lost_broker_that_stays_away_is_told_with_the_way_to_go_on(source: Sou
     with running_broker() as broker:
         connection = Connection.from_url(broker.url, protocol=broker.protocols[0])
         stop = Restart(broker, "stop", after_events=500, start=False)
-        with pytest.raises(
-            Exception, match=r"No MQTT broker answers.*\d+ events were acknowledged"
-        ) as caught:
+        with pytest.raises(Exception, match=r"No MQTT broker answers.*\d+ events were acknowledged") as caught:
             publish(source, connection, rate=4000.0, on_progress=stop, connect_timeout_s=1.0)
         assert "--skip" in caught.value.hint  # type: ignore[attr-defined]
 
@@ -129,19 +125,13 @@ def test_qos_0_and_a_plain_summary(table: Path) -> None:
         result = CliRunner().invoke(replay, [*words, "--protocol", broker.protocols[0]])
         assert collector.wait_for(2000) == ids(2000)
     assert result.exit_code == 0, result.output
-    assert (
-        "Sent 2,000 events in 2,000 messages to edgedescent/edge/events at mqtt://127.0.0.1:" in result.stdout
-    )
+    assert "Sent 2,000 events in 2,000 messages to edgedescent/edge/events at mqtt://127.0.0.1:" in result.stdout
 
 
 def test_the_user_learns_that_nobody_listened(table: Path) -> None:
     with running_broker("mosquitto") as broker:
-        result = CliRunner().invoke(
-            replay, [str(table), "--to", broker.url, "--target", "y", "--limit", "10"]
-        )
-    assert (
-        "Nobody was subscribed to edgedescent/edge/events when 10 of the messages arrived." in result.stderr
-    )
+        result = CliRunner().invoke(replay, [str(table), "--to", broker.url, "--target", "y", "--limit", "10"])
+    assert "Nobody was subscribed to edgedescent/edge/events when 10 of the messages arrived." in result.stderr
 
 
 def test_a_protocol_that_the_broker_does_not_speak_is_told(table: Path) -> None:

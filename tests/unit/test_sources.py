@@ -272,9 +272,7 @@ def test_cells_to_numbers(cell: object, number: float | None) -> None:
     assert to_number(cell) == number
 
 
-@pytest.mark.parametrize(
-    "cell", ["word", "2011-01-01", "1_000", "1,5", "inf", "-Infinity", "1e999", [1], "0x10"]
-)
+@pytest.mark.parametrize("cell", ["word", "2011-01-01", "1_000", "1,5", "inf", "-Infinity", "1e999", [1], "0x10"])
 def test_cells_that_are_no_numbers(cell: object) -> None:
     with pytest.raises(ValueError, match=r".+"):
         to_number(cell)
