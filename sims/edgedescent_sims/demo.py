@@ -9,7 +9,9 @@ import click
 
 
 @click.command()
-@click.option("--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set.")
+@click.option(
+    "--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set."
+)
 @click.option("--target", help="The column of a CSV file to predict.")
 @click.option("--drop", multiple=True, help="Columns to leave out; separated by commas.")
 @click.option(
@@ -19,7 +21,9 @@ import click
     help="Learn a recommender from a file of user::item::rating::time lines instead.",
 )
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="Events per second.  [default: about 8 s in all]"
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Events per second.  [default: about 8 s in all]",
 )
 @click.option("--limit", type=click.IntRange(min=2), help="Stop after so many events.")
 @click.option(
@@ -41,7 +45,7 @@ def demo(
     folder: Path,
     as_json: bool,
 ) -> None:
-    """See a device learn: broker, daemon, replay, snapshot, all started here and stopped again.
+    r"""See a device learn: broker, daemon, replay, snapshot, all started here and stopped again.
 
     \b
     Example:

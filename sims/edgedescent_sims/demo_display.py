@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from edgedescent_sims.rehearsal import Rehearsal, Result
 
-_SERIES = (("mae", "the model", "green"), ("mae_last_value", "the last value", "yellow"), ("mae_mean", "the mean", "red"))
+_SERIES = (
+    ("mae", "the model", "green"),
+    ("mae_last_value", "the last value", "yellow"),
+    ("mae_mean", "the mean", "red"),
+)
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 48
 _PLAIN_INTERVAL_S = 1.0
@@ -85,8 +89,12 @@ class Display:
             metrics = self._rehearsal.metrics[-1]
             if "mae" in metrics:
                 errors = ", ".join(f"{label} {metrics[name]:.4g}" for name, label, _ in _SERIES)
-                share = f"{metrics['mae'] / metrics['mae_mean']:.0%} of the mean's" if metrics["mae_mean"] else ""
-                click.echo(f"{metrics['events_learned']:>8,} learned; mean absolute error: {errors} ({share})")
+                share = (
+                    f"{metrics['mae'] / metrics['mae_mean']:.0%} of the mean's" if metrics["mae_mean"] else ""
+                )
+                click.echo(
+                    f"{metrics['events_learned']:>8,} learned; mean absolute error: {errors} ({share})"
+                )
 
     def _picture(self, sent: int) -> RenderableType:
         from rich.table import Table
