@@ -100,6 +100,8 @@ class MqttAdapter:
         self._since = 0.0
         """When the connection was made, and later, when the broker accepted it."""
         self._closing = False
+        self._greeting = 0
+        """The packet id of the last message that said we are online."""
         self._queued_bytes = 0
         self._unconfirmed: deque[tuple[MQTTMessageInfo, int]] = deque()
         self._unconfirmed_bytes = 0
@@ -307,7 +309,8 @@ class MqttAdapter:
         if self._generation > 1 and not flags.session_present:
             log.warning("The broker did not keep our session: events sent while we were away may be lost.")
         self._subscriptions.start(client)
-        client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True)
+        self._greeting = client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True).mid
+        client.on_publish = self._on_publish
 
     def _on_disconnect(
         self, client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -327,6 +330,18 @@ class MqttAdapter:
         if self._accepted and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
+
+    def _on_publish(
+        self, client: Client, _data: Any, packet_id: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if packet_id != self._greeting:
+            return
+        # The one message whose fate is asked after; paho would make much ado about every answer that is sent.
+        client.on_publish = None
+        if reason.is_failure:
+            log.error(
+                "The broker refused what we publish to %r: %s. Check its access rules.", self._status_topic, reason
+            )
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:
