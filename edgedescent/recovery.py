@@ -65,6 +65,8 @@ def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engin
 
 def _require_same_learner(config: Config, store: Store) -> None:
     wanted, written = describe(config.build_learner()), store.learner
+    if written is None and not store.read_only:
+        store.claim(wanted)
     if written is None or written == wanted:
         return
     changed = [key for key in {**written, **wanted} if written.get(key) != wanted.get(key)]
