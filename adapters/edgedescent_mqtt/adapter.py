@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from paho.mqtt import MQTTException
 from paho.mqtt.client import (
     MQTT_CLEAN_START_FIRST_ONLY,
     Client,
@@ -21,7 +20,7 @@ from paho.mqtt.client import (
 )
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.adapters import Delivery
@@ -167,6 +166,7 @@ class MqttAdapter:
                 if wait_s > timeout_s:
                     return None
                 # Certificates and password are read anew for each attempt: they may have been replaced.
+                self._client.username_pw_set(config.username, config.password())
                 context = config.tls.context() if config.tls is not None else None
                 self._attempt = Attempt(
                     config.host, config.port_in_use, timeout_s=config.connect_timeout_s, context=context
@@ -175,7 +175,6 @@ class MqttAdapter:
                 return None
             attempt, self._attempt = self._attempt, None
             self._client.fresh = BufferedSocket(attempt.result())
-            self._client.username_pw_set(config.username, config.password())
         except (OSError, ValueError, ConfigError) as error:
             self._failed(explain(error))
             return None
@@ -248,6 +247,7 @@ class MqttAdapter:
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
+        self._forget_confirmed()
         qos = 1 if retain else self._config.publish_qos
         # What is retained replaces what was said before, and is small and rare: it always finds room.
         if not retain and max(sock.unsent, self._unconfirmed_bytes if qos else 0) >= PENDING_BYTES_MAX:
@@ -258,7 +258,6 @@ class MqttAdapter:
         if qos:
             self._unconfirmed.append((info, len(payload)))
             self._unconfirmed_bytes += len(payload)
-            self._forget_confirmed()
         self._queued_bytes += len(payload)
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)
