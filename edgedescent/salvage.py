@@ -203,5 +203,5 @@ def _keys(db: sqlite3.Connection, table: str, key: str) -> list[object]:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
-            log.error("Reading the damaged %s ended after %d rows: %s.", table, len(keys), error)
+            log.debug("Reading the damaged %s ended after %d rows: %s.", table, len(keys), error)
     return list(dict.fromkeys([*found["ASC"], *reversed(found["DESC"])]))

@@ -268,7 +268,8 @@ class Store:
             if found == "ok":
                 return db
             db.close()
-            fault: Exception = StateError(found)
+            # The last line says what, the one before in which database.
+            fault: Exception = StateError(found.splitlines()[-1])
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise

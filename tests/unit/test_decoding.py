@@ -199,7 +199,7 @@ def test_a_payload_that_is_too_long_is_refused_unread() -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(payload: bytes) -> None:
     for takes in ("features", "ratings"):
-        events, rejected = decode(payload, takes)  # type: ignore[arg-type]
+        events, rejected = decode(payload, takes)
         assert len(events) + len(rejected) >= (not is_array(payload))
 
 
@@ -221,7 +221,7 @@ keys = st.sampled_from(["x", "y", "id", "user", "item", "z"])
 def test_no_json_raises_and_every_event_is_accounted_for(document: Any) -> None:
     payload = json.dumps(document).encode()
     for takes in ("features", "ratings"):
-        events, rejected = decode(payload, takes)  # type: ignore[arg-type]
+        events, rejected = decode(payload, takes)
         places = sorted([index for index, _ in events] + [index for index, _, _ in rejected])
         whole = places == [0] and len(rejected) == 1
         assert whole or places == list(range(len(document) if isinstance(document, list) else 1))
