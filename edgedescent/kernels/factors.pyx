@@ -2,12 +2,13 @@
 """Matrix factorization with biases: two tables of rows ``[bias, factor 1, …, factor k]``."""
 import numpy as np
 
+from cpython.list cimport PyList_GET_SIZE
 from libc.math cimport cos, log, sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.kernels.losses cimport Loss, make_loss, restore_loss
 from edgedescent.kernels.moments cimport Moments
-from edgedescent.kernels.numbers cimport bounded, is_sane, to_number, to_text
+from edgedescent.kernels.numbers cimport bounded, check_text, is_sane, to_number, to_text
 from edgedescent.kernels.parameters cimport ParameterTable
 from edgedescent.kernels.siphash cimport hash_text
 from edgedescent.kernels.vocabulary cimport Vocabulary, check_history
@@ -34,6 +35,8 @@ cdef inline double next_uniform(uint64_t* state) noexcept nogil:
 
 cdef str as_id(str role, object value):
     """Ids are strings; an integer is the same id as its decimal digits, as in a JSON key or an ONNX snapshot."""
+    if type(value) is str:
+        return value
     if isinstance(value, str):
         return to_text(role, value)
     if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "ndim", 0):
@@ -90,8 +93,8 @@ cdef class FactorKernel:
         cdef uint64_t state
         cdef double radius
         # Before the id is registered, so that running out of memory leaves no id without a row.
-        if ids.size() >= table.rows:
-            table.grow(2 * ids.size())
+        if PyList_GET_SIZE(ids.key_of) >= table.rows:
+            table.grow(2 * table.rows)
         row = ids.learn(key, self.n_events)
         if ids.is_new:
             table.clear_row(row)
@@ -150,6 +153,11 @@ cdef class FactorKernel:
 
     cdef double _predict(self, str user, str item) except? -1.0:
         cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
+        # An id that has a row was looked at when it got it.
+        if u == 0:
+            check_text("The user id", user)
+        if i == 0:
+            check_text("The item id", item)
         return self._in_units(self._score(
             self.user_rows.w + u * self.user_rows.width, self.item_rows.w + i * self.item_rows.width))
 
@@ -182,8 +190,8 @@ cdef class FactorKernel:
         """
         cdef double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(targets.shape[0])
-        cdef list user_ids = [as_id("The user id", user) for user in users]
-        cdef list item_ids = [as_id("The item id", item) for item in items]
+        cdef list user_ids = [to_text("The user id", as_id("The user id", user)) for user in users]
+        cdef list item_ids = [to_text("The item id", as_id("The item id", item)) for item in items]
         cdef Py_ssize_t n
         if not len(user_ids) == len(item_ids) == targets.shape[0]:
             raise ValueError(

@@ -1,10 +1,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Linear regression on named features, from a dict or an array row to the updated weights without the interpreter."""
+from collections.abc import Mapping
+
 import numpy as np
 
 from cpython.dict cimport PyDict_Next
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdlib cimport free, malloc
 
 from edgedescent.kernels.losses cimport Loss, make_loss, restore_loss
@@ -34,6 +38,15 @@ cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept 
     for i in range(whole, n):
         s0 += a[i] * b[i]
     return (s0 + s1) + (s2 + s3)
+
+
+cdef inline dict as_event(object x):
+    """The features of an event as the plain dict that can be walked without running Python code."""
+    if type(x) is dict:
+        return x
+    if isinstance(x, Mapping):
+        return dict(x)
+    raise TypeError(f"The features x of an event must map names to numbers. Got {x!r:.80}.")
 
 
 cdef class LinearKernel:
@@ -124,7 +137,7 @@ cdef class LinearKernel:
         self.recent_keys = []
         self.recent_version = self.vocabulary.version
 
-    cdef int _read_dict(self, dict features, bint learning) except -1:
+    cdef int _read_dict(self, dict features) except -1:
         """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
 
         The state stays as it is, so that an event can be refused half way; `_settle` then changes it.
@@ -139,22 +152,30 @@ cdef class LinearKernel:
         if self.recent_version != self.vocabulary.version:
             self._forget_recent()
         n_recent = PyList_GET_SIZE(self.recent_keys)
-        if self.unknown:
+        if PyList_GET_SIZE(self.unknown):
             self.unknown = []
         while PyDict_Next(features, &position, &key, &value):
-            if not is_plain(<object>value):
+            if PyFloat_CheckExact(<object>value):
+                number = PyFloat_AS_DOUBLE(<object>value)
+            elif is_plain(<object>value):
+                number = plain_number(<object>value)
+            else:
                 # Its conversion runs code that might change the dict, so read from a copy of plain numbers.
                 return self._read_dict({
                     k: v if v is None else to_number(f"The feature {k!r:.80}", v) for k, v in features.items()
-                }, learning)
-            number = plain_number(<object>value)
+                })
             if place < n_recent and <PyObject*>PyList_GET_ITEM(self.recent_keys, place) == key:
                 row = self.recent_rows[place]
                 if row == 0:
                     row = self.recent_rows[place] = self.vocabulary.find(<object>key)
             else:
-                name = to_text("The name of a feature", <object>key)
-                row = self.vocabulary.find(name)
+                # A name that has a row was looked at when it got it.
+                row = self.vocabulary.find(<object>key) if PyUnicode_CheckExact(<object>key) else 0
+                if row:
+                    name = <object>key
+                else:
+                    name = to_text("The name of a feature", <object>key)
+                    row = self.vocabulary.find(name)
                 if place < n_recent:
                     self.recent_keys[place] = name
                 else:
@@ -165,7 +186,7 @@ cdef class LinearKernel:
                 self.rows[n] = row
                 self.x[n] = number
                 n += 1
-                if row == 0 and learning:
+                if row == 0:
                     self.unknown.append(self.recent_keys[place])
             elif <object>value is not None:
                 skipped += 1
@@ -175,34 +196,34 @@ cdef class LinearKernel:
 
     cdef bint _settle(self, bint learning) except -1:
         """Turn the event that was read into runs of rows; whether a name was given a row on the way."""
-        cdef Py_ssize_t i, n = 0, j = 0
-        cdef long long version = self.vocabulary.version
-        cdef Py_ssize_t size = self.vocabulary.size()
+        cdef Py_ssize_t i, row, n = 0, j = 0
+        cdef bint changed = False
         if learning:
             # Before any name gets a row, so that no feature of this event has to give up its own.
             for i in range(self.n):
                 self.vocabulary.stamp[self.rows[i]] = self.n_events
-            if self.unknown:
-                for i in range(self.n):
-                    if self.rows[i] == 0:
-                        self.rows[i] = self._row_for(self.unknown[j])
-                        j += 1
-        for i in range(self.n):
-            if self.rows[i]:
-                self.rows[n] = self.rows[i]
-                self.x[n] = self.x[i]
-                n += 1
-        self.n = n
+        if PyList_GET_SIZE(self.unknown):
+            for i in range(self.n):
+                row = self.rows[i]
+                if row == 0 and learning:
+                    row = self._row_for(self.unknown[j])
+                    changed = changed or row > 0
+                    j += 1
+                if row:
+                    self.rows[n] = row
+                    self.x[n] = self.x[i]
+                    n += 1
+            self.n = n
         self._find_runs()
-        return version != self.vocabulary.version or size != self.vocabulary.size()
+        return changed
 
     cdef Py_ssize_t _row_for(self, str name) except -1:
         """A row for a name that had none; 0 where there is none left."""
-        cdef Py_ssize_t row, size = self.vocabulary.size()
+        cdef Py_ssize_t row
         # Before the name is registered, so that running out of memory leaves no name without a row.
-        if size >= self.weights.rows:
-            self.inputs.grow(2 * size)
-            self.weights.grow(2 * size)
+        if PyList_GET_SIZE(self.vocabulary.key_of) >= self.weights.rows:
+            self.inputs.grow(2 * self.weights.rows)
+            self.weights.grow(2 * self.weights.rows)
         row = self.vocabulary.learn(name, self.n_events)
         if self.vocabulary.is_new:
             self.weights.clear_row(row)
@@ -262,7 +283,7 @@ cdef class LinearKernel:
     # --- What Python sees -----------------------------------------------------------------------------------------
 
     cdef double _predict(self, dict x) except? -1.0:
-        self._read_dict(x, False)
+        self._read_dict(x)
         self._settle(False)
         return self._in_units(self._score())
 
@@ -273,22 +294,22 @@ cdef class LinearKernel:
             prediction = self._predict(x)
             self.n_skipped_targets += 1
             return prediction
-        skipped = self._read_dict(x, True)
+        skipped = self._read_dict(x)
         self._settle(True)
         self.n_skipped_values += skipped
         return self._learn(target)
 
-    def predict_one(self, dict x not None):
+    def predict_one(self, x):
         """Predict the target of one event; the state stays as it is."""
-        return self._predict(x)
+        return self._predict(as_event(x))
 
-    def predict_learn_one(self, dict x not None, y):
+    def predict_learn_one(self, x, y):
         """Predict, then learn from the same event; returns what `predict_one` would have returned before."""
-        return self._predict_learn(x, y)
+        return self._predict_learn(as_event(x), y)
 
-    def learn_one(self, dict x not None, y):
+    def learn_one(self, x, y):
         """Take one gradient step on an event; a target that is not finite is counted and skipped."""
-        self._predict_learn(x, y)
+        self._predict_learn(as_event(x), y)
 
     def learn_many(self, X, y, names=None):
         """Predict each row, then learn from it, in order; returns the predictions.
@@ -308,21 +329,21 @@ cdef class LinearKernel:
             raise ValueError(f"X has {values.shape[0]} rows but y has {targets.shape[0]}.")
         names = [f"x{j}" for j in range(columns)] if names is None else list(names)
         names = [to_text("The name of a feature", name) for name in names]
-        if len(names) != columns or len(set(names)) != columns:
+        if values.shape[0] and not len(names) == len(set(names)) == columns:
             raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r:.200}.")
         rows = np.array([self.vocabulary.find(name) for name in names], dtype=np.intp)
         self._make_room(columns)
         for i in range(values.shape[0]):
             learning = is_sane(targets[i])
             n = skipped = 0
-            if self.unknown:
+            if PyList_GET_SIZE(self.unknown):
                 self.unknown = []
             for j in range(columns):
                 if is_sane(values[i, j]):
                     self.rows[n] = rows[j]
                     self.x[n] = values[i, j]
                     n += 1
-                    if rows[j] == 0 and learning:
+                    if rows[j] == 0:
                         self.unknown.append(names[j])
                 else:
                     skipped += values[i, j] == values[i, j]
