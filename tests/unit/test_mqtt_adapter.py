@@ -270,7 +270,7 @@ def test_polling_waits_its_time_while_there_is_no_broker(make: Make) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_broker_that_talks_nonsense_never_ends_the_daemon(
     broker: FakeBroker, make: Make, protocol: str, seed: int
 ) -> None:
