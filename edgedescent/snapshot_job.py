@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -38,15 +39,18 @@ class SnapshotJob:
     def start(self) -> None:
         """Begin an export; that it cannot begin is logged."""
         try:
-            # Files rather than pipes: nobody reads until the child has ended, and a full pipe would stop it.
-            self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `_finish`
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-            self._child = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._errors,
-            )
+            with ExitStack() as files:
+                # Files rather than pipes: nobody reads until the child has ended, and a full pipe would stop it.
+                self._output = files.enter_context(tempfile.TemporaryFile())
+                self._errors = files.enter_context(tempfile.TemporaryFile())
+                self._child = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._output,
+                    stderr=self._errors,
+                )
+                # From here on `_finish` closes them.
+                files.pop_all()
             # The export must never slow the learning down.
             os.setpriority(os.PRIO_PROCESS, self._child.pid, 10)
         except OSError as error:

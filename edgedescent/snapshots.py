@@ -147,9 +147,12 @@ def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) 
     """
     absolute = relative = 0.0
     for a, b in zip(live, exported, strict=True):
-        difference = abs(a - b) if math.isfinite(a) and math.isfinite(b) else math.inf
+        if not (math.isfinite(a) and math.isfinite(b)):
+            # Not left to the division: it gives NaN, which no maximum notices.
+            return Parity(len(live), math.inf, math.inf, tolerance)
+        difference = abs(a - b)
         absolute = max(absolute, difference)
-        relative = max(relative, difference / max(abs(a), 1e-12) if difference else 0.0)
+        relative = max(relative, difference / max(abs(a), 1e-12))
     return Parity(len(live), absolute, relative, tolerance)
 
 
