@@ -13,7 +13,7 @@ from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
 from edgedescent.optim import SGD, Adam, Optimizer
 
 OPTIMIZERS: list[Optimizer] = [SGD(lr=0.02), Adam(lr=0.02), Adam(lr=0.05, beta1=0.5, beta2=0.9)]
-LOSSES: list[Loss] = [SquaredLoss(), AdaptiveHuberLoss(), AdaptiveHuberLoss(k=1.5, rate_min=0.1)]
+LOSSES: list[Loss] = [SquaredLoss(), AdaptiveHuberLoss(), AdaptiveHuberLoss(k=1.5, rate_min=0.5)]
 
 optimizers = st.sampled_from(OPTIMIZERS)
 losses = st.sampled_from(LOSSES)

@@ -23,7 +23,7 @@ from edgedescent.optim import SGD, Adam, Optimizer
     events=feature_events(),
     optimizer=optimizers,
     loss=losses,
-    l2=st.sampled_from([0.0, 0.01]),
+    l2=st.sampled_from([0.0, 5.0]),
     features_max=st.sampled_from([1, 2, 3, 4096]),
     when_full=st.sampled_from(["evict", "share"]),
     forgetting=st.sampled_from([0.0002, 0.2]),
