@@ -75,7 +75,7 @@ def _size(graph: Graph) -> int:
 
 def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
     try:
-        from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - heavy
+        from onnx import TensorProto, helper, numpy_helper
     except ModuleNotFoundError as error:
         message = "Making an ONNX snapshot needs the package onnx, which is not installed."
         raise ExportError(message, INSTALL_HINT) from error
@@ -102,7 +102,7 @@ def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
 
 
 def _check(model: bytes) -> None:
-    from onnx import checker, shape_inference  # noqa: PLC0415 - heavy
+    from onnx import checker, shape_inference
 
     try:
         checker.check_model(model, full_check=True)
@@ -122,7 +122,7 @@ def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]
         InvalidEventError: if an id is not valid Unicode.
     """
     try:
-        import onnxruntime  # noqa: PLC0415 - heavy
+        import onnxruntime
     except ModuleNotFoundError as error:
         message = "Serving an ONNX snapshot needs the package onnxruntime, which is not installed."
         raise ExportError(message, INSTALL_HINT) from error

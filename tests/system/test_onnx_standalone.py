@@ -76,9 +76,7 @@ def test_a_regression_is_served_without_the_project(tmp_path: Path) -> None:
 
     for _ in range(2000):
         x = features()
-        model.learn_one(
-            x, 7.0 + sum(v for v in x.values() if v is not None and abs(v) < 1e6) + rng.gauss(0, 1)
-        )
+        model.learn_one(x, 7.0 + sum(v for v in x.values() if v is not None and abs(v) < 1e6) + rng.gauss(0, 1))
     events = [{"x": features()} for _ in range(100)]
     live = [model.predict_one(event["x"]) for event in events]
     assert max(live) - min(live) > 10

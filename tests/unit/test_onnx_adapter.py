@@ -138,9 +138,7 @@ def test_metadata_cannot_contradict_the_file() -> None:
 def test_a_file_that_would_be_too_large_is_refused_before_it_is_made() -> None:
     # A view of one number: it takes no memory, whatever its shape.
     table = np.broadcast_to(np.float64(1.0), (FILE_BYTES_MAX // 8 + 1,))
-    graph = Graph(
-        [Port("x", "double", ("batch",), "")], [Node("Identity", ["x"], "prediction")], {"table": table}
-    )
+    graph = Graph([Port("x", "double", ("batch",), "")], [Node("Identity", ["x"], "prediction")], {"table": table})
     with pytest.raises(ExportError, match="does not fit an ONNX file"):
         encode(graph, {})
 
@@ -190,9 +188,7 @@ def test_importing_the_adapter_imports_neither_onnx_nor_onnxruntime() -> None:
         "OnnxAdapter().describe(LinearRegressor())\n"
         "assert not {'onnx', 'onnxruntime'} & set(sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 
 

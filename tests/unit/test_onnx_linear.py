@@ -50,9 +50,7 @@ def assert_agrees(model: LinearRegressor, xs: list[Features], scale: float = 0.0
     np.testing.assert_allclose(served, live, rtol=1e-9, atol=1e-12 * scale)
 
 
-@pytest.mark.parametrize(
-    "parameters", [{}, {"optimizer": SGD(), "clip": 1.5, "l2": 0.01, "forgetting": 0.05}]
-)
+@pytest.mark.parametrize("parameters", [{}, {"optimizer": SGD(), "clip": 1.5, "l2": 0.01, "forgetting": 0.05}])
 def test_agrees_on_raw_features(parameters: dict[str, Any]) -> None:
     model = trained(stream(1, 2000), **parameters)
     assert_agrees(model, [x for x, _ in stream(2, 500)])

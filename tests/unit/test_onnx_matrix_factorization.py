@@ -95,9 +95,7 @@ def test_a_batch_is_served_like_its_single_rows() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_a_learner_that_learned_next_to_nothing_is_served(n: int) -> None:
-    assert_agrees(
-        trained(stream(9, n)), [("", ""), ("nobody", "nothing"), *[(u, i) for u, i, _ in stream(9, n)]]
-    )
+    assert_agrees(trained(stream(9, n)), [("", ""), ("nobody", "nothing"), *[(u, i) for u, i, _ in stream(9, n)]])
 
 
 def test_a_scale_that_is_almost_one_is_not_lost() -> None:

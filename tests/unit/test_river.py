@@ -17,9 +17,7 @@ from edgedescent.learners import Learner
 from edgedescent.optim import SGD, Adam
 
 pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent[river]'")
-pytest.importorskip(
-    "sklearn", reason="River's checks read data sets of scikit-learn: pip install 'edgedescent[bench]'"
-)
+pytest.importorskip("sklearn", reason="River's checks read data sets of scikit-learn: pip install 'edgedescent[bench]'")
 
 from river import base, checks, datasets, ensemble, evaluate, metrics, preprocessing, reco
 
