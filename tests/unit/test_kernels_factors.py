@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import is_usable
 from reference_learners import Factors as Specified
-from streams import all_finite, losses, optimizers, ratings
+from strategies import all_finite, losses, optimizers, ratings
 
 from edgedescent import MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss

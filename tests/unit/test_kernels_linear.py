@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import is_usable
 from reference_learners import Linear as Specified
-from streams import feature_events, good_targets, good_values, losses, optimizers
+from strategies import feature_events, good_targets, good_values, losses, optimizers
 
 from edgedescent import LinearRegressor
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import LOSSES
-from streams import losses
+from strategies import losses
 
 from edgedescent.kernels.losses import gradients
 from edgedescent.losses import AdaptiveHuberLoss, Loss

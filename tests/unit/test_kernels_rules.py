@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import COORDINATES
-from streams import optimizers
+from strategies import optimizers
 
 from edgedescent.kernels.parameters import ParameterTable
 from edgedescent.optim import SGD, Adam, Optimizer

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import bits, feature_events, frozen, good_targets, good_values, losses, optimizers, targets, values
+from strategies import bits, feature_events, frozen, good_targets, good_values, losses, optimizers, targets, values
 
 from edgedescent import LinearRegressor
 from edgedescent.losses import Loss

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import bits, feature_events, frozen, losses, optimizers, ratings
+from strategies import bits, feature_events, frozen, losses, optimizers, ratings
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import Loss
