@@ -56,13 +56,19 @@ def take_events(
         IndexError: likewise.
     """
     events: list[Delivery] = []
-    size, name, topic = len(data), b"", ""
-    until = at + bytes_max
-    # The shortest event has five bytes: a topic of one letter and nothing else.
-    while at + 5 <= size and at < until and len(events) < count_max:
-        head, length, start = data[at], data[at + 1], at + 2
-        if head & 0xF4 != 0x30:
+    size, until = len(data), at + bytes_max
+    # What the last event had in common with the next, as it mostly has.
+    name, topic = b"\0\0", ""
+    known, qos, duplicate = 0, 0, False
+    for _ in range(count_max):
+        # The shortest event has five bytes: a topic of one letter and nothing else.
+        if at + 5 > size or at >= until:
             break
+        head, length, start = data[at], data[at + 1], at + 2
+        if head != known:
+            if head & 0xF4 != 0x30:
+                break
+            known, qos, duplicate = head, head >> 1 & 1, head & 0x08 != 0
         if length > 127:
             if data[start] > 127:
                 found = variable_length(data, at + 1)
@@ -75,22 +81,25 @@ def take_events(
         end = start + length
         if end > size:
             break
-        place = start + 2 + (data[start] << 8) + data[start + 1]
-        if (raw := data[start + 2 : place]) != name:
-            name, topic = raw, _text(raw)
+        if data.startswith(name, start):
+            place = start + len(name)
+        else:
+            place = start + 2 + (data[start] << 8) + data[start + 1]
+            name = data[start:place]
+            topic = _text(name[2:])
         packet_id = 0
-        if head & 0x02:
+        if qos:
             packet_id = (data[place] << 8) + data[place + 1]
             place += 2
         if five:
             skipped, place = data[place], place + 1
-            if skipped > 127:
+            if skipped:
                 # Where even the length is cut off, it is taken for one that no packet can hold.
                 skipped, place = variable_length(data, place - 1) or (size, place)
-            place += skipped
+                place += skipped
         if place > end:
             raise ValueError("an event that is longer than its packet")
-        events.append(Delivery(topic, data[place:end], packet_id, head >> 1 & 1, head & 0x08 != 0, generation))
+        events.append(Delivery(topic, data[place:end], packet_id, qos, duplicate, generation))
         at = end
     return events, at
 
