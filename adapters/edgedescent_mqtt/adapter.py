@@ -23,7 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edgedescent.adapters import Delivery
+from edgedescent.adapters import Delivery, still_valid
 from edgedescent.errors import ConfigError
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from edgedescent_mqtt.config import Broker, require_name
@@ -262,7 +262,7 @@ class MqttAdapter:
         sock = self._socket()
         if sock is None or not self._accepted:
             return
-        valid = [delivery for delivery in deliveries if delivery.generation == self._generation]
+        valid = still_valid(deliveries, self._generation)
         sock.queue(acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1))
         for delivery in valid:
             if delivery.qos == 2:
@@ -274,13 +274,14 @@ class MqttAdapter:
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
-        self._forget_confirmed()
-        qos = 1 if retain else self._config.publish_qos
         # What is retained replaces what was said before, and is small and rare: it always finds room.
-        if not retain and max(sock.unsent, self._unconfirmed_bytes if qos else 0) >= PENDING_BYTES_MAX:
+        if not retain and sock.unsent >= PENDING_BYTES_MAX:
             return False
-        if qos:
-            info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        if retain or self._config.publish_qos:
+            self._forget_confirmed()
+            if not retain and self._unconfirmed_bytes >= PENDING_BYTES_MAX:
+                return False
+            info = self._client.publish(topic, payload, qos=1, retain=retain)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return False
             self._unconfirmed.append((info, len(payload)))

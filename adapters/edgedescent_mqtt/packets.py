@@ -33,7 +33,7 @@ def variable_length(data: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
-def take_events(
+def take_events(  # noqa: PLR0912 - a call for each of its parts would cost more than all of them
     data: bytes, at: int, generation: int, *, five: bool, count_max: int, bytes_max: int
 ) -> tuple[list[Delivery], int]:
     """Take the events (3.3) from `at` on, up to the first packet that is none or is not complete.
