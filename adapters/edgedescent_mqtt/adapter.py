@@ -204,12 +204,18 @@ class MqttAdapter:
         )
 
     def _read(self, sock: PacketSocket) -> None:
-        """Take what one read of the socket brought, and no more: a fast publisher cannot keep us here."""
-        sock.read()
+        """Take what has arrived, within bounds: a fast publisher cannot keep us here."""
+        room = INBOX_BYTES_MAX
         try:
-            while self._take_events(sock) and sock.grant():
-                if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            while room > 0:
+                # As much as possible at once, because each poll ends with a commit. TLS gives 16 KiB at a time.
+                arrived = sock.read()
+                while (more := self._take_events(sock)) and sock.grant():
+                    if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                        return
+                if not arrived or not more:
                     return
+                room -= arrived
         except _MALFORMED as error:
             self._give_up(sock, f"it does not speak MQTT ({error})")
 

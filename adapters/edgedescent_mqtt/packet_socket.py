@@ -26,20 +26,24 @@ class PacketSocket(BufferedSocket):
         """How long it will be; 0 where that is not known."""
         self._ended = False
 
-    def read(self) -> None:
-        """Read once, unless packets wait that arrived before. A fault is kept for paho."""
+    def read(self) -> int:
+        """Read once, unless packets wait that arrived before; returns how many bytes there were.
+
+        A fault is kept for paho.
+        """
         if self.buffered or self._ended:
-            return
+            return self.buffered
         try:
             received = self._receive()
         except OSError:
-            return
+            return 0
         self._ended = not received
         self._partial += received
         if len(self._partial) >= self._partial_size:
             self._incoming, self._taken = bytes(self._partial), 0
             self._partial.clear()
             self._partial_size = 0
+        return len(received)
 
     def take_events(self, generation: int, *, five: bool, count_max: int, bytes_max: int) -> list[Delivery]:
         """Take the events that come before the next packet for paho.
