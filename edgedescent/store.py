@@ -98,6 +98,11 @@ class Store:
         try:
             if not read_only:
                 self._disk.make_folder(self.folder)
+                if durability == "power":
+                    self._disk.sync_folders_above(self.folder)
+                    # What an earlier life could not sync looks as if it were on the disk. New commits follow it in
+                    # SQLite's log, and would be lost with it.
+                    self._disk.rewrite(Path(f"{self.path}-wal"))
                 finish(self.path)
             self._db = self._open_or_salvage(durability)
             self.last_position, self._journal_bytes = self._journal_end()
