@@ -7,6 +7,7 @@ Where text is expected, a variable is taken as it is; everywhere else it is read
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
@@ -279,7 +280,7 @@ def build(base: type[T], table: Any, path: str) -> T:
             did_you_mean(name, registry),
         )
     kind = registry[name]
-    parameters = inspect.signature(kind, eval_str=True).parameters
+    parameters = _parameters(kind)
     kinds = {key: p.annotation for key, p in parameters.items()}
     given = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
@@ -303,11 +304,17 @@ def describe(thing: Learner | Optimizer | Loss) -> dict[str, Any]:
     >>> describe(SGD(lr=0.1))
     {'type': 'SGD', 'lr': 0.1}
     """
-    values = ((name, getattr(thing, name)) for name in inspect.signature(type(thing)).parameters)
+    values = ((name, getattr(thing, name)) for name in _parameters(type(thing)))
     return {
         "type": type(thing).__name__,
         **{k: describe(v) if isinstance(v, (Optimizer, Loss)) else v for k, v in values},
     }
+
+
+@functools.cache
+def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+    # Working them out takes longer than the rest of a small checkpoint.
+    return inspect.signature(kind, eval_str=True).parameters
 
 
 def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str) -> None:
