@@ -304,9 +304,10 @@ def describe(thing: Learner | Optimizer | Loss) -> dict[str, Any]:
     >>> describe(SGD(lr=0.1))
     {'type': 'SGD', 'lr': 0.1}
     """
-    values = ((name, getattr(thing, name)) for name in _parameters(type(thing)))
+    kind: type = type(thing)
+    values = ((name, getattr(thing, name)) for name in _parameters(kind))
     return {
-        "type": type(thing).__name__,
+        "type": kind.__name__,
         **{k: describe(v) if isinstance(v, (Optimizer, Loss)) else v for k, v in values},
     }
 
