@@ -22,9 +22,9 @@ class Disk:
         """Make a folder and those above it that are missing, accessible to the owner only."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def sync_folders_above(self, folder: Path) -> None:
-        """Make a folder last that was made a moment ago, or in an earlier life that did not come to this."""
-        for parent in folder.resolve().parents:
+    def sync_folders_above(self, path: Path) -> None:
+        """Make what is at `path` last, and the folders it is in, whoever made them a moment or a life ago."""
+        for parent in path.resolve().parents:
             try:
                 sync_folder(parent)
             except OSError as error:

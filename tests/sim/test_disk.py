@@ -26,9 +26,9 @@ class WatchedDisk(Disk):
         self.history.append("make")
         super().make_folder(folder)
 
-    def sync_folders_above(self, folder: Path) -> None:
+    def sync_folders_above(self, path: Path) -> None:
         self.history.append("sync")
-        super().sync_folders_above(folder)
+        super().sync_folders_above(path)
 
     def rewrite(self, path: Path) -> None:
         self.history.append(f"rewrite {path.name}")
@@ -85,10 +85,10 @@ def test_a_folder_that_fails_to_sync_ends_the_start(tmp_path: Path, monkeypatch:
     Store(tmp_path / "state", durability="process").close()
 
 
-def test_the_store_settles_what_was_before_it_opens_the_file(tmp_path: Path) -> None:
+def test_the_store_settles_what_was_before_it_goes_on(tmp_path: Path) -> None:
     disk = WatchedDisk()
     Store(tmp_path / "state", disk=disk).close()
-    assert disk.history == ["make", "sync", f"rewrite {FILE}-wal", "open"]
+    assert disk.history == ["make", f"rewrite {FILE}-wal", "open", "sync"]
     disk.history.clear()
     Store(tmp_path / "state", durability="process", disk=disk).close()
     assert disk.history == ["make", "open"]

@@ -40,7 +40,7 @@ def test_no_promise_is_broken(totals: Totals) -> None:
         ("kills", 1),
         ("power_cuts", 1),
         ("failures", 1),
-        ("stops", 1),
+        ("stops", 0.5),
         ("in_order", 0.1),
     ],
 )
@@ -67,6 +67,7 @@ def test_the_machine_goes_down_at_every_point() -> None:
         "disk: write fails",
         "disk: sync of edgedescent.db-wal fails",
         "disk: sync of edgedescent.db fails",
+        "disk: sync of folder /simulated/device/state fails",
         "connection cut",
         "connected, old session",
         "connected, new session",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click.testing
@@ -25,6 +26,7 @@ from edgedescent.store import Store
 from edgedescent_sims.world import Parts, simulate
 from edgedescent_sims.world import __main__ as command_line
 from edgedescent_sims.world import transport as transport_module
+from edgedescent_sims.world.disk import DiskError, SimulatedDisk
 from edgedescent_sims.world.ledger import WatchedStore
 from edgedescent_sims.world.sqlite import Machine
 from edgedescent_sims.world.transport import SimulatedTransport
@@ -96,10 +98,29 @@ def test_commits_that_are_not_synced(how: str) -> None:
 
 def test_a_new_folder_that_is_not_synced() -> None:
     class Loose(Machine):
-        def sync_folders_above(self, folder: Path) -> None:
+        def sync_folders_above(self, path: Path) -> None:
             pass
 
     assert "acknowledged messages are not in the journal" in caught(Parts(machine=Loose))
+
+
+def test_leaving_the_folder_to_sqlite_which_ignores_that_its_sync_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Relying(Machine):
+        def sync_folders_above(self, path: Path) -> None:
+            for folder in PurePosixPath(path).parent.parents:
+                self.disk.sync_folder(folder)
+
+    sync_folder = SimulatedDisk.sync_folder
+
+    def fail_often(disk: SimulatedDisk, folder: PurePosixPath) -> None:
+        if not disk.chance.calm and disk.chance.dice.random() < 0.4:
+            disk.faults += 1
+            raise DiskError(errno.EIO, "sync fails")
+        sync_folder(disk, folder)
+
+    monkeypatch.setattr(SimulatedDisk, "sync_folder", fail_often)
+    assert "acknowledged messages are not in the journal" in caught(Parts(machine=Relying))
+    assert all(simulate(seed).violation is None for seed in range(40))
 
 
 def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
@@ -130,7 +151,9 @@ def test_forgetting_the_ids_with_each_restart(monkeypatch: pytest.MonkeyPatch) -
             super().restore(hashes[:0], min(n_added, 0))
 
     monkeypatch.setattr(engine_module, "RecentIds", Volatile)
-    assert "seen_total differ from those of an engine that never stopped" in caught()
+    # Which it is depends on whether a repeat comes.
+    violation = caught()
+    assert "the counters are" in violation or "seen_total differ" in violation
 
 
 def test_learning_a_part_of_the_journal_again() -> None:

@@ -56,7 +56,7 @@ class SimulatedDisk:
     """
 
     def __init__(self, chance: Chance, timeline: Timeline, root: PurePosixPath) -> None:
-        self._chance = chance
+        self.chance = chance
         self._timeline = timeline
         self._entries: dict[PurePosixPath, File | None] = {root: None}
         """Every file, and None for a folder."""
@@ -73,7 +73,7 @@ class SimulatedDisk:
 
     def open(self, path: PurePosixPath) -> File:
         """A file, made if it is missing."""
-        self._chance.step("open")
+        self.chance.step("open")
         file = self._entries.get(path)
         if file is None:
             if path.parent not in self._entries:
@@ -83,7 +83,7 @@ class SimulatedDisk:
 
     def read(self, file: File, size: int, at: int) -> bytes:
         """What is there, up to the end of the file."""
-        self._chance.step("read")
+        self.chance.step("read")
         return bytes(file.data[at : at + size])
 
     def write(self, file: File, at: int, content: bytes) -> None:
@@ -92,7 +92,7 @@ class SimulatedDisk:
         Raises:
             DiskError: if there is no room, or the disk fails. A part of it may have been written.
         """
-        chance = self._chance
+        chance = self.chance
         try:
             chance.step("write")
         except BaseException:
@@ -109,16 +109,16 @@ class SimulatedDisk:
             chance.note(f"disk: {file.name} written at {at}, {len(content)} bytes")
 
     def _write_some(self, file: File, at: int, content: bytes) -> None:
-        if written := self._chance.dice.randrange(len(content) + 1):
+        if written := self.chance.dice.randrange(len(content) + 1):
             file.note(at, content[:written])
 
     def truncate(self, file: File, size: int) -> None:
         """Cut a file short."""
-        self._chance.step("truncate")
+        self.chance.step("truncate")
         if size < len(file.data):
             file.note(size, None)
-            if self._chance.note:
-                self._chance.note(f"disk: {file.name} cut to {size} bytes")
+            if self.chance.note:
+                self.chance.note(f"disk: {file.name} cut to {size} bytes")
 
     def sync(self, file: File) -> None:
         """Make everything written to a file last.
@@ -126,7 +126,7 @@ class SimulatedDisk:
         Raises:
             DiskError: if that fails. What was not written by then never will be.
         """
-        chance = self._chance
+        chance = self.chance
         chance.step("sync")
         self._timeline.now += 0.002 * chance.dice.random()
         if file.pending and chance.hit(chance.rates.sync_fails):
@@ -140,8 +140,8 @@ class SimulatedDisk:
 
     def _fail(self, number: int, what: str) -> None:
         self.faults += 1
-        if self._chance.note:
-            self._chance.note(f"disk: {what}")
+        if self.chance.note:
+            self.chance.note(f"disk: {what}")
         raise DiskError(number, what)
 
     # --- Folders --------------------------------------------------------------------------------------------------
@@ -149,21 +149,27 @@ class SimulatedDisk:
     def make_folder(self, folder: PurePosixPath) -> None:
         """Make a folder and those above it that are missing."""
         for path in (*reversed(folder.parents), folder):
-            self._chance.step("open")
+            self.chance.step("open")
             self._entries.setdefault(path, None)
 
     def delete(self, path: PurePosixPath) -> None:
         """Delete a file."""
-        self._chance.step("delete")
-        if self._chance.note:
-            self._chance.note(f"disk: {path.name} deleted")
+        self.chance.step("delete")
+        if self.chance.note:
+            self.chance.note(f"disk: {path.name} deleted")
         self._entries.pop(path, None)
 
     def sync_folder(self, folder: PurePosixPath) -> None:
-        """Make what was made in a folder, and deleted from it, last."""
-        self._chance.step("sync")
-        if self._chance.note:
-            self._chance.note(f"disk: folder {folder} synced")
+        """Make what was made in a folder, and deleted from it, last.
+
+        Raises:
+            DiskError: if that fails.
+        """
+        self.chance.step("sync")
+        if self.chance.hit(self.chance.rates.sync_fails):
+            self._fail(errno.EIO, f"sync of folder {folder} fails")
+        if self.chance.note:
+            self.chance.note(f"disk: folder {folder} synced")
         for path in {*self._entries, *self._durable}:
             if path.parent == folder:
                 self._settle(path)
@@ -182,7 +188,7 @@ class SimulatedDisk:
 
     def lose_power(self) -> None:
         """Keep what was synced, and of the rest whatever chance decides."""
-        dice = self._chance.dice
+        dice = self.chance.dice
         # In order: a set's would depend on the process.
         unsettled = (path for path in sorted({*self._entries, *self._durable}) if not self._settled(path))
         for path in unsettled:
@@ -196,8 +202,8 @@ class SimulatedDisk:
         for path in sorted(self._entries):
             file = self._entries[path]
             if file is not None:
-                if self._chance.note:
-                    self._chance.note(f"disk: {file.name} had {len(file.pending)} unsynced writes")
+                if self.chance.note:
+                    self.chance.note(f"disk: {file.name} had {len(file.pending)} unsynced writes")
                 for at, content in file.pending:
                     if dice.random() < kept:
                         self._keep(file, at, content)
@@ -206,7 +212,7 @@ class SimulatedDisk:
 
     def _keep(self, file: File, at: int, content: bytes | None) -> None:
         """Let a write last that was not synced, or a part of it."""
-        dice = self._chance.dice
+        dice = self.chance.dice
         if content is None or dice.random() < 0.5:
             _apply(file.durable, at, content)
             return

@@ -54,7 +54,9 @@ class _OpenFile(apsw.VFSFile):
     def _sync(self) -> None:
         self._disk.sync(self._file)
         if self._new_log:
-            self._disk.sync_folder(self._path.parent)
+            # As in SQLite's own layer, a fault here is nobody's business.
+            with suppress(DiskError):
+                self._disk.sync_folder(self._path.parent)
             self._new_log = False
 
     def xFileSize(self) -> int:
@@ -241,9 +243,9 @@ class Machine(Disk):
         """Make a folder and those above it that are missing."""
         self.disk.make_folder(PurePosixPath(folder))
 
-    def sync_folders_above(self, folder: Path) -> None:
-        """Make a folder last that was made."""
-        for parent in PurePosixPath(folder).parents:
+    def sync_folders_above(self, path: Path) -> None:
+        """Make what is at `path` last, and the folders it is in."""
+        for parent in PurePosixPath(path).parents:
             self.disk.sync_folder(parent)
 
     def rewrite(self, path: Path) -> None:
