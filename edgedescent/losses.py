@@ -13,6 +13,8 @@ class Loss:
     """Hyper-parameters of a loss; a subclass is a frozen dataclass whose fields the compiled loss reads in order."""
 
     rule: ClassVar[str]
+    binary: ClassVar[bool] = False
+    """Whether it is for labels between 0 and 1, and predictions are probabilities."""
 
     @property
     def hyper(self) -> tuple[float, ...]:
@@ -75,3 +77,22 @@ class AdaptiveHuberLoss(Loss):
     def __post_init__(self) -> None:
         require_number(self, "k", self.k, above=1)
         require_number(self, "rate_min", self.rate_min, above=0, at_most=1)
+
+
+@dataclass(frozen=True)
+class LogisticLoss(Loss):
+    """Log loss of a label between 0 and 1; predictions are probabilities.
+
+    ::
+
+        p = 1 / (1 + exp(-f))
+        loss = -y log p - (1 - y) log(1 - p)        dloss/df = p - y
+
+    Example:
+        >>> from edgedescent import LogisticRegressor
+        >>> from edgedescent.losses import LogisticLoss
+        >>> LogisticRegressor(loss=LogisticLoss()).learn_one({"age": 41.0}, True)
+    """
+
+    rule: ClassVar[str] = "logistic"
+    binary: ClassVar[bool] = True

@@ -5,6 +5,9 @@ cdef class Vocabulary:
     cdef bint evicts
     cdef long long* stamp
     cdef object stamps
+    # The event number at which each row was given to its key.
+    cdef long long* born
+    cdef object births
     cdef object oldest
     cdef readonly long long evicted
     cdef readonly long long shared

@@ -20,7 +20,7 @@ cdef class Vocabulary:
             raise ValueError(f"The `when_full` of a vocabulary must be 'evict' or 'share'. Got {when_full!r}.")
         self.rows_max = rows_max
         self.evicts = when_full == "evict"
-        self.restore([], np.zeros(0, dtype=np.int64), 0, 0)
+        self.restore([], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0, 0)
 
     cdef Py_ssize_t size(self) noexcept:
         return len(self.key_of)
@@ -52,15 +52,20 @@ cdef class Vocabulary:
             self.key_of[row] = key
             self.row_of[key] = row
             self.is_new = True
+        if self.is_new:
+            self.born[row] = now
         self.stamp[row] = now
         return row
 
     def _grow_stamps(self, Py_ssize_t rows):
         cdef long long[::1] view
-        larger = np.zeros(max(rows, 16), dtype=np.int64)
-        larger[: len(self.stamps)] = self.stamps
-        view = self.stamps = larger
+        stamps, births = (np.zeros(max(rows, 16), dtype=np.int64) for _ in range(2))
+        stamps[: len(self.stamps)] = self.stamps
+        births[: len(self.births)] = self.births
+        view = self.stamps = stamps
         self.stamp = &view[0]
+        view = self.births = births
+        self.born = &view[0]
 
     def _evict(self, long long now):
         """Free the row of the least recently learned key; 0 where every row is needed by the event at hand."""
@@ -100,21 +105,23 @@ cdef class Vocabulary:
         return self.find(key)
 
     def save(self):
-        """The keys and stamps in row order."""
-        return self.keys(), np.array(self.stamps[1 : len(self.key_of)])
+        """The keys, their stamps and their births in row order."""
+        size = len(self.key_of)
+        return self.keys(), np.array(self.stamps[1:size]), np.array(self.births[1:size])
 
-    def restore(self, list keys, stamps, long long evicted, long long shared):
+    def restore(self, list keys, stamps, births, long long evicted, long long shared):
         """Take what `save` returned; raises ValueError where it is inconsistent."""
-        if len(keys) + 1 > self.rows_max or len(stamps) != len(keys) or len(set(keys)) != len(keys):
+        if len(keys) + 1 > self.rows_max or not len(stamps) == len(births) == len(keys) or len(set(keys)) != len(keys):
             raise ValueError(
                 f"A vocabulary of at most {self.rows_max - 1} keys cannot take {len(keys)} keys "
                 f"({len(set(keys))} distinct) with {len(stamps)} stamps."
             )
         self.key_of = [None, *keys]
         self.row_of = {key: row for row, key in enumerate(keys, start=1)}
-        self.stamps = np.zeros(0, dtype=np.int64)
+        self.stamps = self.births = np.zeros(0, dtype=np.int64)
         self._grow_stamps(len(self.key_of))
         self.stamps[1 : len(self.key_of)] = stamps
+        self.births[1 : len(self.key_of)] = births
         self.oldest = []
         self.version += 1
         self.evicted = evicted

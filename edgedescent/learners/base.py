@@ -103,7 +103,7 @@ class Learner:
 
     def _parts(self, name: str, count: int) -> list[str]:
         """The names of the arrays that make up the table `name`."""
-        slots: Sequence[str] = self.get_params()["optimizer"].slots
+        slots: Sequence[str] = self.get_params()["optimizer"].state_names
         if name in ("inputs", "target"):
             return [f"{name}.{part}" for part in ("count", "mean", "variance")]
         return [name, *(f"{name}.{slot}" for slot in slots)][:count]

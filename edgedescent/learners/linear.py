@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from edgedescent.kernels.linear import LinearKernel
 from edgedescent.learners.base import Learner
+from edgedescent.learners.features import shared_parameters
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
@@ -54,29 +55,32 @@ class LinearRegressor(LinearKernel, Learner):
         self,
         optimizer: Optimizer = Adam(),  # noqa: B008 - optimizers are immutable
         loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
+        l1: float = 0.0,
         l2: float = 0.0,
         clip: float = 5.0,
         forgetting: float = 0.0002,
         features_max: int = 4096,
         when_full: str = "evict",
+        categories: tuple[str, ...] = (),
+        hash_bits: int | None = None,
+        replay_size: int = 2000,
+        replay_steps: int = 0,
+        seed: int = 1,
     ) -> None:
-        require_instance(self, "optimizer", optimizer, Optimizer)
-        require_instance(self, "loss", loss, Loss)
-        require_number(self, "l2", l2, at_least=0)
-        require_number(self, "clip", clip, above=0)
-        require_number(self, "forgetting", forgetting, above=0, below=1)
-        require_count(self, "features_max", features_max, at_least=1, at_most=10_000_000)
-        require_choice(self, "when_full", when_full, ("evict", "share"))
         self.optimizer = optimizer
         self.loss = loss
+        self.l1 = l1
         self.l2 = l2
         self.clip = clip
         self.forgetting = forgetting
         self.features_max = features_max
         self.when_full = when_full
-        self._set_up(
-            optimizer.rule, optimizer.hyper, loss.rule, loss.hyper, l2, clip, forgetting, features_max, when_full
-        )
+        self.categories = categories
+        self.hash_bits = hash_bits
+        self.replay_size = replay_size
+        self.replay_steps = replay_steps
+        self.seed = seed
+        self._set_up(optimizer, loss, **shared_parameters(self))
 
     @property
     def coefficients(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 from edgedescent.kernels.factors import FactorKernel
 from edgedescent.learners.base import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
-from edgedescent.optim import Adam, Optimizer
+from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
@@ -64,15 +64,17 @@ class MatrixFactorization(FactorKernel, Learner):
     def __init__(
         self,
         n_factors: int = 10,
-        optimizer: Optimizer = Adam(lr=0.01),  # noqa: B008 - optimizers are immutable
+        optimizer: Optimizer = CountedSGD(lr=0.3),  # noqa: B008 - optimizers are immutable
         loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
-        l2_bias: float = 0.05,
+        l2_bias: float = 0.005,
         l2_factors: float = 0.05,
-        init_scale: float = 0.1,
+        init_scale: float = 0.03,
         forgetting: float = 0.0002,
         users_max: int = 50_000,
         items_max: int = 50_000,
         when_full: str = "evict",
+        replay_size: int = 2000,
+        replay_steps: int = 0,
         seed: int = 1,
     ) -> None:
         require_count(self, "n_factors", n_factors, at_least=1, at_most=1024)
@@ -85,6 +87,8 @@ class MatrixFactorization(FactorKernel, Learner):
         require_count(self, "users_max", users_max, at_least=1, at_most=10_000_000)
         require_count(self, "items_max", items_max, at_least=1, at_most=10_000_000)
         require_choice(self, "when_full", when_full, ("evict", "share"))
+        require_count(self, "replay_size", replay_size, at_least=1, at_most=1_000_000)
+        require_count(self, "replay_steps", replay_steps, at_most=1000)
         require_count(self, "seed", seed, at_most=2**62)
         self.n_factors = n_factors
         self.optimizer = optimizer
@@ -96,12 +100,12 @@ class MatrixFactorization(FactorKernel, Learner):
         self.users_max = users_max
         self.items_max = items_max
         self.when_full = when_full
+        self.replay_size = replay_size
+        self.replay_steps = replay_steps
         self.seed = seed
         self._set_up(
-            optimizer.rule,
-            optimizer.hyper,
-            loss.rule,
-            loss.hyper,
+            optimizer,
+            loss,
             n_factors,
             init_scale,
             l2_bias,
@@ -110,6 +114,8 @@ class MatrixFactorization(FactorKernel, Learner):
             users_max,
             items_max,
             when_full,
+            replay_size,
+            replay_steps,
             seed,
         )
 

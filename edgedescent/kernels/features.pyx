@@ -1,0 +1,522 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""What all learners of named features share: from an event to standardized runs, and around each gradient step."""
+import numpy as np
+
+from cpython.dict cimport PyDict_Next
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_Concat
+from libc.math cimport exp
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
+
+from edgedescent.kernels.losses cimport AS_IS, BY_MEAN, logistic, make_loss, observe, restore_loss
+from edgedescent.kernels.numbers cimport bounded, is_plain, is_sane, plain_number, to_number, to_text
+from edgedescent.kernels.siphash cimport hash_text
+from edgedescent.kernels.vocabulary cimport check_history
+
+from edgedescent.validation import as_numbers
+
+
+cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
+    # Four sums, in an order of our own, keep the pipeline full and the result the same on every machine.
+    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
+    cdef Py_ssize_t i, whole = n - n % 4
+    for i in range(0, whole, 4):
+        s0 += a[i] * b[i]
+        s1 += a[i + 1] * b[i + 1]
+        s2 += a[i + 2] * b[i + 2]
+        s3 += a[i + 3] * b[i + 3]
+    for i in range(whole, n):
+        s0 += a[i] * b[i]
+    return (s0 + s1) + (s2 + s3)
+
+
+cdef inline str feature_name(object key):
+    """Names are strings; an integer, as River's generators give, is the same name as its decimal digits."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key)
+    return to_text("The name of a feature", key)
+
+
+cdef class FeatureKernel:
+    """The events, statistics and steps of a learner of named features; a subclass adds the model.
+
+    Row 0 of every table of parameters belongs to the intercept; the vocabulary gives each feature a row from 1 on.
+    """
+
+    def __cinit__(self):
+        self.rows = self.recent_rows = NULL
+        self.x = self.z = NULL
+        self.runs = NULL
+
+    def __dealloc__(self):
+        free(self.rows)
+        free(self.recent_rows)
+        free(self.x)
+        free(self.z)
+        free(self.runs)
+
+    def _set_up_features(self, optimizer, loss, double l1, double l2, double clip, double rate_min,
+                         Py_ssize_t features_max, str when_full, categories, hash_bits, Py_ssize_t replay_size,
+                         Py_ssize_t replay_steps, uint64_t seed):
+        cdef char[::1] view
+        self.vocabulary = Vocabulary(features_max + 1, when_full)
+        self.inputs = Moments(clip, rate_min, 16)
+        self.target = Moments(2.0 * clip, rate_min, 1)
+        self.descent = Descent(optimizer, l1)
+        self.ring = Ring(replay_size if replay_steps else 0, seed)
+        self.loss = make_loss(loss.rule, loss.hyper)
+        self.l2 = l2
+        self.seed = seed
+        self.replay_steps = replay_steps
+        self.category_names = frozenset(categories)
+        self.has_categories = len(self.category_names) > 0
+        self.hash_mask = 0 if hash_bits is None else (<uint64_t>1 << <int>hash_bits) - 1
+        self.n_events = self.n_skipped_targets = self.n_skipped_values = 0
+        self.is_category_memory = np.zeros(16, dtype=np.int8)
+        view = self.is_category_memory
+        self.is_category = &view[0]
+        self.unknown = []
+        self._forget_recent()
+
+    cdef double _forward(self, bint serving) noexcept nogil:
+        """The score of the standardized event."""
+        return 0.0
+
+    cdef void _backward(self, double slope) noexcept nogil:
+        """Add the gradient of every parameter that the event touches to the descent."""
+
+    cdef int _make_scratch(self, Py_ssize_t n) except -1:
+        """Room for the gradient of an event of `n` features."""
+        return 0
+
+    cdef int _grow_tables(self, Py_ssize_t rows) except -1:
+        """Room for so many features."""
+        return 0
+
+    cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
+        """Give the parameters of a new feature their first values; `word` is the hash of its name."""
+
+    # --- From an event to rows and values -------------------------------------------------------------------------
+
+    cdef int _make_room(self, Py_ssize_t n) except -1:
+        if self.room and n <= self.room:
+            return 0
+        n = max(n, 2 * self.room, 16)
+        self.room = 0
+        self._forget_recent()
+        free(self.rows)
+        free(self.recent_rows)
+        free(self.x)
+        free(self.z)
+        free(self.runs)
+        self.rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
+        self.recent_rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
+        self.x = <double*>malloc(n * sizeof(double))
+        self.z = <double*>malloc(n * sizeof(double))
+        self.runs = <Run*>malloc(n * sizeof(Run))
+        if not (self.rows and self.recent_rows and self.x and self.z and self.runs):
+            raise MemoryError(f"There is no memory for an event of {n} features.")
+        self._make_scratch(n)
+        self.room = n
+        return 0
+
+    cdef _forget_recent(self):
+        self.recent_keys = []
+        self.recent_version = self.vocabulary.version
+
+    cdef int _read_dict(self, dict features, bint learning) except -1:
+        """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
+
+        The state stays as it is, so that an event can be refused half way; `_settle` then changes it.
+        """
+        cdef PyObject* key
+        cdef PyObject* value
+        cdef Py_ssize_t position = 0, place = 0, row, n = 0, n_recent
+        cdef int skipped = 0
+        cdef double number
+        cdef bint category
+        cdef str name
+        self._make_room(len(features))
+        if self.recent_version != self.vocabulary.version:
+            self._forget_recent()
+        n_recent = PyList_GET_SIZE(self.recent_keys)
+        if self.unknown:
+            self.unknown = []
+        while PyDict_Next(features, &position, &key, &value):
+            category = PyUnicode_CheckExact(<object>value)
+            if not category and (self.has_categories or not is_plain(<object>value)):
+                if self.has_categories and self._is_category(<object>key, <object>value):
+                    category = True
+                elif not is_plain(<object>value):
+                    # Its conversion runs code that might change the dict, so read from a copy of plain values.
+                    return self._read_dict(self._flattened(features, ""), learning)
+            if category:
+                name = self._category_name(<object>key, <object>value)
+                number = 1.0
+                row = self.vocabulary.find(name)
+            else:
+                number = plain_number(<object>value)
+                name = None
+                if place < n_recent and <PyObject*>PyList_GET_ITEM(self.recent_keys, place) == key:
+                    row = self.recent_rows[place]
+                    if row == 0:
+                        name = feature_name(<object>key)
+                        row = self.recent_rows[place] = self.vocabulary.find(name)
+                else:
+                    name = feature_name(<object>key)
+                    row = self.vocabulary.find(name)
+            if name is not None:
+                # A category's row depends on its value, so it is not remembered under the key.
+                if place < n_recent:
+                    self.recent_keys[place] = None if category else <object>key
+                else:
+                    self.recent_keys.append(None if category else <object>key)
+                    n_recent += 1
+                self.recent_rows[place] = row
+            if is_sane(number):
+                self.rows[n] = row
+                self.x[n] = number
+                n += 1
+                if row == 0 and learning:
+                    self.unknown.append((name, category))
+            elif <object>value is not None:
+                skipped += 1
+            place += 1
+        self.n = n
+        return skipped
+
+    cdef bint _is_category(self, object key, object value) except -1:
+        """Whether a value that is no string is a category all the same."""
+        if key not in self.category_names or value is None:
+            return False
+        if isinstance(value, float):
+            raise ValueError(f"The category {key!r:.80} must be a string or an integer. Got {value!r:.80}.")
+        return isinstance(value, int)
+
+    cdef str _category_name(self, object key, object value):
+        cdef str name = feature_name(key) + "=" + to_text("A category", str(value))
+        if self.hash_mask:
+            return f"#{hash_text(name) & self.hash_mask}"
+        return name
+
+    def _flattened(self, features, str prefix):
+        """A dict of plain values; nested dicts become names with a dot."""
+        flat = {}
+        for key, value in list(features.items()):
+            name = prefix + feature_name(key)
+            if isinstance(value, dict):
+                if prefix.count(".") >= 16:
+                    raise ValueError(f"The feature {name!r:.80} is nested more than 16 deep.")
+                flat.update(self._flattened(value, name + "."))
+            elif value is None or isinstance(value, (str, bool)) or key in self.category_names:
+                flat[name] = str(value) if isinstance(value, str) else value
+            else:
+                flat[name] = to_number(f"The feature {name!r:.80}", value)
+        return flat
+
+    cdef bint _settle(self, bint learning) except -1:
+        """Turn the event that was read into runs of rows; whether a name was given a row on the way."""
+        cdef Py_ssize_t i, n = 0, j = 0
+        cdef long long version = self.vocabulary.version
+        cdef Py_ssize_t size = self.vocabulary.size()
+        cdef tuple newcomer
+        if learning:
+            self.ring.make_room(self.n)
+            # Before any name gets a row, so that no feature of this event has to give up its own.
+            for i in range(self.n):
+                self.vocabulary.stamp[self.rows[i]] = self.n_events
+            if self.unknown:
+                for i in range(self.n):
+                    if self.rows[i] == 0:
+                        newcomer = self.unknown[j]
+                        self.rows[i] = self._row_for(newcomer[0], newcomer[1])
+                        j += 1
+        for i in range(self.n):
+            if self.rows[i]:
+                self.rows[n] = self.rows[i]
+                self.x[n] = self.x[i]
+                n += 1
+        self.n = n
+        self._find_runs()
+        return version != self.vocabulary.version or size != self.vocabulary.size()
+
+    cdef Py_ssize_t _row_for(self, str name, bint category) except -1:
+        """A row for a name that had none; 0 where there is none left."""
+        cdef Py_ssize_t row, size = self.vocabulary.size()
+        # Before the name is registered, so that running out of memory leaves no name without a row.
+        if size >= self.inputs.rows:
+            self._grow_rows(2 * size)
+        row = self.vocabulary.learn(name, self.n_events)
+        if self.vocabulary.is_new:
+            self.inputs.clear_row(row)
+            # A category is not standardized.
+            self.is_category[row] = category
+            self._start_row(row, hash_text(name) ^ self.seed)
+        return row
+
+    def _grow_rows(self, Py_ssize_t rows):
+        cdef char[::1] view
+        self._grow_tables(rows)
+        larger = np.zeros(rows, dtype=np.int8)
+        larger[: len(self.is_category_memory)] = self.is_category_memory
+        view = self.is_category_memory = larger
+        self.is_category = &view[0]
+        self.inputs.grow(rows)
+
+    cdef void _find_runs(self) noexcept nogil:
+        cdef Py_ssize_t i, r = -1
+        for i in range(self.n):
+            if (r >= 0 and self.rows[i] == self.rows[i - 1] + 1
+                    and self.is_category[self.rows[i]] == self.is_category[self.rows[i - 1]]):
+                self.runs[r].length += 1
+            else:
+                r += 1
+                self.runs[r] = Run(self.rows[i], i, 1, self.is_category[self.rows[i]])
+        self.n_runs = r + 1
+
+    # --- The arithmetic -------------------------------------------------------------------------------------------
+
+    cdef void _standardize(self) noexcept nogil:
+        cdef Py_ssize_t r, i
+        cdef Run run
+        for r in range(self.n_runs):
+            run = self.runs[r]
+            if run.category:
+                for i in range(run.start, run.start + run.length):
+                    self.z[i] = self.x[i]
+            else:
+                self.inputs.standardize(self.x + run.start, self.z + run.start, run.row, run.length)
+
+    cdef double _in_units(self, double score) noexcept nogil:
+        """The prediction that a score stands for."""
+        if self.loss.scaling == AS_IS:
+            return logistic(score)
+        if self.loss.scaling == BY_MEAN:
+            score = score if score < 20.0 else 20.0
+            return self.target.mean[0] * exp(score)
+        if self.target.variance[0] <= 0.0:
+            return self.target.mean[0]
+        return self.target.mean[0] + score / self.target.inverse[0]
+
+    cdef double _in_loss_units(self, double y) noexcept nogil:
+        """A target as the loss compares it with a score."""
+        if self.loss.scaling == AS_IS:
+            return y
+        if self.loss.scaling == BY_MEAN:
+            return bounded(y / self.target.mean[0]) if self.target.mean[0] > 0.0 else 1.0
+        return bounded((y - self.target.mean[0]) * self.target.inverse[0])
+
+    cdef void _descend(self, double target, double score) noexcept nogil:
+        cdef double slope = self.loss.slope(&self.loss, target, score)
+        self._backward(slope)
+        self.descent.step(slope, self.loss.residual(&self.loss, target, score))
+
+    cdef double _learn(self, double y) noexcept nogil:
+        """Predict, loss, gradient, step; returns the prediction that came before the step."""
+        cdef double score, prediction, target
+        cdef Py_ssize_t r
+        cdef Run run
+        self._standardize()
+        score = bounded(self._forward(False))
+        prediction = self._in_units(bounded(self._forward(True)) if self.descent.average_rate > 0.0 else score)
+        if self.n_events == 0 and self.loss.scaling == BY_MEAN:
+            # The mean is the unit: without one, the first target sets it.
+            self.target.update(&y, 0, 1)
+        target = self._in_loss_units(y)
+        self._descend(target, score)
+        self.descent.learned(self.loss.value(&self.loss, target, score))
+        observe(&self.loss, target, score)
+        for r in range(self.n_runs):
+            run = self.runs[r]
+            if not run.category:
+                self.inputs.update(self.x + run.start, run.row, run.length)
+        self.target.update(&y, 0, 1)
+        if self.ring.size:
+            self.ring.push(self.rows, self.x, self.n, y, self.n_events)
+            self._replay()
+        self.n_events += 1
+        return prediction
+
+    cdef void _replay(self) noexcept nogil:
+        """Learn from random events of the ring again, standardized as they would be now."""
+        cdef Py_ssize_t s, slot, i, row
+        for s in range(self.replay_steps):
+            slot = self.ring.draw()
+            self.n = 0
+            for i in range(slot * self.ring.width, slot * self.ring.width + self.ring.lengths[slot]):
+                row = self.ring.rows[i]
+                # A row that went to another feature since is left out.
+                if self.vocabulary.born[row] <= self.ring.times[slot]:
+                    self.rows[self.n] = row
+                    self.x[self.n] = self.ring.values[i]
+                    self.n += 1
+            self._find_runs()
+            self._standardize()
+            self._descend(self._in_loss_units(self.ring.targets[slot]), bounded(self._forward(False)))
+
+    # --- What Python sees -----------------------------------------------------------------------------------------
+
+    cdef double _predict(self, dict x) except? -1.0:
+        self._read_dict(x, False)
+        self._settle(False)
+        self._standardize()
+        return self._in_units(bounded(self._forward(True)))
+
+    cdef double _predict_learn(self, dict x, object y) except? -1.0:
+        cdef double target = to_number("The target", y), prediction
+        cdef int skipped
+        if not is_sane(target):
+            prediction = self._predict(x)
+            self.n_skipped_targets += 1
+            return prediction
+        self._check_target(target)
+        skipped = self._read_dict(x, True)
+        self._settle(True)
+        self.n_skipped_values += skipped
+        return self._learn(target)
+
+    cdef int _check_target(self, double y) except -1:
+        if self.loss.scaling == AS_IS and not 0.0 <= y <= 1.0:
+            raise ValueError(f"The target of a logistic loss must lie between 0 and 1. Got {y!r}.")
+        if self.loss.scaling == BY_MEAN and y < 0.0:
+            raise ValueError(f"The target of a Poisson loss must be >= 0. Got {y!r}.")
+        return 0
+
+    def predict_one(self, x not None):
+        """Predict the target of one event; the state stays as it is."""
+        return self._predict(x if type(x) is dict else dict(x))
+
+    def predict_learn_one(self, x not None, y):
+        """Predict, then learn from the same event; returns what `predict_one` would have returned before."""
+        return self._predict_learn(x if type(x) is dict else dict(x), y)
+
+    def learn_one(self, x not None, y):
+        """Take one gradient step on an event; a target that is not finite is counted and skipped."""
+        self._predict_learn(x if type(x) is dict else dict(x), y)
+
+    def learn_many(self, X, y, names=None):
+        """Predict each row, then learn from it, in order; returns the predictions.
+
+        Args:
+            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
+            y: targets, shape (n_events,).
+            names: the name of each column, ``x0``, ``x1``, … if not given.
+        """
+        cdef double[:, ::1] values = as_numbers("X", X, 2)
+        cdef double[::1] targets = as_numbers("y", y, 1)
+        cdef double[::1] predictions = np.empty(values.shape[0])
+        cdef Py_ssize_t i, j, n, skipped, columns = values.shape[1], n_rows = values.shape[0]
+        cdef Py_ssize_t[::1] rows
+        cdef const double* row
+        cdef bint learning, known
+        cdef Py_ssize_t in_order = 0
+        if targets.shape[0] != n_rows:
+            raise ValueError(f"X has {n_rows} rows but y has {targets.shape[0]}.")
+        names = self._column_names(names, columns)
+        for i in range(n_rows):
+            if is_sane(targets[i]):
+                self._check_target(targets[i])
+        rows = np.array([self.vocabulary.find(name) for name in names], dtype=np.intp)
+        self._make_room(columns)
+        for i in range(n_rows):
+            row = &values[i, 0] if columns else NULL
+            learning = is_sane(targets[i])
+            n = skipped = 0
+            known = True
+            if self.unknown:
+                self.unknown = []
+            for j in range(columns):
+                if is_sane(row[j]):
+                    self.rows[n] = rows[j]
+                    self.x[n] = row[j]
+                    n += 1
+                    known &= rows[j] != 0
+                    if rows[j] == 0 and learning:
+                        self.unknown.append((names[j], False))
+                else:
+                    skipped += row[j] == row[j]
+            self.n = n
+            if known and learning:
+                self.ring.make_room(n)
+                for j in range(n):
+                    self.vocabulary.stamp[self.rows[j]] = self.n_events
+                self._find_runs()
+            elif self._settle(learning):
+                for j in range(columns):
+                    rows[j] = self.vocabulary.find(names[j])
+            if learning:
+                self.n_skipped_values += skipped
+                predictions[i] = self._learn(targets[i])
+            else:
+                self.n_skipped_targets += 1
+                self._standardize()
+                predictions[i] = self._in_units(bounded(self._forward(True)))
+        return np.asarray(predictions)
+
+    def predict_many(self, X, names=None):
+        """Predict each row; the state stays as it is.
+
+        Args:
+            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
+            names: the name of each column, ``x0``, ``x1``, … if not given.
+        """
+        values = as_numbers("X", X, 2)
+        names = self._column_names(names, values.shape[1])
+        return np.array([self._predict(dict(zip(names, row))) for row in values.tolist()])
+
+    def _column_names(self, names, Py_ssize_t columns):
+        names = [f"x{j}" for j in range(columns)] if names is None else list(names)
+        names = [feature_name(name) for name in names]
+        if len(names) != columns or len(set(names)) != columns:
+            raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r:.200}.")
+        return names
+
+    # --- State ----------------------------------------------------------------------------------------------------
+
+    def _save_features(self):
+        cdef Py_ssize_t rows = self.vocabulary.size()
+        keys, stamps, born = self.vocabulary.save()
+        return {
+            "features": keys,
+            "stamps": stamps,
+            "born": born,
+            "is_category": self.is_category_memory[:rows].astype(np.int64),
+            "inputs": self.inputs.save(rows),
+            "target": self.target.save(1),
+            "descent": self.descent.save(),
+            "loss": np.array([self.loss.scale, self.loss.count]),
+            "counts": np.array(
+                [self.n_events, self.n_skipped_targets, self.n_skipped_values,
+                 self.vocabulary.evicted, self.vocabulary.shared], dtype=np.int64),
+            **self.ring.save(),
+        }
+
+    def _restore_features(self, dict state):
+        counts, loss, features = state["counts"], state["loss"], state["features"]
+        if len(counts) != 5 or len(loss) != 2 or len(state["target"][0]) != 1:
+            raise ValueError("The state must have 5 `counts`, 2 numbers in `loss` and 1 `target`.")
+        if not len(features) + 1 == len(state["inputs"][0]) == len(state["is_category"]):
+            raise ValueError(f"The state has {len(features)} features but {len(state['inputs'][0])} moments.")
+        n_events, n_skipped_targets, n_skipped_values, evicted, shared = counts.tolist()
+        check_history(counts, state["stamps"])
+        check_history(counts, state["born"])
+        self.vocabulary.restore(features, state["stamps"], state["born"], evicted, shared)
+        if len(features) + 1 > self.inputs.rows:
+            self._grow_rows(len(features) + 1)
+        self.inputs.restore(state["inputs"])
+        self.is_category_memory[:] = 0
+        self.is_category_memory[: len(state["is_category"])] = state["is_category"] != 0
+        self.target.restore(state["target"])
+        self.descent.restore(state["descent"])
+        self.ring.restore(*(state[f"ring.{part}"] for part in ("rows", "values", "targets", "lengths", "times", "draws")),
+                          len(features) + 1)
+        self._make_room(self.ring.width)
+        restore_loss(&self.loss, loss[0], loss[1])
+        self.n_events, self.n_skipped_targets, self.n_skipped_values = n_events, n_skipped_targets, n_skipped_values
+
+    @property
+    def loss_scale(self):
+        """The running mean absolute error, in the loss's units, that an adaptive loss measures by."""
+        return self.loss.scale
