@@ -11,12 +11,9 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
-
-import msgspec
 
 from edgedescent.adapters import Transport, load_adapter
 from edgedescent.clock import Clock, SystemClock
@@ -35,6 +32,10 @@ log = logging.getLogger(__name__)
 POLL_S = 0.25
 """How long a turn waits for messages; signals and the clock are looked at in between."""
 CLOSE_TIMEOUT_S = 3.0
+
+
+class Stopped(Exception):  # noqa: N818 - a request that was heeded, not a fault
+    """The daemon was asked to stop before it had recovered."""
 
 
 class Daemon:
@@ -59,9 +60,22 @@ class Daemon:
         self._stopping = False
         self._snapshot_wanted = False
         self._unanswered: list[bytes] = []
-        answered = store.answered
+        self._card: bytes | None = None
+        self._status_written = True
+        self._dropped = 0
+
+    def recover(self) -> None:
+        """Bring the engine to where the journal ends; comes before the first turn.
+
+        Raises:
+            Stopped: if `stop` was called meanwhile. What is in the state folder is as good as before.
+            StateError: if the state is another learner's, or nothing of it is usable.
+        """
+        store, config, answered = self._store, self._config, self._store.answered
 
         def on_effect(position: int, effect: Effect) -> None:
+            if self._stopping:
+                raise Stopped
             # Answers that went out before the crash are not sent again; those that may not have are.
             if isinstance(effect, DeadLetter):
                 store.bury(effect)
@@ -69,7 +83,7 @@ class Daemon:
                 self._unanswered.append(effect.payload)
 
         self.engine = recover(config, store, on_effect)
-        now = clock.monotonic()
+        now = self._clock.monotonic()
         self._checkpoint_position = self.engine.position
         self._checkpoint_due = now + config.state.checkpoint_interval_s
         self._metrics_due = now
@@ -77,7 +91,9 @@ class Daemon:
         self._metrics_at = now
         self._snapshot_events = self._learned
         self._snapshot_due = now + (config.snapshots.every_s or float("inf"))
-        self._dropped = 0
+        if self.engine.position:
+            # So that whatever was run again, or was damaged, need not be dealt with at the next start.
+            self.checkpoint()
 
     @property
     def _learned(self) -> int:
@@ -86,9 +102,18 @@ class Daemon:
     # --- Turns ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Take turns until `stop` is called, then stop in good order."""
-        while not self._stopping:
-            self.turn(POLL_S)
+        """Take turns until `stop` is called, then stop in good order.
+
+        Raises:
+            StateError: if something cannot be made durable. The broker keeps what was not acknowledged, and tells
+                with the last will that the device is gone.
+        """
+        try:
+            while not self._stopping:
+                self.turn(POLL_S)
+        except BaseException:
+            self._job.stop()
+            raise
         self.close()
 
     def stop(self) -> None:
@@ -102,10 +127,8 @@ class Daemon:
     def turn(self, timeout_s: float) -> None:
         """Take in what has arrived, waiting at most `timeout_s` for it, and do what is due."""
         deliveries = self._transport.poll(timeout_s)
-        if self._unanswered and self._transport.connected:
-            for payload in self._unanswered:
-                self._publish("predictions", payload)
-            self._unanswered.clear()
+        if self._transport.connected:
+            self._catch_up()
         if deliveries:
             now = self._clock.time()
             messages = self._store.append(
@@ -113,9 +136,20 @@ class Daemon:
             )
             self._transport.acknowledge(deliveries)
             for message in messages:
+                if self._stopping:
+                    # What is in the journal by now is learned after the next start.
+                    return
                 for effect in self.engine.handle(message):
                     self._carry_out(effect)
         self._do_what_is_due()
+
+    def _catch_up(self) -> None:
+        """Send what had to wait for a connection."""
+        for payload in self._unanswered:
+            self._answer(payload)
+        self._unanswered.clear()
+        if self._card is not None and self._publish("snapshots", self._card, retain=True):
+            self._card = None
 
     def close(self) -> None:
         """Take leave of the broker, then save everything."""
@@ -147,7 +181,7 @@ class Daemon:
                 self.checkpoint()
             self._job.start()
         if (card := self._job.poll()) is not None:
-            self._publish("snapshots", json.dumps(card).encode(), retain=True)
+            self._card = json.dumps(card).encode()
 
     def checkpoint(self) -> None:
         """Save the engine's whole state."""
@@ -180,19 +214,31 @@ class Daemon:
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
         status = {**metrics, "pid": os.getpid(), "connected": self._transport.connected}
-        # No sync: a status lost in a power cut tells nothing that is still true.
-        replace_atomically(runtime_folder(self._config) / STATUS_FILE, json.dumps(status).encode(), sync=False)
+        path = runtime_folder(self._config) / STATUS_FILE
+        try:
+            # No sync: a status lost in a power cut tells nothing that is still true.
+            replace_atomically(path, json.dumps(status).encode(), sync=False)
+        except OSError as error:
+            # Learning does not depend on it; told once, not at every interval.
+            if self._status_written:
+                log.error("The status cannot be written to %s: %s.", path, error.strerror)
+            self._status_written = False
+        else:
+            self._status_written = True
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, Predictions):
-            self._publish("predictions", effect.payload)
+            self._answer(effect.payload)
         else:
             log.warning("Dead letter (%s) from %r: %s", effect.reason, effect.topic, effect.error)
             self._store.bury(effect)
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        if not self._transport.publish(self._config.topic(topic), payload, retain=retain):
+    def _answer(self, payload: bytes) -> None:
+        if not self._publish("predictions", payload):
             self._dropped += 1
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        return self._transport.publish(self._config.topic(topic), payload, retain=retain)
 
 
 def resident_bytes() -> int:
@@ -201,28 +247,20 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def run(config: Config, config_path: str, on_ready: Callable[[Daemon], None] = lambda daemon: None) -> None:
+def run(config: Config, config_path: str) -> None:
     """Run a daemon in this process until SIGTERM or SIGINT; SIGUSR1 exports a snapshot.
 
     Raises:
         ConfigError: if an adapter's part of the configuration is wrong.
         StateError: if the state folder is in use, damaged beyond use, or another learner's.
     """
-    adapter = load_adapter(config.transport, "transport")
-    broker = convert(config.broker, adapter.Config, "broker")
+    transport = make_transport(config)
     with FolderLock(config.state.path):
         store = Store(
             config.state.path,
             durability=config.state.durability,
             journal_bytes_max=config.state.journal_bytes_max,
             dead_letters_max=config.state.dead_letters_max,
-        )
-        transport = adapter(
-            broker,
-            device=config.device,
-            topics=config.event_topics(),
-            status_topic=config.topic("status"),
-            bytes_max=config.limits.payload_bytes_max,
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
         daemon = Daemon(config, transport, store, SystemClock(), job)
@@ -231,9 +269,16 @@ def run(config: Config, config_path: str, on_ready: Callable[[Daemon], None] = l
             log.info("%s received: stopping.", signal.Signals(number).name)
             daemon.stop()
 
+        # Before the recovery, which may take a while: until then SIGUSR1 would end the process.
         signal.signal(signal.SIGTERM, on_stop)
         signal.signal(signal.SIGINT, on_stop)
         signal.signal(signal.SIGUSR1, lambda *_: daemon.request_snapshot())
+        try:
+            daemon.recover()
+        except Stopped:
+            store.close()
+            log.info("Stopped before the journal was run again; nothing is lost.")
+            return
         log.info(
             "Learning %s as %r from %s; state in %s.",
             daemon.engine.learner,
@@ -241,8 +286,24 @@ def run(config: Config, config_path: str, on_ready: Callable[[Daemon], None] = l
             ", ".join(config.event_topics()),
             Path(config.state.path).resolve(),
         )
-        on_ready(daemon)
         daemon.run()
+
+
+def make_transport(config: Config) -> Transport:
+    """The transport that a configuration describes, not yet connected.
+
+    Raises:
+        ConfigError: naming what is wrong.
+    """
+    adapter = load_adapter(config.transport, "transport")
+    transport: Transport = adapter(
+        convert(config.broker, adapter.Config, "broker"),
+        device=config.device,
+        topics=config.event_topics(),
+        status_topic=config.topic("status"),
+        bytes_max=config.limits.payload_bytes_max,
+    )
+    return transport
 
 
 def check(config: Config) -> None:
@@ -251,7 +312,4 @@ def check(config: Config) -> None:
     Raises:
         ConfigError: naming what is wrong.
     """
-    adapter = load_adapter(config.transport, "transport")
-    broker: msgspec.Struct = convert(config.broker, adapter.Config, "broker")
-    if validate := getattr(broker, "validate", None):
-        validate()
+    make_transport(config)

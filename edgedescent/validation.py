@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
 from decimal import Decimal
 from numbers import Integral, Real
+from typing import SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 def require_number(
     owner: object,
     name: str,
-    value: float,
+    value: object,
     *,
     above: float = -math.inf,
     below: float = math.inf,
@@ -39,14 +39,12 @@ def require_number(
         if math.isfinite(given)
     ]
     expected = " and ".join(bounds) if bounds else "a finite number"
-    numeric = isinstance(value, Real) and not isinstance(value, bool)
-    # An integer beyond the largest float is finite, but the arithmetic cannot take it.
-    usable = numeric and abs(value) <= sys.float_info.max
-    if not (usable and above < value < below and at_least <= value <= at_most):
+    number = _to_float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
+    if not (math.isfinite(number) and above < number < below and at_least <= number <= at_most):
         raise ValueError(f"The `{name}` of {_name_of(owner)} must be {expected}. Got {value!r}.")
 
 
-def require_count(owner: object, name: str, value: int, *, at_least: int = 0, at_most: int | None = None) -> None:
+def require_count(owner: object, name: str, value: object, *, at_least: int = 0, at_most: int | None = None) -> None:
     """Raise ValueError unless `value` is an integer within the bounds.
 
     >>> require_count("MatrixFactorization", "n_factors", 2.5, at_least=1)
@@ -54,8 +52,8 @@ def require_count(owner: object, name: str, value: int, *, at_least: int = 0, at
     ...
     ValueError: The `n_factors` of MatrixFactorization must be an integer >= 1. Got 2.5.
     """
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or value < at_least or (at_most is not None and value > at_most):
+    whole = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
+    if whole is None or whole < at_least or (at_most is not None and whole > at_most):
         limit = "" if at_most is None else f" and <= {at_most}"
         raise ValueError(f"The `{name}` of {_name_of(owner)} must be an integer >= {at_least}{limit}. Got {value!r}.")
 
@@ -109,23 +107,22 @@ def as_numbers(name: str, values: object, ndim: int) -> NDArray[np.float64]:
     if array.ndim != ndim:
         raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. Got {array.ndim}.")
     if array.dtype.kind == "O":
-        array = np.array([_to_float(name, value) for value in array.flat]).reshape(array.shape)
+        for value in array.flat:
+            if value is not None and not isinstance(value, Real | np.bool_ | Decimal):
+                raise ValueError(f"The `{name}` must hold real numbers. Got {value!r:.80}.")
+        floats = [math.nan if value is None else _to_float(value) for value in array.flat]
+        array = np.array(floats).reshape(array.shape)
     elif array.dtype.kind not in "biuf" and array.size:
         # NumPy would parse text, drop imaginary parts and count the days of a date.
         raise ValueError(f"The `{name}` must hold real numbers. Got {array.flat[0]!r:.80}.")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def _to_float(name: str, value: object) -> float:
-    if value is None:
-        return math.nan
-    if not isinstance(value, Real | np.bool_ | Decimal):
-        raise ValueError(  # noqa: TRY004 - whoever passes arrays has one error to catch
-            f"The `{name}` must hold real numbers. Got {value!r:.80}."
-        )
+def _to_float(value: SupportsFloat) -> float:
     try:
         return float(value)
     except OverflowError:
+        # An integer or fraction beyond the largest float.
         return math.inf
 
 

@@ -4,39 +4,67 @@ from __future__ import annotations
 
 import json
 import logging
-import random
-import select
-import socket
-import ssl
+import struct
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTErrorCode, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt import MQTTException
+from paho.mqtt.client import (
+    MQTT_CLEAN_START_FIRST_ONLY,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    MQTTMessageInfo,
+)
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.adapters import Delivery
 from edgedescent.errors import ConfigError
-from edgedescent_mqtt.buffered_socket import BufferedSocket
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX, BufferedSocket
+from edgedescent_mqtt.config import Broker, require_name
+from edgedescent_mqtt.reaching import Attempt, Backoff, explain
+from edgedescent_mqtt.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
 PACKET_OVERHEAD_BYTES = 65_536
 """Room for topic and properties beside the largest payload."""
+INBOX_BYTES_MAX = 1_048_576
+"""How much one poll takes in; the rest waits with the broker."""
+WRITE_BYTES = 65_536
+"""How much `publish` lets gather before it hands it to the socket."""
+UNCONFIRMED_MAX = 10_000
+"""How many messages sent with QoS 1 may wait for the broker's confirmation."""
+STABLE_S = 10.0
+"""A connection that lasted so long was a good one: the next delay is the shortest again."""
+
+_HINTS = {
+    0x84: ' (set broker.protocol = "3.1.1")',
+    0x85: " (see `broker.client_id`)",
+    0x86: " (see `broker.username` and its password)",
+    0x87: " (see `broker.username` and its password, and the broker's access rules)",
+}
+_ENDED_BY_PAHO = {0x8D: "it stopped answering", 0x82: "it does not speak MQTT"}
+_MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
+"""What paho raises, among others, on packets that are none."""
 
 
 class _Client(Client):
-    """paho's client over a buffered socket.
+    """paho's client over a buffered socket that was connected beforehand.
 
     paho has no public way to give it a socket of one's own; this is the one place it makes them.
     """
 
+    fresh: BufferedSocket
+
     def _create_socket(self) -> Any:
-        return BufferedSocket(cast("socket.socket | ssl.SSLSocket", super()._create_socket()))
+        return self.fresh
 
 
 class MqttAdapter:
@@ -44,6 +72,12 @@ class MqttAdapter:
 
     Callbacks only take notes: everything happens in `poll`, in the caller's thread. Acknowledgements carry the
     connection they belong to, because the broker uses packet ids again on the next one.
+
+    Nothing that a broker or a network does is raised: it is logged and tried again, because whoever could change a
+    password or a certificate may well do so while the device waits.
+
+    Raises:
+        ConfigError: if a topic cannot be one, or a file that the configuration names cannot be read.
     """
 
     Config: ClassVar[type[Broker]] = Broker
@@ -52,41 +86,50 @@ class MqttAdapter:
         self, config: Broker, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
     ) -> None:
         self._config = config
-        self._topics = list(topics)
-        self._status_topic = status_topic
+        self._client_id = config.client_id or f"edgedescent-{device}"
+        self._status_topic = require_name(status_topic, "topics.status")
+        self._subscriptions = Subscriptions(topics, config)
+        self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
         self._inbox: list[Delivery] = []
-        self._accepted = False
+        self._inbox_bytes = 0
         self._generation = 0
-        self._failures = 0
-        self._next_attempt = 0.0
+        self._attempt: Attempt | None = None
+        self._up = False
+        """Whether there is a connection whose end has not been told yet."""
+        self._accepted = False
+        self._since = 0.0
+        """When the connection was made, and later, when the broker accepted it."""
         self._closing = False
+        self._queued_bytes = 0
+        self._unconfirmed: deque[tuple[MQTTMessageInfo, int]] = deque()
+        self._unconfirmed_bytes = 0
         five = config.protocol == "5"
         self._properties: Properties | None = None
         if five:
-            self._properties = Properties(PacketTypes.CONNECT)
+            self._properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             self._properties.SessionExpiryInterval = config.session_expiry_s
             self._properties.ReceiveMaximum = config.receive_max
             self._properties.MaximumPacketSize = bytes_max + PACKET_OVERHEAD_BYTES
-        self._client = _Client(
+        self._client = client = _Client(
             CallbackAPIVersion.VERSION2,
-            client_id=config.client_id or f"edgedescent-{device}",
+            client_id=self._client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             clean_session=None if five else False,
+            # Otherwise paho answers a refusal of 3.1.1 by connecting with 3.1, by itself and at once.
+            reconnect_on_failure=False,
             manual_ack=True,
         )
-        client = self._client
-        client.connect_timeout = config.connect_timeout_s
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
-        client.on_subscribe = self._on_subscribe
+        client.on_subscribe = self._subscriptions.on_subscribe
         # With this callback set, paho queues what it has to send and leaves it to us to write it all in one go.
         client.on_socket_register_write = lambda *_: None
-        client.max_queued_messages_set(100_000)
-        if config.tls is not None:
-            client.tls_set_context(config.tls.context())
+        client.max_queued_messages_set(UNCONFIRMED_MAX)
+        client.will_set(self._status_topic, json.dumps({"state": "offline"}), qos=1, retain=True)
         config.password()
-        client.will_set(status_topic, json.dumps({"state": "offline"}), qos=1, retain=True)
+        if config.tls is not None:
+            config.tls.context()
 
     @property
     def connected(self) -> bool:
@@ -97,82 +140,96 @@ class MqttAdapter:
 
     def poll(self, timeout_s: float) -> list[Delivery]:
         """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first."""
-        sock = self._socket()
-        if sock is None:
-            if not self._reconnect(timeout_s):
-                return []
-            sock = self._socket()
+        sock = self._socket() or self._reach(timeout_s)
         if sock is not None:
             self._write(sock)
-            self._read(sock, timeout_s)
+            readable = sock.wait(timeout_s)
+            sock.flush()
+            if readable or sock.fault is not None:
+                self._read(sock)
             self._client.loop_misc()
-        arrived, self._inbox = self._inbox, []
+            self._look_after(sock)
+        arrived, self._inbox, self._inbox_bytes = self._inbox, [], 0
         return arrived
 
     def _socket(self) -> BufferedSocket | None:
         return cast("BufferedSocket | None", self._client.socket())
 
-    def _reconnect(self, timeout_s: float) -> bool:
-        """Connect if it is time to; waits for that time at most `timeout_s`."""
-        wait = self._next_attempt - time.monotonic()
-        if wait > 0:
-            time.sleep(min(wait, timeout_s))
-            if wait > timeout_s:
-                return False
-        config = self._config
+    def _reach(self, timeout_s: float) -> BufferedSocket | None:
+        """Connect if it is time to; takes `timeout_s` at most, and goes on where it was when it is called again."""
+        config, until = self._config, time.monotonic() + timeout_s
         try:
+            if self._attempt is None:
+                wait_s = self._backoff.left_s
+                time.sleep(min(wait_s, timeout_s))
+                if wait_s > timeout_s:
+                    return None
+                # Certificates and password are read anew for each attempt: they may have been replaced.
+                context = config.tls.context() if config.tls is not None else None
+                self._attempt = Attempt(
+                    config.host, config.port_in_use, timeout_s=config.connect_timeout_s, context=context
+                )
+            if not self._attempt.wait(until - time.monotonic()):
+                return None
+            attempt, self._attempt = self._attempt, None
+            self._client.fresh = BufferedSocket(attempt.result())
             self._client.username_pw_set(config.username, config.password())
-            self._client.connect(
-                config.host,
-                config.port_in_use,
-                keepalive=config.keepalive_s,
-                # paho's default would wipe the session, and with it the events that wait for us.
-                **({"clean_start": False, "properties": self._properties} if self._properties else {}),
-            )
-        except (OSError, ConfigError) as error:
-            self._failed(str(error) or type(error).__name__)
-            return False
-        return True
-
-    def _failed(self, reason: str) -> None:
-        config = self._config
-        delay = min(config.reconnect_min_s * 2**self._failures, config.reconnect_max_s)
-        # Jitter keeps a fleet of devices from all coming back in the same instant.
-        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret depends on it
-        self._failures = min(self._failures + 1, 30)
-        self._next_attempt = time.monotonic() + delay
-        log.warning(
-            "No connection to the broker at %s:%d: %s. Next attempt in %.1f s.",
+        except (OSError, ValueError, ConfigError) as error:
+            self._failed(explain(error))
+            return None
+        self._client.connect(
             config.host,
             config.port_in_use,
-            reason,
-            delay,
+            keepalive=config.keepalive_s,
+            # paho's default would wipe an MQTT 5 session, and with it the events that wait for us.
+            clean_start=False if self._properties else MQTT_CLEAN_START_FIRST_ONLY,
+            properties=self._properties,
+        )
+        self._up, self._since = True, time.monotonic()
+        return self._client.fresh
+
+    def _failed(self, reason: str) -> None:
+        if self._accepted and time.monotonic() - self._since > STABLE_S:
+            self._backoff.reset()
+        self._up = self._accepted = False
+        delay = self._backoff.failed()
+        log.warning(
+            "No connection to the broker at %s: %s. Next attempt in %.1f s.", self._config.address, reason, delay
         )
 
-    def _read(self, sock: BufferedSocket, timeout_s: float) -> None:
-        if not sock.pending():
-            writers = [sock] if sock.unsent else []
-            readable, writable, _ = select.select([sock], writers, [], timeout_s)
-            if writable:
-                self._flush(sock)
-            if not readable:
-                return
-        # One pass takes what one read of the socket brought, so that a fast publisher cannot keep us here.
-        while self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and sock.buffered:
-            if len(self._inbox) >= self._config.receive_max:
-                return
+    def _read(self, sock: BufferedSocket) -> None:
+        """Take what one read of the socket brought, and no more: a fast publisher cannot keep us here."""
+        try:
+            while self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and sock.buffered:
+                if len(self._inbox) >= self._config.receive_max or self._inbox_bytes >= INBOX_BYTES_MAX:
+                    return
+        except _MALFORMED as error:
+            self._give_up(sock, f"it does not speak MQTT ({error})")
 
     def _write(self, sock: BufferedSocket) -> None:
+        self._queued_bytes = 0
         if self._client.want_write():
             self._client.loop_write()
-        self._flush(sock)
+        sock.flush()
 
-    def _flush(self, sock: BufferedSocket) -> None:
-        try:
-            sock.flush()
-        except OSError as error:
-            # The next read will meet the same lost connection and report it to paho.
-            log.debug("Sending failed: %s", error)
+    def _give_up(self, sock: BufferedSocket, reason: str) -> None:
+        """End a connection that paho still takes for a good one, by a goodbye that cannot be sent.
+
+        Reading would do as well but for a malformed packet, over which paho would stumble again.
+        """
+        sock.fail(ConnectionError(reason))
+        self._client.disconnect()
+        self._client.loop_write()
+
+    def _look_after(self, sock: BufferedSocket) -> None:
+        """Do what is due by the clock."""
+        if not self._up:
+            return
+        if self._accepted:
+            self._subscriptions.renew(self._client)
+        elif time.monotonic() - self._since > self._config.connect_timeout_s:
+            hint = ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._properties else ""
+            self._give_up(sock, f"it accepts connections but does not answer{hint}")
 
     # --- What the daemon asks for ---------------------------------------------------------------------------------
 
@@ -185,30 +242,53 @@ class MqttAdapter:
             self._write(sock)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Queue a message; False where there is no connection to send it over."""
-        if not self._accepted:
+        """Queue a message; False where there is no connection to send it over, or too much waits for it already."""
+        sock = self._socket()
+        if not self._accepted or sock is None:
             return False
         qos = 1 if retain else self._config.publish_qos
-        return self._client.publish(topic, payload, qos=qos, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        # What is retained replaces what was said before, and is small and rare: it always finds room.
+        if not retain and max(sock.unsent, self._unconfirmed_bytes if qos else 0) >= PENDING_BYTES_MAX:
+            return False
+        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        if qos:
+            self._unconfirmed.append((info, len(payload)))
+            self._unconfirmed_bytes += len(payload)
+            self._forget_confirmed()
+        self._queued_bytes += len(payload)
+        if self._queued_bytes >= WRITE_BYTES:
+            self._write(sock)
+        return True
 
     def close(self, timeout_s: float) -> None:
         """Say goodbye, send what is queued, and disconnect.
 
-        Acknowledgements are written out before the goodbye: paho would drop whatever is queued behind it.
+        The broker answers in order, so its confirmation of the goodbye proves that it has every acknowledgement sent
+        before. Where that does not come in time, the connection is cut, and the broker tells of it with the last will.
         """
         self._closing = True
-        deadline = time.monotonic() + timeout_s
-        self.publish(self._status_topic, json.dumps({"state": "stopped"}).encode(), retain=True)
-        self._drain(deadline)
-        self._client.disconnect()
-        self._drain(deadline)
-
-    def _drain(self, deadline: float) -> None:
-        while time.monotonic() < deadline and (sock := self._socket()) is not None:
+        if self._attempt is not None:
+            self._attempt.abandon()
+        until = time.monotonic() + timeout_s
+        said = self.publish(self._status_topic, json.dumps({"state": "stopped"}).encode(), retain=True)
+        while (sock := self._socket()) is not None:
             self._write(sock)
-            if not self._client.want_write() and not sock.unsent:
-                return
-            select.select([], [sock], [], 0.1)
+            self._forget_confirmed()
+            left_s = until - time.monotonic()
+            if said and not self._unconfirmed:
+                sock.linger_s = left_s
+                self._client.disconnect()
+                self._write(sock)
+            elif not said or left_s <= 0:
+                self._give_up(sock, "it did not confirm our goodbye")
+            elif sock.wait(left_s):
+                self._read(sock)
+
+    def _forget_confirmed(self) -> None:
+        while self._unconfirmed and self._unconfirmed[0][0].is_published():
+            self._unconfirmed_bytes -= self._unconfirmed.popleft()[1]
 
     # --- Callbacks: they take notes -------------------------------------------------------------------------------
 
@@ -216,44 +296,45 @@ class MqttAdapter:
         self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            hint = ""
-            if "protocol" in str(reason).lower():
-                hint = ' (set broker.protocol = "3.1.1")'
-            self._failed(f"it refused us: {reason}{hint}")
+            self._failed(f"it refused us: {reason}{_HINTS.get(reason.value, '')}")
             return
         self._generation += 1
-        self._accepted = True
-        self._failures = 0
-        log.info(
-            "Connected to %s:%d, %s session.",
-            self._config.host,
-            self._config.port_in_use,
-            "continuing the" if flags.session_present else "with a new",
-        )
-        client.subscribe([(topic, self._config.qos) for topic in self._topics])
+        self._accepted, self._since = True, time.monotonic()
+        session = "continuing the" if flags.session_present else "with a new"
+        log.info("Connected to %s as %r, %s session.", self._config.address, self._client_id, session)
+        if self._generation == 1 and self._config.qos:
+            log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
+        if self._generation > 1 and not flags.session_present:
+            log.warning("The broker did not keep our session: events sent while we were away may be lost.")
+        self._subscriptions.start(client)
         client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True)
 
     def _on_disconnect(
-        self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        was_accepted, self._accepted = self._accepted, False
-        if was_accepted and not self._closing:
-            self._failed(f"the connection ended: {reason}")
-        elif self._next_attempt <= time.monotonic() and not self._closing:
-            self._failed(f"the broker ended the connection: {reason}")
-
-    def _on_subscribe(
-        self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
-    ) -> None:
-        for topic, reason in zip(self._topics, reasons, strict=False):
-            if reason.is_failure:
-                log.error("The broker refused the subscription to %r: %s. Check its access rules.", topic, reason)
+        if not self._up or self._closing:
+            self._up = self._accepted = False
+            return
+        fault = cast("_Client", client).fresh.fault
+        if flags.is_disconnect_packet_from_server:
+            why = f"the broker ended it: {reason}"
+        elif fault is not None:
+            why = explain(fault)
+        elif reason.value in _ENDED_BY_PAHO:
+            why = _ENDED_BY_PAHO[reason.value]
+        else:
+            why = "the broker closed it" if self._accepted else "the broker closed it before it accepted us"
+        if self._accepted and time.monotonic() - self._since < STABLE_S:
+            why += f" (does another client use the id {self._client_id!r}?)"
+        self._failed(why)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if self._closing:
+            return  # Not acknowledged: the broker keeps it for our return.
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = "\N{REPLACEMENT CHARACTER}"
-        self._inbox.append(
-            Delivery(topic, bytes(message.payload), message.mid, message.qos, message.dup, self._generation)
-        )
+        payload = bytes(message.payload)
+        self._inbox.append(Delivery(topic, payload, message.mid, message.qos, message.dup, self._generation))
+        self._inbox_bytes += len(payload)

@@ -6,20 +6,35 @@ become one system call for hundreds of packets.
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
+import time
 
 READ_BYTES = 262_144
 PENDING_BYTES_MAX = 4_194_304
 
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
 
 class BufferedSocket:
-    """The part of a socket's interface that paho-mqtt uses, over a connected socket."""
+    """The part of a socket's interface that paho-mqtt uses, over a connected socket.
+
+    A fault met while flushing is kept and raised by the next `recv` and `send`: those are paho's, and only through
+    them does it notice that a connection is lost.
+
+    Attributes:
+        fault: Why the connection is of no more use; None while it is, or if the other side closed it.
+        linger_s: How long `close` waits for the other side to close first. A socket that is closed while bytes
+            wait to be read resets the connection, and the other side may then lose what was sent last.
+    """
 
     def __init__(self, inner: socket.socket | ssl.SSLSocket) -> None:
         self._inner = inner
         self._incoming = memoryview(b"")
         self._outgoing = bytearray()
+        self.fault: OSError | None = None
+        self.linger_s = 0.0
 
     @property
     def buffered(self) -> int:
@@ -32,51 +47,103 @@ class BufferedSocket:
         return len(self._outgoing)
 
     def recv(self, size: int) -> bytes:
-        """Take up to `size` bytes; raises BlockingIOError where there are none."""
+        """Take up to `size` bytes, none at the end of the stream.
+
+        Raises:
+            BlockingIOError: if nothing has arrived.
+            OSError: if the connection is lost.
+        """
         if not self._incoming:
-            self._incoming = memoryview(self._inner.recv(READ_BYTES))
+            if self.fault is not None:
+                raise self.fault
+            try:
+                self._incoming = memoryview(self._inner.recv(READ_BYTES))
+            except _NOT_NOW:
+                raise
+            except OSError as fault:
+                self.fault = fault
+                raise
         taken = self._incoming[:size]
         self._incoming = self._incoming[size:]
         return bytes(taken)
 
     def send(self, data: bytes) -> int:
-        """Queue bytes for `flush`; raises BlockingIOError while too many wait."""
+        """Queue bytes for `flush`; returns how many, which is all of them.
+
+        Raises:
+            BlockingIOError: while too many wait.
+            OSError: if the connection is lost.
+        """
+        if self.fault is not None:
+            raise self.fault
         if len(self._outgoing) >= PENDING_BYTES_MAX:
             raise BlockingIOError
         self._outgoing += data
         return len(data)
 
     def flush(self) -> None:
-        """Send what is queued as far as the connection takes it.
-
-        Raises:
-            OSError: if the connection is lost.
-        """
+        """Send what is queued as far as the connection takes it."""
         while self._outgoing:
             try:
                 sent = self._inner.send(self._outgoing)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except _NOT_NOW:
+                return
+            except OSError as fault:
+                self.fault = fault
+                self._outgoing.clear()
                 return
             del self._outgoing[:sent]
 
+    def fail(self, fault: OSError) -> None:
+        """Give the connection up: what is buffered is dropped, and `recv` and `send` raise `fault`."""
+        self.fault = fault
+        self._incoming = memoryview(b"")
+        self._outgoing.clear()
+
     def pending(self) -> int:
-        """How many bytes can be read although `select` may not say so."""
+        """How many bytes can be read although `poll` may not say so; a fault counts as one."""
         inner = self._inner.pending() if isinstance(self._inner, ssl.SSLSocket) else 0
-        return len(self._incoming) + inner
+        return len(self._incoming) + inner + (self.fault is not None)
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
         return self._inner.fileno()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until there is something to read, or room for what is unsent, at most `timeout_s`.
+
+        Returns whether there is something to read, be it the end of the stream or a fault.
+        """
+        if self.pending():
+            return True
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+        return any(event & ~select.POLLOUT for _, event in poll.poll(max(timeout_s, 0.0) * 1000))
 
     def setblocking(self, flag: bool) -> None:
         """As of the socket beneath."""
         self._inner.setblocking(flag)
 
     def close(self) -> None:
-        """Send what still can be sent, then close."""
+        """Send what still can be sent, wait for the other side as long as `linger_s` says, and close."""
+        until = time.monotonic() + self.linger_s
+        self.flush()
         try:
-            self.flush()
-        except OSError:
-            # The other side is gone: there is nobody left to tell.
-            self._outgoing.clear()
-        self._inner.close()
+            while self.fault is None and (left := until - time.monotonic()) > 0:
+                self._incoming = memoryview(b"")
+                self.wait(left)
+                self.flush()
+                if not self._discard():
+                    break
+        finally:
+            self._inner.close()
+
+    def _discard(self) -> bool:
+        """Read and forget; whether the other side may still say more."""
+        try:
+            return bool(self._inner.recv(READ_BYTES))
+        except _NOT_NOW:
+            return True
+        except OSError as fault:
+            self.fault = fault
+            return False

@@ -22,6 +22,11 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Certificate authorities in PEM; the system's own where it is not given."""
     cert_file: str | None = None
     key_file: str | None = None
+    """Not encrypted; where it is not given, the key is in ``cert_file``."""
+
+    def __post_init__(self) -> None:
+        if self.key_file is not None and self.cert_file is None:
+            raise ConfigError("`broker.tls.cert_file` is missing: a key needs its certificate.")
 
     def context(self) -> ssl.SSLContext:
         """The TLS settings.
@@ -33,7 +38,8 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             context = ssl.create_default_context(cafile=self.ca_file)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self.cert_file is not None:
-                context.load_cert_chain(self.cert_file, self.key_file)
+                # Without a password given, OpenSSL would ask the terminal for one and wait.
+                context.load_cert_chain(self.cert_file, self.key_file, password="")
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
                 f"`broker.tls`: the certificates cannot be used: {error}.",
@@ -45,7 +51,7 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which broker to use and how."""
 
-    host: str = "localhost"
+    host: Annotated[str, Meta(min_length=1)] = "localhost"
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     """1883, or 8883 with TLS, where it is not given."""
     protocol: Literal["5", "3.1.1"] = "5"
@@ -70,12 +76,24 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         if self.password_file is not None and self.password_env is not None:
-            raise ValueError("Give `password_file` or `password_env`, not both")
+            raise ConfigError("`broker`: give `password_file` or `password_env`, not both.")
+        if self.username is None and (self.password_file is not None or self.password_env is not None):
+            raise ConfigError("`broker.username` is missing: a password needs one.")
+        if self.reconnect_max_s < self.reconnect_min_s:
+            raise ConfigError(
+                f"`broker.reconnect_max_s` is {self.reconnect_max_s:g}: expected at least `reconnect_min_s`, "
+                f"which is {self.reconnect_min_s:g}."
+            )
 
     @property
     def port_in_use(self) -> int:
         """The port to connect to."""
         return self.port or (8883 if self.tls else 1883)
+
+    @property
+    def address(self) -> str:
+        """Host and port, for messages."""
+        return f"{self.host}:{self.port_in_use}"
 
     def password(self) -> str | None:
         """The password, read anew so that it can be changed while the daemon runs.
@@ -88,8 +106,49 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 return Path(self.password_file).read_text(encoding="utf-8").rstrip("\r\n")
             except OSError as error:
                 raise ConfigError(f"`broker.password_file` {self.password_file}: {error.strerror}.") from error
+            except UnicodeDecodeError:
+                # Without its cause: that would hold a part of the password.
+                raise ConfigError(f"`broker.password_file` {self.password_file}: not UTF-8.") from None
         if self.password_env is not None:
             if self.password_env not in os.environ:
                 raise ConfigError(f"`broker.password_env`: the variable {self.password_env} is not set.")
             return os.environ[self.password_env]
         return None
+
+
+def require_name(topic: str, path: str) -> str:
+    """Return `topic` if messages can be published to it.
+
+    >>> require_name("plant/pump/status", "topics.status")
+    'plant/pump/status'
+
+    Raises:
+        ConfigError: naming `path`, where the configuration gave it.
+    """
+    _require_text(topic, path)
+    if "+" in topic or "#" in topic:
+        raise ConfigError(f"`{path}` is {topic!r}: expected a topic without the wildcards + and #.")
+    return topic
+
+
+def require_filter(topic: str, path: str) -> str:
+    """Return `topic` if it can be subscribed to.
+
+    >>> require_filter("plant/+/events", "topics.events[0]")
+    'plant/+/events'
+
+    Raises:
+        ConfigError: naming `path`, where the configuration gave it.
+    """
+    _require_text(topic, path)
+    *before, last = topic.split("/")
+    if any("#" in level or ("+" in level and level != "+") for level in before) or (
+        ("#" in last or "+" in last) and last not in ("#", "+")
+    ):
+        raise ConfigError(f"`{path}` is {topic!r}: expected + only as a whole level, # only as the last one.")
+    return topic
+
+
+def _require_text(topic: str, path: str) -> None:
+    if not topic or "\0" in topic or len(topic.encode(errors="replace")) > 65_535:
+        raise ConfigError(f"`{path}` is {topic!r}: expected 1 to 65535 bytes, none of them zero.")

@@ -74,8 +74,8 @@ cdef class ParameterTable:
         cdef int i
         if len(arrays) != len(self.arrays) or {a.shape for a in arrays} != {(len(arrays[0]), self.width)}:
             raise ValueError(
-                f"The state's table must be {len(self.arrays)} arrays of {self.width} columns and as many rows each. "
-                f"Got the shapes {[a.shape for a in arrays]}.")
+                f"A table of width {self.width} has {len(self.arrays)} arrays of equally many rows; "
+                f"the state has the shapes {[a.shape for a in arrays]}.")
         self.grow(len(arrays[0]))
         for i in range(len(arrays)):
             self.arrays[i][:] = 0.0

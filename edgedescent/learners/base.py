@@ -111,7 +111,7 @@ class Learner:
     def _save(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _restore(self, **values: Any) -> None:
+    def _restore(self, *args: Any, **values: Any) -> None:
         raise NotImplementedError
 
 
@@ -133,8 +133,7 @@ def _checked(name: str, value: Any, like: Any) -> Any:
     array = np.asarray(value)
     if array.dtype != like.dtype or array.ndim != like.ndim:
         raise ValueError(
-            f"The state's {name} must be {like.dtype} with {like.ndim} dimensions. "
-            f"Got {array.dtype} with {array.ndim}."
+            f"The state's {name} must be {like.dtype} with {like.ndim} dimensions. Got {array.dtype} with {array.ndim}."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"The state's {name} holds a value that is not finite.")

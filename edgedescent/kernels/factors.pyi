@@ -1,0 +1,67 @@
+from collections.abc import Iterable
+from typing import Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
+
+from edgedescent.kernels.moments import Moments
+from edgedescent.kernels.parameters import ParameterTable
+from edgedescent.kernels.vocabulary import Vocabulary
+
+@disjoint_base
+class FactorKernel:
+    @property
+    def users(self) -> Vocabulary: ...
+    @property
+    def items(self) -> Vocabulary: ...
+    @property
+    def user_rows(self) -> ParameterTable: ...
+    @property
+    def item_rows(self) -> ParameterTable: ...
+    @property
+    def target(self) -> Moments: ...
+    @property
+    def n_events(self) -> int: ...
+    @property
+    def n_skipped_targets(self) -> int: ...
+    @property
+    def y_min(self) -> float: ...
+    @property
+    def y_max(self) -> float: ...
+    def predict_one(self, user: str | SupportsIndex, item: str | SupportsIndex) -> float: ...
+    def predict_learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat) -> float: ...
+    def learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat) -> None: ...
+    def learn_many(
+        self, users: Iterable[str | SupportsIndex], items: Iterable[str | SupportsIndex], y: ArrayLike
+    ) -> NDArray[np.float64]: ...
+    def scores(self, user: str | SupportsIndex) -> NDArray[np.float64]: ...
+    def _set_up(
+        self,
+        rule: str,
+        hyper: tuple[float, ...],
+        loss: str,
+        loss_hyper: tuple[float, ...],
+        n_factors: int,
+        init_scale: float,
+        l2_bias: float,
+        l2_factors: float,
+        rate_min: float,
+        users_max: int,
+        items_max: int,
+        when_full: str,
+        seed: int,
+    ) -> None: ...
+    def _save(self) -> dict[str, Any]: ...
+    def _restore(
+        self,
+        users: list[str],
+        user_stamps: NDArray[np.int64],
+        user_rows: list[NDArray[np.float64]],
+        items: list[str],
+        item_stamps: NDArray[np.int64],
+        item_rows: list[NDArray[np.float64]],
+        target: list[NDArray[np.float64]],
+        loss: NDArray[np.float64],
+        counts: NDArray[np.int64],
+    ) -> None: ...

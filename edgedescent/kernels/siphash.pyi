@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def siphash24(data: Buffer) -> int: ...

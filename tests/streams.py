@@ -1,0 +1,60 @@
+"""Streams of events as hypothesis strategies, and what tests ask of two states."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from edgedescent.learners import Learner
+from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
+from edgedescent.optim import SGD, Adam, Optimizer
+
+OPTIMIZERS: list[Optimizer] = [SGD(lr=0.02), Adam(lr=0.02), Adam(lr=0.05, beta1=0.5, beta2=0.9)]
+LOSSES: list[Loss] = [SquaredLoss(), AdaptiveHuberLoss(), AdaptiveHuberLoss(k=1.5, rate_min=0.1)]
+
+optimizers = st.sampled_from(OPTIMIZERS)
+losses = st.sampled_from(LOSSES)
+
+# What sensors send when they work, and what they send when they do not.
+good_values = st.one_of(st.integers(-1000, 1000), st.floats(-100, 100), st.booleans())
+odd_values = st.sampled_from([None, math.nan, math.inf, -math.inf, 1e100, -1e200, 10**400, 1e30, -1e12, 1e-20, 0, -0.0])
+values = st.one_of(good_values, good_values, odd_values)
+
+good_targets = st.one_of(st.integers(-50, 50), st.floats(-100, 100))
+odd_targets = st.sampled_from([math.nan, math.inf, -math.inf, 1e150, 10**400, 1e9])
+targets = st.one_of(good_targets, good_targets, good_targets, odd_targets)
+
+names = st.sampled_from(["a", "b", "c", "d", "e", "f", "temp", "µ", "", "温度"])
+
+
+def feature_events(max_size: int = 30) -> st.SearchStrategy[list[tuple[dict[str, Any], Any]]]:
+    """Events whose features appear and vanish."""
+    event = st.tuples(st.dictionaries(names, values, max_size=6), targets)
+    return st.lists(event, max_size=max_size)
+
+
+ids = st.one_of(st.integers(0, 7), st.sampled_from(["ann", "bob", "3", "", "é", "用户"]))
+
+
+def ratings(max_size: int = 30) -> st.SearchStrategy[list[tuple[Any, Any, Any]]]:
+    """Ratings by users and of items, old and new."""
+    return st.lists(st.tuples(ids, ids, targets), max_size=max_size)
+
+
+def frozen(learner: Learner) -> dict[str, object]:
+    """The state as bytes, for comparing every bit."""
+    return {
+        name: value if isinstance(value, list) else (value.dtype.str, value.shape, value.tobytes())
+        for name, value in learner.state_dict().items()
+    }
+
+
+def bits(value: float) -> bytes:
+    return np.float64(value).tobytes()
+
+
+def all_finite(learner: Learner) -> bool:
+    return all(isinstance(value, list) or np.isfinite(value).all() for value in learner.state_dict().values())
