@@ -1,3 +1,4 @@
+from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 from edgedescent.kernels.descent cimport Descent
@@ -12,6 +13,13 @@ cdef struct Run:
     Py_ssize_t start
     Py_ssize_t length
     bint category
+
+# Where the i-th key of an event equals the i-th key of the one before, so does its row, unless that was given to another
+# name since. `key` is NULL where nothing is remembered.
+cdef struct Recent:
+    PyObject* key
+    Py_ssize_t row
+    long long born
 
 cdef class FeatureKernel:
     cdef readonly Vocabulary vocabulary
@@ -41,10 +49,11 @@ cdef class FeatureKernel:
     cdef object is_category_memory
     # The names of the event at hand that have no row, in the order of their zeros in `rows`, and which are categories.
     cdef list unknown
-    # Where the i-th key of an event is the very object that was the i-th key of the one before, so is its row.
+    # How many values of the event at hand belong to such names.
+    cdef Py_ssize_t n_unknown
+    # What was found for the keys of the event before; `recent_keys` keeps them alive.
+    cdef Recent* recent
     cdef list recent_keys
-    cdef Py_ssize_t* recent_rows
-    cdef long long recent_version
 
     # What a learner is made of: the rest is shared.
     cdef double _forward(self, bint serving) noexcept nogil
@@ -56,11 +65,13 @@ cdef class FeatureKernel:
     cdef int _make_room(self, Py_ssize_t n) except -1
     cdef _forget_recent(self)
     cdef int _read_dict(self, dict features, bint learning) except -1
+    cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1
     cdef bint _is_category(self, object key, object value) except -1
     cdef str _category_name(self, object key, object value)
     cdef int _check_target(self, double y) except -1
     cdef bint _settle(self, bint learning) except -1
     cdef Py_ssize_t _row_for(self, str name, bint category) except -1
+    cdef void _stamp(self) noexcept nogil
     cdef void _find_runs(self) noexcept nogil
     cdef void _standardize(self) noexcept nogil
     cdef double _in_units(self, double score) noexcept nogil

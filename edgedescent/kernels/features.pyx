@@ -3,9 +3,10 @@
 import numpy as np
 
 from cpython.dict cimport PyDict_Next
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_Concat
+from cpython.unicode cimport PyUnicode_CheckExact
 from libc.math cimport exp
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
@@ -16,6 +17,11 @@ from edgedescent.kernels.siphash cimport hash_text
 from edgedescent.kernels.vocabulary cimport check_history
 
 from edgedescent.validation import as_numbers
+
+
+cdef enum:
+    # No row, but a value whose conversion runs code.
+    FLATTEN = -2
 
 
 cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
@@ -39,6 +45,14 @@ cdef inline str feature_name(object key):
     return to_text("The name of a feature", key)
 
 
+cdef inline bint is_same(PyObject* known, PyObject* key) noexcept:
+    """Whether two keys are the same name; where the objects differ, comparing them is still faster than looking up."""
+    if known == key:
+        return True
+    return (known != NULL and PyUnicode_CheckExact(<object>known) and PyUnicode_CheckExact(<object>key)
+            and <str>known == <str>key)
+
+
 cdef class FeatureKernel:
     """The events, statistics and steps of a learner of named features; a subclass adds the model.
 
@@ -46,13 +60,14 @@ cdef class FeatureKernel:
     """
 
     def __cinit__(self):
-        self.rows = self.recent_rows = NULL
+        self.rows = NULL
+        self.recent = NULL
         self.x = self.z = NULL
         self.runs = NULL
 
     def __dealloc__(self):
         free(self.rows)
-        free(self.recent_rows)
+        free(self.recent)
         free(self.x)
         free(self.z)
         free(self.runs)
@@ -107,16 +122,16 @@ cdef class FeatureKernel:
         self.room = 0
         self._forget_recent()
         free(self.rows)
-        free(self.recent_rows)
+        free(self.recent)
         free(self.x)
         free(self.z)
         free(self.runs)
         self.rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
-        self.recent_rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
+        self.recent = <Recent*>malloc(n * sizeof(Recent))
         self.x = <double*>malloc(n * sizeof(double))
         self.z = <double*>malloc(n * sizeof(double))
         self.runs = <Run*>malloc(n * sizeof(Run))
-        if not (self.rows and self.recent_rows and self.x and self.z and self.runs):
+        if not (self.rows and self.recent and self.x and self.z and self.runs):
             raise MemoryError(f"There is no memory for an event of {n} features.")
         self._make_scratch(n)
         self.room = n
@@ -124,7 +139,6 @@ cdef class FeatureKernel:
 
     cdef _forget_recent(self):
         self.recent_keys = []
-        self.recent_version = self.vocabulary.version
 
     cdef int _read_dict(self, dict features, bint learning) except -1:
         """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
@@ -133,63 +147,78 @@ cdef class FeatureKernel:
         """
         cdef PyObject* key
         cdef PyObject* value
-        cdef Py_ssize_t position = 0, place = 0, row, n = 0, n_recent
+        cdef Py_ssize_t position = 0, place = 0, n = 0, row, n_recent
         cdef int skipped = 0
         cdef double number
-        cdef bint category
-        cdef str name
+        cdef Py_ssize_t* rows
+        cdef double* x
+        cdef Recent* recent
+        cdef const long long* born = self.vocabulary.born
         self._make_room(len(features))
-        if self.recent_version != self.vocabulary.version:
-            self._forget_recent()
         n_recent = PyList_GET_SIZE(self.recent_keys)
+        rows, x, recent = self.rows, self.x, self.recent
+        self.n_unknown = 0
         if self.unknown:
             self.unknown = []
         while PyDict_Next(features, &position, &key, &value):
-            category = PyUnicode_CheckExact(<object>value)
-            if not category and (self.has_categories or not is_plain(<object>value)):
-                if self.has_categories and self._is_category(<object>key, <object>value):
-                    category = True
-                elif not is_plain(<object>value):
-                    # Its conversion runs code that might change the dict, so read from a copy of plain values.
-                    return self._read_dict(self._flattened(features, ""), learning)
-            if category:
-                name = self._category_name(<object>key, <object>value)
-                number = 1.0
-                row = self.vocabulary.find(name)
-            else:
-                number = plain_number(<object>value)
-                name = None
-                if place < n_recent and <PyObject*>PyList_GET_ITEM(self.recent_keys, place) == key:
-                    row = self.recent_rows[place]
-                    if row == 0:
-                        name = feature_name(<object>key)
-                        row = self.recent_rows[place] = self.vocabulary.find(name)
-                else:
-                    name = feature_name(<object>key)
-                    row = self.vocabulary.find(name)
-            if name is not None:
-                # A category's row depends on its value, so it is not remembered under the key.
-                if place < n_recent:
-                    self.recent_keys[place] = None if category else <object>key
-                else:
-                    self.recent_keys.append(None if category else <object>key)
-                    n_recent += 1
-                self.recent_rows[place] = row
+            # The case that matters: a float where the event before had one of the same name.
+            if place < n_recent and PyFloat_CheckExact(<object>value) and is_same(recent[place].key, key):
+                row = recent[place].row
+                number = PyFloat_AS_DOUBLE(<object>value)
+                if recent[place].born == born[row] and is_sane(number):
+                    rows[n] = row
+                    x[n] = number
+                    n += 1
+                    place += 1
+                    continue
+            row = self._row_of(<object>key, <object>value, place, learning, &number)
+            if row == FLATTEN:
+                # Its conversion runs code that might change the dict, so read from a copy of plain values.
+                return self._read_dict(self._flattened(features, ""), learning)
+            n_recent = PyList_GET_SIZE(self.recent_keys)
             if is_sane(number):
-                self.rows[n] = row
-                self.x[n] = number
+                rows[n] = row
+                x[n] = number
                 n += 1
-                if row == 0 and learning:
-                    self.unknown.append((name, category))
             elif <object>value is not None:
                 skipped += 1
             place += 1
         self.n = n
         return skipped
 
+    cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1:
+        """The row and the number of one feature; the `place`-th key of the event is remembered with its row."""
+        cdef bint category = PyUnicode_CheckExact(value), named = self.has_categories and key in self.category_names
+        cdef Py_ssize_t row
+        cdef str name
+        if named and not category:
+            category = self._is_category(key, value)
+        if not category and not is_plain(value):
+            return FLATTEN
+        if category:
+            name = self._category_name(key, value)
+            number[0] = 1.0
+        else:
+            name = feature_name(key)
+            number[0] = plain_number(value)
+        row = self.vocabulary.find(name)
+        if row == 0 and is_sane(number[0]):
+            self.n_unknown += 1
+            if learning:
+                self.unknown.append((name, category))
+        if place == PyList_GET_SIZE(self.recent_keys):
+            self.recent_keys.append(key)
+        else:
+            self.recent_keys[place] = key
+        # A category's row depends on its value, so it is not remembered under the key.
+        self.recent[place].key = NULL if category or named or row == 0 else <PyObject*>key
+        self.recent[place].row = row
+        self.recent[place].born = self.vocabulary.born[row]
+        return row
+
     cdef bint _is_category(self, object key, object value) except -1:
-        """Whether a value that is no string is a category all the same."""
-        if key not in self.category_names or value is None:
+        """Whether the value of a named category, that is no string, is one all the same."""
+        if value is None:
             return False
         if isinstance(value, float):
             raise ValueError(f"The category {key!r:.80} must be a string or an integer. Got {value!r:.80}.")
@@ -225,22 +254,31 @@ cdef class FeatureKernel:
         if learning:
             self.ring.make_room(self.n)
             # Before any name gets a row, so that no feature of this event has to give up its own.
-            for i in range(self.n):
-                self.vocabulary.stamp[self.rows[i]] = self.n_events
+            self._stamp()
             if self.unknown:
                 for i in range(self.n):
                     if self.rows[i] == 0:
                         newcomer = self.unknown[j]
                         self.rows[i] = self._row_for(newcomer[0], newcomer[1])
                         j += 1
-        for i in range(self.n):
-            if self.rows[i]:
-                self.rows[n] = self.rows[i]
-                self.x[n] = self.x[i]
-                n += 1
-        self.n = n
+        if self.n_unknown:
+            for i in range(self.n):
+                if self.rows[i]:
+                    self.rows[n] = self.rows[i]
+                    self.x[n] = self.x[i]
+                    n += 1
+            self.n = n
         self._find_runs()
         return version != self.vocabulary.version or size != self.vocabulary.size()
+
+    cdef void _stamp(self) noexcept nogil:
+        """Note that the rows at hand are learned now."""
+        cdef long long* stamp = self.vocabulary.stamp
+        cdef const Py_ssize_t* rows = self.rows
+        cdef long long now = self.n_events
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            stamp[rows[i]] = now
 
     cdef Py_ssize_t _row_for(self, str name, bint category) except -1:
         """A row for a name that had none; 0 where there is none left."""
@@ -266,15 +304,18 @@ cdef class FeatureKernel:
         self.inputs.grow(rows)
 
     cdef void _find_runs(self) noexcept nogil:
-        cdef Py_ssize_t i, r = -1
-        for i in range(self.n):
-            if (r >= 0 and self.rows[i] == self.rows[i - 1] + 1
-                    and self.is_category[self.rows[i]] == self.is_category[self.rows[i - 1]]):
-                self.runs[r].length += 1
-            else:
-                r += 1
-                self.runs[r] = Run(self.rows[i], i, 1, self.is_category[self.rows[i]])
-        self.n_runs = r + 1
+        cdef const Py_ssize_t* rows = self.rows
+        cdef const char* is_category = self.is_category
+        cdef Run* runs = self.runs
+        cdef Py_ssize_t start = 0, end, n_runs = 0, n = self.n
+        while start < n:
+            end = start + 1
+            while end < n and rows[end] == rows[end - 1] + 1 and is_category[rows[end]] == is_category[rows[start]]:
+                end += 1
+            runs[n_runs] = Run(rows[start], start, end - start, is_category[rows[start]])
+            n_runs += 1
+            start = end
+        self.n_runs = n_runs
 
     # --- The arithmetic -------------------------------------------------------------------------------------------
 
@@ -410,8 +451,7 @@ cdef class FeatureKernel:
         cdef Py_ssize_t i, j, n, skipped, columns = values.shape[1], n_rows = values.shape[0]
         cdef Py_ssize_t[::1] rows
         cdef const double* row
-        cdef bint learning, known
-        cdef Py_ssize_t in_order = 0
+        cdef bint learning
         if targets.shape[0] != n_rows:
             raise ValueError(f"X has {n_rows} rows but y has {targets.shape[0]}.")
         names = self._column_names(names, columns)
@@ -423,8 +463,7 @@ cdef class FeatureKernel:
         for i in range(n_rows):
             row = &values[i, 0] if columns else NULL
             learning = is_sane(targets[i])
-            n = skipped = 0
-            known = True
+            n = skipped = self.n_unknown = 0
             if self.unknown:
                 self.unknown = []
             for j in range(columns):
@@ -432,16 +471,16 @@ cdef class FeatureKernel:
                     self.rows[n] = rows[j]
                     self.x[n] = row[j]
                     n += 1
-                    known &= rows[j] != 0
-                    if rows[j] == 0 and learning:
-                        self.unknown.append((names[j], False))
+                    if rows[j] == 0:
+                        self.n_unknown += 1
+                        if learning:
+                            self.unknown.append((names[j], False))
                 else:
                     skipped += row[j] == row[j]
             self.n = n
-            if known and learning:
+            if learning and self.n_unknown == 0:
                 self.ring.make_room(n)
-                for j in range(n):
-                    self.vocabulary.stamp[self.rows[j]] = self.n_events
+                self._stamp()
                 self._find_runs()
             elif self._settle(learning):
                 for j in range(columns):
@@ -513,6 +552,7 @@ cdef class FeatureKernel:
         self.ring.restore(*(state[f"ring.{part}"] for part in ("rows", "values", "targets", "lengths", "times", "draws")),
                           len(features) + 1)
         self._make_room(self.ring.width)
+        self._forget_recent()
         restore_loss(&self.loss, loss[0], loss[1])
         self.n_events, self.n_skipped_targets, self.n_skipped_values = n_events, n_skipped_targets, n_skipped_values
 
