@@ -9,6 +9,7 @@
 
 from edgedescent.learners import (
     FactorizationMachine,
+    ImplicitMatrixFactorization,
     LinearRegressor,
     LogisticRegressor,
     MatrixFactorization,
@@ -17,6 +18,7 @@ from edgedescent.learners import (
 
 __all__ = [
     "FactorizationMachine",
+    "ImplicitMatrixFactorization",
     "LinearRegressor",
     "LogisticRegressor",
     "MLPRegressor",

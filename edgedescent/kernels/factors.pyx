@@ -34,28 +34,6 @@ cdef class FactorKernel:
     the first rating of each new id, and is where the new id's own bias starts and what the penalty pulls it to.
     """
 
-    cdef readonly Vocabulary users
-    cdef readonly Vocabulary items
-    cdef readonly ParameterTable user_rows
-    cdef readonly ParameterTable item_rows
-    cdef readonly Moments target
-    cdef readonly Descent descent
-    cdef readonly Ring ring
-    cdef readonly long long n_events
-    cdef readonly long long n_skipped_targets
-    cdef readonly double y_min
-    cdef readonly double y_max
-    cdef Loss loss
-    cdef Py_ssize_t k
-    cdef double init_scale
-    cdef double l2_bias
-    cdef double l2_factors
-    cdef uint64_t seed
-    cdef Py_ssize_t replay_steps
-    cdef double[::1] user_gradient
-    cdef double[::1] item_gradient
-    cdef double cold_gradient[2]
-
     def _set_up(self, optimizer, loss, Py_ssize_t n_factors, double init_scale, double l2_bias, double l2_factors,
                 double rate_min, Py_ssize_t users_max, Py_ssize_t items_max, str when_full, Py_ssize_t replay_size,
                 Py_ssize_t replay_steps, uint64_t seed):
@@ -97,18 +75,17 @@ cdef class FactorKernel:
                 table.table.w[i] = table.table.serving[i] = self.init_scale * next_normal(&random)
         return row
 
-    cdef inline double _score(self, const double* users, const double* items, Py_ssize_t u,
-                              Py_ssize_t i) noexcept nogil:
+    cdef double _score(self, const double* users, const double* items, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
         """The prediction in standardized units: b_u + b_i + Σ p q."""
         cdef const double* p = users + u * (self.k + 1)
         cdef const double* q = items + i * (self.k + 1)
         return bounded(p[0] + q[0] + dot(p + 1, q + 1, self.k))
 
-    cdef inline double _served(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
+    cdef double _served(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
         """The prediction for a pair of rows."""
         return self._in_units(self._score(self.user_rows.table.serving, self.item_rows.table.serving, u, i))
 
-    cdef inline double _in_units(self, double score) noexcept nogil:
+    cdef double _in_units(self, double score) noexcept nogil:
         cdef double value = self.target.mean[0]
         if self.target.variance[0] > 0.0:
             value += score / self.target.inverse[0]
@@ -144,7 +121,7 @@ cdef class FactorKernel:
         self.descent.step(slope, self.loss.residual(&self.loss, target, score))
         return score
 
-    cdef inline double _in_loss_units(self, double y) noexcept nogil:
+    cdef double _in_loss_units(self, double y) noexcept nogil:
         return bounded((y - self.target.mean[0]) * self.target.inverse[0])
 
     cdef void _learn(self, Py_ssize_t u, Py_ssize_t i, double y, bint new_user, bint new_item) noexcept nogil:
@@ -174,6 +151,10 @@ cdef class FactorKernel:
             if self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]:
                 self._descend(u, i, self._in_loss_units(self.ring.targets[slot]), False, False)
 
+    cdef int _check_target(self, double y) except -1:
+        """Raise ValueError for a rating that has no meaning here."""
+        return 0
+
     cdef double _predict(self, str user, str item) except? -1.0:
         return self._served(self.users.find(user), self.items.find(item))
 
@@ -185,6 +166,7 @@ cdef class FactorKernel:
         if not is_sane(y):
             self.n_skipped_targets += 1
             return prediction
+        self._check_target(y)
         if new_user:
             u = self._row_to_learn(self.users, self.user_rows, user, 0)
         else:
@@ -224,6 +206,9 @@ cdef class FactorKernel:
         if not len(user_ids) == len(item_ids) == targets.shape[0]:
             raise ValueError(
                 f"{len(user_ids)} users, {len(item_ids)} items and {targets.shape[0]} ratings do not pair up.")
+        for n in range(targets.shape[0]):
+            if is_sane(targets[n]):
+                self._check_target(targets[n])
         for n in range(targets.shape[0]):
             predictions[n] = self._predict_learn(user_ids[n], item_ids[n], targets[n])
         return np.asarray(predictions)

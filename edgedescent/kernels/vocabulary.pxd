@@ -2,6 +2,7 @@ cdef class Vocabulary:
     cdef dict row_of
     cdef list key_of
     cdef readonly Py_ssize_t rows_max
+    cdef Py_ssize_t rows_in_use
     cdef bint evicts
     cdef long long* stamp
     cdef object stamps
@@ -16,7 +17,7 @@ cdef class Vocabulary:
     # True where the row that `learn` just returned is new and must be cleared by whoever owns the tables.
     cdef bint is_new
 
-    cdef Py_ssize_t size(self) noexcept
+    cdef Py_ssize_t size(self) noexcept nogil
     cdef Py_ssize_t find(self, object key) except -1
     cdef Py_ssize_t learn(self, object key, long long now) except -1
 

@@ -22,8 +22,9 @@ cdef class Vocabulary:
         self.evicts = when_full == "evict"
         self.restore([], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0, 0)
 
-    cdef Py_ssize_t size(self) noexcept:
-        return len(self.key_of)
+    cdef Py_ssize_t size(self) noexcept nogil:
+        """How many rows are in use, with row 0."""
+        return self.rows_in_use
 
     cdef Py_ssize_t find(self, object key) except -1:
         """The row of `key`; 0 where it has none."""
@@ -42,6 +43,7 @@ cdef class Vocabulary:
             if row >= len(self.stamps):
                 self._grow_stamps(2 * row)
             self.key_of.append(key)
+            self.rows_in_use = row + 1
             self.row_of[key] = row
             self.is_new = True
         else:
@@ -117,6 +119,7 @@ cdef class Vocabulary:
                 f"({len(set(keys))} distinct) with {len(stamps)} stamps."
             )
         self.key_of = [None, *keys]
+        self.rows_in_use = len(self.key_of)
         self.row_of = {key: row for row, key in enumerate(keys, start=1)}
         self.stamps = self.births = np.zeros(0, dtype=np.int64)
         self._grow_stamps(len(self.key_of))

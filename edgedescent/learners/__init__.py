@@ -2,6 +2,7 @@
 
 from edgedescent.learners.base import Learner
 from edgedescent.learners.factorization_machine import FactorizationMachine
+from edgedescent.learners.implicit_matrix_factorization import ImplicitMatrixFactorization
 from edgedescent.learners.linear import LinearRegressor
 from edgedescent.learners.logistic import LogisticRegressor
 from edgedescent.learners.matrix_factorization import MatrixFactorization
@@ -9,6 +10,7 @@ from edgedescent.learners.mlp import MLPRegressor
 
 __all__ = [
     "FactorizationMachine",
+    "ImplicitMatrixFactorization",
     "Learner",
     "LinearRegressor",
     "LogisticRegressor",
