@@ -2,21 +2,24 @@
 """One step of all the parameters an event touches: clip, schedule, the optimizer's rule, and a guard around it."""
 import numpy as np
 
-from libc.math cimport fabs, sqrt
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from libc.math cimport sqrt
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
+from edgedescent.kernels.losses cimport make_loss
 from edgedescent.kernels.numbers cimport bounded
 from edgedescent.kernels.parameters cimport ParameterTable, Table
-from edgedescent.kernels.schedules cimport make_schedule, watch
+from edgedescent.kernels.schedules cimport MEMORY, make_schedule, watch
 
 
 cdef class Descent:
     """What all the tables of a learner share of its optimizer.
 
     A learner adds the gradient of each run of parameters that the event touches, then takes one step: the gradients
-    are clipped, each run is stepped by the optimizer's rule, and a run that would become non-finite, or larger than
-    1e100, stays as it was and is counted.
+    are clipped, and each run is stepped by the optimizer's rule. A run that would become non-finite, or larger than
+    1e100, stays as it was and is counted; what the optimizer remembers of it led there and is forgotten.
     """
 
     def __init__(self, optimizer, double l1=0.0):
@@ -31,6 +34,8 @@ cdef class Descent:
         self.make_room(16, 16)
 
     def __dealloc__(self):
+        if self.context.error != NULL:
+            Py_DECREF(<object>self.context.error)
         free(self.pieces)
         free(self.saved)
 
@@ -56,8 +61,8 @@ cdef class Descent:
         self.pieces[self.n_pieces] = Piece(table, at, n, g, penalized)
         self.n_pieces += 1
 
-    cdef void step(self, double slope, double residual) noexcept nogil:
-        """Step every piece that was added, then forget them."""
+    cdef void step(self, double slope, const Loss* loss, double target, double score) noexcept nogil:
+        """Step every piece that was added, then forget them; `slope` is that of the loss at target and score."""
         cdef Context* context = &self.context
         cdef double cap = self.clip_value if self.clip_value > 0.0 else 1e100
         cdef double total = 0.0, shrink
@@ -65,13 +70,20 @@ cdef class Descent:
         cdef Piece piece
         context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps)
         context.slope = slope
-        context.residual = residual
+        context.loss = loss
+        context.target = target
+        context.score = score
         for p in range(self.n_pieces):
             piece = self.pieces[p]
             for i in range(piece.n):
-                piece.g[i] = piece.g[i] if piece.g[i] < cap else cap
-                piece.g[i] = piece.g[i] if piece.g[i] > -cap else -cap
+                # Written so that NaN passes, to be found in the total.
+                piece.g[i] = cap if piece.g[i] > cap else piece.g[i]
+                piece.g[i] = -cap if piece.g[i] < -cap else piece.g[i]
                 total += piece.g[i] * piece.g[i]
+        if total != total:
+            self.n_undone += self.n_pieces
+            self.n_pieces = 0
+            return
         if self.clip_norm > 0.0 and total > self.clip_norm * self.clip_norm:
             shrink = self.clip_norm / sqrt(total)
             for p in range(self.n_pieces):
@@ -96,6 +108,7 @@ cdef class Descent:
         cdef double* average
         cdef double* count
         cdef Py_ssize_t i
+        cdef int s
         memcpy(self.saved, w, piece.n * sizeof(double))
         self.context.decays = piece.penalized
         table.rule.step(&table.rule, &self.context, table.w, piece.g, piece.at, piece.n)
@@ -109,6 +122,8 @@ cdef class Descent:
             worst += 0.0 if -1e100 < w[i] < 1e100 else 1.0
         if worst > 0.0:
             memcpy(w, self.saved, piece.n * sizeof(double))
+            for s in range(table.rule.n_slots):
+                memset(table.rule.slot[s] + piece.at, 0, piece.n * sizeof(double))
             self.n_undone += 1
             return
         if table.averaged != NULL:
@@ -119,45 +134,76 @@ cdef class Descent:
                 rate = rate if rate > self.average_rate else self.average_rate
                 average[i] += rate * (w[i] - average[i])
 
-    cdef void learned(self, double loss) noexcept nogil:
+    cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil:
         """Tell a schedule that watches it the loss of the event."""
         if self.schedule.watches:
-            watch(&self.schedule, bounded(loss))
+            watch(&self.schedule, bounded(loss.value(loss, target, score)))
+
+    cdef int check(self) except -1:
+        """Raise what an optimizer written in Python raised in the steps since the last check."""
+        if self.context.error == NULL:
+            return 0
+        error = <object>self.context.error
+        Py_DECREF(error)
+        self.context.error = NULL
+        raise error
 
     def save(self):
-        """The totals, the schedule's memory and the counts, as one array."""
-        return np.array([
-            self.context.totals[0], self.context.totals[1], self.schedule.memory[0], self.schedule.memory[1],
-            self.schedule.memory[2], self.schedule.memory[3], self.steps, self.n_undone])
+        """The totals, the counts and the schedule's memory, as one array."""
+        memory = [self.schedule.memory[i] for i in range(MEMORY)]
+        return np.array([self.context.totals[0], self.context.totals[1], self.steps, self.n_undone, *memory])
 
     def restore(self, values):
-        """Take what `save` returned; raises ValueError where its length differs."""
-        if len(values) != 8:
-            raise ValueError(f"The state's `descent` must have 8 numbers. Got {len(values)}.")
-        (self.context.totals[0], self.context.totals[1], self.schedule.memory[0], self.schedule.memory[1],
-         self.schedule.memory[2], self.schedule.memory[3], self.steps, undone) = values.tolist()
+        """Take what `save` returned; raises ValueError where it is inconsistent."""
+        cdef int i
+        if len(values) != 4 + MEMORY or not np.isfinite(values).all() or (values[:4] < 0.0).any():
+            raise ValueError(f"The state's `descent` must be {4 + MEMORY} numbers, the first 4 >= 0. Got {values!r}.")
+        self.context.totals[0], self.context.totals[1], self.steps, undone, *memory = values.tolist()
         self.n_undone = int(undone)
+        for i in range(MEMORY):
+            self.schedule.memory[i] = memory[i]
 
 
-def steps(optimizer, gradients, start, double l1=0.0):
-    """The parameters after each of a sequence of steps, from `start`; a row of NaN means that no step is taken.
+def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
+    """What a sequence of steps makes of parameters: for tests, and for looking at how an optimizer behaves.
 
     Args:
         optimizer: the step rule.
-        gradients: shape (n_steps, n_parameters).
+        gradients: shape (n_steps, n_parameters); NaN for a parameter that the step does not touch.
         start: the first parameters, shape (n_parameters,).
         l1: the weight of the L1 penalty.
+        slopes: the derivative of the loss, a squared one, at each step; 1 if not given.
+        losses: the loss at each step, for schedules that watch it; 0 if not given.
+
+    Returns:
+        The parameters after each step, those that would predict then, and how many runs of parameters were left as they
+        were because they would not have stayed finite.
     """
     cdef double[:, ::1] g = np.array(gradients, dtype=np.float64)
-    cdef Py_ssize_t n = g.shape[1], t
+    cdef Py_ssize_t n = g.shape[1], n_steps = g.shape[0], t, i, first
+    cdef double[::1] slope = np.ones(n_steps) if slopes is None else np.array(slopes, dtype=np.float64)
+    cdef double[::1] watched = np.zeros(n_steps) if losses is None else np.array(losses, dtype=np.float64)
     cdef Descent descent = Descent(optimizer, l1)
     cdef ParameterTable table = ParameterTable(optimizer, n, 1)
+    cdef Loss loss = make_loss("squared", ())
+    if slope.shape[0] != n_steps or watched.shape[0] != n_steps:
+        raise ValueError(f"{n_steps} steps do not pair with {slope.shape[0]} slopes and {watched.shape[0]} losses.")
     table.arrays[0][0] = start
-    descent.make_room(1, n)
-    path = np.empty((g.shape[0], n))
-    for t in range(g.shape[0]):
-        if np.isfinite(g[t]).all():
-            descent.add(&table.table, 0, n, &g[t, 0], True)
-            descent.step(1.0, 1.0)
-        path[t] = table.arrays[0][0]
-    return path
+    table.serving[0] = start
+    descent.make_room(n, n)
+    path, served = np.empty((n_steps, n)), np.empty((n_steps, n))
+    for t in range(n_steps):
+        i = 0
+        while i < n:
+            first = i
+            while i < n and g[t, i] == g[t, i]:
+                i += 1
+            if i > first:
+                descent.add(&table.table, first, i - first, &g[t, first], True)
+            i += 1
+        descent.step(slope[t], &loss, 0.0, slope[t])
+        # The squared loss is half the square of the error.
+        descent.learned(&loss, 0.0, (2.0 * watched[t]) ** 0.5)
+        descent.check()
+        path[t], served[t] = table.arrays[0][0], table.serving[0]
+    return path, served, descent.n_undone

@@ -118,7 +118,7 @@ cdef class FactorKernel:
             self.descent.add(users, 0, 1, self.cold_gradient, False)
         if new_item or i == 0:
             self.descent.add(items, 0, 1, self.cold_gradient + 1, False)
-        self.descent.step(slope, self.loss.residual(&self.loss, target, score))
+        self.descent.step(slope, &self.loss, target, score)
         return score
 
     cdef double _in_loss_units(self, double y) noexcept nogil:
@@ -129,7 +129,7 @@ cdef class FactorKernel:
         cdef double score = self._descend(u, i, target, new_user, new_item)
         cdef Py_ssize_t rows[2]
         cdef double values[2]
-        self.descent.learned(self.loss.value(&self.loss, target, score))
+        self.descent.learned(&self.loss, target, score)
         observe(&self.loss, target, score)
         self.target.update(&y, 0, 1)
         self.y_min = y if self.n_events == 0 or y < self.y_min else self.y_min
@@ -176,6 +176,7 @@ cdef class FactorKernel:
         else:
             self.items.stamp[i] = self.n_events
         self._learn(u, i, y, new_user, new_item)
+        self.descent.check()
         return prediction
 
     def predict_one(self, user, item):

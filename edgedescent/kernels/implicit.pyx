@@ -74,7 +74,7 @@ cdef class ImplicitKernel(FactorKernel):
         self.descent.add(users, u * width + 1, self.k, gp + 1, True)
         self.descent.add(items, i * width, width, gq, True)
         self.descent.add(items, j * width, width, gr, True)
-        self.descent.step(slope, slope)
+        self.descent.step(slope, &self.loss, 1.0, difference)
         return difference
 
     def predict_learn_one(self, user, item, y=1.0):

@@ -10,8 +10,8 @@ cdef struct Loss:
     double (*value)(const Loss* loss, double target, double score) noexcept nogil
     # The derivative of the value by the score.
     double (*slope)(const Loss* loss, double target, double score) noexcept nogil
-    # How far the score is from where the loss is least, or a bound on it.
-    double (*residual)(const Loss* loss, double target, double score) noexcept nogil
+    # How far the score goes in some time when it moves against the slope, which changes on the way.
+    double (*travel)(const Loss* loss, double target, double score, double time) noexcept nogil
     Scaling scaling
     double hyper[2]
     # The running mean absolute error, clipped, which adaptive losses measure by, and how many errors it has seen.

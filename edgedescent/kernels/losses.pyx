@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Value and derivative of each loss; equations and sources stand in ``edgedescent.losses``."""
-from libc.math cimport exp, fabs, log1p, tanh
+from libc.math cimport asinh, copysign, exp, expm1, fabs, log, log1p, tanh
+
+cdef double LOG_2 = 0.6931471805599453
 
 
 cdef inline double clipped(double error, double limit) noexcept nogil:
@@ -20,8 +22,25 @@ cdef double logistic(double score) noexcept nogil:
     return score / (1.0 + score)
 
 
-cdef double error_residual(const Loss* loss, double target, double score) noexcept nogil:
-    return score - target
+# Each `travel` solves df/dt = -slope(f) from the score on: the updates of Karampatziakis and Langford 2011, which never
+# carry the score past where the loss is least.
+
+
+cdef inline double steady_travel(double error, double slope, double time) noexcept nogil:
+    """Along a constant slope, until the error is gone."""
+    return -error if fabs(slope) * time >= fabs(error) else -slope * time
+
+
+cdef inline double huber_travel_within(double error, double limit, double time) noexcept nogil:
+    cdef double size = fabs(error), change
+    cdef double until = (size - limit) / limit
+    if size <= limit:
+        change = -size * expm1(-time)
+    elif time <= until:
+        change = limit * time
+    else:
+        change = size - limit - limit * expm1(until - time)
+    return -copysign(change, error)
 
 
 cdef double squared_value(const Loss* loss, double target, double score) noexcept nogil:
@@ -32,12 +51,20 @@ cdef double squared_slope(const Loss* loss, double target, double score) noexcep
     return score - target
 
 
+cdef double squared_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return (score - target) * expm1(-time)
+
+
 cdef double absolute_value(const Loss* loss, double target, double score) noexcept nogil:
     return fabs(score - target)
 
 
 cdef double absolute_slope(const Loss* loss, double target, double score) noexcept nogil:
     return 1.0 if score > target else (-1.0 if score < target else 0.0)
+
+
+cdef double absolute_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return steady_travel(score - target, absolute_slope(loss, target, score), time)
 
 
 cdef double huber_loss_value(const Loss* loss, double target, double score) noexcept nogil:
@@ -48,12 +75,20 @@ cdef double huber_slope(const Loss* loss, double target, double score) noexcept 
     return clipped(score - target, loss.hyper[0])
 
 
+cdef double huber_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return huber_travel_within(score - target, loss.hyper[0], time)
+
+
 cdef double adaptive_huber_value(const Loss* loss, double target, double score) noexcept nogil:
     return huber_value(score - target, loss.hyper[0] * loss.scale)
 
 
 cdef double adaptive_huber_slope(const Loss* loss, double target, double score) noexcept nogil:
     return clipped(score - target, loss.hyper[0] * loss.scale)
+
+
+cdef double adaptive_huber_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return huber_travel_within(score - target, loss.hyper[0] * loss.scale, time)
 
 
 cdef double quantile_value(const Loss* loss, double target, double score) noexcept nogil:
@@ -63,6 +98,10 @@ cdef double quantile_value(const Loss* loss, double target, double score) noexce
 
 cdef double quantile_slope(const Loss* loss, double target, double score) noexcept nogil:
     return 1.0 - loss.hyper[0] if score > target else (-loss.hyper[0] if score < target else 0.0)
+
+
+cdef double quantile_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return steady_travel(score - target, quantile_slope(loss, target, score), time)
 
 
 cdef double epsilon_value(const Loss* loss, double target, double score) noexcept nogil:
@@ -75,33 +114,46 @@ cdef double epsilon_slope(const Loss* loss, double target, double score) noexcep
     return 1.0 if error > loss.hyper[0] else (-1.0 if error < -loss.hyper[0] else 0.0)
 
 
-cdef double epsilon_residual(const Loss* loss, double target, double score) noexcept nogil:
+cdef double epsilon_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
     # To the nearer edge of the band in which the loss is zero.
     cdef double error = score - target
-    return error - clipped(error, loss.hyper[0])
+    return steady_travel(error - clipped(error, loss.hyper[0]), epsilon_slope(loss, target, score), time)
 
 
 cdef double log_cosh_value(const Loss* loss, double target, double score) noexcept nogil:
     # log cosh e without overflow.
     cdef double size = fabs(score - target)
-    return size + log1p(exp(-2.0 * size)) - 0.6931471805599453
+    return size + log1p(exp(-2.0 * size)) - LOG_2
 
 
 cdef double log_cosh_slope(const Loss* loss, double target, double score) noexcept nogil:
     return tanh(score - target)
 
 
+cdef double log_cosh_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    # sinh of the error decays exponentially; in logarithms, nothing overflows.
+    cdef double error = score - target, size = fabs(error)
+    cdef double left = size + log(-expm1(-2.0 * size)) - LOG_2 - time
+    left = left + LOG_2 if left > 20.0 else asinh(exp(left))
+    return -copysign(size - left, error)
+
+
 cdef double poisson_value(const Loss* loss, double target, double score) noexcept nogil:
-    return exp(clipped(score, 20.0)) - target * score
+    # Beyond e²⁰ times the mean the loss goes on as a straight line, so that nothing overflows.
+    cdef double within = score if score < 20.0 else 20.0
+    return exp(within) * (1.0 + score - within) - target * score
 
 
 cdef double poisson_slope(const Loss* loss, double target, double score) noexcept nogil:
-    # Beyond a factor of e²⁰ from the mean the rate stands still, so that nothing overflows.
-    return exp(clipped(score, 20.0)) - target
+    return exp(score if score < 20.0 else 20.0) - target
 
 
-cdef double poisson_residual(const Loss* loss, double target, double score) noexcept nogil:
-    return (exp(clipped(score, 20.0)) - target) / (exp(clipped(score, 20.0)) + target + 1e-3)
+cdef double poisson_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    # exp(-f) goes exponentially to 1 / target.
+    cdef double passed = target * time
+    cdef double share = -expm1(-passed) / target if passed > 1e-12 else time
+    # Not below e⁻³⁰⁰, because 0 has no logarithm.
+    return -log1p(share * poisson_slope(loss, target, score if score > -300.0 else -300.0))
 
 
 cdef double logistic_value(const Loss* loss, double target, double score) noexcept nogil:
@@ -113,39 +165,52 @@ cdef double logistic_slope(const Loss* loss, double target, double score) noexce
     return logistic(score) - target
 
 
-cdef double logistic_residual(const Loss* loss, double target, double score) noexcept nogil:
-    # The curvature of the loss is at most 1/4.
-    return 4.0 * (logistic(score) - target)
+cdef double logistic_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    cdef double sign = 1.0 if target >= 1.0 else -1.0
+    cdef double size = exp(clipped(sign * score, 300.0)), far, by = 1.0
+    cdef int i
+    if 0.0 < target < 1.0:
+        # Has no closed form; the loss's curvature is at most 1/4, so this goes less far.
+        return 4.0 * (logistic(score) - target) * expm1(-0.25 * time)
+    # With s = ±f, s + exp(s) grows by the time; Newton's method gets there steadily from either bound, both too far.
+    far = log1p(time / size)
+    if far > time / (1.0 + size):
+        far = time / (1.0 + size)
+    for i in range(50):
+        if by <= 1e-15 * far:
+            break
+        by = (far + size * expm1(far) - time) / (1.0 + size * exp(far))
+        far -= by
+    return sign * far
 
 
 cdef Loss make_loss(str name, tuple hyper) except *:
     cdef Loss loss
     cdef int i
     loss.scaling = STANDARDIZED
-    loss.residual = error_residual
     loss.clip, loss.rate_min = 3.0, 0.002
     for i in range(2):
         loss.hyper[i] = hyper[i] if i < len(hyper) else 0.0
     if name == "squared":
-        loss.value, loss.slope = squared_value, squared_slope
+        loss.value, loss.slope, loss.travel = squared_value, squared_slope, squared_travel
     elif name == "absolute":
-        loss.value, loss.slope = absolute_value, absolute_slope
+        loss.value, loss.slope, loss.travel = absolute_value, absolute_slope, absolute_travel
     elif name == "huber":
-        loss.value, loss.slope = huber_loss_value, huber_slope
+        loss.value, loss.slope, loss.travel = huber_loss_value, huber_slope, huber_travel
     elif name == "adaptive_huber":
-        loss.value, loss.slope = adaptive_huber_value, adaptive_huber_slope
+        loss.value, loss.slope, loss.travel = adaptive_huber_value, adaptive_huber_slope, adaptive_huber_travel
         loss.clip, loss.rate_min = hyper
     elif name == "quantile":
-        loss.value, loss.slope = quantile_value, quantile_slope
+        loss.value, loss.slope, loss.travel = quantile_value, quantile_slope, quantile_travel
     elif name == "epsilon_insensitive":
-        loss.value, loss.slope, loss.residual = epsilon_value, epsilon_slope, epsilon_residual
+        loss.value, loss.slope, loss.travel = epsilon_value, epsilon_slope, epsilon_travel
     elif name == "log_cosh":
-        loss.value, loss.slope = log_cosh_value, log_cosh_slope
+        loss.value, loss.slope, loss.travel = log_cosh_value, log_cosh_slope, log_cosh_travel
     elif name == "poisson":
-        loss.value, loss.slope, loss.residual = poisson_value, poisson_slope, poisson_residual
+        loss.value, loss.slope, loss.travel = poisson_value, poisson_slope, poisson_travel
         loss.scaling = BY_MEAN
     elif name == "logistic":
-        loss.value, loss.slope, loss.residual = logistic_value, logistic_slope, logistic_residual
+        loss.value, loss.slope, loss.travel = logistic_value, logistic_slope, logistic_travel
         loss.scaling = AS_IS
     else:
         raise ValueError(f"There is no compiled loss named {name!r}.")
@@ -173,6 +238,12 @@ cdef int restore_loss(Loss* loss, double scale, double count) except -1:
         raise ValueError(f"The state's loss must have a scale and a count >= 0. Got {scale} and {count}.")
     loss.scale, loss.count = scale, count
     return 0
+
+
+def travels(str name, tuple hyper, double target, double score, times):
+    """How far the score goes in each of some times when it moves against the slope."""
+    cdef Loss loss = make_loss(name, hyper)
+    return [loss.travel(&loss, target, score, time) for time in times]
 
 
 def evaluate(str name, tuple hyper, double[::1] targets, double[::1] scores, bint adapt=True):

@@ -1,6 +1,8 @@
 """The rule of an optimizer: how one gradient changes a run of parameters."""
 from cpython.object cimport PyObject
 
+from edgedescent.kernels.losses cimport Loss
+
 cdef enum:
     HYPER_MAX = 8
     SLOTS_MAX = 8
@@ -8,16 +10,20 @@ cdef enum:
 # What a rule may know of an event beside the gradient.
 cdef struct Context:
     double lr
-    # The derivative of the loss by the score, and how far the score is from where the loss is least. Divided by the
-    # slope, a gradient is the score's own derivative by the parameters: for a linear model, the features.
+    # The derivative of the loss by the score. Divided by it, a gradient is the score's own derivative by the parameters:
+    # for a linear model, the features.
     double slope
-    double residual
+    const Loss* loss
+    double target
+    double score
     # Σ g² over all parameters that the event touches.
     double square_sum
     # Running totals over all events, for rules that normalize globally; part of the state.
     double totals[2]
     # Whether weight decay applies: it spares intercepts and biases.
     bint decays
+    # What an optimizer written in Python raised first, to be raised again once the event is learned.
+    PyObject* error
 
 # Steps w[at : at + n] by the gradient g[0 : n]. Slots are arrays as long as w, zero at first.
 ctypedef void (*Step)(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,

@@ -7,7 +7,8 @@ costs nothing and is not decayed: sparse and dense events follow the same number
 import numpy as np
 
 from cpython.object cimport PyObject
-from libc.math cimport exp, fabs, pow, sqrt
+from cpython.ref cimport Py_INCREF
+from libc.math cimport fabs, pow, sqrt
 
 
 cdef void sgd(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
@@ -160,6 +161,8 @@ cdef void ftrl(const Rule* rule, const Context* context, double* w, const double
                Py_ssize_t n) noexcept nogil:
     cdef double alpha = context.lr, beta = rule.hyper[0], l1 = rule.hyper[1], l2 = rule.hyper[2]
     cdef double root, excess
+    if alpha <= 0.0:
+        return
     cdef double* z = rule.slot[0] + at
     cdef double* total = rule.slot[1] + at
     cdef Py_ssize_t i
@@ -184,17 +187,20 @@ cdef void ftrl(const Rule* rule, const Context* context, double* w, const double
 cdef void measure_scale(const Rule* rule, Context* context, double* w, const double* g, Py_ssize_t at,
                         Py_ssize_t n) noexcept nogil:
     cdef double* scale = rule.slot[1] + at
+    cdef double* moved = rule.slot[2] + at
     cdef double x
     cdef Py_ssize_t i
-    if context.slope == 0.0:
+    # A gradient holds the penalty's part too: where the slope is small, it would swamp the features.
+    if fabs(context.slope) < 1e-3:
         return
     w += at
     for i in range(n):
         x = fabs(g[i] / context.slope)
         if x > scale[i]:
-            # The weight was learned for inputs of the old scale: keep its product with the largest input.
+            # What was learned was for inputs of the old scale: keep its product with the largest input.
             if scale[i] > 0.0:
-                w[i] *= scale[i] / x
+                w[i] -= (1.0 - scale[i] / x) * moved[i]
+                moved[i] *= scale[i] / x
             scale[i] = x
         if scale[i] > 0.0:
             context.totals[0] += (x / scale[i]) * (x / scale[i])
@@ -206,32 +212,41 @@ cdef void normalized_adaptive(const Rule* rule, const Context* context, double* 
     cdef double rate = context.lr * sqrt(context.totals[1] / context.totals[0]) if context.totals[0] > 0.0 else 0.0
     cdef double* total = rule.slot[0] + at
     cdef double* scale = rule.slot[1] + at
+    # How far the parameter is from where it started: a network's do not start at zero.
+    cdef double* moved = rule.slot[2] + at
+    cdef double step
     cdef Py_ssize_t i
     w += at
     for i in range(n):
         total[i] += g[i] * g[i]
         if total[i] > 0.0 and scale[i] > 0.0:
-            w[i] -= rate * g[i] / (scale[i] * sqrt(total[i]))
+            step = rate * g[i] / (scale[i] * sqrt(total[i]))
+            moved[i] -= step
+            w[i] -= step
 
 
 cdef void importance_aware(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                            Py_ssize_t n) noexcept nogil:
-    # With J the score's derivative, g = slope J; the score closes a share 1 - exp(-lr slope/residual |J|²) of its
-    # distance to the target, and so never passes it.
-    cdef double slope = context.slope, length, share
+    # With J the score's derivative, g = slope J: a step of `rate` g changes the score by -rate slope |J|².
+    cdef double slope = context.slope, length, change, rate
     cdef Py_ssize_t i
-    if slope == 0.0 or context.residual == 0.0 or context.square_sum == 0.0:
+    if slope == 0.0 or context.square_sum == 0.0:
         return
-    length = context.square_sum / (slope * slope)
-    share = (1.0 - exp(-context.lr * length * slope / context.residual)) * context.residual / (slope * length)
+    length = sqrt(context.square_sum) / fabs(slope)
+    length = length if length < 1e50 else 1e50
+    length *= length
+    change = context.loss.travel(context.loss, context.target, context.score, context.lr * length)
+    rate = -change / (slope * length)
+    # What rounding leaves of a vanishing slope must not become more than plain gradient descent.
+    rate = rate if rate < context.lr else context.lr
     w += at
     for i in range(n):
-        w[i] -= share * g[i]
+        w[i] -= rate * g[i]
 
 
 cdef void cocob(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                 Py_ssize_t n) noexcept nogil:
-    cdef double alpha = rule.hyper[0], floor
+    cdef double alpha = rule.hyper[0], least
     cdef double* largest = rule.slot[0] + at
     cdef double* total = rule.slot[1] + at
     cdef double* reward = rule.slot[2] + at
@@ -251,9 +266,11 @@ cdef void cocob(const Rule* rule, const Context* context, double* w, const doubl
         reward[i] -= bet[i] * g[i]
         reward[i] = reward[i] if reward[i] > 0.0 else 0.0
         theta[i] -= g[i]
-        floor = alpha * largest[i]
+        least = alpha * largest[i]
         size = total[i] + largest[i]
-        bet[i] = context.lr * theta[i] / (largest[i] * (size if size > floor else floor)) * (largest[i] + reward[i])
+        size = size if size > least else least
+        # Both ratios are moderate, however small or large the gradients.
+        bet[i] = context.lr * (theta[i] / largest[i]) * ((largest[i] + reward[i]) / size)
         w[i] = start + bet[i]
 
 
@@ -282,15 +299,30 @@ cdef void minibatch(const Rule* rule, const Context* context, double* w, const d
 
 cdef void python(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                  Py_ssize_t n) noexcept with gil:
+    cdef Context* shared = <Context*>context
     cdef int s
-    slots = [np.asarray(<double[:n]>(rule.slot[s] + at)) for s in range(rule.n_inner_slots)]
+    cdef Py_ssize_t i
+    cdef double[::1] new
+    # Copies, so that an optimizer that keeps one does not end up with memory that was given back.
+    weights, gradient = np.array(<double[:n]>(w + at)), np.array(<double[:n]><double*>g)
+    slots = [np.array(<double[:n]>(rule.slot[s] + at)) for s in range(rule.n_inner_slots)]
     try:
-        (<object>rule.method)(
-            np.asarray(<double[:n]>(w + at)), np.asarray(<double[:n]><double*>g), *slots, lr=context.lr)
-    except BaseException:
-        # There is no way to raise from here: Python reports it as unraisable, and the guard undoes the step.
-        w[at] = float("nan")
-        raise
+        (<object>rule.method)(weights, gradient, *slots, lr=context.lr)
+        if not all(np.isfinite(slot).all() for slot in slots):
+            weights[0] = float("nan")
+    except BaseException as error:
+        # It cannot be raised from here. The guard undoes a step to NaN; the descent raises it later.
+        weights[0] = float("nan")
+        if shared.error == NULL:
+            Py_INCREF(error)
+            shared.error = <PyObject*>error
+    new = weights
+    for i in range(n):
+        w[at + i] = new[i]
+    for s in range(rule.n_inner_slots):
+        new = slots[s]
+        for i in range(n):
+            rule.slot[s][at + i] = new[i]
 
 
 cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object method) except *:
@@ -326,7 +358,7 @@ cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object
     elif name == "ftrl":
         rule.step, rule.n_slots = ftrl, 2
     elif name == "normalized_adaptive":
-        rule.step, rule.n_slots, rule.prepare = normalized_adaptive, 2, measure_scale
+        rule.step, rule.n_slots, rule.prepare = normalized_adaptive, 3, measure_scale
     elif name == "importance_aware":
         rule.step, rule.n_slots = importance_aware, 0
     elif name == "cocob":

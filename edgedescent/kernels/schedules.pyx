@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """One short C function per schedule; equations and sources stand in ``edgedescent.optim.schedules``."""
-from libc.math cimport cos, floor, log, pow
+from libc.math cimport cos, expm1, fabs, floor, log, log1p, pow
 
 
 cdef double constant(Schedule* schedule, double t) noexcept nogil:
@@ -19,8 +19,8 @@ cdef double cosine(Schedule* schedule, double t) noexcept nogil:
     cdef double period = schedule.hyper[0], growth = schedule.hyper[1], least = schedule.hyper[2], cycle, start
     if growth > 1.0:
         # Cycle c begins at period (growth^c - 1) / (growth - 1).
-        cycle = floor(log(1.0 + t * (growth - 1.0) / period) / log(growth) + 1e-12)
-        start = period * (pow(growth, cycle) - 1.0) / (growth - 1.0)
+        cycle = floor(log1p(t * (growth - 1.0) / period) / log(growth) + 1e-9)
+        start = period * expm1(cycle * log(growth)) / (growth - 1.0)
         period *= pow(growth, cycle)
     else:
         start = period * floor(t / period)
@@ -28,7 +28,8 @@ cdef double cosine(Schedule* schedule, double t) noexcept nogil:
 
 
 cdef double plateau(Schedule* schedule, double t) noexcept nogil:
-    # memory: the factor less one, the mean loss of the window so far, its count, the best window's mean.
+    # memory: the factor less one, the mean loss of the window so far, its count, the best window's mean, and whether
+    # there is one.
     return 1.0 + schedule.memory[0]
 
 
@@ -40,8 +41,9 @@ cdef void watch(Schedule* schedule, double loss) noexcept nogil:
     memory[1] += (loss - memory[1]) / memory[2]
     if memory[2] < window:
         return
-    if memory[3] == 0.0 or memory[1] < memory[3] * (1.0 - needed):
-        memory[3] = memory[1]
+    # A loss may be negative, as Poisson's.
+    if memory[4] == 0.0 or memory[1] < memory[3] - needed * fabs(memory[3]):
+        memory[3], memory[4] = memory[1], 1.0
     else:
         factor = (1.0 + memory[0]) * cut
         memory[0] = (factor if factor > least else least) - 1.0
@@ -66,6 +68,7 @@ cdef Schedule make_schedule(str name, tuple hyper) except *:
         raise ValueError(f"There is no compiled schedule named {name!r}.")
     for i in range(4):
         schedule.hyper[i] = hyper[i] if i < len(hyper) else 0.0
+    for i in range(MEMORY):
         schedule.memory[i] = 0.0
     return schedule
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from edgedescent.optim.schedules import Constant, Schedule
-from edgedescent.validation import require_number
+from edgedescent.validation import require_instance, require_number
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,15 @@ class Optimizer:
     docs/extending.md.
 
     Args:
-        schedule: how the learning rate changes from step to step.
-        clip_value: each gradient is clipped at ±clip_value; None for no clipping.
+        schedule: how the learning rate changes from step to step; steps on replayed events count too.
+        clip_value: each component of a gradient is clipped at ±clip_value; None for no clipping.
         clip_norm: the gradient of an event is scaled down to this length; None for no clipping.
         average_rate: predict with the average of the iterates instead of the last: each step takes in a share of
             1/n of the n-th iterate, but no less than `average_rate`, so that the average remembers about
             1 / average_rate steps (Polyak and Juditsky 1992); None for the last iterate; in (0, 1].
+
+    Raises:
+        ValueError: if one is out of its range.
     """
 
     rule: ClassVar[str] = "python"
@@ -36,6 +39,7 @@ class Optimizer:
     average_rate: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        require_instance(self, "schedule", self.schedule, Schedule)
         if self.clip_value is not None:
             require_number(self, "clip_value", self.clip_value, above=0)
         if self.clip_norm is not None:
@@ -45,7 +49,9 @@ class Optimizer:
 
     @property
     def hyper(self) -> tuple[float, ...]:
-        """The hyper-parameters beside the learning rate, as the compiled rule takes them."""
+        """The hyper-parameters beside the learning rate, as the compiled rule takes them; none for one in Python."""
+        if self.rule == "python":
+            return ()
         shared = {f.name for f in fields(Optimizer)} | {"lr"}
         return tuple(float(getattr(self, f.name)) for f in fields(self) if f.name not in shared)
 

@@ -1,0 +1,51 @@
+"""Normalized adaptive gradient descent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edgedescent.optim.base import Optimizer
+from edgedescent.validation import require_number
+
+
+@dataclass(frozen=True)
+class NormalizedAdaptive(Optimizer):
+    """Normalized adaptive gradient descent: the same steps whatever the scale of each feature.
+
+    ::
+
+        if |x| > s:   w <- w s / |x|;   s <- |x|                 per parameter that the event touches
+        N <- N + Σ x² / s²                                       over all parameters, t events so far
+        G <- G + g²
+        w <- w - lr sqrt(t / N) g / (s sqrt(G))
+
+    ``x`` is the derivative of the score by the parameter: for a linear model, the feature. What is rescaled is how far
+    the parameter has moved from where it started, so that the weights a network starts with are kept. The scale is
+    measured after the prediction, in events whose loss has a slope of 0.001 at least. The slots are ``G``, ``s`` and
+    the way moved.
+
+    Args:
+        lr: the learning rate, > 0.
+
+    Raises:
+        ValueError: if a hyper-parameter is out of its range.
+
+    Example:
+        >>> from edgedescent import LinearRegressor
+        >>> from edgedescent.optim import NormalizedAdaptive
+        >>> model = LinearRegressor(optimizer=NormalizedAdaptive(lr=0.5))
+        >>> model.learn_one({"temp": 20.1}, 3.2)
+
+    References:
+        Ross, Mineiro and Langford 2013, "Normalized Online Learning", UAI, algorithm 2 (NAG).
+    """
+
+    rule: ClassVar[str] = "normalized_adaptive"
+    slots: ClassVar[tuple[str, ...]] = ("total", "scale", "moved")
+
+    lr: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number(self, "lr", self.lr, above=0)
