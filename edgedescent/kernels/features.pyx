@@ -352,7 +352,7 @@ cdef class FeatureKernel:
     cdef void _descend(self, double target, double score) noexcept nogil:
         cdef double slope = self.loss.slope(&self.loss, target, score)
         self._backward(slope)
-        self.descent.step(slope, self.loss.residual(&self.loss, target, score))
+        self.descent.step(slope, &self.loss, target, score)
 
     cdef double _learn(self, double y) noexcept nogil:
         """Predict, loss, gradient, step; returns the prediction that came before the step."""
@@ -367,7 +367,7 @@ cdef class FeatureKernel:
             self.target.update(&y, 0, 1)
         target = self._in_loss_units(y)
         self._descend(target, score)
-        self.descent.learned(self.loss.value(&self.loss, target, score))
+        self.descent.learned(&self.loss, target, score)
         observe(&self.loss, target, score)
         for r in range(self.n_runs):
             run = self.runs[r]
@@ -416,7 +416,9 @@ cdef class FeatureKernel:
         skipped = self._read_dict(x, True)
         self._settle(True)
         self.n_skipped_values += skipped
-        return self._learn(target)
+        prediction = self._learn(target)
+        self.descent.check()
+        return prediction
 
     cdef int _check_target(self, double y) except -1:
         if self.loss.scaling == AS_IS and not 0.0 <= y <= 1.0:
@@ -488,6 +490,7 @@ cdef class FeatureKernel:
             if learning:
                 self.n_skipped_values += skipped
                 predictions[i] = self._learn(targets[i])
+                self.descent.check()
             else:
                 self.n_skipped_targets += 1
                 self._standardize()
