@@ -11,6 +11,12 @@ from edgedescent.kernels.random cimport next_normal
 
 cdef enum:
     LAYERS_MAX = 3
+    # A unit that was silent for so many steps is taken for dead.
+    SILENT_MAX = 50_000
+
+# How long the gradient of an event may be where the optimizer sets no bound. Standardized events stay well below it
+# unless the weights are about to explode.
+cdef double GRADIENT_NORM_MAX = 10.0
 
 
 cdef class NetworkKernel(FeatureKernel):
@@ -33,10 +39,17 @@ cdef class NetworkKernel(FeatureKernel):
     cdef double* skip_gradient
     cdef double* output_gradient
     cdef list scratch
+    # For how many steps each unit has been silent, layer after layer, and how many units were started anew.
+    cdef readonly object silence
+    cdef long long* silent[LAYERS_MAX]
+    cdef readonly long long n_restarts
 
     def _set_up(self, hidden, optimizer, loss, **shared):
-        cdef Py_ssize_t i, before = 16
+        cdef Py_ssize_t i, before = 16, first = 0
+        cdef long long[::1] silence
         self._set_up_features(optimizer, loss, **shared)
+        if optimizer.clip_norm is None:
+            self.descent.clip_norm = GRADIENT_NORM_MAX
         self.n_layers = len(hidden)
         self.layers = []
         self.scratch = []
@@ -56,6 +69,11 @@ cdef class NetworkKernel(FeatureKernel):
             self.delta[i] = self._scratch(self.widths[i])
             self.gradient[i] = NULL if i == 0 else self._scratch((self.widths[i - 1] + 1) * self.widths[i])
         self.output_gradient = self._scratch(before + 1)
+        silence = self.silence = np.zeros(sum(hidden), dtype=np.int64)
+        for i in range(self.n_layers):
+            self.silent[i] = &silence[first]
+            first += self.widths[i]
+        self.n_restarts = 0
         self._make_room(0)
 
     cdef void _start_layer(self, Table* table, Py_ssize_t inputs, Py_ssize_t units, double gain,
@@ -89,14 +107,10 @@ cdef class NetworkKernel(FeatureKernel):
         """Normal weights seeded by the feature's own name: they depend on nothing that came before."""
         cdef Table* table = self.tables[0]
         cdef double scale = sqrt(2.0 / (self.n if self.n > 0 else 1))
-        cdef Py_ssize_t i, s, at = row * table.width
+        cdef Py_ssize_t i, at = row * table.width
         self.skip.clear_row(row)
         for i in range(at, at + table.width):
-            table.w[i] = table.serving[i] = scale * next_normal(&word)
-            if table.averaged != NULL:
-                table.averaged[i] = 0.0
-            for s in range(table.rule.n_slots):
-                table.rule.slot[s][i] = 0.0
+            set_weight(table, i, scale * next_normal(&word))
 
     cdef double _forward(self, bint serving) noexcept nogil:
         cdef const double* w = self.tables[0].serving if serving else self.tables[0].w
@@ -175,6 +189,38 @@ cdef class NetworkKernel(FeatureKernel):
         self.descent.add(&self.output.table, 0, 1, self.output_gradient, False)
         self.descent.add(&self.output.table, 1, self.widths[last], self.output_gradient + 1, True)
 
+    cdef void _descend(self, double target, double score) noexcept nogil:
+        cdef Py_ssize_t layer, j
+        cdef long long longest = 0
+        FeatureKernel._descend(self, target, score)
+        for layer in range(self.n_layers):
+            for j in range(self.widths[layer]):
+                self.silent[layer][j] = 0 if self.active[layer][j] > 0.0 else self.silent[layer][j] + 1
+                longest = self.silent[layer][j] if self.silent[layer][j] > longest else longest
+        if longest >= SILENT_MAX:
+            self._restart_dead_units()
+
+    cdef void _restart_dead_units(self) noexcept nogil:
+        cdef Py_ssize_t layer, j
+        for layer in range(self.n_layers):
+            for j in range(self.widths[layer]):
+                if self.silent[layer][j] >= SILENT_MAX:
+                    self._restart_unit(layer, j)
+                    self.silent[layer][j] = 0
+                    self.n_restarts += 1
+
+    cdef void _restart_unit(self, Py_ssize_t layer, Py_ssize_t j) noexcept nogil:
+        """Fresh weights into a unit, and none out of it, so that no prediction changes by it."""
+        cdef Table* table = self.tables[layer]
+        cdef Table* after = &self.output.table if layer == self.n_layers - 1 else self.tables[layer + 1]
+        cdef Py_ssize_t rows = self.vocabulary.size() if layer == 0 else self.widths[layer - 1] + 1, row
+        cdef Py_ssize_t inputs = (self.n if self.n > 0 else 1) if layer == 0 else rows - 1
+        cdef uint64_t random = self.seed ^ (<uint64_t>(self.n_restarts + 1) << 20)
+        for row in range(rows):
+            set_weight(table, row * table.width + j, sqrt(2.0 / inputs) * next_normal(&random) if row else 0.0)
+        for row in range(after.width):
+            set_weight(after, (j + 1) * after.width + row, 0.0)
+
     def _save(self):
         cdef Py_ssize_t rows = self.vocabulary.size()
         hidden = {f"layer{i}": table.save(rows if i == 0 else table.rows) for i, table in enumerate(self.layers)}
@@ -183,6 +229,8 @@ cdef class NetworkKernel(FeatureKernel):
             **hidden,
             "skip": self.skip.save(rows),
             "output": self.output.save(self.output.rows),
+            "silence": np.array(self.silence),
+            "restarts": np.array([self.n_restarts], dtype=np.int64),
         }
 
     def _restore(self, **state):
@@ -191,11 +239,26 @@ cdef class NetworkKernel(FeatureKernel):
                                *((f"layer{i}", table.rows) for i, table in enumerate(self.layers) if i)):
             if len(state[name][0]) != expected:
                 raise ValueError(f"The state's {name} must have {expected} rows. Got {len(state[name][0])}.")
+        silence, restarts = state["silence"], state["restarts"]
+        if len(silence) != len(self.silence) or len(restarts) != 1 or (silence < 0).any() or restarts[0] < 0:
+            raise ValueError(f"The state's `silence` and `restarts` must be {len(self.silence)} counts and 1.")
         self._restore_features(state)
         for i, table in enumerate(self.layers):
             table.restore(state[f"layer{i}"])
         self.skip.restore(state["skip"])
         self.output.restore(state["output"])
+        self.silence[:] = silence
+        self.n_restarts = restarts[0]
+
+
+cdef inline void set_weight(Table* table, Py_ssize_t at, double value) noexcept nogil:
+    """Give a weight a new value that knows nothing of the steps so far."""
+    cdef int s
+    table.w[at] = table.serving[at] = value
+    if table.averaged != NULL:
+        table.averaged[at] = 0.0
+    for s in range(table.rule.n_slots):
+        table.rule.slot[s][at] = 0.0
 
 
 cdef inline void add_scaled(double* a, const double* b, double scale, Py_ssize_t n) noexcept nogil:
