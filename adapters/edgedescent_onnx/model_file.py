@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -75,7 +76,7 @@ def _size(graph: Graph) -> int:
 
 def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
     try:
-        from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - heavy
+        from onnx import TensorProto, helper, numpy_helper
     except ModuleNotFoundError as error:
         message = "Making an ONNX snapshot needs the package onnx, which is not installed."
         raise ExportError(message, INSTALL_HINT) from error
@@ -102,7 +103,7 @@ def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
 
 
 def _check(model: bytes) -> None:
-    from onnx import checker, shape_inference  # noqa: PLC0415 - heavy
+    from onnx import checker, shape_inference
 
     try:
         checker.check_model(model, full_check=True)
@@ -121,8 +122,11 @@ def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]
         ExportError: if onnxruntime is not installed, or cannot load or run the model.
         InvalidEventError: if an id is not valid Unicode.
     """
+    # Since version 1.32, onnxruntime reports on its use from Linux too, by way of files in the user's cache folder. A
+    # device neither asked for that nor has writes to spare; whoever wants it sets the variable to 0.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
-        import onnxruntime  # noqa: PLC0415 - heavy
+        import onnxruntime
     except ModuleNotFoundError as error:
         message = "Serving an ONNX snapshot needs the package onnxruntime, which is not installed."
         raise ExportError(message, INSTALL_HINT) from error
