@@ -239,7 +239,7 @@ cdef class FeatureKernel:
                 if prefix.count(".") >= 16:
                     raise ValueError(f"The feature {name!r:.80} is nested more than 16 deep.")
                 flat.update(self._flattened(value, name + "."))
-            elif value is None or isinstance(value, (str, bool)) or key in self.category_names:
+            elif value is None or isinstance(value, (str, bool)) or name in self.category_names:
                 flat[name] = str(value) if isinstance(value, str) else value
             else:
                 flat[name] = to_number(f"The feature {name!r:.80}", value)
@@ -326,7 +326,8 @@ cdef class FeatureKernel:
             run = self.runs[r]
             if run.category:
                 for i in range(run.start, run.start + run.length):
-                    self.z[i] = self.x[i]
+                    # Whatever the event says: a number may go by the name of a category's row, such as "site=north".
+                    self.z[i] = 1.0
             else:
                 self.inputs.standardize(self.x + run.start, self.z + run.start, run.row, run.length)
 
@@ -360,8 +361,13 @@ cdef class FeatureKernel:
         cdef Py_ssize_t r
         cdef Run run
         self._standardize()
-        score = bounded(self._forward(False))
-        prediction = self._in_units(bounded(self._forward(True)) if self.descent.average_rate > 0.0 else score)
+        # The gradient reads what `_forward` leaves behind, so the pass that it belongs to comes last.
+        if self.descent.average_rate > 0.0:
+            prediction = self._in_units(bounded(self._forward(True)))
+            score = bounded(self._forward(False))
+        else:
+            score = bounded(self._forward(False))
+            prediction = self._in_units(score)
         if self.n_events == 0 and self.loss.scaling == BY_MEAN:
             # The mean is the unit: without one, the first target sets it.
             self.target.update(&y, 0, 1)

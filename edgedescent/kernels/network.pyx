@@ -18,6 +18,10 @@ cdef enum:
 # unless the weights are about to explode.
 cdef double GRADIENT_NORM_MAX = 10.0
 
+# How much smaller the first weights of a category are. Each of its values comes new into a network that is trained
+# already, which full-sized weights would disturb; with none at all, a network of categories alone could not start.
+cdef double CATEGORY_SCALE = 0.1
+
 
 cdef class NetworkKernel(FeatureKernel):
     """The state and arithmetic of `edgedescent.MLPRegressor`, which validates and documents the parameters.
@@ -103,10 +107,14 @@ cdef class NetworkKernel(FeatureKernel):
         (<ParameterTable>self.layers[0]).grow(rows)
         return self.skip.grow(rows)
 
+    cdef double _first_scale(self, Py_ssize_t row) noexcept nogil:
+        """The standard deviation of a feature's first weights: as many features as now are expected in an event."""
+        return (CATEGORY_SCALE if self.is_category[row] else 1.0) * sqrt(2.0 / (self.n if self.n > 0 else 1))
+
     cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
         """Normal weights seeded by the feature's own name: they depend on nothing that came before."""
         cdef Table* table = self.tables[0]
-        cdef double scale = sqrt(2.0 / (self.n if self.n > 0 else 1))
+        cdef double scale = self._first_scale(row)
         cdef Py_ssize_t i, at = row * table.width
         self.skip.clear_row(row)
         for i in range(at, at + table.width):
@@ -214,10 +222,12 @@ cdef class NetworkKernel(FeatureKernel):
         cdef Table* table = self.tables[layer]
         cdef Table* after = &self.output.table if layer == self.n_layers - 1 else self.tables[layer + 1]
         cdef Py_ssize_t rows = self.vocabulary.size() if layer == 0 else self.widths[layer - 1] + 1, row
-        cdef Py_ssize_t inputs = (self.n if self.n > 0 else 1) if layer == 0 else rows - 1
         cdef uint64_t random = self.seed ^ (<uint64_t>(self.n_restarts + 1) << 20)
-        for row in range(rows):
-            set_weight(table, row * table.width + j, sqrt(2.0 / inputs) * next_normal(&random) if row else 0.0)
+        cdef double scale
+        set_weight(table, j, 0.0)
+        for row in range(1, rows):
+            scale = self._first_scale(row) if layer == 0 else sqrt(2.0 / (rows - 1))
+            set_weight(table, row * table.width + j, scale * next_normal(&random))
         for row in range(after.width):
             set_weight(after, (j + 1) * after.width + row, 0.0)
 

@@ -27,8 +27,8 @@ class MLPRegressor(NetworkKernel, FeatureLearner):
 
     After each event, `replay_steps` events drawn from the latest `replay_size` are learned again, each with a whole
     step of `optimizer`: a network that sees every event once learns too little from it. Weights start from normal
-    distributions of variance 2 / inputs (He et al. 2015), the linear model ``u`` at zero; its way past the layers is
-    what the layers then only have to correct.
+    distributions of variance 2 / inputs (He et al. 2015), those of categories from a tenth of that deviation. The
+    linear model ``u`` starts at zero; with it, the layers only have to learn what is not linear.
 
     Against exploding gradients, the gradient of an event is scaled down to the length 10 unless the optimizer has a
     `clip_norm` of its own. Against vanishing ones, a unit that was silent for the last 50,000 events and replays,
