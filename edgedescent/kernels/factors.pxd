@@ -6,6 +6,7 @@ from edgedescent.kernels.losses cimport Loss
 from edgedescent.kernels.moments cimport Moments
 from edgedescent.kernels.parameters cimport ParameterTable
 from edgedescent.kernels.ring cimport Ring
+from edgedescent.kernels.seen cimport Seen
 from edgedescent.kernels.vocabulary cimport Vocabulary
 
 cdef class FactorKernel:
@@ -16,6 +17,7 @@ cdef class FactorKernel:
     cdef readonly Moments target
     cdef readonly Descent descent
     cdef readonly Ring ring
+    cdef readonly Seen seen
     cdef readonly long long n_events
     cdef readonly long long n_skipped_targets
     cdef readonly double y_min

@@ -52,6 +52,14 @@ class FactorKernel:
         when_full: str,
         seed: int,
     ) -> None: ...
+    def _recommend(
+        self,
+        user: str | SupportsIndex,
+        k: int,
+        exclude: Iterable[str | SupportsIndex],
+        among: Iterable[str | SupportsIndex] | None,
+        exclude_seen: bool,
+    ) -> list[str]: ...
     def _save(self) -> dict[str, Any]: ...
     def _restore(
         self,

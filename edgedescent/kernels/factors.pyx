@@ -5,14 +5,16 @@ import numpy as np
 from libc.stdint cimport uint64_t
 
 from edgedescent.kernels.descent cimport Descent
-from edgedescent.kernels.features cimport dot
 from edgedescent.kernels.losses cimport Loss, make_loss, observe, restore_loss
 from edgedescent.kernels.moments cimport Moments
 from edgedescent.kernels.numbers cimport bounded, is_sane, to_number, to_text
 from edgedescent.kernels.parameters cimport ParameterTable, Table
 from edgedescent.kernels.random cimport next_normal
+from edgedescent.kernels.ranking cimport Best
 from edgedescent.kernels.ring cimport Ring
+from edgedescent.kernels.seen cimport Seen
 from edgedescent.kernels.siphash cimport hash_text
+from edgedescent.kernels.vectors cimport dot
 from edgedescent.kernels.vocabulary cimport Vocabulary, check_history
 
 from edgedescent.validation import as_numbers
@@ -36,7 +38,7 @@ cdef class FactorKernel:
 
     def _set_up(self, optimizer, loss, Py_ssize_t n_factors, double init_scale, double l2_bias, double l2_factors,
                 double rate_min, Py_ssize_t users_max, Py_ssize_t items_max, str when_full, Py_ssize_t replay_size,
-                Py_ssize_t replay_steps, uint64_t seed):
+                Py_ssize_t replay_steps, Py_ssize_t seen_max, uint64_t seed):
         self.users = Vocabulary(users_max + 1, when_full)
         self.items = Vocabulary(items_max + 1, when_full)
         self.user_rows = ParameterTable(optimizer, n_factors + 1, 16)
@@ -46,6 +48,7 @@ cdef class FactorKernel:
         self.descent.make_room(4, n_factors + 1)
         self.ring = Ring(replay_size if replay_steps else 0, seed)
         self.ring.make_room(2)
+        self.seen = Seen(seen_max)
         self.loss = make_loss(loss.rule, loss.hyper)
         self.k = n_factors
         self.init_scale = init_scale
@@ -75,7 +78,7 @@ cdef class FactorKernel:
                 table.table.w[i] = table.table.serving[i] = self.init_scale * next_normal(&random)
         return row
 
-    cdef double _score(self, const double* users, const double* items, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
+    cdef inline double _score(self, const double* users, const double* items, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
         """The prediction in standardized units: b_u + b_i + Σ p q."""
         cdef const double* p = users + u * (self.k + 1)
         cdef const double* q = items + i * (self.k + 1)
@@ -169,12 +172,15 @@ cdef class FactorKernel:
         self._check_target(y)
         if new_user:
             u = self._row_to_learn(self.users, self.user_rows, user, 0)
+            self.seen.make_room(self.user_rows.rows)
+            self.seen.clear(u)
         else:
             self.users.stamp[u] = self.n_events
         if new_item:
             i = self._row_to_learn(self.items, self.item_rows, item, 1)
         else:
             self.items.stamp[i] = self.n_events
+        self.seen.add(u, i, self.n_events, self.items.born)
         self._learn(u, i, y, new_user, new_item)
         self.descent.check()
         return prediction
@@ -222,6 +228,37 @@ cdef class FactorKernel:
             result[i - 1] = self._served(u, i)
         return np.asarray(result)
 
+    def _recommend(self, user, Py_ssize_t k, exclude, among, bint exclude_seen):
+        """The ids of the `k` items with the highest scores, best first."""
+        cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), place, row, n = self.items.size()
+        cdef const double* users = self.user_rows.table.serving
+        cdef const double* items = self.item_rows.table.serving
+        cdef char[::1] left_out = np.zeros(n, dtype=np.int8)
+        cdef Py_ssize_t[::1] rows
+        cdef Best best = Best(min(k, n))
+        for item in exclude:
+            left_out[self.items.find(as_id("An item id", item))] = True
+        if exclude_seen and u:
+            for place in range(self.seen.size(u)):
+                left_out[self.seen.item(u, place, self.items.born)] = True
+        # Row 0 stands for whatever has no row, so nothing is known to be left out there.
+        left_out[0] = False
+        if among is None:
+            with nogil:
+                for row in range(1, n):
+                    if not left_out[row]:
+                        best.offer(self._score(users, items, u, row), row)
+            keys = self.items.keys()
+            return [keys[row - 1] for row in best.places()]
+        candidates = list(dict.fromkeys(as_id("An item id", item) for item in among))
+        unwanted = {as_id("An item id", item) for item in exclude}
+        rows = np.array([self.items.find(item) for item in candidates], dtype=np.intp)
+        best = Best(min(k, len(candidates)))
+        for place in range(rows.shape[0]):
+            if not left_out[rows[place]] and candidates[place] not in unwanted:
+                best.offer(self._score(users, items, u, rows[place]), place)
+        return [candidates[place] for place in best.places()]
+
     def _save(self):
         users, user_stamps, user_born = self.users.save()
         items, item_stamps, item_born = self.items.save()
@@ -241,6 +278,7 @@ cdef class FactorKernel:
                 [self.n_events, self.n_skipped_targets, self.users.evicted, self.users.shared,
                  self.items.evicted, self.items.shared], dtype=np.int64),
             **self.ring.save(),
+            **self.seen.save(self.users.size()),
         }
 
     def _restore(self, **state):
@@ -259,6 +297,7 @@ cdef class FactorKernel:
             raise ValueError("The state's ring refers to rows that do not exist.")
         for history in ("user_stamps", "user_born", "item_stamps", "item_born"):
             check_history(counts, state[history])
+        self.seen.restore(state["seen.counts"], state["seen.entries"], n_users, n_items, n_events)
         self.users.restore(users, state["user_stamps"], state["user_born"], users_evicted, users_shared)
         self.items.restore(items, state["item_stamps"], state["item_born"], items_evicted, items_shared)
         self.user_rows.restore(state["user_rows"])

@@ -81,5 +81,3 @@ cdef class FeatureKernel:
     cdef void _replay(self) noexcept nogil
     cdef double _predict(self, dict x) except? -1.0
     cdef double _predict_learn(self, dict x, object y) except? -1.0
-
-cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil

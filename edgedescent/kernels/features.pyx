@@ -24,20 +24,6 @@ cdef enum:
     FLATTEN = -2
 
 
-cdef double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
-    # Four sums, in an order of our own, keep the pipeline full and the result the same on every machine.
-    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
-    cdef Py_ssize_t i, whole = n - n % 4
-    for i in range(0, whole, 4):
-        s0 += a[i] * b[i]
-        s1 += a[i + 1] * b[i + 1]
-        s2 += a[i + 2] * b[i + 2]
-        s3 += a[i + 3] * b[i + 3]
-    for i in range(whole, n):
-        s0 += a[i] * b[i]
-    return (s0 + s1) + (s2 + s3)
-
-
 cdef inline str feature_name(object key):
     """Names are strings; an integer, as River's generators give, is the same name as its decimal digits."""
     if isinstance(key, int) and not isinstance(key, bool):
@@ -459,7 +445,7 @@ cdef class FeatureKernel:
         cdef Py_ssize_t i, j, n, skipped, columns = values.shape[1], n_rows = values.shape[0]
         cdef Py_ssize_t[::1] rows
         cdef const double* row
-        cdef bint learning
+        cdef bint learning, standing = False
         if targets.shape[0] != n_rows:
             raise ValueError(f"X has {n_rows} rows but y has {targets.shape[0]}.")
         names = self._column_names(names, columns)
@@ -489,10 +475,16 @@ cdef class FeatureKernel:
             if learning and self.n_unknown == 0:
                 self.ring.make_room(n)
                 self._stamp()
-                self._find_runs()
+                # Where nothing is missing and no replay comes between, the runs of the event before still stand.
+                if not (standing and n == columns):
+                    self._find_runs()
+                standing = n == columns and self.ring.size == 0
             elif self._settle(learning):
+                standing = False
                 for j in range(columns):
                     rows[j] = self.vocabulary.find(names[j])
+            else:
+                standing = False
             if learning:
                 self.n_skipped_values += skipped
                 predictions[i] = self._learn(targets[i])

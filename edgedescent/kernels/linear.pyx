@@ -3,8 +3,9 @@
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
-from edgedescent.kernels.features cimport FeatureKernel, Run, dot
+from edgedescent.kernels.features cimport FeatureKernel, Run
 from edgedescent.kernels.parameters cimport ParameterTable
+from edgedescent.kernels.vectors cimport dot
 
 
 cdef class LinearKernel(FeatureKernel):

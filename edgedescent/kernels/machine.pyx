@@ -4,9 +4,10 @@ import numpy as np
 
 from libc.stdint cimport uint64_t
 
-from edgedescent.kernels.features cimport FeatureKernel, Run, dot
+from edgedescent.kernels.features cimport FeatureKernel, Run
 from edgedescent.kernels.parameters cimport ParameterTable
 from edgedescent.kernels.random cimport next_normal
+from edgedescent.kernels.vectors cimport dot
 
 
 cdef class MachineKernel(FeatureKernel):

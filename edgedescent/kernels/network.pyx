@@ -5,9 +5,10 @@ import numpy as np
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
-from edgedescent.kernels.features cimport FeatureKernel, Run, dot
+from edgedescent.kernels.features cimport FeatureKernel, Run
 from edgedescent.kernels.parameters cimport ParameterTable, Table
 from edgedescent.kernels.random cimport next_normal
+from edgedescent.kernels.vectors cimport dot
 
 cdef enum:
     LAYERS_MAX = 3

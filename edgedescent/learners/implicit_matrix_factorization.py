@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar, Literal
-
-import numpy as np
 
 from edgedescent.kernels.implicit import ImplicitKernel
 from edgedescent.learners.base import Learner
+from edgedescent.learners.recommender import Recommender
 from edgedescent.losses import LogisticLoss
 from edgedescent.optim import Adam, Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
-class ImplicitMatrixFactorization(ImplicitKernel, Learner):
+class ImplicitMatrixFactorization(ImplicitKernel, Recommender, Learner):
     """Ranks items for users from what they took, watched or bought, where nobody says what was disliked.
 
     ::
@@ -44,6 +42,7 @@ class ImplicitMatrixFactorization(ImplicitKernel, Learner):
             ``"share"`` predicts it like any unknown one. Both are counted.
         replay_size: how many of the latest interactions are kept for replay; >= 1.
         replay_steps: how many of them, drawn at random, are learned again after each event; >= 0.
+        seen_max: how many different items are remembered per user, for `recommend` to leave out; >= 0.
         seed: of the first factors and of the draws; >= 0.
 
     Raises:
@@ -81,6 +80,7 @@ class ImplicitMatrixFactorization(ImplicitKernel, Learner):
         when_full: str = "evict",
         replay_size: int = 2000,
         replay_steps: int = 0,
+        seen_max: int = 64,
         seed: int = 1,
     ) -> None:
         require_count(self, "n_factors", n_factors, at_least=1, at_most=1024)
@@ -94,6 +94,7 @@ class ImplicitMatrixFactorization(ImplicitKernel, Learner):
         require_choice(self, "when_full", when_full, ("evict", "share"))
         require_count(self, "replay_size", replay_size, at_least=1, at_most=1_000_000)
         require_count(self, "replay_steps", replay_steps, at_most=1000)
+        require_count(self, "seen_max", seen_max, at_most=10_000)
         require_count(self, "seed", seed, at_most=2**62)
         self.n_factors = n_factors
         self.optimizer = optimizer
@@ -106,6 +107,7 @@ class ImplicitMatrixFactorization(ImplicitKernel, Learner):
         self.when_full = when_full
         self.replay_size = replay_size
         self.replay_steps = replay_steps
+        self.seen_max = seen_max
         self.seed = seed
         self._set_up(
             optimizer,
@@ -121,23 +123,7 @@ class ImplicitMatrixFactorization(ImplicitKernel, Learner):
             when_full,
             replay_size,
             replay_steps,
+            seen_max,
             seed,
         )
         self._set_up_negatives(n_negatives)
-
-    def recommend(self, user: str | int, k: int = 10, exclude: Iterable[str | int] = ()) -> list[str]:
-        """The `k` known items with the highest scores for `user`, best first; ties in order of appearance.
-
-        Args:
-            user: an id; for an unknown one the items' biases alone decide.
-            k: how many items at most; >= 1.
-            exclude: items to leave out.
-        """
-        require_count("recommend", "k", k, at_least=1)
-        scores = self.scores(user)
-        keys = self.items.keys()
-        for item in exclude:
-            if row := self.items.row(str(item)):
-                scores[row - 1] = -np.inf
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [keys[i] for i in best if scores[i] > -np.inf]
