@@ -4,6 +4,8 @@ A rule is given the indices `at` of the parameters that an event touches and the
 it likes about each parameter: counts, sums, or all gradients ever seen.
 """
 
+# ruff: noqa: ARG002 - every rule is given the same arguments
+
 from __future__ import annotations
 
 import math

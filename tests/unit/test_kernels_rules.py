@@ -166,7 +166,7 @@ def test_normalized_updates_do_not_depend_on_the_scale_of_a_feature() -> None:
 def test_l1_gives_zeros() -> None:
     random = np.random.default_rng(0)
     for optimizer in (FTRLProximal(lr=0.1, l1=20.0), SGD(lr=0.1)):
-        g = random.normal(size=(200, 2)) + [1.0, 0.0]
+        g = random.normal(size=(200, 2)) + np.array([1.0, 0.0])
         path = steps(optimizer, g, np.zeros(2), 0.0 if isinstance(optimizer, FTRLProximal) else 2.0)[0]
         assert (path[:, 1] == 0).mean() > 0.3
 
