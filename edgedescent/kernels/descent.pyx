@@ -92,6 +92,7 @@ cdef class Descent:
             total *= shrink * shrink
         context.square_sum = total
         context.totals[1] += 1.0
+        context.sum = 0.0
         for p in range(self.n_pieces):
             piece = self.pieces[p]
             if piece.table.rule.prepare != NULL:

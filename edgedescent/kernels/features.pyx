@@ -398,19 +398,25 @@ cdef class FeatureKernel:
         return self._in_units(bounded(self._forward(True)))
 
     cdef double _predict_learn(self, dict x, object y) except? -1.0:
-        cdef double target = to_number("The target", y), prediction
+        cdef double target = to_number("The target", y), prediction, before = 0.0
         cdef int skipped
+        cdef bint newcomers
         if not is_sane(target):
             prediction = self._predict(x)
             self.n_skipped_targets += 1
             return prediction
         self._check_target(target)
         skipped = self._read_dict(x, True)
+        if self.n_unknown:
+            # Once it has a row, a new category has random weights too: what is answered is what was known before.
+            before = self._predict(x)
+            self._read_dict(x, True)
+        newcomers = self.n_unknown > 0
         self._settle(True)
         self.n_skipped_values += skipped
         prediction = self._learn(target)
         self.descent.check()
-        return prediction
+        return before if newcomers else prediction
 
     cdef int _check_target(self, double y) except -1:
         if self.loss.scaling == AS_IS and not 0.0 <= y <= 1.0:

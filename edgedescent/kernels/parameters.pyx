@@ -63,7 +63,7 @@ cdef class ParameterTable:
     @property
     def serving(self):
         """The parameters that predict."""
-        return self.arrays[-2] if self.averages else self.arrays[0]
+        return self.arrays[len(self.arrays) - 2] if self.averages else self.arrays[0]
 
     def save(self, Py_ssize_t rows):
         """Copies of the first `rows` rows of every array: the parameters, the slots, the averages."""

@@ -87,7 +87,7 @@ cdef class Ring:
         if not (used == len(rows) == len(values) == len(lengths) == len(times) and rows.shape == values.shape
                 and len(draws) == 2 and used == min(int(draws[1]), self.size)):
             raise ValueError(f"The state's ring of {used} events does not fit one of {self.size}.")
-        if used and (lengths.min() < 0 or lengths.max() > rows.shape[1] or rows.min() < 0 or rows.max() >= rows_max):
+        if used and (lengths.min() < 0 or lengths.max() > rows.shape[1] or ((rows < 0) | (rows >= rows_max)).any()):
             raise ValueError("The state's ring refers to rows that do not exist.")
         self.width = 0
         self._make(rows.shape[1])

@@ -18,6 +18,8 @@ cdef struct Context:
     double score
     # Σ g² over all parameters that the event touches.
     double square_sum
+    # A sum over the event's parameters that a rule's look ahead may leave for its steps.
+    double sum
     # Running totals over all events, for rules that normalize globally; part of the state.
     double totals[2]
     # Whether weight decay applies: it spares intercepts and biases.

@@ -186,6 +186,7 @@ cdef void ftrl(const Rule* rule, const Context* context, double* w, const double
 
 cdef void measure_scale(const Rule* rule, Context* context, double* w, const double* g, Py_ssize_t at,
                         Py_ssize_t n) noexcept nogil:
+    cdef const double* total = rule.slot[0] + at
     cdef double* scale = rule.slot[1] + at
     cdef double* moved = rule.slot[2] + at
     cdef double x
@@ -204,12 +205,17 @@ cdef void measure_scale(const Rule* rule, Context* context, double* w, const dou
             scale[i] = x
         if scale[i] > 0.0:
             context.totals[0] += (x / scale[i]) * (x / scale[i])
+            if g[i] != 0.0:
+                context.sum += g[i] * g[i] / (scale[i] * sqrt(total[i] + g[i] * g[i]))
 
 
 cdef void normalized_adaptive(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                               Py_ssize_t n) noexcept nogil:
     # totals[0] is N, the normalized squared length of all events so far; totals[1] is how many there were.
     cdef double rate = context.lr * sqrt(context.totals[1] / context.totals[0]) if context.totals[0] > 0.0 else 0.0
+    # Every parameter moves the score as far as every other; thousands of them together must not move it too far.
+    if context.slope * context.slope < rate * context.sum:
+        rate = context.slope * context.slope / context.sum
     cdef double* total = rule.slot[0] + at
     cdef double* scale = rule.slot[1] + at
     # How far the parameter is from where it started: a network's do not start at zero.

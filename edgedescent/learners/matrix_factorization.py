@@ -36,6 +36,8 @@ class MatrixFactorization(FactorKernel, Recommender, Learner):
         items_max: how many items have a row at the same time; >= 1.
         when_full: what a further id meets: ``"evict"`` gives it the row of the id that was least recently learned,
             ``"share"`` predicts it like any unknown one. Both are counted.
+        replay_size: how many of the latest ratings are kept for replay; >= 1.
+        replay_steps: how many of them, drawn at random, are learned again after each event; >= 0.
         seen_max: how many different items are remembered per user, for `recommend` to leave out; >= 0.
         seed: of the first factors; >= 0.
 

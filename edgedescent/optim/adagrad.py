@@ -30,7 +30,7 @@ class AdaGrad(Optimizer):
     Example:
         >>> from edgedescent import LinearRegressor
         >>> from edgedescent.optim import AdaGrad
-        >>> model = LinearRegressor(optimizer=AdaGrad(lr=0.1))
+        >>> model = LinearRegressor(optimizer=AdaGrad(lr=0.2))
         >>> model.learn_one({"temp": 20.1}, 3.2)
 
     References:
@@ -41,7 +41,7 @@ class AdaGrad(Optimizer):
     rule: ClassVar[str] = "adagrad"
     slots: ClassVar[tuple[str, ...]] = ("s",)
 
-    lr: float = 0.05
+    lr: float = 0.1
     initial: float = 0.0
     eps: float = 1e-8
 

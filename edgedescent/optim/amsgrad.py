@@ -44,7 +44,7 @@ class AMSGrad(Optimizer):
     rule: ClassVar[str] = "amsgrad"
     slots: ClassVar[tuple[str, ...]] = ("m", "v", "highest")
 
-    lr: float = 0.01
+    lr: float = 0.005
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8

@@ -38,6 +38,14 @@ class Optimizer:
     clip_norm: float | None = field(default=None, kw_only=True)
     average_rate: float | None = field(default=None, kw_only=True)
 
+    def __init_subclass__(cls) -> None:
+        # Before the decorator of a dataclass looks whether there is one.
+        cls.__repr__ = Optimizer.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        given = ((f.name, getattr(self, f.name)) for f in fields(self) if f.init and getattr(self, f.name) != f.default)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given)})"
+
     def __post_init__(self) -> None:
         require_instance(self, "schedule", self.schedule, Schedule)
         if self.clip_value is not None:

@@ -42,7 +42,7 @@ class CountedSGD(Optimizer):
     rule: ClassVar[str] = "counted"
     slots: ClassVar[tuple[str, ...]] = ("n",)
 
-    lr: float = 0.3
+    lr: float = 0.1
     power: float = 0.5
 
     def __post_init__(self) -> None:

@@ -41,7 +41,7 @@ class ImportanceAware(Optimizer):
     rule: ClassVar[str] = "importance_aware"
     slots: ClassVar[tuple[str, ...]] = ()
 
-    lr: float = 0.02
+    lr: float = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,12 +18,14 @@ class NormalizedAdaptive(Optimizer):
         if |x| > s:   w <- w s / |x|;   s <- |x|                 per parameter that the event touches
         N <- N + Σ x² / s²                                       over all parameters, t events so far
         G <- G + g²
-        w <- w - lr sqrt(t / N) g / (s sqrt(G))
+        r  = min(lr sqrt(t / N), (dloss/df)² / Σ (g² / (s sqrt(G))))
+        w <- w - r g / (s sqrt(G))
 
     ``x`` is the derivative of the score by the parameter: for a linear model, the feature. What is rescaled is how far
     the parameter has moved from where it started, so that the weights a network starts with are kept. The scale is
-    measured after the prediction, in events whose loss has a slope of 0.001 at least. The slots are ``G``, ``s`` and
-    the way moved.
+    measured after the prediction, in events whose loss has a slope of 0.001 at least. The bound on the rate ``r`` is
+    not in the paper: it keeps a step over very many parameters from carrying the score past the target of a squared
+    loss. The slots are ``G``, ``s`` and the way moved.
 
     Args:
         lr: the learning rate, > 0.
@@ -34,7 +36,7 @@ class NormalizedAdaptive(Optimizer):
     Example:
         >>> from edgedescent import LinearRegressor
         >>> from edgedescent.optim import NormalizedAdaptive
-        >>> model = LinearRegressor(optimizer=NormalizedAdaptive(lr=0.5))
+        >>> model = LinearRegressor(optimizer=NormalizedAdaptive(lr=1.0))
         >>> model.learn_one({"temp": 20.1}, 3.2)
 
     References:
@@ -44,7 +46,7 @@ class NormalizedAdaptive(Optimizer):
     rule: ClassVar[str] = "normalized_adaptive"
     slots: ClassVar[tuple[str, ...]] = ("total", "scale", "moved")
 
-    lr: float = 0.3
+    lr: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
