@@ -234,12 +234,16 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         if not isinstance(values, Mapping):
             raise InvalidEventError("no_features", f"An event of a regression needs an object `x`. Got {event!r}.")
         for name, value in _flattened(values, ""):
+            if isinstance(value, float) and name in integers:
+                raise InvalidEventError("not_a_number", f"The category {name!r} must be no fraction. Got {value!r}.")
             if isinstance(value, str) or (name in integers and isinstance(value, int)):
                 feature, _, text = f"{name}={value}".partition("=")
                 if feature in ports:
                     inputs[ports[feature]][i] = text
-            elif name in column:
-                inputs["x"][i, column[name]] = _number(name, value)
+                continue
+            number = _number(name, value)
+            if name in column:
+                inputs["x"][i, column[name]] = number
     return inputs
 
 
