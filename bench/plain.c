@@ -11,8 +11,10 @@ static const double CLIP = 5.0, TARGET_CLIP = 10.0, RATE_MIN = 0.0002, HUBER_K =
 static const double BETA1 = 0.9, BETA2 = 0.999, EPS = 1e-8;
 
 typedef struct {
-    double *count, *mean, *variance, *inverse;
+    double *count, *mean, *variance, *inverse, *window_mean, *window_variance;
 } Moments;
+
+enum { START = 31 };
 
 static double clipped(double value, double limit) {
     value = value < limit ? value : limit;
@@ -38,6 +40,27 @@ static void update(Moments *moments, const double *restrict x, double clip, long
         variance[i] = (1.0 - rate) * (variance[i] + rate * (deviation * deviation));
         variance[i] = variance[i] > 1e-60 ? variance[i] : 0.0;
         inverse[i] = variance[i] > 0.0 ? 1.0 / sqrt(variance[i]) : 0.0;
+    }
+}
+
+/* An absurd value among the first ones is told by the windows after it, from the 4th, 8th and 16th value on. */
+static void check_start(Moments *moments, const double *x, double clip, long n) {
+    for (long i = 0; i < n; i++) {
+        double rate, deviation, *mean = moments->window_mean + i, *variance = moments->window_variance + i;
+        int count = (int)moments->count[i], first = 1;
+        if (count > START) continue;
+        while (2 * first <= count) first *= 2;
+        rate = 1.0 / (count - first + 1);
+        if (count == first) *mean = *variance = 0.0;
+        deviation = x[i] - *mean;
+        *mean += rate * deviation;
+        *variance = (1.0 - rate) * (*variance + rate * (deviation * deviation));
+        if (count + 1 == 2 * first && count >= 7 && *variance > 1e-60 &&
+            moments->variance[i] > 4.0 * clip * clip * *variance) {
+            moments->mean[i] = *mean;
+            moments->variance[i] = *variance;
+            moments->inverse[i] = 1.0 / sqrt(*variance);
+        }
     }
 }
 
@@ -82,15 +105,17 @@ Model *plain_new(long n) {
     Model *model = calloc(1, sizeof(Model));
     double *at;
     if (!model) return NULL;
-    if (!(at = model->memory = calloc(11 * (n + 1), sizeof(double)))) {
+    if (!(at = model->memory = calloc(13 * (n + 1), sizeof(double)))) {
         free(model);
         return NULL;
     }
     double **arrays[] = {&model->w, &model->g, &model->m, &model->v, &model->c1, &model->c2, &model->z,
-                         &model->inputs.count, &model->inputs.mean, &model->inputs.variance, &model->inputs.inverse};
-    for (int i = 0; i < 11; i++, at += n + 1) *arrays[i] = at;
+                         &model->inputs.count, &model->inputs.mean, &model->inputs.variance, &model->inputs.inverse,
+                         &model->inputs.window_mean, &model->inputs.window_variance};
+    for (int i = 0; i < 13; i++, at += n + 1) *arrays[i] = at;
     model->target = (Moments){model->inputs.count + n, model->inputs.mean + n, model->inputs.variance + n,
-                              model->inputs.inverse + n};
+                              model->inputs.inverse + n, model->inputs.window_mean + n,
+                              model->inputs.window_variance + n};
     model->n = n;
     model->scale = 1.0;
     return model;
@@ -128,5 +153,9 @@ void plain_learn_many(Model *model, const double *X, const double *y, double *pr
         model->scale = model->scale > 0.01 ? model->scale : 0.01;
         update(&model->inputs, x, CLIP, n);
         update(&model->target, y + t, TARGET_CLIP, 1);
+        if (model->target.count[0] <= START) {
+            check_start(&model->inputs, x, CLIP, n);
+            check_start(&model->target, y + t, TARGET_CLIP, 1);
+        }
     }
 }

@@ -2,6 +2,7 @@
 """Matrix factorization with biases: two tables of rows ``[bias, factor 1, …, factor k]``."""
 import numpy as np
 
+from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 
 from edgedescent.kernels.descent cimport Descent
@@ -147,12 +148,16 @@ cdef class FactorKernel:
     cdef void _replay(self) noexcept nogil:
         """Learn from random ratings of the ring again, unless a row of theirs went to another id since."""
         cdef Py_ssize_t s, slot, u, i
+        cdef double target
         for s in range(self.replay_steps):
             slot = self.ring.draw()
             u = self.ring.rows[slot * self.ring.width]
             i = self.ring.rows[slot * self.ring.width + 1]
-            if self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]:
-                self._descend(u, i, self._in_loss_units(self.ring.targets[slot]), False, False)
+            target = self._in_loss_units(self.ring.targets[slot])
+            # One broken rating must not be learned again and again.
+            if (self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]
+                    and fabs(target) <= self.target.clip):
+                self._descend(u, i, target, False, False)
 
     cdef int _check_target(self, double y) except -1:
         """Raise ValueError for a rating that has no meaning here."""

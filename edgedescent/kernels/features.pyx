@@ -7,11 +7,11 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
-from libc.math cimport exp
+from libc.math cimport exp, fabs
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
-from edgedescent.kernels.losses cimport AS_IS, BY_MEAN, logistic, make_loss, observe, restore_loss
+from edgedescent.kernels.losses cimport AS_IS, BY_MEAN, STANDARDIZED, logistic, make_loss, observe, restore_loss
 from edgedescent.kernels.numbers cimport bounded, is_plain, is_sane, plain_number, to_number, to_text
 from edgedescent.kernels.siphash cimport hash_text
 from edgedescent.kernels.vocabulary cimport check_history
@@ -375,8 +375,14 @@ cdef class FeatureKernel:
     cdef void _replay(self) noexcept nogil:
         """Learn from random events of the ring again, standardized as they would be now."""
         cdef Py_ssize_t s, slot, i, row
+        cdef double target
         for s in range(self.replay_steps):
             slot = self.ring.draw()
+            target = self._in_loss_units(self.ring.targets[slot])
+            # One broken target must not be learned again and again. If the stream really went there, it is no outlier
+            # for long.
+            if self.loss.scaling == STANDARDIZED and fabs(target) > self.target.clip:
+                continue
             self.n = 0
             for i in range(slot * self.ring.width, slot * self.ring.width + self.ring.lengths[slot]):
                 row = self.ring.rows[i]
@@ -387,7 +393,7 @@ cdef class FeatureKernel:
                     self.n += 1
             self._find_runs()
             self._standardize()
-            self._descend(self._in_loss_units(self.ring.targets[slot]), bounded(self._forward(False)))
+            self._descend(target, bounded(self._forward(False)))
 
     # --- What Python sees -----------------------------------------------------------------------------------------
 

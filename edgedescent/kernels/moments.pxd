@@ -7,6 +7,9 @@ cdef class Moments:
     cdef double* count
     cdef double* mean
     cdef double* variance
+    # Of the current window of a row's first values, by which it is told whether an outlier was among them.
+    cdef double* window_mean
+    cdef double* window_variance
     # 1 / standard deviation, kept so that predicting needs no root; 0 where the variance is 0.
     cdef double* inverse
     cdef readonly list arrays
@@ -14,4 +17,5 @@ cdef class Moments:
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+    cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil

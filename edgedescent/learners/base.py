@@ -105,7 +105,7 @@ class Learner:
         """The names of the arrays that make up the table `name`."""
         slots: Sequence[str] = self.get_params()["optimizer"].state_names
         if name in ("inputs", "target"):
-            return [f"{name}.{part}" for part in ("count", "mean", "variance")]
+            return [f"{name}.{part}" for part in ("count", "mean", "variance", "window_mean", "window_variance")]
         return [name, *(f"{name}.{slot}" for slot in slots)][:count]
 
     def _save(self) -> dict[str, Any]:

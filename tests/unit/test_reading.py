@@ -119,5 +119,6 @@ def test_arrays_learn_as_dicts_do(missing: bool) -> None:
         # NaN is how an array says that a value is missing; in a dict it is a value that cannot be used, and counted.
         x = {name: None if math.isnan(value) else value for name, value in zip(names, row, strict=True)}
         expected.append(on_dicts.predict_learn_one(x, target))
-    assert predictions.tolist() == expected
+    # Where a name is new, a dict is answered by what was known before: the same sum, with terms of zero left out.
+    assert predictions == pytest.approx(expected, rel=1e-9)
     assert same_state(on_arrays, on_dicts)
