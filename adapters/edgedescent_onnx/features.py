@@ -58,7 +58,7 @@ class FeatureGraph:
         self.state: dict[str, Any] = learner.state_dict()
         parameters = learner.get_params()
         is_category = np.asarray(self.state["is_category"])[1:] != 0
-        names: list[str] = self.state["features"]
+        names = list(self.state["features"])
         if is_category.any() and parameters["hash_bits"] is not None:
             raise ExportError(
                 f"The categories of this {type(learner).__name__} share rows by a hash that ONNX cannot compute.",
