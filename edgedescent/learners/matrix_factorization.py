@@ -76,7 +76,7 @@ class MatrixFactorization(FactorKernel, Recommender, Learner):
         when_full: str = "evict",
         replay_size: int = 2000,
         replay_steps: int = 0,
-        seen_max: int = 64,
+        seen_max: int = 32,
         seed: int = 1,
     ) -> None:
         require_count(self, "n_factors", n_factors, at_least=1, at_most=1024)
