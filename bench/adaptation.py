@@ -73,15 +73,17 @@ def river_linear() -> Step:
 
 
 def river_adaptive_tree() -> Step:
-    from river import tree
+    from river import preprocessing, tree
 
-    return _river(tree.HoeffdingAdaptiveTreeRegressor(seed=1))
+    # As in its documentation: the linear models in its leaves diverge without the scaler.
+    return _river(preprocessing.StandardScaler() | tree.HoeffdingAdaptiveTreeRegressor(seed=1))
 
 
 def river_random_forest() -> Step:
-    from river import forest
+    from river import forest, preprocessing
 
-    return _river(forest.ARFRegressor(seed=1))
+    # As in its documentation, for the same reason.
+    return _river(preprocessing.StandardScaler() | forest.ARFRegressor(seed=1))
 
 
 def river_mondrian_forest() -> Step:
