@@ -6,7 +6,6 @@ the file: ``EDGEDESCENT_BROKER__HOST=pump`` sets ``host`` of ``[broker]``; two u
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import os
 import tomllib
@@ -23,7 +22,7 @@ from edgedescent import learners, losses, optim
 from edgedescent.errors import ConfigError
 from edgedescent.learners import Learner
 from edgedescent.losses import Loss
-from edgedescent.optim import Optimizer, Schedule
+from edgedescent.optim import Optimizer
 from edgedescent.suggest import did_you_mean
 
 T = TypeVar("T")
@@ -200,8 +199,7 @@ def build(base: type[T], table: Any, path: str) -> T:
         )
     kind = registry[name]
     parameters = inspect.signature(kind).parameters
-    # A dataclass inherits fields whose types only the module of its base can name.
-    kinds = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
+    kinds = typing.get_type_hints(kind.__init__)
     given = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
     check_keys(given, required, path)
@@ -217,18 +215,17 @@ def build(base: type[T], table: Any, path: str) -> T:
         raise ConfigError(f"`{path}`: {error}") from None
 
 
-def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
+def describe(thing: Learner | Optimizer | Loss) -> dict[str, Any]:
     """The table from which `build` makes an equal thing.
 
     >>> from edgedescent.optim import SGD
     >>> describe(SGD(lr=0.1))
-    {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
+    {'type': 'SGD', 'lr': 0.1}
     """
     values = ((name, getattr(thing, name)) for name in inspect.signature(type(thing)).parameters)
-    # What is None is left out, because TOML has no such value: it is always the default.
     return {
         "type": type(thing).__name__,
-        **{k: describe(v) if isinstance(v, (Optimizer, Schedule, Loss)) else v for k, v in values if v is not None},
+        **{k: describe(v) if isinstance(v, (Optimizer, Loss)) else v for k, v in values},
     }
 
 
@@ -268,7 +265,6 @@ def _exported(module: types.ModuleType, base: type) -> dict[str, type]:
 REGISTRIES: dict[type, dict[str, type]] = {
     Learner: _exported(learners, Learner),
     Optimizer: _exported(optim, Optimizer),
-    Schedule: _exported(optim, Schedule),
     Loss: _exported(losses, Loss),
 }
 """What a `type` in the configuration may name: whatever these packages export."""
