@@ -23,7 +23,8 @@ from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor
 
 ROWS_MAX = 50_000
 N_IDS = 1_000_000
-CHUNK = 10_000
+# As many events as stay in the processor's cache, where one that was just decoded is.
+CHUNK = 1000
 SLOWER_MAX = 1.2
 GROWTH_MIB_MAX = 4.0
 
@@ -45,7 +46,7 @@ def idle_features(random: np.random.Generator, done: float) -> Events:
     for i, (row, y) in enumerate(zip(rows, targets, strict=True)):
         x = dict(zip(names, row, strict=True))
         # Once in a while, so that the speed of the tenths can be compared.
-        if awake and i % 1000 == 0:
+        if awake and i == 0:
             x.update(idle)
         events.append((x, y))
     return events
@@ -140,23 +141,22 @@ def endure(task: Task, n_events: int, progress: Callable[[str], None] = lambda _
     run = Run(task, n_chunks * CHUNK)
     learn_one = task.start().learn_one
     random = np.random.default_rng(11)
+    # Nothing here makes cycles, and walking over everything else for them is no part of learning.
+    gc.disable()
     for tenth in _tenths(n_chunks):
         times_us = []
         for chunk in tenth:
             events = task.make(random, chunk / n_chunks)
-            gc.collect()
-            gc.disable()
             # The processor's time, as a run of minutes meets whatever else the machine does.
             start = time.thread_time_ns()
             for event in events:
                 learn_one(*event)
             times_us.append((time.thread_time_ns() - start) / 1000 / CHUNK)
-            gc.enable()
-            del events
         # Of the chunks' times the median: eviction sorts now and then, and growing happens once.
         run.us_per_event.append(statistics.median(times_us))
         run.memory_mib.append(resident_mib())
         progress(f"{task.name}: {len(run.memory_mib)}/10")
+    gc.enable()
     return run
 
 

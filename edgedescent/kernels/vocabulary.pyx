@@ -78,7 +78,10 @@ cdef class Vocabulary:
                 # Sorting a sixteenth of the table ahead keeps eviction cheap, and exact: whatever is not in the
                 # list, or was learned since, is younger than all that is left in it.
                 stamps = self.stamps[1 : len(self.key_of)]
-                order = np.argsort(stamps, kind="stable")[: max(len(stamps) // 16, 1)]
+                count = max(len(stamps) // 16, 1)
+                # All rows of the last stamp or none, so that the order in which they go does not hang on where it was cut.
+                few = np.flatnonzero(stamps <= np.partition(stamps, count - 1)[count - 1])
+                order = few[np.argsort(stamps[few], kind="stable")]
                 self.oldest = [(int(i) + 1, int(stamps[i])) for i in order[::-1]]
             row, stamp = self.oldest.pop()
             if self.stamp[row] != stamp:

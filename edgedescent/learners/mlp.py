@@ -81,7 +81,7 @@ class MLPRegressor(NetworkKernel, FeatureLearner):
         optimizer: Optimizer = Adam(lr=0.002),  # noqa: B008 - optimizers are immutable
         loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
         l1: float = 0.0,
-        l2: float = 0.0,
+        l2: float = 0.0002,
         clip: float = 5.0,
         forgetting: float = 0.0002,
         features_max: int = 4096,
