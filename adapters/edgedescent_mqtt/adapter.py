@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from paho.mqtt import MQTTException
 from paho.mqtt.client import (
     MQTT_CLEAN_START_FIRST_ONLY,
     Client,
@@ -21,7 +20,7 @@ from paho.mqtt.client import (
 )
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.adapters import Delivery
@@ -100,6 +99,8 @@ class MqttAdapter:
         self._since = 0.0
         """When the connection was made, and later, when the broker accepted it."""
         self._closing = False
+        self._greeting = 0
+        """The packet id of the last message that said we are online."""
         self._queued_bytes = 0
         self._unconfirmed: deque[tuple[MQTTMessageInfo, int]] = deque()
         self._unconfirmed_bytes = 0
@@ -165,6 +166,7 @@ class MqttAdapter:
                 if wait_s > timeout_s:
                     return None
                 # Certificates and password are read anew for each attempt: they may have been replaced.
+                self._client.username_pw_set(config.username, config.password())
                 context = config.tls.context() if config.tls is not None else None
                 self._attempt = Attempt(
                     config.host, config.port_in_use, timeout_s=config.connect_timeout_s, context=context
@@ -173,7 +175,6 @@ class MqttAdapter:
                 return None
             attempt, self._attempt = self._attempt, None
             self._client.fresh = BufferedSocket(attempt.result())
-            self._client.username_pw_set(config.username, config.password())
         except (OSError, ValueError, ConfigError) as error:
             self._failed(explain(error))
             return None
@@ -246,6 +247,7 @@ class MqttAdapter:
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
+        self._forget_confirmed()
         qos = 1 if retain else self._config.publish_qos
         # What is retained replaces what was said before, and is small and rare: it always finds room.
         if not retain and max(sock.unsent, self._unconfirmed_bytes if qos else 0) >= PENDING_BYTES_MAX:
@@ -256,7 +258,6 @@ class MqttAdapter:
         if qos:
             self._unconfirmed.append((info, len(payload)))
             self._unconfirmed_bytes += len(payload)
-            self._forget_confirmed()
         self._queued_bytes += len(payload)
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)
@@ -307,7 +308,8 @@ class MqttAdapter:
         if self._generation > 1 and not flags.session_present:
             log.warning("The broker did not keep our session: events sent while we were away may be lost.")
         self._subscriptions.start(client)
-        client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True)
+        self._greeting = client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True).mid
+        client.on_publish = self._on_publish
 
     def _on_disconnect(
         self, client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -327,6 +329,18 @@ class MqttAdapter:
         if self._accepted and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
+
+    def _on_publish(
+        self, client: Client, _data: Any, packet_id: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if packet_id != self._greeting:
+            return
+        # The one message whose fate is asked after; paho would make much ado about every answer that is sent.
+        client.on_publish = None
+        if reason.is_failure:
+            log.error(
+                "The broker refused what we publish to %r: %s. Check its access rules.", self._status_topic, reason
+            )
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:

@@ -1,5 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What all learners of named features share: from an event to standardized runs, and around each gradient step."""
+from collections.abc import Mapping
+
 import numpy as np
 
 from cpython.dict cimport PyDict_Next
@@ -37,6 +39,15 @@ cdef inline bint is_same(PyObject* known, PyObject* key) noexcept:
         return True
     return (known != NULL and PyUnicode_CheckExact(<object>known) and PyUnicode_CheckExact(<object>key)
             and <str>known == <str>key)
+
+
+cdef inline dict as_event(object x):
+    """The features of an event as the plain dict that can be walked without running Python code."""
+    if type(x) is dict:
+        return x
+    if isinstance(x, Mapping):
+        return dict(x)
+    raise TypeError(f"The features x of an event must map names to numbers. Got {x!r:.80}.")
 
 
 cdef class FeatureKernel:
@@ -425,17 +436,17 @@ cdef class FeatureKernel:
             raise ValueError(f"The target of a Poisson loss must be >= 0. Got {y!r}.")
         return 0
 
-    def predict_one(self, x not None):
+    def predict_one(self, x):
         """Predict the target of one event; the state stays as it is."""
-        return self._predict(x if type(x) is dict else dict(x))
+        return self._predict(as_event(x))
 
-    def predict_learn_one(self, x not None, y):
+    def predict_learn_one(self, x, y):
         """Predict, then learn from the same event; returns what `predict_one` would have returned before."""
-        return self._predict_learn(x if type(x) is dict else dict(x), y)
+        return self._predict_learn(as_event(x), y)
 
-    def learn_one(self, x not None, y):
+    def learn_one(self, x, y):
         """Take one gradient step on an event; a target that is not finite is counted and skipped."""
-        self._predict_learn(x if type(x) is dict else dict(x), y)
+        self._predict_learn(as_event(x), y)
 
     def learn_many(self, X, y, names=None):
         """Predict each row, then learn from it, in order; returns the predictions.

@@ -1,6 +1,3 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing_extensions import Buffer
 
-def gradients(
-    name: str, hyper: tuple[float, ...], targets: NDArray[np.float64], predictions: NDArray[np.float64]
-) -> list[float]: ...
+def gradients(name: str, hyper: tuple[float, ...], targets: Buffer, predictions: Buffer) -> list[float]: ...

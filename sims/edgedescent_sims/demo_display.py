@@ -120,7 +120,8 @@ class Display:
         """Say what was learned and where everything lies."""
         figures, card = result.summary(), result.card
         click.echo(
-            f"\nLearned {figures['events_learned']:,} of {figures['events_sent']:,} events in {figures['seconds']:.1f} s, "
+            f"\nLearned {figures['events_learned']:,} of {figures['events_sent']:,} events "
+            f"in {figures['seconds']:.1f} s, "
             f"{figures['dead_letters']} dead letters, {figures['memory_bytes'] / 2**20:.0f} MiB resident."
         )
         click.echo("Mean absolute error, each event predicted before it was learned:")
