@@ -33,9 +33,9 @@ class MachineGraph:
         factors = np.sqrt(link.scale / 2.0) * table[:, 1:]
         weights = link.scale * table[:, :1]
         squares = np.sum(factors**2, axis=1, keepdims=True)
-        linear = graph.sum("linear", weights, start=link.shift + weights[0])
-        sums = graph.sum("sums", factors, start=np.zeros(factors.shape[1]))
-        itself = graph.sum("itself", squares, start=np.zeros(1), power=2)
+        linear = graph.sum("weighted", weights)
+        sums = graph.sum("factors", factors)
+        itself = graph.sum("squares", squares, power=2)
         graph.constants["factor_axis"] = np.array([1])
         graph.nodes += [
             Node("Mul", [sums, sums], "squared_sums"),
@@ -43,7 +43,7 @@ class MachineGraph:
             Node("Sub", ["all_pairs", itself], "pairs"),
             Node("Add", [linear, "pairs"], "score_column"),
         ]
-        return graph.finish("score_column", link)
+        return graph.finish("score_column", weights[0, 0], link)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         """Make one row per event, NaN where it lacks a feature."""

@@ -57,7 +57,7 @@ class FeatureGraph:
     def __init__(self, learner: Learner) -> None:
         self.state: dict[str, Any] = learner.state_dict()
         parameters = learner.get_params()
-        is_category = self.state["is_category"][1:] != 0
+        is_category = np.asarray(self.state["is_category"])[1:] != 0
         names: list[str] = self.state["features"]
         if is_category.any() and parameters["hash_bits"] is not None:
             raise ExportError(
@@ -123,13 +123,12 @@ class FeatureGraph:
         }
         self.nodes.append(Node("LabelEncoder", [port], f"{port}_row", attributes, ML))
 
-    def sum(self, name: str, table: NDArray[np.float64], *, start: NDArray[np.float64], power: int = 1) -> str:
-        """Add nodes for ``start + Σ z ** power row``, over all features, where z is 1 for a category.
+    def sum(self, name: str, table: NDArray[np.float64], *, power: int = 1) -> str:
+        """Add nodes for ``Σ z ** power row`` over all features, where z is 1 for a category.
 
         Args:
             name: of the result, and of what is on the way to it.
             table: what each feature adds, shape (n_rows, width); row 0 is not used.
-            start: shape (width,).
             power: 1 or 2.
 
         Returns:
@@ -142,44 +141,42 @@ class FeatureGraph:
                 base = f"{name}_squares"
                 self.nodes.append(Node("Mul", ["clipped", "clipped"], base))
             # A product with a matrix, not with a vector: older runtimes refuse an empty batch in the latter.
-            self.constants[f"{name}_weights"] = table[self.numeric_rows] * self.inverse**power
-            self.nodes.append(Node("MatMul", [base, f"{name}_weights"], f"{name}_numbers"))
-            parts.append(f"{name}_numbers")
+            self.constants[f"{name}_table"] = table[self.numeric_rows] * self.inverse**power
+            self.nodes.append(Node("MatMul", [base, f"{name}_table"], f"{name}_of_numbers"))
+            parts.append(f"{name}_of_numbers")
         for feature, port in self.ports.items():
             rows = table[list(self.values[feature].values())]
-            self.constants[f"{name}_{port}_rows"] = np.vstack([np.zeros_like(rows[:1]), rows])
-            self.nodes.append(Node("Gather", [f"{name}_{port}_rows", f"{port}_row"], f"{name}_{port}"))
-            parts.append(f"{name}_{port}")
-        self.constants[f"{name}_start"] = start
+            self.constants[f"{name}_of_{port}_rows"] = np.vstack([np.zeros_like(rows[:1]), rows])
+            self.nodes.append(Node("Gather", [f"{name}_of_{port}_rows", f"{port}_row"], f"{name}_of_{port}"))
+            parts.append(f"{name}_of_{port}")
         if not parts:
             # Runtimes disagree about matrices without columns, so nothing is taken from `x` but the number of its rows.
-            self.constants |= {f"{name}_width": np.array([len(start)])}
+            self.constants |= {f"{name}_of_none": np.zeros(1), f"{name}_width": np.array(table.shape[1:])}
             self.nodes += [
                 Node("Shape", ["x"], f"{name}_count", {"start": 0, "end": 1}),
                 Node("Concat", [f"{name}_count", f"{name}_width"], f"{name}_shape", {"axis": 0}),
-                Node("Expand", [f"{name}_start", f"{name}_shape"], name),
+                Node("Expand", [f"{name}_of_none", f"{name}_shape"], name),
             ]
             return name
         total = parts[0]
-        for i, part in enumerate(parts[1:]):
-            self.nodes.append(Node("Add", [total, part], f"{name}_to_{i + 1}"))
-            total = f"{name}_to_{i + 1}"
-        self.nodes.append(Node("Add", [total, f"{name}_start"], name))
-        return name
+        for part in parts[1:]:
+            self.nodes.append(Node("Add", [total, part], f"{total}_and_more"))
+            total = f"{total}_and_more"
+        return total
 
-    def finish(self, score: str, link: Link) -> Graph:
+    def finish(self, score: str, intercept: float, link: Link) -> Graph:
         """Add the nodes from a score of shape (batch, 1) to the prediction, and make the graph of all."""
-        self.constants["column"] = np.array([1])
-        self.nodes += link.nodes(score)
-        self.constants |= link.constants
+        self.constants |= {"column": np.array([1]), "intercept": np.float64(intercept + link.shift), **link.constants}
+        self.nodes += [Node("Squeeze", [score, "column"], "slope"), *link.nodes("slope")]
         return Graph(self.inputs, self.nodes, self.constants, self.metadata)
 
 
 class Link:
     """From a learner's score to its prediction.
 
-    The caller multiplies what is learned by `scale` and adds `shift` to the score's constant part, rather than to the
-    score itself: onnxruntime drops a product with a single constant that is 1 when rounded to 32 bits.
+    The caller multiplies what was learned by `scale`, rather than the score: onnxruntime drops a product with a single
+    constant that is 1 when rounded to 32 bits, and `shift` is part of the one sum with a constant at the very end,
+    because it drops such a sum too where the constant rounds to 0.
 
     ::
 
@@ -205,12 +202,12 @@ class Link:
             # Where the target never varied, the scale is 0 and the mean remains.
             self.scale, self.shift = float(np.sqrt(learned(state, "target.variance")[0])), mean
 
-    def nodes(self, score: str) -> Iterator[Node]:
-        """The operators from a score of shape (batch, 1) to ``prediction``."""
+    def nodes(self, slope: str) -> Iterator[Node]:
+        """The operators from a score that lacks its constant part to ``prediction``."""
         if self.kind == "identity":
-            yield Node("Squeeze", [score, "column"], "prediction")
+            yield Node("Add", [slope, "intercept"], "prediction")
             return
-        yield Node("Squeeze", [score, "column"], "score")
+        yield Node("Add", [slope, "intercept"], "score")
         if self.kind == "logistic":
             yield Node("Sigmoid", ["score"], "prediction")
         else:

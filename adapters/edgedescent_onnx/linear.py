@@ -15,10 +15,10 @@ class LinearGraph:
 
     ::
 
-        prediction = start + Σ weights clip(x - mean, ±limit), without the features that are missing
+        prediction = intercept + Σ weights clip(x - mean, ±limit), without the features that are missing
 
     With z = clip((x - mean) / sd, ±clip) and f = w₀ + Σ w z, this is the learner's own mean_y + sd_y f,
-    multiplied out: weights = sd_y w / sd, limit = clip sd, start = mean_y + sd_y w₀. For other links, see `Link`.
+    multiplied out: weights = sd_y w / sd, limit = clip sd, intercept = mean_y + sd_y w₀. For other links, see `Link`.
     """
 
     learner: type[Learner] = LinearRegressor
@@ -29,7 +29,7 @@ class LinearGraph:
         graph = FeatureGraph(learner)
         link = Link(learner, graph.state)
         weights = link.scale * graph.parameters("weights")
-        return graph.finish(graph.sum("score_column", weights, start=link.shift + weights[0]), link)
+        return graph.finish(graph.sum("weighted", weights), weights[0, 0], link)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         """Make one row per event, NaN where it lacks a feature."""

@@ -28,9 +28,10 @@ class NetworkGraph:
         skip = link.scale * graph.parameters("skip")
         output = link.scale * graph.parameters("output")
         first = graph.parameters("layer0")
-        direct = graph.sum("direct", skip, start=link.shift + output[0])
-        layer = graph.sum("layer0", first, start=first[0])
-        graph.nodes.append(Node("Relu", [layer], "active0"))
+        direct = graph.sum("direct", skip)
+        through = graph.sum("layer0_sum", first)
+        graph.constants["layer0_bias"] = first[0]
+        graph.nodes += [Node("Add", [through, "layer0_bias"], "layer0"), Node("Relu", ["layer0"], "active0")]
         n_layers = len(learner.get_params()["hidden"])
         for i in range(1, n_layers):
             weights = graph.parameters(f"layer{i}")
@@ -45,7 +46,7 @@ class NetworkGraph:
             Node("MatMul", [f"active{n_layers - 1}", "output_weights"], "through_layers"),
             Node("Add", [direct, "through_layers"], "score_column"),
         ]
-        return graph.finish("score_column", link)
+        return graph.finish("score_column", output[0, 0], link)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         """Make one row per event, NaN where it lacks a feature."""

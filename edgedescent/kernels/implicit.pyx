@@ -46,11 +46,21 @@ cdef class ImplicitKernel(FactorKernel):
         if u == 0 or i == 0 or n < 3:
             return 0.0
         for s in range(self.n_negatives):
-            # Any row but 0 and i.
+            # Any row but 0 and i. One that the user took lately is drawn again, but once only: there may be no other.
             j = 1 + next_below(&self.random, n - 2)
             j = j if j < i else j + 1
+            if self._took(u, j):
+                j = 1 + next_below(&self.random, n - 2)
+                j = j if j < i else j + 1
             total += self._prefer(u, i, j)
         return total / self.n_negatives
+
+    cdef bint _took(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
+        cdef Py_ssize_t place
+        for place in range(self.seen.size(u)):
+            if self.seen.item(u, place, self.items.born) == i:
+                return True
+        return False
 
     cdef double _prefer(self, Py_ssize_t u, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
         """One step along the gradient of -log σ(f_ui - f_uj); returns the difference before it."""

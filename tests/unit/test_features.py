@@ -116,12 +116,12 @@ class TestHashing:
     def test_two_values_in_one_row_add_up(self) -> None:
         model = LinearRegressor(hash_bits=1)
         for i in range(200):
-            model.learn_one({name: "v" for name in "abcdef"}, float(i % 2))
+            model.learn_one(dict.fromkeys("abcdef", "v"), float(i % 2))
         assert len(names(model)) <= 2
         again = LinearRegressor(hash_bits=1)
         again.load_state_dict(model.state_dict())
         assert frozen(again) == frozen(model)
-        assert math.isfinite(model.predict_one({name: "v" for name in "abcdef"}))
+        assert math.isfinite(model.predict_one(dict.fromkeys("abcdef", "v")))
 
     def test_enough_bits_learn_what_a_vocabulary_learns(self) -> None:
         hashed, named = LinearRegressor(hash_bits=20), LinearRegressor()

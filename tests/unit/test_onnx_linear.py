@@ -50,9 +50,7 @@ def assert_agrees(model: LinearRegressor, xs: list[Features], scale: float = 0.0
     np.testing.assert_allclose(served, live, rtol=1e-9, atol=1e-12 * scale)
 
 
-@pytest.mark.parametrize(
-    "parameters", [{}, {"optimizer": SGD(), "clip": 1.5, "l2": 0.01, "forgetting": 0.05}]
-)
+@pytest.mark.parametrize("parameters", [{}, {"optimizer": SGD(), "clip": 1.5, "l2": 0.01, "forgetting": 0.05}])
 def test_agrees_on_raw_features(parameters: dict[str, Any]) -> None:
     model = trained(stream(1, 2000), **parameters)
     assert_agrees(model, [x for x, _ in stream(2, 500)])
@@ -151,7 +149,12 @@ def test_the_file_says_in_which_order_the_features_go() -> None:
 
 @pytest.mark.parametrize(
     ("table", "part", "named"),
-    [("weights", 0, "weights"), ("inputs", 1, "mean"), ("inputs", 2, "highest"), ("target", 2, "weights")],
+    [
+        ("weights", 0, "weighted_table"),
+        ("inputs", 1, "mean"),
+        ("inputs", 2, "highest"),
+        ("target", 2, "weighted_table"),
+    ],
 )
 def test_a_learner_that_diverged_is_refused(table: str, part: int, named: str) -> None:
     model = trained(stream(9, 50))
@@ -166,7 +169,7 @@ def test_a_learner_that_diverged_is_refused(table: str, part: int, named: str) -
     [
         ({"user": "ann"}, "no_features"),
         ({"x": 3.0}, "no_features"),
-        ({"x": {NAMES[0]: "hot"}}, "not_a_number"),
+        ({"x": {NAMES[0]: [20.1]}}, "not_a_number"),
     ],
 )
 def test_an_event_of_another_kind_is_refused(event: dict[str, object], reason: str) -> None:
