@@ -21,8 +21,13 @@ from typing import Any
 
 from river import base, reco
 
-from edgedescent import LinearRegressor, MatrixFactorization
-from edgedescent.learners import Learner
+from edgedescent.learners import (
+    FactorizationMachine,
+    Learner,
+    LinearRegressor,
+    MatrixFactorization,
+    MLPRegressor,
+)
 
 __all__ = ["RiverAdapter"]
 
@@ -31,8 +36,6 @@ __all__ = ["RiverAdapter"]
 _BORROWED = (
     "__or__",
     "__ror__",
-    "_get_params",
-    "_is_stochastic",
     "_memory_usage",
     "_more_tags",
     "_mutable_attributes",
@@ -43,31 +46,48 @@ _BORROWED = (
     "_unit_test_params",
     "mutate",
 )
+REGRESSORS = (LinearRegressor, FactorizationMachine, MLPRegressor)
+RANKERS = (MatrixFactorization,)
 
 
 class RiverAdapter:
     """Makes the learners virtual subclasses of River's abstract classes.
 
-    `LinearRegressor` becomes a `river.base.Regressor` and `MatrixFactorization` a `river.reco.base.Ranker`,
-    so that `isinstance` holds, and both get the methods that River expects of an estimator. What they learn
-    and predict does not change.
+    `LinearRegressor`, `FactorizationMachine` and `MLPRegressor` become `river.base.Regressor`s and
+    `MatrixFactorization` a `river.reco.base.Ranker`, so that `isinstance` holds, and all get the methods that River
+    expects of an estimator. What they learn and predict does not change. `LogisticRegressor` becomes neither, because
+    River's classifiers predict labels and its regressors take any target; nor does `ImplicitMatrixFactorization`,
+    because River's rankers take any rating.
     """
 
     @staticmethod
     def register() -> None:
         """Register every learner; done once when this package is imported, and harmless when repeated."""
         members = {name: inspect.getattr_static(base.Estimator, name) for name in _BORROWED}
-        for name, member in {**members, "__str__": _name, "_unit_test_skips": _checks_to_skip}.items():
+        members |= {
+            "__str__": _name,
+            "_get_params": _params,
+            "_is_stochastic": property(_no),
+            "_unit_test_skips": _checks_to_skip,
+        }
+        for name, member in members.items():
             setattr(Learner, name, member)
-        for name, member in {"rank": _rank, "is_contextual": property(_is_contextual)}.items():
-            setattr(MatrixFactorization, name, member)
-        base.Regressor.register(LinearRegressor)
-        reco.base.Ranker.register(MatrixFactorization)
+        for regressor in REGRESSORS:
+            base.Regressor.register(regressor)
+        for ranker in RANKERS:
+            for name, member in {"rank": _rank, "is_contextual": property(_no)}.items():
+                setattr(ranker, name, member)
+            reco.base.Ranker.register(ranker)
 
 
 def _name(learner: Learner) -> str:
     """Title a step where River draws or debugs a pipeline."""
     return type(learner).__name__
+
+
+def _params(learner: Learner) -> dict[str, Any]:
+    # River takes a tuple for a class with its parameters, and an empty one breaks it.
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in learner.get_params().items()}
 
 
 def _checks_to_skip(learner: Learner) -> set[str]:
@@ -78,7 +98,7 @@ def _checks_to_skip(learner: Learner) -> set[str]:
     return skips | reco.base.Ranker._unit_test_skips(learner) if learner.takes == "ratings" else skips
 
 
-def _is_contextual(_ranker: MatrixFactorization) -> bool:
+def _no(_learner: Learner) -> bool:
     return False
 
 

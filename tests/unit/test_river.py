@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.learners import Learner
-from edgedescent.optim import SGD, Adam
+from edgedescent.losses import HuberLoss
+from edgedescent.optim import COCOB, SGD, Adam, ImportanceAware
 
 pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent[river]'")
-pytest.importorskip(
-    "sklearn", reason="River's checks read data sets of scikit-learn: pip install 'edgedescent[bench]'"
-)
+pytest.importorskip("sklearn", reason="River's checks read data sets of scikit-learn: pip install 'edgedescent[bench]'")
 
 from river import base, checks, datasets, ensemble, evaluate, metrics, preprocessing, reco
 
@@ -31,6 +30,11 @@ ROOT = Path(__file__).parents[2]
 LEARNERS: list[Learner] = [
     LinearRegressor(),
     LinearRegressor(optimizer=SGD()),
+    LinearRegressor(loss=HuberLoss(), replay_steps=2),
+    FactorizationMachine(),
+    FactorizationMachine(n_factors=3, optimizer=ImportanceAware()),
+    MLPRegressor(),
+    MLPRegressor(hidden=(8,), optimizer=COCOB(), replay_steps=0),
     MatrixFactorization(),
     MatrixFactorization(optimizer=SGD(lr=0.02), n_factors=3),
 ]
@@ -90,13 +94,13 @@ class TestRiversChecks:
         assert ours == {"check_init_default_params_are_not_mutable"}
         assert all(f"`{name}`" in readme for name in ours)
 
-    @pytest.mark.parametrize("kind", [LinearRegressor, MatrixFactorization])
+    @pytest.mark.parametrize("kind", sorted({type(learner) for learner in LEARNERS}, key=lambda kind: kind.__name__))
     def test_the_skipped_check_holds_in_substance(self, kind: type[Learner]) -> None:
         for parameter in inspect.signature(kind).parameters.values():
             if dataclasses.is_dataclass(parameter.default):
                 assert parameter.default.__dataclass_params__.frozen  # type: ignore[union-attr]
             else:
-                assert isinstance(parameter.default, (int, float, str))
+                assert isinstance(parameter.default, int | float | str | tuple | None)
 
 
 class TestPipelines:
