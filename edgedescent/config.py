@@ -247,9 +247,8 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         return typing.cast(T, value)
     members = typing.get_args(kind)
     if typing.get_origin(kind) in (types.UnionType, typing.Union) and type(None) in members and len(members) == 2:
-        if value is None:
-            return typing.cast(T, None)
-        return typing.cast(T, convert(value, next(m for m in members if m is not type(None)), path))
+        member = type(None) if value is None else next(m for m in members if m is not type(None))
+        return typing.cast(T, convert(value, member, path))
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -284,7 +283,7 @@ def build(base: type[T], table: Any, path: str) -> T:
     kind = registry[name]
     parameters = inspect.signature(kind).parameters
     # The annotation of an inherited field means what it means where the field stands.
-    kinds = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
+    kinds = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else inspect.getattr_static(kind, "__init__"))
     given = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
     check_keys(given, required, path)
