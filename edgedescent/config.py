@@ -247,8 +247,7 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         return typing.cast(T, value)
     members = typing.get_args(kind)
     if typing.get_origin(kind) in (types.UnionType, typing.Union) and type(None) in members and len(members) == 2:
-        member = type(None) if value is None else next(m for m in members if m is not type(None))
-        return typing.cast(T, convert(value, member, path))
+        return typing.cast(T, convert(value, next(m for m in members if m is not type(None)), path))
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -304,12 +303,13 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
 
     >>> from edgedescent.optim import SGD
     >>> describe(SGD(lr=0.1))
-    {'type': 'SGD', 'lr': 0.1}
+    {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
     """
     values = ((name, getattr(thing, name)) for name in inspect.signature(type(thing)).parameters)
+    # What is None is left out, because TOML has no such value: it is always the default.
     return {
         "type": type(thing).__name__,
-        **{k: describe(v) if isinstance(v, (Optimizer, Schedule, Loss)) else v for k, v in values},
+        **{k: describe(v) if isinstance(v, (Optimizer, Schedule, Loss)) else v for k, v in values if v is not None},
     }
 
 

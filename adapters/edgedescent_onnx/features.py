@@ -58,7 +58,7 @@ class FeatureGraph:
         self.state: dict[str, Any] = learner.state_dict()
         parameters = learner.get_params()
         is_category = np.asarray(self.state["is_category"])[1:] != 0
-        names: list[str] = self.state["features"]
+        names = list(self.state["features"])
         if is_category.any() and parameters["hash_bits"] is not None:
             raise ExportError(
                 f"The categories of this {type(learner).__name__} share rows by a hash that ONNX cannot compute.",
@@ -234,12 +234,16 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         if not isinstance(values, Mapping):
             raise InvalidEventError("no_features", f"An event of a regression needs an object `x`. Got {event!r}.")
         for name, value in _flattened(values, ""):
+            if isinstance(value, float) and name in integers:
+                raise InvalidEventError("not_a_number", f"The category {name!r} must be no fraction. Got {value!r}.")
             if isinstance(value, str) or (name in integers and isinstance(value, int)):
                 feature, _, text = f"{name}={value}".partition("=")
                 if feature in ports:
                     inputs[ports[feature]][i] = text
-            elif name in column:
-                inputs["x"][i, column[name]] = _number(name, value)
+                continue
+            number = _number(name, value)
+            if name in column:
+                inputs["x"][i, column[name]] = number
     return inputs
 
 

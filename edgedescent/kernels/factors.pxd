@@ -37,7 +37,6 @@ cdef class FactorKernel:
     cdef double _in_units(self, double score) noexcept nogil
     cdef double _in_loss_units(self, double y) noexcept nogil
     cdef double _descend(self, Py_ssize_t u, Py_ssize_t i, double target, bint new_user, bint new_item) noexcept nogil
-    cdef int _check_target(self, double y) except -1
 
     cdef Py_ssize_t _row_to_learn(self, Vocabulary ids, ParameterTable table, str key, uint64_t salt) except -1
     @final

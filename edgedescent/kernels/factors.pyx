@@ -166,10 +166,6 @@ cdef class FactorKernel:
             if self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]:
                 self._descend(u, i, self._in_loss_units(self.ring.targets[slot]), False, False)
 
-    cdef int _check_target(self, double y) except -1:
-        """Raise ValueError for a rating that has no meaning here."""
-        return 0
-
     cdef double _predict(self, str user, str item) except? -1.0:
         cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
         check_unknown(u, user, i, item)
@@ -184,7 +180,6 @@ cdef class FactorKernel:
         if not is_sane(y):
             self.n_skipped_targets += 1
             return prediction
-        self._check_target(y)
         if new_user:
             u = self._row_to_learn(self.users, self.user_rows, user, 0)
             self.seen.make_room(self.user_rows.rows)
@@ -228,9 +223,6 @@ cdef class FactorKernel:
         if not len(user_ids) == len(item_ids) == targets.shape[0]:
             raise ValueError(
                 f"{len(user_ids)} users, {len(item_ids)} items and {targets.shape[0]} ratings do not pair up.")
-        for n in range(targets.shape[0]):
-            if is_sane(targets[n]):
-                self._check_target(targets[n])
         for n in range(targets.shape[0]):
             predictions[n] = self._predict_learn(user_ids[n], item_ids[n], targets[n])
         return np.asarray(predictions)

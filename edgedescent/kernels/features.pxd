@@ -66,6 +66,8 @@ cdef class FeatureKernel:
     cdef _forget_recent(self)
     cdef int _read_dict(self, dict features, bint learning) except -1
     cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1
+    cdef Py_ssize_t _read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
+                              bint learning) except -1
     cdef bint _is_category(self, object key, object value) except -1
     cdef str _category_name(self, object key, object value)
     cdef int _check_target(self, double y) except -1

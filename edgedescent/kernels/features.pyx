@@ -462,7 +462,8 @@ cdef class FeatureKernel:
         cdef Py_ssize_t i, j, n, skipped, columns = values.shape[1], n_rows = values.shape[0]
         cdef Py_ssize_t[::1] rows
         cdef const double* row
-        cdef bint learning, standing = False
+        cdef double before = 0.0
+        cdef bint learning, newcomers, standing = False
         if targets.shape[0] != n_rows:
             raise ValueError(f"X has {n_rows} rows but y has {targets.shape[0]}.")
         names = self._column_names(names, columns)
@@ -474,21 +475,13 @@ cdef class FeatureKernel:
         for i in range(n_rows):
             row = &values[i, 0] if columns else NULL
             learning = is_sane(targets[i])
-            n = skipped = self.n_unknown = 0
-            if self.unknown:
-                self.unknown = []
-            for j in range(columns):
-                if is_sane(row[j]):
-                    self.rows[n] = rows[j]
-                    self.x[n] = row[j]
-                    n += 1
-                    if rows[j] == 0:
-                        self.n_unknown += 1
-                        if learning:
-                            self.unknown.append((names[j], False))
-                else:
-                    skipped += row[j] == row[j]
-            self.n = n
+            skipped = self._read_row(row, &rows[0] if columns else NULL, columns, names, learning)
+            n = self.n
+            newcomers = learning and self.n_unknown > 0
+            if newcomers:
+                # As with dicts: what is answered is what was known before.
+                before = self._predict(dict(zip(names, np.asarray(values[i]).tolist())))
+                self._read_row(row, &rows[0], columns, names, learning)
             if learning and self.n_unknown == 0:
                 self.ring.make_room(n)
                 self._stamp()
@@ -505,12 +498,35 @@ cdef class FeatureKernel:
             if learning:
                 self.n_skipped_values += skipped
                 predictions[i] = self._learn(targets[i])
+                if newcomers:
+                    predictions[i] = before
                 self.descent.check()
             else:
                 self.n_skipped_targets += 1
                 self._standardize()
                 predictions[i] = self._in_units(bounded(self._forward(True)))
         return np.asarray(predictions)
+
+    cdef Py_ssize_t _read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
+                              bint learning) except -1:
+        """Fill the scratch from a row of numbers as `_read_dict` does from a dict."""
+        cdef Py_ssize_t j, n = 0, skipped = 0
+        self.n_unknown = 0
+        if self.unknown:
+            self.unknown = []
+        for j in range(columns):
+            if is_sane(row[j]):
+                self.rows[n] = rows[j]
+                self.x[n] = row[j]
+                n += 1
+                if rows[j] == 0:
+                    self.n_unknown += 1
+                    if learning:
+                        self.unknown.append((names[j], False))
+            else:
+                skipped += row[j] == row[j]
+        self.n = n
+        return skipped
 
     def predict_many(self, X, names=None):
         """Predict each row; the state stays as it is.

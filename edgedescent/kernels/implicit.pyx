@@ -2,6 +2,7 @@
 """Bayesian personalized ranking: what a user took is scored above what was drawn at random."""
 import numpy as np
 
+from libc.math cimport NAN
 from libc.stdint cimport uint64_t
 
 from edgedescent.kernels.factors cimport FactorKernel
@@ -33,10 +34,9 @@ cdef class ImplicitKernel(FactorKernel):
     cdef double _in_loss_units(self, double y) noexcept nogil:
         return 1.0
 
-    cdef int _check_target(self, double y) except -1:
-        if y <= 0.0:
-            raise ValueError(f"The `y` of an interaction must be > 0, or left out. Got {y!r}.")
-        return 0
+    cdef double _predict_learn(self, str user, str item, double y) except? -1.0:
+        # What was not taken teaches nothing that the draws do not: it is counted like a rating that is missing.
+        return FactorKernel._predict_learn(self, user, item, y if y > 0.0 else NAN)
 
     cdef double _descend(self, Py_ssize_t u, Py_ssize_t i, double target, bint new_user, bint new_item) noexcept nogil:
         """One step for each item drawn; returns the mean difference of the scores before the steps."""
@@ -92,7 +92,7 @@ cdef class ImplicitKernel(FactorKernel):
         return FactorKernel.predict_learn_one(self, user, item, y)
 
     def learn_one(self, user, item, y=1.0):
-        """Learn that `user` took `item`; a `y` that is not finite is counted and skipped."""
+        """Learn that `user` took `item`; a `y` that is not a finite number above 0 is counted and skipped."""
         FactorKernel.learn_one(self, user, item, y)
 
     def learn_many(self, users, items, y=None):
@@ -101,7 +101,7 @@ cdef class ImplicitKernel(FactorKernel):
         Args:
             users: ids, n_events of them.
             items: ids, n_events of them.
-            y: positive numbers, shape (n_events,); may be left out.
+            y: positive where the item was taken, shape (n_events,); may be left out where all were.
         """
         users = list(users)
         return FactorKernel.learn_many(self, users, items, np.ones(len(users)) if y is None else y)

@@ -26,8 +26,10 @@ class ImplicitMatrixFactorization(ImplicitKernel, Recommender, Learner):
         loss = -log(1 / (1 + exp(-(f_ui - f_uj)))) + penalties
 
     An unknown item scores 0, so that a prediction is the probability that the user prefers the item to one that
-    nothing is known about. It ranks; it does not tell how many interactions there will be. Users and items may appear
-    at any time. Ids are strings; an integer is the same id as its decimal digits.
+    nothing is known about. It ranks; it does not tell how many interactions there will be. A `y` may be left out; one
+    of 0 or less means that the item was not taken, which is counted and teaches nothing.
+
+    Users and items may appear at any time. Ids are strings; an integer is the same id as its decimal digits.
 
     Args:
         n_factors: how many latent factors; >= 1.
@@ -47,7 +49,7 @@ class ImplicitMatrixFactorization(ImplicitKernel, Recommender, Learner):
 
     Raises:
         ValueError: if a parameter is out of its range, an id is neither a string nor an integer, or a `y` is given
-            that is not a positive number. A refused interaction changes nothing.
+            that is not a number. A refused interaction changes nothing.
 
     Example:
         >>> from edgedescent import ImplicitMatrixFactorization

@@ -103,7 +103,7 @@ class LogisticRegressor(LinearKernel, FeatureLearner):
         >>> LogisticRegressor().predict_proba_one({"temp": 20.1})
         {False: 0.5, True: 0.5}
         """
-        yes = self.predict_one(dict(x))
+        yes = super().predict_one(dict(x))
         return {False: 1.0 - yes, True: yes}
 
     @property

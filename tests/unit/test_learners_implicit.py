@@ -135,11 +135,8 @@ def test_predicting_and_recommending_leave_no_trace() -> None:
     before = frozen(model)
     model.predict_one("u1", "new")
     model.recommend("stranger", k=3)
-    for y in (0.0, -1.0):
-        with pytest.raises(ValueError, match="`y` of an interaction must be > 0"):
-            model.learn_one("u1", "new", y)
-        with pytest.raises(ValueError, match="`y` of an interaction must be > 0"):
-            model.learn_many(["u1", "u1"], ["i1", "i2"], [1.0, y])
+    with pytest.raises(ValueError, match="must be a number"):
+        model.learn_one("u1", "new", "yes")  # type: ignore[arg-type]
     assert frozen(model) == before
 
 
@@ -155,8 +152,16 @@ def test_events_may_come_with_a_positive_number_and_in_arrays() -> None:
     predictions = many.learn_many(users, items)
     assert frozen(many) == frozen(plain)
     assert ((predictions > 0) & (predictions < 1)).all()
-    plain.learn_one("u1", "i1", math.nan)
-    assert plain.n_skipped_targets == 1
+
+
+@pytest.mark.parametrize("y", [0.0, -1.0, False, math.nan, math.inf])
+def test_what_was_not_taken_is_counted_and_teaches_nothing(y: float) -> None:
+    model = learned(interactions(100))
+    before = frozen(model)
+    assert model.predict_learn_one("u1", "new", y) == model.predict_one("u1", "new")
+    after = frozen(model)
+    assert {name for name in after if after[name] != before[name]} == {"counts"}
+    assert (model.n_events, model.n_skipped_targets) == (100, 1)
 
 
 @pytest.mark.parametrize("lr", [1e3, 1e30, 1e300])
