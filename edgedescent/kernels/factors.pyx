@@ -166,12 +166,20 @@ cdef class FactorKernel:
             if self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]:
                 self._descend(u, i, self._in_loss_units(self.ring.targets[slot]), False, False)
 
+    cdef int _require_set_up(self) except -1:
+        """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
+        if self.descent is None:
+            raise TypeError(f"{type(self).__name__} must call the constructor of its base class before it is used.")
+        return 0
+
     cdef double _predict(self, str user, str item) except? -1.0:
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
         check_unknown(u, user, i, item)
         return self._served(u, i)
 
     cdef double _predict_learn(self, str user, str item, double y) except? -1.0:
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
         cdef bint new_user = u == 0, new_item = i == 0
         check_unknown(u, user, i, item)
@@ -229,6 +237,7 @@ cdef class FactorKernel:
 
     def scores(self, user):
         """The predictions of all known items for one user, in the order of ``items.keys()``."""
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), i, n = self.items.size()
         cdef double[::1] result = np.empty(n - 1)
         for i in range(1, n):
@@ -237,6 +246,7 @@ cdef class FactorKernel:
 
     def _recommend(self, user, Py_ssize_t k, exclude, among, bint exclude_seen):
         """The ids of the `k` items with the highest scores, best first."""
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), place, row, n = self.items.size()
         cdef const double* users = self.user_rows.table.serving
         cdef const double* items = self.item_rows.table.serving
@@ -267,6 +277,7 @@ cdef class FactorKernel:
         return [candidates[place] for place in best.places()]
 
     def _save(self):
+        self._require_set_up()
         users, user_stamps, user_born = self.users.save()
         items, item_stamps, item_born = self.items.save()
         return {
@@ -289,6 +300,7 @@ cdef class FactorKernel:
         }
 
     def _restore(self, **state):
+        self._require_set_up()
         counts, loss, users, items = state["counts"], state["loss"], state["users"], state["items"]
         if len(counts) != 6 or len(loss) != 4 or len(state["target"][0]) != 1:
             raise ValueError("The state must have 6 `counts`, 4 numbers in `loss` and 1 `target`.")

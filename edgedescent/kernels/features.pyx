@@ -402,13 +402,21 @@ cdef class FeatureKernel:
 
     # --- What Python sees -----------------------------------------------------------------------------------------
 
+    cdef int _require_set_up(self) except -1:
+        """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
+        if self.descent is None:
+            raise TypeError(f"{type(self).__name__} must call the constructor of its base class before it is used.")
+        return 0
+
     cdef double _predict(self, dict x) except? -1.0:
+        self._require_set_up()
         self._read_dict(x, False)
         self._settle(False)
         self._standardize()
         return self._in_units(bounded(self._forward(True)))
 
     cdef double _predict_learn(self, dict x, object y) except? -1.0:
+        self._require_set_up()
         cdef double target = to_number("The target", y), prediction, before = 0.0
         cdef int skipped
         cdef bint newcomers
@@ -456,6 +464,7 @@ cdef class FeatureKernel:
             y: targets, shape (n_events,).
             names: the name of each column, ``x0``, ``x1``, … if not given.
         """
+        self._require_set_up()
         cdef double[:, ::1] values = as_numbers("X", X, 2)
         cdef double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(values.shape[0])
@@ -549,6 +558,7 @@ cdef class FeatureKernel:
     # --- State ----------------------------------------------------------------------------------------------------
 
     def _save_features(self):
+        self._require_set_up()
         cdef Py_ssize_t rows = self.vocabulary.size()
         keys, stamps, born = self.vocabulary.save()
         return {
@@ -567,6 +577,7 @@ cdef class FeatureKernel:
         }
 
     def _restore_features(self, dict state):
+        self._require_set_up()
         counts, loss, features = state["counts"], state["loss"], state["features"]
         if len(counts) != 5 or len(loss) != 2 or len(state["target"][0]) != 1:
             raise ValueError("The state must have 5 `counts`, 2 numbers in `loss` and 1 `target`.")

@@ -161,9 +161,16 @@ def test_a_subclass_that_forgets_to_initialize_does_not_crash() -> None:
             pass
 
     model = Forgetful()
-    model.learn_one("ann", "tea", 1.0)
-    assert math.isfinite(model.predict_one("ann", "beer"))
-    assert model.recommend("ann") == ["tea"]
+    for use in (
+        lambda: model.learn_one("ann", "tea", 1.0),
+        lambda: model.predict_one("ann", "beer"),
+        lambda: model.recommend("ann"),
+        lambda: model.scores("ann"),
+        lambda: model.learn_many(["ann"], ["tea"], [1.0]),
+        model.state_dict,
+    ):
+        with pytest.raises(TypeError, match="Forgetful must call the constructor"):
+            use()
 
 
 @pytest.mark.parametrize(

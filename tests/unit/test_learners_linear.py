@@ -298,8 +298,15 @@ def test_a_subclass_that_forgets_to_initialize_does_not_crash() -> None:
             pass
 
     model = Forgetful()
-    model.learn_one({"a": 1.0}, 1.0)
-    assert math.isfinite(model.predict_one({"a": 1.0, "b": 2.0}))
+    for use in (
+        lambda: model.learn_one({"a": 1.0}, 1.0),
+        lambda: model.predict_one({"a": 1.0}),
+        lambda: model.learn_many([[1.0]], [1.0]),
+        lambda: model.predict_many([[1.0]]),
+        model.state_dict,
+    ):
+        with pytest.raises(TypeError, match="Forgetful must call the constructor"):
+            use()
 
 
 @pytest.mark.parametrize(
