@@ -475,6 +475,9 @@ cdef class FeatureKernel:
         cdef bint learning, newcomers, standing = False
         if targets.shape[0] != n_rows:
             raise ValueError(f"X has {n_rows} rows but y has {targets.shape[0]}.")
+        if n_rows == 0:
+            # An empty list does not say how many columns it has.
+            return np.asarray(predictions)
         names = self._column_names(names, columns)
         for i in range(n_rows):
             if is_sane(targets[i]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_arrays_learn_as_dicts_do(missing: bool) -> None:
     expected = []
     for row, target in zip(X.tolist(), y.tolist(), strict=True):
         # NaN is how an array says that a value is missing; in a dict it is a value that cannot be used, and counted.
-        x = {name: None if value != value else value for name, value in zip(names, row, strict=True)}
+        x = {name: None if math.isnan(value) else value for name, value in zip(names, row, strict=True)}
         expected.append(on_dicts.predict_learn_one(x, target))
     assert predictions.tolist() == expected
     assert same_state(on_arrays, on_dicts)
