@@ -16,7 +16,7 @@ River is large, so nothing in `edgedescent` imports this package; only who wants
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from river import base, reco
@@ -66,7 +66,7 @@ class LogisticClassifier(LogisticRegressor):
 
     _multiclass: ClassVar[bool] = False
 
-    def predict_one(self, x: dict[str, Any]) -> bool:
+    def predict_one(self, x: Mapping[str, Any]) -> bool:
         """Whether a yes is likelier than a no; the state stays as it is."""
         return self.predict_proba_one(x)[True] > 0.5
 

@@ -21,7 +21,8 @@ from edgedescent import (
     MLPRegressor,
 )
 from edgedescent.learners import Learner
-from edgedescent.optim import SGD, Adam
+from edgedescent.losses import HuberLoss
+from edgedescent.optim import COCOB, SGD, Adam, ImportanceAware
 
 pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent[river]'")
 pytest.importorskip("sklearn", reason="River's checks read data sets of scikit-learn: pip install 'edgedescent[bench]'")
@@ -35,10 +36,12 @@ ROOT = Path(__file__).parents[2]
 
 LEARNERS: list[Learner] = [
     LinearRegressor(),
-    LinearRegressor(optimizer=SGD(), replay_steps=1),
+    LinearRegressor(optimizer=SGD()),
+    LinearRegressor(loss=HuberLoss(), replay_steps=2),
     FactorizationMachine(),
+    FactorizationMachine(n_factors=3, optimizer=ImportanceAware()),
     MLPRegressor(),
-    MLPRegressor(hidden=(8,), optimizer=SGD(), replay_steps=0),
+    MLPRegressor(hidden=(8,), optimizer=COCOB(), replay_steps=0),
     LogisticClassifier(),
     MatrixFactorization(),
     MatrixFactorization(optimizer=SGD(lr=0.02), n_factors=3),
