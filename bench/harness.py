@@ -131,9 +131,7 @@ def measure(row: Row, runs: int, events: int) -> Result:
     n_events = max(int(events * row.share), WARM_UP_EVENTS)
     n_total = WARM_UP_EVENTS + n_events + CHECK_EVENTS
     streams = [(peer.stream or row.stream)(n_total) for peer in row.peers]
-    timings = [
-        Timing(peer.name, max(int(n_events * peer.share), WARM_UP_EVENTS), peer.note) for peer in row.peers
-    ]
+    timings = [Timing(peer.name, max(int(n_events * peer.share), WARM_UP_EVENTS), peer.note) for peer in row.peers]
     for _ in range(runs):
         for peer, timing, stream in zip(row.peers, timings, streams, strict=True):
             driver = peer.start()
@@ -188,9 +186,7 @@ def _processor() -> str:
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():
             # ARM boards name their model once at the end, x86 machines once per core.
-            if line.lower().startswith(("model name", "model\t", "hardware")) and not line.startswith(
-                "model\t"
-            ):
+            if line.lower().startswith(("model name", "model\t", "hardware")) and not line.startswith("model\t"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
@@ -266,9 +262,7 @@ def as_json(results: Sequence[Result], ran_on: dict[str, str], command: str) -> 
         for result in results
     ]
     passed = all(result.passed for result in results)
-    return json.dumps(
-        {"passed": passed, "ran_on": ran_on, "again": command, "rows": rows}, ensure_ascii=False
-    )
+    return json.dumps({"passed": passed, "ran_on": ran_on, "again": command, "rows": rows}, ensure_ascii=False)
 
 
 def command_line() -> str:

@@ -28,6 +28,7 @@ IMPORTS = {
     "pytest-timeout": "import pytest_timeout",
     "hypothesis": "import hypothesis",
     "psutil": "import psutil",
+    "pyyaml": "import yaml",
     "mypy": "import mypy.main",
     "ruff": "import ruff",
     "import-linter": "import importlinter.cli",
@@ -70,9 +71,7 @@ def measure(name: str, statement: str, runs: int) -> Cost:
         )
         if probe.returncode:
             reason = probe.stderr.strip().rpartition("\n")[2]
-            raise click.ClickException(
-                f"{statement!r} failed: {reason}. bench/README.md says what to install."
-            )
+            raise click.ClickException(f"{statement!r} failed: {reason}. bench/README.md says what to install.")
         if run:
             time_s, memory_kib, _ = (float(word) for word in probe.stdout.split()[-3:])
             times_ms.append(time_s * 1000)
@@ -81,9 +80,7 @@ def measure(name: str, statement: str, runs: int) -> Cost:
 
 
 @click.command(epilog="Example: python bench/imports.py --runs 9")
-@click.option(
-    "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh processes each."
-)
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh processes each.")
 @click.option("--json", "json_", is_flag=True, help="One line of JSON instead of the table.")
 def main(runs: int, json_: bool) -> None:
     """Measure what importing each dependency adds to a fresh process: resident memory and time (Linux).
@@ -93,9 +90,7 @@ def main(runs: int, json_: bool) -> None:
     costs = [measure(name, statement, runs) for name, statement in IMPORTS.items()]
     ran_on = environment(tuple(IMPORTS))
     if json_:
-        click.echo(
-            json.dumps({"ran_on": ran_on, "again": command_line(), "imports": [asdict(c) for c in costs]})
-        )
+        click.echo(json.dumps({"ran_on": ran_on, "again": command_line(), "imports": [asdict(c) for c in costs]}))
         return
     click.echo("| dependency | version | resident memory, MiB | import, ms |\n|---|---|---:|---:|")
     for cost in costs:

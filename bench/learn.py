@@ -185,9 +185,7 @@ def main(runs: int, events: int, only: str, quick: bool, json_: bool) -> None:
         runs, events = 3, 4000
     chosen = [row for row in rows() if only.lower() in row.name.lower()]
     if not chosen:
-        raise click.ClickException(
-            f"No row holds {only!r}. There are: {'; '.join(row.name for row in rows())}"
-        )
+        raise click.ClickException(f"No row holds {only!r}. There are: {'; '.join(row.name for row in rows())}")
     results = []
     for row in chosen:
         if not json_ and sys.stderr.isatty():

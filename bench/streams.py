@@ -20,9 +20,7 @@ def regression(n_features: int, n_events: int) -> tuple[Event, ...]:
     The names are the same string objects in every event, as a decoder that caches short keys hands them on.
     """
     names = [f"sensor_{i}" for i in range(n_features)]
-    return tuple(
-        (dict(zip(names, x.tolist(), strict=True)), float(y)) for x, y in _rows(n_features, n_events)
-    )
+    return tuple((dict(zip(names, x.tolist(), strict=True)), float(y)) for x, y in _rows(n_features, n_events))
 
 
 @cache
@@ -62,6 +60,5 @@ def ratings(n_events: int) -> tuple[Rating, ...]:
     # An id is the same string object at every event, as above.
     user_ids, item_ids = [f"user-{i}" for i in range(n_ids)], [f"item-{i}" for i in range(n_ids)]
     return tuple(
-        (user_ids[u], item_ids[i], y)
-        for u, i, y in zip(users.tolist(), items.tolist(), values.tolist(), strict=True)
+        (user_ids[u], item_ids[i], y) for u, i, y in zip(users.tolist(), items.tolist(), values.tolist(), strict=True)
     )

@@ -29,6 +29,15 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """Which connection it came over: packet ids mean nothing on another."""
 
 
+def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Delivery]:
+    """Those that can be acknowledged over a connection: the broker uses the packet ids of earlier ones again.
+
+    >>> still_valid([Delivery("events", b"1", 7, 1, generation=1), Delivery("events", b"2", 7, 1, generation=2)], 2)
+    [Delivery(topic='events', payload=b'2', packet_id=7, qos=1, duplicate=False, generation=2)]
+    """
+    return [delivery for delivery in deliveries if delivery.generation == generation]
+
+
 class Transport(Protocol):
     """A connection to a broker, driven by the daemon's one loop.
 

@@ -46,7 +46,7 @@ def is_array(payload: bytes) -> bool:
     >>> is_array(b' [{"x": {}}]')
     True
     """
-    return payload[:1] == b"[" or payload.lstrip()[:1] == b"["
+    return payload.lstrip().startswith(b"[")
 
 
 class Decoder:
@@ -85,7 +85,8 @@ class Decoder:
             return [], [(0, error, payload)]
         try:
             if not is_array(payload):
-                return self._decode_each([payload])
+                event = self._one.decode(payload)
+                return ([(0, event)], []) if _in_range(event) else self._decode_each([payload])
             events = self._decode_all(payload)
             # One bad event must not cost the others: take the array apart and decode each by itself.
             parts = self._split.decode(payload) if events is None else []

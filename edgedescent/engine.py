@@ -88,6 +88,8 @@ class Engine:
                 answers.append(answer)
         if answers:
             effects.append(Predictions(_encode(answers if is_array(message.payload) else answers[0])))
+        if not rejected:
+            return effects
         for index, fault, payload in sorted(rejected, key=itemgetter(0)):
             counters["dead_letters"] += 1
             counters[f"dead_letters.{fault.reason}"] += 1
@@ -122,15 +124,16 @@ class Engine:
             if type(event) is FeatureEvent:
                 return Prediction(learner.predict_one(event.x), event.id)
             return Prediction(learner.predict_one(event.user, event.item), event.id)
-        if event.id is not None and str(event.id) in self._seen:
+        key = None if event.id is None else str(event.id)
+        if key is not None and key in self._seen:
             counters["duplicates"] += 1
             return None
         if type(event) is FeatureEvent:
             prediction = learner.predict_learn_one(event.x, y)
         else:
             prediction = learner.predict_learn_one(event.user, event.item, y)
-        if event.id is not None:
-            self._seen.add(str(event.id))
+        if key is not None:
+            self._seen.add(key)
         self.errors.update(y, prediction)
         counters["events_learned"] += 1
         return Prediction(prediction, event.id, y)

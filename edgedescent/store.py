@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 import zlib
 from collections import deque
@@ -21,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from edgedescent import codec, journal_block
+from edgedescent.disk import Disk
 from edgedescent.errors import StateError
 from edgedescent.messages import DeadLetter, Message
 from edgedescent.salvage import connect, finish, is_damage, salvage
@@ -67,6 +67,7 @@ class Store:
         dead_letters_max: how many dead letters to keep; the oldest make room.
         read_only: open an existing file beside the daemon that writes it, as it is at this moment: what is written
             later is not seen.
+        disk: where the file lies; the operating system's where it is not given.
 
     Every method raises StateError when the file cannot be read or written: the disk is full or failing. What was being
     written is then not in the file, and the store is of no further use.
@@ -83,10 +84,12 @@ class Store:
         journal_bytes_max: int = 268_435_456,
         dead_letters_max: int = 10_000,
         read_only: bool = False,
+        disk: Disk | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.path = self.folder / FILE
         self.read_only = read_only
+        self._disk = disk or Disk()
         self._journal_bytes_max = journal_bytes_max
         self._dead_letters_max = dead_letters_max
         self._letters: deque[DeadLetter] = deque(maxlen=dead_letters_max)
@@ -94,7 +97,7 @@ class Store:
             raise StateError(f"There is no state in {self.folder}.", "Run the daemon first, or check `state.path`.")
         try:
             if not read_only:
-                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._disk.make_folder(self.folder)
                 finish(self.path)
             self._db = self._open_or_salvage(durability)
             self.last_position, self._journal_bytes = self._journal_end()
@@ -292,11 +295,8 @@ class Store:
             )
         return db
 
-    @staticmethod
-    def _open(path: Path, durability: str) -> sqlite3.Connection:
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        db = connect(path, "rw")
+    def _open(self, path: Path, durability: str) -> sqlite3.Connection:
+        db = self._disk.open_database(path)
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")

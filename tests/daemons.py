@@ -146,8 +146,8 @@ class DaemonProcess:
         )
 
     def connected(self, count: int = 1) -> Self:
-        """Wait until it has connected for the `count`-th time over all its lives."""
-        self.logged(r"INFO Connected to", count)
+        """Wait until it has connected and subscribed for the `count`-th time over all its lives."""
+        self.logged(r"INFO Receiving edgedescent/", count)
         return self
 
     def status(self) -> dict[str, Any]:

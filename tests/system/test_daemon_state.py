@@ -62,6 +62,7 @@ def test_a_damaged_checkpoint_costs_nothing(broker: Broker, settings: str, peer:
         daemon.start()
         daemon.logged(r"ERROR The checkpoint at message 500 is not usable: .*checksum does not match")
         daemon.logged(r"INFO Ran messages \d+ to 500 of the journal again")
+        daemon.connected(2)
         peer.send(events(500, 600))
         daemon.counted(600)
         daemon.stop()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import is_usable
 from reference_learners import Factors as Specified
-from streams import all_finite, losses, optimizers, ratings
+from strategies import all_finite, losses, optimizers, ratings
 
 from edgedescent import MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
@@ -24,6 +24,7 @@ from edgedescent.optim import SGD, Optimizer
     optimizer=optimizers,
     loss=losses,
     n_factors=st.sampled_from([1, 3]),
+    penalties=st.sampled_from([(0.0, 0.0), (0.5, 0.2)]),
     users_max=st.sampled_from([1, 3, 50_000]),
     items_max=st.sampled_from([1, 2, 50_000]),
     when_full=st.sampled_from(["evict", "share"]),
@@ -34,6 +35,7 @@ def test_agrees_with_the_specification(
     optimizer: Optimizer,
     loss: Loss,
     n_factors: int,
+    penalties: tuple[float, float],
     users_max: int,
     items_max: int,
     when_full: str,
@@ -41,6 +43,8 @@ def test_agrees_with_the_specification(
 ) -> None:
     others: dict[str, Any] = {
         "n_factors": n_factors,
+        "l2_bias": penalties[0],
+        "l2_factors": penalties[1],
         "users_max": users_max,
         "items_max": items_max,
         "when_full": when_full,

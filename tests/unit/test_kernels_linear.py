@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import is_usable
 from reference_learners import Linear as Specified
-from streams import feature_events, good_targets, good_values, losses, optimizers
+from strategies import feature_events, good_targets, good_values, losses, optimizers
 
 from edgedescent import LinearRegressor
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
@@ -23,7 +23,7 @@ from edgedescent.optim import SGD, Adam, Optimizer
     events=feature_events(),
     optimizer=optimizers,
     loss=losses,
-    l2=st.sampled_from([0.0, 0.01]),
+    l2=st.sampled_from([0.0, 5.0]),
     features_max=st.sampled_from([1, 2, 3, 4096]),
     when_full=st.sampled_from(["evict", "share"]),
     forgetting=st.sampled_from([0.0002, 0.2]),

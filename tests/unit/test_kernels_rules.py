@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from reference_optim import RULES, specified_steps
-from streams import EVERY_OPTIMIZER, SCHEDULES
+from strategies import EVERY_OPTIMIZER, SCHEDULES
 
 from edgedescent import LinearRegressor, MLPRegressor
 from edgedescent.kernels.descent import steps

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import bits, frozen, losses, optimizers, ratings
+from strategies import bits, frozen, losses, optimizers, ratings
 
 from edgedescent import MatrixFactorization
 from edgedescent.losses import Loss

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import (
+from strategies import (
     all_finite,
     bits,
     feature_events,

@@ -11,7 +11,7 @@ import pytest
 from exports import LEARNERS, LOSSES, OPTIMIZERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import all_finite, feature_events, frozen, ratings
+from strategies import all_finite, feature_events, frozen, ratings
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, SquaredLoss

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import bits, feature_events, frozen, losses, optimizers, ratings
+from strategies import bits, feature_events, frozen, losses, optimizers, ratings
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import Loss
@@ -49,6 +49,34 @@ def test_a_restored_recommender_goes_on_bit_for_bit(
     for user, item, y in after:
         assert bits(restored.predict_learn_one(user, item, y)) == bits(model.predict_learn_one(user, item, y))
         assert frozen(restored) == frozen(model)
+
+
+@given(feature_events(), feature_events(), bounds, policies)
+def test_a_learner_can_be_set_back(before: list[Any], after: list[Any], features_max: int, when_full: str) -> None:
+    # As when a checkpoint is loaded and the events after it are learned again.
+    model = LinearRegressor(features_max=features_max, when_full=when_full)
+    for event in before:
+        model.learn_one(*event)
+    checkpoint = model.state_dict()
+    for event in after:
+        model.learn_one(*event)
+    expected = frozen(model)
+    model.load_state_dict(checkpoint)
+    for event in after:
+        model.learn_one(*event)
+    assert frozen(model) == expected
+
+
+def test_a_learner_set_back_evicts_for_the_same_event_again() -> None:
+    model = LinearRegressor(features_max=2)
+    model.learn_one({"a": 1.0, "b": 1.0}, 1.0)
+    checkpoint = model.state_dict()
+    # Three names for two rows: the third finds every row needed by this very event.
+    model.learn_one({"c": 1.0, "d": 1.0, "e": 1.0}, 1.0)
+    expected = frozen(model)
+    model.load_state_dict(checkpoint)
+    model.learn_one({"c": 1.0, "d": 1.0, "e": 1.0}, 1.0)
+    assert frozen(model) == expected
 
 
 def test_a_state_survives_a_file(tmp_path: Any) -> None:

@@ -7,6 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -383,34 +385,32 @@ def test_what_a_killed_writer_left_is_read(tmp_path: Path) -> None:
 # --- The disk ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def full_disk() -> Any:
-    """No file of this process may grow beyond what it is."""
+@contextmanager
+def full_disk(bytes_max: int) -> Iterator[None]:
+    """Let no file of this process grow beyond so much; not for longer than needed, as the tests' own log is a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def fill(bytes_max: int) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, hard))
 
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path: Path, full_disk: Any) -> None:
+def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.append(received(1), 0)
     store.checkpoint(a_state(1), 1, NOW, LEARNER)
-    full_disk((tmp_path / f"{FILE}-wal").stat().st_size)
+    limit = (tmp_path / f"{FILE}-wal").stat().st_size
     store.bury(a_letter(1))
     for attempt in (
         lambda: store.append(received(2), 1),
         lambda: store.checkpoint(a_state(2, 100_000), 2, NOW, LEARNER),
         store.flush,
     ):
-        with pytest.raises(StateError, match=r"The state file .* cannot be used: ") as caught:
+        with pytest.raises(StateError, match=r"The state file .* cannot be used: ") as caught, full_disk(limit):
             attempt()
         assert "the disk has room" in caught.value.hint
     assert store.last_position == 1
-    full_disk(resource.RLIM_INFINITY)
     # The letter is not lost, nor has a position been taken.
     store.append(received(2), 1)
     assert store.dead_letters() == [a_letter(1)]
@@ -418,9 +418,8 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path: Path, full_di
     store.close()
 
 
-def test_a_new_folder_on_a_full_disk_is_refused(tmp_path: Path, full_disk: Any) -> None:
-    full_disk(0)
-    with pytest.raises(StateError, match=r"The state file .* cannot be used: "):
+def test_a_new_folder_on_a_full_disk_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"The state file .* cannot be used: "), full_disk(0):
         Store(tmp_path / "state")
 
 
@@ -620,14 +619,12 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
     monkeypatch.setattr(Path, "rename", rename_or_not)
 
 
-def test_a_full_disk_stops_a_rescue_that_a_later_start_finishes(worn: Run, tmp_path: Path, full_disk: Any) -> None:
+def test_a_full_disk_stops_a_rescue_that_a_later_start_finishes(worn: Run, tmp_path: Path) -> None:
     folder = copied(worn, tmp_path)
     with (folder / FILE).open("r+b") as file:
         file.write(b"\xff" * 4096)
-    full_disk(20_000)
-    with pytest.raises(StateError, match="cannot be used"):
+    with pytest.raises(StateError, match="cannot be used"), full_disk(20_000):
         Store(folder)
-    full_disk(resource.RLIM_INFINITY)
     run = Run(moved(worn.config, folder))
     assert bits(run.engine) == bits(worn.engine)
     run.store.close()
