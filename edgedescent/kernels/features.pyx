@@ -476,7 +476,7 @@ cdef class FeatureKernel:
         if targets.shape[0] != n_rows:
             raise ValueError(f"X has {n_rows} rows but y has {targets.shape[0]}.")
         if n_rows == 0:
-            # An empty list does not say how many columns it has.
+            # An empty list has no columns to name.
             return np.asarray(predictions)
         names = self._column_names(names, columns)
         for i in range(n_rows):
@@ -548,6 +548,8 @@ cdef class FeatureKernel:
             names: the name of each column, ``x0``, ``x1``, … if not given.
         """
         values = as_numbers("X", X, 2)
+        if len(values) == 0:
+            return np.empty(0)
         names = self._column_names(names, values.shape[1])
         return np.array([self._predict(dict(zip(names, row))) for row in values.tolist()])
 

@@ -309,6 +309,10 @@ class TestArrays:
         np.testing.assert_array_equal(predictions, one_by_one)
         assert frozen(arrays) == frozen(dicts)
 
+    def test_no_rows_are_no_problem(self) -> None:
+        model = LinearRegressor().partial_fit([], [], names=["a", "b"])
+        assert (model.n_events, model.predict([], names=["a"]).shape) == (0, (0,))
+
     def test_shapes_that_do_not_fit_are_refused(self) -> None:
         model = LinearRegressor()
         with pytest.raises(ValueError, match="X has 2 rows but y has 1"):
