@@ -305,12 +305,15 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
     >>> describe(SGD(lr=0.1))
     {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
     """
-    values = ((name, getattr(thing, name)) for name in inspect.signature(type(thing)).parameters)
-    # What is None is left out, because TOML has no such value: it is always the default.
-    return {
-        "type": type(thing).__name__,
-        **{k: describe(v) if isinstance(v, (Optimizer, Schedule, Loss)) else v for k, v in values if v is not None},
-    }
+    table: dict[str, Any] = {"type": type(thing).__name__}
+    for name in inspect.signature(type(thing)).parameters:
+        value = getattr(thing, name)
+        if isinstance(value, Optimizer | Schedule | Loss):
+            table[name] = describe(value)
+        elif value is not None:
+            # What is None is left out, because TOML has no such value: it is always the default. Nor has it tuples.
+            table[name] = list(value) if isinstance(value, tuple) else value
+    return table
 
 
 def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str) -> None:

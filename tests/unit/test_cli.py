@@ -196,7 +196,8 @@ def test_check_approves(config: Path) -> None:
     assert result.output == (f"{config} is fine: device 'pump', LinearRegressor(), state in {config.parent}/state.\n")
     told = json.loads(run("check", config, "--json").output)
     assert told["ok"] is True
-    assert told["learner"]["optimizer"] == {"type": "Adam", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-08}
+    adam = {"type": "Adam", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-08, "schedule": {"type": "Constant"}}
+    assert told["learner"]["optimizer"] == adam
     # It only looks.
     assert [path.name for path in config.parent.iterdir()] == ["device.toml"]
 
