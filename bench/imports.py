@@ -28,6 +28,7 @@ IMPORTS = {
     "pytest-timeout": "import pytest_timeout",
     "hypothesis": "import hypothesis",
     "psutil": "import psutil",
+    "pyyaml": "import yaml",
     "mypy": "import mypy.main",
     "ruff": "import ruff",
     "import-linter": "import importlinter.cli",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -13,6 +13,8 @@ from edgedescent.learners import Learner
 from edgedescent.suggest import did_you_mean
 
 GROUP = "edgedescent.adapters"
+_MARKS = {"transport": "acknowledge", "snapshots.exporter": "export"}
+"""A method by which an adapter shows that it is what the configuration asks for at a path."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +27,15 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     duplicate: bool = False
     generation: int = 0
     """Which connection it came over: packet ids mean nothing on another."""
+
+
+def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Delivery]:
+    """Those that can be acknowledged over a connection: the broker uses the packet ids of earlier ones again.
+
+    >>> still_valid([Delivery("events", b"1", 7, 1, generation=1), Delivery("events", b"2", 7, 1, generation=2)], 2)
+    [Delivery(topic='events', payload=b'2', packet_id=7, qos=1, duplicate=False, generation=2)]
+    """
+    return [delivery for delivery in deliveries if delivery.generation == generation]
 
 
 class Transport(Protocol):
@@ -79,16 +90,26 @@ def load_adapter(name: str, path: str) -> Any:
     """The adapter class registered under `name`, which the configuration gave at `path`.
 
     Raises:
-        ConfigError: if there is none, or what it needs is not installed.
+        ConfigError: if there is none, it is of another kind, or what it needs is not installed.
     """
     found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        listed = ", ".join(sorted(found))
-        raise ConfigError(f"`{path}` is {name!r}: expected one of {listed}.", did_you_mean(name, found))
+    if name in found:
+        try:
+            adapter = found[name].load()
+        except ImportError as error:
+            raise ConfigError(
+                f"`{path}` is {name!r}, which cannot be imported: {error}.",
+                f"Install what it needs with: pip install 'edgedescent[{name}]'",
+            ) from error
+        if hasattr(adapter, _MARKS[path]):
+            return adapter
+    choices = sorted(other for other, point in found.items() if _is_usable(point, path))
+    raise ConfigError(f"`{path}` is {name!r}: expected one of {', '.join(choices)}.", did_you_mean(name, choices))
+
+
+def _is_usable(point: EntryPoint, path: str) -> bool:
     try:
-        return found[name].load()
-    except ImportError as error:
-        raise ConfigError(
-            f"`{path}` is {name!r}, which needs the package {error.name!r}.",
-            f"Install it with: pip install 'edgedescent[{name}]'",
-        ) from error
+        return hasattr(point.load(), _MARKS[path])
+    except ImportError:
+        # What cannot be imported here is no choice to offer.
+        return False

@@ -47,58 +47,65 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except EdgeDescentError as error:
             hint = f" Hint: {error.hint}" if error.hint else ""
-            click.echo(f"Error: {error}{hint}", err=True)
+            # What others say in an error of ours may have several lines.
+            click.echo(" ".join(f"Error: {error}{hint}".split("\n")), err=True)
             ctx.exit(1)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _example(*lines: str) -> str:
+    # The backspace keeps click from filling the lines up.
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _load(path: str) -> configuration.Config:
+    """A configuration with all that adapters have to say about it."""
+    from edgedescent import daemon
+    from edgedescent.adapters import load_adapter
+
+    def check(config: configuration.Config) -> None:
+        daemon.check(config)
+        load_adapter(config.snapshots.exporter, "snapshots.exporter")
+
+    return configuration.load(path, check=check)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_example(
+        "edgedescent demo                  see it work, without any set-up",
+        "edgedescent run device.toml       run the daemon",
+    ),
+)
 @click.version_option(edgedescent.__version__, prog_name="edgedescent")
 def cli() -> None:
-    r"""Learn from a message broker, one event at a time.
-
-    \b
-    Example:
-      edgedescent demo                  see it work, without any set-up
-      edgedescent run device.toml       run the daemon
-    """
+    """Learn from a message broker, one event at a time."""
 
 
 CONFIG = click.argument("config", type=click.Path(dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-@cli.command()
+@cli.command(epilog=_example("edgedescent run device.toml"))
 @CONFIG
 @click.option("--verbose", is_flag=True, help="Log more.")
-def run(config: str, verbose: bool) -> None:  # noqa: FBT001
-    r"""Run the daemon that CONFIG describes until SIGTERM or Ctrl-C.
+def run(config: str, verbose: bool) -> None:
+    """Run the daemon that CONFIG describes until SIGTERM or Ctrl-C.
 
     SIGUSR1 makes it export a snapshot.
-
-    \b
-    Example:
-      edgedescent run device.toml
     """
     from edgedescent import daemon, logs
 
     logs.set_up(verbose=verbose)
-    daemon.run(configuration.load(config), config)
+    daemon.run(_load(config), config)
 
 
-@cli.command()
+@cli.command(epilog=_example("edgedescent check device.toml"))
 @CONFIG
 @JSON
-def check(config: str, as_json: bool) -> None:  # noqa: FBT001
-    r"""Check CONFIG without starting anything.
-
-    \b
-    Example:
-      edgedescent check device.toml
-    """
-    from edgedescent import daemon
-
-    loaded = configuration.load(config)
-    daemon.check(loaded)
+def check(config: str, as_json: bool) -> None:
+    """Check CONFIG without starting anything."""
+    loaded = _load(config)
     learner = loaded.build_learner()
     if as_json:
         click.echo(json.dumps({"config": config, "ok": True, "learner": configuration.describe(learner)}))
@@ -106,16 +113,11 @@ def check(config: str, as_json: bool) -> None:  # noqa: FBT001
         click.echo(f"{config} is fine: device {loaded.device!r}, {learner!r}, state in {loaded.state.path}.")
 
 
-@cli.command()
+@cli.command(epilog=_example("edgedescent status device.toml"))
 @CONFIG
 @JSON
-def status(config: str, as_json: bool) -> None:  # noqa: FBT001
-    r"""Say how the running daemon is doing; fails if none runs.
-
-    \b
-    Example:
-      edgedescent status device.toml
-    """
+def status(config: str, as_json: bool) -> None:
+    """Say how the running daemon is doing; fails if none runs."""
     from edgedescent.status import read_status
 
     found = read_status(configuration.load(config))
@@ -129,18 +131,14 @@ def status(config: str, as_json: bool) -> None:  # noqa: FBT001
             click.echo(f"  {name:24} {value:.6g}" if isinstance(value, float) else f"  {name:24} {value}")
 
 
-@cli.command()
+@cli.command(epilog=_example("edgedescent export device.toml"))
 @CONFIG
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="A folder other than the state's.")
 @JSON
-def export(config: str, output: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    r"""Export the newest state as a snapshot, checked against the live model.
+def export(config: str, output: Path | None, as_json: bool) -> None:
+    """Export the newest state as a snapshot, checked against the live model.
 
     Works beside a running daemon and without one.
-
-    \b
-    Example:
-      edgedescent export device.toml
     """
     from edgedescent import snapshots
 
@@ -155,43 +153,32 @@ def export(config: str, output: Path | None, as_json: bool) -> None:  # noqa: FB
         )
 
 
-@cli.command()
+@cli.command(epilog=_example("edgedescent snapshots device.toml"))
 @CONFIG
 @JSON
-def snapshots(config: str, as_json: bool) -> None:  # noqa: FBT001
-    r"""List the published snapshots, oldest first.
-
-    \b
-    Example:
-      edgedescent snapshots device.toml
-    """
+def snapshots(config: str, as_json: bool) -> None:
+    """List the published snapshots, oldest first."""
     from edgedescent import snapshots as published
 
-    folder = Path(configuration.load(config).state.path) / published.FOLDER
-    for card in published.snapshots(folder):
+    cards = published.snapshots(Path(configuration.load(config).state.path) / published.FOLDER)
+    for card in cards:
         if as_json:
             click.echo(json.dumps(card))
         else:
             mae = card["metrics"].get("mae")
             error = "" if mae is None else f"  mae {mae:.4g}"
-            click.echo(
-                f"{card['created_at']}  message {card['position']}{error}  "
-                f"{folder / format(card['position'], '012d') / card['file']}"
-            )
+            click.echo(f"{card['created_at']}  message {card['position']}{error}  {card['path']}")
+    if not cards and not as_json:
+        click.echo("No snapshots.")
 
 
-@cli.command("dead-letters")
+@cli.command("dead-letters", epilog=_example("edgedescent dead-letters device.toml --reason wrong_type"))
 @CONFIG
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many to show.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="How many to show.")
 @click.option("--reason", help="Only those of one reason.")
 @JSON
-def dead_letters(config: str, limit: int, reason: str | None, as_json: bool) -> None:  # noqa: FBT001
-    r"""Show the newest events that could not be used, and why.
-
-    \b
-    Example:
-      edgedescent dead-letters device.toml --reason wrong_type
-    """
+def dead_letters(config: str, limit: int, reason: str | None, as_json: bool) -> None:
+    """Show the newest events that could not be used, and why."""
     from edgedescent.store import Store
 
     store = Store(configuration.load(config).state.path, read_only=True)
@@ -214,9 +201,15 @@ def dead_letters(config: str, limit: int, reason: str | None, as_json: bool) -> 
             click.echo(json.dumps(record))
         else:
             when = datetime.fromtimestamp(letter.received_at, UTC).isoformat(timespec="seconds")
-            click.echo(f"{when}  {letter.reason}  {letter.topic}  {letter.error}\n    {payload[:200]}")
+            click.echo(_printable(f"{when}  {letter.reason}  {letter.topic}  {letter.error}"))
+            click.echo(f"    {_printable(payload[:200])}")
     if not letters and not as_json:
         click.echo("No dead letters.")
+
+
+def _printable(text: str) -> str:
+    """Text from anywhere, safe for a terminal, which obeys what it is sent."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def main() -> NoReturn:

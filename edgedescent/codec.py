@@ -41,6 +41,8 @@ def encode(state: dict[str, Any]) -> bytes:
     entries, parts = [], []
     for name, value in state.items():
         if isinstance(value, list):
+            if not all(isinstance(item, str) for item in value):
+                raise TypeError(f"The state {name!r} is a list that holds more than names.")
             part = msgspec.msgpack.encode(value)
             entries.append(_Entry(name, "names", [len(value)], len(part)))
         else:
@@ -62,6 +64,9 @@ def decode(data: bytes) -> dict[str, Any]:
     Raises:
         StateError: if a bit of it differs, or a newer version wrote it.
     """
+    if not isinstance(data, bytes):
+        # A damaged cell of the state file may hold a value of another type.
+        raise StateError("The checkpoint is damaged: it is no blob.")
     body = memoryview(data)[36:]
     if data[:4] != MAGIC or hashlib.sha256(body).digest() != data[4:36]:
         raise StateError("The checkpoint is damaged: its checksum does not match.")

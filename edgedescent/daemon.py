@@ -17,7 +17,7 @@ from typing import Any
 
 from edgedescent.adapters import Transport, load_adapter
 from edgedescent.clock import Clock, SystemClock
-from edgedescent.config import Config, convert, describe
+from edgedescent.config import OUTPUTS, Config, convert, describe
 from edgedescent.files import replace_atomically
 from edgedescent.lock import FolderLock
 from edgedescent.messages import DeadLetter, Effect, Predictions
@@ -57,6 +57,7 @@ class Daemon:
         self._store = store
         self._clock = clock
         self._job = snapshot_job
+        self._topics = {name: config.topic(name) for name in OUTPUTS}
         self._stopping = False
         self._snapshot_wanted = False
         self._unanswered: list[bytes] = []
@@ -238,7 +239,7 @@ class Daemon:
             self._dropped += 1
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        return self._transport.publish(self._config.topic(topic), payload, retain=retain)
+        return self._transport.publish(self._topics[topic], payload, retain=retain)
 
 
 def resident_bytes() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +27,26 @@ Rejected = tuple[int, InvalidEventError, bytes]
 
 TARGET_MAX = 1e100
 """No sensor means a value beyond this, and its square may overflow."""
+
+# What msgspec raises for bytes that are no event. A string that is not UTF-8 is no DecodeError to it.
+_UNUSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _AnyFeatures(msgspec.Struct):
+    x: dict[str, msgspec.Raw]
+
+
+_decode_features = msgspec.json.Decoder(_AnyFeatures).decode
+_decode_value = msgspec.json.Decoder(float | bool | None).decode
+
+
+def is_array(payload: bytes) -> bool:
+    """Whether a payload holds an array of events rather than one.
+
+    >>> is_array(b' [{"x": {}}]')
+    True
+    """
+    return payload.lstrip().startswith(b"[")
 
 
 class Decoder:
@@ -61,60 +82,73 @@ class Decoder:
             error = InvalidEventError(
                 "too_large", f"The payload has {len(payload)} bytes; at most {self._payload_bytes_max} are taken."
             )
-            return [], [(0, error, payload[:1024])]
+            return [], [(0, error, payload)]
         try:
-            if payload[:1] == b"[" or payload.lstrip()[:1] == b"[":
-                return self._decode_array(payload)
-            return self._checked([(0, self._one.decode(payload), payload)], [])
-        except (msgspec.DecodeError, RecursionError) as error:
-            return [], [(0, _explained(error), payload)]
-
-    def _decode_array(self, payload: bytes) -> tuple[list[tuple[int, Any]], list[Rejected]]:
-        events: list[Any] = []
-        try:
-            events = self._many.decode(payload)
-            parts = [(i, event, payload) for i, event in enumerate(events)]
-            rejected: list[Rejected] = []
-        except (msgspec.ValidationError, RecursionError):
+            if not is_array(payload):
+                event = self._one.decode(payload)
+                return ([(0, event)], []) if _in_range(event) else self._decode_each([payload])
+            events = self._decode_all(payload)
             # One bad event must not cost the others: take the array apart and decode each by itself.
-            parts, rejected = [], []
-            for i, raw in enumerate(self._split.decode(payload)):
-                try:
-                    parts.append((i, self._one.decode(raw), bytes(raw)))
-                except (msgspec.DecodeError, RecursionError) as error:
-                    rejected.append((i, _explained(error), bytes(raw)))
-        if len(parts) + len(rejected) > self._events_max:
-            too_many = InvalidEventError(
-                "too_many_events",
-                f"The message has {len(parts) + len(rejected)} events; at most {self._events_max} are taken.",
-            )
-            return [], [(0, too_many, payload)]
-        return self._checked(parts, rejected)
+            parts = self._split.decode(payload) if events is None else []
+        except _UNUSABLE as error:
+            return [], [(0, _explained(error, payload), payload)]
+        count = len(parts if events is None else events)
+        if count > self._events_max:
+            text = f"The message has {count} events; at most {self._events_max} are taken."
+            return [], [(0, InvalidEventError("too_many_events", text), payload)]
+        return self._decode_each(parts) if events is None else (list(enumerate(events)), [])
 
-    @staticmethod
-    def _checked(
-        parts: list[tuple[int, Any, bytes]], rejected: list[Rejected]
-    ) -> tuple[list[tuple[int, Any]], list[Rejected]]:
-        events = []
-        for index, event, payload in parts:
-            if event.y is None or -TARGET_MAX < event.y < TARGET_MAX:
-                events.append((index, event))
+    def _decode_all(self, payload: bytes) -> list[Any] | None:
+        """The events of an array; None where not all are usable."""
+        try:
+            events: list[Any] = self._many.decode(payload)
+        except _UNUSABLE:
+            return None
+        return events if all(map(_in_range, events)) else None
+
+    def _decode_each(self, parts: Sequence[bytes | msgspec.Raw]) -> tuple[list[tuple[int, Any]], list[Rejected]]:
+        events, rejected = [], []
+        for index, part in enumerate(parts):
+            try:
+                event = self._one.decode(part)
+            except _UNUSABLE as error:
+                rejected.append((index, _explained(error, bytes(part)), bytes(part)))
             else:
-                error = InvalidEventError(
-                    "out_of_range", f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
-                )
-                rejected.append((index, error, payload if len(parts) == 1 else msgspec.json.encode(event)))
+                if _in_range(event):
+                    events.append((index, event))
+                else:
+                    text = f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
+                    rejected.append((index, InvalidEventError("out_of_range", text), bytes(part)))
         return events, rejected
 
 
-def _explained(error: Exception) -> InvalidEventError:
+def _in_range(event: Event) -> bool:
+    return event.y is None or -TARGET_MAX < event.y < TARGET_MAX
+
+
+def _explained(error: Exception, payload: bytes) -> InvalidEventError:
     text = str(error)
     if isinstance(error, RecursionError):
         return InvalidEventError("too_deep", "The payload is nested too deeply.")
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidEventError("malformed", "JSON is malformed: a string is not UTF-8")
+    if not isinstance(error, msgspec.ValidationError):
+        return InvalidEventError("malformed", text)
+    text = text.replace("$.x[...]", f"$.x.{_bad_feature(payload)}")
     if "missing required field" in text:
         return InvalidEventError("missing_field", text)
-    if "out of range" in text:
-        return InvalidEventError("out_of_range", text)
-    if isinstance(error, msgspec.ValidationError):
-        return InvalidEventError("wrong_type", re.sub(r"\$\[\.\.\.\]", "$.x[…]", text))
-    return InvalidEventError("malformed", text)
+    return InvalidEventError("out_of_range" if "out of range" in text else "wrong_type", text)
+
+
+def _bad_feature(payload: bytes) -> str:
+    """The name of the first feature whose value is not usable, which msgspec does not tell."""
+    # Further on, the payload may be no JSON at all.
+    with suppress(*_UNUSABLE):
+        for name, value in _decode_features(payload).x.items():
+            try:
+                _decode_value(value)
+            except _UNUSABLE:
+                # It goes into a line of the log, so nothing in it may end that line.
+                shown = name if name.isprintable() else repr(name)
+                return shown if len(shown) <= 80 else f"{shown[:79]}…"
+    return "*"

@@ -7,17 +7,21 @@ in the same order give the same bits everywhere.
 from __future__ import annotations
 
 from collections import Counter
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from edgedescent.decoding import Decoder
+from edgedescent.decoding import Decoder, is_array
 from edgedescent.errors import InvalidEventError, StateError
 from edgedescent.kernels.metrics import Prequential
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.learners import Learner
 from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
+
+DEAD_PAYLOAD_MAX = 16_384
+"""A dead letter keeps no more of its payload, so that a flood of large ones cannot fill the disk."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -83,20 +87,21 @@ class Engine:
             if answer is not None:
                 answers.append(answer)
         if answers:
-            single = len(answers) == 1 and message.payload[:1] != b"["
-            effects.append(Predictions(_encode(answers[0] if single else answers)))
-        for index, error, payload in rejected:
+            effects.append(Predictions(_encode(answers if is_array(message.payload) else answers[0])))
+        if not rejected:
+            return effects
+        for index, fault, payload in sorted(rejected, key=itemgetter(0)):
             counters["dead_letters"] += 1
-            counters[f"dead_letters.{error.reason}"] += 1
+            counters[f"dead_letters.{fault.reason}"] += 1
             effects.append(
                 DeadLetter(
                     position=message.position,
                     index=index,
                     received_at=message.received_at,
                     topic=message.topic,
-                    reason=error.reason,
-                    error=str(error),
-                    payload=payload,
+                    reason=fault.reason,
+                    error=str(fault),
+                    payload=payload[:DEAD_PAYLOAD_MAX],
                 )
             )
         return effects
@@ -119,15 +124,16 @@ class Engine:
             if type(event) is FeatureEvent:
                 return Prediction(learner.predict_one(event.x), event.id)
             return Prediction(learner.predict_one(event.user, event.item), event.id)
-        if event.id is not None and str(event.id) in self._seen:
+        key = None if event.id is None else str(event.id)
+        if key is not None and key in self._seen:
             counters["duplicates"] += 1
             return None
         if type(event) is FeatureEvent:
             prediction = learner.predict_learn_one(event.x, y)
         else:
             prediction = learner.predict_learn_one(event.user, event.item, y)
-        if event.id is not None:
-            self._seen.add(str(event.id))
+        if key is not None:
+            self._seen.add(key)
         self.errors.update(y, prediction)
         counters["events_learned"] += 1
         return Prediction(prediction, event.id, y)

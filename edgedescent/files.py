@@ -18,11 +18,15 @@ def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
 def replace_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Put `data` in the place of whatever file is at `path`; without `sync`, a power cut may lose it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    if sync:
-        write_durably(temporary, data)
-    else:
-        temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        if sync:
+            write_durably(temporary, data)
+        else:
+            temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     if sync:
         sync_folder(path.parent)
 

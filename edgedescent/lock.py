@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,8 @@ from typing import Self
 from edgedescent.errors import StateError
 
 FILE = "lock"
+PATIENCE_S = 0.5
+"""Whoever asks for the holder of a lock holds it for an instant; a daemon that starts just then waits so long."""
 
 
 class FolderLock:
@@ -33,18 +36,30 @@ class FolderLock:
                 f"The state folder {self._path.parent} cannot be used: {error.strerror}.",
                 "Check `state.path` and its permissions.",
             ) from error
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._try():
+            if time.monotonic() > deadline:
+                holder = os.pread(self._descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                os.close(self._descriptor)
+                raise StateError(
+                    f"Another daemon (process {holder}) is using the state folder {self._path.parent}.",
+                    "Stop it, or give this one another `state.path`.",
+                )
+            time.sleep(0.02)
+        try:
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StateError(f"{self._path} cannot be written: {error.strerror}.") from error
+        return self
+
+    def _try(self) -> bool:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
-            os.close(self._descriptor)
-            raise StateError(
-                f"Another daemon (process {holder}) is using the state folder {self._path.parent}.",
-                "Stop it, or give this one another `state.path`.",
-            ) from None
-        os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-        return self
+            return False
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -53,15 +68,22 @@ class FolderLock:
 
 
 def holder_of(folder: str | Path) -> int | None:
-    """The process that holds the lock of a state folder; None where none does."""
+    """The process that holds the lock of a state folder; None where none does, -1 where it has yet to say.
+
+    Raises:
+        StateError: if the folder cannot be read.
+    """
+    path = Path(folder) / FILE
     try:
-        descriptor = os.open(Path(folder) / FILE, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {error.strerror}.", "Ask as the user of the daemon.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        text = os.read(descriptor, 32).decode(errors="replace").strip()
+        text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
         return int(text) if text.isdigit() else -1
     finally:
         os.close(descriptor)

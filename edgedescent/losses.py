@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, dataclass
 from typing import ClassVar
 
@@ -28,6 +29,8 @@ class Loss:
     rule: ClassVar[str]
     binary: ClassVar[bool] = False
     """Whether it is for labels between 0 and 1, and predictions are probabilities."""
+    least: ClassVar[float] = -math.inf
+    """The least target that it is defined for."""
 
     @property
     def hyper(self) -> tuple[float, ...]:
@@ -252,6 +255,7 @@ class PoissonLoss(Loss):
     """
 
     rule: ClassVar[str] = "poisson"
+    least: ClassVar[float] = 0.0
 
 
 @dataclass(frozen=True)
@@ -274,3 +278,4 @@ class LogisticLoss(Loss):
 
     rule: ClassVar[str] = "logistic"
     binary: ClassVar[bool] = True
+    least: ClassVar[float] = 0.0

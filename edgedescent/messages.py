@@ -36,6 +36,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     error: str
     """What was wrong, for a person."""
     payload: bytes
+    """The event as it came, or the beginning of a very long one."""
 
 
 Effect = Predictions | DeadLetter

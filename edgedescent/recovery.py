@@ -65,9 +65,14 @@ def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engin
 
 def _require_same_learner(config: Config, store: Store) -> None:
     wanted, written = describe(config.build_learner()), store.learner
+    if written is None and not store.read_only:
+        store.claim(wanted)
     if written is None or written == wanted:
         return
-    changed = [key for key in {**written, **wanted} if written.get(key) != wanted.get(key)]
+    changed = [key for key in {**wanted, **written} if written.get(key) != wanted.get(key)]
+    if "type" in changed:
+        # The parameters of two types have little to do with each other.
+        changed = ["type"]
     pairs = "; ".join(f"{key}: {written.get(key)!r} there, {wanted.get(key)!r} here" for key in changed)
     raise StateError(
         f"The state in {store.folder} was learned with another configuration ({pairs}).",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -36,19 +37,25 @@ class SnapshotJob:
         return self._child is not None
 
     def start(self) -> None:
-        """Begin an export."""
-        # Files rather than pipes: nobody reads until the child has ended, and a full pipe would stop it.
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `_finish`
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        """Begin an export; that it cannot begin is logged."""
+        try:
+            with ExitStack() as files:
+                # Files rather than pipes: nobody reads until the child has ended, and a full pipe would stop it.
+                self._output = files.enter_context(tempfile.TemporaryFile())
+                self._errors = files.enter_context(tempfile.TemporaryFile())
+                self._child = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._output,
+                    stderr=self._errors,
+                )
+                # From here on `_finish` closes them.
+                files.pop_all()
+            # The export must never slow the learning down.
+            os.setpriority(os.PRIO_PROCESS, self._child.pid, 10)
+        except OSError as error:
+            log.error("The export cannot be started: %s.", error)
         self._deadline = time.monotonic() + self._timeout_s
-        self._child = subprocess.Popen(
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._errors,
-        )
-        # The export must never slow the learning down.
-        os.setpriority(os.PRIO_PROCESS, self._child.pid, 10)
 
     def poll(self) -> dict[str, Any] | None:
         """The card of a snapshot that was just published; None while there is none."""
@@ -64,9 +71,12 @@ class SnapshotJob:
             return None
         output, errors = self._finish()
         if code != 0:
-            log.error("The export failed: %s", errors.strip() or f"exit code {code}")
+            # The last line says why, also where a package that is broken leaves a stack trace.
+            why = errors.strip().rpartition("\n")[2].removeprefix("Error: ")
+            log.error("The export failed: %s", why or f"exit code {code}")
             return None
-        card: dict[str, Any] = json.loads(output)
+        # The card is its last line; whatever a library had to say comes before it.
+        card: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
         log.info(
             "Snapshot at message %d published: %s (largest relative difference %.2g).",
             card["position"],
@@ -76,9 +86,9 @@ class SnapshotJob:
         return card
 
     def stop(self) -> None:
-        """End an export that is under way; what it has not published, it leaves no trace of."""
+        """End an export that is under way; what it had not published, a later one clears away."""
         if self._child is not None:
-            self._child.terminate()
+            self._child.kill()
             self._child.wait()
             self._finish()
 

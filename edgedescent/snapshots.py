@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
+import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +27,19 @@ from edgedescent.config import Config, describe
 from edgedescent.decoding import Decoder
 from edgedescent.engine import Engine
 from edgedescent.errors import ExportError
-from edgedescent.files import sync_folder, write_durably
+from edgedescent.files import replace_atomically, sync_folder, write_durably
 from edgedescent.recovery import recover
 from edgedescent.store import Store
+
+log = logging.getLogger(__name__)
 
 FOLDER = "snapshots"
 LATEST = "latest"
 CARD = "card.json"
+_NAME = re.compile(r"\d{12,}-[0-9a-f]{8}")
+_LEFTOVER = re.compile(rf"\.({_NAME.pattern}|{LATEST})\.\d+")
+LEFTOVER_S = 3600.0
+"""An export never takes so long: what one has left unfinished may be cleared away."""
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -44,7 +53,7 @@ class Parity(msgspec.Struct, frozen=True):
     @property
     def holds(self) -> bool:
         """Whether the file may be published."""
-        return self.max_rel_diff <= self.tolerance
+        return math.isfinite(self.max_rel_diff) and self.max_rel_diff <= self.tolerance
 
 
 def export(config: Config, output: Path | None = None) -> dict[str, Any]:
@@ -70,7 +79,12 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
         )
     learner = engine.learner
     model = exporter.export(learner, {"device": config.device, "position": str(engine.position)})
-    parity = compare(predict_all(learner, events), exporter.predict(model, events), config.snapshots.tolerance)
+    live, exported = predict_all(learner, events), exporter.predict(model, events)
+    if len(live) != len(exported):
+        raise ExportError(
+            f"The snapshot makes {len(exported)} predictions for {len(live)} events. It was not published."
+        )
+    parity = compare(live, exported, config.snapshots.tolerance)
     if not parity.holds:
         raise ExportError(
             f"The snapshot at message {engine.position} differs from the live model by {parity.max_rel_diff:.3g} "
@@ -104,8 +118,17 @@ def recent_events(config: Config, store: Store, engine: Engine, count: int) -> l
         events_per_message_max=config.limits.events_per_message_max,
     )
     events: list[dict[str, Any]] = []
-    for message in store.read(after=store.first_of_last(count, engine.position), up_to=engine.position):
-        events.extend(msgspec.structs.asdict(event) for _, event in decoder.decode(message.payload)[0])
+    end, messages = engine.position, count
+    while len(events) < count and end > 0:
+        start = store.first_of_last(messages, end)
+        earlier: list[dict[str, Any]] = []
+        for message in store.read(after=start, up_to=end):
+            earlier.extend(msgspec.structs.asdict(event) for _, event in decoder.decode(message.payload)[0])
+        events = earlier + events
+        if start == end:
+            break
+        # Where messages hold less than an event each, because many were refused, look further and further back.
+        end, messages = start, 2 * messages
     return events[-count:]
 
 
@@ -124,26 +147,37 @@ def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) 
     """
     absolute = relative = 0.0
     for a, b in zip(live, exported, strict=True):
-        difference = abs(a - b) if math.isfinite(a) and math.isfinite(b) else math.inf
+        if not (math.isfinite(a) and math.isfinite(b)):
+            # Not left to the division: it gives NaN, which no maximum notices.
+            return Parity(len(live), math.inf, math.inf, tolerance)
+        difference = abs(a - b)
         absolute = max(absolute, difference)
-        relative = max(relative, difference / max(abs(a), 1e-12) if difference else 0.0)
+        relative = max(relative, difference / max(abs(a), 1e-12))
     return Parity(len(live), absolute, relative, tolerance)
 
 
 def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int) -> Path:
-    """Put the model and its card in place as one folder, by an atomic rename, and point ``latest`` at it."""
-    name = f"{card['position']:012d}"
+    """Put the model and its card in place as one folder, by an atomic rename, and point ``latest`` at it.
+
+    The folder's name tells the position and the model, so a model that is published again only gets its new card.
+
+    Raises:
+        ExportError: if something cannot be written; nothing is then published.
+    """
+    name = f"{card['position']:012d}-{card['sha256'][:8]}"
     final, temporary = folder / name, folder / f".{name}.{os.getpid()}"
+    written = json.dumps(card, indent=2).encode() + b"\n"
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        write_durably(temporary / str(card["file"]), model)
-        write_durably(temporary / CARD, json.dumps(card, indent=2).encode() + b"\n")
-        sync_folder(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        _clear_leftovers(folder)
         if final.exists():
-            # The same position again: a rename does not replace a folder that is not empty.
-            shutil.rmtree(final)
-        temporary.rename(final)
+            replace_atomically(final / CARD, written)
+        else:
+            temporary.mkdir()
+            write_durably(temporary / str(card["file"]), model)
+            write_durably(temporary / CARD, written)
+            sync_folder(temporary)
+            temporary.rename(final)
         link = folder / f".{LATEST}.{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(name)
@@ -152,11 +186,36 @@ def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int) -
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise ExportError(f"The snapshot cannot be written to {folder}: {error.strerror}.") from error
-    for old in snapshots(folder)[:-keep]:
-        shutil.rmtree(folder / f"{old['position']:012d}")
+    for old in _published(folder)[:-keep]:
+        if old != final:
+            shutil.rmtree(old, ignore_errors=True)
     return final
 
 
 def snapshots(folder: Path) -> list[dict[str, Any]]:
-    """The cards of the published snapshots, oldest first."""
-    return [json.loads(path.read_text()) for path in sorted(folder.glob(f"[0-9]*/{CARD}"))]
+    """The cards of the published snapshots, oldest first, each with the ``path`` of its model."""
+    cards = []
+    for published in _published(folder):
+        try:
+            card = json.loads((published / CARD).read_bytes())
+            cards.append({**card, "path": str(published / card["file"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.warning("The card of the snapshot %s cannot be read: %s", published, error)
+    return cards
+
+
+def _published(folder: Path) -> list[Path]:
+    """The folders that were published here, and no others, oldest first."""
+    found = (path for path in folder.glob("*") if _NAME.fullmatch(path.name) and path.is_dir())
+    # By the time of publication: in a new state folder the positions begin anew.
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what exports that were killed have left unfinished."""
+    for path in folder.iterdir():
+        if _LEFTOVER.fullmatch(path.name) and path.lstat().st_mtime < time.time() - LEFTOVER_S:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

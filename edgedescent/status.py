@@ -1,4 +1,4 @@
-"""Is the daemon alive, and how is it doing?"""
+"""Whether the daemon is alive, and how it is doing."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ def read_status(config: Config) -> dict[str, Any]:
         )
     try:
         status: dict[str, Any] = json.loads((runtime_folder(config) / FILE).read_bytes())
-    except FileNotFoundError:
-        raise StateError(f"The daemon (process {pid}) is starting.", "Ask again in a moment.") from None
-    if status["pid"] != pid:
+    except (FileNotFoundError, ValueError):
+        # After a power cut the file may be empty: it is not synced.
+        status = {}
+    except OSError as error:
+        raise StateError(f"The status in {runtime_folder(config)} cannot be read: {error.strerror}.") from error
+    if status.get("pid") != pid:
         raise StateError(f"The daemon (process {pid}) is starting.", "Ask again in a moment.")
     status["age_s"] = round(time.time() - status["time"], 1)
     if status["age_s"] > 3 * config.metrics.interval_s + 5:

@@ -75,10 +75,11 @@ class DaemonProcess:
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         host = "" if "host" in broker else 'host = "127.0.0.1"\n'
+        bound = "" if "reconnect_max_s" in broker else "reconnect_max_s = 2.0\n"
         state = "" if "[state]" in tables else f'[state]\npath = "{self.state_path}"\n'
         self.config_path.write_text(
             f'device = "{device}"\n[learner]\ntype = "{learner}"\n{state}[metrics]\ninterval_s = {metrics_s}\n'
-            f"[broker]\n{host}port = {port}\nreconnect_min_s = 0.1\nreconnect_max_s = 2.0\n{broker}\n{tables}\n"
+            f"[broker]\n{host}port = {port}\nreconnect_min_s = 0.1\n{bound}{broker}\n{tables}\n"
         )
 
     def start(self) -> Self:
@@ -145,8 +146,8 @@ class DaemonProcess:
         )
 
     def connected(self, count: int = 1) -> Self:
-        """Wait until it has connected for the `count`-th time over all its lives."""
-        self.logged(r"INFO Connected to", count)
+        """Wait until it has connected and subscribed for the `count`-th time over all its lives."""
+        self.logged(r"INFO Receiving edgedescent/", count)
         return self
 
     def status(self) -> dict[str, Any]:

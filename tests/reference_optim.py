@@ -171,27 +171,19 @@ class FTRLProximal:
 
 class NormalizedAdaptive:
     def __init__(self, o: Any, n: int) -> None:
-        self.start: Floats | None = None
         self.scale, self.squares = np.zeros(n), np.zeros(n)
         self.total, self.t = 0.0, 0
 
-    def look(self, w: Floats, at: Indices, g: Floats, slope: float) -> None:
-        """What happens before a step, also where mini-batches take none."""
+    def measure(self, at: Indices, g: Floats, slope: float) -> None:
         self.t += 1
-        if self.start is None:
-            self.start = w.copy()
         if abs(slope) < 1e-3:
             return
         x = np.abs(g / slope)
-        for i, size in zip(at, x, strict=True):
-            if size > self.scale[i]:
-                w[i] = self.start[i] + (w[i] - self.start[i]) * self.scale[i] / size
-                self.scale[i] = size
-        known = self.scale[at] > 0
-        self.total += float(np.sum((x[known] / self.scale[at][known]) ** 2))
+        self.scale[at] = np.maximum(np.maximum(self.scale[at], x), 1)
+        self.total += float(np.sum((x / self.scale[at]) ** 2))
 
     def step(self, w: Floats, at: Indices, g: Floats, lr: float, slope: float) -> None:
-        self.look(w, at, g, slope)
+        self.measure(at, g, slope)
         if self.total == 0:
             self.squares[at] += g**2
             return

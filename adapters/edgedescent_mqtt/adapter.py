@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from paho.mqtt import MQTTException
 from paho.mqtt.client import (
     MQTT_CLEAN_START_FIRST_ONLY,
     Client,
@@ -21,13 +20,15 @@ from paho.mqtt.client import (
 )
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edgedescent.adapters import Delivery
+from edgedescent.adapters import Delivery, still_valid
 from edgedescent.errors import ConfigError
-from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX, BufferedSocket
+from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from edgedescent_mqtt.config import Broker, require_name
+from edgedescent_mqtt.packet_socket import PacketSocket
+from edgedescent_mqtt.packets import Publication, acknowledgements
 from edgedescent_mqtt.reaching import Attempt, Backoff, explain
 from edgedescent_mqtt.subscriptions import Subscriptions
 
@@ -56,12 +57,12 @@ _MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTExc
 
 
 class _Client(Client):
-    """paho's client over a buffered socket that was connected beforehand.
+    """paho's client over a socket of ours that was connected beforehand.
 
     paho has no public way to give it a socket of one's own; this is the one place it makes them.
     """
 
-    fresh: BufferedSocket
+    fresh: PacketSocket
 
     def _create_socket(self) -> Any:
         return self.fresh
@@ -72,6 +73,9 @@ class MqttAdapter:
 
     Callbacks only take notes: everything happens in `poll`, in the caller's thread. Acknowledgements carry the
     connection they belong to, because the broker uses packet ids again on the next one.
+
+    paho has the connection in its care: it connects, subscribes, pings, and sends what has to be confirmed. Events,
+    their acknowledgements and answers with QoS 0 go past it, which is several times faster.
 
     Nothing that a broker or a network does is raised: it is logged and tried again, because whoever could change a
     password or a certificate may well do so while the device waits.
@@ -100,10 +104,13 @@ class MqttAdapter:
         self._since = 0.0
         """When the connection was made, and later, when the broker accepted it."""
         self._closing = False
+        self._greeting = 0
+        """The packet id of the last message that said we are online."""
         self._queued_bytes = 0
         self._unconfirmed: deque[tuple[MQTTMessageInfo, int]] = deque()
         self._unconfirmed_bytes = 0
-        five = config.protocol == "5"
+        self._five = five = config.protocol == "5"
+        self._publications: dict[str, Publication] = {}
         self._properties: Properties | None = None
         if five:
             self._properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -147,15 +154,14 @@ class MqttAdapter:
             sock.flush()
             if readable or sock.fault is not None:
                 self._read(sock)
-            self._client.loop_misc()
             self._look_after(sock)
         arrived, self._inbox, self._inbox_bytes = self._inbox, [], 0
         return arrived
 
-    def _socket(self) -> BufferedSocket | None:
-        return cast("BufferedSocket | None", self._client.socket())
+    def _socket(self) -> PacketSocket | None:
+        return cast("PacketSocket | None", self._client.socket())
 
-    def _reach(self, timeout_s: float) -> BufferedSocket | None:
+    def _reach(self, timeout_s: float) -> PacketSocket | None:
         """Connect if it is time to; takes `timeout_s` at most, and goes on where it was when it is called again."""
         config, until = self._config, time.monotonic() + timeout_s
         try:
@@ -165,6 +171,7 @@ class MqttAdapter:
                 if wait_s > timeout_s:
                     return None
                 # Certificates and password are read anew for each attempt: they may have been replaced.
+                self._client.username_pw_set(config.username, config.password())
                 context = config.tls.context() if config.tls is not None else None
                 self._attempt = Attempt(
                     config.host, config.port_in_use, timeout_s=config.connect_timeout_s, context=context
@@ -172,8 +179,7 @@ class MqttAdapter:
             if not self._attempt.wait(until - time.monotonic()):
                 return None
             attempt, self._attempt = self._attempt, None
-            self._client.fresh = BufferedSocket(attempt.result())
-            self._client.username_pw_set(config.username, config.password())
+            self._client.fresh = PacketSocket(attempt.result())
         except (OSError, ValueError, ConfigError) as error:
             self._failed(explain(error))
             return None
@@ -197,22 +203,43 @@ class MqttAdapter:
             "No connection to the broker at %s: %s. Next attempt in %.1f s.", self._config.address, reason, delay
         )
 
-    def _read(self, sock: BufferedSocket) -> None:
-        """Take what one read of the socket brought, and no more: a fast publisher cannot keep us here."""
+    def _read(self, sock: PacketSocket) -> None:
+        """Take what has arrived, within bounds: a fast publisher cannot keep us here."""
+        room = INBOX_BYTES_MAX
         try:
-            while self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and sock.buffered:
-                if len(self._inbox) >= self._config.receive_max or self._inbox_bytes >= INBOX_BYTES_MAX:
+            while room > 0:
+                # As much as possible at once, because each poll ends with a commit. TLS gives 16 KiB at a time.
+                arrived = sock.read()
+                while (more := self._take_events(sock)) and sock.grant():
+                    if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                        return
+                if not arrived or not more:
                     return
+                room -= arrived
         except _MALFORMED as error:
             self._give_up(sock, f"it does not speak MQTT ({error})")
 
-    def _write(self, sock: BufferedSocket) -> None:
+    def _take_events(self, sock: PacketSocket) -> bool:
+        """Take the events that are next; whether there is room for more."""
+        if not self._accepted:
+            return True
+        count_max, bytes_max = self._config.receive_max - len(self._inbox), INBOX_BYTES_MAX - self._inbox_bytes
+        before = sock.buffered
+        events = sock.take_events(self._generation, five=self._five, count_max=count_max, bytes_max=bytes_max)
+        taken = before - sock.buffered
+        # While closing they are not acknowledged: the broker keeps them for our return.
+        if not self._closing:
+            self._inbox += events
+            self._inbox_bytes += taken
+        return len(events) < count_max and taken < bytes_max
+
+    def _write(self, sock: PacketSocket) -> None:
         self._queued_bytes = 0
         if self._client.want_write():
             self._client.loop_write()
         sock.flush()
 
-    def _give_up(self, sock: BufferedSocket, reason: str) -> None:
+    def _give_up(self, sock: PacketSocket, reason: str) -> None:
         """End a connection that paho still takes for a good one, by a goodbye that cannot be sent.
 
         Reading would do as well but for a malformed packet, over which paho would stumble again.
@@ -221,8 +248,11 @@ class MqttAdapter:
         self._client.disconnect()
         self._client.loop_write()
 
-    def _look_after(self, sock: BufferedSocket) -> None:
+    def _look_after(self, sock: PacketSocket) -> None:
         """Do what is due by the clock."""
+        # paho does not see what goes past it: it is asked to ping only when there is quiet in either direction.
+        if time.monotonic() - min(sock.heard_at, sock.said_at) >= self._config.keepalive_s / 2:
+            self._client.loop_misc()
         if not self._up:
             return
         if self._accepted:
@@ -235,28 +265,37 @@ class MqttAdapter:
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that it may forget these; those of an earlier connection are left out."""
-        for delivery in deliveries:
-            if delivery.qos and delivery.generation == self._generation and self._accepted:
-                self._client.ack(delivery.packet_id, delivery.qos)
-        if (sock := self._socket()) is not None:
-            self._write(sock)
+        sock = self._socket()
+        if sock is None or not self._accepted:
+            return
+        valid = still_valid(deliveries, self._generation)
+        sock.queue(acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1))
+        for delivery in valid:
+            if delivery.qos == 2:
+                self._client.ack(delivery.packet_id, 2)
+        self._write(sock)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Queue a message; False where there is no connection to send it over, or too much waits for it already."""
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
-        qos = 1 if retain else self._config.publish_qos
         # What is retained replaces what was said before, and is small and rare: it always finds room.
-        if not retain and max(sock.unsent, self._unconfirmed_bytes if qos else 0) >= PENDING_BYTES_MAX:
+        if not retain and sock.unsent >= PENDING_BYTES_MAX:
             return False
-        info = self._client.publish(topic, payload, qos=qos, retain=retain)
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return False
-        if qos:
+        if retain or self._config.publish_qos:
+            self._forget_confirmed()
+            if not retain and self._unconfirmed_bytes >= PENDING_BYTES_MAX:
+                return False
+            info = self._client.publish(topic, payload, qos=1, retain=retain)
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return False
             self._unconfirmed.append((info, len(payload)))
             self._unconfirmed_bytes += len(payload)
-            self._forget_confirmed()
+        else:
+            if topic not in self._publications:
+                self._publications[topic] = Publication(topic, five=self._five)
+            sock.queue(self._publications[topic].packet(payload))
         self._queued_bytes += len(payload)
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)
@@ -307,7 +346,8 @@ class MqttAdapter:
         if self._generation > 1 and not flags.session_present:
             log.warning("The broker did not keep our session: events sent while we were away may be lost.")
         self._subscriptions.start(client)
-        client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True)
+        self._greeting = client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True).mid
+        client.on_publish = self._on_publish
 
     def _on_disconnect(
         self, client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -327,6 +367,18 @@ class MqttAdapter:
         if self._accepted and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
+
+    def _on_publish(
+        self, client: Client, _data: Any, packet_id: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if packet_id != self._greeting:
+            return
+        # The one message whose fate is asked after; paho would make much ado about every answer that is sent.
+        client.on_publish = None
+        if reason.is_failure:
+            log.error(
+                "The broker refused what we publish to %r: %s. Check its access rules.", self._status_topic, reason
+            )
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:

@@ -25,21 +25,26 @@ class BufferedSocket:
 
     Attributes:
         fault: Why the connection is of no more use; None while it is, or if the other side closed it.
+        heard_at: When something was last received, by the monotonic clock.
+        said_at: When something was last sent.
         linger_s: How long `close` waits for the other side to close first. A socket that is closed while bytes
             wait to be read resets the connection, and the other side may then lose what was sent last.
     """
 
     def __init__(self, inner: socket.socket | ssl.SSLSocket) -> None:
         self._inner = inner
-        self._incoming = memoryview(b"")
+        self._incoming = b""
+        self._taken = 0
+        """How much of `_incoming` is gone."""
         self._outgoing = bytearray()
         self.fault: OSError | None = None
+        self.heard_at = self.said_at = time.monotonic()
         self.linger_s = 0.0
 
     @property
     def buffered(self) -> int:
         """How many received bytes wait to be taken."""
-        return len(self._incoming)
+        return len(self._incoming) - self._taken
 
     @property
     def unsent(self) -> int:
@@ -53,19 +58,25 @@ class BufferedSocket:
             BlockingIOError: if nothing has arrived.
             OSError: if the connection is lost.
         """
-        if not self._incoming:
-            if self.fault is not None:
-                raise self.fault
-            try:
-                self._incoming = memoryview(self._inner.recv(READ_BYTES))
-            except _NOT_NOW:
-                raise
-            except OSError as fault:
-                self.fault = fault
-                raise
-        taken = self._incoming[:size]
-        self._incoming = self._incoming[size:]
-        return bytes(taken)
+        if not self.buffered:
+            self._incoming, self._taken = self._receive(), 0
+        taken = self._incoming[self._taken : self._taken + size]
+        self._taken += len(taken)
+        return taken
+
+    def _receive(self) -> bytes:
+        """Read once from the socket beneath."""
+        if self.fault is not None:
+            raise self.fault
+        try:
+            received = self._inner.recv(READ_BYTES)
+        except _NOT_NOW:
+            raise
+        except OSError as fault:
+            self.fault = fault
+            raise
+        self.heard_at = time.monotonic()
+        return received
 
     def send(self, data: bytes) -> int:
         """Queue bytes for `flush`; returns how many, which is all of them.
@@ -78,8 +89,13 @@ class BufferedSocket:
             raise self.fault
         if len(self._outgoing) >= PENDING_BYTES_MAX:
             raise BlockingIOError
-        self._outgoing += data
+        self.queue(data)
         return len(data)
+
+    def queue(self, data: bytes) -> None:
+        """Queue bytes for `flush`, however many wait; they are dropped where the connection is lost."""
+        if self.fault is None:
+            self._outgoing += data
 
     def flush(self) -> None:
         """Send what is queued as far as the connection takes it."""
@@ -93,17 +109,18 @@ class BufferedSocket:
                 self._outgoing.clear()
                 return
             del self._outgoing[:sent]
+            self.said_at = time.monotonic()
 
     def fail(self, fault: OSError) -> None:
         """Give the connection up: what is buffered is dropped, and `recv` and `send` raise `fault`."""
         self.fault = fault
-        self._incoming = memoryview(b"")
+        self._incoming, self._taken = b"", 0
         self._outgoing.clear()
 
     def pending(self) -> int:
         """How many bytes can be read although `poll` may not say so; a fault counts as one."""
         inner = self._inner.pending() if isinstance(self._inner, ssl.SSLSocket) else 0
-        return len(self._incoming) + inner + (self.fault is not None)
+        return self.buffered + inner + (self.fault is not None)
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
@@ -130,7 +147,7 @@ class BufferedSocket:
         self.flush()
         try:
             while self.fault is None and (left := until - time.monotonic()) > 0:
-                self._incoming = memoryview(b"")
+                self._incoming, self._taken = b"", 0
                 self.wait(left)
                 self.flush()
                 if not self._discard():

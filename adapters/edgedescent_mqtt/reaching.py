@@ -68,6 +68,9 @@ class Attempt:
             # Acknowledgements of small messages must not wait for each other.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return self._context.wrap_socket(sock, server_hostname=self._address[0]) if self._context else sock
+        except ConnectionError as fault:
+            sock.close()
+            raise ConnectionError("TLS failed: the connection ended (does this port speak TLS?)") from fault
         except BaseException:
             sock.close()
             raise
@@ -115,7 +118,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate cannot be trusted: {error.verify_message.rstrip('.')} (see `broker.tls.ca_file`)"
     if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "the connection ended").replace("_", " ").lower()
+        reason = (getattr(error, "reason", None) or "the connection ended").replace("_", " ").lower()
         return f"TLS failed: {reason} (does this port speak TLS?)"
     if isinstance(error, TimeoutError):
         return "it did not answer in time"

@@ -66,7 +66,9 @@ class Subscriptions:
             if reason.is_failure:
                 self._refused.append(name)
                 log.error("The broker refused the subscription to %r: %s. Check its access rules.", name, reason)
-            elif reason.value < self._qos:
-                log.warning("The broker grants QoS %d at most for %r: events can get lost.", reason.value, name)
+            else:
+                log.info("Receiving %s with QoS %d.", name, reason.value)
+                if reason.value < self._qos:
+                    log.warning("The broker grants no better QoS than that: events can get lost.")
         if self._refused:
             log.warning("Asking again in %.1f s.", self._backoff.failed())

@@ -45,5 +45,6 @@ cdef class FactorKernel:
     cdef double _served(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil
     cdef void _learn(self, Py_ssize_t u, Py_ssize_t i, double y, bint new_user, bint new_item) noexcept nogil
     cdef void _replay(self) noexcept nogil
+    cdef int _require_set_up(self) except -1
     cdef double _predict(self, str user, str item) except? -1.0
     cdef double _predict_learn(self, str user, str item, double y) except? -1.0

@@ -2,13 +2,14 @@
 """Matrix factorization with biases: two tables of rows ``[bias, factor 1, …, factor k]``."""
 import numpy as np
 
+from cpython.list cimport PyList_GET_SIZE
 from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 
 from edgedescent.kernels.descent cimport Descent
 from edgedescent.kernels.losses cimport Loss, make_loss, observe, restore_loss
 from edgedescent.kernels.moments cimport Moments
-from edgedescent.kernels.numbers cimport bounded, is_sane, to_number, to_text
+from edgedescent.kernels.numbers cimport bounded, check_text, is_sane, to_number, to_text
 from edgedescent.kernels.parameters cimport ParameterTable, Table
 from edgedescent.kernels.random cimport next_normal
 from edgedescent.kernels.ranking cimport Best
@@ -23,11 +24,22 @@ from edgedescent.validation import as_numbers
 
 cdef str as_id(str role, object value):
     """Ids are strings; an integer is the same id as its decimal digits, as in a JSON key or an ONNX snapshot."""
+    if type(value) is str:
+        return value
     if isinstance(value, str):
         return to_text(role, value)
     if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "ndim", 0):
         raise ValueError(f"{role} must be a string or an integer. Got {value!r:.80}.")
     return str(int(value))
+
+
+cdef inline int check_unknown(Py_ssize_t u, str user, Py_ssize_t i, str item) except -1:
+    """Raise ValueError for ids that are no Unicode text; one that has a row was looked at when it got it."""
+    if u == 0:
+        check_text("The user id", user)
+    if i == 0:
+        check_text("The item id", item)
+    return 0
 
 
 cdef class FactorKernel:
@@ -66,8 +78,8 @@ cdef class FactorKernel:
         cdef Py_ssize_t row, i
         cdef uint64_t random
         # Before the id is registered, so that running out of memory leaves no id without a row.
-        if ids.size() >= table.rows:
-            table.grow(2 * ids.size())
+        if PyList_GET_SIZE(ids.key_of) >= table.rows:
+            table.grow(2 * table.rows)
         row = ids.learn(key, self.n_events)
         if ids.is_new:
             table.clear_row(row)
@@ -159,12 +171,23 @@ cdef class FactorKernel:
                     and fabs(target) <= self.target.clip):
                 self._descend(u, i, target, False, False)
 
+    cdef int _require_set_up(self) except -1:
+        """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
+        if self.descent is None:
+            raise TypeError(f"{type(self).__name__} must call the constructor of its base class before it is used.")
+        return 0
+
     cdef double _predict(self, str user, str item) except? -1.0:
-        return self._served(self.users.find(user), self.items.find(item))
+        self._require_set_up()
+        cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
+        check_unknown(u, user, i, item)
+        return self._served(u, i)
 
     cdef double _predict_learn(self, str user, str item, double y) except? -1.0:
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
         cdef bint new_user = u == 0, new_item = i == 0
+        check_unknown(u, user, i, item)
         # A new id has random factors only once it is learned: until then it is predicted like any unknown one.
         cdef double prediction = self._served(u, i)
         if not is_sane(y):
@@ -207,8 +230,8 @@ cdef class FactorKernel:
         """
         cdef double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(targets.shape[0])
-        cdef list user_ids = [as_id("The user id", user) for user in users]
-        cdef list item_ids = [as_id("The item id", item) for item in items]
+        cdef list user_ids = [to_text("The user id", as_id("The user id", user)) for user in users]
+        cdef list item_ids = [to_text("The item id", as_id("The item id", item)) for item in items]
         cdef Py_ssize_t n
         if not len(user_ids) == len(item_ids) == targets.shape[0]:
             raise ValueError(
@@ -219,6 +242,7 @@ cdef class FactorKernel:
 
     def scores(self, user):
         """The predictions of all known items for one user, in the order of ``items.keys()``."""
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), i, n = self.items.size()
         cdef double[::1] result = np.empty(n - 1)
         for i in range(1, n):
@@ -227,6 +251,7 @@ cdef class FactorKernel:
 
     def _recommend(self, user, Py_ssize_t k, exclude, among, bint exclude_seen):
         """The ids of the `k` items with the highest scores, best first."""
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), place, row, n = self.items.size()
         cdef const double* users = self.user_rows.table.serving
         cdef const double* items = self.item_rows.table.serving
@@ -257,6 +282,7 @@ cdef class FactorKernel:
         return [candidates[place] for place in best.places()]
 
     def _save(self):
+        self._require_set_up()
         users, user_stamps, user_born = self.users.save()
         items, item_stamps, item_born = self.items.save()
         return {
@@ -279,6 +305,7 @@ cdef class FactorKernel:
         }
 
     def _restore(self, **state):
+        self._require_set_up()
         counts, loss, users, items = state["counts"], state["loss"], state["users"], state["items"]
         if len(counts) != 6 or len(loss) != 4 or len(state["target"][0]) != 1:
             raise ValueError("The state must have 6 `counts`, 4 numbers in `loss` and 1 `target`.")

@@ -81,5 +81,6 @@ cdef class FeatureKernel:
     cdef void _descend(self, double target, double score) noexcept nogil
     cdef double _learn(self, double y) noexcept nogil
     cdef void _replay(self) noexcept nogil
+    cdef int _require_set_up(self) except -1
     cdef double _predict(self, dict x) except? -1.0
     cdef double _predict_learn(self, dict x, object y) except? -1.0

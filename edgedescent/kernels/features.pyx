@@ -1,5 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What all learners of named features share: from an event to standardized runs, and around each gradient step."""
+from collections.abc import Mapping
+
 import numpy as np
 
 from cpython.dict cimport PyDict_Next
@@ -37,6 +39,15 @@ cdef inline bint is_same(PyObject* known, PyObject* key) noexcept:
         return True
     return (known != NULL and PyUnicode_CheckExact(<object>known) and PyUnicode_CheckExact(<object>key)
             and <str>known == <str>key)
+
+
+cdef inline dict as_event(object x):
+    """The features of an event as the plain dict that can be walked without running Python code."""
+    if type(x) is dict:
+        return x
+    if isinstance(x, Mapping):
+        return dict(x)
+    raise TypeError(f"The features x of an event must map names to numbers. Got {x!r:.80}.")
 
 
 cdef class FeatureKernel:
@@ -397,13 +408,21 @@ cdef class FeatureKernel:
 
     # --- What Python sees -----------------------------------------------------------------------------------------
 
+    cdef int _require_set_up(self) except -1:
+        """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
+        if self.descent is None:
+            raise TypeError(f"{type(self).__name__} must call the constructor of its base class before it is used.")
+        return 0
+
     cdef double _predict(self, dict x) except? -1.0:
+        self._require_set_up()
         self._read_dict(x, False)
         self._settle(False)
         self._standardize()
         return self._in_units(bounded(self._forward(True)))
 
     cdef double _predict_learn(self, dict x, object y) except? -1.0:
+        self._require_set_up()
         cdef double target = to_number("The target", y), prediction, before = 0.0
         cdef int skipped
         cdef bint newcomers
@@ -431,17 +450,17 @@ cdef class FeatureKernel:
             raise ValueError(f"The target of a Poisson loss must be >= 0. Got {y!r}.")
         return 0
 
-    def predict_one(self, x not None):
+    def predict_one(self, x):
         """Predict the target of one event; the state stays as it is."""
-        return self._predict(x if type(x) is dict else dict(x))
+        return self._predict(as_event(x))
 
-    def predict_learn_one(self, x not None, y):
+    def predict_learn_one(self, x, y):
         """Predict, then learn from the same event; returns what `predict_one` would have returned before."""
-        return self._predict_learn(x if type(x) is dict else dict(x), y)
+        return self._predict_learn(as_event(x), y)
 
-    def learn_one(self, x not None, y):
+    def learn_one(self, x, y):
         """Take one gradient step on an event; a target that is not finite is counted and skipped."""
-        self._predict_learn(x if type(x) is dict else dict(x), y)
+        self._predict_learn(as_event(x), y)
 
     def learn_many(self, X, y, names=None):
         """Predict each row, then learn from it, in order; returns the predictions.
@@ -451,6 +470,7 @@ cdef class FeatureKernel:
             y: targets, shape (n_events,).
             names: the name of each column, ``x0``, ``x1``, … if not given.
         """
+        self._require_set_up()
         cdef double[:, ::1] values = as_numbers("X", X, 2)
         cdef double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(values.shape[0])
@@ -549,6 +569,7 @@ cdef class FeatureKernel:
     # --- State ----------------------------------------------------------------------------------------------------
 
     def _save_features(self):
+        self._require_set_up()
         cdef Py_ssize_t rows = self.vocabulary.size()
         keys, stamps, born = self.vocabulary.save()
         return {
@@ -567,6 +588,7 @@ cdef class FeatureKernel:
         }
 
     def _restore_features(self, dict state):
+        self._require_set_up()
         counts, loss, features = state["counts"], state["loss"], state["features"]
         if len(counts) != 5 or len(loss) != 2 or len(state["target"][0]) != 1:
             raise ValueError("The state must have 5 `counts`, 2 numbers in `loss` and 1 `target`.")

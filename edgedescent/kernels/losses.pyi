@@ -1,6 +1,10 @@
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable
 
-def gradients(
-    name: str, hyper: tuple[float, ...], targets: NDArray[np.float64], predictions: NDArray[np.float64]
+from typing_extensions import Buffer
+
+def travels(
+    name: str, hyper: tuple[float, ...], target: float, score: float, times: Iterable[float]
 ) -> list[float]: ...
+def evaluate(
+    name: str, hyper: tuple[float, ...], targets: Buffer, scores: Buffer, adapt: bool = True
+) -> tuple[list[float], list[float]]: ...

@@ -149,11 +149,13 @@ cdef double poisson_slope(const Loss* loss, double target, double score) noexcep
 
 
 cdef double poisson_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
-    # exp(-f) goes exponentially to 1 / target.
-    cdef double passed = target * time
-    cdef double share = -expm1(-passed) / target if passed > 1e-12 else time
-    # Not below e⁻³⁰⁰, because 0 has no logarithm.
-    return -log1p(share * poisson_slope(loss, target, score if score > -300.0 else -300.0))
+    # exp(-f) goes exponentially to 1 / target. Not below e⁻³⁰⁰, because 0 has no logarithm.
+    cdef double start = score if score < 20.0 else 20.0, passed = target * time
+    cdef double share = -expm1(-passed) / target if passed > 1e-12 else time, change
+    start = start if start > -300.0 else -300.0
+    change = share * poisson_slope(loss, target, start)
+    # Both are the same, but the first is exact for short ways and the second for long ones.
+    return -log1p(change) if change > -0.5 else -log(exp(-passed) + share * exp(start))
 
 
 cdef double logistic_value(const Loss* loss, double target, double score) noexcept nogil:

@@ -233,6 +233,7 @@ cdef class NetworkKernel(FeatureKernel):
             set_weight(after, (j + 1) * after.width + row, 0.0)
 
     def _save(self):
+        self._require_set_up()
         cdef Py_ssize_t rows = self.vocabulary.size()
         hidden = {f"layer{i}": table.save(rows if i == 0 else table.rows) for i, table in enumerate(self.layers)}
         return {

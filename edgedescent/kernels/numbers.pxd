@@ -51,14 +51,20 @@ cdef inline double to_number(str what, object value) except? -1.0:
 
 
 cdef inline str to_text(str what, object value):
-    """An exact string that can be written as UTF-8, as checkpoints and snapshots do; `what` names it in the error."""
-    cdef Py_ssize_t size
+    """An exact string that can be written as UTF-8; `what` names it in the error."""
     if not PyUnicode_Check(value):
         raise ValueError(f"{what} must be a string. Got {value!r:.80}.")
     # A subclass may hash or compare in ways of its own.
     cdef str text = value if PyUnicode_CheckExact(value) else PyUnicode_FromObject(value)
+    check_text(what, text)
+    return text
+
+
+cdef inline int check_text(str what, str text) except -1:
+    """Raise ValueError for text that is not Unicode, which no checkpoint or snapshot could hold."""
+    cdef Py_ssize_t size
     try:
         PyUnicode_AsUTF8AndSize(text, &size)
     except UnicodeEncodeError:
         raise ValueError(f"{what} must be valid Unicode text. Got {text!r:.80}.") from None
-    return text
+    return 0

@@ -188,25 +188,19 @@ cdef void measure_scale(const Rule* rule, Context* context, double* w, const dou
                         Py_ssize_t n) noexcept nogil:
     cdef const double* total = rule.slot[0] + at
     cdef double* scale = rule.slot[1] + at
-    cdef double* moved = rule.slot[2] + at
-    cdef double x
+    cdef double x, square
     cdef Py_ssize_t i
     # A gradient holds the penalty's part too: where the slope is small, it would swamp the features.
     if fabs(context.slope) < 1e-3:
         return
-    w += at
     for i in range(n):
         x = fabs(g[i] / context.slope)
-        if x > scale[i]:
-            # What was learned was for inputs of the old scale: keep its product with the largest input.
-            if scale[i] > 0.0:
-                w[i] -= (1.0 - scale[i] / x) * moved[i]
-                moved[i] *= scale[i] / x
-            scale[i] = x
-        if scale[i] > 0.0:
-            context.totals[0] += (x / scale[i]) * (x / scale[i])
-            if g[i] != 0.0:
-                context.sum += g[i] * g[i] / (scale[i] * sqrt(total[i] + g[i] * g[i]))
+        scale[i] = scale[i] if scale[i] > 1.0 else 1.0
+        scale[i] = x if x > scale[i] else scale[i]
+        context.totals[0] += (x / scale[i]) * (x / scale[i])
+        square = g[i] * g[i]
+        if square > 0.0:
+            context.sum += square / (scale[i] * sqrt(total[i] + square))
 
 
 cdef void normalized_adaptive(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
@@ -218,17 +212,12 @@ cdef void normalized_adaptive(const Rule* rule, const Context* context, double* 
         rate = context.slope * context.slope / context.sum
     cdef double* total = rule.slot[0] + at
     cdef double* scale = rule.slot[1] + at
-    # How far the parameter is from where it started: a network's do not start at zero.
-    cdef double* moved = rule.slot[2] + at
-    cdef double step
     cdef Py_ssize_t i
     w += at
     for i in range(n):
         total[i] += g[i] * g[i]
         if total[i] > 0.0 and scale[i] > 0.0:
-            step = rate * g[i] / (scale[i] * sqrt(total[i]))
-            moved[i] -= step
-            w[i] -= step
+            w[i] -= rate * g[i] / (scale[i] * sqrt(total[i]))
 
 
 cdef void importance_aware(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
@@ -364,7 +353,7 @@ cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object
     elif name == "ftrl":
         rule.step, rule.n_slots = ftrl, 2
     elif name == "normalized_adaptive":
-        rule.step, rule.n_slots, rule.prepare = normalized_adaptive, 3, measure_scale
+        rule.step, rule.n_slots, rule.prepare = normalized_adaptive, 2, measure_scale
     elif name == "importance_aware":
         rule.step, rule.n_slots = importance_aware, 0
     elif name == "cocob":

@@ -10,6 +10,8 @@ cdef class Vocabulary:
     cdef long long* born
     cdef object births
     cdef object oldest
+    # The event for which every row turned out to be needed, so that none need be looked for again.
+    cdef long long needed_by
     cdef readonly long long evicted
     cdef readonly long long shared
     # Goes up whenever a row changes hands, so that whoever remembers rows knows when to forget them.

@@ -73,6 +73,8 @@ cdef class Vocabulary:
         """Free the row of the least recently learned key; 0 where every row is needed by the event at hand."""
         cdef Py_ssize_t row
         cdef long long stamp
+        if now == self.needed_by:
+            return 0
         while True:
             if not self.oldest:
                 # Sorting a sixteenth of the table ahead keeps eviction cheap, and exact: whatever is not in the
@@ -88,6 +90,7 @@ cdef class Vocabulary:
                 continue
             if stamp == now:
                 self.oldest = []
+                self.needed_by = now
                 return 0
             del self.row_of[self.key_of[row]]
             self.evicted += 1
@@ -129,6 +132,7 @@ cdef class Vocabulary:
         self.stamps[1 : len(self.key_of)] = stamps
         self.births[1 : len(self.key_of)] = births
         self.oldest = []
+        self.needed_by = -1
         self.version += 1
         self.evicted = evicted
         self.shared = shared

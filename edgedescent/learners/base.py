@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, SupportsIndex
 
 import numpy as np
+
+from edgedescent.optim import Optimizer
 
 State = dict[str, "np.ndarray[Any, Any] | list[str]"]
 """A learner's state: named flat arrays of numbers, and lists of names."""
@@ -20,6 +22,7 @@ class Learner:
     """
 
     takes: ClassVar[Literal["features", "ratings"]]
+    optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:
         """The constructor's arguments by name.
@@ -92,21 +95,20 @@ class Learner:
                 values[name] = [_checked(p, state[p], like) for p, like in zip(parts, value, strict=True)]
             else:
                 values[name] = _checked(name, state[name], value)
-        if unknown := sorted(set(state) - names):
+        if unknown := sorted(map(str, set(state) - names)):
             raise ValueError(f"{type(self).__name__} has no state named {', '.join(unknown)}.")
         before = self._save()
         try:
             self._restore(**values)
-        except ValueError:
+        except Exception:
             self._restore(**before)
             raise
 
     def _parts(self, name: str, count: int) -> list[str]:
         """The names of the arrays that make up the table `name`."""
-        slots: Sequence[str] = self.get_params()["optimizer"].state_names
         if name in ("inputs", "target"):
             return [f"{name}.{part}" for part in ("count", "mean", "variance", "window_mean", "window_variance")]
-        return [name, *(f"{name}.{slot}" for slot in slots)][:count]
+        return [name, *(f"{name}.{slot}" for slot in self.optimizer.state_names)][:count]
 
     def _save(self) -> dict[str, Any]:
         raise NotImplementedError

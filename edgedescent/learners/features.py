@@ -74,7 +74,8 @@ class FeatureLearner(FeatureKernel, Learner):
         require_count(self, "features_max", features_max, at_least=1, at_most=10_000_000)
         require_choice(self, "when_full", when_full, ("evict", "share"))
         # A string is a sequence of names too, but not of any that were meant.
-        if isinstance(categories, str) or not all(isinstance(name, str) for name in categories):
+        names = isinstance(categories, Sequence) and not isinstance(categories, str)
+        if not names or not all(isinstance(name, str) for name in categories):
             raise ValueError(
                 f"The `categories` of {type(self).__name__} must be names of features. Got {categories!r}."
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 from edgedescent.kernels.factors import FactorKernel
@@ -82,6 +83,8 @@ class MatrixFactorization(FactorKernel, Recommender, Learner):
         require_count(self, "n_factors", n_factors, at_least=1, at_most=1024)
         require_instance(self, "optimizer", optimizer, Optimizer)
         require_instance(self, "loss", loss, Loss)
+        if math.isfinite(loss.least):
+            raise ValueError(f"The `loss` of MatrixFactorization must be one for ratings of either sign. Got {loss!r}.")
         require_number(self, "l2_bias", l2_bias, at_least=0)
         require_number(self, "l2_factors", l2_factors, at_least=0)
         require_number(self, "init_scale", init_scale, at_least=0)

@@ -11,21 +11,21 @@ from edgedescent.validation import require_number
 
 @dataclass(frozen=True)
 class NormalizedAdaptive(Optimizer):
-    """Normalized adaptive gradient descent: the same steps whatever the scale of each feature.
+    """Normalized adaptive gradient descent: steps in proportion to the scale of what they act on.
 
     ::
 
-        if |x| > s:   w <- w s / |x|;   s <- |x|                 per parameter that the event touches
-        N <- N + Σ x² / s²                                       over all parameters, t events so far
+        s <- max(s, |x|, 1)         per parameter that the event touches
+        N <- N + Σ x² / s²          over all of them, in t events so far
         G <- G + g²
         r  = min(lr sqrt(t / N), (dloss/df)² / Σ (g² / (s sqrt(G))))
         w <- w - r g / (s sqrt(G))
 
-    ``x`` is the derivative of the score by the parameter: for a linear model, the feature. What is rescaled is how far
-    the parameter has moved from where it started, so that the weights a network starts with are kept. The scale is
-    measured after the prediction, in events whose loss has a slope of 0.001 at least. The bound on the rate ``r`` is
-    not in the paper: it keeps a step over very many parameters from carrying the score past the target of a squared
-    loss. The slots are ``G``, ``s`` and the way moved.
+    ``x`` is the derivative of the score by the parameter: for a linear model, the feature. It is measured after the
+    prediction, in events whose loss has a slope of 0.001 at least. Two things differ from the paper. Features come
+    standardized here, so scales start at 1 instead of the first value, and one that grows does not shrink what was
+    learned, as a single outlier would do for good. And the bound on the rate ``r`` keeps a step over very many
+    parameters from carrying the score past the target of a squared loss. The slots are ``G`` and ``s``.
 
     Args:
         lr: the learning rate, > 0.
@@ -44,7 +44,7 @@ class NormalizedAdaptive(Optimizer):
     """
 
     rule: ClassVar[str] = "normalized_adaptive"
-    slots: ClassVar[tuple[str, ...]] = ("total", "scale", "moved")
+    slots: ClassVar[tuple[str, ...]] = ("total", "scale")
 
     lr: float = 0.5
 

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import click
 
+_EXAMPLE = """\b
+Example:
+  edgedescent demo
+  edgedescent demo --data hour.csv.gz --target cnt --drop casual,registered
+  edgedescent demo --recommender ratings.dat.gz
+"""
 
-@click.command()
-@click.option(
-    "--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set."
-)
+
+@click.command(epilog=_EXAMPLE)
+@click.option("--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set.")
 @click.option("--target", help="The column of a CSV file to predict.")
 @click.option("--drop", multiple=True, help="Columns to leave out; separated by commas.")
 @click.option(
@@ -45,14 +50,7 @@ def demo(
     folder: Path,
     as_json: bool,
 ) -> None:
-    r"""See a device learn: broker, daemon, replay, snapshot, all started here and stopped again.
-
-    \b
-    Example:
-      edgedescent demo
-      edgedescent demo --data hour.csv.gz --target cnt --drop casual,registered
-      edgedescent demo --recommender ratings.dat.gz
-    """
+    """See a device learn: broker, daemon, replay, snapshot, all started here and stopped again."""
     # Imported here so that `edgedescent --help`, which loads this module, stays quick.
     from edgedescent_sims.demo_display import Display
     from edgedescent_sims.rehearsal import Rehearsal

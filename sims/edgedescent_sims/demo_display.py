@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def sparkline(values: Sequence[float], highest: float, width: int = _WIDTH) -> s
         return ""
     width = min(width, len(values))
     edges = [round(i * len(values) / width) for i in range(width + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
     return "".join(_BARS[min(max(round(m / highest * len(_BARS)), 1), len(_BARS)) - 1] for m in means)
 
 
@@ -89,12 +90,8 @@ class Display:
             metrics = self._rehearsal.metrics[-1]
             if "mae" in metrics:
                 errors = ", ".join(f"{label} {metrics[name]:.4g}" for name, label, _ in _SERIES)
-                share = (
-                    f"{metrics['mae'] / metrics['mae_mean']:.0%} of the mean's" if metrics["mae_mean"] else ""
-                )
-                click.echo(
-                    f"{metrics['events_learned']:>8,} learned; mean absolute error: {errors} ({share})"
-                )
+                share = f"{metrics['mae'] / metrics['mae_mean']:.0%} of the mean's" if metrics["mae_mean"] else ""
+                click.echo(f"{metrics['events_learned']:>8,} learned; mean absolute error: {errors} ({share})")
 
     def _picture(self, sent: int) -> RenderableType:
         from rich.table import Table
@@ -120,7 +117,8 @@ class Display:
         """Say what was learned and where everything lies."""
         figures, card = result.summary(), result.card
         click.echo(
-            f"\nLearned {figures['events_learned']:,} of {figures['events_sent']:,} events in {figures['seconds']:.1f} s, "
+            f"\nLearned {figures['events_learned']:,} of {figures['events_sent']:,} events "
+            f"in {figures['seconds']:.1f} s, "
             f"{figures['dead_letters']} dead letters, {figures['memory_bytes'] / 2**20:.0f} MiB resident."
         )
         click.echo("Mean absolute error, each event predicted before it was learned:")

@@ -214,9 +214,7 @@ class Rehearsal:
         with self._changed:
             while not condition():
                 if self._daemon is not None and self._daemon.poll() is not None:
-                    raise EdgeDescentError(
-                        f"The daemon ended: {self._last_log_line()}", f"See {self.log_path}."
-                    )
+                    raise EdgeDescentError(f"The daemon ended: {self._last_log_line()}", f"See {self.log_path}.")
                 if time.monotonic() > deadline:
                     raise TransportError(f"{complaint}: {self._last_log_line()}", f"See {self.log_path}.")
                 self._changed.wait(0.1)
@@ -297,9 +295,7 @@ class Rehearsal:
         for number, question in enumerate(questions):
             payload = json.dumps({**question, "id": f"question-{number}"})
             self._watcher.publish(f"edgedescent/{DEVICE}/events", payload, qos=1)
-        self._await(
-            lambda: len(self._answers) == len(questions), _IDLE_TIMEOUT_S, "The daemon does not answer"
-        )
+        self._await(lambda: len(self._answers) == len(questions), _IDLE_TIMEOUT_S, "The daemon does not answer")
         served = OnnxAdapter().predict(model.read_bytes(), questions)
         live = [self._answers[f"question-{number}"] for number in range(len(questions))]
         return max(abs(a - b) for a, b in zip(live, served, strict=True)), len(questions)

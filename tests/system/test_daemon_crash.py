@@ -13,7 +13,7 @@ import pytest
 from brokers import running_broker
 from daemons import Peer, assert_same_learning, event, events, eventually, ids_in
 
-from edgedescent_sims.broker import Broker, BrokerKind
+from edgedescent_sims.broker import BrokerKind
 
 ROUNDS = 5
 EVENTS = 3000
@@ -86,11 +86,14 @@ def send_slowly(peer: Peer, payloads: list[bytes]) -> None:
         time.sleep(0.02)
 
 
-def test_kill_9_while_a_checkpoint_is_written(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_kill_9_while_a_checkpoint_is_written(make_daemon: Any) -> None:
     payloads = events(0, 1500)
     chance = random.Random(seed())
-    daemon = make_daemon(broker.port, broker=settings, environment={"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "1"})
-    with daemon:
+    with (
+        running_broker("mosquitto") as broker,
+        Peer(broker.port) as peer,
+        make_daemon(broker.port, environment={"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "1"}) as daemon,
+    ):
         daemon.connected()
         peer.send(payloads, wait=False)
         for life in range(1, 5):
@@ -103,11 +106,9 @@ def test_kill_9_while_a_checkpoint_is_written(broker: Broker, settings: str, pee
     assert_same_learning(daemon.recovered(), daemon.undisturbed(payloads))
 
 
-def test_answers_that_a_crash_kept_back_are_sent_after_it(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any
-) -> None:
+def test_answers_that_a_crash_kept_back_are_sent_after_it(make_daemon: Any) -> None:
     payloads = events(0, 400)
-    with make_daemon(broker.port, broker=settings) as daemon:
+    with running_broker("mosquitto") as broker, Peer(broker.port) as peer, make_daemon(broker.port) as daemon:
         daemon.connected()
         peer.send(payloads, wait=False)
         daemon.counted(1)

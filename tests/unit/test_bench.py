@@ -208,9 +208,7 @@ class TestDependencies:
             "building": table["build-system"]["requires"],
             **{f"extra `{name}`": needs for name, needs in table["project"]["optional-dependencies"].items()},
         }
-        pairs = (
-            (re.match(r"[A-Za-z0-9_-]+", need), group) for group, needs in groups.items() for need in needs
-        )
+        pairs = ((re.match(r"[A-Za-z0-9_-]+", need), group) for group, needs in groups.items() for need in needs)
         return {found.group(): group for found, group in pairs if found and found.group() != "edgedescent"}
 
     def test_the_document_lists_exactly_what_is_declared(self, declared: dict[str, str]) -> None:

@@ -45,9 +45,7 @@ TRAINED = [trained_regressor, trained_recommender]
 @pytest.mark.parametrize("train", TRAINED)
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, through_pickle])
 class TestCopies:
-    def test_a_copy_knows_the_same(
-        self, train: Callable[[], Learner], copied: Callable[[Learner], Learner]
-    ) -> None:
+    def test_a_copy_knows_the_same(self, train: Callable[[], Learner], copied: Callable[[Learner], Learner]) -> None:
         learner = train()
         twin = copied(learner)
         assert type(twin) is type(learner)

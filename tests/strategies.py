@@ -43,7 +43,7 @@ SCHEDULES: list[Schedule] = [
 ]
 EVERY_LOSS: list[Loss] = [kind() for kind in exported(losses_module, Loss)]
 OPTIMIZERS: list[Optimizer] = [SGD(lr=0.02), Adam(lr=0.02), Adam(lr=0.05, beta1=0.5, beta2=0.9)]
-LOSSES: list[Loss] = [SquaredLoss(), AdaptiveHuberLoss(), AdaptiveHuberLoss(k=1.5, rate_min=0.1)]
+LOSSES: list[Loss] = [SquaredLoss(), AdaptiveHuberLoss(), AdaptiveHuberLoss(k=1.5, rate_min=0.5)]
 
 optimizers = st.sampled_from(OPTIMIZERS)
 losses = st.sampled_from(LOSSES)

@@ -1,0 +1,98 @@
+"""A socket that lets events past paho-mqtt and gives it every other packet, one at a time and whole."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+from edgedescent.adapters import Delivery
+from edgedescent_mqtt.buffered_socket import BufferedSocket
+from edgedescent_mqtt.packets import take_events, variable_length
+
+
+class PacketSocket(BufferedSocket):
+    """Knows where packets begin, which is all that it takes to share a connection with paho.
+
+    `read` first; then, in turns, `take_events` and, as long as `grant` allows it, one `loop_read` of paho's.
+    """
+
+    def __init__(self, inner: socket.socket | ssl.SSLSocket) -> None:
+        super().__init__(inner)
+        self._granted = 0
+        """How much paho may read: the rest of a packet."""
+        self._partial = bytearray()
+        """The beginning of a packet whose end has not arrived."""
+        self._partial_size = 0
+        """How long it will be; 0 where that is not known."""
+        self._ended = False
+
+    def read(self) -> int:
+        """Read once, unless packets wait that arrived before; returns how many bytes there were.
+
+        A fault is kept for paho.
+        """
+        if self.buffered or self._ended:
+            return self.buffered
+        try:
+            received = self._receive()
+        except OSError:
+            return 0
+        self._ended = not received
+        self._partial += received
+        if len(self._partial) >= self._partial_size:
+            self._incoming, self._taken = bytes(self._partial), 0
+            self._partial.clear()
+            self._partial_size = 0
+        return len(received)
+
+    def take_events(self, generation: int, *, five: bool, count_max: int, bytes_max: int) -> list[Delivery]:
+        """Take the events that come before the next packet for paho.
+
+        Raises:
+            ValueError: if a packet is malformed.
+            IndexError: likewise.
+        """
+        events, self._taken = take_events(
+            self._incoming, self._taken, generation, five=five, count_max=count_max, bytes_max=bytes_max
+        )
+        return events
+
+    def grant(self) -> bool:
+        """Whether paho has something to read now: the next packet, or how the connection ended.
+
+        Raises:
+            ValueError: if the packet is malformed.
+        """
+        found = variable_length(self._incoming, self._taken + 1)
+        end = sum(found) if found else 0
+        if found and end <= len(self._incoming):
+            self._granted = end - self._taken
+            return True
+        if self.buffered:
+            self._partial += self._incoming[self._taken :]
+            self._partial_size = end - self._taken if found else 0
+            self._incoming, self._taken = b"", 0
+        return self._ended or self.fault is not None
+
+    def recv(self, size: int) -> bytes:
+        """Take up to `size` bytes of the packet that paho was granted; none at the end of the stream.
+
+        Raises:
+            BlockingIOError: if it has taken all of it.
+            OSError: if the connection is lost.
+        """
+        if self._granted:
+            taken = super().recv(min(size, self._granted))
+            self._granted -= len(taken)
+            return taken
+        if self.fault is not None:
+            raise self.fault
+        if self._ended:
+            return b""
+        raise BlockingIOError
+
+    def fail(self, fault: OSError) -> None:
+        """Give the connection up: what is buffered is dropped, and `recv` and `send` raise `fault`."""
+        super().fail(fault)
+        self._granted = self._partial_size = 0
+        self._partial.clear()

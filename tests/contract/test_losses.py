@@ -1,0 +1,17 @@
+"""The shared contract, on every loss that the project exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from exports import LOSSES
+
+from edgedescent.checks import LOSS_CHECKS
+from edgedescent.losses import Loss
+
+
+@pytest.mark.parametrize("check", LOSS_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_contract(loss: Callable[[], Loss], check: Callable[[Loss], None]) -> None:
+    check(loss())

@@ -1,0 +1,120 @@
+"""A mosquitto with passwords, access rules and TLS, and the certificates for it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+from daemons import eventually
+
+from edgedescent_sims.broker import find_mosquitto
+
+
+class GuardedBroker:
+    """mosquitto with a configuration of the test's own; use it in a `with` block.
+
+    Args:
+        folder: for its files.
+        users: password by name; anyone may come in without.
+        rules: its access rules, if there are any.
+        certificate: folder of certificate and key; plain TCP without.
+    """
+
+    def __init__(
+        self, folder: Path, *, users: dict[str, str] | None = None, rules: str = "", certificate: Path | None = None
+    ) -> None:
+        program = find_mosquitto()
+        if program is None:
+            pytest.skip("mosquitto is not installed")
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+        self._folder = folder
+        self._command = [program, "-c", str(folder / "mosquitto.conf")]
+        self._process: subprocess.Popen[bytes] | None = None
+        lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {str(users is None).lower()}"]
+        if os.geteuid() == 0:
+            lines.append("user root")
+        if users is not None:
+            self.set_users(users)
+            lines.append(f"password_file {folder / 'passwords'}")
+        if rules:
+            (folder / "rules").write_text(rules)
+            lines.append(f"acl_file {folder / 'rules'}")
+        if certificate is not None:
+            lines += [f"certfile {certificate / 'cert.pem'}", f"keyfile {certificate / 'key.pem'}"]
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+    def set_users(self, users: dict[str, str]) -> None:
+        """Give it other users; it heeds them at its next start."""
+        path = self._folder / "passwords"
+        path.write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in users.items()))
+        path.chmod(0o600)
+
+    def __enter__(self) -> Self:
+        with (self._folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        eventually(self._answers, "mosquitto")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "mosquitto.log").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _hashed(password: str) -> str:
+    """As mosquitto_passwd writes it."""
+    salt = os.urandom(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
+    return f"$7$101${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+
+
+def openssl(*arguments: str) -> None:
+    """Run openssl; skips the test where there is none."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl is not installed")
+    subprocess.run([program, *arguments], check=True, capture_output=True)
+
+
+def make_authority(folder: Path) -> Path:
+    """A certificate authority of the test's own, with `cert.pem` and `key.pem` in its folder."""
+    folder.mkdir()
+    openssl(
+        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+        *("-subj", f"/CN={folder.name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign"),
+        *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
+    )
+    return folder
+
+
+def make_certificate(folder: Path, authority: Path, names: str) -> Path:
+    """A certificate for `names`, such as ``DNS:localhost``, signed by an authority."""
+    folder.mkdir()
+    openssl(
+        *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={folder.name}"),
+        *("-keyout", str(folder / "key.pem"), "-out", str(folder / "request.pem")),
+    )
+    (folder / "extensions").write_text(f"subjectAltName={names}\n")
+    openssl(
+        *("x509", "-req", "-in", str(folder / "request.pem"), "-days", "2", "-extfile", str(folder / "extensions")),
+        *("-CA", str(authority / "cert.pem"), "-CAkey", str(authority / "key.pem"), "-set_serial", "7"),
+        *("-out", str(folder / "cert.pem")),
+    )
+    return folder

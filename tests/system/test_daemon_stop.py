@@ -1,0 +1,96 @@
+"""A daemon that is asked to stop does so in good order and in time, whatever its broker does."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from brokers import running_broker
+from daemons import STOP_S, Peer, assert_same_learning, events, ids_in
+
+from edgedescent_sims.broker import Broker
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_under_load_nothing_is_lost_nor_comes_again(make_daemon: Any, protocol: str) -> None:
+    payloads = events(0, 4000)
+    with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
+        daemon = make_daemon(broker.port, broker=f'protocol = "{protocol}"\nreceive_max = 100')
+        with daemon:
+            daemon.connected()
+            sender = threading.Thread(target=peer.send, args=(payloads,))
+            sender.start()
+            for life, how in enumerate((signal.SIGTERM, signal.SIGINT, signal.SIGTERM), start=1):
+                daemon.counted(life * 800)
+                assert daemon.stop(how) < STOP_S
+                # What it had learned by then is in the checkpoint: the next start has nothing to run again.
+                assert f"{how.name} received: stopping." in daemon.log
+                daemon.start()
+            sender.join()
+            daemon.counted(4000)
+            peer.state("online")
+            assert daemon.stop() < STOP_S
+            peer.state("stopped")
+        assert peer.states() == ["online", "stopped"] * 4
+        assert "Traceback" not in daemon.log
+        assert ids_in(message.payload for message in daemon.journal()) == ids_in(payloads)
+        assert_same_learning(daemon.recovered(), daemon.undisturbed(payloads))
+
+
+def test_what_came_too_late_is_learned_after_the_next_start(
+    broker: Broker, settings: str, peer: Peer, make_daemon: Any
+) -> None:
+    with make_daemon(broker.port, broker=settings) as daemon:
+        daemon.connected()
+        daemon.stop()
+        peer.send(events(0, 50))
+        if broker.kind == "amqtt":
+            pytest.skip("the embedded broker keeps nothing for whoever is away")
+        daemon.start()
+        daemon.counted(50)
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where connections are accepted, and nothing ever answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("options", ["", "[broker.tls]", 'host = "broker.invalid"', 'host = "192.0.2.1"'])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_without_an_answer_it_stops_in_time(
+    make_daemon: Any, silent_port: int, options: str, how: signal.Signals
+) -> None:
+    with make_daemon(silent_port, broker=options) as daemon:
+        daemon.logged("INFO Learning")
+        time.sleep(0.3)  # So that the signal meets it while it tries to connect.
+        assert daemon.stop(how) < STOP_S
+        assert daemon.log.endswith("Stopped at message 0 with everything saved.\n")
+
+
+def test_without_a_broker_it_stops_in_time_and_tells_of_its_attempts(broker: Broker, make_daemon: Any) -> None:
+    broker.stop()
+    with make_daemon(broker.port, broker="reconnect_max_s = 0.8") as daemon:
+        delays = [float(d) for d in daemon.logged(r"Connection refused\. Next attempt in ([\d.]+) s", 6)]
+        assert daemon.stop() < STOP_S
+    # They double from 0.1 s up to 0.8 s and each is cut by up to a half.
+    for delay, bound in zip(delays, [0.1, 0.2, 0.4, 0.8, 0.8, 0.8], strict=False):
+        assert bound / 2 - 0.05 <= delay <= bound + 0.05
+    assert "Traceback" not in daemon.log
+    assert len(set(delays)) > 1
+
+
+def test_a_second_signal_changes_nothing(broker: Broker, settings: str, make_daemon: Any) -> None:
+    with make_daemon(broker.port, broker=settings) as daemon:
+        daemon.connected()
+        for _ in range(5):
+            daemon.tell(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert re.search(r"Stopped at message 0 with everything saved\.\n$", daemon.log)

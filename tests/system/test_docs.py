@@ -1,0 +1,123 @@
+"""Every command and snippet of the documentation runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from brokers import running_broker
+
+from edgedescent import config
+from edgedescent_mqtt.config import Broker, Tls
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ADDRESS = "localhost:1883"
+
+
+def blocks(language: str) -> list[Any]:
+    found = []
+    for page in PAGES:
+        for number, (kind, text) in enumerate(FENCE.findall(page.read_text(encoding="utf-8"))):
+            if kind == language:
+                found.append(pytest.param(page, text, id=f"{page.stem}-{number}"))
+    return found
+
+
+def test_every_fence_is_of_a_language_that_is_tested() -> None:
+    kinds = {kind for page in PAGES for kind, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
+    assert kinds <= {"python", "sh", "toml", "json", "text", "cython"}
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_python_snippets_run(page: Path, text: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("json"))
+def test_json_snippets_are_events(page: Path, text: str) -> None:
+    for line in text.strip().splitlines():
+        event = json.loads(line)
+        assert "x" in event or {"user", "item"} <= set(event)
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("toml"))
+def test_configurations_are_right(page: Path, text: str, tmp_path: Path) -> None:
+    (tmp_path / "device.toml").write_text(text, encoding="utf-8")
+    config.load(tmp_path / "device.toml", {})
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("sh"))
+def test_shell_snippets_run(page: Path, text: str, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    device = next(text for kind, text in FENCE.findall(readme) if kind == "toml")
+    (tmp_path / "device.toml").write_text(device, encoding="utf-8")
+    numbers = random.Random(7)
+    rows = [f"{numbers.gauss(4, 1):.3f},{numbers.gauss(20, 5):.2f},{numbers.gauss(3, 1):.3f}" for _ in range(300)]
+    (tmp_path / "readings.csv").write_text("\n".join(["pressure,temp,flow", *rows]) + "\n", encoding="utf-8")
+    with running_broker() as broker:
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "EDGEDESCENT_BROKER__PORT": str(broker.port),
+            "EDGEDESCENT_BROKER__PROTOCOL": broker.protocols[0],
+            "EDGEDESCENT_METRICS__INTERVAL_S": "0.2",
+        }
+        commands = text.replace(ADDRESS, f"localhost:{broker.port}")
+        commands = commands.replace("edgedescent replay", f"edgedescent replay --protocol {broker.protocols[0]}")
+        if "edgedescent run" in commands and "edgedescent replay" not in commands:
+            # The page assumes a device that has events to learn from.
+            replay = (
+                f"edgedescent replay readings.csv --to mqtt://localhost:{broker.port} --device pump-7 --target flow "
+                f"--protocol {broker.protocols[0]}\n"
+            )
+            commands = re.sub(r"(edgedescent run .*&.*\n)", r"\1" + replay, commands)
+        # A person reads and types; the script gives the daemon that time.
+        commands = re.sub(
+            r"(edgedescent run .*&.*\n)",
+            r"\1for i in $(seq 100); do edgedescent status device.toml >/dev/null 2>&1 && break; sleep 0.1; done\n",
+            commands,
+        )
+        commands = re.sub(r"(edgedescent replay .*\n)", r"\1sleep 1\n", commands)
+        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{commands}"
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_every_configuration_key_is_documented() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    tables = (config.Config, config.Topics, config.State, config.Limits, config.Snapshots, config.Metrics, Broker, Tls)
+    for table in tables:
+        for field in msgspec.structs.fields(table):
+            assert re.search(rf"`(\w+\.)?{field.name}`|\[(\w+\.)?{field.name}\]", text), (
+                f"{table.__name__}.{field.name}"
+            )
+
+
+def test_every_dead_letter_reason_is_documented() -> None:
+    from edgedescent.decoding import REASONS
+
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    assert [reason for reason in REASONS if f"`{reason}`" not in text] == []
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [*PAGES, ROOT / "deploy" / "README.md", ROOT / "sims" / "README.md"]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if not target.startswith(("http:", "https:")):
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"

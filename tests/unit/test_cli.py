@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from stores import NOW, Run, a_config, payloads
+
+from edgedescent import __version__, cli, errors, snapshots
+from edgedescent.config import Config
+from edgedescent.lock import FolderLock
+from edgedescent.messages import DeadLetter
+from edgedescent.status import FILE as STATUS_FILE
+
+COMMANDS = sorted([*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))])
+
+
+def run(*words: object) -> Result:
+    result = CliRunner().invoke(cli.cli, [str(word) for word in words], prog_name="edgedescent")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def ran(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "edgedescent", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(environment or {})},
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration whose state folder is `state` beside it."""
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    path = tmp_path / "device.toml"
+    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
+    return path
+
+
+def a_daemons_state(config: Path) -> Config:
+    """Let a daemon have learned something there."""
+    state = Run(a_config(config.parent / "state"))
+    state.take(payloads(40))
+    state.checkpoint()
+    state.store.close()
+    return state.config
+
+
+# --- What every command has -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help_with_an_example(command: str, option: str) -> None:
+    result = run(*command.split(), option)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].startswith(f"Usage: edgedescent {command}".rstrip())
+    at = [line.strip() for line in lines].index("Example:")
+    assert lines[at + 1].strip().startswith(f"edgedescent {command}".rstrip())
+    assert "\b" not in result.output
+    assert "\\b" not in result.output
+
+
+def test_the_help_lists_every_command() -> None:
+    output = run("--help").output
+    assert all(f"\n  {command} " in output for command in COMMANDS)
+    assert {"check", "dead-letters", "demo", "export", "replay", "run", "snapshots", "status"} <= set(COMMANDS)
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").output == f"edgedescent, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("rn", "run"), ("Check", "check"), ("deadletters", "dead-letters"), ("replya", "replay")]
+)
+def test_an_unknown_command_gets_a_suggestion(typed: str, meant: str) -> None:
+    result = run(typed, "x")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"Error: There is no command {typed!r}. Did you mean `{meant}`?"
+
+
+def test_a_command_like_no_other_gets_none() -> None:
+    assert run("zzzz").stderr.splitlines()[-1] == "Error: There is no command 'zzzz'."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["check", "a", "b"],
+        ["check", "--jsn", "a"],
+        ["dead-letters", "a", "--limit", "0"],
+        ["dead-letters", "a", "--limit", "99999999999999999999"],
+        ["export", "a", "--output"],
+        ["run", "/"],
+    ],
+)
+def test_a_wrong_use_is_told_with_exit_code_2(words: list[str]) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
+HEAVY = ("river", "onnx", "onnxruntime", "rich", "amqtt", "sklearn", "pandas", "scipy")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["check"], ["status"], ["dead-letters"], ["snapshots"], ["run", "--help"]]
+)
+def test_what_is_heavy_is_not_loaded(config: Path, words: list[str]) -> None:
+    a_daemons_state(config)
+    needed = [] if "--help" in words else [str(config)]
+    code = (
+        "import sys\nfrom edgedescent.cli import main\ntry:\n    main()\n"
+        f"finally:\n    print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, *needed], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["run", "check", "status", "export", "snapshots", "dead-letters"])
+def test_a_wrong_configuration_is_told_in_one_line(config: Path, command: str) -> None:
+    config.write_text(config.read_text() + "pth = 3\n")
+    done = ran(command, config)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    expected = f"Error: {config}: `state.pth` is not a known key: expected one of path, "
+    assert done.stderr.startswith(expected)
+    assert done.stderr.endswith(" Hint: Did you mean `path`?\n")
+    assert done.stderr.count("\n") == 1
+    assert not (config.parent / "state").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[broker]\nport = 0\n", "`broker.port` is 0: expected `int` >= 1."),
+        ("[broker.tls]\nca_file = '/nowhere'\n", "`broker.tls`: the certificates cannot be used"),
+        ("[snapshots]\nexporter = 'onx'\n", "`snapshots.exporter` is 'onx': expected one of onnx."),
+        ("[snapshots]\nexporter = 'mqtt'\n", "`snapshots.exporter` is 'mqtt': expected one of onnx."),
+        ("[topics]\nevents = ['a#']\n", "`topics.events[0]` is 'a#'"),
+    ],
+)
+def test_what_is_wrong_for_an_adapter_is_told_in_one_line(config: Path, command: str, table: str, message: str) -> None:
+    config.write_text(config.read_text() + table)
+    result = run(command, config)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {config}: {message}")
+    assert result.stderr.count("\n") == 1
+    assert not (config.parent / "state").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "check", "status", "export", "snapshots", "dead-letters"])
+def test_a_missing_configuration_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    result = run(command, tmp_path / "none.toml")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {tmp_path}/none.toml: No such file or directory. Hint: Give the path of a TOML file.\n"
+    )
+
+
+def test_what_others_say_in_several_lines_is_told_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def failing() -> None:
+        raise errors.ExportError("The checker refuses it:\nline 1\nline 2", "Look.")
+
+    monkeypatch.setitem(cli.cli.commands, "failing", failing)
+    result = run("failing")
+    assert (result.exit_code, result.stderr) == (1, "Error: The checker refuses it: line 1 line 2 Hint: Look.\n")
+
+
+# --- Each command -----------------------------------------------------------------------------------------------------
+
+
+def test_check_approves(config: Path) -> None:
+    result = run("check", config)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.output == (f"{config} is fine: device 'pump', LinearRegressor(), state in {config.parent}/state.\n")
+    told = json.loads(run("check", config, "--json").output)
+    assert told["ok"] is True
+    adam = {"type": "Adam", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-08, "schedule": {"type": "Constant"}}
+    assert told["learner"]["optimizer"] == adam
+    # It only looks.
+    assert [path.name for path in config.parent.iterdir()] == ["device.toml"]
+
+
+def test_check_looks_at_the_environment(config: Path) -> None:
+    done = ran("check", config, environment={"EDGEDESCENT_DEVICE": "8"})
+    assert "device '8'" in done.stdout
+    done = ran("check", config, environment={"EDGEDESCENT_DEVICES": "8"})
+    assert done.returncode == 1
+    assert "It is set by the environment variable EDGEDESCENT_DEVICES. Hint: Did you mean `device`?" in done.stderr
+
+
+def test_status_without_a_daemon_fails(config: Path) -> None:
+    result = run("status", config)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: No daemon is using the state folder {config.parent}/state. "
+        "Hint: Start one with: edgedescent run CONFIG\n"
+    )
+
+
+def test_status_tells_of_the_daemon(config: Path) -> None:
+    state = config.parent / "state"
+    report = {"pid": os.getpid(), "time": time.time() - 1, "connected": False, "mae": 0.123456789, "messages": 5}
+    with FolderLock(state):
+        (state / STATUS_FILE).write_text(json.dumps(report))
+        result = run("status", config)
+        assert result.exit_code == 0
+        assert result.output.splitlines()[0] == f"Process {os.getpid()}, not connected, reported 1 s ago."
+        assert "  mae                      0.123457\n" in result.output
+        assert "  messages                 5\n" in result.output
+        told = json.loads(run("status", config, "--json").output)
+    assert {**report, "age_s": told["age_s"]} == told
+
+
+def test_dead_letters_are_shown_newest_first(config: Path) -> None:
+    assert run("dead-letters", config).exit_code == 1
+    state = Run(a_config(config.parent / "state"))
+    assert run("dead-letters", config).output == "No dead letters.\n"
+    assert run("dead-letters", config, "--json").output == ""
+    state.take([b"\xff", b'{"x": 3}', b'{"y": 1}'])
+    state.store.flush()
+    lines = run("dead-letters", config).output.splitlines()
+    assert lines[0] == "2023-11-14T22:13:20+00:00  missing_field  pump/events  Object missing required field `x`"
+    assert lines[1] == '    {"y": 1}'
+    assert len(lines) == 6
+    assert len(run("dead-letters", config, "--limit", 1).output.splitlines()) == 2
+    (line,) = run("dead-letters", config, "--reason", "malformed", "--json").output.splitlines()
+    assert json.loads(line) == {
+        "position": 1,
+        "index": 0,
+        "received_at": NOW,
+        "topic": "pump/events",
+        "reason": "malformed",
+        "error": "JSON is malformed: invalid character (byte 0)",
+        "payload": "�",
+    }
+    state.store.close()
+
+
+def test_dead_letters_cannot_command_the_terminal(config: Path) -> None:
+    state = Run(a_config(config.parent / "state"))
+    evil = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m"
+    state.store.bury(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
+    state.store.close()
+    output = run("dead-letters", config).output
+    assert output.count("\n") == 2
+    assert all(c.isprintable() or c == "\n" for c in output)
+    assert r"\x1b[2J" in output
+    # For programs the payload is as it came.
+    assert json.loads(run("dead-letters", config, "--json").output)["payload"] == evil
+
+
+def test_snapshots_are_listed(config: Path) -> None:
+    assert run("snapshots", config).output == "No snapshots.\n"
+    assert run("snapshots", config, "--json").output == ""
+    folder = config.parent / "state" / "snapshots"
+    for position, metrics in ((5, {}), (70, {"mae": 0.123456})):
+        card = {
+            "position": position,
+            "sha256": "0" * 64,
+            "file": "model.onnx",
+            "created_at": "2024-01-01T00:00:00+00:00",
+            "metrics": metrics,
+        }
+        snapshots.publish(folder, b"model", card, keep=5)
+    lines = run("snapshots", config).output.splitlines()
+    at = "2024-01-01T00:00:00+00:00"
+    assert lines == [
+        f"{at}  message 5  {folder}/000000000005-00000000/model.onnx",
+        f"{at}  message 70  mae 0.1235  {folder}/000000000070-00000000/model.onnx",
+    ]
+    cards = [json.loads(line) for line in run("snapshots", config, "--json").output.splitlines()]
+    assert [card["position"] for card in cards] == [5, 70]
+    assert all(Path(card["path"]).read_bytes() == b"model" for card in cards)
+
+
+def test_export_publishes(config: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    a_daemons_state(config)
+    done = ran("export", config, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    card = json.loads(done.stdout)
+    assert card["position"] == 40
+    assert Path(card["path"]).stat().st_size == card["bytes"]
+    result = run("export", config, "--output", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "message 40, " in result.output
+    assert "agrees with the live model on " in result.output
+    assert (tmp_path / "out" / "latest" / "model.onnx").exists()
+    assert len(run("snapshots", config).output.splitlines()) == 1
+
+
+def test_export_of_nothing_fails(config: Path) -> None:
+    result = run("export", config)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: There is no state in {config.parent}/state. Hint: Run the daemon first, or check `state.path`.\n"
+    )
+
+
+def test_run_refuses_a_folder_in_use(config: Path) -> None:
+    with FolderLock(config.parent / "state"):
+        done = ran("run", config)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: Another daemon (process {os.getpid()}) is using the state folder")
+    assert done.stderr.count("\n") == 1
+
+
+def test_run_refuses_the_state_of_another_learner(config: Path) -> None:
+    a_daemons_state(config)
+    config.write_text(config.read_text().replace("LinearRegressor", "MatrixFactorization"))
+    for command in ("run", "export"):
+        done = ran(command, config)
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert "was learned with another configuration (type: 'LinearRegressor' there" in last
+        assert "Traceback" not in done.stderr
+
+
+def test_run_tells_of_a_file_that_is_beyond_rescue(config: Path) -> None:
+    (config.parent / "state").mkdir()
+    (config.parent / "state" / "edgedescent.db").write_bytes(b"no database " * 1000)
+    for command in ("run", "export", "dead-letters"):
+        done = ran(command, config)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("Error: The state file ")
+        assert "Traceback" not in done.stderr

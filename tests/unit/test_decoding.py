@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgedescent.decoding import REASONS, TARGET_MAX, Decoder, is_array
+from edgedescent.errors import InvalidEventError
+from edgedescent.messages import FeatureEvent, RatingEvent
+
+DEEP = 100_000
+
+
+def decode(
+    payload: bytes, takes: Literal["features", "ratings"] = "features", *, bytes_max: int = 10_000_000, many: int = 5
+) -> tuple[list[tuple[int, Any]], list[tuple[int, InvalidEventError, bytes]]]:
+    events, rejected = Decoder(takes, payload_bytes_max=bytes_max, events_per_message_max=many).decode(payload)
+    assert all(error.reason in REASONS for _, error, _ in rejected)
+    assert all("\n" not in str(error) and len(str(error)) < 300 for _, error, _ in rejected)
+    return events, rejected
+
+
+def refused(payload: bytes, takes: Literal["features", "ratings"] = "features", **limits: int) -> tuple[str, str]:
+    """Reason and error of a message that is refused whole."""
+    events, rejected = decode(payload, takes, **limits)
+    assert events == []
+    ((index, error, kept),) = rejected
+    assert (index, kept) == (0, payload)
+    return error.reason, str(error)
+
+
+@pytest.mark.parametrize(
+    ("payload", "event"),
+    [
+        (b'{"x": {"a": 1}, "y": 2}', FeatureEvent({"a": 1.0}, 2.0)),
+        (b' \r\n\t{"x": {"a": 1}} \n', FeatureEvent({"a": 1.0})),
+        (b'{"x": {}}', FeatureEvent({})),
+        (b'{"x": {"": 1}}', FeatureEvent({"": 1.0})),
+        (b'{"x": {"a": null, "b": true, "c": -1.5e2}, "y": null}', FeatureEvent({"a": None, "b": True, "c": -150.0})),
+        (b'{"x": {}, "y": false}', FeatureEvent({}, False)),
+        (b'{"x": {}, "id": 5}', FeatureEvent({}, None, 5)),
+        (b'{"x": {}, "id": -0}', FeatureEvent({}, None, 0)),
+        (b'{"x": {}, "id": "5"}', FeatureEvent({}, None, "5")),
+        (b'{"x": {}, "id": ""}', FeatureEvent({}, None, "")),
+        (b'{"x": {}, "id": null}', FeatureEvent({})),
+        (b'{"x": {}, "id": 99999999999999999999999999}', FeatureEvent({}, None, 99999999999999999999999999)),
+        # The last of two equal keys counts, as for most decoders of JSON.
+        (b'{"x": {"a": 1, "a": 2}, "y": 1, "y": 2}', FeatureEvent({"a": 2.0}, 2.0)),
+        # What a device adds for others is none of our business.
+        (b'{"time": [1, {"z": 2}], "x": {"a": 1}, "y": 1}', FeatureEvent({"a": 1.0}, 1.0)),
+        ('{"x": {"µ": 1}, "id": "\\u00b5"}'.encode(), FeatureEvent({"µ": 1.0}, None, "µ")),
+    ],
+)
+def test_one_event_is_decoded(payload: bytes, event: FeatureEvent) -> None:
+    assert decode(payload) == ([(0, event)], [])
+    assert decode(b"\n [" + payload + b"]") == ([(0, event)], [])
+
+
+def test_ids_of_users_and_items_are_text_or_integers() -> None:
+    payload = b'[{"user": 1, "item": "b", "y": 4}, {"user": "", "item": 100000000000000000000000}]'
+    events, rejected = decode(payload, "ratings")
+    assert events == [(0, RatingEvent(1, "b", 4.0)), (1, RatingEvent("", 100000000000000000000000))]
+    assert rejected == []
+
+
+@pytest.mark.parametrize("payload", [b"[]", b" [ ] ", b"\n[\n]\n"])
+def test_an_empty_array_holds_nothing(payload: bytes) -> None:
+    assert decode(payload) == ([], [])
+    assert is_array(payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "message"),
+    [
+        (b"", "malformed", "Input data was truncated"),
+        (b" ", "malformed", "Input data was truncated"),
+        (b'{"x": {"a": 1', "malformed", "Input data was truncated"),
+        (b'[{"x": {"a": 1}}, {"x"', "malformed", "Input data was truncated"),
+        (b"\xff", "malformed", "JSON is malformed: invalid character"),
+        (b"\x00", "malformed", "JSON is malformed: invalid character"),
+        (b'{"x": {"a\xff": 1}}', "malformed", "JSON is malformed: a string is not UTF-8"),
+        (b'{"x": {}, "id": "\xc3"}', "malformed", "JSON is malformed: a string is not UTF-8"),
+        (b'{"x": {"a": NaN}}', "malformed", "JSON is malformed: invalid character"),
+        (b'{"x": {"a": Infinity}}', "malformed", "JSON is malformed: invalid character"),
+        (b'{"x": {}, "y": -Infinity}', "malformed", "JSON is malformed: invalid character"),
+        (b'{"x": {}} 7', "malformed", "JSON is malformed: trailing characters"),
+        (b'{"x": {}, }', "malformed", "JSON is malformed: trailing comma in object"),
+        (b'[{"x": {}},]', "malformed", "JSON is malformed: trailing comma in array"),
+        (b"null", "wrong_type", "Expected `object`, got `null`"),
+        (b"7", "wrong_type", "Expected `object`, got `int`"),
+        (b'"x"', "wrong_type", "Expected `object`, got `str`"),
+        (b'{"x": null}', "wrong_type", "Expected `object`, got `null` - at `$.x`"),
+        (b'{"x": [1, 2]}', "wrong_type", "Expected `object`, got `array` - at `$.x`"),
+        (b'{"x": {"a": 1, "b": "1"}}', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.x.b`"),
+        (b'{"x": {"a": {"b": 1}}}', "wrong_type", "Expected `bool | float | null`, got `object` - at `$.x.a`"),
+        (b'{"x": {"a": [1]}}', "wrong_type", "Expected `bool | float | null`, got `array` - at `$.x.a`"),
+        (b'{"x": {"a\\nb": ""}}', "wrong_type", r"Expected `bool | float | null`, got `str` - at `$.x.'a\nb'`"),
+        (b'{"x": {"a": "", "a": 1}}', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.x.*`"),
+        (b'{"x": {"a": ""}, "z"', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.x.*`"),
+        (b'{"x": {}, "y": "1"}', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.y`"),
+        (b'{"x": {}, "id": 5.5}', "wrong_type", "Expected `int | str | null`, got `float` - at `$.id`"),
+        (b'{"x": {}, "id": true}', "wrong_type", "Expected `int | str | null`, got `bool` - at `$.id`"),
+        (b"{}", "missing_field", "Object missing required field `x`"),
+        (b'{"X": {"a": 1}, "y": 1}', "missing_field", "Object missing required field `x`"),
+        (b'{"x": {"a": 1e999}}', "out_of_range", "Number out of range - at `$.x.a`"),
+        (b'{"x": {"b": 1' + b"0" * 400 + b"}}", "out_of_range", "Number out of range - at `$.x.b`"),
+        (b'{"x": {}, "y": 1e999}', "out_of_range", "Number out of range - at `$.y`"),
+        (b'{"x": {}, "y": 1' + b"0" * 5000 + b"}", "out_of_range", "Number out of range - at `$.y`"),
+        (b'{"x": {}, "id": 1' + b"0" * 5000 + b"}", "out_of_range", "Integer value out of range - at `$.id`"),
+        (b'{"x": {}, "y": 1e100}', "out_of_range", "The target must lie within ±1e+100. Got 1e+100 - at `$.y`"),
+        (b'{"x": {}, "y": -1e300}', "out_of_range", "The target must lie within ±1e+100. Got -1e+300 - at `$.y`"),
+    ],
+)
+def test_an_unusable_event_tells_where_and_why(payload: bytes, reason: str, message: str) -> None:
+    found, text = refused(payload)
+    # Where in the bytes, is the decoder's to say.
+    assert (found, text.split(" (byte")[0]) == (reason, message)
+
+
+@pytest.mark.parametrize("field", ["user", "item"])
+@pytest.mark.parametrize("value", [b"1.5", b"null", b"true", b"[1]", b"{}"])
+def test_an_id_that_is_none_is_refused(field: str, value: bytes) -> None:
+    payload = {"user": b"1", "item": b"2", field: value}
+    text = b'{"user": %b, "item": %b}' % (payload["user"], payload["item"])
+    reason, message = refused(text, "ratings")
+    assert reason == "wrong_type"
+    assert message.endswith(f"at `$.{field}`")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * DEEP + b"]" * DEEP,
+        b'{"q": ' + b"[" * DEEP + b"]" * DEEP + b"}",
+        b'{"q": ' * DEEP + b"1" + b"}" * DEEP,
+        b'[{"x": {}}, {"x": {}, "q": ' + b"[" * DEEP + b"]" * DEEP + b"}]",
+        b"[" * DEEP,
+    ],
+)
+def test_deep_nesting_is_refused(payload: bytes) -> None:
+    reason, message = refused(payload)
+    assert reason == "too_deep" or (reason, message) == ("malformed", "Input data was truncated")
+
+
+@pytest.mark.parametrize("payload", [b'{"x": ' * DEEP, b'{"x": {"a": ' + b"[" * DEEP + b"]" * DEEP + b"}}"])
+def test_deep_nesting_where_a_number_belongs_is_refused(payload: bytes) -> None:
+    assert refused(payload)[0] == "wrong_type"
+
+
+def test_only_the_bad_events_of_an_array_are_refused() -> None:
+    parts = [
+        b'{"x": {"a": 1}, "y": 1}',
+        b'{"x": {"a": "s"}}',
+        b'{ "x":3 }',
+        b'{"y": 1, "id": "\\u00e9"}',
+        b"7",
+        b'{"x": {"a": 2}, "y": 1e200}',
+        b'{"x": {"\xff": 2}}',
+        b'{"x": {"a": 3}, "y": 3}',
+    ]
+    events, rejected = decode(b"[" + b" , ".join(parts) + b"]", many=8)
+    assert [(index, event.y) for index, event in events] == [(0, 1.0), (7, 3.0)]
+    assert [(index, error.reason) for index, error, _ in rejected] == [
+        (1, "wrong_type"),
+        (2, "wrong_type"),
+        (3, "missing_field"),
+        (4, "wrong_type"),
+        (5, "out_of_range"),
+        (6, "malformed"),
+    ]
+    assert [part for _, _, part in rejected] == parts[1:7]
+
+
+def test_an_array_within_an_array_is_no_event() -> None:
+    events, rejected = decode(b'[[{"x": {}}], {"x": {}}]')
+    assert [index for index, _ in events] == [1]
+    ((index, error, part),) = rejected
+    assert (index, error.reason, part) == (0, "wrong_type", b'[{"x": {}}]')
+
+
+@pytest.mark.parametrize("odd", [b'{"x": {}}', b'{"x": 3}'])
+def test_too_many_events_are_refused_whole(odd: bytes) -> None:
+    payload = b"[" + b", ".join([b'{"x": {}}'] * 5 + [odd]) + b"]"
+    assert refused(payload) == ("too_many_events", "The message has 6 events; at most 5 are taken.")
+    events, _ = decode(payload, many=6)
+    assert len(events) >= 5
+
+
+def test_a_payload_that_is_too_long_is_refused_unread() -> None:
+    payload = b'{"x": {"a": 1}}'
+    assert refused(payload, bytes_max=14) == ("too_large", "The payload has 15 bytes; at most 14 are taken.")
+    assert decode(payload, bytes_max=15)[1] == []
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise(payload: bytes) -> None:
+    for takes in ("features", "ratings"):
+        events, rejected = decode(payload, takes)
+        assert len(events) + len(rejected) >= (not is_array(payload))
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_no_bytes_within_an_event_raise(name: bytes, value: bytes) -> None:
+    decode(b'[{"x": {"a": 1}}, {"x": {"' + name + b'": ' + value + b"}}]")
+    decode(b'{"user": "' + name + b'", "item": ' + value + b"}", "ratings")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+keys = st.sampled_from(["x", "y", "id", "user", "item", "z"])
+
+
+@given(st.lists(values | st.dictionaries(keys, values, max_size=6), max_size=5) | st.dictionaries(keys, values))
+def test_no_json_raises_and_every_event_is_accounted_for(document: Any) -> None:
+    payload = json.dumps(document).encode()
+    for takes in ("features", "ratings"):
+        events, rejected = decode(payload, takes)
+        places = sorted([index for index, _ in events] + [index for index, _, _ in rejected])
+        whole = places == [0] and len(rejected) == 1
+        assert whole or places == list(range(len(document) if isinstance(document, list) else 1))
+        for _, event in events:
+            assert event.y is None or abs(event.y) < TARGET_MAX
+            if isinstance(event, FeatureEvent):
+                assert all(value is None or math.isfinite(value) for value in event.x.values())

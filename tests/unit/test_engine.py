@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stores import bits, payloads
+
+from edgedescent import LinearRegressor, MatrixFactorization, codec
+from edgedescent.engine import DEAD_PAYLOAD_MAX, Engine
+from edgedescent.errors import StateError
+from edgedescent.learners import Learner
+from edgedescent.messages import DeadLetter, Effect, Message, Predictions
+
+KINDS: list[type[Learner]] = [LinearRegressor, MatrixFactorization]
+
+
+def an_engine(kind: type[Learner] = LinearRegressor, **limits: int) -> Engine:
+    return Engine(kind(), **limits)
+
+
+def tell(engine: Engine, *events: object) -> list[Effect]:
+    """Send an event, or several as an array."""
+    return send(engine, json.dumps(events[0] if len(events) == 1 else events).encode())
+
+
+def send(engine: Engine, payload: bytes) -> list[Effect]:
+    return engine.handle(Message(engine.position + 1, 5.0, "pump/events", payload))
+
+
+def answers(effects: list[Effect]) -> Any:
+    (effect,) = effects
+    assert isinstance(effect, Predictions)
+    return json.loads(effect.payload)
+
+
+def letters(effects: list[Effect]) -> list[DeadLetter]:
+    return [effect for effect in effects if isinstance(effect, DeadLetter)]
+
+
+def event(number: int, **more: object) -> dict[str, object]:
+    return {"id": number, "x": {"a": number % 5, "b": math.sin(number)}, "y": number % 7, **more}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_messages_give_the_same_bits(kind: type[Learner]) -> None:
+    one, two = an_engine(kind), an_engine(kind)
+    for payload in payloads(300, takes=kind.takes):
+        assert send(one, payload) == send(two, payload)
+    assert bits(one) == bits(two)
+    counters = one.counters
+    assert min(counters[name] for name in ("events_learned", "events_predicted", "duplicates", "dead_letters")) > 10
+
+
+@given(st.sampled_from(KINDS), st.integers(0, 1000), st.integers(0, 80), st.sampled_from([1, 3, 1000]))
+def test_it_goes_on_from_a_saved_state_bit_for_bit(kind: type[Learner], seed: int, cut: int, window: int) -> None:
+    messages = payloads(80, takes=kind.takes, seed=seed)
+    whole = an_engine(kind, dedup_window=window)
+    for payload in messages[:cut]:
+        send(whole, payload)
+    resumed = an_engine(kind, dedup_window=window)
+    resumed.load_state_dict(codec.decode(codec.encode(whole.state_dict())))
+    assert bits(resumed) == bits(whole)
+    for payload in messages[cut:]:
+        assert send(resumed, payload) == send(whole, payload)
+    assert bits(resumed) == bits(whole)
+    assert resumed.metrics() == whole.metrics()
+
+
+def test_a_saved_state_is_a_copy() -> None:
+    engine = an_engine()
+    tell(engine, event(1))
+    saved = engine.state_dict()
+    before = codec.encode(saved)
+    for number in range(2, 50):
+        tell(engine, event(number))
+    assert codec.encode(saved) == before
+
+
+@pytest.mark.parametrize("fault", ["position", "seen", "errors", "learner.weights", "counters"])
+def test_a_state_that_lacks_something_is_refused(fault: str) -> None:
+    engine = an_engine()
+    tell(engine, event(1))
+    state = engine.state_dict()
+    del state[fault]
+    with pytest.raises(StateError, match="does not fit"):
+        an_engine().load_state_dict(state)
+
+
+def test_a_state_of_another_learner_is_refused() -> None:
+    with pytest.raises(StateError, match="does not fit"):
+        an_engine(LinearRegressor).load_state_dict(an_engine(MatrixFactorization).state_dict())
+
+
+def test_a_state_that_is_not_finite_is_refused() -> None:
+    engine = an_engine()
+    tell(engine, event(1))
+    state = engine.state_dict()
+    state["errors"] = np.full(10, np.nan)
+    with pytest.raises(StateError, match="does not fit"):
+        an_engine().load_state_dict(state)
+
+
+def test_one_event_is_answered_by_an_object_and_an_array_by_an_array() -> None:
+    engine = an_engine()
+    assert answers(tell(engine, {"id": "a", "x": {"t": 1}, "y": 3})) == {"prediction": 0.0, "id": "a", "y": 3.0}
+    assert answers(tell(engine, {"x": {"t": 1}})) == {"prediction": 3.0}
+    for blank in (b"", b" ", b"\n\t\r "):
+        assert answers(send(engine, blank + b'[{"x": {"t": 1}}]')) == [{"prediction": 3.0}]
+        assert answers(send(engine, blank + b'{"x": {"t": 1}}')) == {"prediction": 3.0}
+    pair = answers(tell(engine, {"id": 1, "x": {}}, {"id": 2, "x": {}}))
+    assert [answer["id"] for answer in pair] == [1, 2]
+    assert send(engine, b"[]") == []
+
+
+def test_an_array_is_learned_in_order() -> None:
+    one, many = an_engine(), an_engine()
+    events = [event(number) for number in range(20)]
+    singly = [answers(tell(one, each)) for each in events]
+    assert answers(tell(many, *events)) == singly
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_event_is_predicted_before_it_is_learned(kind: type[Learner]) -> None:
+    engine, learner = an_engine(kind), kind()
+    assert isinstance(learner, LinearRegressor | MatrixFactorization)
+    for number in range(50):
+        if isinstance(learner, LinearRegressor):
+            sent: dict[str, Any] = {"x": {"a": number % 5}, "y": number % 7}
+            expected = learner.predict_learn_one(sent["x"], sent["y"])
+        else:
+            sent = {"user": number % 3, "item": str(number % 5), "y": number % 7}
+            expected = learner.predict_learn_one(sent["user"], sent["item"], sent["y"])
+        assert answers(tell(engine, sent))["prediction"] == expected
+
+
+def test_a_repeated_id_is_learned_once() -> None:
+    engine = an_engine()
+    tell(engine, event(1))
+    state = codec.encode({k: v for k, v in engine.state_dict().items() if k.startswith("learner.")})
+    assert tell(engine, event(1, y=99)) == []
+    # A number and its digits are the same id: a broker's bridge may turn one into the other.
+    assert tell(engine, event(1, id="1")) == []
+    assert codec.encode({k: v for k, v in engine.state_dict().items() if k.startswith("learner.")}) == state
+    assert engine.metrics()["duplicates"] == 2
+    assert engine.metrics()["events_learned"] == 1
+
+
+def test_a_repeat_within_an_array_is_left_out_of_the_answer() -> None:
+    engine = an_engine()
+    assert [a["id"] for a in answers(tell(engine, event(1), event(2), event(1), event(3)))] == [1, 2, 3]
+    assert tell(engine, event(1), event(2)) == []
+
+
+def test_events_without_an_id_are_never_repeats() -> None:
+    engine = an_engine()
+    for _ in range(3):
+        tell(engine, {"x": {"a": 1}, "y": 1})
+    assert engine.metrics()["events_learned"] == 3
+
+
+def test_a_question_may_be_followed_by_its_label() -> None:
+    engine = an_engine()
+    for _ in range(2):
+        assert "y" not in answers(tell(engine, {"id": "a", "x": {"t": 1}}))
+    assert answers(tell(engine, {"id": "a", "x": {"t": 1}, "y": 2}))["y"] == 2
+    assert tell(engine, {"id": "a", "x": {"t": 1}, "y": 2}) == []
+    # Asking again is no repeat either.
+    assert answers(tell(engine, {"id": "a", "x": {"t": 1}})) == {"prediction": 2.0, "id": "a"}
+    assert engine.metrics()["events_predicted"] == 3
+    assert engine.metrics()["events_learned"] == 1
+
+
+def test_a_question_leaves_the_learner_as_it_is() -> None:
+    engine = an_engine()
+    tell(engine, event(1))
+    before = engine.state_dict()
+    tell(engine, {"x": {"new": 1, "a": 2}})
+    after = engine.state_dict()
+    assert all(np.array_equal(after[k], before[k]) for k in before if k.startswith(("learner.", "errors", "seen")))
+
+
+def test_as_many_ids_are_remembered_as_the_window_says() -> None:
+    engine = an_engine(dedup_window=3)
+    for number in (1, 2, 3, 4):
+        tell(engine, event(number))
+    assert [tell(engine, event(number)) == [] for number in (2, 3, 4)] == [True] * 3
+    assert tell(engine, event(1)) != []
+    assert len(engine.state_dict()["seen"]) == 3
+
+
+def test_a_window_may_shrink_and_grow_between_runs() -> None:
+    engine = an_engine(dedup_window=10)
+    for number in range(10):
+        tell(engine, event(number))
+    smaller = an_engine(dedup_window=4)
+    smaller.load_state_dict(engine.state_dict())
+    assert [tell(smaller, event(number)) == [] for number in (6, 7, 8, 9)] == [True] * 4
+    assert tell(smaller, event(5)) != []
+    larger = an_engine(dedup_window=100)
+    larger.load_state_dict(engine.state_dict())
+    assert [tell(larger, event(number)) == [] for number in range(10)] == [True] * 10
+
+
+def test_messages_must_follow_each_other() -> None:
+    engine = an_engine()
+    before = bits(engine)
+    for position in (0, 2):
+        with pytest.raises(ValueError, match=f"Message {position} does not follow message 0"):
+            engine.handle(Message(position, 0.0, "t", b"{}"))
+    assert bits(engine) == before
+    tell(engine, event(1))
+    with pytest.raises(ValueError, match="Message 1 does not follow message 1"):
+        engine.handle(Message(1, 0.0, "t", b"{}"))
+
+
+def test_lost_messages_are_skipped_and_counted() -> None:
+    engine = an_engine()
+    tell(engine, event(1))
+    engine.skip_to(1)
+    engine.skip_to(5)
+    assert engine.metrics()["messages_lost"] == 4
+    assert answers(engine.handle(Message(6, 0.0, "t", b'{"x": {}}'))) == {"prediction": 1.0}
+    with pytest.raises(ValueError, match="Message 3 was handled before message 6"):
+        engine.skip_to(3)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xff",
+        b'{"x": {"\xff": 1}, "y": 1}',
+        b'{"x": {"new": "s"}, "y": 1}',
+        b'{"x": {"new": 1}, "y": 1e200}',
+        b'{"y": 1}',
+        b'[{"x": 3}, {"x": {"new": []}, "y": 1}]',
+        b"[" * 100_000,
+        b'{"x": {}, "y": 1, "id": [1]}',
+    ],
+)
+def test_a_refused_event_leaves_the_learner_as_it_is(payload: bytes) -> None:
+    engine = an_engine()
+    for number in range(20):
+        tell(engine, event(number))
+    before = engine.state_dict()
+    effects = send(engine, payload)
+    assert effects
+    assert effects == letters(effects)
+    after = engine.state_dict()
+    for name in before:
+        if name not in ("counters", "counter_names", "position"):
+            assert np.array_equal(before[name], after[name]), name
+
+
+def test_what_a_learner_refuses_becomes_a_dead_letter() -> None:
+    class Picky(LinearRegressor):
+        def predict_learn_one(self, *_: Any) -> float:
+            raise ValueError("The feature 'a' must be a number.")
+
+    engine = Engine(Picky())
+    (letter,) = letters(tell(engine, {"id": 1, "x": {"a": 1}, "y": 1}))
+    assert (letter.reason, letter.error) == ("wrong_type", "The feature 'a' must be a number.")
+    assert json.loads(letter.payload)["x"] == {"a": 1.0}
+    # It was not learned, so a repaired event with this id is no repeat.
+    assert engine.metrics()["duplicates"] == 0
+    assert letters(tell(engine, {"id": 1, "x": {"a": 1}, "y": 1}))
+
+
+def test_a_dead_letter_tells_all_about_itself() -> None:
+    engine = an_engine()
+    effects = send(engine, b'[{"x": {}, "y": 1e200}, {"x": {"a": 1}}, {"x": {"a": ""}}, {"y": 2}]')
+    assert [e["prediction"] for e in answers(effects[:1])] == [0.0]
+    assert letters(effects) == [
+        DeadLetter(
+            1,
+            0,
+            5.0,
+            "pump/events",
+            "out_of_range",
+            "The target must lie within ±1e+100. Got 1e+200 - at `$.y`",
+            b'{"x": {}, "y": 1e200}',
+        ),
+        DeadLetter(
+            1,
+            2,
+            5.0,
+            "pump/events",
+            "wrong_type",
+            "Expected `bool | float | null`, got `str` - at `$.x.a`",
+            b'{"x": {"a": ""}}',
+        ),
+        DeadLetter(1, 3, 5.0, "pump/events", "missing_field", "Object missing required field `x`", b'{"y": 2}'),
+    ]
+    assert engine.metrics()["dead_letters"] == 3
+    assert engine.metrics()["dead_letters.wrong_type"] == 1
+
+
+def test_a_dead_letter_keeps_no_more_than_its_bound() -> None:
+    (letter,) = letters(send(an_engine(), b'{"x": "' + b"a" * 100_000 + b'"}'))
+    assert letter.payload == b'{"x": "' + b"a" * (DEAD_PAYLOAD_MAX - 7)
+    assert len(letter.error) < 200
+
+
+def test_the_metrics_are_complete_from_the_start() -> None:
+    engine = an_engine()
+    assert engine.metrics() == {
+        "messages": 0,
+        "events_learned": 0,
+        "events_predicted": 0,
+        "duplicates": 0,
+        "dead_letters": 0,
+    }
+
+
+def test_the_metrics_are_the_prequential_errors() -> None:
+    engine = an_engine()
+    targets, predictions = [], []
+    for number in range(200):
+        targets.append(float(number % 7))
+        predictions.append(answers(tell(engine, event(number)))["prediction"])
+    metrics = engine.metrics()
+    errors = np.abs(np.subtract(targets, predictions))[1:]
+    assert metrics["messages"] == metrics["events_learned"] == 200
+    assert metrics["mae"] == pytest.approx(errors.mean())
+    assert metrics["rmse"] == pytest.approx(math.sqrt((errors**2).mean()))
+    assert metrics["mae_last_value"] == pytest.approx(np.abs(np.diff(targets)).mean())
+    means = np.cumsum(targets) / np.arange(1, 201)
+    assert metrics["mae_mean"] == pytest.approx(np.abs(np.subtract(targets[1:], means[:-1])).mean())
+    assert json.loads(json.dumps(metrics)) == metrics
+
+
+@given(st.lists(st.binary(max_size=80), max_size=20), st.sampled_from(KINDS))
+def test_no_bytes_stop_the_engine(messages: list[bytes], kind: type[Learner]) -> None:
+    engine = an_engine(kind)
+    for payload in messages:
+        send(engine, payload)
+    assert engine.position == len(messages)
+    again = an_engine(kind)
+    again.load_state_dict(codec.decode(codec.encode(engine.state_dict())))
+    assert bits(again) == bits(engine)
