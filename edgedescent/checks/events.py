@@ -14,12 +14,18 @@ from edgedescent.losses import Loss
 Event = tuple[Any, ...]
 
 
+def takes_interactions(learner: Learner) -> bool:
+    """Whether it learns who chose what, and not how it was liked."""
+    return learner.takes == "ratings" and not hasattr(learner, "loss")
+
+
 def target(learner: Learner, y: float) -> float:
     """The target nearest to `y` that a learner takes."""
+    if takes_interactions(learner):
+        return max(float(y), 1e-300)
     loss: Loss | None = getattr(learner, "loss", None)
     if loss is None:
-        # What says nothing of the strength of an interaction only wants it to be one.
-        return max(float(y), 1e-300)
+        return float(y)
     if loss.binary:
         return float(y > 3.0)
     return max(float(y), loss.least)

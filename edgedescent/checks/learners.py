@@ -15,6 +15,7 @@ from edgedescent.checks.events import (
     fresh_events,
     learn,
     strange_events,
+    takes_interactions,
     target,
     trained,
     wrong_events,
@@ -129,7 +130,7 @@ def check_learns(learner: Learner) -> None:
     pair = ((({"side": 1.0},), ({"side": -1.0},)), (("ann", "good"), ("ann", "bad")))
     high, low = pair[0] if learner.takes == "features" else pair[1]
     # Where there are no low targets, what others choose comes below what one chooses oneself.
-    seen = low if hasattr(learner, "loss") else ("bob", "bad")
+    seen = ("bob", "bad") if takes_interactions(learner) else low
     targets = target(learner, 5.0), target(learner, 1.0)
     for _ in range(200):
         model.learn_one(*high, targets[0])

@@ -359,6 +359,8 @@ cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object
     elif name == "cocob":
         rule.step, rule.n_slots = cocob, 5
     elif name == "python":
+        if method is None:
+            raise ValueError("An optimizer must have a compiled `rule` or a method `step`.")
         rule.step, rule.n_slots = python, n_slots
         rule.method = <PyObject*>method
     else:

@@ -15,7 +15,7 @@ from strategies import all_finite, feature_events, frozen, ratings
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, SquaredLoss
-from edgedescent.optim import SGD, Adam
+from edgedescent.optim import SGD, Adam, CountedSGD
 
 poison = st.one_of(
     st.floats(),
@@ -91,7 +91,8 @@ def test_one_absurd_reading_and_target_are_shrugged_off(optimizer: Any) -> None:
     assert error(model) < before + 1.0
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+# All but the one whose rate falls for good, which is made for ids.
+@pytest.mark.parametrize("optimizer", [optimizer for optimizer in OPTIMIZERS if optimizer is not CountedSGD])
 def test_a_target_that_moves_after_standing_still_for_ages_is_learned(optimizer: Any) -> None:
     model = LinearRegressor(optimizer())
     for n in range(200_000):
