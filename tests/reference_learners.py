@@ -104,9 +104,13 @@ class Linear:
             self.ring[self.n_events % self.replay_size] = (usable, y, self.n_events)
         for _ in range(self.replay_steps):
             x, old, time = self.ring[self.random.below(len(self.ring))]
+            target = standardized_target(self.target, old)
+            if abs(target) > self.target.clip:
+                # An outlier is learned once and no more.
+                continue
             # What was forgotten since, or forgotten and learned anew, is left out.
             known = {k: v for k, v in x.items() if self.vocabulary.born_of.get(k, math.inf) <= time}
-            self.step(known, standardized_target(self.target, old))
+            self.step(known, target)
 
 
 @dataclass
