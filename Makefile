@@ -10,6 +10,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/kernels/*.pyx ed
 help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
 	@echo "make test     run the tests; ARGS='tests/unit -k adam' and other options of pytest are passed on"
+	@echo "make soak     run 10,000 simulated worlds; ARGS='--seeds 500 --first 10000' chooses others"
 	@echo "make lint     ruff, mypy and the import rule"
 	@echo "make format   let ruff lay out the code"
 	@echo "make bench    measure the learners beside their peers"
@@ -27,6 +28,9 @@ demo: $(VENV)/.with-demo
 
 test: $(VENV)/.with-test
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.with-sim
+	$(BIN)/python -m edgedescent_sims.world --seeds 10000 $(ARGS)
 
 lint: $(VENV)/.with-test $(VENV)/.with-lint
 	$(BIN)/ruff check .

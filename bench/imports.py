@@ -23,6 +23,7 @@ IMPORTS = {
     "river": "from river import linear_model",
     "amqtt": "import amqtt.broker",
     "rich": "import rich.live, rich.progress",
+    "apsw": "import apsw",
     "scikit-learn": "import sklearn.linear_model, sklearn.preprocessing",
     "pytest": "import pytest",
     "pytest-timeout": "import pytest_timeout",

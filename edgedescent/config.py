@@ -8,6 +8,7 @@ Where text is expected, a variable is taken as it is; everywhere else it is read
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
 import os
@@ -280,9 +281,7 @@ def build(base: type[T], table: Any, path: str) -> T:
             did_you_mean(name, registry),
         )
     kind = registry[name]
-    parameters = inspect.signature(kind).parameters
-    # The annotation of an inherited field means what it means where the field stands.
-    kinds = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else inspect.getattr_static(kind, "__init__"))
+    parameters, kinds = _parameters(kind), _types(kind)
     given = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
     check_keys(given, required, path)
@@ -306,7 +305,7 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
     {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
     """
     table: dict[str, Any] = {"type": type(thing).__name__}
-    for name in inspect.signature(type(thing)).parameters:
+    for name in _parameters(type(thing)):
         value = getattr(thing, name)
         if isinstance(value, Optimizer | Schedule | Loss):
             table[name] = describe(value)
@@ -314,6 +313,18 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
             # What is None is left out, because TOML has no such value: it is always the default. Nor has it tuples.
             table[name] = list(value) if isinstance(value, tuple) else value
     return table
+
+
+@functools.cache
+def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+    # Working them out takes longer than the rest of a small checkpoint.
+    return inspect.signature(kind).parameters
+
+
+@functools.cache
+def _types(kind: type) -> Mapping[str, Any]:
+    # The annotation of an inherited field means what it means where the field stands.
+    return typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else inspect.getattr_static(kind, "__init__"))
 
 
 def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
 
+from edgedescent.files import sync_folder
 from edgedescent.salvage import connect
+
+_PIECE_BYTES = 1_048_576
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP)
+"""What comes of syncing a folder that we cannot have changed, or on a file system that knows no such thing."""
 
 
 class Disk:
@@ -15,6 +21,33 @@ class Disk:
     def make_folder(self, folder: Path) -> None:
         """Make a folder and those above it that are missing, accessible to the owner only."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def sync_folders_above(self, path: Path) -> None:
+        """Make what is at `path` last, and the folders it is in, whoever made them a moment or a life ago."""
+        for parent in path.resolve().parents:
+            try:
+                sync_folder(parent)
+            except OSError as error:
+                if error.errno not in _NOT_OURS:
+                    raise
+
+    def rewrite(self, path: Path) -> None:
+        """Write a file's own content over it, and sync it; nothing where there is no file.
+
+        When a sync fails, Linux keeps in memory what it could not write as if it had been written: every process reads
+        it, no later sync writes it, and a power cut loses it. Written once more, it is on the disk or an error.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            place = 0
+            while data := os.pread(descriptor, _PIECE_BYTES, place):
+                place += os.pwrite(descriptor, data, place)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def open_database(self, path: Path) -> sqlite3.Connection:
         """Open an SQLite file to write; made where it is missing, accessible to the owner only."""

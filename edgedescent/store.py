@@ -98,6 +98,10 @@ class Store:
         try:
             if not read_only:
                 self._disk.make_folder(self.folder)
+                if durability == "power":
+                    # What an earlier life could not sync looks as if it were on the disk. New commits follow it in
+                    # SQLite's log, and would be lost with it.
+                    self._disk.rewrite(Path(f"{self.path}-wal"))
                 finish(self.path)
             self._db = self._open_or_salvage(durability)
             self.last_position, self._journal_bytes = self._journal_end()
@@ -305,6 +309,9 @@ class Store:
                 db.executescript(_TABLES)
                 db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {_SCHEMA}")
+            if durability == "power":
+                # SQLite syncs the folder of a new log too, but goes on where that fails.
+                self._disk.sync_folders_above(path)
         except BaseException:
             db.close()
             raise

@@ -15,7 +15,7 @@ Example:
 """
 
 
-@click.command(epilog=_EXAMPLE)
+@click.command(epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set.")
 @click.option("--target", help="The column of a CSV file to predict.")
 @click.option("--drop", multiple=True, help="Columns to leave out; separated by commas.")

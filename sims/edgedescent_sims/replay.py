@@ -28,7 +28,7 @@ Example:
 """
 
 
-@click.command(epilog=_EXAMPLE)
+@click.command(epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("source")
 @click.option("--to", "url", required=True, metavar="URL", help="The broker: mqtt://[user@]host[:port], or mqtts://.")
 @click.option("--topic", help="The topic to publish to.  [default: edgedescent/<device>/events]")

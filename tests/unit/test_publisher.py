@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -71,7 +72,8 @@ class ScriptedBroker:
                 client, _ = self._server.accept()
             except OSError:
                 return
-            with client:
+            # A client that is refused may be gone before it has read the refusal.
+            with client, suppress(ConnectionError):
                 self._talk(client)
 
     def _talk(self, client: socket.socket) -> None:

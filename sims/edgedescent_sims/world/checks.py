@@ -1,0 +1,156 @@
+"""What must hold in a simulated world, whatever went wrong in it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgedescent import codec
+from edgedescent.config import Config
+from edgedescent.engine import Engine
+from edgedescent.messages import DeadLetter, Effect, Message
+from edgedescent.recovery import new_engine
+from edgedescent.store import CHECKPOINTS_KEPT, Store
+from edgedescent_sims.world.ledger import Violation
+from edgedescent_sims.world.sensors import Sent
+
+Query = Callable[[str], list[Any]]
+
+
+def check_bounds(config: Config, query: Query, batch_max: int) -> None:
+    """The state file keeps no more than the configuration says.
+
+    Args:
+        config: of the daemon.
+        query: asks the state file.
+        batch_max: how many messages one poll can bring.
+
+    Raises:
+        Violation: if it does.
+    """
+    state = config.state
+    positions = [row[0] for row in query("SELECT position FROM checkpoints ORDER BY position")]
+    newest = positions[-1] if positions else 0
+    blocks = query("SELECT last, length(data) FROM journal")
+    behind = max((last for last, _ in blocks), default=newest) - newest
+    _require("checkpoints", len(positions), CHECKPOINTS_KEPT)
+    _require("messages behind the checkpoint", behind, state.checkpoint_events + 2 * batch_max)
+    _require("dead letters", query("SELECT count(*) FROM dead_letters")[0][0], state.dead_letters_max)
+    if len(positions) == CHECKPOINTS_KEPT:
+        spare = sum(size for last, size in blocks if last <= positions[0])
+        _require("bytes of the journal that recovery does not need", spare, state.journal_bytes_max)
+
+
+def _require(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise Violation(f"{found} {what}: at most {most} are allowed")
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """An engine to which nothing ever happened, and the dead letters it left."""
+
+    engine: Engine
+    letters: list[DeadLetter]
+
+
+def fed(config: Config, messages: Iterable[Message]) -> Reference:
+    """A new engine that has handled these messages."""
+    engine = new_engine(config)
+    effects = [effect for message in messages for effect in engine.handle(message)]
+    return Reference(engine, [effect for effect in effects if isinstance(effect, DeadLetter)])
+
+
+def check_engine(engine: Engine, reference: Reference) -> None:
+    """The recovered engine is, bit for bit, the one that was fed the whole journal.
+
+    Raises:
+        Violation: if it is not.
+    """
+    expected = reference.engine
+    if expected.counters != engine.counters:
+        raise Violation(f"the counters are {dict(engine.counters)}; without faults {dict(expected.counters)}")
+    if codec.encode(expected.state_dict()) != codec.encode(engine.state_dict()):
+        raise Violation(f"{_differences(expected, engine)} differ from those of an engine that never stopped")
+
+
+def check_order(config: Config, engine: Engine, messages: Sequence[Message], sent: Sequence[Sent]) -> bool:
+    """The engine has learned each event once.
+
+    Args:
+        config: of the daemon.
+        engine: as recovered at the end.
+        messages: the whole journal.
+        sent: what the sensors sent, in order.
+
+    Returns:
+        Whether everything was learned in the order of sending; the state was then compared to a run without faults.
+
+    Raises:
+        Violation: if an event was learned twice or not at all, or what was learned differs from that run's.
+    """
+    window = config.limits.dedup_window
+    _require("ids remembered", len(engine.state_dict()["seen"]), window)
+    by_payload = {one.payload: one.learnable for one in sent}
+    order = learned_order((by_payload[message.payload] for message in messages), window)
+    count = engine.counters["events_learned"]
+    if count != len(order):
+        raise Violation(f"{count} events were learned; the journal has {len(order)} to learn")
+    if window >= sum(map(len, by_payload.values())) and len(set(order)) != count:
+        raise Violation(f"{count - len(set(order))} events were learned twice")
+    if order != [event for one in sent for event in one.learnable]:
+        return False
+    ideal = fed(config, (Message(i, 0.0, "events", one.payload) for i, one in enumerate(sent, start=1))).engine
+    ours, theirs = engine.state_dict(), ideal.state_dict()
+    # How often each was told of an event differs; what was learned does not.
+    for state in (ours, theirs):
+        for name in ("position", "counters", "counter_names"):
+            del state[name]
+    if codec.encode(ours) != codec.encode(theirs):
+        raise Violation(f"{_differences(ideal, engine)} differ from those of a run without faults")
+    return True
+
+
+def learned_order(messages: Iterable[Sequence[str]], window: int) -> list[str]:
+    """The ids in the order in which they are to be learned: none again while it is among the last `window`.
+
+    >>> learned_order([["a", "b"], ["a"], ["c", "d"], ["a", "d"]], window=2)
+    ['a', 'b', 'c', 'd', 'a']
+    """
+    order: list[str] = []
+    recent: deque[str] = deque(maxlen=window)
+    for ids in messages:
+        for name in ids:
+            if name not in recent:
+                recent.append(name)
+                order.append(name)
+    return order
+
+
+def _differences(engine: Engine, other: Engine) -> str:
+    left, right = engine.state_dict(), other.state_dict()
+    return ", ".join(name for name in left if name not in right or not np.array_equal(left[name], right[name]))
+
+
+def bury(store: Store, effect: Effect) -> None:
+    """Keep a dead letter, as the daemon does."""
+    if isinstance(effect, DeadLetter):
+        store.bury(effect)
+
+
+def check_dead_letters(config: Config, store: Store, reference: Reference) -> None:
+    """The newest unusable events of the journal are kept, each once.
+
+    Raises:
+        Violation: if they are not.
+    """
+    expected = reference.letters[::-1][: config.state.dead_letters_max]
+    found = store.dead_letters(limit=config.state.dead_letters_max + 1)
+    if found != expected:
+        raise Violation(
+            f"dead letters of messages {[letter.position for letter in found]} are kept; "
+            f"expected {[letter.position for letter in expected]}"
+        )

@@ -1,0 +1,233 @@
+"""A daemon that breaks a rule is caught by the simulated world: each rule is broken here once, on purpose."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click.testing
+import pytest
+
+from edgedescent import daemon as daemon_module
+from edgedescent import engine as engine_module
+from edgedescent.adapters import Delivery
+from edgedescent.config import Config
+from edgedescent.daemon import Daemon
+from edgedescent.engine import Engine
+from edgedescent.errors import StateError
+from edgedescent.kernels.recent import RecentIds
+from edgedescent.messages import DeadLetter, Message
+from edgedescent.recovery import OnEffect, new_engine
+from edgedescent.store import Store
+from edgedescent_sims.world import Parts, simulate
+from edgedescent_sims.world import __main__ as command_line
+from edgedescent_sims.world import transport as transport_module
+from edgedescent_sims.world.disk import DiskError, SimulatedDisk
+from edgedescent_sims.world.ledger import WatchedStore
+from edgedescent_sims.world.sqlite import Machine
+from edgedescent_sims.world.transport import SimulatedTransport
+
+WORLDS_MAX = 150
+"""A broken rule must be noticed within so many worlds; `make soak` runs many times as many."""
+
+
+def caught(parts: Parts | None = None, *, first: int = 0) -> str:
+    """What the first world to notice says."""
+    for seed in range(first, first + WORLDS_MAX):
+        if violation := simulate(seed, parts).violation:
+            return violation
+    pytest.fail(f"{WORLDS_MAX} worlds noticed nothing")
+
+
+# --- Acknowledging ----------------------------------------------------------------------------------------------------
+
+
+def test_acknowledging_before_the_commit() -> None:
+    class Hasty(SimulatedTransport):
+        def poll(self, timeout_s: float) -> list[Delivery]:
+            arrived = super().poll(timeout_s)
+            self.acknowledge(arrived)
+            return arrived
+
+    assert "acknowledged" in caught(Parts(transport=Hasty))
+
+
+def test_acknowledging_over_a_later_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "still_valid", lambda deliveries, _: list(deliveries))
+    assert "acknowledged before it was journaled" in caught()
+
+
+def test_acknowledging_what_could_not_be_committed() -> None:
+    class Careless(WatchedStore):
+        def append(self, received: Sequence[tuple[float, str, bytes]], answered: int) -> list[Message]:
+            try:
+                return super().append(received, answered)
+            except StateError:
+                return [Message(self.last_position + i, *parts) for i, parts in enumerate(received, start=1)]
+
+    assert "acknowledged before it was journaled" in caught(Parts(store=Careless))
+
+
+def test_never_acknowledging() -> None:
+    class Silent(SimulatedTransport):
+        def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+            pass
+
+    assert "not everything is processed" in caught(Parts(transport=Silent))
+
+
+# --- Durability -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["OFF", "NORMAL"])
+def test_commits_that_are_not_synced(how: str) -> None:
+    class Unsynced(WatchedStore):
+        def _open(self, path: Path, durability: str) -> sqlite3.Connection:
+            db = super()._open(path, durability)
+            db.execute(f"PRAGMA synchronous = {how}")
+            return db
+
+    violation = caught(Parts(store=Unsynced))
+    # Without any sync, the file may even be damaged.
+    assert "acknowledged messages are not in the journal" in violation or "the daemon gave up" in violation
+
+
+def test_a_new_folder_that_is_not_synced() -> None:
+    class Loose(Machine):
+        def sync_folders_above(self, path: Path) -> None:
+            pass
+
+    assert "acknowledged messages are not in the journal" in caught(Parts(machine=Loose))
+
+
+def test_leaving_the_folder_to_sqlite_which_ignores_that_its_sync_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Relying(Machine):
+        def sync_folders_above(self, path: Path) -> None:
+            for folder in PurePosixPath(path).parent.parents:
+                self.disk.sync_folder(folder)
+
+    sync_folder = SimulatedDisk.sync_folder
+
+    def fail_often(disk: SimulatedDisk, folder: PurePosixPath) -> None:
+        if not disk.chance.calm and disk.chance.dice.random() < 0.4:
+            disk.faults += 1
+            raise DiskError(errno.EIO, "sync fails")
+        sync_folder(disk, folder)
+
+    monkeypatch.setattr(SimulatedDisk, "sync_folder", fail_often)
+    assert "acknowledged messages are not in the journal" in caught(Parts(machine=Relying))
+    assert all(simulate(seed).violation is None for seed in range(40))
+
+
+def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
+    class Trusting(Machine):
+        def rewrite(self, path: Path) -> None:
+            pass
+
+    violation = caught(Parts(machine=Trusting))
+    # SQLite finds its log cut short, or pages moved from it that nothing explains.
+    assert "acknowledged messages are not in the journal" in violation or "gave up" in violation
+
+
+# --- Learning once ----------------------------------------------------------------------------------------------------
+
+
+def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(RecentIds):
+        def __contains__(self, key: str) -> bool:
+            return False
+
+    monkeypatch.setattr(engine_module, "RecentIds", Forgetful)
+    assert "events were learned; the journal has" in caught()
+
+
+def test_forgetting_the_ids_with_each_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Volatile(RecentIds):
+        def restore(self, hashes: Any, n_added: int) -> None:
+            super().restore(hashes[:0], min(n_added, 0))
+
+    monkeypatch.setattr(engine_module, "RecentIds", Volatile)
+    # Which it is depends on whether a repeat comes.
+    violation = caught()
+    assert "the counters are" in violation or "seen_total differ" in violation
+
+
+def test_learning_a_part_of_the_journal_again() -> None:
+    class Backward(WatchedStore):
+        def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
+            return super().checkpoint({**state, "position": state["position"] - 1}, position, created_at, learner)
+
+    assert "the counters are" in caught(Parts(store=Backward))
+
+
+def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def skip(config: Config, store: Store, on_effect: OnEffect) -> Engine:
+        engine = new_engine(config)
+        for checkpoint in itertools.islice(store.checkpoints(), 1):
+            engine.load_state_dict(checkpoint.state)
+        engine.skip_to(store.last_position)
+        return engine
+
+    monkeypatch.setattr(daemon_module, "recover", skip)
+    assert "the counters are" in caught()
+
+
+def test_giving_up_for_no_reason() -> None:
+    class Faint(Daemon):
+        def turn(self, timeout_s: float) -> None:
+            super().turn(timeout_s)
+            if self.engine.position > 20:
+                raise RuntimeError("too much")
+
+    assert caught(Parts(daemon=Faint)) == "the daemon died: RuntimeError: too much"
+
+
+# --- Bounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_journal_that_only_grows() -> None:
+    class Hoarder(WatchedStore):
+        def _trim_journal(self) -> None:
+            pass
+
+    assert "bytes of the journal that recovery does not need" in caught(Parts(store=Hoarder))
+
+
+def test_a_checkpoint_too_rarely() -> None:
+    class Lazy(Daemon):
+        def checkpoint(self) -> None:
+            if self.engine.position % 7 == 0:
+                super().checkpoint()
+
+    assert "messages behind the checkpoint" in caught(Parts(daemon=Lazy))
+
+
+def test_dead_letters_that_get_lost() -> None:
+    class Sloppy(WatchedStore):
+        def bury(self, letter: DeadLetter) -> None:
+            if letter.position % 5:
+                super().bury(letter)
+
+    assert "dead letters of messages" in caught(Parts(store=Sloppy))
+
+
+# --- How it is told ---------------------------------------------------------------------------------------------------
+
+
+def test_a_violation_comes_with_the_command_that_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "still_valid", lambda deliveries, _: list(deliveries))
+    seed = next(seed for seed in range(WORLDS_MAX) if simulate(seed).violation)
+    runner = click.testing.CliRunner()
+    done = runner.invoke(command_line.main, ["--first", str(seed), "--seeds", "1", "--jobs", "1"])
+    assert done.exit_code == 1
+    line = f"python -m edgedescent_sims.world --seed {seed} --verbose"
+    assert f"Seed {seed}: acknowledged before it was journaled" in done.output
+    assert f"Reproduce it with: {line}" in done.output
+    again = runner.invoke(command_line.main, line.split()[3:])
+    assert again.exit_code == 1
+    assert "violation: acknowledged before it was journaled" in again.output
+    assert "connection cut" in again.output
