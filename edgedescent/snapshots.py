@@ -134,9 +134,7 @@ def recent_events(config: Config, store: Store, engine: Engine, count: int) -> l
     return events[-count:]
 
 
-def predict_all(
-    learner: Any, events: Sequence[Mapping[str, Any]]
-) -> tuple[list[Mapping[str, Any]], list[float]]:
+def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[float]]:
     """The events that the live model takes, and its predictions; those that it refused are dead letters."""
     taken, predictions = [], []
     for event in events:

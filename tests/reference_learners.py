@@ -96,7 +96,7 @@ class Linear:
             self.weights[k].step(bounded(g))
 
     def replay(self, usable: dict[str, float], y: float) -> None:
-        """Keep the event, if need be in the place of the oldest, and learn from random ones again, as they look by now."""
+        """Keep the event, if need be for the oldest, and learn from random ones again, as they look by now."""
         if self.replay_steps == 0:
             return
         values_max = max(128 * self.replay_size, 16_384)
