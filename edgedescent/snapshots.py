@@ -75,13 +75,13 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
     finally:
         store.close()
     learner = engine.learner
-    events, live = predict_all(learner, events)
-    if not events:
+    checked, live = predict_all(learner, events)
+    if not checked:
         raise ExportError(
             "There is no event to check a snapshot on.", "Let the daemon learn a few events before exporting."
         )
     model = exporter.export(learner, {"device": config.device, "position": str(engine.position)})
-    exported = exporter.predict(model, events)
+    exported = exporter.predict(model, checked)
     if len(live) != len(exported):
         raise ExportError(
             f"The snapshot makes {len(exported)} predictions for {len(live)} events. It was not published."
