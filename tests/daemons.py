@@ -208,6 +208,8 @@ class Peer:
     def __init__(self, port: int, device: str = "pump", username: str | None = None, password: str = "") -> None:
         self.received: list[tuple[str, bytes, bool]] = []
         """Topic, payload, and whether it was retained."""
+        self.answers_count = 0
+        """How many messages with predictions are among them."""
         self._prefix = f"edgedescent/{device}/"
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
@@ -234,7 +236,9 @@ class Peer:
         self._client.loop_stop()
 
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
-        self.received.append((message.topic.removeprefix(self._prefix), bytes(message.payload), message.retain))
+        topic = message.topic.removeprefix(self._prefix)
+        self.answers_count += topic == "predictions"
+        self.received.append((topic, bytes(message.payload), message.retain))
 
     def send(self, payloads: Sequence[bytes], *, qos: int = 1, wait: bool = True, retain: bool = False) -> None:
         """Publish events in order; waits until the broker has them."""
