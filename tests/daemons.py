@@ -54,6 +54,7 @@ class DaemonProcess:
         learner: the type of the learner.
         metrics_s: how often it tells how it is.
         environment: further variables.
+        wrapper: a command that starts it in its own process, such as a tracer that steps aside.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class DaemonProcess:
         learner: str = "LinearRegressor",
         metrics_s: float = 0.1,
         environment: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.device = device
         self.config_path = folder / "device.toml"
         self.log_path = folder / "daemon.log"
         self.state_path = folder / "state"
         self._environment = {**os.environ, **(environment or {})}
+        self.wrapper = wrapper
         self._process: subprocess.Popen[bytes] | None = None
         host = "" if "host" in broker else 'host = "127.0.0.1"\n'
         bound = "" if "reconnect_max_s" in broker else "reconnect_max_s = 2.0\n"
@@ -86,7 +89,9 @@ class DaemonProcess:
         """Start it; it goes on where the last one ended."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edgedescent", "run", str(self.config_path)], stderr=log, env=self._environment
+                [*self.wrapper, sys.executable, "-m", "edgedescent", "run", str(self.config_path)],
+                stderr=log,
+                env=self._environment,
             )
         return self
 
@@ -105,6 +110,11 @@ class DaemonProcess:
         """Of the running process."""
         assert self._process is not None, "it was not started"
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -154,7 +164,8 @@ class DaemonProcess:
         """What it last said of itself; nothing before it first did in this life."""
         try:
             status: dict[str, Any] = json.loads((self.state_path / "status.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
+            # After a power cut it may be empty: it is not synced.
             return {}
         return status if status["pid"] == self.pid else {}
 

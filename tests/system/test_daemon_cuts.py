@@ -52,53 +52,34 @@ def test_cuts_at_any_byte(
 
 
 @pytest.mark.rounds(quick=1, long=10)
-def test_a_daemon_that_stood_still_goes_on(make_daemon: Any, rounds: Iterable[int], chance: random.Random) -> None:
+@pytest.mark.parametrize("who", ["daemon", "broker"])
+def test_who_stood_still_goes_on(make_daemon: Any, rounds: Iterable[int], who: str) -> None:
     sent = 0
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
-        with make_daemon(broker.port, broker="receive_max = 50\nkeepalive_s = 5\nreconnect_max_s = 0.2") as daemon:
-            daemon.connected()
-            for life in rounds:
-                made = events(sent, sent + 600)
-                with Sender(peer, made, pause_s=0.005) as sender:
-                    before = peer.answers_count
-                    eventually(lambda before=before: peer.answers_count > before, "an answer")
-                    daemon.tell(signal.SIGSTOP)
-                    # The broker gives it up after one and a half times the keepalive, and tells so.
+    options = "receive_max = 50\nkeepalive_s = 5\nreconnect_max_s = 0.2\nconnect_timeout_s = 0.5"
+    with (
+        running_broker("mosquitto") as broker,
+        Peer(broker.port) as peer,
+        make_daemon(broker.port, broker=options) as daemon,
+    ):
+        sleeper = daemon if who == "daemon" else broker
+        daemon.connected()
+        for life in rounds:
+            made = events(sent, sent + 600)
+            with Sender(peer, made, pause_s=0.005) as sender:
+                before = peer.answers_count
+                eventually(lambda before=before: peer.answers_count > before, "an answer")
+                sleeper.tell(signal.SIGSTOP)
+                # Either gives the other up for dead, the broker after one and a half times the keepalive.
+                if who == "daemon":
                     peer.state("offline")
-                    daemon.tell(signal.SIGCONT)
-                    daemon.connected(life + 2)
-                    sender.join()
-                sent += len(made)
-            daemon.counted(sent)
-            daemon.stop()
-    engine = daemon.recovered()
-    assert engine.counters["events_learned"] == sent
-    assert_same_learning(engine, daemon.undisturbed(events(0, sent)))
-
-
-@pytest.mark.rounds(quick=1, long=10)
-def test_a_broker_that_stood_still_is_left_and_found_again(
-    make_daemon: Any, rounds: Iterable[int], chance: random.Random
-) -> None:
-    sent = 0
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
-        options = "receive_max = 50\nkeepalive_s = 5\nreconnect_max_s = 0.2\nconnect_timeout_s = 0.5"
-        with make_daemon(broker.port, broker=options) as daemon:
-            daemon.connected()
-            for life in rounds:
-                made = events(sent, sent + 600)
-                with Sender(peer, made, pause_s=0.005) as sender:
-                    before = peer.answers_count
-                    eventually(lambda before=before: peer.answers_count > before, "an answer")
-                    given_up = daemon.log.count("it stopped answering")
-                    broker.tell(signal.SIGSTOP)
-                    daemon.logged("it stopped answering", given_up + 1)
-                    broker.tell(signal.SIGCONT)
-                    daemon.connected(life + 2)
-                    sender.join()
-                sent += len(made)
-            daemon.counted(sent)
-            daemon.stop()
+                else:
+                    daemon.logged("it stopped answering", life + 1)
+                sleeper.tell(signal.SIGCONT)
+                daemon.connected(life + 2)
+                sender.join()
+            sent += len(made)
+        daemon.counted(sent)
+        daemon.stop()
     engine = daemon.recovered()
     assert engine.counters["events_learned"] == sent
     assert_same_learning(engine, daemon.undisturbed(events(0, sent)))
