@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -160,6 +161,11 @@ class DaemonProcess:
         self.logged(r"INFO Receiving edgedescent/", count)
         return self
 
+    def peak_mib(self) -> float:
+        """The most memory that it has held so far in this life."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
     def status(self) -> dict[str, Any]:
         """What it last said of itself; nothing before it first did in this life."""
         try:
@@ -251,9 +257,20 @@ class Peer:
         self.answers_count += topic == "predictions"
         self.received.append((topic, bytes(message.payload), message.retain))
 
-    def send(self, payloads: Sequence[bytes], *, qos: int = 1, wait: bool = True, retain: bool = False) -> None:
-        """Publish events in order; waits until the broker has them."""
-        sent = [self._client.publish(f"{self._prefix}events", payload, qos, retain) for payload in payloads]
+    def send(
+        self,
+        payloads: Sequence[bytes],
+        *,
+        qos: int = 1,
+        wait: bool = True,
+        retain: bool = False,
+        topics: Sequence[str] | None = None,
+    ) -> None:
+        """Publish events in order, to other topics where they are given; waits until the broker has them."""
+        sent = [
+            self._client.publish(f"{self._prefix}{topic}", payload, qos, retain)
+            for payload, topic in zip(payloads, topics or repeat("events"), strict=False)
+        ]
         if wait and sent:
             sent[-1].wait_for_publish(PATIENCE_S)
             assert sent[-1].is_published(), "the broker did not take the events"
