@@ -113,6 +113,22 @@ class FeatureLearner(FeatureKernel, Learner):
             "seed": seed,
         }
 
+    def counts(self) -> dict[str, int]:
+        """How often a guard or a bound stepped in.
+
+        >>> from edgedescent import LinearRegressor
+        >>> model = LinearRegressor()
+        >>> model.learn_one({"temp": 1e300, "load": 2.0}, 3.0)
+        >>> model.counts()["values_skipped"]
+        1
+        """
+        return {
+            "values_skipped": self.n_skipped_values,
+            "updates_undone": self.descent.n_undone,
+            "features_evicted": self.vocabulary.evicted,
+            "features_shared": self.vocabulary.shared,
+        }
+
     def partial_fit(self, X: ArrayLike, y: ArrayLike, names: Sequence[str] | None = None) -> Self:
         """Learn from each row, in order: `learn_many` under the name that scikit-learn gives it.
 
