@@ -6,10 +6,12 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 LIMIT_BYTES = 1_048_576
 EVENTS_MAX = 10_000
+NAME_BYTES_MAX = 512
+EVENT_VALUES_MAX = 16_384
 DEEP = 100_000
 """Beyond what any interpreter recurses."""
 
@@ -51,25 +53,33 @@ class Hostile:
     Args:
         chance: decides what they are.
         takes: what the learner's events hold.
-        strings: whether text is a value of a feature.
     """
 
-    def __init__(self, chance: random.Random, takes: str = "features", *, strings: bool = False) -> None:
+    def __init__(self, chance: random.Random, takes: str = "features") -> None:
         self._chance = chance
         self._takes = takes
-        self._strings = strings
         self._number = 0
         of_values = [self._y_out_of_range, self._y_no_json, self._y_wrong_type, self._y_odd]
         of_ids = [self._id_wrong_type, self._id_no_string, self._id_long]
         of_features = [self._x_missing, self._x_wrong_type, self._value_wrong_type, self._value_no_json]
-        of_features += [self._value_huge, self._value_odd, self._name_no_string, self._name_odd, self._many_names]
+        of_features += [
+            self._name_long,
+            self._value_nested,
+            self._value_huge,
+            self._value_odd,
+            self._name_no_string,
+            self._name_odd,
+            self._many_names,
+        ]
         of_ratings = [self._user_missing, self._user_wrong_type, self._user_no_string, self._user_odd]
+        of_ratings += [self._user_long]
         of_both = [self._duplicate_key, self._unknown_key]
         self._faults: list[Fault] = [*of_values, *of_ids, *of_both]
         self._faults += of_features if takes == "features" else of_ratings
         self._wholes = [self._random_bytes, self._cut_short, self._more_behind, self._no_event]
         self._wholes += [self._array, self._array, self._array, self._other_encoding, self._outside]
-        self._large = [self._too_large, self._too_many, self._million, self._deep, self._deep, self._ten_megabytes]
+        self._large = [self._many_features] if takes == "features" else []
+        self._large += [self._too_large, self._too_many, self._million, self._deep, self._deep, self._ten_megabytes]
 
     def __iter__(self) -> Iterator[Payload]:
         while True:
@@ -162,29 +172,38 @@ class Hostile:
         return "wrong_type"
 
     def _value_wrong_type(self, fields: Fields) -> str:
-        fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice([b'{"b":1}', b"[1]", b"[[]]", b"{}"])
+        fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice([b"[1]", b"[[]]", b'{"b":[1]}', b'{"b":{"c":[{}]}}'])
         return "wrong_type"
+
+    def _value_nested(self, fields: Fields) -> str | None:
+        depth = self._chance.choice([0, 1, 5, 100, 400, 900])
+        fields["x"] = b'{"temp":20,"a":%s}' % (b'{"b":' * depth + b"1" + b"}" * depth)
+        # Its name is that of all levels, with a dot between each two.
+        return "too_large" if 1 + 2 * depth > NAME_BYTES_MAX else None
 
     def _value_no_json(self, fields: Fields) -> str:
         fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice(_NO_JSON)
         return "malformed"
 
     def _value_huge(self, fields: Fields) -> str:
-        fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice(_HUGE)
+        fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice([b"1e400", b"-1e999999", b"9" * 5000])
         return "out_of_range"
 
-    def _value_odd(self, fields: Fields) -> str | None:
-        text = b'"hot"'
-        value = self._chance.choice([*_ODD_NUMBERS, b"1e308", b"-1e308", text])
-        fields["x"] = b'{"temp":20,"a":%s}' % value
-        return "wrong_type" if value is text and not self._strings else None
+    def _value_odd(self, fields: Fields) -> None:
+        odd = [*_ODD_NUMBERS, b"1e308", b"-1e308", b"9" * 400, b'"hot"', b'""', rb'"\u0000"', b'"NaN"']
+        fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice(odd)
+
+    def _name_long(self, fields: Fields) -> str:
+        long = b"n" * self._chance.randint(NAME_BYTES_MAX + 1, 10_000)
+        fields["x"] = self._chance.choice([b'{"temp":20,"%s":1}', b'{"temp":20,"a":"%s"}']) % long
+        return "too_large"
 
     def _name_no_string(self, fields: Fields) -> str:
         fields["x"] = b'{"temp":20,%s:1}' % self._chance.choice([*_NO_STRING, b"1", b"a", b"null"])
         return "malformed"
 
     def _name_odd(self, fields: Fields) -> None:
-        long = "n" * self._chance.randint(100, 10_000)
+        long = "n" * self._chance.randint(100, NAME_BYTES_MAX)
         name = self._chance.choice(["", "\\u0000", long, "x.y", "temp ", "\u20ac", "__class__", "a\\u0000b", "temp\\n"])
         fields["x"] = f'{{"temp":20,"{name}":1}}'.encode()
 
@@ -206,8 +225,13 @@ class Hostile:
         fields[self._chance.choice(["user", "item"])] = self._chance.choice(_NO_STRING)
         return "malformed"
 
+    def _user_long(self, fields: Fields) -> str:
+        long = b'"%s"' % (b"u" * self._chance.randint(NAME_BYTES_MAX + 1, 10_000))
+        fields[self._chance.choice(["user", "item"])] = long
+        return "too_large"
+
     def _user_odd(self, fields: Fields) -> None:
-        long = b'"%s"' % (b"u" * self._chance.randint(100, 10_000))
+        long = b'"%s"' % (b"u" * self._chance.randint(100, NAME_BYTES_MAX))
         new = b'"%x"' % self._chance.getrandbits(64)
         value = self._chance.choice([b'""', rb'"\u0000"', long, b"9" * 30, b"-1", new, new, new])
         fields[self._chance.choice(["user", "item"])] = value
@@ -271,6 +295,11 @@ class Hostile:
 
     # --- What is large --------------------------------------------------------------------------------------------
 
+    def _many_features(self) -> Payload:
+        fields, _ = self._good()
+        fields["x"] = json.dumps({f"n{i}": 1 for i in range(EVENT_VALUES_MAX + 1)}).encode()
+        return self._rejected(_joined(fields), ["too_large"])
+
     def _too_large(self) -> Payload:
         # Little enough above the limit to get past the broker's, which leaves room for topic and properties.
         fields, _ = self._good()
@@ -307,10 +336,3 @@ class Hostile:
 
 def _joined(fields: Fields) -> bytes:
     return b"{" + b",".join(b'"%s":%s' % (name.encode(), text) for name, text in fields.items()) + b"}"
-
-
-def ids_of(payload: Any) -> Iterator[str]:
-    """The ids in an answer, as text."""
-    for answer in payload if isinstance(payload, list) else [payload]:
-        if "id" in answer:
-            yield str(answer["id"])

@@ -23,10 +23,8 @@ def tracing(fault: str, when: int) -> list[str]:
     if strace is None:
         pytest.skip("strace is not installed")
     calls = "fsync,fdatasync"
-    return [strace, "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}"] + [
-        "-e",
-        f"inject={calls}:error={fault}:when={when}",
-    ]
+    words = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}"]
+    return [strace, *words, "-e", f"inject={calls}:error={fault}:when={when}"]
 
 
 def acknowledged(connection: Connection) -> list[bytes]:

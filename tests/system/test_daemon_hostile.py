@@ -1,4 +1,4 @@
-"""A stream that means harm: the daemon stays up and small, answers what is good, and counts what is not by its reason."""
+"""A stream that means harm: the daemon stays up and small, answers what is good, and counts the rest by reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from brokers import running_broker
 from daemons import Peer, eventually
-from hostile import EVENTS_MAX, LIMIT_BYTES, Hostile, ids_of
+from hostile import EVENTS_MAX, LIMIT_BYTES, Hostile
 
 AT_ONCE = 500
 PACKET_BYTES_MAX = LIMIT_BYTES + 65_536
@@ -80,9 +80,6 @@ def answered(peer: Peer) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for payload in peer.of("predictions"):
         answer = json.loads(payload)
-        found |= zip(
-            ids_of(answer),
-            [item["prediction"] for item in (answer if isinstance(answer, list) else [answer])],
-            strict=True,
-        )
+        for item in answer if isinstance(answer, list) else [answer]:
+            found[str(item["id"])] = item["prediction"]
     return found
