@@ -97,6 +97,7 @@ cdef class EventReader:
 
     cdef _forget_recent(self):
         self.recent_keys = []
+        self.recent_values = []
 
     cdef int _read_dict(self, dict features, bint learning) except -1:
         """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
@@ -119,11 +120,15 @@ cdef class EventReader:
         if self.unknown:
             self.unknown = []
         while PyDict_Next(features, &position, &key, &value):
-            # The case that matters: a number where the event before had one of the same name.
-            if (place < n_recent and (PyFloat_CheckExact(<object>value) or PyLong_CheckExact(<object>value))
-                    and is_same(recent[place].key, key)):
+            # The cases that matter: a number where the event before had one of the same name, or the same category.
+            if place < n_recent and is_same(recent[place].key, key):
                 row = recent[place].row
-                number = plain_number(<object>value)
+                number = -1e100
+                if recent[place].value == value:
+                    number = 1.0
+                elif recent[place].value == NULL and (
+                        PyFloat_CheckExact(<object>value) or PyLong_CheckExact(<object>value)):
+                    number = plain_number(<object>value)
                 if recent[place].born == born[row] and is_sane(number):
                     rows[n] = row
                     x[n] = number
@@ -165,15 +170,27 @@ cdef class EventReader:
             self.n_unknown += 1
             if learning:
                 self.unknown.append((name, category))
+        self._remember(place, key, value, row, category or named)
+        return row
+
+    cdef int _remember(self, Py_ssize_t place, object key, object value, Py_ssize_t row, bint by_value) except -1:
+        """Note the row of the `place`-th key of the event; where it hangs on the value, under the value as well."""
+        cdef Recent* recent = &self.recent[place]
+        # Only values that cannot change, as the same object must be the same category.
+        cdef bint holds = row > 0 and (not by_value or type(value) is str or type(value) is int)
+        recent.key = recent.value = NULL
         if place == PyList_GET_SIZE(self.recent_keys):
             self.recent_keys.append(key)
+            self.recent_values.append(None)
         else:
             self.recent_keys[place] = key
-        # A category's row depends on its value, so it is not remembered under the key.
-        self.recent[place].key = NULL if category or named or row == 0 else <PyObject*>key
-        self.recent[place].row = row
-        self.recent[place].born = self.vocabulary.born[row]
-        return row
+        self.recent_values[place] = value if by_value and holds else None
+        if holds:
+            recent.key = <PyObject*>key
+            recent.value = <PyObject*>value if by_value else NULL
+        recent.row = row
+        recent.born = self.vocabulary.born[row]
+        return 0
 
     cdef bint _is_category(self, object key, object value) except -1:
         """Whether the value of a named category, that is no string, is one all the same."""
@@ -184,7 +201,8 @@ cdef class EventReader:
         return isinstance(value, int)
 
     cdef str _category_name(self, object key, object value):
-        cdef str name = feature_name(key) + "=" + to_text("A category", str(value))
+        cdef str feature = feature_name(key), text = to_text("A category", value if type(value) is str else str(value))
+        cdef str name = f"{feature}={text}"
         if self.hash_mask:
             return f"#{hash_text(name) & self.hash_mask}"
         return name
