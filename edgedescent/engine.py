@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from edgedescent.decoding import Decoder, is_array
-from edgedescent.errors import InvalidEventError, StateError, TooLargeError
+from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooLargeError
 from edgedescent.kernels.metrics import Prequential
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.learners import Learner
@@ -22,6 +22,8 @@ from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Pred
 
 DEAD_PAYLOAD_MAX = 16_384
 """A dead letter keeps no more of its payload, so that a flood of large ones cannot fill the disk."""
+
+_REASONS: dict[type[Exception], str] = {TooLargeError: "too_large", TooDeepError: "too_deep"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,7 +84,7 @@ class Engine:
             try:
                 answer = self._predict_learn(event)
             except (ValueError, TypeError) as error:
-                reason = "too_large" if isinstance(error, TooLargeError) else "wrong_type"
+                reason = _REASONS.get(type(error), "wrong_type")
                 rejected.append((index, InvalidEventError(reason, str(error)), _encode(event)))
                 continue
             if answer is not None:

@@ -10,7 +10,8 @@
     └── ExportError             a snapshot could not be made or did not agree with the live model
 
     ValueError                  the built-in one: a hyper-parameter is out of range, an argument of a wrong type
-    └── TooLargeError           a name is too long, or an event has too many features
+    ├── TooLargeError           a name is too long, or an event has too many features
+    └── TooDeepError            features are nested too deeply
 """
 
 
@@ -48,3 +49,7 @@ class ExportError(EdgeDescentError):
 
 class TooLargeError(ValueError):
     """A name that is too long, or an event with too many features: more than the memory set aside for them."""
+
+
+class TooDeepError(ValueError):
+    """Features that are nested more deeply than a name can tell."""

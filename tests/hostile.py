@@ -12,6 +12,7 @@ LIMIT_BYTES = 1_048_576
 EVENTS_MAX = 10_000
 NAME_BYTES_MAX = 512
 EVENT_VALUES_MAX = 16_384
+NESTED_MAX = 16
 DEEP = 100_000
 """Beyond what any interpreter recurses."""
 
@@ -176,10 +177,9 @@ class Hostile:
         return "wrong_type"
 
     def _value_nested(self, fields: Fields) -> str | None:
-        depth = self._chance.choice([0, 1, 5, 100, 400, 900])
+        depth = self._chance.choice([0, 1, NESTED_MAX, NESTED_MAX + 1, 100, 400, 900])
         fields["x"] = b'{"temp":20,"a":%s}' % (b'{"b":' * depth + b"1" + b"}" * depth)
-        # Its name is that of all levels, with a dot between each two.
-        return "too_large" if 1 + 2 * depth > NAME_BYTES_MAX else None
+        return "too_deep" if depth > NESTED_MAX else None
 
     def _value_no_json(self, fields: Fields) -> str:
         fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice(_NO_JSON)
