@@ -21,6 +21,7 @@ _DIGITS = bytes(range(_ZERO, _ZERO + 10))
 _NOT_DIGITS = bytes(byte for byte in range(256) if byte not in _DIGITS)
 _ALL_ZERO = bytes(_ZERO if byte in _DIGITS else byte for byte in range(256))
 _SEPARATOR = b"\n"
+_SAMPLE_BYTES = 4096
 
 
 class _Block(msgspec.Struct, array_like=True):
@@ -43,8 +44,13 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Block).decode
 
 
-def pack(messages: Sequence[Message]) -> bytes:
-    """Messages that follow each other in one piece; their positions are kept beside it."""
+def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
+    """Messages that follow each other in one piece; their positions are kept beside it.
+
+    Args:
+        messages: some, or many.
+        hurry: take half the time, and an eighth more room.
+    """
     payloads = [message.payload for message in messages]
     text = _SEPARATOR.join(payloads)
     lengths = b""
@@ -62,7 +68,7 @@ def pack(messages: Sequence[Message]) -> bytes:
             _pack_steps(np.array([message.packet_id for message in messages], "<u8")),
             zlib.compress(bytes(message.duplicate for message in messages)),
             lengths,
-            zlib.compress(text.translate(_ALL_ZERO)),
+            zlib.compress(text.translate(_ALL_ZERO), 3 if hurry else 6),
             _pack_digits(text.translate(None, _NOT_DIGITS)),
         )
     )
@@ -112,9 +118,16 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
 
 
 def _pack_digits(digits: bytes) -> bytes:
-    """The shorter of two ways: digits of chance hold no repeats, and looking for some costs room; others do."""
-    huffman = zlib.compressobj(strategy=zlib.Z_HUFFMAN_ONLY)
-    return min(huffman.compress(digits) + huffman.flush(), zlib.compress(digits, 1), key=len)
+    """The better of two ways, by a sample: digits of chance hold no repeats, and looking for some costs room."""
+    sample = digits[:_SAMPLE_BYTES]
+    if len(_huffman(sample)) <= len(zlib.compress(sample)):
+        return _huffman(digits)
+    return zlib.compress(digits)
+
+
+def _huffman(data: bytes) -> bytes:
+    packer = zlib.compressobj(strategy=zlib.Z_HUFFMAN_ONLY)
+    return packer.compress(data) + packer.flush()
 
 
 def _with_digits(text: bytes, digits: bytes) -> bytes:

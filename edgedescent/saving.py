@@ -118,7 +118,9 @@ class Saver:
         if not batch.messages:
             return
         self._store.keep_allowance(self.budget.left, self._clock.time())
-        self._store.append(batch.messages, self._answered())
+        # Where a batch gathers fast, time is what is short.
+        hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
+        self._store.append(batch.messages, self._answered(), hurry=hurry)
         self.counts["commits"] += 1
         self._transport.acknowledge(batch.deliveries)
         self._rhythm.committed(batch, self._clock.monotonic())

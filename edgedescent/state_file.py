@@ -149,7 +149,8 @@ def _connect(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connecti
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_MAX}")
         if durability == "power":
-            # SQLite syncs the folder of a new log too, but goes on where that fails.
+            # To read makes a new log. SQLite would sync the folder for it too, but goes on where that fails.
+            db.execute("SELECT 1 FROM sqlite_schema").fetchone()
             disk.sync_folders_above(path)
     except BaseException:
         db.close()

@@ -107,17 +107,18 @@ class Store:
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
-    def append(self, messages: Sequence[Message], answered: int) -> None:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
         """Make messages durable in one transaction.
 
         Args:
             messages: those that follow the last one.
             answered: up to which position the answers have been sent, for recovery.
+            hurry: rather take more room than more time.
         """
         first, last = messages[0].position, messages[-1].position
         if first != self.last_position + 1:
             raise ValueError(f"Message {first} does not follow message {self.last_position}.")
-        data = journal_block.pack(messages)
+        data = journal_block.pack(messages, hurry=hurry)
         with self._transaction(up_to=last):
             crc = journal_block.checksum(first, last, data)
             self._db.execute(

@@ -127,10 +127,7 @@ def check_order(
 def _check_once(order: Sequence[str], sent: Sequence[Sent], copies: Counter[bytes] | None, *, ids: bool) -> None:
     times = Counter(order)
     for one in sent:
-        if not one.anonymous:
-            most = 1 if ids else None
-        else:
-            most = None if copies is None else copies[one.payload]
+        most = (1 if ids else None) if not one.anonymous else None if copies is None else copies[one.payload]
         for name in one.learnable:
             if most is not None and times[name] > most:
                 raise Violation(f"event {name} was learned {times[name]} times; it came {most} times")

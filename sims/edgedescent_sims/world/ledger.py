@@ -71,7 +71,7 @@ class WatchedStore(Store):
 
     ledger: Ledger
 
-    def append(self, messages: Sequence[Message], answered: int) -> None:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
         """Make messages durable, and say so."""
-        super().append(messages, answered)
+        super().append(messages, answered, hurry=hurry)
         self.ledger.append(messages)

@@ -187,7 +187,9 @@ class World:
 
         def spend() -> None:
             self.note("disk: what may be written in a day is used up")
-            self.disk.written += ALLOWANCE_BYTES
+            # Once more, only as much as was refilled since.
+            refilled = (timeline.now - self._spent[1]) * ALLOWANCE_BYTES / 86_400
+            self.disk.written += round(refilled) if self._spent[0] else ALLOWANCE_BYTES
             self._spent = (self.outcome.lives, timeline.now, self.disk.written)
 
         def restart() -> None:
