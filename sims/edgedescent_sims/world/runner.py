@@ -137,7 +137,7 @@ class World:
                 commit_interval_s=dice.choice((0.01, 0.1, 1.0)),
                 commit_messages=self._commit_messages,
                 commit_bytes=dice.choice((100, 10_000, 4_000_000)),
-                written_bytes_per_day_max=dice.choice((None, ALLOWANCE_BYTES)),
+                written_bytes_per_day_max=dice.choice((2**53, ALLOWANCE_BYTES)),
                 journal_age_max_s=dice.choice((None, None, 1.0)),
                 journal_bytes_max=dice.choice((1, 1000, 10_000, 1_000_000)),
                 dead_letters_max=dice.choice((1, 3, 1000)),
@@ -322,7 +322,7 @@ class World:
 
     def _check_allowance(self) -> None:
         life, at, written = self._spent
-        if self.config.state.written_bytes_per_day_max is None or life != self.outcome.lives:
+        if self.config.state.written_bytes_per_day_max != ALLOWANCE_BYTES or life != self.outcome.lives:
             return
         allowed = ONE_WRITE_BYTES + (self.timeline.now - at) * ALLOWANCE_BYTES / 86_400
         if self.disk.written - written > allowed:
