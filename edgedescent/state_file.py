@@ -19,8 +19,8 @@ _LOG_PAGES = 4096
 _LOG_BYTES_MAX = 67_108_864
 """A log that had to grow further, because somebody read for long, is cut to this."""
 _SPARE = "INSERT INTO spare VALUES (zeroblob({}));"
-# What a disk loses in one piece has 4096 bytes, mostly, and these are four pages. The pages between the beginnings of the
-# tables are filled, so that no piece holds two: with the first piece, nothing is lost but what every file has.
+# What a disk loses in one piece has 4096 bytes, mostly, and these are four pages. The pages between the beginnings of
+# the tables are filled, so that no piece holds two: with the first piece, nothing is lost but what every file has.
 _TABLES = f"""
 CREATE TABLE spare (data);
 {_SPARE.format(2140)}

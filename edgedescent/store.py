@@ -178,7 +178,7 @@ class Store:
                 (CHECKPOINTS_KEPT,),
             )
             self._set("learner", _sealed(learner))
-            dropped = self._trim_journal(created_at)
+            dropped = self._trim_journal(now=created_at)
         self._journal_bytes -= dropped
         return len(data)
 
