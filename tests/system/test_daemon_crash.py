@@ -13,6 +13,7 @@ import pytest
 from brokers import running_broker
 from daemons import Peer, assert_same_learning, events, eventually
 from loads import Sender, stream, take
+from stores import bits
 
 MESSAGES = 400
 """Of each round: many of them wait in the broker when it ends."""
@@ -22,9 +23,9 @@ MESSAGES = 400
 @pytest.mark.parametrize(
     ("protocol", "learner", "nameless"),
     [
-        ("5", "LinearRegressor", 0.0),
+        ("5", "LinearRegressor", 0.3),
         ("5", "MatrixFactorization", 0.0),
-        ("3.1.1", "LinearRegressor", 0.0),
+        ("3.1.1", "LinearRegressor", 0.3),
     ],
 )
 def test_kill_9_neither_loses_nor_doubles(
@@ -65,9 +66,10 @@ def test_kill_9_neither_loses_nor_doubles(
         assert set(journal) == set(payloads)
         engine = daemon.recovered()
         assert_same_learning(engine, daemon.undisturbed(payloads))
-        assert_same_learning(engine, daemon.undisturbed(journal))
+        assert bits(engine) == bits(daemon.replayed())
         assert "Traceback" not in daemon.log
-        print(f"{sent} events in {len(payloads)} messages, {status['duplicates']} repeats recognized")
+        repeats = {name: status.get(f"duplicates.{name}", 0) for name in ("id", "redelivered")}
+        print(f"{sent} events in {len(payloads)} messages; repeats recognized: {repeats}")
 
 
 @pytest.mark.rounds(quick=4, long=50)
