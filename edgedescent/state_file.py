@@ -14,8 +14,11 @@ APPLICATION_ID = 0x45444753
 SCHEMA = 2
 Durability = Literal["power", "process"]
 
-_LOG_PAGES = 4096
-"""SQLite moves its log into the file when it has grown to so many pages: the rarer, the fewer pages it moves twice."""
+_LOG_PAGES = 4000
+"""SQLite moves its log into the file when it has grown to so many pages: the rarer, the fewer pages it moves twice.
+
+Up to 4062, the index of the log needs no more room than it has from the beginning; it could not grow on a full disk.
+"""
 _LOG_BYTES_MAX = 67_108_864
 """A log that had to grow further, because somebody read for long, is cut to this."""
 _SPARE = "INSERT INTO spare VALUES (zeroblob({}));"

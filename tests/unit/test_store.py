@@ -18,7 +18,7 @@ from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent import journal_block, salvage
 from edgedescent.config import describe
-from edgedescent.errors import StateError
+from edgedescent.errors import DiskFullError, StateError
 from edgedescent.messages import DeadLetter, Message
 from edgedescent.recovery import recover
 from edgedescent.store import CHECKPOINTS_KEPT, FILE, NOTE, Store
@@ -493,7 +493,7 @@ def full_disk(bytes_max: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path: Path) -> None:
+def test_a_disk_that_fails_is_told_and_nothing_is_half_written(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.append(received(1), 0)
     store.checkpoint(a_state(1), 1, NOW, LEARNER)
@@ -512,6 +512,29 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(tmp_path: Path) -> None
     store.append(received(2), 1)
     assert store.dead_letters() == [a_letter(1)]
     assert read(store) == [1, 2]
+    store.close()
+
+
+def test_where_there_is_no_room_it_can_be_tried_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(received(1), 0)
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    store.bury(a_letter(2))
+    large = [Message(2, NOW, "t", random.Random(1).randbytes(100_000))]
+    for attempt in (
+        lambda: store.append(large, 1),
+        lambda: store.checkpoint(a_state(2, 100_000), 1, NOW, LEARNER),
+    ):
+        with pytest.raises(DiskFullError, match="cannot be written: database or disk is full") as caught:
+            attempt()
+        assert "Make room" in caught.value.hint
+    assert store.last_position == 1
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    store.append(large, 1)
+    store.checkpoint(a_state(2, 100_000), 2, NOW, LEARNER)
+    assert [message.position for message in store.read(0)] == [1, 2]
+    assert store.dead_letters() == [a_letter(2)]
     store.close()
 
 
