@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import time
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 from brokers import running_broker
-from daemons import PATIENCE_S, DaemonProcess, Peer, assert_same_learning, events, eventually
+from daemons import PATIENCE_S, STOP_S, DaemonProcess, Peer, assert_same_learning, events, eventually
 from disks import SmallDisk
 from loads import Sender
+from stores import bits
 from wire import Connection, Wire
 
 
@@ -46,7 +48,8 @@ def assert_safe(daemon: DaemonProcess, wire: Wire) -> None:
 def test_a_failed_sync_ends_it_unacknowledged(make_daemon: Any, rounds: Iterable[int], chance: random.Random) -> None:
     sent = 0
     with running_broker("mosquitto") as broker, Peer(broker.port) as peer, Wire(broker.port) as wire:
-        daemon = make_daemon(wire.port, broker="receive_max = 50")
+        quick = {"EDGEDESCENT_STATE__COMMIT_INTERVAL_S": "0.01"}
+        daemon = make_daemon(wire.port, broker="receive_max = 50", environment=quick)
         with daemon:
             daemon.connected()
             daemon.stop()
@@ -105,6 +108,63 @@ def test_a_power_cut_loses_nothing(
             daemon.stop()
         assert "Traceback" not in daemon.log
         assert_same_learning(daemon.recovered(), daemon.undisturbed(events(0, sent)))
+
+
+@pytest.mark.rounds(quick=3, long=12)
+def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Iterable[int]) -> None:
+    sent = 0
+    with (
+        SmallDisk(tmp_path / "card", "tmpfs", 8) as disk,
+        running_broker("mosquitto") as broker,
+        Peer(broker.port) as peer,
+        Wire(broker.port) as wire,
+    ):
+        state = f'[state]\npath = "{disk.path / "state"}"\ncommit_interval_s = 0.01'
+        daemon = make_daemon(wire.port, broker="receive_max = 50", tables=state)
+        daemon.state_path = disk.path / "state"
+        with daemon:
+            daemon.connected()
+            for life in rounds:
+                peer.send(events(sent, sent + 100))
+                daemon.counted(sent := sent + 100)
+                disk.fill()
+                # There may be room left within its files.
+                while state_of(peer) != "disk full":
+                    peer.send(events(sent, sent + 20))
+                    sent += 20
+                assert daemon.log.count("Until then nothing is taken in") == life + 1
+                connection = wire.connections[-1]
+                confirmed = len(connection.acknowledged())
+                assert_safe(daemon, wire)
+                peer.send(events(sent, sent + 200))
+                sent += 200
+                # It reports, and so it lives; it takes in nothing, and confirms nothing.
+                told = len(peer.of("metrics"))
+                eventually(lambda told=told: len(peer.of("metrics")) > told + 5, "metrics of a waiting daemon")
+                assert state_of(peer) == "disk full"
+                assert len(connection.acknowledged()) == confirmed
+                if life % 3 == 1:
+                    daemon.kill()
+                if life % 3 == 2:
+                    assert daemon.stop() < STOP_S
+                    assert "stay with the broker" in daemon.log
+                disk.free()
+                if life % 3:
+                    daemon.start()
+                else:
+                    daemon.logged("There is room on the disk again", life // 3 + 1)
+                daemon.counted(sent)
+            daemon.stop()
+        assert "Traceback" not in daemon.log
+        engine = daemon.recovered()
+        assert_same_learning(engine, daemon.undisturbed(events(0, sent)))
+        assert bits(engine) == bits(daemon.replayed())
+
+
+def state_of(peer: Peer) -> str:
+    """What the device last said that it is about."""
+    metrics = peer.of("metrics")
+    return str(json.loads(metrics[-1])["state"]) if metrics else ""
 
 
 def test_a_disk_that_goes_dead_ends_it(make_daemon: Any, tmp_path: Path) -> None:
