@@ -116,10 +116,13 @@ class Metrics(_Table, frozen=True):
 
 
 class Config(_Table, frozen=True):
-    """The whole configuration; ``broker`` and ``learner`` are checked by the adapter and the learner they name."""
+    """The whole configuration; ``broker`` and ``learner`` are checked by the adapter and the learner they name.
+
+    The learner that comes without being asked for is the one that needs no tuning: see docs/learners.md.
+    """
 
     device: str
-    learner: dict[str, Any]
+    learner: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "MLPRegressor"})
     transport: str = "mqtt"
     broker: dict[str, Any] = msgspec.field(default_factory=dict)
     topics: Topics = Topics()
