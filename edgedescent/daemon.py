@@ -196,15 +196,21 @@ class Daemon:
             if self._stopping:
                 # It is committed with the others, and learned after the next start.
                 return
-            for effect in self.engine.handle(message):
-                self._carry_out(message.position, effect)
+            self._carry_out(message.position, self.engine.handle(message))
 
-    def _carry_out(self, position: int, effect: Effect) -> None:
-        if isinstance(effect, Predictions):
-            self._answers.send(position, effect.payload)
-        else:
-            log.warning("Dead letter (%s) from %r: %s", effect.reason, effect.topic, effect.error)
+    def _carry_out(self, position: int, effects: Sequence[Effect]) -> None:
+        letters = 0
+        for effect in effects:
+            if isinstance(effect, Predictions):
+                self._answers.send(position, effect.payload)
+                continue
             self._store.bury(effect)
+            letters += 1
+            # A message may hold thousands: its first one stands for them in the log.
+            if letters == 1:
+                log.warning("Dead letter (%s) from %r: %s", effect.reason, effect.topic, effect.error)
+        if letters > 1:
+            log.warning("It is the first of %d dead letters kept from message %d.", letters, position)
 
     def _catch_up(self) -> None:
         """Send what had to wait for a connection."""

@@ -23,6 +23,8 @@ from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Pred
 from edgedescent.rate_limit import RateLimit
 from edgedescent.redelivery import Redeliveries
 
+DEAD_LETTERS_PER_MESSAGE_MAX = 100
+"""More say nothing new: the rest of an array is counted, also as ``dead_letters_unkept``, but not kept."""
 DEAD_PAYLOAD_MAX = 16_384
 """A dead letter keeps no more of its payload, so that a flood of large ones cannot fill the disk."""
 
@@ -128,9 +130,13 @@ class Engine:
 
     def _letters(self, message: Message, rejected: list[Rejected]) -> Iterator[DeadLetter]:
         counters = self.counters
-        for index, fault, payload in sorted(rejected, key=itemgetter(0)):
-            counters["dead_letters"] += 1
+        counters["dead_letters"] += len(rejected)
+        for _, fault, _ in rejected:
             counters[f"dead_letters.{fault.reason}"] += 1
+        kept = sorted(rejected, key=itemgetter(0))[:DEAD_LETTERS_PER_MESSAGE_MAX]
+        if len(kept) < len(rejected):
+            counters["dead_letters_unkept"] += len(rejected) - len(kept)
+        for index, fault, payload in kept:
             yield DeadLetter(
                 position=message.position,
                 index=index,

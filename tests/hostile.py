@@ -45,7 +45,7 @@ class Payload(NamedTuple):
     rejected: Counter[str]
     """How many dead letters for which reason."""
     answered: list[str]
-    """The ids of the events in it that must be answered."""
+    """The ids of the events in it that must be answered, empty where they have none."""
 
 
 class Hostile:
@@ -80,7 +80,15 @@ class Hostile:
         self._wholes = [self._random_bytes, self._cut_short, self._more_behind, self._no_event]
         self._wholes += [self._array, self._array, self._array, self._other_encoding, self._outside]
         self._large = [self._many_features] if takes == "features" else []
-        self._large += [self._too_large, self._too_many, self._million, self._deep, self._deep, self._ten_megabytes]
+        self._large += [
+            self._too_large,
+            self._too_many,
+            self._million,
+            self._full,
+            self._deep,
+            self._deep,
+            self._ten_megabytes,
+        ]
 
     def __iter__(self) -> Iterator[Payload]:
         while True:
@@ -319,6 +327,20 @@ class Hostile:
         if count <= EVENTS_MAX:
             text, count = b"{}", EVENTS_MAX + 1
         return self._rejected(b"[" + b",".join([text] * count) + b"]", ["too_many_events"])
+
+    def _full(self) -> Payload:
+        """As many events as are taken, all good or all bad."""
+        fields, _ = self._good()
+        del fields["id"]
+        reason = None
+        if self._chance.random() < 0.5:
+            reason = self._chance.choice([self._y_out_of_range, self._y_wrong_type])(fields)
+        text = _joined(fields)
+        count = min(EVENTS_MAX, LIMIT_BYTES // (len(text) + 1))
+        data = b"[" + b",".join([text] * count) + b"]"
+        if reason:
+            return self._rejected(data, [reason] * count)
+        return self._taken(data, [""] * count)
 
     def _million(self) -> Payload:
         """As many elements as fit."""

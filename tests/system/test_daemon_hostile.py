@@ -81,5 +81,5 @@ def answered(peer: Peer) -> dict[str, Any]:
     for payload in peer.of("predictions"):
         answer = json.loads(payload)
         for item in answer if isinstance(answer, list) else [answer]:
-            found[str(item["id"])] = item["prediction"]
+            found[str(item.get("id", ""))] = item["prediction"]
     return found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stores import bits, payloads
 
 from edgedescent import LinearRegressor, MatrixFactorization, codec
-from edgedescent.engine import DEAD_PAYLOAD_MAX, Engine
+from edgedescent.engine import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Engine
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
 from edgedescent.messages import DeadLetter, Effect, Message, Predictions
@@ -534,3 +534,17 @@ def test_no_bytes_stop_the_engine(messages: list[bytes], kind: type[Learner]) ->
     again = an_engine(kind)
     again.load_state_dict(codec.decode(codec.encode(engine.state_dict())))
     assert bits(again) == bits(engine)
+
+
+def test_of_an_array_of_dead_letters_the_first_are_kept_and_all_counted() -> None:
+    engine = Engine(LinearRegressor())
+    good = b'{"id": "a", "x": {}, "y": 1}'
+    effects = engine.handle(Message(1, 0.0, "events", b"[" + b"7," * 250 + good + b',{"y": 1}]'))
+    letters = [effect for effect in effects if isinstance(effect, DeadLetter)]
+    assert [letter.index for letter in letters] == list(range(DEAD_LETTERS_PER_MESSAGE_MAX))
+    metrics = engine.metrics()
+    assert metrics["dead_letters"] == 251
+    assert metrics["dead_letters.wrong_type"] == 250
+    assert metrics["dead_letters.missing_field"] == 1
+    assert metrics["dead_letters_unkept"] == 151
+    assert metrics["events_learned"] == 1
