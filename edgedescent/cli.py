@@ -94,10 +94,16 @@ def run(config: str, verbose: bool) -> None:
 
     SIGUSR1 makes it export a snapshot.
     """
-    from edgedescent import daemon, logs
+    from edgedescent import logs
+    from edgedescent.signals import Signals
 
+    signals = Signals()
+    # Before the rest is even imported, which takes a while.
+    signals.listen()
     logs.set_up(verbose=verbose)
-    daemon.run(_load(config), config)
+    from edgedescent import daemon
+
+    daemon.run(_load(config), config, signals)
 
 
 @cli.command(epilog=_example("edgedescent check device.toml"))

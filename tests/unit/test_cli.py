@@ -17,7 +17,7 @@ from stores import NOW, Run, a_config, payloads
 from edgedescent import __version__, cli, errors, snapshots
 from edgedescent.config import Config
 from edgedescent.lock import FolderLock
-from edgedescent.messages import DeadLetter
+from edgedescent.messages import DeadLetter, Message
 from edgedescent.status import FILE as STATUS_FILE
 
 COMMANDS = sorted([*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))])
@@ -261,6 +261,7 @@ def test_dead_letters_are_shown_newest_first(config: Path) -> None:
 def test_dead_letters_cannot_command_the_terminal(config: Path) -> None:
     state = Run(a_config(config.parent / "state"))
     evil = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m"
+    state.store.append([Message(1, NOW, evil, b"")], 0)
     state.store.bury(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
     state.store.close()
     output = run("dead-letters", config).output
