@@ -14,7 +14,7 @@ typedef struct {
     double *count, *mean, *variance, *inverse, *window_mean, *window_variance;
 } Moments;
 
-enum { START = 31 };
+enum { START = 31, WIDE = 16 };
 
 static double clipped(double value, double limit) {
     value = value < limit ? value : limit;
@@ -75,6 +75,11 @@ static double dot(const double *a, const double *b, long n) {
     }
     for (; i < n; i++) s0 += a[i] * b[i];
     return (s0 + s1) + (s2 + s3);
+}
+
+/* Events of many features take smaller steps. */
+static double share_of(long n) {
+    return n <= WIDE ? 1.0 : (double)WIDE / n;
 }
 
 static void sgd(double *restrict w, const double *restrict g, double lr, long n) {
@@ -142,9 +147,9 @@ void plain_learn_many(Model *model, const double *X, const double *y, double *pr
         model->g[0] = slope;
         for (long i = 0; i < n; i++) model->g[i + 1] = slope * model->z[i];
         if (with_adam)
-            adam(model->w, model->g, model->m, model->v, model->c1, model->c2, rate, n + 1);
+            adam(model->w, model->g, model->m, model->v, model->c1, model->c2, rate * share_of(n), n + 1);
         else
-            sgd(model->w, model->g, rate, n + 1);
+            sgd(model->w, model->g, rate * share_of(n), n + 1);
         error = fabs(slope);
         model->errors += 1.0;
         share = 1.0 / (model->errors + 1.0);

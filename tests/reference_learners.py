@@ -41,6 +41,7 @@ class Linear:
     ) -> None:
         self.new_weight: Callable[[], Coordinate] = lambda: COORDINATES[rule](*hyper)
         self.new_moments: Callable[[], Moments] = lambda: Moments(clip, forgetting)
+        self.lr = hyper[0]
         self.loss = LOSSES[loss](*loss_hyper)
         self.l2 = l2
         self.vocabulary = Vocabulary(features_max, when_full)
@@ -90,9 +91,11 @@ class Linear:
     def step(self, usable: Mapping[str, float], target: float) -> None:
         slope = self.loss.slope(target, bounded(self.score(usable)))
         gradients = {k: slope * self.inputs[k].standardize(v) + self.l2 * self.weights[k].w for k, v in usable.items()}
-        self.intercept.step(slope)
-        for k, g in gradients.items():
-            self.weights[k].step(bounded(g))
+        touched = [(self.intercept, slope), *((self.weights[k], bounded(g)) for k, g in gradients.items())]
+        for weight, g in touched:
+            # Steps that end up small by themselves are left alone; those of these two rules do not.
+            weight.lr = self.lr * min(1.0, 16 / max(len(usable), 1))
+            weight.step(g)
 
     def replay(self, usable: dict[str, float], y: float) -> None:
         """Keep the event in the place of the oldest, and learn from random ones again, as they look by now."""

@@ -134,7 +134,7 @@ cdef class FactorKernel:
             self.descent.add(users, 0, 1, self.cold_gradient, False)
         if new_item or i == 0:
             self.descent.add(items, 0, 1, self.cold_gradient + 1, False)
-        self.descent.step(slope, &self.loss, target, score)
+        self.descent.step(slope, &self.loss, target, score, 1.0)
         return score
 
     cdef double _in_loss_units(self, double y) noexcept nogil:

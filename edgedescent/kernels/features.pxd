@@ -7,6 +7,11 @@ from edgedescent.kernels.moments cimport Moments
 from edgedescent.kernels.ring cimport Ring
 from edgedescent.kernels.vocabulary cimport Vocabulary
 
+cdef enum:
+    # Each feature of an event moves the score by a step of its own. Of so many, the moves add up to no more than is
+    # good; events of more take smaller steps.
+    WIDE = 16
+
 # Features whose rows lie side by side are worked on as one run, which is what lets the compiler vectorize.
 cdef struct Run:
     Py_ssize_t row
@@ -32,6 +37,7 @@ cdef class FeatureKernel:
     cdef readonly long long n_skipped_targets
     cdef readonly long long n_skipped_values
     cdef Loss loss
+    cdef bint scales_itself
     cdef double l2
     cdef uint64_t seed
     cdef Py_ssize_t replay_steps

@@ -77,6 +77,7 @@ cdef class FeatureKernel:
         self.inputs = Moments(clip, rate_min, 16)
         self.target = Moments(2.0 * clip, rate_min, 1)
         self.descent = Descent(optimizer, l1)
+        self.scales_itself = optimizer.scales_itself
         self.ring = Ring(replay_size if replay_steps else 0, seed)
         self.loss = make_loss(loss.rule, loss.hyper)
         self.l2 = l2
@@ -367,8 +368,9 @@ cdef class FeatureKernel:
 
     cdef void _descend(self, double target, double score) noexcept nogil:
         cdef double slope = self.loss.slope(&self.loss, target, score)
+        cdef double share = 1.0 if self.n <= WIDE or self.scales_itself else <double>WIDE / self.n
         self._backward(slope)
-        self.descent.step(slope, &self.loss, target, score)
+        self.descent.step(slope, &self.loss, target, score, share)
 
     cdef double _learn(self, double y) noexcept nogil:
         """Predict, loss, gradient, step; returns the prediction that came before the step."""
