@@ -12,6 +12,8 @@ cdef class Moments:
     cdef double* window_variance
     # 1 / standard deviation, kept so that predicting needs no root; 0 where the variance is 0.
     cdef double* inverse
+    # The standard deviation, kept so that the next update needs none either.
+    cdef double* deviation
     cdef readonly list arrays
 
     cdef int grow(self, Py_ssize_t rows) except -1
