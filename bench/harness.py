@@ -78,7 +78,7 @@ class Row:
         name: of the task.
         stream: makes that many events, each ending with its target, the same ones at every call.
         peers: ours first.
-        target: what this row must reach.
+        target: what this row must reach; None where it only tells.
         check: called before anything is timed, to raise an error unless the peers do the same.
         share: which part of the events asked for this row uses, as large events need more memory.
     """
@@ -86,7 +86,7 @@ class Row:
     name: str
     stream: Callable[[int], Sequence[Any]]
     peers: Sequence[Peer]
-    target: Target
+    target: Target | None = None
     share: float = 1.0
     check: Callable[[], None] | None = None
 
@@ -126,20 +126,26 @@ class Result:
 
     @property
     def reached(self) -> float:
-        """How many times faster ours is than the target's peer."""
+        """How many times faster ours is than the target's peer; than the next peer, where there is no target."""
+        if self.row.target is None:
+            return self.ratio(self.timings[1])
         return self.ratio(next(t for t in self.timings if t.peer == self.row.target.peer))
 
     @property
     def shown(self) -> str:
         """What was reached, as the target states it."""
         target = self.row.target
+        if target is None:
+            return ""
         if target.us_max is not None:
             return f"{self.ours.median:.1f}"
         return f"{1.0 / self.reached:.2f}" if target.at_least < 1.0 else f"{self.reached:.3g}"
 
     @property
     def passed(self) -> bool:
-        """Whether the row reaches its target."""
+        """Whether the row reaches its target, if it has one."""
+        if self.row.target is None:
+            return True
         if self.row.target.us_max is not None:
             return self.ours.median < self.row.target.us_max
         return self.reached >= self.row.target.at_least
@@ -230,7 +236,7 @@ def as_table(results: Sequence[Result]) -> str:
     for result in results:
         for i, timing in enumerate(result.timings):
             target = ""
-            if i == 0:
+            if i == 0 and result.row.target is not None:
                 verdict = "pass" if result.passed else "FAIL"
                 target = f"{result.row.target}: {result.shown}, {verdict}"
             lines.append(
@@ -268,7 +274,7 @@ def as_json(results: Sequence[Result], ran_on: dict[str, str], command: str) -> 
     rows = [
         {
             "task": result.row.name,
-            "target": str(result.row.target),
+            "target": None if result.row.target is None else str(result.row.target),
             "reached": round(result.reached, 2),
             "passed": result.passed,
             "learners": [

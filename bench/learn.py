@@ -31,7 +31,7 @@ from streams import (
     vw_line,
 )
 
-from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization
+from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.optim import SGD, Adam
 
 LIBRARIES = ("edgedescent", "numpy", "msgspec", "river", "scikit-learn", "vowpalwabbit")
@@ -227,6 +227,52 @@ def river_machine() -> Driver:
     return Driver(_learn_dicts(model), lambda event: float(model.predict_one(event[0])))
 
 
+def ours_network(replay_steps: int) -> Driver:
+    model = MLPRegressor(replay_steps=replay_steps)
+    return Driver(_learn_dicts(model), lambda event: model.predict_one(event[0]))
+
+
+def sklearn_network() -> Driver:
+    from sklearn.neural_network import MLPRegressor as SklearnMLP
+    from sklearn.preprocessing import StandardScaler
+
+    scaler, model = StandardScaler(), SklearnMLP(hidden_layer_sizes=(64, 32), random_state=1)
+
+    def learn(events: Sequence[Any]) -> None:
+        for x, y in events:
+            row = x.reshape(1, -1)
+            if hasattr(model, "coefs_"):
+                model.predict(scaler.transform(row))
+            scaler.partial_fit(row)
+            model.partial_fit(scaler.transform(row), [y])
+
+    return Driver(learn, lambda event: float(model.predict(scaler.transform(event[0].reshape(1, -1)))[0]))
+
+
+def ours_hashed() -> Driver:
+    model = LinearRegressor(features_max=2**HASH_BITS, hash_bits=HASH_BITS)
+    return Driver(_learn_dicts(model), lambda event: model.predict_one(event[0]))
+
+
+def river_hashed() -> Driver:
+    from river import linear_model, optim, preprocessing
+
+    model = preprocessing.FeatureHasher(2**HASH_BITS) | linear_model.LinearRegression(optim.Adam(0.01))
+    return Driver(_learn_dicts(model), lambda event: float(model.predict_one(event[0])))
+
+
+def vw_hashed() -> Driver:
+    import vowpalwabbit
+
+    model = vowpalwabbit.Workspace(f"--quiet --bit_precision {HASH_BITS}")
+
+    def learn(events: Sequence[Any]) -> None:
+        for x, y in events:
+            model.learn(f"{y!r} | " + " ".join([f"{name}={value}" for name, value in x.items()]))
+
+    return Driver(learn, None)
+
+
 # --- Recommending ---------------------------------------------------------------------------------
 
 N_ITEMS, N_FACTORS, TOP = 10_000, 32, 10
@@ -285,6 +331,7 @@ def check_same_items() -> None:
 # --- Rows -----------------------------------------------------------------------------------------
 
 OURS = "EdgeDescent"
+HASH_BITS = 16
 # A hundred floats are 7 KB per event: fewer events, so that learning is measured and not paging.
 SHARES = {10: 1.0, 100: 0.2}
 SKLEARN_NOTE = "StandardScaler and SGDRegressor.partial_fit (no Adam there), row by row, the first 1/50 of events."
@@ -378,6 +425,37 @@ def machine_row() -> Row:
     )
 
 
+def network_row() -> Row:
+    return Row(
+        "network with replay, 10 features",
+        partial(regression, 10),
+        [
+            Peer(OURS, partial(ours_network, 8), note="MLPRegressor(): (64, 32) units, 9 steps per event."),
+            Peer("ours without replay", partial(ours_network, 0), note="MLPRegressor(replay_steps=0)."),
+            Peer(
+                "scikit-learn",
+                sklearn_network,
+                share=0.2,
+                stream=partial(regression_arrays, 10),
+            ),
+        ],
+        # A hundred times as much arithmetic as that of the linear rows.
+        share=0.1,
+    )
+
+
+def hashed_row() -> Row:
+    return Row(
+        f"dicts, linear, 2 categories hashed to {HASH_BITS} bits",
+        ratings_as_features,
+        [
+            Peer(OURS, ours_hashed, note=f"LinearRegressor(hash_bits={HASH_BITS}) where categories are hashed."),
+            Peer("River", river_hashed, note="FeatureHasher | LinearRegression(Adam(0.01)) there."),
+            Peer("VW from Python", vw_hashed, share=0.2),
+        ],
+    )
+
+
 def recommend_row() -> Row:
     return Row(
         f"recommend {TOP} of {N_ITEMS:,} items, k={N_FACTORS}",
@@ -411,6 +489,8 @@ def rows() -> list[Row]:
         factors_row(),
         machine_row(),
         recommend_row(),
+        network_row(),
+        hashed_row(),
     ]
 
 
