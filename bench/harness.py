@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Peer:
         share: which part of the row's events it is given: a slow peer would make the run take minutes.
         stream: the row's stream in the form that this peer takes, where that is another.
         note: what a reader must know to judge the comparison.
+        needs: the module without which it is left out.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Peer:
     share: float = 1.0
     stream: Callable[[int], Sequence[Any]] | None = None
     note: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,13 @@ class Result:
         return self.reached >= self.row.target.at_least
 
 
+def with_installed(row: Row) -> Row:
+    """The row without the peers that are not installed, and without a target that is one of them."""
+    peers = [peer for peer in row.peers if not peer.needs or find_spec(peer.needs)]
+    stands = row.target is not None and any(peer.name == row.target.peer for peer in peers)
+    return replace(row, peers=peers, target=row.target if stands else None)
+
+
 WARM_UP_EVENTS = 100
 CHECK_EVENTS = 200
 
@@ -211,8 +221,15 @@ def environment(libraries: Sequence[str]) -> dict[str, str]:
         "cores": str(cores),
         "system": f"{platform.system()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        **{name: version(name) for name in libraries},
+        **{name: _version(name) for name in libraries},
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

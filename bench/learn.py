@@ -15,7 +15,7 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
-from harness import Driver, Peer, Row, Target, as_json, as_table, command_line, environment, measure, notes
+from harness import Driver, Peer, Row, Target, as_json, as_table, command_line, environment, measure, notes, with_installed
 from plain import PlainLoop
 from streams import (
     Arrays,
@@ -350,7 +350,13 @@ def dicts_row(n_features: int, optimizer: Optimizer, at_least: float) -> Row:
         [
             Peer(OURS, partial(ours_linear, optimizer)),
             Peer("River", partial(river_linear, name), note="StandardScaler | LinearRegression(intercept_lr=0.1)."),
-            Peer("VW from Python", vw_linear, share=0.2, note="Its binding takes text, made here from the dict."),
+            Peer(
+                "VW from Python",
+                vw_linear,
+                share=0.2,
+                note="Its binding takes text, made here from the dict.",
+                needs="vowpalwabbit",
+            ),
             sklearn_peer(n_features),
         ],
         Target("River", at_least),
@@ -392,6 +398,7 @@ def json_row(n_features: int) -> Row:
                 stream=partial(regression_vw, n_features),
                 note="The same events in its own text format, read by its own driver and parser thread, with its "
                 "default learner; run through vowpalwabbit.Workspace, as the wheel brings no `vw` program.",
+                needs="vowpalwabbit",
             ),
             Peer("River", partial(river_from_json, "Adam"), share=0.2),
         ],
@@ -451,7 +458,7 @@ def hashed_row() -> Row:
         [
             Peer(OURS, ours_hashed, note=f"LinearRegressor(hash_bits={HASH_BITS}) where categories are hashed."),
             Peer("River", river_hashed, note="FeatureHasher | LinearRegression(Adam(0.01)) there."),
-            Peer("VW from Python", vw_hashed, share=0.2),
+            Peer("VW from Python", vw_hashed, share=0.2, needs="vowpalwabbit"),
         ],
     )
 
@@ -515,14 +522,14 @@ def main(runs: int, events: int, only: str, quick: bool, json_: bool) -> None:
     Every learner gets the same events in the same order, prebuilt, a fresh model per run, a warm-up of 100
     events, and the garbage collector switched off. Exits with 1 if a row misses its target.
     """
-    missing = [name for name in ("river", "sklearn", "vowpalwabbit") if find_spec(name) is None]
+    missing = [name for name in ("river", "sklearn") if find_spec(name) is None]
     if missing:
         raise click.ClickException(
             f"This needs {' and '.join(missing)}. Install them with: pip install 'edgedescent[bench]'"
         )
     if quick:
         runs, events = 3, 4000
-    chosen = [row for row in rows() if only.lower() in row.name.lower()]
+    chosen = [with_installed(row) for row in rows() if only.lower() in row.name.lower()]
     if not chosen:
         raise click.ClickException(f"No row holds {only!r}. There are: {'; '.join(row.name for row in rows())}")
     results = []

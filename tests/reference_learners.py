@@ -14,10 +14,8 @@ def in_units(target: Moments, score: float) -> float:
 
 
 def standardized_target(target: Moments, y: float) -> float:
-    """In units of standard deviations and, unlike a feature, not clipped: the loss decides about outliers."""
-    if target.variance == 0:
-        return 0.0
-    return bounded((y - target.mean) / math.sqrt(target.variance))
+    """In units of standard deviations, and as far off as one that the statistics take in at most."""
+    return target.standardize(y)
 
 
 class Linear:
@@ -108,7 +106,7 @@ class Linear:
         for _ in range(self.replay_steps):
             x, old, time = self.ring[self.random.below(len(self.ring))]
             target = standardized_target(self.target, old)
-            if abs(target) > self.target.clip:
+            if abs(target) >= self.target.clip:
                 # An outlier is learned once and no more.
                 continue
             # What was forgotten since, or forgotten and learned anew, is left out.

@@ -359,12 +359,12 @@ cdef class FeatureKernel:
         return self.target.mean[0] + score / self.target.inverse[0]
 
     cdef double _in_loss_units(self, double y) noexcept nogil:
-        """A target as the loss compares it with a score."""
+        """A target as the loss compares it with a score, an absurd one no further off than the statistics let it be."""
         if self.loss.scaling == AS_IS:
             return y
         if self.loss.scaling == BY_MEAN:
-            return bounded(y / self.target.mean[0]) if self.target.mean[0] > 0.0 else 1.0
-        return bounded((y - self.target.mean[0]) * self.target.inverse[0])
+            return self.target.winsorized(y) / self.target.mean[0] if self.target.mean[0] > 0.0 else 1.0
+        return self.target.standardized(y)
 
     cdef void _descend(self, double target, double score) noexcept nogil:
         cdef double slope = self.loss.slope(&self.loss, target, score)
@@ -412,7 +412,7 @@ cdef class FeatureKernel:
             target = self._in_loss_units(self.ring.targets[slot])
             # One broken target must not be learned again and again. If the stream really went there, it is no outlier
             # for long.
-            if self.loss.scaling == STANDARDIZED and fabs(target) > self.target.clip:
+            if self.loss.scaling == STANDARDIZED and fabs(target) >= self.target.clip:
                 continue
             self.n = 0
             for i in range(slot * self.ring.width, slot * self.ring.width + self.ring.lengths[slot]):

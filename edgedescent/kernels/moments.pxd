@@ -18,6 +18,8 @@ cdef class Moments:
 
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil
+    cdef double standardized(self, double x) noexcept nogil
+    cdef double winsorized(self, double x) noexcept nogil
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil

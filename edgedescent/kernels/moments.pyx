@@ -56,6 +56,20 @@ cdef class Moments:
         self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = self.deviation[row] = 0.0
         self.window_mean[row] = self.window_variance[row] = 0.0
 
+    cdef double standardized(self, double x) noexcept nogil:
+        """(x - mean) / sd, clipped at ±clip, of row 0."""
+        cdef double z = (x - self.mean[0]) * self.inverse[0]
+        z = z if z < self.clip else self.clip
+        return z if z > -self.clip else -self.clip
+
+    cdef double winsorized(self, double x) noexcept nogil:
+        """A value within mean ± clip sd of row 0; any, as long as that has no variance."""
+        cdef double limit = self.clip * self.deviation[0]
+        if limit == 0.0:
+            return x
+        x = x if x < self.mean[0] + limit else self.mean[0] + limit
+        return x if x > self.mean[0] - limit else self.mean[0] - limit
+
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
         """Write (x - mean) / sd, clipped at ±clip, of the rows from `at` on into `z`."""
         cdef double clip = self.clip, value
