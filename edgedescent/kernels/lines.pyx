@@ -9,8 +9,9 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp
 
-from edgedescent.kernels.features cimport FeatureKernel, Recent
+from edgedescent.kernels.features cimport FeatureKernel
 from edgedescent.kernels.numbers cimport is_sane
+from edgedescent.kernels.reading cimport Recent
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)

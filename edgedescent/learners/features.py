@@ -132,6 +132,22 @@ class FeatureLearner(FeatureKernel, Learner):
             "seed": seed,
         }
 
+    def counts(self) -> dict[str, int]:
+        """How often a guard or a bound stepped in.
+
+        >>> from edgedescent import LinearRegressor
+        >>> model = LinearRegressor()
+        >>> model.learn_one({"temp": 1e300, "load": 2.0}, 3.0)
+        >>> model.counts()["values_skipped"]
+        1
+        """
+        return {
+            "values_skipped": self.n_skipped_values,
+            "updates_undone": self.descent.n_undone,
+            "features_evicted": self.vocabulary.evicted,
+            "features_shared": self.vocabulary.shared,
+        }
+
     def learn_lines(self, lines: Buffer) -> NDArray[np.float64]:
         """Predict the event of each line of JSON, then learn from it, in order; returns the predictions.
 

@@ -50,7 +50,9 @@ def slowly(model: Any, text: bytes) -> list[float]:
 @given(st.lists(st.tuples(names, numbers), max_size=5), numbers, spaces)
 def test_a_plain_event_reads_as_a_decoder_reads_it(x: list[tuple[str, Any]], y: Any, space: str) -> None:
     fields = f",{space}".join(f"{json.dumps(name)}{space}:{space}{json.dumps(value)}" for name, value in x)
-    line = f'{space}{{{space}"x":{{{fields}}}{space},"id":"a"{space},"y":{space}{json.dumps(y)}{space}}}{space}'.encode()
+    line = (
+        f'{space}{{{space}"x":{{{fields}}}{space},"id":"a"{space},"y":{space}{json.dumps(y)}{space}}}{space}'.encode()
+    )
     event = plain_event(line)
     assert event is not None
     assert event[1] == float(y)
@@ -59,7 +61,13 @@ def test_a_plain_event_reads_as_a_decoder_reads_it(x: list[tuple[str, Any]], y: 
 
 @given(st.text("0123456789+-.eE", max_size=24), st.text("0123456789", max_size=24))
 def test_a_number_is_read_as_a_decoder_reads_it_or_left_to_it(text: str, digits: str) -> None:
-    for number in (text, f"{digits[:9]}.{digits}", f"-{digits}", f"{digits}e-{digits[:2]}", f"{digits[:17]}E{digits[:3]}"):
+    for number in (
+        text,
+        f"{digits[:9]}.{digits}",
+        f"-{digits}",
+        f"{digits}e-{digits[:2]}",
+        f"{digits[:17]}E{digits[:3]}",
+    ):
         line = f'{{"x":{{"a":{number}}},"y":1}}'.encode()
         event = plain_event(line)
         if event is not None and math.isfinite(event[0][0][1]):
