@@ -22,6 +22,8 @@ class Learner:
     """
 
     takes: ClassVar[Literal["features", "ratings"]]
+    takes_text: ClassVar[bool] = True
+    """Whether the values of features may be texts; where that is open, as in models of others, an event may be refused."""
     optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:
