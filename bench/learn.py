@@ -5,6 +5,7 @@ A new line of the table is one function that returns a `Driver` for a fresh mode
 
 from __future__ import annotations
 
+import mmap
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,7 +32,6 @@ from streams import (
 )
 
 from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization
-from edgedescent.messages import FeatureEvent
 from edgedescent.optim import SGD, Adam
 
 LIBRARIES = ("edgedescent", "numpy", "msgspec", "river", "scikit-learn", "vowpalwabbit")
@@ -149,13 +149,10 @@ def river_on_rows(n_features: int, optimizer: str) -> Driver:
 
 def ours_from_json(optimizer: Optimizer) -> Driver:
     model = LinearRegressor(optimizer=optimizer)
-    decode, predict_learn_one = msgspec.json.Decoder(FeatureEvent).decode, model.predict_learn_one
 
     def learn(lines: Lines) -> None:
-        with lines.path.open("rb") as file:
-            for line in file:
-                event = decode(line)
-                predict_learn_one(event.x, event.y)
+        with lines.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            model.learn_lines(text)
 
     return Driver(learn, lambda event: model.predict_one(event[0]))
 

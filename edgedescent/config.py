@@ -101,10 +101,13 @@ class Metrics(_Table, frozen=True):
 
 
 class Config(_Table, frozen=True):
-    """The whole configuration; ``broker`` and ``learner`` are checked by the adapter and the learner they name."""
+    """The whole configuration; ``broker`` and ``learner`` are checked by the adapter and the learner they name.
+
+    The learner that comes without being asked for is the one that needs no tuning: see docs/learners.md.
+    """
 
     device: str
-    learner: dict[str, Any]
+    learner: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "MLPRegressor"})
     transport: str = "mqtt"
     broker: dict[str, Any] = msgspec.field(default_factory=dict)
     topics: Topics = Topics()
@@ -305,8 +308,9 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
     >>> describe(SGD(lr=0.1))
     {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
     """
-    table: dict[str, Any] = {"type": type(thing).__name__}
-    for name in _parameters(type(thing)):
+    kind: type = type(thing)
+    table: dict[str, Any] = {"type": kind.__name__}
+    for name in _parameters(kind):
         value = getattr(thing, name)
         if isinstance(value, Optimizer | Schedule | Loss):
             table[name] = describe(value)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from edgedescent.errors import InvalidEventError
-from edgedescent.messages import FeatureEvent, RatingEvent
+from edgedescent.messages import FeatureEvent, RatingEvent, Value
 
 REASONS = (
     "malformed",
@@ -37,7 +37,7 @@ class _AnyFeatures(msgspec.Struct):
 
 
 _decode_features = msgspec.json.Decoder(_AnyFeatures).decode
-_decode_value = msgspec.json.Decoder(float | bool | None).decode
+_decode_value = msgspec.json.Decoder(Value).decode
 
 
 def is_array(payload: bytes) -> bool:
@@ -61,7 +61,7 @@ class Decoder:
         >>> decoder = Decoder("features", payload_bytes_max=1000, events_per_message_max=10)
         >>> events, rejected = decoder.decode(b'[{"x": {"a": 1}, "y": 2}, {"x": 3}]')
         >>> events
-        [(0, FeatureEvent(x={'a': 1.0}, y=2.0, id=None))]
+        [(0, FeatureEvent(x={'a': 1}, y=2.0, id=None))]
         >>> [(index, error.reason, str(error)) for index, error, _ in rejected]
         [(1, 'wrong_type', 'Expected `object`, got `int` - at `$.x`')]
     """

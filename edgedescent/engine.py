@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from edgedescent.decoding import Decoder, is_array
-from edgedescent.errors import InvalidEventError, StateError
+from edgedescent.errors import InvalidEventError, StateError, TooLargeError
 from edgedescent.kernels.metrics import Prequential
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.learners import Learner
@@ -82,7 +82,8 @@ class Engine:
             try:
                 answer = self._predict_learn(event)
             except (ValueError, TypeError) as error:
-                rejected.append((index, InvalidEventError("wrong_type", str(error)), _encode(event)))
+                reason = "too_large" if isinstance(error, TooLargeError) else "wrong_type"
+                rejected.append((index, InvalidEventError(reason, str(error)), _encode(event)))
                 continue
             if answer is not None:
                 answers.append(answer)
@@ -141,7 +142,7 @@ class Engine:
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
         always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters")
-        return {**dict.fromkeys(always, 0), **self.counters, **self.errors.summary()}
+        return {**dict.fromkeys(always, 0), **self.counters, **self.learner.counts(), **self.errors.summary()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides how the engine goes on, as named arrays and lists."""

@@ -9,7 +9,8 @@
     ├── TransportError          the broker refused us in a way that retrying will not cure
     └── ExportError             a snapshot could not be made or did not agree with the live model
 
-Hyper-parameters out of range and wrong argument types raise the built-in ValueError.
+    ValueError                  the built-in one: a hyper-parameter is out of range, an argument of a wrong type
+    └── TooLargeError           a name is too long, or an event has too many features
 """
 
 
@@ -43,3 +44,7 @@ class TransportError(EdgeDescentError):
 
 class ExportError(EdgeDescentError):
     """A snapshot could not be made, or did not agree with the live model and was not published."""
+
+
+class TooLargeError(ValueError):
+    """A name that is too long, or an event with too many features: more than the memory set aside for them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -39,6 +41,9 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """The event as it came, or the beginning of a very long one."""
 
 
+Value = float | int | bool | str | dict[str, Any] | None
+"""A feature: a number, a category, a nest of further features, or missing."""
+
 Effect = Predictions | DeadLetter
 """What the engine wants done; whoever runs it does it."""
 
@@ -46,7 +51,7 @@ Effect = Predictions | DeadLetter
 class FeatureEvent(msgspec.Struct, frozen=True, gc=False):
     """An event of a learner that takes features: learned where it has a `y`, else only predicted."""
 
-    x: dict[str, float | bool | None]
+    x: dict[str, Value]
     y: float | bool | None = None
     id: str | int | None = None
 

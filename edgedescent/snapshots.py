@@ -15,6 +15,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,14 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
         events = recent_events(config, store, engine, config.snapshots.check_events)
     finally:
         store.close()
-    if not events:
+    learner = engine.learner
+    checked, live = predict_all(learner, events)
+    if not checked:
         raise ExportError(
             "There is no event to check a snapshot on.", "Let the daemon learn a few events before exporting."
         )
-    learner = engine.learner
     model = exporter.export(learner, {"device": config.device, "position": str(engine.position)})
-    live, exported = predict_all(learner, events), exporter.predict(model, events)
+    exported = exporter.predict(model, checked)
     if len(live) != len(exported):
         raise ExportError(
             f"The snapshot makes {len(exported)} predictions for {len(live)} events. It was not published."
@@ -132,11 +134,15 @@ def recent_events(config: Config, store: Store, engine: Engine, count: int) -> l
     return events[-count:]
 
 
-def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> list[float]:
-    """The live model's predictions."""
-    if learner.takes == "features":
-        return [learner.predict_one(event["x"]) for event in events]
-    return [learner.predict_one(event["user"], event["item"]) for event in events]
+def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[float]]:
+    """The events that the live model takes, and its predictions; those that it refused are dead letters."""
+    taken, predictions = [], []
+    for event in events:
+        inputs = (event["x"],) if learner.takes == "features" else (event["user"], event["item"])
+        with suppress(ValueError, TypeError):
+            predictions.append(learner.predict_one(*inputs))
+            taken.append(event)
+    return taken, predictions
 
 
 def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) -> Parity:

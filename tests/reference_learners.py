@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ class Linear:
         self.target = Moments(2 * clip, forgetting)
         self.replay_size, self.replay_steps = replay_size, replay_steps
         self.random = SplitMix64(seed)
-        self.ring: list[tuple[dict[str, float], float, int]] = []
+        self.ring: deque[tuple[dict[str, float], float, int]] = deque(maxlen=replay_size)
         self.n_events = 0
         self.n_skipped_targets = 0
         self.n_skipped_values = 0
@@ -95,13 +96,13 @@ class Linear:
             self.weights[k].step(bounded(g))
 
     def replay(self, usable: dict[str, float], y: float) -> None:
-        """Keep the event in the place of the oldest, and learn from random ones again, as they look by now."""
+        """Keep the event, if need be for the oldest, and learn from random ones again, as they look by now."""
         if self.replay_steps == 0:
             return
-        if len(self.ring) < self.replay_size:
-            self.ring.append((usable, y, self.n_events))
-        else:
-            self.ring[self.n_events % self.replay_size] = (usable, y, self.n_events)
+        values_max = max(128 * self.replay_size, 16_384)
+        while sum(len(x) for x, _, _ in self.ring) + len(usable) > values_max:
+            self.ring.popleft()
+        self.ring.append((usable, y, self.n_events))
         for _ in range(self.replay_steps):
             x, old, time = self.ring[self.random.below(len(self.ring))]
             target = standardized_target(self.target, old)

@@ -60,7 +60,6 @@ cdef class FactorKernel:
         self.descent = Descent(optimizer)
         self.descent.make_room(4, n_factors + 1)
         self.ring = Ring(replay_size if replay_steps else 0, seed)
-        self.ring.make_room(2)
         self.seen = Seen(seen_max)
         self.loss = make_loss(loss.rule, loss.hyper)
         self.k = n_factors
@@ -163,8 +162,9 @@ cdef class FactorKernel:
         cdef double target
         for s in range(self.replay_steps):
             slot = self.ring.draw()
-            u = self.ring.rows[slot * self.ring.width]
-            i = self.ring.rows[slot * self.ring.width + 1]
+            # Two cells each, and an even number of them: those of one rating are never torn apart.
+            u = self.ring.rows[self.ring.starts[slot]]
+            i = self.ring.rows[self.ring.starts[slot] + 1]
             target = self._in_loss_units(self.ring.targets[slot])
             # One broken rating must not be learned again and again.
             if (self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]
@@ -204,6 +204,7 @@ cdef class FactorKernel:
         else:
             self.items.stamp[i] = self.n_events
         self.seen.add(u, i, self.n_events, self.items.born)
+        self.ring.make_room(2)
         self._learn(u, i, y, new_user, new_item)
         self.descent.check()
         return prediction
@@ -316,8 +317,9 @@ cdef class FactorKernel:
             raise ValueError(
                 f"The state has {len(users)} users and {len(items)} items but {n_users} and {n_items} rows of "
                 f"parameters, and ratings from {y_min} to {y_max}.")
-        ring = state["ring.rows"]
-        if ring.size and (ring.shape[1] != 2 or ring[:, 0].max() >= n_users or ring[:, 1].max() >= n_items):
+        ring, lengths = state["ring.rows"], state["ring.lengths"]
+        if (lengths != 2).any() or len(ring) != 2 * len(lengths) or (
+                ring.size and (ring[::2].max() >= n_users or ring[1::2].max() >= n_items)):
             raise ValueError("The state's ring refers to rows that do not exist.")
         for history in ("user_stamps", "user_born", "item_stamps", "item_born"):
             check_history(counts, state[history])

@@ -1,11 +1,10 @@
-from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 from edgedescent.kernels.descent cimport Descent
 from edgedescent.kernels.losses cimport Loss
 from edgedescent.kernels.moments cimport Moments
+from edgedescent.kernels.reading cimport EventReader
 from edgedescent.kernels.ring cimport Ring
-from edgedescent.kernels.vocabulary cimport Vocabulary
 
 # Features whose rows lie side by side are worked on as one run, which is what lets the compiler vectorize.
 cdef struct Run:
@@ -14,15 +13,7 @@ cdef struct Run:
     Py_ssize_t length
     bint category
 
-# Where the i-th key of an event equals the i-th key of the one before, so does its row, unless that was given to another
-# name since. `key` is NULL where nothing is remembered.
-cdef struct Recent:
-    PyObject* key
-    Py_ssize_t row
-    long long born
-
-cdef class FeatureKernel:
-    cdef readonly Vocabulary vocabulary
+cdef class FeatureKernel(EventReader):
     cdef readonly Moments inputs
     cdef readonly Moments target
     cdef readonly Descent descent
@@ -34,26 +25,12 @@ cdef class FeatureKernel:
     cdef double l2
     cdef uint64_t seed
     cdef Py_ssize_t replay_steps
-    cdef uint64_t hash_mask
-    cdef frozenset category_names
-    cdef bint has_categories
-    # The event at hand. None of this is state: every call fills it anew.
-    cdef Py_ssize_t room
-    cdef Py_ssize_t* rows
-    cdef double* x
+    # The event at hand, beside what the reader has of it. None of this is state: every call fills it anew.
     cdef double* z
     cdef Run* runs
-    cdef Py_ssize_t n
     cdef Py_ssize_t n_runs
     cdef char* is_category
     cdef object is_category_memory
-    # The names of the event at hand that have no row, in the order of their zeros in `rows`, and which are categories.
-    cdef list unknown
-    # How many values of the event at hand belong to such names.
-    cdef Py_ssize_t n_unknown
-    # What was found for the keys of the event before; `recent_keys` keeps them alive.
-    cdef Recent* recent
-    cdef list recent_keys
 
     # What a learner is made of: the rest is shared.
     cdef double _forward(self, bint serving) noexcept nogil
@@ -62,14 +39,6 @@ cdef class FeatureKernel:
     cdef int _grow_tables(self, Py_ssize_t rows) except -1
     cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil
 
-    cdef int _make_room(self, Py_ssize_t n) except -1
-    cdef _forget_recent(self)
-    cdef int _read_dict(self, dict features, bint learning) except -1
-    cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1
-    cdef Py_ssize_t _read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
-                              bint learning) except -1
-    cdef bint _is_category(self, object key, object value) except -1
-    cdef str _category_name(self, object key, object value)
     cdef int _check_target(self, double y) except -1
     cdef bint _settle(self, bint learning) except -1
     cdef Py_ssize_t _row_for(self, str name, bint category) except -1

@@ -7,15 +7,13 @@ from typing_extensions import disjoint_base
 
 from edgedescent.kernels.descent import Descent
 from edgedescent.kernels.moments import Moments
+from edgedescent.kernels.reading import EventReader
 from edgedescent.kernels.ring import Ring
-from edgedescent.kernels.vocabulary import Vocabulary
 from edgedescent.losses import Loss
 from edgedescent.optim import Optimizer
 
 @disjoint_base
-class FeatureKernel:
-    @property
-    def vocabulary(self) -> Vocabulary: ...
+class FeatureKernel(EventReader):
     @property
     def inputs(self) -> Moments: ...
     @property

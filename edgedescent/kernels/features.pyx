@@ -1,71 +1,31 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""What all learners of named features share: from an event to standardized runs, and around each gradient step."""
-from collections.abc import Mapping
-
+"""What all learners of named features share: the statistics, and what surrounds each gradient step."""
 import numpy as np
 
-from cpython.dict cimport PyDict_Next
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.list cimport PyList_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_CheckExact
 from libc.math cimport exp, fabs
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from edgedescent.kernels.losses cimport AS_IS, BY_MEAN, STANDARDIZED, logistic, make_loss, observe, restore_loss
-from edgedescent.kernels.numbers cimport bounded, is_plain, is_sane, plain_number, to_number, to_text
+from edgedescent.kernels.numbers cimport bounded, is_sane, to_number
+from edgedescent.kernels.reading cimport as_event
 from edgedescent.kernels.siphash cimport hash_text
 from edgedescent.kernels.vocabulary cimport check_history
 
 from edgedescent.validation import as_numbers
 
 
-cdef enum:
-    # No row, but a value whose conversion runs code.
-    FLATTEN = -2
-
-
-cdef inline str feature_name(object key):
-    """Names are strings; an integer, as River's generators give, is the same name as its decimal digits."""
-    if isinstance(key, int) and not isinstance(key, bool):
-        return str(key)
-    return to_text("The name of a feature", key)
-
-
-cdef inline bint is_same(PyObject* known, PyObject* key) noexcept:
-    """Whether two keys are the same name; where the objects differ, comparing them is still faster than looking up."""
-    if known == key:
-        return True
-    return (known != NULL and PyUnicode_CheckExact(<object>known) and PyUnicode_CheckExact(<object>key)
-            and <str>known == <str>key)
-
-
-cdef inline dict as_event(object x):
-    """The features of an event as the plain dict that can be walked without running Python code."""
-    if type(x) is dict:
-        return x
-    if isinstance(x, Mapping):
-        return dict(x)
-    raise TypeError(f"The features x of an event must map names to numbers. Got {x!r:.80}.")
-
-
-cdef class FeatureKernel:
-    """The events, statistics and steps of a learner of named features; a subclass adds the model.
+cdef class FeatureKernel(EventReader):
+    """The statistics and steps of a learner of named features; a subclass adds the model.
 
     Row 0 of every table of parameters belongs to the intercept; the vocabulary gives each feature a row from 1 on.
     """
 
     def __cinit__(self):
-        self.rows = NULL
-        self.recent = NULL
-        self.x = self.z = NULL
+        self.z = NULL
         self.runs = NULL
 
     def __dealloc__(self):
-        free(self.rows)
-        free(self.recent)
-        free(self.x)
         free(self.z)
         free(self.runs)
 
@@ -73,7 +33,7 @@ cdef class FeatureKernel:
                          Py_ssize_t features_max, str when_full, categories, hash_bits, Py_ssize_t replay_size,
                          Py_ssize_t replay_steps, uint64_t seed):
         cdef char[::1] view
-        self.vocabulary = Vocabulary(features_max + 1, when_full)
+        self._set_up_reading(features_max, when_full, categories, hash_bits)
         self.inputs = Moments(clip, rate_min, 16)
         self.target = Moments(2.0 * clip, rate_min, 1)
         self.descent = Descent(optimizer, l1)
@@ -82,15 +42,10 @@ cdef class FeatureKernel:
         self.l2 = l2
         self.seed = seed
         self.replay_steps = replay_steps
-        self.category_names = frozenset(categories)
-        self.has_categories = len(self.category_names) > 0
-        self.hash_mask = 0 if hash_bits is None else (<uint64_t>1 << <int>hash_bits) - 1
         self.n_events = self.n_skipped_targets = self.n_skipped_values = 0
         self.is_category_memory = np.zeros(16, dtype=np.int8)
         view = self.is_category_memory
         self.is_category = &view[0]
-        self.unknown = []
-        self._forget_recent()
 
     cdef double _forward(self, bint serving) noexcept nogil:
         """The score of the standardized event."""
@@ -110,137 +65,16 @@ cdef class FeatureKernel:
     cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
         """Give the parameters of a new feature their first values; `word` is the hash of its name."""
 
-    # --- From an event to rows and values -------------------------------------------------------------------------
-
-    cdef int _make_room(self, Py_ssize_t n) except -1:
-        if self.room and n <= self.room:
-            return 0
-        n = max(n, 2 * self.room, 16)
-        self.room = 0
-        self._forget_recent()
-        free(self.rows)
-        free(self.recent)
-        free(self.x)
+    cdef int _make_more_room(self, Py_ssize_t n) except -1:
         free(self.z)
         free(self.runs)
-        self.rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
-        self.recent = <Recent*>malloc(n * sizeof(Recent))
-        self.x = <double*>malloc(n * sizeof(double))
         self.z = <double*>malloc(n * sizeof(double))
         self.runs = <Run*>malloc(n * sizeof(Run))
-        if not (self.rows and self.recent and self.x and self.z and self.runs):
+        if not (self.z and self.runs):
             raise MemoryError(f"There is no memory for an event of {n} features.")
-        self._make_scratch(n)
-        self.room = n
-        return 0
+        return self._make_scratch(n)
 
-    cdef _forget_recent(self):
-        self.recent_keys = []
-
-    cdef int _read_dict(self, dict features, bint learning) except -1:
-        """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
-
-        The state stays as it is, so that an event can be refused half way; `_settle` then changes it.
-        """
-        cdef PyObject* key
-        cdef PyObject* value
-        cdef Py_ssize_t position = 0, place = 0, n = 0, row, n_recent
-        cdef int skipped = 0
-        cdef double number
-        cdef Py_ssize_t* rows
-        cdef double* x
-        cdef Recent* recent
-        cdef const long long* born = self.vocabulary.born
-        self._make_room(len(features))
-        n_recent = PyList_GET_SIZE(self.recent_keys)
-        rows, x, recent = self.rows, self.x, self.recent
-        self.n_unknown = 0
-        if self.unknown:
-            self.unknown = []
-        while PyDict_Next(features, &position, &key, &value):
-            # The case that matters: a float where the event before had one of the same name.
-            if place < n_recent and PyFloat_CheckExact(<object>value) and is_same(recent[place].key, key):
-                row = recent[place].row
-                number = PyFloat_AS_DOUBLE(<object>value)
-                if recent[place].born == born[row] and is_sane(number):
-                    rows[n] = row
-                    x[n] = number
-                    n += 1
-                    place += 1
-                    continue
-            row = self._row_of(<object>key, <object>value, place, learning, &number)
-            if row == FLATTEN:
-                # Its conversion runs code that might change the dict, so read from a copy of plain values.
-                return self._read_dict(self._flattened(features, ""), learning)
-            n_recent = PyList_GET_SIZE(self.recent_keys)
-            if is_sane(number):
-                rows[n] = row
-                x[n] = number
-                n += 1
-            elif <object>value is not None:
-                skipped += 1
-            place += 1
-        self.n = n
-        return skipped
-
-    cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1:
-        """The row and the number of one feature; the `place`-th key of the event is remembered with its row."""
-        cdef bint category = PyUnicode_CheckExact(value), named = self.has_categories and key in self.category_names
-        cdef Py_ssize_t row
-        cdef str name
-        if named and not category:
-            category = self._is_category(key, value)
-        if not category and not is_plain(value):
-            return FLATTEN
-        if category:
-            name = self._category_name(key, value)
-            number[0] = 1.0
-        else:
-            name = feature_name(key)
-            number[0] = plain_number(value)
-        row = self.vocabulary.find(name)
-        if row == 0 and is_sane(number[0]):
-            self.n_unknown += 1
-            if learning:
-                self.unknown.append((name, category))
-        if place == PyList_GET_SIZE(self.recent_keys):
-            self.recent_keys.append(key)
-        else:
-            self.recent_keys[place] = key
-        # A category's row depends on its value, so it is not remembered under the key.
-        self.recent[place].key = NULL if category or named or row == 0 else <PyObject*>key
-        self.recent[place].row = row
-        self.recent[place].born = self.vocabulary.born[row]
-        return row
-
-    cdef bint _is_category(self, object key, object value) except -1:
-        """Whether the value of a named category, that is no string, is one all the same."""
-        if value is None:
-            return False
-        if isinstance(value, float):
-            raise ValueError(f"The category {key!r:.80} must be a string or an integer. Got {value!r:.80}.")
-        return isinstance(value, int)
-
-    cdef str _category_name(self, object key, object value):
-        cdef str name = feature_name(key) + "=" + to_text("A category", str(value))
-        if self.hash_mask:
-            return f"#{hash_text(name) & self.hash_mask}"
-        return name
-
-    def _flattened(self, features, str prefix):
-        """A dict of plain values; nested dicts become names with a dot."""
-        flat = {}
-        for key, value in list(features.items()):
-            name = prefix + feature_name(key)
-            if isinstance(value, dict):
-                if prefix.count(".") >= 16:
-                    raise ValueError(f"The feature {name!r:.80} is nested more than 16 deep.")
-                flat.update(self._flattened(value, name + "."))
-            elif value is None or isinstance(value, (str, bool)) or name in self.category_names:
-                flat[name] = str(value) if isinstance(value, str) else value
-            else:
-                flat[name] = to_number(f"The feature {name!r:.80}", value)
-        return flat
+    # --- From names to rows ----------------------------------------------------------------------------------------
 
     cdef bint _settle(self, bint learning) except -1:
         """Turn the event that was read into runs of rows; whether a name was given a row on the way."""
@@ -385,7 +219,7 @@ cdef class FeatureKernel:
 
     cdef void _replay(self) noexcept nogil:
         """Learn from random events of the ring again, standardized as they would be now."""
-        cdef Py_ssize_t s, slot, i, row
+        cdef Py_ssize_t s, slot, cell, i, row
         cdef double target
         for s in range(self.replay_steps):
             slot = self.ring.draw()
@@ -395,13 +229,15 @@ cdef class FeatureKernel:
             if self.loss.scaling == STANDARDIZED and fabs(target) > self.target.clip:
                 continue
             self.n = 0
-            for i in range(slot * self.ring.width, slot * self.ring.width + self.ring.lengths[slot]):
-                row = self.ring.rows[i]
+            cell = self.ring.starts[slot]
+            for i in range(self.ring.lengths[slot]):
+                row = self.ring.rows[cell]
                 # A row that went to another feature since is left out.
                 if self.vocabulary.born[row] <= self.ring.times[slot]:
                     self.rows[self.n] = row
-                    self.x[self.n] = self.ring.values[i]
+                    self.x[self.n] = self.ring.values[cell]
                     self.n += 1
+                cell = cell + 1 if cell + 1 < self.ring.n_cells else 0
             self._find_runs()
             self._standardize()
             self._descend(target, bounded(self._forward(False)))
@@ -525,27 +361,6 @@ cdef class FeatureKernel:
                 predictions[i] = self._in_units(bounded(self._forward(True)))
         return np.asarray(predictions)
 
-    cdef Py_ssize_t _read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
-                              bint learning) except -1:
-        """Fill the scratch from a row of numbers as `_read_dict` does from a dict."""
-        cdef Py_ssize_t j, n = 0, skipped = 0
-        self.n_unknown = 0
-        if self.unknown:
-            self.unknown = []
-        for j in range(columns):
-            if is_sane(row[j]):
-                self.rows[n] = rows[j]
-                self.x[n] = row[j]
-                n += 1
-                if rows[j] == 0:
-                    self.n_unknown += 1
-                    if learning:
-                        self.unknown.append((names[j], False))
-            else:
-                skipped += row[j] == row[j]
-        self.n = n
-        return skipped
-
     def predict_many(self, X, names=None):
         """Predict each row; the state stays as it is.
 
@@ -558,13 +373,6 @@ cdef class FeatureKernel:
             return np.empty(0)
         names = self._column_names(names, values.shape[1])
         return np.array([self._predict(dict(zip(names, row))) for row in values.tolist()])
-
-    def _column_names(self, names, Py_ssize_t columns):
-        names = [f"x{j}" for j in range(columns)] if names is None else list(names)
-        names = [feature_name(name) for name in names]
-        if len(names) != columns or len(set(names)) != columns:
-            raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r:.200}.")
-        return names
 
     # --- State ----------------------------------------------------------------------------------------------------
 
@@ -607,7 +415,7 @@ cdef class FeatureKernel:
         self.descent.restore(state["descent"])
         self.ring.restore(*(state[f"ring.{part}"] for part in ("rows", "values", "targets", "lengths", "times", "draws")),
                           len(features) + 1)
-        self._make_room(self.ring.width)
+        self._make_room(max(state["ring.lengths"], default=0))
         self._forget_recent()
         restore_loss(&self.loss, loss[0], loss[1])
         self.n_events, self.n_skipped_targets, self.n_skipped_values = n_events, n_skipped_targets, n_skipped_values

@@ -65,6 +65,10 @@ class Learner:
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != signature[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
 
+    def counts(self) -> dict[str, int]:
+        """How often a guard or a bound stepped in, by name; published with the daemon's metrics."""
+        return {}
+
     def state_dict(self) -> State:
         """A copy of everything learned so far, as named arrays; `load_state_dict` takes it back bit for bit."""
         state: State = {}

@@ -113,3 +113,7 @@ class MLPRegressor(NetworkKernel, FeatureLearner):
             seed,
         )
         self._set_up(self.hidden, **shared)
+
+    def counts(self) -> dict[str, int]:
+        """How often a guard or a bound stepped in."""
+        return {**super().counts(), "units_restarted": self.n_restarts}

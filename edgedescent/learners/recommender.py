@@ -11,6 +11,24 @@ from edgedescent.validation import require_count
 class Recommender:
     """Ranks the items of a learner whose kernel has `_recommend`."""
 
+    def counts(self: Any) -> dict[str, int]:
+        """How often a guard or a bound stepped in.
+
+        >>> from edgedescent import MatrixFactorization
+        >>> ranker = MatrixFactorization(users_max=1)
+        >>> ranker.learn_one("ann", "tea", 5.0)
+        >>> ranker.learn_one("bob", "tea", 4.0)
+        >>> ranker.counts()["users_evicted"]
+        1
+        """
+        return {
+            "updates_undone": self.descent.n_undone,
+            "users_evicted": self.users.evicted,
+            "users_shared": self.users.shared,
+            "items_evicted": self.items.evicted,
+            "items_shared": self.items.shared,
+        }
+
     def recommend(
         self: Any,
         user: str | int,

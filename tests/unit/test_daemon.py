@@ -74,7 +74,7 @@ def test_an_empty_turn_writes_nothing(make: Make) -> None:
 
 def test_dead_letters_are_kept_and_counted(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     world = make().recover()
-    world.receive(b"garbage", event(1), b'{"x": {"a": "hot"}, "y": 1}')
+    world.receive(b"garbage", event(1), b'{"x": {"a": ["hot"]}, "y": 1}')
     assert (world.learned, world.daemon.engine.counters["dead_letters"]) == (1, 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     world.store.flush()

@@ -235,7 +235,8 @@ def test_lost_messages_are_skipped_and_counted() -> None:
         b"",
         b"\xff",
         b'{"x": {"\xff": 1}, "y": 1}',
-        b'{"x": {"new": "s"}, "y": 1}',
+        b'{"x": {"new": [1]}, "y": 1}',
+        b'{"x": {"new": {"nest": [1]}}, "y": 1}',
         b'{"x": {"new": 1}, "y": 1e200}',
         b'{"y": 1}',
         b'[{"x": 3}, {"x": {"new": []}, "y": 1}]',
@@ -265,15 +266,61 @@ def test_what_a_learner_refuses_becomes_a_dead_letter() -> None:
     engine = Engine(Picky())
     (letter,) = letters(tell(engine, {"id": 1, "x": {"a": 1}, "y": 1}))
     assert (letter.reason, letter.error) == ("wrong_type", "The feature 'a' must be a number.")
-    assert json.loads(letter.payload)["x"] == {"a": 1.0}
+    assert json.loads(letter.payload)["x"] == {"a": 1}
     # It was not learned, so a repaired event with this id is no repeat.
     assert engine.metrics()["duplicates"] == 0
     assert letters(tell(engine, {"id": 1, "x": {"a": 1}, "y": 1}))
 
 
+def test_categories_and_nested_features_are_learned() -> None:
+    engine = Engine(LinearRegressor(categories=("hour",)))
+    for number in range(400):
+        site, hour = ("north", "south")[number % 2], number // 2 % 2
+        y = {"north": 5.0, "south": 9.0}[site] + 2.0 * hour
+        tell(engine, {"x": {"site": site, "hour": hour, "motor": {"rpm": number % 7, "on": True}}, "y": y})
+    answer = answers(tell(engine, {"x": {"site": "south", "hour": 1, "motor": {"rpm": 3}}}))
+    assert answer["prediction"] == pytest.approx(11.0, abs=0.2)
+    assert set(engine.learner.state_dict()["features"]) >= {"site=north", "hour=1", "motor.rpm", "motor.on"}
+
+
+@pytest.mark.parametrize(
+    ("x", "error"),
+    [
+        ({"n" * 513: 1.0}, "The name of a feature may have 512 bytes at most. Got 513 bytes: 'nnnn"),
+        ({"site": "é" * 257}, "A category may have 512 bytes at most. Got 514 bytes: 'é"),
+        ({"a" * 300: {"b" * 300: 1.0}}, "The name of a feature may have 512 bytes at most. Got 601 bytes: 'aaa"),
+        ({f"f{i}": 1.0 for i in range(16_385)}, "An event may have 16384 features at most. Got 16385."),
+    ],
+)
+@pytest.mark.parametrize("y", [1.0, None])
+def test_what_would_take_too_much_memory_is_a_dead_letter(x: dict[str, Any], error: str, y: float | None) -> None:
+    engine = an_engine()
+    (letter,) = letters(tell(engine, {"x": x, "y": y}))
+    assert letter.reason == "too_large"
+    assert letter.error.startswith(error)
+    assert engine.metrics()["dead_letters.too_large"] == 1
+    assert engine.learner.state_dict()["features"] == []
+
+
+def test_a_long_id_of_a_rating_is_a_dead_letter() -> None:
+    engine = Engine(MatrixFactorization())
+    (letter,) = letters(tell(engine, {"user": "u" * 513, "item": "tea", "y": 4.0}))
+    assert (letter.reason, letter.error[:48]) == ("too_large", "The user id may have 512 bytes at most. Got 513 ")
+
+
+def test_metrics_tell_what_the_learner_left_out() -> None:
+    engine = Engine(LinearRegressor(features_max=2))
+    for number in range(5):
+        tell(engine, {"x": {f"f{number}": 1.0, "a": 1e200}, "y": 1.0})
+    metrics = engine.metrics()
+    assert metrics["values_skipped"] == 5
+    assert metrics["features_evicted"] == 3
+    assert metrics["updates_undone"] == 0
+
+
 def test_a_dead_letter_tells_all_about_itself() -> None:
     engine = an_engine()
-    effects = send(engine, b'[{"x": {}, "y": 1e200}, {"x": {"a": 1}}, {"x": {"a": ""}}, {"y": 2}]')
+    effects = send(engine, b'[{"x": {}, "y": 1e200}, {"x": {"a": 1}}, {"x": {"a": []}}, {"y": 2}]')
     assert [e["prediction"] for e in answers(effects[:1])] == [0.0]
     assert letters(effects) == [
         DeadLetter(
@@ -291,8 +338,8 @@ def test_a_dead_letter_tells_all_about_itself() -> None:
             5.0,
             "pump/events",
             "wrong_type",
-            "Expected `bool | float | null`, got `str` - at `$.x.a`",
-            b'{"x": {"a": ""}}',
+            "Expected `bool | int | float | str | object | null`, got `array` - at `$.x.a`",
+            b'{"x": {"a": []}}',
         ),
         DeadLetter(1, 3, 5.0, "pump/events", "missing_field", "Object missing required field `x`", b'{"y": 2}'),
     ]
@@ -314,6 +361,10 @@ def test_the_metrics_are_complete_from_the_start() -> None:
         "events_predicted": 0,
         "duplicates": 0,
         "dead_letters": 0,
+        "values_skipped": 0,
+        "updates_undone": 0,
+        "features_evicted": 0,
+        "features_shared": 0,
     }
 
 

@@ -27,17 +27,39 @@ def test_it_holds_the_latest_events(events: list[Any], size: int) -> None:
     for x, y in events:
         model.learn_one(x, y)
         latest.append((x, y))
+    assert held(model) == list(latest)
+
+
+def held(model: LinearRegressor) -> list[tuple[dict[str, Any], float]]:
+    """The events in the ring, oldest first."""
     state: dict[str, Any] = dict(model.state_dict())
     names = ["", *state["features"]]
-    kept = [
-        ({names[row]: value for row, value in zip(rows[:n], values[:n], strict=True)}, target)
-        for rows, values, target, n in zip(
-            state["ring.rows"], state["ring.values"], state["ring.targets"], state["ring.lengths"], strict=True
-        )
+    ends = np.cumsum(state["ring.lengths"])
+    return [
+        ({names[row]: value for row, value in zip(state["ring.rows"][a:b], state["ring.values"][a:b], strict=True)}, y)
+        for a, b, y in zip(ends - state["ring.lengths"], ends, state["ring.targets"], strict=True)
     ]
-    # The slot that is written next holds the oldest.
-    oldest = len(events) % size if len(events) > size else 0
-    assert kept[oldest:] + kept[:oldest] == list(latest)
+
+
+@pytest.mark.parametrize("size", [1, 3, 200])
+def test_wide_events_leave_room_for_fewer(size: int) -> None:
+    model = LinearRegressor(replay_size=size, replay_steps=1, features_max=20_000)
+    cells_max = max(128 * size, 16_384)
+    latest: deque[tuple[dict[str, float], float]] = deque(maxlen=size)
+    rng = np.random.default_rng(size)
+    for n in range(30):
+        x = {f"f{i}": float(i + n) for i in range(int(rng.choice([1, 50, 5000, 9000, 16_384])))}
+        model.learn_one(x, float(n))
+        latest.append((x, float(n)))
+        while sum(len(x) for x, _ in latest) > cells_max:
+            latest.popleft()
+    assert held(model) == list(latest)
+    assert model.ring.n_cells <= model.ring.cells_max == cells_max
+    restored = model.clone(include_attributes=True)
+    for n in range(5):
+        x = {f"f{i}": float(i - n) for i in range(9000)}
+        assert model.predict_learn_one(x, 1.0) == restored.predict_learn_one(x, 1.0)
+    assert frozen(restored) == frozen(model)
 
 
 @given(wide_events, wide_events, st.integers(1, 5))
@@ -66,15 +88,14 @@ def test_the_same_size_of_memory_whatever_comes_by() -> None:
     model = LinearRegressor(replay_size=10, replay_steps=1, features_max=20)
     for n in range(500):
         model.learn_one({f"f{(n + i) % 200}": 1.0 for i in range(5)}, float(n % 3))
-    state = model.state_dict()
-    assert state["ring.rows"].shape == (10, 5)
-    assert model.ring.n_pushed == 500
+    assert (model.ring.held, model.ring.n_values, model.ring.n_pushed) == (10, 50, 500)
+    assert model.ring.n_cells < 100
 
 
 def state_of(**changes: Any) -> list[Any]:
     state: dict[str, Any] = {
-        "rows": np.array([[1, 2], [2, 0]], dtype=np.int64),
-        "values": np.ones((2, 2)),
+        "rows": np.array([1, 2, 2], dtype=np.int64),
+        "values": np.ones(3),
         "targets": np.zeros(2),
         "lengths": np.array([2, 1], dtype=np.int64),
         "times": np.arange(2, dtype=np.int64),
@@ -87,13 +108,14 @@ def state_of(**changes: Any) -> list[Any]:
     ("changes", "message"),
     [
         ({"targets": np.zeros(3)}, "ring of 3 events does not fit one of 4"),
-        ({"values": np.ones((2, 3))}, "ring of 2 events does not fit one of 4"),
-        ({"draws": np.array([7, 3], dtype=np.uint64)}, "ring of 2 events does not fit one of 4"),
+        ({"values": np.ones(4)}, "ring of 2 events does not fit one of 4"),
+        ({"values": np.ones(16_385), "rows": np.ones(16_385, dtype=np.int64)}, "ring of 2 events does not fit one of"),
+        ({"draws": np.array([7, 1], dtype=np.uint64)}, "ring of 2 events does not fit one of 4"),
         ({"draws": np.array([7], dtype=np.uint64)}, "ring of 2 events does not fit one of 4"),
-        ({"rows": np.array([[1, 3], [2, 0]], dtype=np.int64)}, "refers to rows that do not exist"),
-        ({"rows": np.array([[1, -1], [2, 0]], dtype=np.int64)}, "refers to rows that do not exist"),
+        ({"rows": np.array([1, 3, 2], dtype=np.int64)}, "refers to rows that do not exist"),
+        ({"rows": np.array([1, -1, 2], dtype=np.int64)}, "refers to rows that do not exist"),
         ({"lengths": np.array([3, 1], dtype=np.int64)}, "refers to rows that do not exist"),
-        ({"lengths": np.array([-1, 1], dtype=np.int64)}, "refers to rows that do not exist"),
+        ({"lengths": np.array([-1, 4], dtype=np.int64)}, "refers to rows that do not exist"),
     ],
 )
 def test_a_state_that_cannot_be_is_refused(changes: Any, message: str) -> None:
