@@ -18,8 +18,9 @@ from edgedescent_river.undoing import Undoing
 
 log = logging.getLogger(__name__)
 
-LARGEST = 1e100
-"""Greater values and targets are absurd; the learners of EdgeDescent have the same bound."""
+LARGEST = 1e30
+"""Greater values and targets are absurd. It is less than the bound of our learners, because River squares what it is
+given, some of it twice, and Python raises an error where that overflows."""
 _EVENTS_BETWEEN = 100
 _COUNTS = ("n_events", "n_skipped_values", "n_skipped_targets", "n_not_learned", "measured_next", "full")
 
@@ -34,7 +35,7 @@ class RiverLearner(Learner):
     n_events: int
     """How many events the model has learned."""
     n_skipped_values: int
-    """How many values were not finite, or larger than 1e100, and left out."""
+    """How many values were not finite, or larger than 1e30, and left out."""
     n_skipped_targets: int
     """How many events were not learned because their target was of that kind."""
     n_not_learned: int
@@ -91,7 +92,7 @@ class RiverLearner(Learner):
 
     def _predict(self, *given: Any) -> float:
         try:
-            with self._undoing.of(self.river):
+            with self._undoing.of(self.river), np.errstate(all="ignore"):
                 answer = self.river.predict_one(*given)
             prediction = math.nan if answer is None else float(answer)
         except Exception as error:
@@ -123,7 +124,9 @@ class RiverLearner(Learner):
             self._measure()
 
     def _teach(self, y: float, *given: Any) -> None:
-        self.river.learn_one(*(dict(part) if isinstance(part, dict) else part for part in given), y)
+        # What overflows is found in the prediction; a warning for each would fill the log.
+        with np.errstate(all="ignore"):
+            self.river.learn_one(*(dict(part) if isinstance(part, dict) else part for part in given), y)
 
     def _go_back(self) -> None:
         """Undo an event that failed half-way: take the latest saved state and learn what came since again."""

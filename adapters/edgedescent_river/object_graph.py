@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgedescent_river.allowed import look_up, may_have_objects, name_of
+from edgedescent_river.allowed import look_up, may_be_called, may_have_objects, name_of
 
 VERSION = 1
 
@@ -146,7 +146,7 @@ class _Writer:
             build, arguments, new = arguments[0], arguments[1:], True
         else:
             new = False
-        if build is not type(thing):
+        if build is not type(thing) or not (new or may_be_called(build)):
             raise GraphError(f"`{path}` is a {type(thing).__name__} that is made by {build!r:.80}: it cannot be saved.")
         return [
             OBJECT,
@@ -276,7 +276,7 @@ class _Reader:
         _require(kind == OBJECT, f"a node of kind {kind}")
         module, name, new, arguments = parts[:4]
         build = look_up(_text(module), _text(name))
-        _require(may_have_objects(build), f"an object of {module}.{name}")
+        _require(may_have_objects(build) and (new is True or may_be_called(build)), f"an object of {module}.{name}")
         given = [self.value(argument) for argument in arguments]
         made = build.__new__(build, *given) if new is True else build(*given)
         _require(type(made) is build, f"an object of {module}.{name}")

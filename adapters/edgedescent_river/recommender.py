@@ -17,7 +17,7 @@ from edgedescent_river.specification import Specification
 class RiverRecommender(RiverLearner):
     """A recommender of River, run as the daemon's own learners are.
 
-    Ids are strings; an integer is the same id as its decimal digits. A rating that is not finite or larger than 1e100
+    Ids are strings; an integer is the same id as its decimal digits. A rating that is not finite or larger than 1e30
     is not learned, and a prediction that is no finite number is replaced by the mean of the ratings.
 
     Args:

@@ -17,7 +17,7 @@ from edgedescent_river.specification import Specification
 class RiverRegressor(RiverLearner):
     """A regressor of River, or a pipeline that ends in one, run as the daemon's own learners are.
 
-    Values that are absent, None, not finite, or larger than 1e100 are left out of what River sees; targets of that kind
+    Values that are absent, None, not finite, or larger than 1e30 are left out of what River sees; targets of that kind
     are not learned. A prediction that is no finite number is replaced by the mean of the targets. An event that the
     model raises an error for is refused, and leaves the model as it was.
 

@@ -24,20 +24,14 @@ from river import compose
 
 from edgedescent.config import Variable
 from edgedescent.suggest import did_you_mean
+from edgedescent_river.allowed import PACKAGES
 from edgedescent_river.ordered import Select
 
 Specification = str | list[Any] | dict[str, Any]
 
-PACKAGES = (
-    "bandit compose covariance drift dummy ensemble facto feature_extraction feature_selection forest imblearn "
-    "linear_model metrics misc model_selection neighbors optim preprocessing proba reco rules stats time_series tree "
-    "utils"
-).split()
-"""Where models and their parts are; the rest of River reads files, evaluates or wraps other libraries."""
-
 _PATH = re.compile(rf"({'|'.join(PACKAGES)})(\.[A-Za-z_]\w*)+")
 _SEQUENCES = re.compile(r"\b(list|set|tuple|dict|Sequence|Iterable|Collection|Mapping)\b")
-_TEXTS = re.compile(r"\b(str|FeatureName|Hashable|ClfTarget)\b")
+_TEXTS = re.compile(r"\bFeatureName\b|^[^.]*\bstr\b[^.]*$")
 
 
 def build(specification: Specification, *, seed: int) -> Any:
@@ -91,7 +85,7 @@ class _Builder:
     def named(self, text: str, path: str, annotation: str) -> Any:
         """An object or function of River, where the text is the path of one."""
         is_root = path == "model" or re.fullmatch(r"model(\[\d+\])+", path) is not None
-        if not is_root and (_TEXTS.search(annotation) and "base." not in annotation or not _PATH.fullmatch(text)):
+        if not is_root and (_TEXTS.search(annotation) or not _PATH.fullmatch(text)):
             return text
         found = find(text, path)
         return self.call(found, [], {}, path) if isinstance(found, type) else found

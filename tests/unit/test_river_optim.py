@@ -34,11 +34,11 @@ SAME = [
     optim.AdaGrad(schedulers.InverseScaling(0.3)),
     optim.AdaDelta(),
     optim.AdaDelta(rho=0.8, eps=1e-4),
-    optim.RMSProp(0.01),
-    optim.RMSProp(schedulers.InverseScaling(0.1), rho=0.5),
-    optim.Adam(),
-    optim.Adam(0.03, beta_1=0.5, beta_2=0.9),
-    optim.Adam(schedulers.InverseScaling(0.1)),
+    optim.RMSProp(0.01, eps=1e-16),
+    optim.RMSProp(schedulers.InverseScaling(0.1), rho=0.5, eps=1e-16),
+    optim.Adam(eps=1e-16),
+    optim.Adam(0.03, beta_1=0.5, beta_2=0.9, eps=1e-16),
+    optim.Adam(schedulers.InverseScaling(0.1), eps=1e-16),
     optim.AMSGrad(correct_bias=False),
     optim.AMSGrad(0.02, beta_1=0.8, beta_2=0.99, correct_bias=False),
 ]
@@ -78,6 +78,13 @@ def test_the_same_gradients_make_the_same_weights(optimizer: Any) -> None:
     assert undone == 0
     assert np.abs(path).max() > 0.01
     np.testing.assert_allclose(ours, path, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", [optim.RMSProp(0.01), optim.Adam(), optim.Adam(0.03)], ids=type)
+def test_where_eps_stands_makes_little_difference(optimizer: Any) -> None:
+    gradients, path = river_run(optimizer)
+    ours, _, _ = steps(from_river(optimizer), gradients, [0.0] * 3)
+    np.testing.assert_allclose(ours, path, atol=2e-3)
 
 
 @pytest.mark.parametrize(
