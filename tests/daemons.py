@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -80,7 +79,8 @@ class DaemonProcess:
         bound = "" if "reconnect_max_s" in broker else "reconnect_max_s = 2.0\n"
         state = "" if "[state]" in tables else f'[state]\npath = "{self.state_path}"\n'
         self.config_path.write_text(
-            f'device = "{device}"\n[learner]\ntype = "{learner}"\n{parameters}\n{state}[metrics]\ninterval_s = {metrics_s}\n'
+            f'device = "{device}"\n[learner]\ntype = "{learner}"\n{parameters}\n'
+            f"{state}[metrics]\ninterval_s = {metrics_s}\n"
             f"[broker]\n{host}port = {port}\nreconnect_min_s = 0.1\n{bound}{broker}\n{tables}\n"
         )
 

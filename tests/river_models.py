@@ -10,8 +10,20 @@ from river import datasets
 SCALER = "preprocessing.StandardScaler"
 LINEAR = "linear_model.LinearRegression"
 OPTIMIZERS = (
-    "SGD Adam AdaGrad AdaDelta RMSProp Momentum NesterovMomentum AMSGrad Nadam FTRLProximal AdaBound AdaMax Newton"
-).split()
+    "SGD",
+    "Adam",
+    "AdaGrad",
+    "AdaDelta",
+    "RMSProp",
+    "Momentum",
+    "NesterovMomentum",
+    "AMSGrad",
+    "Nadam",
+    "FTRLProximal",
+    "AdaBound",
+    "AdaMax",
+    "Newton",
+)
 
 
 def linear(optimizer: Any) -> list[Any]:
@@ -78,7 +90,9 @@ NUMBERS: dict[str, Any] = {
     "ChebyshevUnderSampler": model("imblearn.ChebyshevUnderSampler", regressor=linear("optim.SGD")),
     "HardSamplingRegressor": model("imblearn.HardSamplingRegressor", regressor=linear("optim.SGD"), p=0.3, size=20),
     "Quantile": model("dummy.StatisticRegressor", statistic=model("stats.Quantile", q=0.4)),
-    "RollingQuantile": model("dummy.StatisticRegressor", statistic=model("stats.RollingQuantile", q=0.4, window_size=9)),
+    "RollingQuantile": model(
+        "dummy.StatisticRegressor", statistic=model("stats.RollingQuantile", q=0.4, window_size=9)
+    ),
     "TargetStandardScaler": model("preprocessing.TargetStandardScaler", regressor=linear("optim.SGD")),
     "PredClipper": model("preprocessing.PredClipper", regressor=linear("optim.SGD"), y_min=0.0, y_max=100.0),
     "scalers": [
@@ -139,7 +153,10 @@ def names() -> list[Any]:
     chance = random.Random(3)
     made = []
     for _ in range(1000):
-        city, kind = chance.choice(["rome", "oslo", "bern", "lima", "cairo", "quito"]), chance.choice(["x", "yy", "zzz"])
+        city, kind = (
+            chance.choice(["rome", "oslo", "bern", "lima", "cairo", "quito"]),
+            chance.choice(["x", "yy", "zzz"]),
+        )
         x = {"city": city, "kind": kind, "a": chance.random(), "b": float(chance.randrange(5))}
         made.append((x, 2.0 * len(city) + len(kind) - x["b"] + chance.gauss(0.0, 0.2)))
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import copy
-import datetime
+import datetime as dt
 import functools
 import importlib
 import random
@@ -18,10 +18,32 @@ from river.utils import VectorDict
 from edgedescent_river.ordered import Select
 
 PACKAGES = (
-    "bandit compose covariance drift dummy ensemble facto feature_extraction feature_selection forest imblearn "
-    "linear_model metrics misc model_selection neighbors optim preprocessing proba reco rules stats time_series tree "
-    "utils"
-).split()
+    "bandit",
+    "compose",
+    "covariance",
+    "drift",
+    "dummy",
+    "ensemble",
+    "facto",
+    "feature_extraction",
+    "feature_selection",
+    "forest",
+    "imblearn",
+    "linear_model",
+    "metrics",
+    "misc",
+    "model_selection",
+    "neighbors",
+    "optim",
+    "preprocessing",
+    "proba",
+    "reco",
+    "rules",
+    "stats",
+    "time_series",
+    "tree",
+    "utils",
+)
 """Where River's models and their parts are; the rest of it reads files, evaluates or wraps other libraries."""
 
 _INSIDE = ("_river_rust", "anomaly", "base", "cluster", "sketch")
@@ -32,10 +54,10 @@ BUILDERS: tuple[type, ...] = (
     collections.OrderedDict,
     collections.defaultdict,
     collections.deque,
-    datetime.date,
-    datetime.datetime,
-    datetime.time,
-    datetime.timedelta,
+    dt.date,
+    dt.datetime,
+    dt.time,
+    dt.timedelta,
     functools.partial,
     random.Random,
     statistics.NormalDist,
@@ -45,9 +67,8 @@ BUILDERS: tuple[type, ...] = (
 _FACTORIES: tuple[type, ...] = (*BUILDERS, bool, dict, float, frozenset, int, list, set, str, tuple)
 """Classes beside River's that a graph may refer to, as a `defaultdict` does to what makes its values."""
 
-_KNOWN: dict[tuple[str, str], Any] = {
-    (thing.__module__, thing.__qualname__): thing for thing in (*_FACTORIES, copy.deepcopy, Select)
-}
+_OTHERS: tuple[Any, ...] = (*_FACTORIES, copy.deepcopy, Select)
+_KNOWN: dict[tuple[str, str], Any] = {(thing.__module__, thing.__qualname__): thing for thing in _OTHERS}
 
 
 def name_of(thing: Any) -> tuple[str, str] | None:

@@ -85,7 +85,7 @@ class RiverLearner(Learner):
         Raises:
             ValueError: if it holds something that cannot be saved.
         """
-        learner = cls(describe(model), **parameters)
+        learner = cls(model=describe(model), **parameters)  # type: ignore[call-arg]
         graph = encode(model)
         learner._restore(**{**learner._save(), "graph": np.frombuffer(graph, dtype=np.uint8)})
         return learner
@@ -210,7 +210,7 @@ def number(what: str, value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 def text(what: str, value: str) -> str:

@@ -31,6 +31,7 @@ LIST, DICT, SET, ARRAY, GENERATOR, OBJECT = range(6)
 REFERENCE, TUPLE, FROZENSET, INTEGER, NAME, SCALAR, METHOD, MAPPING, SEQUENCE = range(9)
 
 ARRAY_KINDS = "biufc"
+_NEW = vars(copyreg)["__newobj__"]
 _PLAIN = (bool, float, str, bytes, type(None))
 _MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
 
@@ -71,7 +72,7 @@ class _Writer:
         except (UnicodeEncodeError, OverflowError) as error:
             raise GraphError(f"A text in it cannot be saved: {error}.") from None
 
-    def value(self, thing: Any, path: str) -> Any:
+    def value(self, thing: Any, path: str) -> Any:  # noqa: PLR0911 - one for each kind
         kind = type(thing)
         if kind in _PLAIN:
             return thing
@@ -142,7 +143,7 @@ class _Writer:
         if not isinstance(reduced, tuple):
             raise GraphError(f"`{path}` is a {type(thing).__name__}, which cannot be saved.")
         build, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
-        if build is copyreg.__newobj__:
+        if build is _NEW:
             build, arguments, new = arguments[0], arguments[1:], True
         else:
             new = False
@@ -223,7 +224,7 @@ class _Reader:
         self.nodes = nodes
         self.made: list[Any] = [_MISSING] * len(nodes)
 
-    def value(self, value: Any) -> Any:
+    def value(self, value: Any) -> Any:  # noqa: PLR0911 - one for each kind
         if not isinstance(value, list):
             return value
         kind, *parts = value
@@ -270,7 +271,7 @@ class _Reader:
             _require(order in ("C", "F") and all(_counted(n) >= 0 for n in shape), f"an array of shape {shape}")
             return np.frombuffer(data, _dtype(dtype)).reshape(shape, order=order).copy(order)
         if kind == GENERATOR:
-            generator = np.random.RandomState()  # noqa: NPY002 - it is what River has
+            generator = np.random.RandomState()
             generator.set_state(self.value(*parts))
             return generator
         _require(kind == OBJECT, f"a node of kind {kind}")

@@ -1,11 +1,12 @@
 """River's optimizers by River's names, where ours have the same meaning, and River's own converted to ours.
 
 The functions take River's parameters with River's defaults and return an optimizer of `edgedescent.optim`. Given the
-same gradients, both take the same steps; what a test allows for rounding and for `eps` is 1e-6 of a weight.
+same gradients, both take the same steps: a test compares the weights after each of them to 1e-6. Where `eps` stands at
+another place, that is where it is negligible.
 
-Two things differ, because they belong to no optimizer. River counts steps per model and ours per coordinate, which is the
-same where every event has every feature. And River's `Squared` has twice the slope of ours: double the rate of those
-that do not scale gradients away (`SGD`, `Momentum`) to take the very same steps in a learner.
+Two things differ, because they belong to no optimizer. River counts steps per model and ours per coordinate, which is
+the same where every event has every feature. And River's `Squared` has twice the slope of ours: double the rate of
+those that do not scale gradients away (`SGD`, `Momentum`) to take the very same steps in a learner.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ _SAME: dict[type, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
 
 _OTHER = {
     "NesterovMomentum": "River predicts with the weights behind the look-ahead, ours with those at it",
-    "Nadam": "River corrects the momentum of the next step with the count of this one; ours, as the paper, with the next",
+    "Nadam": "River corrects the momentum of the next step with the count of this one, the paper with the next",
     "FTRLProximal": "River's weights are those of the event before, because it solves for them at the next step",
     "AdaBound": "there is none of ours",
     "AdaMax": "there is none of ours",
@@ -125,7 +126,8 @@ def from_river(optimizer: Any) -> Optimizer:
     >>> from_river(optim.Nadam())
     Traceback (most recent call last):
     ...
-    ValueError: River's Nadam has no counterpart: River corrects the momentum ... with the next.
+    ValueError: River's Nadam has no counterpart: River corrects the momentum of the next step with the count of
+    this one, the paper with the next.
     """
     if type(optimizer) in _SAME:
         make, names = _SAME[type(optimizer)]

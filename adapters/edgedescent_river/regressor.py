@@ -52,7 +52,9 @@ class RiverRegressor(RiverLearner):
         while isinstance(last, compose.Pipeline) and last.steps:
             last = next(reversed(last.steps.values()))
         if not isinstance(last, base.Regressor) or isinstance(last, base.MultiTargetRegressor):
-            raise ValueError(f"`model` ends in River's {type(last).__name__}: expected a regressor of one target.")
+            raise ValueError(  # noqa: TRY004 - every wrong hyper-parameter raises the same error
+                f"`model` ends in River's {type(last).__name__}: expected a regressor of one target."
+            )
 
     def predict_one(self, x: Mapping[str, Any]) -> float:
         """Predict from named features; the state stays as it is.

@@ -129,9 +129,14 @@ class _Builder:
         if seed is not None and seed.default is None:
             arguments = {"seed": self.seed, **arguments}
         for name, parameter in parameters.items():
-            if parameter.default is parameter.empty and name not in arguments and parameter.kind in (
-                inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                inspect.Parameter.KEYWORD_ONLY,
+            if (
+                parameter.default is parameter.empty
+                and name not in arguments
+                and parameter.kind
+                in (
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    inspect.Parameter.KEYWORD_ONLY,
+                )
             ):
                 raise ValueError(f"`{path}.{name}` is missing: {kind.__name__} has no default for it.")
         try:
@@ -197,7 +202,9 @@ def _hints(kind: type) -> Mapping[str, Any]:
 
 def _expected_type(kind: type, parameter: inspect.Parameter) -> Any:
     # Where River does not say, a number that is a text would only fail at the first event.
-    guess = float | int if isinstance(parameter.default, int | float) and parameter.annotation is parameter.empty else Any
+    guess = (
+        float | int if isinstance(parameter.default, int | float) and parameter.annotation is parameter.empty else Any
+    )
     return _hints(kind).get(parameter.name, guess)
 
 
@@ -218,7 +225,7 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def describe(thing: Any, path: str = "model") -> Any:
+def describe(thing: Any, path: str = "model") -> Any:  # noqa: PLR0911 - one for each kind
     """The specification of an object of River: its class and the parameters that differ from their defaults.
 
     Raises:
@@ -241,14 +248,15 @@ def describe(thing: Any, path: str = "model") -> Any:
     if type(thing) is compose.Pipeline:
         return [describe(step, f"{path}[{i}]") for i, step in enumerate(thing.steps.values())]
     name, table = _path_of(type(thing), path), {}
-    for key, parameter in _parameters(type(thing)).items():
+    kind: Any = type(thing)
+    for key, parameter in _parameters(kind).items():
         value = getattr(thing, key, None)
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             table.update({name: describe(item, f"{path}.{name}") for name, item in (value or {}).items()})
             continue
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             value = list(value.values()) if isinstance(value, dict) else list(value or ())
-        if value is None and parameter.default is None or value is parameter.default:
+        if (value is None and parameter.default is None) or value is parameter.default:
             continue
         if isinstance(value, bool | int | float | str) and value == parameter.default:
             continue

@@ -127,7 +127,7 @@ def _walk(root: Any, skipped: frozenset[type]) -> Iterator[Any]:
         stack += [part for part in _inside(thing) if not isinstance(part, _LEAVES)]
 
 
-def _inside(thing: Any) -> Iterable[Any]:
+def _inside(thing: Any) -> Iterable[Any]:  # noqa: PLR0911 - one for each kind
     if isinstance(thing, collections.defaultdict):
         # All its values are of one kind.
         first = next(iter(thing.values()), None)

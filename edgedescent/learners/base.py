@@ -23,7 +23,7 @@ class Learner:
 
     takes: ClassVar[Literal["features", "ratings"]]
     takes_text: ClassVar[bool] = True
-    """Whether the values of features may be texts; where that is open, as in models of others, an event may be refused."""
+    """Whether values of features may be texts. Where models of others decide, an event that has one may be refused."""
     optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def payloads(stream: Any) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("model", "stream"), [(FOREST, datasets.TrumpApproval().take(600)), (TREE, datasets.ChickWeights())], ids=["arf", "hat"]
+    ("model", "stream"),
+    [(FOREST, list(datasets.TrumpApproval())[:600]), (TREE, list(datasets.ChickWeights()))],
+    ids=["arf", "hat"],
 )
 def test_kill_9_leaves_the_same_model(make_daemon: Any, model: str, stream: Any) -> None:
     sent = payloads(stream)
@@ -63,7 +65,7 @@ def test_kill_9_leaves_the_same_model(make_daemon: Any, model: str, stream: Any)
 
 
 def test_events_that_river_cannot_take_are_dead_letters(make_daemon: Any) -> None:
-    good = payloads(datasets.ChickWeights().take(60))
+    good = payloads(list(datasets.ChickWeights())[:60])
     bad = [json.dumps({"id": f"bad-{i}", "x": {"time": "noon", "diet": 1}, "y": 1.0}).encode() for i in range(20)]
     mixed = [payload for pair in zip(good, bad * 3, strict=True) for payload in pair]
     with running_broker() as broker, Peer(broker.port) as peer:

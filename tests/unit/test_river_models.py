@@ -201,12 +201,12 @@ class TestGuards:
         wrapped.learn_one({"a": 1.0, "b": 2.0}, 3.0)
         before = bits(wrapped)
         for call in (lambda: wrapped.learn_one(x, 1.0), lambda: wrapped.predict_learn_one(x, 1.0)):
-            with pytest.raises(ValueError, match="River's Pipeline cannot .* this event: TypeError"):
+            with pytest.raises(ValueError, match=r"River's Pipeline cannot .* this event: TypeError"):
                 call()
             assert bits(wrapped) == before
 
     def test_a_missing_feature_is_refused_by_name(self) -> None:
-        with pytest.raises(ValueError, match="cannot predict this event: KeyError: '(gallup|ordinal_date)'"):
+        with pytest.raises(ValueError, match=r"cannot predict this event: KeyError: '(gallup|ordinal_date)'"):
             learner("Select").predict_one({"ipsos": 1.0})
 
     @pytest.mark.parametrize("name", ["Adam", "ARFRegressor", "FMRegressor", "BiasedMF"])

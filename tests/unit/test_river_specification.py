@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,10 @@ def test_a_file_describes_a_pipeline(tmp_path: Path) -> None:
         tmp_path,
         """
         type = "RiverRegressor"
-        model = ["preprocessing.StandardScaler", {type = "linear_model.LinearRegression", optimizer = {type = "optim.Adam", lr = 0.02}}]
+        model = [
+            "preprocessing.StandardScaler",
+            {type = "linear_model.LinearRegression", optimizer = {type = "optim.Adam", lr = 0.02}},
+        ]
         """,
     )
     river = loaded.build_learner().river  # type: ignore[attr-defined]
@@ -65,6 +69,7 @@ def test_texts_stay_texts_where_river_wants_texts() -> None:
     assert tree.leaf_prediction == "mean"
 
 
+LINEAR = "linear_model.LinearRegression"
 # What is written for `model`, and what is told of it.
 WRONG: list[tuple[Any, str]] = [
     ("LinearRegression", "`model` is 'LinearRegression': expected the path of a class in a package of River."),
@@ -79,24 +84,39 @@ WRONG: list[tuple[Any, str]] = [
     ([], "`model` is []: expected the path of a class of River"),
     ({}, "`model` is {}: expected the path of a class of River"),
     ({"type": 3}, "`model.type` is 3: expected the path of a class of River"),
-    ({"type": "linear_model.LinearRegression", "l": 1}, "`model.l` is not a parameter of linear_model.LinearRegression: expected one of optimizer, "),
-    ({"type": "linear_model.LinearRegression", "optimzer": 1}, "Did you mean `optimizer`?"),
-    ({"type": "linear_model.LinearRegression", "l2": "much"}, "`model.l2` is 'much': expected float."),
-    ({"type": "linear_model.LinearRegression", "optimizer": "optim.Adm"}, "`model.optimizer` is 'optim.Adm': expected a name of river.optim. Did you mean `Adam`?"),
-    ({"type": "linear_model.LinearRegression", "optimizer": "fast"}, "`model.optimizer` is 'fast': expected optim.base.Optimizer | None."),
-    ({"type": "linear_model.LinearRegression", "optimizer": {"type": "optim.Adam", "lr": "fast"}}, "`model.optimizer.lr` is 'fast': expected int | float | optim.base.Scheduler."),
-    (["preprocessing.StandardScaler", {"type": "linear_model.PARegressor", "c": 1}], "`model[1].c` is not a parameter of linear_model.PARegressor: expected one of C, "),
-    (["preprocessing.StandardScaler", "linear_model.Nothing"], "`model[1]` is 'linear_model.Nothing': expected a name of river.linear_model."),
+    ({"type": LINEAR, "l": 1}, "`model.l` is not a parameter of linear_model.LinearRegression: expected one of "),
+    ({"type": LINEAR, "optimzer": 1}, "Did you mean `optimizer`?"),
+    ({"type": LINEAR, "l2": "much"}, "`model.l2` is 'much': expected float."),
+    (
+        {"type": LINEAR, "optimizer": "optim.Adm"},
+        "`model.optimizer` is 'optim.Adm': expected a name of river.optim. Did you mean `Adam`?",
+    ),
+    ({"type": LINEAR, "optimizer": "fast"}, "`model.optimizer` is 'fast': expected optim.base.Optimizer | None."),
+    (
+        {"type": LINEAR, "optimizer": {"type": "optim.Adam", "lr": "fast"}},
+        "`model.optimizer.lr` is 'fast': expected int | float | optim.base.Scheduler.",
+    ),
+    (
+        ["preprocessing.StandardScaler", {"type": "linear_model.PARegressor", "c": 1}],
+        "`model[1].c` is not a parameter of linear_model.PARegressor: expected one of C, ",
+    ),
+    (
+        ["preprocessing.StandardScaler", "linear_model.Nothing"],
+        "`model[1]` is 'linear_model.Nothing': expected a name of river.linear_model.",
+    ),
     (["preprocessing.StandardScaler", "text"], "`model[1]` is 'text': expected the path of a class"),
     ({"type": "ensemble.BaggingRegressor"}, "`model.model` is missing: BaggingRegressor has no default for it."),
     ({"type": "compose.Select", "keys": "a"}, "`model.keys` is 'a': expected a list."),
     ("optim.base.Loss", "`model` is Loss, which is abstract: expected a class that is complete."),
     ("preprocessing.StandardScaler", "`model` ends in River's StandardScaler: expected a regressor of one target."),
-    ("linear_model.LogisticRegression", "`model` ends in River's LogisticRegression: expected a regressor of one target."),
+    (
+        "linear_model.LogisticRegression",
+        "`model` ends in River's LogisticRegression: expected a regressor of one target.",
+    ),
     ("tree.iSOUPTreeRegressor", "`model` "),
     ("reco.BiasedMF", "`model` ends in River's BiasedMF: expected a regressor of one target."),
     ({"type": "forest.ARFRegressor", "n_models": "ten"}, "`model.n_models` is 'ten': expected int."),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("wrong", "told"), WRONG, ids=lambda v: str(v)[:40])
@@ -108,7 +128,7 @@ def test_what_is_wrong_is_told_in_a_line(wrong: Any, told: str) -> None:
 
 
 def test_a_recommender_wraps_only_recommenders() -> None:
-    with pytest.raises(ValueError, match="`model` is River's LinearRegression: expected one of river.reco"):
+    with pytest.raises(ValueError, match=r"`model` is River's LinearRegression: expected one of river\.reco"):
         RiverRecommender("linear_model.LinearRegression")
 
 
@@ -176,6 +196,20 @@ def test_the_exporter_refuses_it_in_a_line() -> None:
 
     with pytest.raises(ExportError, match="There is no ONNX graph for the learner RiverRegressor"):
         OnnxAdapter().export(RiverRegressor("linear_model.LinearRegression"), {})
+
+
+README = (ROOT / "adapters/edgedescent_river/README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
+def test_the_snippets_of_the_readme_run(text: str) -> None:
+    subprocess.run([sys.executable, "-c", text], capture_output=True, check=True)
+
+
+def test_the_configuration_of_the_readme_is_right(tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert isinstance(load(tmp_path, text.removeprefix("[learner]\n")).build_learner(), RiverRegressor)
+    RiverRegressor({"type": "neighbors.KNNRegressor", "engine": {"type": "neighbors.LazySearch"}})
 
 
 def test_the_sample_runs() -> None:
