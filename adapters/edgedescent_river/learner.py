@@ -90,6 +90,15 @@ class RiverLearner(Learner):
         learner._restore(**{**learner._save(), "graph": np.frombuffer(graph, dtype=np.uint8)})
         return learner
 
+    def counts(self) -> dict[str, int]:
+        """How often a guard or the bound stepped in."""
+        return {
+            "values_skipped": self.n_skipped_values,
+            "targets_skipped": self.n_skipped_targets,
+            "predictions_replaced": self.n_unusable_predictions,
+            "events_beyond_bound": self.n_not_learned,
+        }
+
     def _predict(self, *given: Any) -> float:
         try:
             with self._undoing.of(self.river), np.errstate(all="ignore"):

@@ -123,11 +123,10 @@ def from_river(optimizer: Any) -> Optimizer:
     >>> from river import optim
     >>> from_river(optim.SGD(optim.schedulers.InverseScaling(0.5, power=0.25)))
     SGD(lr=0.5, schedule=InverseScaling(power=0.25, delay=1.0))
-    >>> from_river(optim.Nadam())
+    >>> from_river(optim.AdaMax())
     Traceback (most recent call last):
     ...
-    ValueError: River's Nadam has no counterpart: River corrects the momentum of the next step with the count of
-    this one, the paper with the next.
+    ValueError: River's AdaMax has no counterpart: there is none of ours.
     """
     if type(optimizer) in _SAME:
         make, names = _SAME[type(optimizer)]

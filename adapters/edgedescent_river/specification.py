@@ -45,10 +45,9 @@ def build(specification: Specification, *, seed: int) -> Any:
     Raises:
         ValueError: naming the place in the specification, the value, and what was expected.
 
-    >>> build(["preprocessing.StandardScaler", {"type": "linear_model.LinearRegression", "l2": 0.1}], seed=1)["l2"]
-    Traceback (most recent call last):
-    ...
-    KeyError: 'l2'
+    >>> model = build(["preprocessing.StandardScaler", {"type": "linear_model.LinearRegression", "l2": 0.1}], seed=1)
+    >>> model["LinearRegression"].l2
+    0.1
     """
     made = _Builder(seed).value(specification, "model", "")
     if type(made).__module__.partition(".")[0] not in ("river", "edgedescent_river"):

@@ -183,7 +183,9 @@ class TestGuards:
             wrapped.learn_one(x, [math.nan, math.inf, 1e31][n % 3])
             clean.learn_one(x, y)
         assert wrapped.river["LinearRegression"].weights == clean.river["LinearRegression"].weights
-        assert (wrapped.n_events, wrapped.n_skipped_values, wrapped.n_skipped_targets) == (300, 300, 300)
+        assert wrapped.n_events == 300
+        counts = {"values_skipped": 300, "targets_skipped": 300, "predictions_replaced": 0, "events_beyond_bound": 0}
+        assert wrapped.counts() == counts
 
     def test_a_prediction_that_is_no_number_becomes_the_mean(self) -> None:
         # Without a scaler, River's machine overflows on dates.
@@ -192,7 +194,7 @@ class TestGuards:
         for x, y in river_models.polls()[:100]:
             assert math.isfinite(wrapped.predict_learn_one(x, y))
             targets.append(y)
-        assert wrapped.n_unusable_predictions > 50
+        assert wrapped.counts()["predictions_replaced"] > 50
         assert wrapped.predict_one(x) == pytest.approx(np.mean(targets), rel=1e-12)
 
     @pytest.mark.parametrize("x", [{"a": "text", "b": 1.0}, {"b": 1.0, "c": {"d": "text"}}])
@@ -245,7 +247,7 @@ class TestBound:
         wrapped = RiverRegressor("tree.HoeffdingTreeRegressor", state_bytes_max=60_000)
         for x, y in river_models.polls():
             wrapped.predict_learn_one(x, y)
-        assert 0 < wrapped.n_not_learned < 900
+        assert 0 < wrapped.counts()["events_beyond_bound"] < 900
         assert wrapped.n_events + wrapped.n_not_learned == len(river_models.polls())
         assert len(wrapped.state_dict()["graph"]) > 60_000
         assert caplog.text.count("more than `state_bytes_max` of 60000: it learns no more") == 1
