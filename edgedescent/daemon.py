@@ -23,6 +23,7 @@ from edgedescent.clock import Clock, SystemClock
 from edgedescent.config import OUTPUTS, Config, convert
 from edgedescent.errors import DiskFullError
 from edgedescent.files import replace_atomically
+from edgedescent.kernels.memory import give_back
 from edgedescent.lock import FolderLock
 from edgedescent.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.recovery import recover
@@ -35,6 +36,8 @@ from edgedescent.store import Store
 
 log = logging.getLogger(__name__)
 
+RETURNED_BYTES = 131_072
+"""Blocks of so much memory are given back as soon as they are free."""
 POLL_S = 0.25
 """How long a turn waits for messages; signals and the clock are looked at in between."""
 CLOSE_TIMEOUT_S = 3.0
@@ -351,6 +354,8 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
             ", ".join(config.event_topics()),
             Path(config.state.path).resolve(),
         )
+        # What one large message took must not stay with a process that runs for months.
+        give_back(RETURNED_BYTES)
         # What is here by now stays: looking through it again and again would hold up answers by 10 ms each time.
         gc.freeze()
         daemon.run()
