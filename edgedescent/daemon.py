@@ -279,6 +279,7 @@ class Daemon:
             "answers_dropped": self._answers.dropped,
             "written_bytes_per_day": round(self._saver.budget.per_day(now)),
             "written_bytes": self._saver.budget.total,
+            "written_bytes_left": round(self._saver.budget.left),
             "memory_bytes": resident_bytes(),
         }
 

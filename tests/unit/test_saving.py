@@ -214,6 +214,18 @@ def test_what_may_be_written_survives_a_restart(make: Make) -> None:
     assert world.daemon.state == "written bytes spent"
 
 
+def test_what_is_written_until_the_end_counts_after_a_restart(make: Make) -> None:
+    per_day = 864_000 * 10
+    world = make(state={"written_bytes_per_day_max": per_day}).recover()
+    world.receive(event(1))
+    world.store.written = per_day + 1000
+    # Nothing was due since: it is the stop that takes account of it.
+    world.daemon.stop()
+    world.daemon.run()
+    world.restart()
+    assert world.recover().daemon.metrics()["written_bytes_left"] == -1000
+
+
 def test_the_pace_of_writing_is_told(make: Make) -> None:
     world = make().recover()
     world.store.written = 86_400
