@@ -137,6 +137,11 @@ class Daemon:
         return self._saver.state if self._phase == RUNNING else self._phase
 
     @property
+    def uncommitted(self) -> int:
+        """How many messages wait for the next commit."""
+        return self._saver.uncommitted
+
+    @property
     def _learned(self) -> int:
         return self.engine.counters["events_learned"]
 
@@ -266,7 +271,7 @@ class Daemon:
             "position": self.engine.position,
             **self.engine.metrics(),
             **self._saver.counts,
-            "messages_uncommitted": self._saver.uncommitted,
+            "messages_uncommitted": self.uncommitted,
             "answers_waiting": len(self._answers),
             "answers_dropped": self._answers.dropped,
             "written_bytes_per_day": round(self._saver.budget.per_day(now)),

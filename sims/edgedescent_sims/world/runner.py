@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Any
 
 import msgspec
 
 from edgedescent.config import Config, Limits, Metrics, Snapshots, State
 from edgedescent.daemon import Daemon, Stopped
+from edgedescent.engine import Engine
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.recovery import recover
-from edgedescent.snapshot_job import SnapshotJob
 from edgedescent_sims.world import checks
 from edgedescent_sims.world.broker import Broker
 from edgedescent_sims.world.chance import Chance, Crash
 from edgedescent_sims.world.disk import SimulatedDisk
+from edgedescent_sims.world.job import SimulatedJob
 from edgedescent_sims.world.ledger import Ledger, Violation, WatchedStore
 from edgedescent_sims.world.sensors import Sensors
 from edgedescent_sims.world.sqlite import Machine
@@ -70,37 +69,6 @@ class Outcome(msgspec.Struct):
     steps: int = 0
 
 
-class SimulatedJob(SnapshotJob):
-    """An export that takes its time and may fail."""
-
-    def __init__(self, chance: Chance, timeline: Timeline) -> None:
-        super().__init__("", timeout_s=1.0)
-        self._chance = chance
-        self._timeline = timeline
-        self._ends_at = math.inf
-
-    @property
-    def running(self) -> bool:
-        """Whether an export is under way."""
-        return self._ends_at < math.inf
-
-    def start(self) -> None:
-        """Begin an export."""
-        self._chance.step("snapshot")
-        self._ends_at = self._timeline.now + self._chance.dice.random()
-
-    def poll(self) -> dict[str, Any] | None:
-        """The card of a snapshot; None while there is none."""
-        if self._timeline.now < self._ends_at:
-            return None
-        self._ends_at = math.inf
-        return {"path": "model.onnx"} if self._chance.dice.random() < 0.8 else None
-
-    def stop(self) -> None:
-        """End it."""
-        self._ends_at = math.inf
-
-
 class World:
     """A daemon, its disk, its broker and its sensors.
 
@@ -147,6 +115,7 @@ class World:
             limits=Limits(
                 dedup_window=dice.choice((2000, 2000, 2000, 20)),
                 redelivery_window=dice.choice((1000, self._receive_max)),
+                events_per_second_max=dice.choice((None, None, None, None, 10.0)),
             ),
             metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
             snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
@@ -315,7 +284,7 @@ class World:
     def _look(self, daemon: Daemon) -> None:
         """Stop the daemon when all is done, and the world when it never will be."""
         self._check_allowance()
-        waiting = daemon.metrics()["messages_uncommitted"]
+        waiting = daemon.uncommitted
         if waiting > self._batch_max:
             raise Violation(f"{waiting} messages wait for a commit: at most {self._batch_max} may")
         if self.finished:
@@ -374,10 +343,17 @@ class World:
         reference = checks.fed(self.config, messages)
         checks.check_engine(engine, reference)
         checks.check_dead_letters(self.config, store, reference)
-        copies = None if self.broker.forgetful else Counter(copy.payload for copy in self.broker.copies)
-        self.outcome.in_order = checks.check_order(self.config, engine, messages, self.sensors.sent, copies)
+        if self.config.limits.events_per_second_max is None:
+            self._check_order(engine)
         checks.check_bounds(self.config, self.machine.query, self._batch_max)
         store.close()
+
+    def _check_order(self, engine: Engine) -> None:
+        messages = self.ledger.messages
+        copies = None if self.broker.forgetful else Counter(copy.payload for copy in self.broker.copies)
+        self.outcome.in_order = checks.check_order(
+            self.config, engine, messages, self.sensors.sent, copies, self.ledger.acknowledged
+        )
 
 
 @contextmanager
