@@ -19,7 +19,7 @@ import click
 import numpy as np
 from harness import command_line, environment
 
-from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor
+from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization, MLPRegressor
 
 ROWS_MAX = 50_000
 N_IDS = 1_000_000
@@ -69,6 +69,11 @@ def distinct_raters(random: np.random.Generator, done: float) -> Events:  # noqa
     return [(f"u{u}", f"i{i}", r) for u, i, r in zip(_ids(random), _ids(random), y, strict=True)]
 
 
+def distinct_pairs(random: np.random.Generator, done: float) -> Events:
+    """The same as events of named features."""
+    return [({"user": user, "item": item}, y) for user, item, y in distinct_raters(random, done)]
+
+
 def _ids(random: np.random.Generator) -> list[int]:
     """Half of them from a thousand busy ids, half from all."""
     busy, any_one = random.integers(1000, size=CHUNK), random.integers(N_IDS, size=CHUNK)
@@ -99,6 +104,12 @@ TASKS = (
         "linear, 1,000,000 categories in 50,000 rows",
         lambda: LinearRegressor(features_max=ROWS_MAX),
         distinct_categories,
+    ),
+    Task("factorization machine, idle features", FactorizationMachine, idle_features),
+    Task(
+        "factorization machine, 1,000,000 users and items in 50,000 rows",
+        lambda: FactorizationMachine(features_max=ROWS_MAX),
+        distinct_pairs,
     ),
     Task(
         "matrix factorization, 1,000,000 users and items in 50,000 rows each",

@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Peer:
         share: which part of the row's events it is given: a slow peer would make the run take minutes.
         stream: the row's stream in the form that this peer takes, where that is another.
         note: what a reader must know to judge the comparison.
+        needs: the module without which it is left out.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Peer:
     share: float = 1.0
     stream: Callable[[int], Sequence[Any]] | None = None
     note: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Row:
         name: of the task.
         stream: makes that many events, each ending with its target, the same ones at every call.
         peers: ours first.
-        target: what this row must reach.
+        target: what this row must reach; None where it only tells.
         check: called before anything is timed, to raise an error unless the peers do the same.
         share: which part of the events asked for this row uses, as large events need more memory.
     """
@@ -86,7 +89,7 @@ class Row:
     name: str
     stream: Callable[[int], Sequence[Any]]
     peers: Sequence[Peer]
-    target: Target
+    target: Target | None = None
     share: float = 1.0
     check: Callable[[], None] | None = None
 
@@ -126,23 +129,36 @@ class Result:
 
     @property
     def reached(self) -> float:
-        """How many times faster ours is than the target's peer."""
+        """How many times faster ours is than the target's peer; than the next peer, where there is no target."""
+        if self.row.target is None:
+            return self.ratio(self.timings[1])
         return self.ratio(next(t for t in self.timings if t.peer == self.row.target.peer))
 
     @property
     def shown(self) -> str:
         """What was reached, as the target states it."""
         target = self.row.target
+        if target is None:
+            return ""
         if target.us_max is not None:
             return f"{self.ours.median:.1f}"
         return f"{1.0 / self.reached:.2f}" if target.at_least < 1.0 else f"{self.reached:.3g}"
 
     @property
     def passed(self) -> bool:
-        """Whether the row reaches its target."""
+        """Whether the row reaches its target, if it has one."""
+        if self.row.target is None:
+            return True
         if self.row.target.us_max is not None:
             return self.ours.median < self.row.target.us_max
         return self.reached >= self.row.target.at_least
+
+
+def with_installed(row: Row) -> Row:
+    """The row without the peers that are not installed, and without a target that is one of them."""
+    peers = [peer for peer in row.peers if not peer.needs or find_spec(peer.needs)]
+    stands = row.target is not None and any(peer.name == row.target.peer for peer in peers)
+    return replace(row, peers=peers, target=row.target if stands else None)
 
 
 WARM_UP_EVENTS = 100
@@ -205,8 +221,15 @@ def environment(libraries: Sequence[str]) -> dict[str, str]:
         "cores": str(cores),
         "system": f"{platform.system()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        **{name: version(name) for name in libraries},
+        **{name: _version(name) for name in libraries},
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:
@@ -230,7 +253,7 @@ def as_table(results: Sequence[Result]) -> str:
     for result in results:
         for i, timing in enumerate(result.timings):
             target = ""
-            if i == 0:
+            if i == 0 and result.row.target is not None:
                 verdict = "pass" if result.passed else "FAIL"
                 target = f"{result.row.target}: {result.shown}, {verdict}"
             lines.append(
@@ -268,7 +291,7 @@ def as_json(results: Sequence[Result], ran_on: dict[str, str], command: str) -> 
     rows = [
         {
             "task": result.row.name,
-            "target": str(result.row.target),
+            "target": None if result.row.target is None else str(result.row.target),
             "reached": round(result.reached, 2),
             "passed": result.passed,
             "learners": [

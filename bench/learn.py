@@ -15,7 +15,7 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
-from harness import Driver, Peer, Row, Target, as_json, as_table, command_line, environment, measure, notes
+from harness import Driver, Peer, Row, Target, as_json, as_table, command_line, environment, measure, notes, with_installed
 from plain import PlainLoop
 from streams import (
     Arrays,
@@ -31,7 +31,7 @@ from streams import (
     vw_line,
 )
 
-from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization
+from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.optim import SGD, Adam
 
 LIBRARIES = ("edgedescent", "numpy", "msgspec", "river", "scikit-learn", "vowpalwabbit")
@@ -227,6 +227,52 @@ def river_machine() -> Driver:
     return Driver(_learn_dicts(model), lambda event: float(model.predict_one(event[0])))
 
 
+def ours_network(replay_steps: int) -> Driver:
+    model = MLPRegressor(replay_steps=replay_steps)
+    return Driver(_learn_dicts(model), lambda event: model.predict_one(event[0]))
+
+
+def sklearn_network() -> Driver:
+    from sklearn.neural_network import MLPRegressor as SklearnMLP
+    from sklearn.preprocessing import StandardScaler
+
+    scaler, model = StandardScaler(), SklearnMLP(hidden_layer_sizes=(64, 32), random_state=1)
+
+    def learn(events: Sequence[Any]) -> None:
+        for x, y in events:
+            row = x.reshape(1, -1)
+            if hasattr(model, "coefs_"):
+                model.predict(scaler.transform(row))
+            scaler.partial_fit(row)
+            model.partial_fit(scaler.transform(row), [y])
+
+    return Driver(learn, lambda event: float(model.predict(scaler.transform(event[0].reshape(1, -1)))[0]))
+
+
+def ours_hashed() -> Driver:
+    model = LinearRegressor(features_max=2**HASH_BITS, hash_bits=HASH_BITS)
+    return Driver(_learn_dicts(model), lambda event: model.predict_one(event[0]))
+
+
+def river_hashed() -> Driver:
+    from river import linear_model, optim, preprocessing
+
+    model = preprocessing.FeatureHasher(2**HASH_BITS) | linear_model.LinearRegression(optim.Adam(0.01))
+    return Driver(_learn_dicts(model), lambda event: float(model.predict_one(event[0])))
+
+
+def vw_hashed() -> Driver:
+    import vowpalwabbit
+
+    model = vowpalwabbit.Workspace(f"--quiet --bit_precision {HASH_BITS}")
+
+    def learn(events: Sequence[Any]) -> None:
+        for x, y in events:
+            model.learn(f"{y!r} | " + " ".join([f"{name}={value}" for name, value in x.items()]))
+
+    return Driver(learn, None)
+
+
 # --- Recommending ---------------------------------------------------------------------------------
 
 N_ITEMS, N_FACTORS, TOP = 10_000, 32, 10
@@ -285,6 +331,7 @@ def check_same_items() -> None:
 # --- Rows -----------------------------------------------------------------------------------------
 
 OURS = "EdgeDescent"
+HASH_BITS = 16
 # A hundred floats are 7 KB per event: fewer events, so that learning is measured and not paging.
 SHARES = {10: 1.0, 100: 0.2}
 SKLEARN_NOTE = "StandardScaler and SGDRegressor.partial_fit (no Adam there), row by row, the first 1/50 of events."
@@ -303,7 +350,13 @@ def dicts_row(n_features: int, optimizer: Optimizer, at_least: float) -> Row:
         [
             Peer(OURS, partial(ours_linear, optimizer)),
             Peer("River", partial(river_linear, name), note="StandardScaler | LinearRegression(intercept_lr=0.1)."),
-            Peer("VW from Python", vw_linear, share=0.2, note="Its binding takes text, made here from the dict."),
+            Peer(
+                "VW from Python",
+                vw_linear,
+                share=0.2,
+                note="Its binding takes text, made here from the dict.",
+                needs="vowpalwabbit",
+            ),
             sklearn_peer(n_features),
         ],
         Target("River", at_least),
@@ -345,6 +398,7 @@ def json_row(n_features: int) -> Row:
                 stream=partial(regression_vw, n_features),
                 note="The same events in its own text format, read by its own driver and parser thread, with its "
                 "default learner; run through vowpalwabbit.Workspace, as the wheel brings no `vw` program.",
+                needs="vowpalwabbit",
             ),
             Peer("River", partial(river_from_json, "Adam"), share=0.2),
         ],
@@ -375,6 +429,37 @@ def machine_row() -> Row:
             Peer("River", river_machine, note="FMRegressor(n_factors=10)."),
         ],
         Target("River", at_least=30),
+    )
+
+
+def network_row() -> Row:
+    return Row(
+        "network with replay, 10 features",
+        partial(regression, 10),
+        [
+            Peer(OURS, partial(ours_network, 8), note="MLPRegressor(): (64, 32) units, 9 steps per event."),
+            Peer("ours without replay", partial(ours_network, 0), note="MLPRegressor(replay_steps=0)."),
+            Peer(
+                "scikit-learn",
+                sklearn_network,
+                share=0.2,
+                stream=partial(regression_arrays, 10),
+            ),
+        ],
+        # A hundred times as much arithmetic as that of the linear rows.
+        share=0.1,
+    )
+
+
+def hashed_row() -> Row:
+    return Row(
+        f"dicts, linear, 2 categories hashed to {HASH_BITS} bits",
+        ratings_as_features,
+        [
+            Peer(OURS, ours_hashed, note=f"LinearRegressor(hash_bits={HASH_BITS}) where categories are hashed."),
+            Peer("River", river_hashed, note="FeatureHasher | LinearRegression(Adam(0.01)) there."),
+            Peer("VW from Python", vw_hashed, share=0.2, needs="vowpalwabbit"),
+        ],
     )
 
 
@@ -411,6 +496,8 @@ def rows() -> list[Row]:
         factors_row(),
         machine_row(),
         recommend_row(),
+        network_row(),
+        hashed_row(),
     ]
 
 
@@ -435,14 +522,14 @@ def main(runs: int, events: int, only: str, quick: bool, json_: bool) -> None:
     Every learner gets the same events in the same order, prebuilt, a fresh model per run, a warm-up of 100
     events, and the garbage collector switched off. Exits with 1 if a row misses its target.
     """
-    missing = [name for name in ("river", "sklearn", "vowpalwabbit") if find_spec(name) is None]
+    missing = [name for name in ("river", "sklearn") if find_spec(name) is None]
     if missing:
         raise click.ClickException(
             f"This needs {' and '.join(missing)}. Install them with: pip install 'edgedescent[bench]'"
         )
     if quick:
         runs, events = 3, 4000
-    chosen = [row for row in rows() if only.lower() in row.name.lower()]
+    chosen = [with_installed(row) for row in rows() if only.lower() in row.name.lower()]
     if not chosen:
         raise click.ClickException(f"No row holds {only!r}. There are: {'; '.join(row.name for row in rows())}")
     results = []

@@ -11,10 +11,10 @@ static const double CLIP = 5.0, TARGET_CLIP = 10.0, RATE_MIN = 0.0002, HUBER_K =
 static const double BETA1 = 0.9, BETA2 = 0.999, EPS = 1e-8;
 
 typedef struct {
-    double *count, *mean, *variance, *inverse, *window_mean, *window_variance;
+    double *count, *mean, *variance, *inverse, *deviation, *window_mean, *window_variance;
 } Moments;
 
-enum { START = 31 };
+enum { START = 31, WIDE = 16 };
 
 static double clipped(double value, double limit) {
     value = value < limit ? value : limit;
@@ -29,17 +29,19 @@ static void standardize(const Moments *moments, const double *restrict x, double
 static void update(Moments *moments, const double *restrict x, double clip, long n) {
     double *restrict count = moments->count, *restrict mean = moments->mean;
     double *restrict variance = moments->variance, *restrict inverse = moments->inverse;
+    double *restrict root = moments->deviation;
     for (long i = 0; i < n; i++) {
         double rate, deviation, limit;
         count[i] += 1.0;
         rate = 1.0 / count[i];
         rate = rate > RATE_MIN ? rate : RATE_MIN;
-        limit = clip * sqrt(variance[i]);
+        limit = clip * root[i];
         deviation = clipped(x[i] - mean[i], limit > 0.0 ? limit : 1e300);
         mean[i] += rate * deviation;
         variance[i] = (1.0 - rate) * (variance[i] + rate * (deviation * deviation));
         variance[i] = variance[i] > 1e-60 ? variance[i] : 0.0;
-        inverse[i] = variance[i] > 0.0 ? 1.0 / sqrt(variance[i]) : 0.0;
+        root[i] = sqrt(variance[i]);
+        inverse[i] = variance[i] > 0.0 ? 1.0 / root[i] : 0.0;
     }
 }
 
@@ -59,6 +61,7 @@ static void check_start(Moments *moments, const double *x, double clip, long n) 
             moments->variance[i] > 4.0 * clip * clip * *variance) {
             moments->mean[i] = *mean;
             moments->variance[i] = *variance;
+            moments->deviation[i] = sqrt(*variance);
             moments->inverse[i] = 1.0 / sqrt(*variance);
         }
     }
@@ -75,6 +78,11 @@ static double dot(const double *a, const double *b, long n) {
     }
     for (; i < n; i++) s0 += a[i] * b[i];
     return (s0 + s1) + (s2 + s3);
+}
+
+/* Events of many features take smaller steps. */
+static double share_of(long n) {
+    return n <= WIDE ? 1.0 : (double)WIDE / n;
 }
 
 static void sgd(double *restrict w, const double *restrict g, double lr, long n) {
@@ -105,17 +113,17 @@ Model *plain_new(long n) {
     Model *model = calloc(1, sizeof(Model));
     double *at;
     if (!model) return NULL;
-    if (!(at = model->memory = calloc(13 * (n + 1), sizeof(double)))) {
+    if (!(at = model->memory = calloc(14 * (n + 1), sizeof(double)))) {
         free(model);
         return NULL;
     }
     double **arrays[] = {&model->w, &model->g, &model->m, &model->v, &model->c1, &model->c2, &model->z,
                          &model->inputs.count, &model->inputs.mean, &model->inputs.variance, &model->inputs.inverse,
-                         &model->inputs.window_mean, &model->inputs.window_variance};
-    for (int i = 0; i < 13; i++, at += n + 1) *arrays[i] = at;
+                         &model->inputs.deviation, &model->inputs.window_mean, &model->inputs.window_variance};
+    for (int i = 0; i < 14; i++, at += n + 1) *arrays[i] = at;
     model->target = (Moments){model->inputs.count + n, model->inputs.mean + n, model->inputs.variance + n,
-                              model->inputs.inverse + n, model->inputs.window_mean + n,
-                              model->inputs.window_variance + n};
+                              model->inputs.inverse + n, model->inputs.deviation + n,
+                              model->inputs.window_mean + n, model->inputs.window_variance + n};
     model->n = n;
     model->scale = 1.0;
     return model;
@@ -142,9 +150,9 @@ void plain_learn_many(Model *model, const double *X, const double *y, double *pr
         model->g[0] = slope;
         for (long i = 0; i < n; i++) model->g[i + 1] = slope * model->z[i];
         if (with_adam)
-            adam(model->w, model->g, model->m, model->v, model->c1, model->c2, rate, n + 1);
+            adam(model->w, model->g, model->m, model->v, model->c1, model->c2, rate * share_of(n), n + 1);
         else
-            sgd(model->w, model->g, rate, n + 1);
+            sgd(model->w, model->g, rate * share_of(n), n + 1);
         error = fabs(slope);
         model->errors += 1.0;
         share = 1.0 / (model->errors + 1.0);

@@ -28,6 +28,7 @@ from edgedescent.errors import ConfigError
 from edgedescent.learners import Learner
 from edgedescent.losses import Loss
 from edgedescent.optim import Optimizer, Schedule
+from edgedescent.plugins import Learners
 from edgedescent.suggest import did_you_mean
 
 T = TypeVar("T")
@@ -410,10 +411,10 @@ def _exported(module: types.ModuleType, base: type) -> dict[str, type]:
     return {n: t for n, t in things if isinstance(t, type) and issubclass(t, base) and t is not base}
 
 
-REGISTRIES: dict[type, dict[str, type]] = {
-    Learner: _exported(learners, Learner),
+REGISTRIES: dict[type, Mapping[str, type]] = {
+    Learner: Learners(_exported(learners, Learner)),
     Optimizer: _exported(optim, Optimizer),
     Schedule: _exported(optim, Schedule),
     Loss: _exported(losses, Loss),
 }
-"""What a `type` in the configuration may name: whatever these packages export."""
+"""What a `type` in the configuration may name: what these packages export, and learners of installed packages."""

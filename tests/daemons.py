@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -53,6 +52,7 @@ class DaemonProcess:
         broker: further lines of the table `[broker]`.
         tables: further tables.
         learner: the type of the learner.
+        parameters: further lines of the table `[learner]`.
         metrics_s: how often it tells how it is.
         environment: further variables.
         wrapper: a command that starts it in its own process, such as a tracer that steps aside.
@@ -67,6 +67,7 @@ class DaemonProcess:
         broker: str = "",
         tables: str = "",
         learner: str = "LinearRegressor",
+        parameters: str = "",
         metrics_s: float = 0.1,
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
@@ -82,7 +83,8 @@ class DaemonProcess:
         bound = "" if "reconnect_max_s" in broker else "reconnect_max_s = 2.0\n"
         state = "" if "[state]" in tables else f'[state]\npath = "{self.state_path}"\n'
         self.config_path.write_text(
-            f'device = "{device}"\n[learner]\ntype = "{learner}"\n{state}[metrics]\ninterval_s = {metrics_s}\n'
+            f'device = "{device}"\n[learner]\ntype = "{learner}"\n{parameters}\n'
+            f"{state}[metrics]\ninterval_s = {metrics_s}\n"
             f"[broker]\n{host}port = {port}\nreconnect_min_s = 0.1\n{bound}{broker}\n{tables}\n"
         )
 
@@ -335,5 +337,5 @@ def assert_same_learning(one: Engine, other: Engine) -> None:
         if isinstance(left[name], list):
             assert left[name] == right[name], name
         else:
-            assert np.array_equal(left[name].view(np.uint64), right[name].view(np.uint64)), name
+            assert left[name].tobytes() == right[name].tobytes(), name
     assert one.counters["events_learned"] == other.counters["events_learned"]

@@ -15,10 +15,8 @@ def in_units(target: Moments, score: float) -> float:
 
 
 def standardized_target(target: Moments, y: float) -> float:
-    """In units of standard deviations and, unlike a feature, not clipped: the loss decides about outliers."""
-    if target.variance == 0:
-        return 0.0
-    return bounded((y - target.mean) / math.sqrt(target.variance))
+    """In units of standard deviations, and as far off as one that the statistics take in at most."""
+    return target.standardize(y)
 
 
 class Linear:
@@ -42,6 +40,7 @@ class Linear:
     ) -> None:
         self.new_weight: Callable[[], Coordinate] = lambda: COORDINATES[rule](*hyper)
         self.new_moments: Callable[[], Moments] = lambda: Moments(clip, forgetting)
+        self.lr = hyper[0]
         self.loss = LOSSES[loss](*loss_hyper)
         self.l2 = l2
         self.vocabulary = Vocabulary(features_max, when_full)
@@ -91,9 +90,11 @@ class Linear:
     def step(self, usable: Mapping[str, float], target: float) -> None:
         slope = self.loss.slope(target, bounded(self.score(usable)))
         gradients = {k: slope * self.inputs[k].standardize(v) + self.l2 * self.weights[k].w for k, v in usable.items()}
-        self.intercept.step(slope)
-        for k, g in gradients.items():
-            self.weights[k].step(bounded(g))
+        touched = [(self.intercept, slope), *((self.weights[k], bounded(g)) for k, g in gradients.items())]
+        for weight, g in touched:
+            # Steps that end up small by themselves are left alone; those of these two rules do not.
+            weight.lr = self.lr * min(1.0, 16 / max(len(usable), 1))
+            weight.step(g)
 
     def replay(self, usable: dict[str, float], y: float) -> None:
         """Keep the event, if need be for the oldest, and learn from random ones again, as they look by now."""
@@ -106,7 +107,7 @@ class Linear:
         for _ in range(self.replay_steps):
             x, old, time = self.ring[self.random.below(len(self.ring))]
             target = standardized_target(self.target, old)
-            if abs(target) > self.target.clip:
+            if abs(target) >= self.target.clip:
                 # An outlier is learned once and no more.
                 continue
             # What was forgotten since, or forgotten and learned anew, is left out.

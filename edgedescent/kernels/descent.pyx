@@ -4,7 +4,7 @@ import numpy as np
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -61,14 +61,17 @@ cdef class Descent:
         self.pieces[self.n_pieces] = Piece(table, at, n, g, penalized)
         self.n_pieces += 1
 
-    cdef void step(self, double slope, const Loss* loss, double target, double score) noexcept nogil:
-        """Step every piece that was added, then forget them; `slope` is that of the loss at target and score."""
+    cdef void step(self, double slope, const Loss* loss, double target, double score, double share) noexcept nogil:
+        """Step every piece that was added, then forget them.
+
+        `slope` is that of the loss at target and score, `share` which part of the learning rate is used.
+        """
         cdef Context* context = &self.context
         cdef double cap = self.clip_value if self.clip_value > 0.0 else 1e100
         cdef double total = 0.0, shrink
         cdef Py_ssize_t p, i
         cdef Piece piece
-        context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps)
+        context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps) * share
         context.slope = slope
         context.loss = loss
         context.target = target
@@ -79,6 +82,9 @@ cdef class Descent:
                 # Written so that NaN passes, to be found in the total.
                 piece.g[i] = cap if piece.g[i] > cap else piece.g[i]
                 piece.g[i] = -cap if piece.g[i] < -cap else piece.g[i]
+                # Below this its square is no number that processors are fast with. That of the decay of a weight
+                # that nothing else moves any more gets there.
+                piece.g[i] = 0.0 if fabs(piece.g[i]) < 1e-150 else piece.g[i]
                 total += piece.g[i] * piece.g[i]
         if total != total:
             self.n_undone += self.n_pieces
@@ -202,7 +208,7 @@ def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
             if i > first:
                 descent.add(&table.table, first, i - first, &g[t, first], True)
             i += 1
-        descent.step(slope[t], &loss, 0.0, slope[t])
+        descent.step(slope[t], &loss, 0.0, slope[t], 1.0)
         # The squared loss is half the square of the error.
         descent.learned(&loss, 0.0, (2.0 * watched[t]) ** 0.5)
         descent.check()

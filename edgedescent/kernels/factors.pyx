@@ -133,11 +133,11 @@ cdef class FactorKernel:
             self.descent.add(users, 0, 1, self.cold_gradient, False)
         if new_item or i == 0:
             self.descent.add(items, 0, 1, self.cold_gradient + 1, False)
-        self.descent.step(slope, &self.loss, target, score)
+        self.descent.step(slope, &self.loss, target, score, 1.0)
         return score
 
     cdef double _in_loss_units(self, double y) noexcept nogil:
-        return bounded((y - self.target.mean[0]) * self.target.inverse[0])
+        return self.target.standardized(y)
 
     cdef void _learn(self, Py_ssize_t u, Py_ssize_t i, double y, bint new_user, bint new_item) noexcept nogil:
         cdef double target = self._in_loss_units(y)
@@ -168,7 +168,7 @@ cdef class FactorKernel:
             target = self._in_loss_units(self.ring.targets[slot])
             # One broken rating must not be learned again and again.
             if (self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]
-                    and fabs(target) <= self.target.clip):
+                    and fabs(target) < self.target.clip):
                 self._descend(u, i, target, False, False)
 
     cdef int _require_set_up(self) except -1:

@@ -6,6 +6,11 @@ from edgedescent.kernels.moments cimport Moments
 from edgedescent.kernels.reading cimport EventReader
 from edgedescent.kernels.ring cimport Ring
 
+cdef enum:
+    # Each feature of an event moves the score by a step of its own. Of so many, the moves add up to no more than is
+    # good; events of more take smaller steps.
+    WIDE = 16
+
 # Features whose rows lie side by side are worked on as one run, which is what lets the compiler vectorize.
 cdef struct Run:
     Py_ssize_t row
@@ -22,6 +27,7 @@ cdef class FeatureKernel(EventReader):
     cdef readonly long long n_skipped_targets
     cdef readonly long long n_skipped_values
     cdef Loss loss
+    cdef bint scales_itself
     cdef double l2
     cdef uint64_t seed
     cdef Py_ssize_t replay_steps

@@ -37,6 +37,7 @@ cdef class FeatureKernel(EventReader):
         self.inputs = Moments(clip, rate_min, 16)
         self.target = Moments(2.0 * clip, rate_min, 1)
         self.descent = Descent(optimizer, l1)
+        self.scales_itself = optimizer.scales_itself
         self.ring = Ring(replay_size if replay_steps else 0, seed)
         self.loss = make_loss(loss.rule, loss.hyper)
         self.l2 = l2
@@ -174,17 +175,18 @@ cdef class FeatureKernel(EventReader):
         return self.target.mean[0] + score / self.target.inverse[0]
 
     cdef double _in_loss_units(self, double y) noexcept nogil:
-        """A target as the loss compares it with a score."""
+        """A target as the loss compares it with a score, an absurd one no further off than the statistics let it be."""
         if self.loss.scaling == AS_IS:
             return y
         if self.loss.scaling == BY_MEAN:
-            return bounded(y / self.target.mean[0]) if self.target.mean[0] > 0.0 else 1.0
-        return bounded((y - self.target.mean[0]) * self.target.inverse[0])
+            return self.target.winsorized(y) / self.target.mean[0] if self.target.mean[0] > 0.0 else 1.0
+        return self.target.standardized(y)
 
     cdef void _descend(self, double target, double score) noexcept nogil:
         cdef double slope = self.loss.slope(&self.loss, target, score)
+        cdef double share = 1.0 if self.n <= WIDE or self.scales_itself else <double>WIDE / self.n
         self._backward(slope)
-        self.descent.step(slope, &self.loss, target, score)
+        self.descent.step(slope, &self.loss, target, score, share)
 
     cdef double _learn(self, double y) noexcept nogil:
         """Predict, loss, gradient, step; returns the prediction that came before the step."""
@@ -226,7 +228,7 @@ cdef class FeatureKernel(EventReader):
             target = self._in_loss_units(self.ring.targets[slot])
             # One broken target must not be learned again and again. If the stream really went there, it is no outlier
             # for long.
-            if self.loss.scaling == STANDARDIZED and fabs(target) > self.target.clip:
+            if self.loss.scaling == STANDARDIZED and fabs(target) >= self.target.clip:
                 continue
             self.n = 0
             cell = self.ring.starts[slot]

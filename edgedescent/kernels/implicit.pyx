@@ -84,7 +84,7 @@ cdef class ImplicitKernel(FactorKernel):
         self.descent.add(users, u * width + 1, self.k, gp + 1, True)
         self.descent.add(items, i * width, width, gq, True)
         self.descent.add(items, j * width, width, gr, True)
-        self.descent.step(slope, &self.loss, 1.0, difference)
+        self.descent.step(slope, &self.loss, 1.0, difference, 1.0)
         return difference
 
     def predict_learn_one(self, user, item, y=1.0):

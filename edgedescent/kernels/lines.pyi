@@ -3,10 +3,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 from edgedescent.kernels.features import FeatureKernel
 
+@disjoint_base
 class LineReader: ...
 
 def learn_lines(

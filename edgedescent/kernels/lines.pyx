@@ -68,7 +68,7 @@ cdef const char* after_number(const char* at, const char* end, double* value) ex
     cdef const char* first
     cdef const char* dot
     cdef uint64_t digits = 0
-    cdef int n_digits, power = 0, exponent = 0
+    cdef int n_digits = 0, power = 0, exponent = 0
     cdef bint negative = False, down = False
     if at == end:
         return NULL
@@ -81,19 +81,24 @@ cdef const char* after_number(const char* at, const char* end, double* value) ex
     first = at
     while at < end and is_digit(at[0]):
         digits = 10 * digits + <uint64_t>(at[0] - ZERO)
+        n_digits += digits > 0
         at += 1
-    n_digits = <int>(at - first)
-    if n_digits == 0 or n_digits > DIGITS_MAX or (n_digits > 1 and first[0] == b"0"):
+        if n_digits > DIGITS_MAX:
+            return NULL
+    if at == first or (at - first > 1 and first[0] == b"0"):
         return NULL
     if at < end and at[0] == b".":
         at += 1
         dot = at
         while at < end and is_digit(at[0]):
             digits = 10 * digits + <uint64_t>(at[0] - ZERO)
+            # Zeros in front take no room.
+            n_digits += digits > 0
             at += 1
+            if n_digits > DIGITS_MAX:
+                return NULL
         power = <int>(dot - at)
-        n_digits -= power
-        if power == 0 or n_digits > DIGITS_MAX:
+        if power == 0:
             return NULL
     if at < end and (at[0] == b"e" or at[0] == b"E"):
         at += 1

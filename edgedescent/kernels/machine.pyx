@@ -2,9 +2,10 @@
 """The factorization machine of order 2: score = w₀ + Σ w z + ½ Σ_f ((Σ v z)² - Σ v² z²)."""
 import numpy as np
 
+from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
-from edgedescent.kernels.features cimport FeatureKernel, Run
+from edgedescent.kernels.features cimport WIDE, FeatureKernel, Run
 from edgedescent.kernels.parameters cimport ParameterTable
 from edgedescent.kernels.random cimport next_normal
 from edgedescent.kernels.vectors cimport dot
@@ -41,10 +42,11 @@ cdef class MachineKernel(FeatureKernel):
         return self.weights.grow(rows)
 
     cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
+        cdef double scale = self.init_scale * (sqrt(<double>WIDE / self.n) if self.n > WIDE else 1.0)
         cdef Py_ssize_t i
         self.weights.clear_row(row)
         for i in range(row * (self.k + 1) + 1, (row + 1) * (self.k + 1)):
-            self.weights.table.w[i] = self.weights.table.serving[i] = self.init_scale * next_normal(&word)
+            self.weights.table.w[i] = self.weights.table.serving[i] = scale * next_normal(&word)
 
     cdef double _forward(self, bint serving) noexcept nogil:
         cdef const double* table = self.weights.table.serving if serving else self.weights.table.w

@@ -30,30 +30,45 @@ cdef class Moments:
         self.clip = clip
         self.rate_min = rate_min
         self.rows = 0
-        self.arrays = [np.zeros(0) for _ in range(6)]
+        self.arrays = [np.zeros(0) for _ in range(7)]
         self.grow(rows)
 
     cdef int grow(self, Py_ssize_t rows) except -1:
         cdef double[::1] view
-        cdef double* pointers[6]
+        cdef double* pointers[7]
         cdef int i
         if rows <= self.rows:
             return 0
         # All are made before any is put in place, so that running out of memory leaves the old ones.
-        larger = [np.zeros(rows) for _ in range(6)]
-        for i in range(6):
+        larger = [np.zeros(rows) for _ in range(7)]
+        for i in range(7):
             larger[i][: self.rows] = self.arrays[i]
             view = larger[i]
             pointers[i] = &view[0]
         self.arrays = larger
         self.count, self.mean, self.variance = pointers[0], pointers[1], pointers[2]
         self.window_mean, self.window_variance, self.inverse = pointers[3], pointers[4], pointers[5]
+        self.deviation = pointers[6]
         self.rows = rows
         return 0
 
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil:
-        self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = 0.0
+        self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = self.deviation[row] = 0.0
         self.window_mean[row] = self.window_variance[row] = 0.0
+
+    cdef double standardized(self, double x) noexcept nogil:
+        """(x - mean) / sd, clipped at ±clip, of row 0."""
+        cdef double z = (x - self.mean[0]) * self.inverse[0]
+        z = z if z < self.clip else self.clip
+        return z if z > -self.clip else -self.clip
+
+    cdef double winsorized(self, double x) noexcept nogil:
+        """A value within mean ± clip sd of row 0; any, as long as that has no variance."""
+        cdef double limit = self.clip * self.deviation[0]
+        if limit == 0.0:
+            return x
+        x = x if x < self.mean[0] + limit else self.mean[0] + limit
+        return x if x > self.mean[0] - limit else self.mean[0] - limit
 
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
         """Write (x - mean) / sd, clipped at ±clip, of the rows from `at` on into `z`."""
@@ -73,6 +88,7 @@ cdef class Moments:
         cdef double* mean = self.mean + at
         cdef double* variance = self.variance + at
         cdef double* inverse = self.inverse + at
+        cdef double* deviations = self.deviation + at
         cdef double young = 0.0
         cdef Py_ssize_t i
         for i in range(n):
@@ -83,7 +99,7 @@ cdef class Moments:
             rate = rate if rate > rate_min else rate_min
             deviation = x[i] - mean[i]
             # Without a variance yet there is nothing to measure an outlier by: let everything in.
-            limit = clip * sqrt(variance[i])
+            limit = clip * deviations[i]
             limit = limit if limit > 0.0 else 1e300
             deviation = deviation if deviation < limit else limit
             deviation = deviation if deviation > -limit else -limit
@@ -92,7 +108,8 @@ cdef class Moments:
             # A value that has not changed for so long counts as one that never did. Were its variance left to shrink
             # to nothing, the clipping above would keep out every change to come.
             variance[i] = variance[i] if variance[i] > 1e-60 else 0.0
-            inverse[i] = 1.0 / sqrt(variance[i]) if variance[i] > 0.0 else 0.0
+            deviations[i] = sqrt(variance[i])
+            inverse[i] = 1.0 / deviations[i] if variance[i] > 0.0 else 0.0
         if young > 0.0:
             self._check_start(x, at, n)
 
@@ -120,7 +137,8 @@ cdef class Moments:
                     self.variance[row] > 4.0 * self.clip * self.clip * self.window_variance[row]):
                 self.mean[row] = self.window_mean[row]
                 self.variance[row] = self.window_variance[row]
-                self.inverse[row] = 1.0 / sqrt(self.variance[row])
+                self.deviation[row] = sqrt(self.variance[row])
+                self.inverse[row] = 1.0 / self.deviation[row]
 
     def observe(self, double[::1] x, Py_ssize_t at=0):
         """Let the rows from `at` on have seen the values `x`."""
@@ -153,6 +171,6 @@ cdef class Moments:
         self.grow(len(count))
         with np.errstate(divide="ignore"):
             inverse = np.where(variance > 0.0, 1.0 / np.sqrt(variance), 0.0)
-        for i, array in enumerate((*arrays, inverse)):
+        for i, array in enumerate((*arrays, inverse, np.sqrt(variance))):
             self.arrays[i][:] = 0.0
             self.arrays[i][: len(array)] = array

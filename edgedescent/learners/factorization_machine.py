@@ -32,7 +32,7 @@ class FactorizationMachine(MachineKernel, FeatureLearner):
 
     Args:
         n_factors: how many latent factors each feature has; >= 1.
-        optimizer: the step rule.
+        optimizer: the step rule; an event of n > 16 features takes 16 / n of its steps, as LinearRegressor explains.
         loss: what to minimize, for numbers or for labels.
         l1: weight of the penalty ``l1 |w|`` per feature and event, which sets weights to exactly zero; >= 0.
         l2: weight of the penalty ``l2 w² / 2`` on linear weights, per feature and event; >= 0.

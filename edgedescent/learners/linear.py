@@ -23,7 +23,9 @@ class LinearRegressor(LinearKernel, FeatureLearner):
     None or not finite counts as being at its mean, an unknown category as nothing.
 
     Each event takes one step of `optimizer` along the gradient of `loss`; the statistics take in the event after the
-    step, so that an outlier cannot excuse itself.
+    step, so that an outlier cannot excuse itself. The step of an event of n > 16 features is 16 / n of the usual one,
+    because each feature moves the score and together they would overshoot; `NormalizedAdaptive`, `COCOB`,
+    `FTRLProximal`, `AdaGrad` and `CountedSGD` need no such help.
 
     Args:
         optimizer: the step rule.

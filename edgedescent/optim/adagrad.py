@@ -40,6 +40,7 @@ class AdaGrad(Optimizer):
 
     rule: ClassVar[str] = "adagrad"
     slots: ClassVar[tuple[str, ...]] = ("s",)
+    scales_itself: ClassVar[bool] = True
 
     lr: float = 0.1
     initial: float = 0.0

@@ -32,6 +32,8 @@ class Optimizer:
 
     rule: ClassVar[str] = "python"
     slots: ClassVar[tuple[str, ...]] = ()
+    scales_itself: ClassVar[bool] = False
+    """Whether the steps of many features together end up small enough by the rule alone."""
 
     schedule: Schedule = field(default=Constant(), kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)

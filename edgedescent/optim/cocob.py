@@ -42,6 +42,7 @@ class COCOB(Optimizer):
 
     rule: ClassVar[str] = "cocob"
     slots: ClassVar[tuple[str, ...]] = ("largest", "total", "reward", "theta", "bet")
+    scales_itself: ClassVar[bool] = True
 
     alpha: float = 100.0
 

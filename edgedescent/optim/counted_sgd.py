@@ -42,6 +42,7 @@ class CountedSGD(Optimizer):
 
     rule: ClassVar[str] = "counted"
     slots: ClassVar[tuple[str, ...]] = ("n",)
+    scales_itself: ClassVar[bool] = True
 
     lr: float = 0.03
     power: float = 0.5

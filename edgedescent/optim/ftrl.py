@@ -44,6 +44,7 @@ class FTRLProximal(Optimizer):
 
     rule: ClassVar[str] = "ftrl"
     slots: ClassVar[tuple[str, ...]] = ("z", "n")
+    scales_itself: ClassVar[bool] = True
 
     lr: float = 0.1
     beta: float = 1.0

@@ -59,7 +59,7 @@ class MiniBatch(Optimizer):
         for name in ("schedule", "clip_value", "clip_norm", "average_rate"):
             object.__setattr__(self, name, getattr(self.optimizer, name))
         # What the compiled rules and the learners ask of an optimizer.
-        for name in ("rule", "slots", "step"):
+        for name in ("rule", "slots", "scales_itself", "step"):
             if hasattr(self.optimizer, name):
                 object.__setattr__(self, name, getattr(self.optimizer, name))
 

@@ -45,6 +45,7 @@ class NormalizedAdaptive(Optimizer):
 
     rule: ClassVar[str] = "normalized_adaptive"
     slots: ClassVar[tuple[str, ...]] = ("total", "scale")
+    scales_itself: ClassVar[bool] = True
 
     lr: float = 0.5
 
