@@ -19,7 +19,7 @@ MESSAGES = 400
 """Of each round: many of them wait in the broker when it ends."""
 
 
-@pytest.mark.rounds(quick=5, long=200)
+@pytest.mark.rounds(quick=4, long=200)
 @pytest.mark.parametrize(
     ("protocol", "learner", "nameless"),
     [
@@ -72,7 +72,7 @@ def test_kill_9_neither_loses_nor_doubles(
         print(f"{sent} events in {len(payloads)} messages; repeats recognized: {repeats}")
 
 
-@pytest.mark.rounds(quick=4, long=50)
+@pytest.mark.rounds(quick=3, long=50)
 def test_kill_9_while_a_checkpoint_is_written(make_daemon: Any, rounds: Iterable[int], chance: random.Random) -> None:
     sent = 0
     with (

@@ -44,7 +44,7 @@ def assert_safe(daemon: DaemonProcess, wire: Wire) -> None:
         assert set(acknowledged(connection)) <= journal
 
 
-@pytest.mark.rounds(quick=4, long=40)
+@pytest.mark.rounds(quick=3, long=40)
 def test_a_failed_sync_ends_it_unacknowledged(make_daemon: Any, rounds: Iterable[int], chance: random.Random) -> None:
     sent = 0
     with running_broker("mosquitto") as broker, Peer(broker.port) as peer, Wire(broker.port) as wire:

@@ -19,7 +19,7 @@ from wire import Wire
 from edgedescent_sims.broker import Broker
 
 
-@pytest.mark.rounds(quick=4, long=50)
+@pytest.mark.rounds(quick=3, long=50)
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_under_load_nothing_is_lost_nor_comes_again(
     make_daemon: Any, rounds: Iterable[int], chance: random.Random, protocol: str
