@@ -284,9 +284,7 @@ def main(data: Path | None, events: int, only: str, quick: bool, curves: Path | 
         curves.mkdir(parents=True, exist_ok=True)
         for outcome in outcomes:
             path = curves / f"{outcome.recording.name.replace(' ', '-').lower()}.svg"
-            write_curves(
-                path, outcome.recording.name, outcome.events, {one.name: one.curve for one in outcome.scores}
-            )
+            write_curves(path, outcome.recording.name, outcome.events, {one.name: one.curve for one in outcome.scores})
     ran_on = environment(LIBRARIES)
     if json_:
         click.echo(as_json(outcomes, skipped, ran_on))

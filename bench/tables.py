@@ -34,7 +34,9 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def origin(measured: dict[str, Any]) -> str:
     """The command, the machine and the versions, in a sentence."""
     ran_on = measured["ran_on"]
-    versions = ", ".join(f"{name} {ran_on[name]}" for name in ("river", "vowpalwabbit", "scikit-learn") if name in ran_on)
+    versions = ", ".join(
+        f"{name} {ran_on[name]}" for name in ("river", "vowpalwabbit", "scikit-learn") if name in ran_on
+    )
     return (
         f"`{measured['again']}` printed this on a shared {ran_on['processor']}, {ran_on['cores']} cores, "
         f"{ran_on['system']}, {ran_on['Python']}; {versions}."
@@ -66,7 +68,10 @@ def errors() -> str:
     for stream in measured["streams"]:
         name, n = stream["stream"], f"{stream['events']:,}"
         rows = [
-            (f"**{one['name']}**" if one["ours"] else one["name"], *(number(one[k]) for k in ("mae", "rmse", "us_per_event")))
+            (
+                f"**{one['name']}**" if one["ours"] else one["name"],
+                *(number(one[k]) for k in ("mae", "rmse", "us_per_event")),
+            )
             for one in sorted(stream["learners"], key=lambda one: one["mae"])
         ]
         picture = f"![Mean absolute error over time: {name}](curves/{file_name(name)})"
@@ -104,7 +109,9 @@ def expected() -> dict[Path, str]:
 
 
 @click.command(epilog="Example: python bench/learn.py --json > bench/measured/learn.json && python bench/tables.py")
-@click.option("--check", is_flag=True, help="Change nothing; exit with 1 where a document differs from what is measured.")
+@click.option(
+    "--check", is_flag=True, help="Change nothing; exit with 1 where a document differs from what is measured."
+)
 def main(check: bool) -> None:
     """Write the tables and curves of the documents from bench/measured/, where the benchmarks' JSON is kept."""
     differing = []
