@@ -16,10 +16,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from edgedescent import logs
 from edgedescent.adapters import Transport, load_adapter
 from edgedescent.clock import Clock, SystemClock
 from edgedescent.config import OUTPUTS, Config, convert, describe
 from edgedescent.files import replace_atomically
+from edgedescent.health import Health
 from edgedescent.lock import FolderLock
 from edgedescent.messages import DeadLetter, Effect, Predictions
 from edgedescent.recovery import recover
@@ -27,6 +29,7 @@ from edgedescent.snapshot_job import SnapshotJob
 from edgedescent.status import FILE as STATUS_FILE
 from edgedescent.status import runtime_folder
 from edgedescent.store import Store
+from edgedescent.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +51,24 @@ class Daemon:
         store: where the state lies; closed by `close`.
         clock: the time.
         snapshot_job: runs the export beside the daemon.
+        health: tells others how the daemon is.
     """
 
     def __init__(
-        self, config: Config, transport: Transport, store: Store, clock: Clock, snapshot_job: SnapshotJob
+        self,
+        config: Config,
+        transport: Transport,
+        store: Store,
+        clock: Clock,
+        snapshot_job: SnapshotJob,
+        health: Health | None = None,
     ) -> None:
         self._config = config
         self._transport = transport
         self._store = store
         self._clock = clock
         self._job = snapshot_job
+        self._health = health or Health(config, clock)
         self._topics = {name: config.topic(name) for name in OUTPUTS}
         self._stopping = False
         self._snapshot_wanted = False
@@ -78,6 +89,7 @@ class Daemon:
         def on_effect(position: int, effect: Effect) -> None:
             if self._stopping:
                 raise Stopped
+            self._health.recovering(position)
             # Answers that went out before the crash are not sent again; those that may not have are.
             if isinstance(effect, DeadLetter):
                 store.bury(effect)
@@ -93,6 +105,7 @@ class Daemon:
         self._metrics_at = now
         self._snapshot_events = self._learned
         self._snapshot_due = now + (config.snapshots.every_s or float("inf"))
+        self._health.metrics = self.metrics
         if self.engine.position:
             # So that whatever was run again, or was damaged, need not be dealt with at the next start.
             self.checkpoint()
@@ -144,6 +157,7 @@ class Daemon:
                 for effect in self.engine.handle(message):
                     self._carry_out(effect)
         self._do_what_is_due()
+        self._health.turned(len(deliveries), self._announce, connected=self._transport.connected)
 
     def _catch_up(self) -> None:
         """Send what had to wait for a connection."""
@@ -155,11 +169,13 @@ class Daemon:
 
     def close(self) -> None:
         """Take leave of the broker, then save everything."""
+        self._health.stopping()
         self._job.stop()
         self._transport.close(CLOSE_TIMEOUT_S)
         if self.engine.position > self._checkpoint_position:
             self.checkpoint()
         self._store.close()
+        self._health.close()
         log.info("Stopped at message %d with everything saved.", self.engine.position)
 
     # --- What is due ----------------------------------------------------------------------------------------------
@@ -215,7 +231,8 @@ class Daemon:
         self._metrics_events, self._metrics_at = self._learned, now
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
-        status = {**metrics, "pid": os.getpid(), "connected": self._transport.connected}
+        self._health.reported(metrics, self._announce)
+        status = {**metrics, **self._health.describe(), "pid": os.getpid(), "connected": self._transport.connected}
         path = runtime_folder(self._config) / STATUS_FILE
         try:
             # No sync: a status lost in a power cut tells nothing that is still true.
@@ -232,12 +249,23 @@ class Daemon:
         if isinstance(effect, Predictions):
             self._answer(effect.payload)
         else:
-            log.warning("Dead letter (%s) from %r: %s", effect.reason, effect.topic, effect.error)
+            log.warning(
+                "Dead letter (%s) from %r: %s",
+                effect.reason,
+                effect.topic,
+                effect.error,
+                extra={"reason": effect.reason, "position": effect.position, "index": effect.index},
+            )
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("It holds: %s", logs.payload(effect.payload))
             self._store.bury(effect)
 
     def _answer(self, payload: bytes) -> None:
         if not self._publish("predictions", payload):
             self._dropped += 1
+
+    def _announce(self, payload: bytes) -> bool:
+        return self._publish("status", payload, retain=True)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         return self._transport.publish(self._topics[topic], payload, retain=retain)
@@ -256,8 +284,12 @@ def run(config: Config, config_path: str) -> None:
         ConfigError: if an adapter's part of the configuration is wrong.
         StateError: if the state folder is in use, damaged beyond use, or another learner's.
     """
+    # Whatever is made from here on, by us, SQLite or the exporting child, is for its owner only.
+    os.umask(0o077)
     transport = make_transport(config)
-    with FolderLock(config.state.path):
+    clock = SystemClock()
+    health = Health(config, clock, Supervisor.from_environment())
+    with FolderLock(config.state.path, note=str(runtime_folder(config).resolve())):
         store = Store(
             config.state.path,
             durability=config.state.durability,
@@ -265,7 +297,7 @@ def run(config: Config, config_path: str) -> None:
             dead_letters_max=config.state.dead_letters_max,
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
-        daemon = Daemon(config, transport, store, SystemClock(), job)
+        daemon = Daemon(config, transport, store, clock, job, health)
 
         def on_stop(number: int, _frame: FrameType | None) -> None:
             log.info("%s received: stopping.", signal.Signals(number).name)

@@ -44,7 +44,7 @@ def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engin
     Raises:
         StateError: if the state belongs to another learner, or nothing of it is usable.
     """
-    _require_same_learner(config, store)
+    require_same_learner(config, store)
     engines = (_engine_at(config, checkpoint.state) for checkpoint in store.checkpoints())
     fallback: Engine | None = None
     for engine in engines:
@@ -63,7 +63,8 @@ def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engin
     return _run_tail(fallback, store, on_effect)
 
 
-def _require_same_learner(config: Config, store: Store) -> None:
+def require_same_learner(config: Config, store: Store) -> None:
+    """Claim a new state for the learner of the configuration; raise StateError where it is another's."""
     wanted, written = describe(config.build_learner()), store.learner
     if written is None and not store.read_only:
         store.claim(wanted)
