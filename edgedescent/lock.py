@@ -53,7 +53,7 @@ class FolderLock:
             time.sleep(0.02)
         try:
             os.truncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n{self._note}\n".encode(), 0)
+            os.pwrite(self._descriptor, "".join(f"{line}\n" for line in (os.getpid(), self._note) if line).encode(), 0)
         except OSError as error:
             os.close(self._descriptor)
             raise StateError(f"{self._path} cannot be written: {error.strerror}.") from error

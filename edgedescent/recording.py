@@ -96,10 +96,10 @@ def to_line(message: Message) -> str:
 
 
 def from_line(line: str | bytes) -> Message:
-    r"""A message from a line of JSON.
+    """A message from a line of JSON.
 
-    >>> from_line(to_line(Message(7, 1.5, "events", b"\xff"))).payload
-    b'\\xff'
+    >>> from_line(to_line(Message(7, 1.5, "events", bytes([0, 255])))).payload.hex()
+    '00ff'
 
     Raises:
         ValueError: if it is not such a line; the message says why.

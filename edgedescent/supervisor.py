@@ -41,7 +41,6 @@ class Supervisor:
         self._extended_at = -float("inf")
         self._status = ""
         self._deaf = False
-        self._socket: socket.socket | None = None
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Self:
@@ -88,15 +87,15 @@ class Supervisor:
         # The name of an abstract socket begins with a zero byte (unix(7)).
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         try:
-            if self._socket is None:
-                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
                 # A supervisor that does not read must not hold up the loop.
-                self._socket.setblocking(False)
-            self._socket.sendto(message.encode(errors="replace"), address)
+                sock.setblocking(False)
+                sock.sendto(message.encode(errors="replace"), address)
             self._deaf = False
         except OSError as error:
             if not self._deaf:
-                log.warning("The supervisor at %s cannot be told %s: %s.", self._address, message, error.strerror)
+                name = message.partition("=")[0]
+                log.warning("The supervisor at %s cannot be told %s: %s.", self._address, name, error.strerror)
             self._deaf = True
             self._fed_at = -float("inf")
 
