@@ -105,8 +105,17 @@ class Transport(Protocol):
     def connected(self) -> bool:
         """Whether the broker has accepted the connection."""
 
-    def poll(self, timeout_s: float) -> list[Delivery]:
-        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first."""
+    @property
+    def window(self) -> int | None:
+        """How many messages may be under way without being acknowledged; None where nothing waits for that."""
+
+    def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
+        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
+
+        Args:
+            timeout_s: how long to wait.
+            take: whether to take messages; otherwise they are left to the broker, and only the connection is kept.
+        """
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that it may forget these; those of an earlier connection are left out."""

@@ -62,7 +62,17 @@ class State(_Table, frozen=True):
     """``power`` survives a power cut; ``process`` survives kill -9, and may lose the last commits when power fails."""
     checkpoint_interval_s: Seconds = 300.0
     checkpoint_events: Positive = 1_000_000
+    commit_interval_s: Seconds = 1.0
+    """A message waits at most so long until it is durable and acknowledged; it is answered at once."""
+    commit_messages: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000
+    """So many that wait are committed at once."""
+    commit_bytes: Annotated[int, Meta(ge=1, le=1_073_741_824)] = 1_048_576
+    """Likewise their bytes. Beside these, one poll's messages are all that is ever kept in memory."""
+    written_bytes_per_day_max: Annotated[int, Meta(ge=1_000_000, le=2**53)] | None = 20_000_000_000
+    """Where a day's allowance is used up, commits are spaced further apart, and less is taken in."""
     journal_bytes_max: Positive = 268_435_456
+    journal_age_max_s: Seconds | None = None
+    """Messages that are older, and that recovery does not need, are dropped with the next checkpoint."""
     dead_letters_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
 
     def __post_init__(self) -> None:
@@ -78,6 +88,12 @@ class Limits(_Table, frozen=True):
     events_per_message_max: Positive = 10_000
     dedup_window: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
     """How many ids of learned events are remembered to recognize repeats, in up to 40 bytes each."""
+    redelivery_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
+    """How many messages are remembered to recognize those sent again whose events have no ids, in 8 bytes each."""
+    events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    """Of one topic; what comes beyond is counted and left alone."""
+    answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
+    """How many bytes of answers wait for a connection; the oldest make room."""
 
 
 class Snapshots(_Table, frozen=True):

@@ -1,7 +1,8 @@
 """The daemon: one thread, one loop around the engine.
 
-Each turn reads what the broker has sent, makes it durable in one transaction, acknowledges it, learns it, and
-publishes the answers. Whatever is due by the clock follows: metrics, checkpoints, snapshots.
+Each turn reads what the broker has sent, learns it and publishes the answers. What was learned waits, with others, for
+the next commit: one transaction makes many messages durable, and only then are they acknowledged. Whatever is due by
+the clock follows: metrics, checkpoints, snapshots.
 """
 
 from __future__ import annotations
@@ -9,22 +10,27 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import math
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from edgedescent import logs
-from edgedescent.adapters import Transport, load_adapter
+from edgedescent.adapters import Delivery, Transport, load_adapter
+from edgedescent.answers import Answers
 from edgedescent.clock import Clock, SystemClock
-from edgedescent.config import OUTPUTS, Config, convert, describe
+from edgedescent.config import OUTPUTS, Config, convert
+from edgedescent.errors import DiskFullError
 from edgedescent.files import replace_atomically
 from edgedescent.health import Health
 from edgedescent.lock import FolderLock
-from edgedescent.messages import DeadLetter, Effect, Predictions
+from edgedescent.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.recovery import recover
+from edgedescent.saving import RUNNING, Saver
 from edgedescent.snapshot_job import SnapshotJob
 from edgedescent.status import FILE as STATUS_FILE
 from edgedescent.status import runtime_folder
@@ -36,6 +42,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.25
 """How long a turn waits for messages; signals and the clock are looked at in between."""
 CLOSE_TIMEOUT_S = 3.0
+TICKS_PER_S = 1024
+"""Messages carry the time in steps of this, which a float holds exactly: the journal packs it better."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request that was heeded, not a fault
@@ -72,10 +80,11 @@ class Daemon:
         self._topics = {name: config.topic(name) for name in OUTPUTS}
         self._stopping = False
         self._snapshot_wanted = False
-        self._unanswered: list[bytes] = []
+        self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
+        self._sent = 0
+        """Up to which position the answers that did not have to wait are out."""
         self._card: bytes | None = None
         self._status_written = True
-        self._dropped = 0
 
     def recover(self) -> None:
         """Bring the engine to where the journal ends; comes before the first turn.
@@ -85,6 +94,7 @@ class Daemon:
             StateError: if the state is another learner's, or nothing of it is usable.
         """
         store, config, answered = self._store, self._config, self._store.answered
+        self._require_windows()
 
         def on_effect(position: int, effect: Effect) -> None:
             if self._stopping:
@@ -94,12 +104,12 @@ class Daemon:
             if isinstance(effect, DeadLetter):
                 store.bury(effect)
             elif position > answered:
-                self._unanswered.append(effect.payload)
+                self._answers.keep(position, effect.payload)
 
         self.engine = recover(config, store, on_effect)
+        self._sent = self.engine.position
+        self._saver = Saver(config, store, self._transport, self._clock, self.engine, self._answered)
         now = self._clock.monotonic()
-        self._checkpoint_position = self.engine.position
-        self._checkpoint_due = now + config.state.checkpoint_interval_s
         self._metrics_due = now
         self._metrics_events = self._learned
         self._metrics_at = now
@@ -108,7 +118,22 @@ class Daemon:
         self._health.metrics = self.metrics
         if self.engine.position:
             # So that whatever was run again, or was damaged, need not be dealt with at the next start.
-            self.checkpoint()
+            self._saver.checkpoint_soon()
+
+    def _require_windows(self) -> None:
+        window, remembered = self._transport.window, self._config.limits.redelivery_window
+        if window is not None and window > remembered:
+            log.warning(
+                "The broker may send %d messages ahead, but `limits.redelivery_window` is %d: after a lost connection, "
+                "events without ids may be learned twice.",
+                window,
+                remembered,
+            )
+
+    def _answered(self) -> int:
+        """Up to which position the answers are out."""
+        waiting = self._answers.first_waiting
+        return self._sent if waiting is None else min(self._sent, waiting - 1)
 
     @property
     def _learned(self) -> int:
@@ -120,8 +145,8 @@ class Daemon:
         """Take turns until `stop` is called, then stop in good order.
 
         Raises:
-            StateError: if something cannot be made durable. The broker keeps what was not acknowledged, and tells
-                with the last will that the device is gone.
+            StateError: if something cannot be made durable, for another reason than a full disk. The broker keeps
+                what was not acknowledged, and tells with the last will that the device is gone.
         """
         try:
             while not self._stopping:
@@ -132,7 +157,7 @@ class Daemon:
         self.close()
 
     def stop(self) -> None:
-        """End `run` after the turn at hand."""
+        """End `run` after the message at hand."""
         self._stopping = True
 
     def request_snapshot(self) -> None:
@@ -141,85 +166,115 @@ class Daemon:
 
     def turn(self, timeout_s: float) -> None:
         """Take in what has arrived, waiting at most `timeout_s` for it, and do what is due."""
-        deliveries = self._transport.poll(timeout_s)
+        saver = self._saver
+        # While what is due cannot be saved, there is no hurry.
+        wait_s = min(timeout_s, saver.due_in_s) if saver.state == RUNNING else timeout_s
+        deliveries = self._transport.poll(wait_s, take=saver.has_room)
+        # A poll writes first: what was published before it is on its way.
+        self._sent = self.engine.position
         if self._transport.connected:
             self._catch_up()
         if deliveries:
-            now = self._clock.time()
-            messages = self._store.append(
-                [(now, delivery.topic, delivery.payload) for delivery in deliveries], self.engine.position
-            )
-            self._transport.acknowledge(deliveries)
-            for message in messages:
-                if self._stopping:
-                    # What is in the journal by now is learned after the next start.
-                    return
-                for effect in self.engine.handle(message):
-                    self._carry_out(effect)
+            self._learn(deliveries)
+            if self._stopping:
+                return
+        saver.save(idle=not deliveries)
         self._do_what_is_due()
-        self._health.turned(len(deliveries), self._announce, connected=self._transport.connected)
+        self._health.turned(
+            len(deliveries), self._announce, connected=self._transport.connected, saving=self._saver.state
+        )
+
+    def _learn(self, deliveries: Sequence[Delivery]) -> None:
+        """Give messages their positions, learn them, and answer."""
+        received_at = math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
+        first = self.engine.position + 1
+        messages = [
+            Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
+            for i, one in enumerate(deliveries)
+        ]
+        self._saver.add(messages, deliveries)
+        for message in messages:
+            if self._stopping:
+                # It is committed with the others, and learned after the next start.
+                return
+            for effect in self.engine.handle(message):
+                self._carry_out(message.position, effect)
+
+    def _carry_out(self, position: int, effect: Effect) -> None:
+        if isinstance(effect, Predictions):
+            self._answers.send(position, effect.payload)
+        else:
+            log.warning(
+                "Dead letter (%s) from %r: %s",
+                effect.reason,
+                effect.topic,
+                effect.error,
+                extra={"reason": effect.reason, "position": position, "index": effect.index},
+            )
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("It holds: %s", logs.payload(effect.payload))
+            self._store.bury(effect)
 
     def _catch_up(self) -> None:
         """Send what had to wait for a connection."""
-        for payload in self._unanswered:
-            self._answer(payload)
-        self._unanswered.clear()
+        self._answers.send_waiting()
         if self._card is not None and self._publish("snapshots", self._card, retain=True):
             self._card = None
 
     def close(self) -> None:
-        """Take leave of the broker, then save everything."""
+        """Save what was learned, tell the broker, and take leave of it."""
         self._health.stopping()
         self._job.stop()
+        saver, saved = self._saver, False
+        try:
+            saver.commit()
+            saved = True
+        except DiskFullError as error:
+            log.error("%s The last %d messages stay with the broker.", error, saver.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
-        if self.engine.position > self._checkpoint_position:
-            self.checkpoint()
+        try:
+            if saved and self.engine.position > saver.checkpoint_position:
+                saver.checkpoint()
+        except DiskFullError as error:
+            log.error("%s The next start runs the journal again.", error)
+            saved = False
         self._store.close()
         self._health.close()
-        log.info("Stopped at message %d with everything saved.", self.engine.position)
+        log.info("Stopped at message %d%s.", self.engine.position, " with everything saved" if saved else "")
 
     # --- What is due ----------------------------------------------------------------------------------------------
 
     def _do_what_is_due(self) -> None:
         now = self._clock.monotonic()
-        state, snapshots = self._config.state, self._config.snapshots
-        behind = self.engine.position - self._checkpoint_position
-        if behind >= state.checkpoint_events or (behind and now >= self._checkpoint_due):
-            self.checkpoint()
+        snapshots = self._config.snapshots
         if now >= self._metrics_due:
             self._report(now)
         due = now >= self._snapshot_due or (
             snapshots.every_events is not None and self._learned - self._snapshot_events >= snapshots.every_events
         )
-        if (due or self._snapshot_wanted) and not self._job.running:
+        if (due or self._snapshot_wanted) and not self._job.running and self._saver.want_checkpoint():
             self._snapshot_wanted = False
             self._snapshot_due = now + (snapshots.every_s or float("inf"))
             self._snapshot_events = self._learned
-            if self.engine.position > self._checkpoint_position:
-                self.checkpoint()
             self._job.start()
         if (card := self._job.poll()) is not None:
             self._card = json.dumps(card).encode()
 
-    def checkpoint(self) -> None:
-        """Save the engine's whole state."""
-        started = self._clock.monotonic()
-        size = self._store.checkpoint(
-            self.engine.state_dict(), self.engine.position, self._clock.time(), describe(self.engine.learner)
-        )
-        self._checkpoint_position = self.engine.position
-        now = self._clock.monotonic()
-        self._checkpoint_due = now + self._config.state.checkpoint_interval_s
-        log.info("Checkpoint at message %d: %d bytes in %.3f s.", self.engine.position, size, now - started)
-
     def metrics(self) -> dict[str, Any]:
         """Counters, errors and resources as they are published."""
+        now = self._clock.monotonic()
         return {
             "device": self._config.device,
             "time": self._clock.time(),
+            **self._health.describe(),
             "position": self.engine.position,
             **self.engine.metrics(),
-            "answers_dropped": self._dropped,
+            **self._saver.counts,
+            "messages_uncommitted": self._saver.uncommitted,
+            "answers_waiting": len(self._answers),
+            "answers_dropped": self._answers.dropped,
+            "written_bytes_per_day": round(self._saver.budget.per_day(now)),
+            "written_bytes": self._saver.budget.total,
             "memory_bytes": resident_bytes(),
         }
 
@@ -232,7 +287,7 @@ class Daemon:
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
         self._health.reported(metrics, self._announce)
-        status = {**metrics, **self._health.describe(), "pid": os.getpid(), "connected": self._transport.connected}
+        status = {**metrics, "pid": os.getpid(), "connected": self._transport.connected}
         path = runtime_folder(self._config) / STATUS_FILE
         try:
             # No sync: a status lost in a power cut tells nothing that is still true.
@@ -244,25 +299,6 @@ class Daemon:
             self._status_written = False
         else:
             self._status_written = True
-
-    def _carry_out(self, effect: Effect) -> None:
-        if isinstance(effect, Predictions):
-            self._answer(effect.payload)
-        else:
-            log.warning(
-                "Dead letter (%s) from %r: %s",
-                effect.reason,
-                effect.topic,
-                effect.error,
-                extra={"reason": effect.reason, "position": effect.position, "index": effect.index},
-            )
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug("It holds: %s", logs.payload(effect.payload))
-            self._store.bury(effect)
-
-    def _answer(self, payload: bytes) -> None:
-        if not self._publish("predictions", payload):
-            self._dropped += 1
 
     def _announce(self, payload: bytes) -> bool:
         return self._publish("status", payload, retain=True)
@@ -277,6 +313,36 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
+class _Stop:
+    """Hears signals from the very beginning, and passes them on to the daemon once there is one."""
+
+    def __init__(self) -> None:
+        self._daemon: Daemon | None = None
+        self._wanted = False
+
+    def listen(self) -> None:
+        """Begin to hear."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGUSR1, self._on_snapshot)
+
+    def tell(self, daemon: Daemon) -> None:
+        """Pass on what was heard, and what will be."""
+        self._daemon = daemon
+        if self._wanted:
+            daemon.stop()
+
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        log.info("%s received: stopping.", signal.Signals(number).name)
+        self._wanted = True
+        if self._daemon is not None:
+            self._daemon.stop()
+
+    def _on_snapshot(self, _number: int, _frame: FrameType | None) -> None:
+        if self._daemon is not None:
+            self._daemon.request_snapshot()
+
+
 def run(config: Config, config_path: str) -> None:
     """Run a daemon in this process until SIGTERM or SIGINT; SIGUSR1 exports a snapshot.
 
@@ -284,6 +350,9 @@ def run(config: Config, config_path: str) -> None:
         ConfigError: if an adapter's part of the configuration is wrong.
         StateError: if the state folder is in use, damaged beyond use, or another learner's.
     """
+    stop = _Stop()
+    # Before anything else: until then SIGTERM would end the process, and so would SIGUSR1.
+    stop.listen()
     # Whatever is made from here on, by us, SQLite or the exporting child, is for its owner only.
     os.umask(0o077)
     transport = make_transport(config)
@@ -294,19 +363,12 @@ def run(config: Config, config_path: str) -> None:
             config.state.path,
             durability=config.state.durability,
             journal_bytes_max=config.state.journal_bytes_max,
+            journal_age_max_s=config.state.journal_age_max_s,
             dead_letters_max=config.state.dead_letters_max,
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
         daemon = Daemon(config, transport, store, clock, job, health)
-
-        def on_stop(number: int, _frame: FrameType | None) -> None:
-            log.info("%s received: stopping.", signal.Signals(number).name)
-            daemon.stop()
-
-        # Before the recovery, which may take a while: until then SIGUSR1 would end the process.
-        signal.signal(signal.SIGTERM, on_stop)
-        signal.signal(signal.SIGINT, on_stop)
-        signal.signal(signal.SIGUSR1, lambda *_: daemon.request_snapshot())
+        stop.tell(daemon)
         try:
             daemon.recover()
         except Stopped:

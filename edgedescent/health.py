@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import edgedescent
 from edgedescent import logs
@@ -12,9 +12,10 @@ from edgedescent.clock import Clock
 from edgedescent.config import Config
 from edgedescent.exposition import render
 from edgedescent.metrics_server import MetricsServer
+from edgedescent.saving import RUNNING
 from edgedescent.supervisor import Supervisor
 
-State = Literal["starting", "online", "catching_up", "disk_full", "disconnected", "stopping"]
+State = Literal["starting", "online", "catching_up", "disk_full", "writes_spent", "disconnected", "stopping"]
 READY_PATIENCE_S = 10.0
 """How long a start waits for the broker. A missing one is no fault of the daemon: others need not wait for it."""
 BEHIND_MESSAGES = 100
@@ -67,14 +68,14 @@ class Health:
         if position % 1_000 == 0:
             self._supervisor.status(f"Running the journal again, at message {position}.")
 
-    def turned(self, arrived: int, publish: Publish, *, connected: bool, disk_full: bool = False) -> None:
+    def turned(self, arrived: int, publish: Publish, *, connected: bool, saving: str = RUNNING) -> None:
         """A turn has come to its end.
 
         Args:
             arrived: how many messages it brought.
             publish: sends a status to the broker, to be retained.
             connected: whether there is a broker.
-            disk_full: whether the daemon waits for room on the disk.
+            saving: what becomes of what was learned: `RUNNING`, or what the daemon waits for.
         """
         now = self._clock.monotonic()
         self._supervisor.progress()
@@ -83,7 +84,7 @@ class Health:
             # The transport itself tells of a new connection, with this word.
             self._announced = "online"
         self._connected = connected
-        self._become(self._judge(arrived, now, connected=connected, disk_full=disk_full))
+        self._become(self._judge(arrived, now, connected=connected, saving=saving))
         if connected and self.state != self._announced and publish(self.announcement()):
             self._announced = self.state
         if not self._ready:
@@ -120,13 +121,13 @@ class Health:
 
     # --- Inside ---------------------------------------------------------------------------------------------------
 
-    def _judge(self, arrived: int, now: float, *, connected: bool, disk_full: bool) -> State:
+    def _judge(self, arrived: int, now: float, *, connected: bool, saving: str) -> State:
         if arrived < BEHIND_MESSAGES:
             self._busy_since = None
         elif self._busy_since is None:
             self._busy_since = now
-        if disk_full:
-            return "disk_full"
+        if saving != RUNNING:
+            return cast(State, saving)
         if not connected:
             return "disconnected"
         behind = self._busy_since is not None and now - self._busy_since >= BEHIND_S

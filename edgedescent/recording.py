@@ -92,6 +92,10 @@ def to_line(message: Message) -> str:
         line["payload"] = message.payload.decode()
     except UnicodeDecodeError:
         line["payload_base64"] = base64.b64encode(message.payload).decode()
+    if message.packet_id:
+        line["packet_id"] = message.packet_id
+    if message.duplicate:
+        line["duplicate"] = True
     return json.dumps(line)
 
 
@@ -108,7 +112,7 @@ def from_line(line: str | bytes) -> Message:
     if (found.payload is None) == (found.payload_base64 is None):
         raise ValueError("expected either `payload` or `payload_base64`")
     payload = found.payload_base64 if found.payload is None else found.payload.encode()
-    return Message(found.position, found.received_at, found.topic, payload or b"")
+    return Message(found.position, found.received_at, found.topic, payload or b"", found.packet_id, found.duplicate)
 
 
 class _Line(msgspec.Struct):
@@ -117,6 +121,8 @@ class _Line(msgspec.Struct):
     topic: str
     payload: str | None = None
     payload_base64: bytes | None = None
+    packet_id: int = 0
+    duplicate: bool = False
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from edgedescent.errors import ConfigError
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import Publication, acknowledgements
+from edgedescent_mqtt.packets import PING, Publication, acknowledgements
 from edgedescent_mqtt.probe import probe
 from edgedescent_mqtt.reaching import Attempt, Backoff, explain
 from edgedescent_mqtt.subscriptions import Subscriptions
@@ -147,18 +147,32 @@ class MqttAdapter:
         """Whether the broker has accepted the connection."""
         return self._accepted
 
+    @property
+    def window(self) -> int | None:
+        """How many events may be under way unacknowledged; None with QoS 0."""
+        return self._config.receive_max if self._config.qos else None
+
     # --- The loop -------------------------------------------------------------------------------------------------
 
-    def poll(self, timeout_s: float) -> list[Delivery]:
-        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first."""
+    def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
+        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
+
+        Args:
+            timeout_s: how long to wait.
+            take: whether to take messages; otherwise nothing is read, and the connection kept by pings alone.
+        """
         sock = self._socket() or self._reach(timeout_s)
         if sock is not None:
             self._write(sock)
-            readable = sock.wait(timeout_s)
-            sock.flush()
-            if readable or sock.fault is not None:
-                self._read(sock)
-            self._look_after(sock)
+            # Until it has accepted us, nothing but its answer is to be read.
+            if take or not self._accepted:
+                readable = sock.wait(timeout_s)
+                sock.flush()
+                if readable or sock.fault is not None:
+                    self._read(sock)
+                self._look_after(sock)
+            else:
+                self._hold(sock, timeout_s)
         arrived, self._inbox, self._inbox_bytes = self._inbox, [], 0
         return arrived
 
@@ -253,6 +267,17 @@ class MqttAdapter:
         sock.fail(ConnectionError(reason))
         self._client.disconnect()
         self._client.loop_write()
+
+    def _hold(self, sock: PacketSocket, timeout_s: float) -> None:
+        """Keep a connection of which nothing is read: the broker hears of us, and we of its end.
+
+        paho is not asked to ping: the answer waits behind events, and it would give the connection up.
+        """
+        if sock.wait_for_end(timeout_s):
+            self._read(sock)
+        elif time.monotonic() - sock.said_at >= self._config.keepalive_s / 2:
+            sock.queue(PING)
+        sock.flush()
 
     def _look_after(self, sock: PacketSocket) -> None:
         """Do what is due by the clock."""

@@ -10,6 +10,7 @@ from fakes import World
 
 import edgedescent
 from edgedescent.health import BEHIND_MESSAGES, BEHIND_S, READY_PATIENCE_S, Health
+from edgedescent.saving import DISK_FULL
 from edgedescent.supervisor import Supervisor
 
 EVENT = b'{"x": {"temp": 20}, "y": 3}'
@@ -122,11 +123,11 @@ def test_a_state_is_told_again_over_a_new_connection(world: World) -> None:
     world.recover()
     health = world.daemon._health
     announce = world.daemon._announce
-    health.turned(0, announce, connected=True, disk_full=True)
-    health.turned(0, announce, connected=True, disk_full=True)
+    health.turned(0, announce, connected=True, saving=DISK_FULL)
+    health.turned(0, announce, connected=True, saving=DISK_FULL)
     assert states(world) == ["disk_full"]
-    health.turned(0, announce, connected=False, disk_full=True)
-    health.turned(0, announce, connected=True, disk_full=True)
+    health.turned(0, announce, connected=False, saving=DISK_FULL)
+    health.turned(0, announce, connected=True, saving=DISK_FULL)
     assert states(world) == ["disk_full", "disk_full"]
     # And once more with the metrics, in case a new connection went unseen.
     health.reported(world.daemon.metrics(), announce)
