@@ -9,6 +9,7 @@ import pytest
 from fakes import World
 
 import edgedescent
+from edgedescent.errors import StateError
 from edgedescent.health import BEHIND_MESSAGES, BEHIND_S, READY_PATIENCE_S, Health
 from edgedescent.saving import DISK_FULL
 from edgedescent.supervisor import Supervisor
@@ -73,8 +74,9 @@ def test_only_a_finished_turn_feeds_the_watchdog(world: World) -> None:
     world.recover()
     world.receive(EVENT)
     fed = told(world).count("WATCHDOG=1")
-    world.store.full = True
-    with pytest.raises(Exception, match="full"):
+    world.store.fault = StateError("The disk fails.")
+    world.clock.now += 100
+    with pytest.raises(StateError, match="fails"):
         world.receive(EVENT)
     assert told(world).count("WATCHDOG=1") == fed
 
@@ -82,6 +84,8 @@ def test_only_a_finished_turn_feeds_the_watchdog(world: World) -> None:
 def test_a_long_recovery_asks_for_time(world: World) -> None:
     world.recover()
     world.receive(*[EVENT] * 10)
+    world.clock.now += 100
+    world.receive()
     world.restart()
     supervised(world).recover()
     assert "EXTEND_TIMEOUT_USEC=60000000" in world.supervisor.told  # type: ignore[attr-defined]

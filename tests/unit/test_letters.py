@@ -96,6 +96,7 @@ def test_they_are_chosen(config: Path, state: Run, options: list[str], expected:
 
 def test_they_cannot_command_the_terminal(config: Path) -> None:
     state = Run(a_config(config.parent / "state"))
+    state.take([GOOD])
     evil = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m"
     state.store.bury(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
     state.store.close()
