@@ -179,10 +179,8 @@ class Daemon:
             if self._stopping:
                 return
         saver.save(idle=not deliveries)
+        self._health.turned(len(deliveries), self._announce, connected=self._transport.connected, saving=saver.state)
         self._do_what_is_due()
-        self._health.turned(
-            len(deliveries), self._announce, connected=self._transport.connected, saving=self._saver.state
-        )
 
     def _learn(self, deliveries: Sequence[Delivery]) -> None:
         """Give messages their positions, learn them, and answer."""

@@ -69,7 +69,7 @@ class Health:
             self._supervisor.status(f"Running the journal again, at message {position}.")
 
     def turned(self, arrived: int, publish: Publish, *, connected: bool, saving: str = RUNNING) -> None:
-        """A turn has come to its end.
+        """A turn has done its work: what arrived is learned, and saved if it was time to.
 
         Args:
             arrived: how many messages it brought.
