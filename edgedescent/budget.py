@@ -18,7 +18,7 @@ class WriteBudget:
     at most a day's allowance, what is refilled meanwhile, and one such write go to the disk.
 
     Args:
-        per_day: how many bytes may be written a day; None without a bound.
+        per_day: how many bytes may be written a day.
         written: how many the process has written so far; None where that is not known, which is taken for none.
         now: by the monotonic clock.
         left: what was left of the allowance when that was last kept; a whole one where it is not given.
@@ -34,7 +34,7 @@ class WriteBudget:
 
     def __init__(
         self,
-        per_day: float | None,
+        per_day: float,
         written: Callable[[], int | None],
         now: float,
         left: float | None = None,
@@ -45,19 +45,18 @@ class WriteBudget:
         self.total = 0
         """How many bytes this process has written."""
         self._now = now
-        full = per_day or 0.0
-        self.left = full if left is None else min(full, left + max(away_s, 0.0) * full / DAY_S)
+        self.left = per_day if left is None else min(per_day, left + max(away_s, 0.0) * per_day / DAY_S)
         self._samples = deque([(now, 0)], maxlen=SAMPLES + 1)
 
     @property
     def is_eased(self) -> bool:
         """Whether enough is left to write freely again: a hundredth of a day's allowance."""
-        return self._per_day is None or self.left >= self._per_day / 100
+        return self.left >= self._per_day / 100
 
     def allows(self, now: float) -> bool:
         """Whether something may be written now."""
         self._settle(now)
-        return self._per_day is None or self.left >= 0.0
+        return self.left >= 0.0
 
     def per_day(self, now: float) -> float:
         """At which pace bytes are written, by what was written in the last hour."""
@@ -67,9 +66,7 @@ class WriteBudget:
 
     def _settle(self, now: float) -> None:
         total = self._written() or 0
-        if self._per_day is not None:
-            self.left = min(self._per_day, self.left + (now - self._now) * self._per_day / DAY_S)
-            self.left -= total - self.total
+        self.left = min(self._per_day, self.left + (now - self._now) * self._per_day / DAY_S) - (total - self.total)
         self.total, self._now = total, now
         if now - self._samples[-1][0] >= PACE_S / SAMPLES:
             self._samples.append((now, total))

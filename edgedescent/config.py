@@ -66,9 +66,9 @@ class State(_Table, frozen=True):
     """A message waits at most so long until it is durable and acknowledged; it is answered at once."""
     commit_messages: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000
     """So many that wait are committed at once."""
-    commit_bytes: Annotated[int, Meta(ge=1, le=1_073_741_824)] = 1_048_576
+    commit_bytes: Annotated[int, Meta(ge=1, le=1_073_741_824)] = 1_000_000
     """Likewise their bytes. Beside these, one poll's messages are all that is ever kept in memory."""
-    written_bytes_per_day_max: Annotated[int, Meta(ge=1_000_000, le=2**53)] | None = 20_000_000_000
+    written_bytes_per_day_max: Annotated[int, Meta(ge=1_000_000, le=2**53)] = 20_000_000_000
     """Where a day's allowance is used up, commits are spaced further apart, and less is taken in."""
     journal_bytes_max: Positive = 268_435_456
     journal_age_max_s: Seconds | None = None

@@ -13,10 +13,8 @@ import logging
 import math
 import os
 import resource
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from edgedescent import logs
@@ -31,6 +29,7 @@ from edgedescent.lock import FolderLock
 from edgedescent.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.recovery import recover
 from edgedescent.saving import RUNNING, Saver
+from edgedescent.signals import Signals
 from edgedescent.snapshot_job import SnapshotJob
 from edgedescent.status import FILE as STATUS_FILE
 from edgedescent.status import runtime_folder
@@ -134,6 +133,11 @@ class Daemon:
         """Up to which position the answers are out."""
         waiting = self._answers.first_waiting
         return self._sent if waiting is None else min(self._sent, waiting - 1)
+
+    @property
+    def state(self) -> str:
+        """What it is about: starting, at work, or waiting for something."""
+        return self._health.state
 
     @property
     def _learned(self) -> int:
@@ -311,46 +315,18 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-class _Stop:
-    """Hears signals from the very beginning, and passes them on to the daemon once there is one."""
-
-    def __init__(self) -> None:
-        self._daemon: Daemon | None = None
-        self._wanted = False
-
-    def listen(self) -> None:
-        """Begin to hear."""
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, self._on_stop)
-        signal.signal(signal.SIGUSR1, self._on_snapshot)
-
-    def tell(self, daemon: Daemon) -> None:
-        """Pass on what was heard, and what will be."""
-        self._daemon = daemon
-        if self._wanted:
-            daemon.stop()
-
-    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
-        log.info("%s received: stopping.", signal.Signals(number).name)
-        self._wanted = True
-        if self._daemon is not None:
-            self._daemon.stop()
-
-    def _on_snapshot(self, _number: int, _frame: FrameType | None) -> None:
-        if self._daemon is not None:
-            self._daemon.request_snapshot()
-
-
-def run(config: Config, config_path: str) -> None:
+def run(config: Config, config_path: str, signals: Signals) -> None:
     """Run a daemon in this process until SIGTERM or SIGINT; SIGUSR1 exports a snapshot.
+
+    Args:
+        config: what to run.
+        config_path: where that was read.
+        signals: listening since this process began.
 
     Raises:
         ConfigError: if an adapter's part of the configuration is wrong.
         StateError: if the state folder is in use, damaged beyond use, or another learner's.
     """
-    stop = _Stop()
-    # Before anything else: until then SIGTERM would end the process, and so would SIGUSR1.
-    stop.listen()
     # Whatever is made from here on, by us, SQLite or the exporting child, is for its owner only.
     os.umask(0o077)
     transport = make_transport(config)
@@ -366,7 +342,7 @@ def run(config: Config, config_path: str) -> None:
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
         daemon = Daemon(config, transport, store, clock, job, health)
-        stop.tell(daemon)
+        signals.pass_on(stop=daemon.stop, snapshot=daemon.request_snapshot)
         try:
             daemon.recover()
         except Stopped:

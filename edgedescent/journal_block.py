@@ -22,6 +22,7 @@ _NOT_DIGITS = bytes(byte for byte in range(256) if byte not in _DIGITS)
 _ALL_ZERO = bytes(_ZERO if byte in _DIGITS else byte for byte in range(256))
 _SEPARATOR = b"\n"
 _SAMPLE_BYTES = 4096
+_PIECE_BYTES = 65_536
 
 
 class _Block(msgspec.Struct, array_like=True):
@@ -68,8 +69,7 @@ def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
             _pack_steps(np.array([message.packet_id for message in messages], "<u8")),
             zlib.compress(bytes(message.duplicate for message in messages)),
             lengths,
-            zlib.compress(text.translate(_ALL_ZERO), 3 if hurry else 6),
-            _pack_digits(text.translate(None, _NOT_DIGITS)),
+            *_pack_text(text, 3 if hurry else 6),
         )
     )
 
@@ -117,17 +117,24 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
     ]
 
 
-def _pack_digits(digits: bytes) -> bytes:
-    """The better of two ways, by a sample: digits of chance hold no repeats, and looking for some costs room."""
-    sample = digits[:_SAMPLE_BYTES]
-    if len(_huffman(sample)) <= len(zlib.compress(sample)):
-        return _huffman(digits)
-    return zlib.compress(digits)
+def _pack_text(text: bytes, level: int) -> tuple[bytes, bytes]:
+    """A text without its digits, and these."""
+    words, digits = zlib.compressobj(level), zlib.compressobj(strategy=_strategy(text[:_PIECE_BYTES]))
+    # Piece by piece, so that a large text is not in memory three times over.
+    pieces = (text[at : at + _PIECE_BYTES] for at in range(0, len(text), _PIECE_BYTES))
+    packed = [(words.compress(p.translate(_ALL_ZERO)), digits.compress(p.translate(None, _NOT_DIGITS))) for p in pieces]
+    return (
+        b"".join(word for word, _ in packed) + words.flush(),
+        b"".join(digit for _, digit in packed) + digits.flush(),
+    )
 
 
-def _huffman(data: bytes) -> bytes:
-    packer = zlib.compressobj(strategy=zlib.Z_HUFFMAN_ONLY)
-    return packer.compress(data) + packer.flush()
+def _strategy(text: bytes) -> int:
+    """How to pack digits, by a sample: those of chance hold no repeats, and looking for some costs room."""
+    digits = text.translate(None, _NOT_DIGITS)[:_SAMPLE_BYTES]
+    huffman = zlib.compressobj(strategy=zlib.Z_HUFFMAN_ONLY)
+    size = len(huffman.compress(digits) + huffman.flush())
+    return zlib.Z_HUFFMAN_ONLY if size <= len(zlib.compress(digits)) else zlib.Z_DEFAULT_STRATEGY
 
 
 def _with_digits(text: bytes, digits: bytes) -> bytes:

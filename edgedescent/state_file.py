@@ -14,16 +14,27 @@ APPLICATION_ID = 0x45444753
 SCHEMA = 2
 Durability = Literal["power", "process"]
 
-_LOG_PAGES = 4096
-"""SQLite moves its log into the file when it has grown to so many pages: the rarer, the fewer pages it moves twice."""
+_LOG_PAGES = 4000
+"""SQLite moves its log into the file when it has grown to so many pages: the rarer, the fewer pages it moves twice.
+
+Up to 4062, the index of the log needs no more room than it has from the beginning; it could not grow on a full disk.
+"""
 _LOG_BYTES_MAX = 67_108_864
 """A log that had to grow further, because somebody read for long, is cut to this."""
-_TABLES = """
+_SPARE = "INSERT INTO spare VALUES (zeroblob({}));"
+# What a disk loses in one piece has 4096 bytes, mostly, and these are four pages. The pages between the beginnings of
+# the tables are filled, so that no piece holds two: with the first piece, nothing is lost but what every file has.
+_TABLES = f"""
+CREATE TABLE spare (data);
+{_SPARE.format(2140)}
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+{_SPARE.format(3160)}
 CREATE TABLE journal (
     first INTEGER PRIMARY KEY, last INTEGER NOT NULL, received_at REAL NOT NULL, crc INTEGER NOT NULL,
     data BLOB NOT NULL);
+{_SPARE.format(3160)}
 CREATE TABLE checkpoints (position INTEGER PRIMARY KEY, created_at REAL NOT NULL, data BLOB NOT NULL);
+{_SPARE.format(3160)}
 CREATE TABLE dead_letters (
     id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place INTEGER NOT NULL, received_at REAL NOT NULL,
     topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (position, place));

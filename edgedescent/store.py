@@ -93,6 +93,8 @@ class Store:
         self._letters: deque[DeadLetter] = deque(maxlen=dead_letters_max)
         self._allowance: str | None = None
         try:
+            if not read_only:
+                self._disk.make_folder(self.folder)
             # Before anything else is read: a daemon may go on writing meanwhile.
             noted = self._noted()
             self._db = self._open()
@@ -185,7 +187,7 @@ class Store:
                 (CHECKPOINTS_KEPT,),
             )
             self._set("learner", _sealed(learner))
-            dropped = self._trim_journal(created_at)
+            dropped = self._trim_journal(now=created_at)
         self._journal_bytes -= dropped
         return len(data)
 
@@ -307,7 +309,6 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         if self.read_only:
             return open_to_read(self.path, self._disk)
-        self._disk.make_folder(self.folder)
         if self._durability == "power":
             # What an earlier life could not sync looks as if it were on the disk. New commits follow it in SQLite's
             # log, and would be lost with it.

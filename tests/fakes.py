@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -137,6 +137,10 @@ class WatchedStore(Store):
         return self.written
 
 
+def event(i: int) -> bytes:
+    return json.dumps({"id": f"e{i}", "x": {"a": i % 7, "b": i % 3}, "y": 2.0 * (i % 7)}).encode()
+
+
 class World:
     """A daemon and all that surrounds it; `restart` makes another on the same folder."""
 
@@ -180,3 +184,6 @@ class World:
     @property
     def learned(self) -> int:
         return self.daemon.engine.counters["events_learned"]
+
+
+Make = Callable[..., World]

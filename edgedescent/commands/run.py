@@ -44,17 +44,24 @@ def run(
     A dry run connects under a name of its own and hears what is published from then on; the daemon's own queue stays
     as it is. It begins with a copy of the newest state, and ends with a summary on standard output.
     """
-    from edgedescent import daemon, logs
+    from edgedescent import logs
+    from edgedescent.signals import Signals
 
     if not dry_run and (events or seconds or show or as_json):
         raise click.UsageError("--events, --seconds, --show and --json belong to --dry-run.")
+    signals = Signals()
+    if not dry_run:
+        # Before the rest is even imported, which takes a while.
+        signals.listen()
     # What goes wrong with the configuration is told in the form that was asked for here.
     logs.set_up(verbose=verbose, style="json" if log_format == "json" else "text")
     loaded = load(config)
     style = loaded.logs.format if log_format is None else log_format
     logs.set_up(verbose=verbose, style="json" if style == "json" else "text", limit=loaded.logs.limit_per_10_s)
     if not dry_run:
-        daemon.run(loaded, config)
+        from edgedescent import daemon
+
+        daemon.run(loaded, config, signals)
         return
     from edgedescent.dry_run import rehearse
 

@@ -35,13 +35,16 @@ def check_bounds(config: Config, query: Query, batch_max: int) -> None:
     state = config.state
     positions = [row[0] for row in query("SELECT position FROM checkpoints ORDER BY position")]
     newest = positions[-1] if positions else 0
-    blocks = query("SELECT last, length(data) FROM journal")
-    behind = max((last for last, _ in blocks), default=newest) - newest
+    blocks = query("SELECT first, last, length(data) FROM journal")
+    behind = max((last for _, last, _ in blocks), default=newest) - newest
     _require("checkpoints", len(positions), CHECKPOINTS_KEPT)
     _require("messages behind the checkpoint", behind, state.checkpoint_events + 2 * batch_max)
     _require("dead letters", query("SELECT count(*) FROM dead_letters")[0][0], state.dead_letters_max)
     if len(positions) == CHECKPOINTS_KEPT:
-        spare = sum(size for last, size in blocks if last <= positions[0])
+        first = min((first for first, last, _ in blocks if last > positions[0]), default=None)
+        if newest > positions[0] and (first is None or first > positions[0] + 1):
+            raise Violation(f"the journal goes on with message {first}; the older checkpoint needs {positions[0] + 1}")
+        spare = sum(size for _, last, size in blocks if last <= positions[0])
         _require("bytes of the journal that recovery does not need", spare, state.journal_bytes_max)
 
 

@@ -27,9 +27,9 @@ from edgedescent_sims.world.sqlite import Machine
 from edgedescent_sims.world.timeline import Timeline
 from edgedescent_sims.world.transport import SimulatedTransport
 
-ALLOWANCE_BYTES = 20_000_000_000
-"""What may be written in a day, in worlds with a bound."""
-ONE_WRITE_BYTES = 300_000
+ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
+"""What may be written in a day, in worlds with a bound: enough for all to be processed in time."""
+ONE_WRITE_BYTES = 150_000
 """More than a commit and a checkpoint take here."""
 FOLDER = "/simulated/device/state"
 """Nowhere on the real disk: the status file, which need not last, cannot be written, and the daemon goes on."""
@@ -126,6 +126,8 @@ class World:
         """How many messages the daemon lets the broker send ahead."""
         self._commit_messages = dice.choice((1, 10, 100, 5000))
         count = dice.randint(30, 300)
+        checkpoint_events = dice.choice((1, 10, 50, 1000))
+        self._allowance = dice.choice((None, ALLOWANCES_BYTES[checkpoint_events < 50]))
         self.config = Config(
             device="pump",
             learner={"type": "MatrixFactorization" if self.ratings else "LinearRegressor"},
@@ -133,11 +135,11 @@ class World:
                 path=FOLDER,
                 durability="power" if chance.power else "process",
                 checkpoint_interval_s=dice.choice((0.5, 5.0, 300.0)),
-                checkpoint_events=dice.choice((1, 10, 50, 1000)),
+                checkpoint_events=checkpoint_events,
                 commit_interval_s=dice.choice((0.01, 0.1, 1.0)),
                 commit_messages=self._commit_messages,
                 commit_bytes=dice.choice((100, 10_000, 4_000_000)),
-                written_bytes_per_day_max=dice.choice((None, ALLOWANCE_BYTES)),
+                written_bytes_per_day_max=self._allowance or 2**53,
                 journal_age_max_s=dice.choice((None, None, 1.0)),
                 journal_bytes_max=dice.choice((1, 1000, 10_000, 1_000_000)),
                 dead_letters_max=dice.choice((1, 3, 1000)),
@@ -188,8 +190,9 @@ class World:
         def spend() -> None:
             self.note("disk: what may be written in a day is used up")
             # Once more, only as much as was refilled since.
-            refilled = (timeline.now - self._spent[1]) * ALLOWANCE_BYTES / 86_400
-            self.disk.written += round(refilled) if self._spent[0] else ALLOWANCE_BYTES
+            allowance = self._allowance or 0
+            refilled = (timeline.now - self._spent[1]) * allowance / 86_400
+            self.disk.written += round(refilled) if self._spent[0] else allowance
             self._spent = (self.outcome.lives, timeline.now, self.disk.written)
 
         def restart() -> None:
@@ -312,6 +315,9 @@ class World:
     def _look(self, daemon: Daemon) -> None:
         """Stop the daemon when all is done, and the world when it never will be."""
         self._check_allowance()
+        waiting = daemon.metrics()["messages_uncommitted"]
+        if waiting > self._batch_max:
+            raise Violation(f"{waiting} messages wait for a commit: at most {self._batch_max} may")
         if self.finished:
             self.note("nothing is left to do")
             if self.chance.dice.random() < 0.5:
@@ -322,9 +328,9 @@ class World:
 
     def _check_allowance(self) -> None:
         life, at, written = self._spent
-        if self.config.state.written_bytes_per_day_max is None or life != self.outcome.lives:
+        if self._allowance is None or life != self.outcome.lives:
             return
-        allowed = ONE_WRITE_BYTES + (self.timeline.now - at) * ALLOWANCE_BYTES / 86_400
+        allowed = ONE_WRITE_BYTES + (self.timeline.now - at) * self._allowance / 86_400
         if self.disk.written - written > allowed:
             raise Violation(
                 f"{self.disk.written - written} bytes were written, though no more than {allowed:.0f} may be"
