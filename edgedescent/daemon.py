@@ -137,7 +137,7 @@ class Daemon:
     @property
     def state(self) -> str:
         """What it is about: starting, at work, or waiting for something."""
-        return self._health.state
+        return self._health.state if self._saver.state == RUNNING else self._saver.state
 
     @property
     def _learned(self) -> int:

@@ -18,7 +18,7 @@ from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent import journal_block, salvage
 from edgedescent.config import describe
-from edgedescent.errors import StateError
+from edgedescent.errors import DiskFullError, StateError
 from edgedescent.messages import DeadLetter, Message
 from edgedescent.recovery import recover
 from edgedescent.store import CHECKPOINTS_KEPT, FILE, NOTE, Store
