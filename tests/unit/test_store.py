@@ -352,6 +352,26 @@ def test_what_may_still_be_written_is_kept(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_journal_of_constant_size_writes_no_more_than_one_that_grows(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    written: dict[int, int] = {}
+    for bytes_max in (10**9, 200_000):
+        store = Store(tmp_path / str(bytes_max), durability="process", journal_bytes_max=bytes_max)
+        before = store.written_bytes
+        if before is None:
+            pytest.skip("this kernel does not count it")
+        for position in range(1, 1001):
+            store.append([Message(position, NOW, "t", rng.randbytes(10_000))], 0)
+            if position % 20 == 0:
+                store.checkpoint(a_state(), position, NOW, LEARNER)
+        store.close()
+        after = store.written_bytes
+        if after is None or after == before:
+            pytest.skip("this file system is no disk")
+        written[bytes_max] = after - before
+    assert written[200_000] < 1.1 * written[10**9]
+
+
 def test_what_is_written_is_counted(tmp_path: Path) -> None:
     store = Store(tmp_path)
     before = store.written_bytes
