@@ -22,7 +22,7 @@ from edgedescent.store import Store
 
 log = logging.getLogger(__name__)
 
-RUNNING, DISK_FULL, WRITES_SPENT = "running", "disk full", "written bytes spent"
+RUNNING, DISK_FULL, WRITES_SPENT = "running", "disk_full", "writes_spent"
 """What everything waits for, if it does."""
 ROOM_RETRY_S = 1.0
 """How long to wait until a full disk is tried again."""
