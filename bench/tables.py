@@ -1,4 +1,4 @@
-"""Put what was measured into the documents: the tables of README.md and docs/learners.md, and the curves beside them."""
+"""Put what was measured into the documents: the tables of README.md and docs/learners.md, and the curves."""
 
 from __future__ import annotations
 
