@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Peer:
         share: which part of the row's events it is given: a slow peer would make the run take minutes.
         stream: the row's stream in the form that this peer takes, where that is another.
         note: what a reader must know to judge the comparison.
+        needs: the module without which it is left out.
     """
 
     name: str
@@ -36,27 +38,39 @@ class Peer:
     share: float = 1.0
     stream: Callable[[int], Sequence[Any]] | None = None
     note: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True)
 class Driver:
     """A fresh model behind two functions."""
 
-    learn: Callable[[Sequence[Any]], None]
+    learn: Callable[[Any], None]
     """For each event of a slice in order, predicts its target and then learns from it."""
-    predict: Callable[[Any], float]
-    """The prediction for one event."""
+    predict: Callable[[Any], float] | None
+    """The prediction for one event; None where an error would mean nothing."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """At least how many times faster than `peer` ours must be."""
+    """What ours must reach beside a peer.
+
+    Args:
+        peer: its name.
+        at_least: how many times faster than the peer ours must be; below 1 where it may be slower.
+        us_max: what ours may take in µs per event, whatever the peer takes.
+    """
 
     peer: str
     at_least: float
+    us_max: float | None = None
 
     def __str__(self) -> str:
-        return f"at least {self.at_least:g} times {self.peer}"
+        if self.us_max is not None:
+            return f"less than {self.us_max:g} µs"
+        if self.at_least < 1.0:
+            return f"at most {1.0 / self.at_least:g} times the time of {self.peer}"
+        return f"at least {self.at_least:g} times {self.peer}" if self.at_least > 1.0 else f"no slower than {self.peer}"
 
 
 @dataclass(frozen=True)
@@ -67,15 +81,17 @@ class Row:
         name: of the task.
         stream: makes that many events, each ending with its target, the same ones at every call.
         peers: ours first.
-        target: what this row must reach.
+        target: what this row must reach; None where it only tells.
+        check: called before anything is timed, to raise an error unless the peers do the same.
         share: which part of the events asked for this row uses, as large events need more memory.
     """
 
     name: str
     stream: Callable[[int], Sequence[Any]]
     peers: Sequence[Peer]
-    target: Target
+    target: Target | None = None
     share: float = 1.0
+    check: Callable[[], None] | None = None
 
 
 @dataclass
@@ -113,13 +129,36 @@ class Result:
 
     @property
     def reached(self) -> float:
-        """How many times faster ours is than the target's peer."""
+        """How many times faster ours is than the target's peer; than the next peer, where there is no target."""
+        if self.row.target is None:
+            return self.ratio(self.timings[1])
         return self.ratio(next(t for t in self.timings if t.peer == self.row.target.peer))
 
     @property
+    def shown(self) -> str:
+        """What was reached, as the target states it."""
+        target = self.row.target
+        if target is None:
+            return ""
+        if target.us_max is not None:
+            return f"{self.ours.median:.1f}"
+        return f"{1.0 / self.reached:.2f}" if target.at_least < 1.0 else f"{self.reached:.3g}"
+
+    @property
     def passed(self) -> bool:
-        """Whether the row reaches its target."""
+        """Whether the row reaches its target, if it has one."""
+        if self.row.target is None:
+            return True
+        if self.row.target.us_max is not None:
+            return self.ours.median < self.row.target.us_max
         return self.reached >= self.row.target.at_least
+
+
+def with_installed(row: Row) -> Row:
+    """The row without the peers that are not installed, and without a target that is one of them."""
+    peers = [peer for peer in row.peers if not peer.needs or find_spec(peer.needs)]
+    stands = row.target is not None and any(peer.name == row.target.peer for peer in peers)
+    return replace(row, peers=peers, target=row.target if stands else None)
 
 
 WARM_UP_EVENTS = 100
@@ -128,6 +167,8 @@ CHECK_EVENTS = 200
 
 def measure(row: Row, runs: int, events: int) -> Result:
     """Time the peers of a row in turn, `runs` times: A B C A B C …, so that a slow spell meets them all."""
+    if row.check is not None:
+        row.check()
     n_events = max(int(events * row.share), WARM_UP_EVENTS)
     n_total = WARM_UP_EVENTS + n_events + CHECK_EVENTS
     streams = [(peer.stream or row.stream)(n_total) for peer in row.peers]
@@ -160,9 +201,12 @@ def _collector_off() -> Iterator[None]:
 
 def _error(driver: Driver, events: Sequence[Any]) -> float:
     """Show that the model did learn: its error on events not yet seen, relative to that of their mean."""
+    if driver.predict is None:
+        return float("nan")
     targets = [float(event[-1]) for event in events]
     mean = statistics.fmean(targets)
-    own = statistics.fmean(abs(driver.predict(event) - y) for event, y in zip(events, targets, strict=True))
+    predictions = [driver.predict(event) for event in events]
+    own = statistics.fmean(abs(prediction - y) for prediction, y in zip(predictions, targets, strict=True))
     return own / statistics.fmean(abs(y - mean) for y in targets)
 
 
@@ -177,8 +221,15 @@ def environment(libraries: Sequence[str]) -> dict[str, str]:
         "cores": str(cores),
         "system": f"{platform.system()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        **{name: version(name) for name in libraries},
+        **{name: _version(name) for name in libraries},
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:
@@ -202,9 +253,9 @@ def as_table(results: Sequence[Result]) -> str:
     for result in results:
         for i, timing in enumerate(result.timings):
             target = ""
-            if i == 0:
+            if i == 0 and result.row.target is not None:
                 verdict = "pass" if result.passed else "FAIL"
-                target = f"{result.row.target}: {result.reached:.1f}, {verdict}"
+                target = f"{result.row.target}: {result.shown}, {verdict}"
             lines.append(
                 (
                     result.row.name if i == 0 else "",
@@ -213,8 +264,8 @@ def as_table(results: Sequence[Result]) -> str:
                     f"{timing.median:.3f}",
                     f"{min(timing.us_per_event):.3f}",
                     f"{max(timing.us_per_event):.3f}",
-                    f"{timing.error:.3g}",
-                    "" if i == 0 else f"{result.ratio(timing):.1f} times",
+                    "" if math.isnan(timing.error) else f"{timing.error:.3g}",
+                    "" if i == 0 else f"{result.ratio(timing):.3g} times",
                     target,
                 )
             )
@@ -240,7 +291,7 @@ def as_json(results: Sequence[Result], ran_on: dict[str, str], command: str) -> 
     rows = [
         {
             "task": result.row.name,
-            "target": str(result.row.target),
+            "target": None if result.row.target is None else str(result.row.target),
             "reached": round(result.reached, 2),
             "passed": result.passed,
             "learners": [

@@ -7,7 +7,21 @@
 3.2
 """
 
-from edgedescent.learners import LinearRegressor, MatrixFactorization
+from edgedescent.learners import (
+    FactorizationMachine,
+    ImplicitMatrixFactorization,
+    LinearRegressor,
+    LogisticRegressor,
+    MatrixFactorization,
+    MLPRegressor,
+)
 
-__all__ = ["LinearRegressor", "MatrixFactorization"]
+__all__ = [
+    "FactorizationMachine",
+    "ImplicitMatrixFactorization",
+    "LinearRegressor",
+    "LogisticRegressor",
+    "MLPRegressor",
+    "MatrixFactorization",
+]
 __version__ = "0.1.0"

@@ -5,11 +5,14 @@
     EdgeDescentError            something a user can act on; the command line prints it in one line with its hint
     ├── ConfigError             a configuration key, type or value is wrong
     ├── StateError              the state folder is damaged, locked, or belongs to another learner
+    │   └── DiskFullError       there is no room for what was to be written; it can be tried again
     ├── InvalidEventError       a payload or an event cannot be used; on a stream it becomes a dead letter
     ├── TransportError          the broker refused us in a way that retrying will not cure
     └── ExportError             a snapshot could not be made or did not agree with the live model
 
-Hyper-parameters out of range and wrong argument types raise the built-in ValueError.
+    ValueError                  the built-in one: a hyper-parameter is out of range, an argument of a wrong type
+    ├── TooLargeError           a name is too long, or an event has too many features
+    └── TooDeepError            features are nested too deeply
 """
 
 
@@ -29,6 +32,10 @@ class StateError(EdgeDescentError):
     """The state folder is damaged, in use, or was written by another learner."""
 
 
+class DiskFullError(StateError):
+    """There is no room on the disk. Nothing was written, nothing is broken: it can be tried again."""
+
+
 class InvalidEventError(EdgeDescentError):
     """A payload or an event that cannot be used; `reason` is a short name to count it under."""
 
@@ -43,3 +50,11 @@ class TransportError(EdgeDescentError):
 
 class ExportError(EdgeDescentError):
     """A snapshot could not be made, or did not agree with the live model and was not published."""
+
+
+class TooLargeError(ValueError):
+    """A name that is too long, or an event with too many features: more than the memory set aside for them."""
+
+
+class TooDeepError(ValueError):
+    """Features that are nested more deeply than a name can tell."""

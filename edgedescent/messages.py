@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -14,6 +16,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """Seconds since 1970, by the clock of whoever received it. The engine knows no other time."""
     topic: str
     payload: bytes
+    packet_id: int = 0
+    """The broker's number of the message while it is on its way; 0 where it is sent only once (QoS 0)."""
+    duplicate: bool = False
+    """Whether the broker says that it may have sent it before."""
 
 
 class Predictions(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +45,9 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """The event as it came, or the beginning of a very long one."""
 
 
+Value = float | int | bool | str | dict[str, Any] | None
+"""A feature: a number, a category, a nest of further features, or missing."""
+
 Effect = Predictions | DeadLetter
 """What the engine wants done; whoever runs it does it."""
 
@@ -46,7 +55,7 @@ Effect = Predictions | DeadLetter
 class FeatureEvent(msgspec.Struct, frozen=True, gc=False):
     """An event of a learner that takes features: learned where it has a `y`, else only predicted."""
 
-    x: dict[str, float | bool | None]
+    x: dict[str, Value]
     y: float | bool | None = None
     id: str | int | None = None
 

@@ -15,6 +15,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,14 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
         events = recent_events(config, store, engine, config.snapshots.check_events)
     finally:
         store.close()
-    if not events:
+    learner = engine.learner
+    checked, live = predict_all(learner, events)
+    if not checked:
         raise ExportError(
             "There is no event to check a snapshot on.", "Let the daemon learn a few events before exporting."
         )
-    learner = engine.learner
     model = exporter.export(learner, {"device": config.device, "position": str(engine.position)})
-    live, exported = predict_all(learner, events), exporter.predict(model, events)
+    exported = exporter.predict(model, checked)
     if len(live) != len(exported):
         raise ExportError(
             f"The snapshot makes {len(exported)} predictions for {len(live)} events. It was not published."
@@ -106,7 +108,10 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
         "file": f"model{exporter.suffix}",
         **exporter.describe(learner),
     }
-    folder = publish(output or Path(config.state.path) / FOLDER, model, card, keep=config.snapshots.keep)
+    # What is asked for elsewhere is for whomever that folder is for; in the state folder it is for its owner.
+    folder = publish(
+        output or Path(config.state.path) / FOLDER, model, card, keep=config.snapshots.keep, private=output is None
+    )
     return {**card, "path": str(folder / str(card["file"]))}
 
 
@@ -132,11 +137,15 @@ def recent_events(config: Config, store: Store, engine: Engine, count: int) -> l
     return events[-count:]
 
 
-def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> list[float]:
-    """The live model's predictions."""
-    if learner.takes == "features":
-        return [learner.predict_one(event["x"]) for event in events]
-    return [learner.predict_one(event["user"], event["item"]) for event in events]
+def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[float]]:
+    """The events that the live model takes, and its predictions; those that it refused are dead letters."""
+    taken, predictions = [], []
+    for event in events:
+        inputs = (event["x"],) if learner.takes == "features" else (event["user"], event["item"])
+        with suppress(ValueError, TypeError):
+            predictions.append(learner.predict_one(*inputs))
+            taken.append(event)
+    return taken, predictions
 
 
 def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) -> Parity:
@@ -156,7 +165,7 @@ def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) 
     return Parity(len(live), absolute, relative, tolerance)
 
 
-def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int) -> Path:
+def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int, private: bool = True) -> Path:
     """Put the model and its card in place as one folder, by an atomic rename, and point ``latest`` at it.
 
     The folder's name tells the position and the model, so a model that is published again only gets its new card.
@@ -167,15 +176,16 @@ def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int) -
     name = f"{card['position']:012d}-{card['sha256'][:8]}"
     final, temporary = folder / name, folder / f".{name}.{os.getpid()}"
     written = json.dumps(card, indent=2).encode() + b"\n"
+    mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=folder_mode)
         _clear_leftovers(folder)
         if final.exists():
-            replace_atomically(final / CARD, written)
+            replace_atomically(final / CARD, written, mode=mode)
         else:
-            temporary.mkdir()
-            write_durably(temporary / str(card["file"]), model)
-            write_durably(temporary / CARD, written)
+            temporary.mkdir(mode=folder_mode)
+            write_durably(temporary / str(card["file"]), model, mode)
+            write_durably(temporary / CARD, written, mode)
             sync_folder(temporary)
             temporary.rename(final)
         link = folder / f".{LATEST}.{os.getpid()}"

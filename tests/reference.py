@@ -66,15 +66,60 @@ COORDINATES: dict[str, Callable[..., Coordinate]] = {"sgd": SGDCoordinate, "adam
 # --- Losses -----------------------------------------------------------------------------------------------------------
 
 
-class Squared:
+class Loss:
+    """A loss of a target and a score; one that adapts takes in every error once."""
+
+    def value(self, target: float, score: float) -> float:
+        raise NotImplementedError
+
+    def slope(self, target: float, score: float) -> float:
+        """The derivative of the value by the score; where there is none, one between those to both sides."""
+        raise NotImplementedError
+
+    def observe(self, target: float, score: float) -> None:
+        pass
+
+
+def sign(x: float) -> float:
+    return float((x > 0) - (x < 0))
+
+
+class Squared(Loss):
     """(f - t)² / 2."""
 
-    def gradient(self, target: float, prediction: float) -> float:
-        return prediction - target
+    def value(self, target: float, score: float) -> float:
+        return (score - target) ** 2 / 2
+
+    def slope(self, target: float, score: float) -> float:
+        return score - target
+
+
+class Absolute(Loss):
+    """|f - t|."""
+
+    def value(self, target: float, score: float) -> float:
+        return abs(score - target)
+
+    def slope(self, target: float, score: float) -> float:
+        return sign(score - target)
 
 
 @dataclass
-class AdaptiveHuber:
+class Huber(Loss):
+    """Squared up to delta, a straight line beyond (Huber 1964)."""
+
+    delta: float
+
+    def value(self, target: float, score: float) -> float:
+        size = abs(score - target)
+        return size**2 / 2 if size <= self.delta else self.delta * (size - self.delta / 2)
+
+    def slope(self, target: float, score: float) -> float:
+        return min(max(score - target, -self.delta), self.delta)
+
+
+@dataclass
+class AdaptiveHuber(Loss):
     """The squared loss with its derivative clipped at k times its running mean absolute value."""
 
     k: float
@@ -82,18 +127,101 @@ class AdaptiveHuber:
     scale: float = 1.0
     n: int = 1
 
-    def gradient(self, target: float, prediction: float) -> float:
-        slope = min(max(prediction - target, -self.k * self.scale), self.k * self.scale)
+    def value(self, target: float, score: float) -> float:
+        return Huber(self.k * self.scale).value(target, score)
+
+    def slope(self, target: float, score: float) -> float:
+        return Huber(self.k * self.scale).slope(target, score)
+
+    def observe(self, target: float, score: float) -> None:
+        error = abs(self.slope(target, score))
         self.n += 1
-        self.scale += max(1 / self.n, self.rate_min) * (abs(slope) - self.scale)
+        self.scale += max(1 / self.n, self.rate_min) * (error - self.scale)
         self.scale = max(self.scale, 0.01)
-        return slope
 
 
-LOSSES: dict[str, Callable[..., Squared | AdaptiveHuber]] = {
+@dataclass
+class Quantile(Loss):
+    """The pinball loss (Koenker and Bassett 1978)."""
+
+    q: float
+
+    def value(self, target: float, score: float) -> float:
+        return max(self.q * (target - score), (self.q - 1) * (target - score))
+
+    def slope(self, target: float, score: float) -> float:
+        return 0.0 if score == target else float(score > target) - self.q
+
+
+@dataclass
+class EpsilonInsensitive(Loss):
+    """The absolute error beyond a tolerance (Vapnik 1995)."""
+
+    eps: float
+
+    def value(self, target: float, score: float) -> float:
+        return max(abs(score - target) - self.eps, 0.0)
+
+    def slope(self, target: float, score: float) -> float:
+        return sign(score - target) if abs(score - target) > self.eps else 0.0
+
+
+class LogCosh(Loss):
+    """log cosh (f - t)."""
+
+    def value(self, target: float, score: float) -> float:
+        size = abs(score - target)
+        return math.log(math.cosh(size)) if size < 100 else size - math.log(2)
+
+    def slope(self, target: float, score: float) -> float:
+        return math.tanh(score - target)
+
+
+class Poisson(Loss):
+    """exp(f) - t f, and from f = 20 on the tangent."""
+
+    def value(self, target: float, score: float) -> float:
+        grown = math.exp(score) if score <= 20 else math.exp(20) * (score - 19)
+        return grown - target * score
+
+    def slope(self, target: float, score: float) -> float:
+        return math.exp(min(score, 20)) - target
+
+
+class Logistic(Loss):
+    """-y log p - (1 - y) log(1 - p) with p = 1 / (1 + exp(-f))."""
+
+    def value(self, target: float, score: float) -> float:
+        # log(1 + exp(f)) without overflow.
+        return max(score, 0.0) + math.log1p(math.exp(-abs(score))) - target * score
+
+    def slope(self, target: float, score: float) -> float:
+        return 1 / (1 + math.exp(-max(score, -700.0))) - target
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {
     "squared": Squared,
+    "absolute": Absolute,
+    "huber": Huber,
     "adaptive_huber": AdaptiveHuber,
+    "quantile": Quantile,
+    "epsilon_insensitive": EpsilonInsensitive,
+    "log_cosh": LogCosh,
+    "poisson": Poisson,
+    "logistic": Logistic,
 }
+
+
+def travelled(loss: Loss, target: float, score: float, time: float, steps: int = 4000) -> float:
+    """How far the score goes in some time along df/dt = -slope(f): Runge and Kutta's method in small steps."""
+    f, h = score, time / steps
+    for _ in range(steps):
+        k1 = -loss.slope(target, f)
+        k2 = -loss.slope(target, f + h * k1 / 2)
+        k3 = -loss.slope(target, f + h * k2 / 2)
+        k4 = -loss.slope(target, f + h * k3)
+        f += h * (k1 + 2 * k2 + 2 * k3 + k4) / 6
+    return f - score
 
 
 # --- Statistics -------------------------------------------------------------------------------------------------------
@@ -108,6 +236,7 @@ class Moments:
     n: int = 0
     mean: float = 0.0
     variance: float = 0.0
+    window: list[float] = field(default_factory=list)
 
     def standardize(self, x: float) -> float:
         if self.variance == 0:
@@ -125,6 +254,20 @@ class Moments:
         self.variance = (1 - rate) * (self.variance + rate * deviation**2)
         if self.variance <= 1e-60:
             self.variance = 0.0
+        self._check_start(x)
+
+    def _check_start(self, x: float) -> None:
+        """Start again from the values of a window where the ones before were of quite another scale."""
+        if self.n > 31:
+            return
+        if self.n in (1, 2, 4, 8, 16):
+            self.window = []
+        self.window.append(x)
+        if self.n in (7, 15, 31):
+            mean = sum(self.window) / len(self.window)
+            variance = sum((value - mean) ** 2 for value in self.window) / len(self.window)
+            if variance > 1e-60 and self.variance > (2 * self.clip) ** 2 * variance:
+                self.mean, self.variance = mean, variance
 
 
 @dataclass
@@ -172,6 +315,7 @@ class Vocabulary:
         self.when_full = when_full
         self.row_of: dict[str, int] = {}
         self.stamp_of: dict[str, int] = {}
+        self.born_of: dict[str, int] = {}
         self.evicted = 0
         self.shared = 0
 
@@ -186,9 +330,10 @@ class Vocabulary:
                     self.shared += 1
                     return 0, None
                 row, gone = self.row_of.pop(oldest), oldest
-                del self.stamp_of[oldest]
+                del self.stamp_of[oldest], self.born_of[oldest]
                 self.evicted += 1
             self.row_of[key] = row
+            self.born_of[key] = now
         self.stamp_of[key] = now
         return self.row_of[key], gone
 
@@ -254,6 +399,9 @@ class SplitMix64:
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
         return z ^ (z >> 31)
+
+    def below(self, n: int) -> int:
+        return self.word() % n
 
     def uniform(self) -> float:
         return ((self.word() >> 11) + 1) / 2**53

@@ -8,10 +8,40 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from edgedescent import losses as losses_module
+from edgedescent import optim
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
-from edgedescent.optim import SGD, Adam, Optimizer
+from edgedescent.optim import SGD, Adam, Optimizer, Schedule
 
+
+def exported(module: Any, base: type) -> list[Any]:
+    """The classes below `base` that a package exports."""
+    things = (getattr(module, name) for name in module.__all__)
+    return [thing for thing in things if isinstance(thing, type) and issubclass(thing, base) and thing is not base]
+
+
+# One of each as it comes, and some whose hyper-parameters matter.
+EVERY_OPTIMIZER: list[Optimizer] = [
+    *(kind() for kind in exported(optim, Optimizer)),
+    optim.AdaGrad(initial=0.1),
+    optim.CountedSGD(power=1.0),
+    optim.FTRLProximal(lr=0.5, beta=0.5, l1=0.5, l2=0.1),
+    optim.Adam(lr=0.1, beta1=0.0, beta2=0.0),
+    optim.COCOB(alpha=2.0),
+    optim.MiniBatch(optim.SGD(lr=0.1), size=2),
+    optim.MiniBatch(optim.COCOB(), size=3),
+]
+SCHEDULES: list[Schedule] = [
+    *(kind() for kind in exported(optim, Schedule)),
+    optim.InverseScaling(power=1.0, delay=3.0),
+    optim.Step(every=3, decay=0.5),
+    optim.CosineRestarts(period=4, growth=1.0, floor=0.1),
+    optim.CosineRestarts(period=2, growth=2.0),
+    optim.CosineRestarts(period=3, growth=1.5),
+    optim.ReduceOnPlateau(window=2, decay=0.5, gain=0.1, floor=0.2),
+]
+EVERY_LOSS: list[Loss] = [kind() for kind in exported(losses_module, Loss)]
 OPTIMIZERS: list[Optimizer] = [SGD(lr=0.02), Adam(lr=0.02), Adam(lr=0.05, beta1=0.5, beta2=0.9)]
 LOSSES: list[Loss] = [SquaredLoss(), AdaptiveHuberLoss(), AdaptiveHuberLoss(k=1.5, rate_min=0.5)]
 

@@ -8,15 +8,21 @@ from typing import ClassVar
 from edgedescent import __version__
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
+from edgedescent_onnx.factorization_machine import MachineGraph
 from edgedescent_onnx.graph import Events, LearnerGraph
-from edgedescent_onnx.linear import LinearGraph
-from edgedescent_onnx.matrix_factorization import FactorGraph
+from edgedescent_onnx.linear import LinearGraph, LogisticGraph
+from edgedescent_onnx.matrix_factorization import FactorGraph, ImplicitGraph
+from edgedescent_onnx.mlp import NetworkGraph
 from edgedescent_onnx.model_file import IR_VERSION, OPSETS, PRODUCER, encode, serve
 
 # A further learner is one file that holds its graph, and one line here.
 GRAPHS: tuple[LearnerGraph, ...] = (
     LinearGraph(),
+    LogisticGraph(),
+    MachineGraph(),
+    NetworkGraph(),
     FactorGraph(),
+    ImplicitGraph(),
 )
 
 

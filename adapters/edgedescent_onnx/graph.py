@@ -91,3 +91,8 @@ class LearnerGraph(Protocol):
 def learned(state: Mapping[str, Any], name: str) -> NDArray[np.float64]:
     """Return an array of a learner's state as 64-bit floats."""
     return np.asarray(state[name], dtype=np.float64)
+
+
+def served(state: Mapping[str, Any], name: str) -> NDArray[np.float64]:
+    """Return the parameters that predict: the average of the iterates where the optimizer keeps it."""
+    return learned(state, f"{name}.average" if f"{name}.average" in state else name)

@@ -1,4 +1,4 @@
-"""`MatrixFactorization` as ONNX: ids as strings in, predicted rating out."""
+"""`MatrixFactorization` and `ImplicitMatrixFactorization` as ONNX: ids as strings in, prediction out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgedescent import MatrixFactorization
+from edgedescent import ImplicitMatrixFactorization, MatrixFactorization
 from edgedescent.errors import InvalidEventError
 from edgedescent.learners import Learner
-from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned
+from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served
 
 
 class FactorGraph:
@@ -20,8 +20,9 @@ class FactorGraph:
 
         prediction = clip(user_bias + item_bias + Σ user_factors item_factors, lowest and highest rating seen)
 
-    This is the learner's own mean_y + sd_y f, multiplied out: all biases and the factors of users hold sd_y,
-    and the biases of users also mean_y. Row 0 of the tables stands for every id that was never learned.
+    This is the learner's own mean_y + sd_y f, multiplied out: all biases and the factors of users hold sd_y, and the
+    biases of users also mean_y. Row 0 of the tables stands for every id that was never learned: its factors are zero,
+    its bias is the learner's for newcomers.
     """
 
     learner: type[Learner] = MatrixFactorization
@@ -40,40 +41,59 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
     def build(self, learner: Learner) -> Graph:
         """Make the graph that predicts what `learner` predicts now."""
         state: dict[str, Any] = learner.state_dict()
-        user_rows, item_rows = learned(state, "user_rows"), learned(state, "item_rows")
         y_min, y_max = learned(state, "loss")[2:]
-        # The ratings' scale is in the tables, not a factor of its own: onnxruntime drops a product with a
-        # single constant that is 1 when rounded to 32 bits. Where the ratings never varied, the scale is 0
-        # and the mean remains.
+        # The ratings' scale is in the tables, not a factor of its own: onnxruntime drops a product with a single
+        # constant that is 1 when rounded to 32 bits. Where the ratings never varied, the scale is 0 and the mean
+        # remains.
         target_mean = learned(state, "target.mean")[0]
         target_sd = np.sqrt(learned(state, "target.variance")[0])
-        constants: dict[str, Constant] = {
-            "user_bias": target_mean + target_sd * user_rows[:, 0],
-            "user_factors": target_sd * user_rows[:, 1:],
-            "item_bias": target_sd * item_rows[:, 0],
-            "item_factors": item_rows[:, 1:],
-            "lowest": y_min,
-            "highest": y_max,
-            "factor_axis": np.array([1]),
-        }
-        nodes = [
-            _encoder("user", state["users"]),
-            _encoder("item", state["items"]),
-            Node("Gather", ["user_factors", "user_row"], "p"),
-            Node("Gather", ["item_factors", "item_row"], "q"),
-            Node("Gather", ["user_bias", "user_row"], "b_user"),
-            Node("Gather", ["item_bias", "item_row"], "b_item"),
-            Node("Add", ["b_user", "b_item"], "biases"),
-            Node("Mul", ["p", "q"], "products"),
-            Node("ReduceSum", ["products", "factor_axis"], "affinity", {"keepdims": 0}),
-            Node("Add", ["biases", "affinity"], "unclipped"),
-            Node("Clip", ["unclipped", "lowest", "highest"], "prediction"),
-        ]
+        constants, nodes = _affinity(state, target_sd, target_mean, "unclipped")
+        constants |= {"lowest": y_min, "highest": y_max}
+        nodes.append(Node("Clip", ["unclipped", "lowest", "highest"], "prediction"))
         return Graph([_port("user"), _port("item")], nodes, constants)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:  # noqa: ARG002
         """Make two columns of ids."""
         return {role: _ids(role, events) for role in ("user", "item")}
+
+
+class ImplicitGraph(FactorGraph):
+    """The graph of a ranking from interactions: ``prediction = 1 / (1 + exp(-(item_bias + Σ user item)))``."""
+
+    learner: type[Learner] = ImplicitMatrixFactorization
+
+    def build(self, learner: Learner) -> Graph:
+        """Make the graph that predicts what `learner` predicts now."""
+        constants, nodes = _affinity(learner.state_dict(), 1.0, 0.0, "score")
+        nodes.append(Node("Sigmoid", ["score"], "prediction"))
+        return Graph([_port("user"), _port("item")], nodes, constants)
+
+
+def _affinity(
+    state: Mapping[str, Any], scale: float, shift: float, result: str
+) -> tuple[dict[str, Constant], list[Node]]:
+    """Make the constants and nodes for ``shift + scale (b_user + b_item + Σ p q)``."""
+    user_rows, item_rows = served(state, "user_rows"), served(state, "item_rows")
+    constants: dict[str, Constant] = {
+        "user_bias": shift + scale * user_rows[:, 0],
+        "user_factors": scale * user_rows[:, 1:],
+        "item_bias": scale * item_rows[:, 0],
+        "item_factors": item_rows[:, 1:],
+        "factor_axis": np.array([1]),
+    }
+    nodes = [
+        _encoder("user", state["users"]),
+        _encoder("item", state["items"]),
+        Node("Gather", ["user_factors", "user_row"], "p"),
+        Node("Gather", ["item_factors", "item_row"], "q"),
+        Node("Gather", ["user_bias", "user_row"], "b_user"),
+        Node("Gather", ["item_bias", "item_row"], "b_item"),
+        Node("Add", ["b_user", "b_item"], "biases"),
+        Node("Mul", ["p", "q"], "products"),
+        Node("ReduceSum", ["products", "factor_axis"], "affinity", {"keepdims": 0}),
+        Node("Add", ["biases", "affinity"], result),
+    ]
+    return constants, nodes
 
 
 def _port(role: Literal["user", "item"]) -> Port:

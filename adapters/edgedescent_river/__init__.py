@@ -16,22 +16,30 @@ River is large, so nothing in `edgedescent` imports this package; only who wants
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 from river import base, reco
 
-from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent import (
+    FactorizationMachine,
+    ImplicitMatrixFactorization,
+    LinearRegressor,
+    LogisticRegressor,
+    MatrixFactorization,
+    MLPRegressor,
+)
 from edgedescent.learners import Learner
+from edgedescent_river.recommender import RiverRecommender
+from edgedescent_river.regressor import RiverRegressor
 
-__all__ = ["RiverAdapter"]
+__all__ = ["LogisticClassifier", "RiverAdapter", "RiverRecommender", "RiverRegressor"]
 
 # What River's functions and pipelines call on an estimator besides learning and predicting. All of it rests
 # on the constructor's signature and on attributes of the same names, which our learners have too.
 _BORROWED = (
     "__or__",
     "__ror__",
-    "_get_params",
     "_is_stochastic",
     "_memory_usage",
     "_more_tags",
@@ -45,29 +53,66 @@ _BORROWED = (
 )
 
 
+class LogisticClassifier(LogisticRegressor):
+    """A `LogisticRegressor` that answers as River's classifiers do: with the likelier label.
+
+    It takes the same parameters and learns the same. `predict_proba_one` has the probabilities.
+
+    Example:
+        >>> from edgedescent_river import LogisticClassifier
+        >>> from river import datasets, evaluate, metrics
+        >>> accuracy = evaluate.progressive_val_score(datasets.Phishing(), LogisticClassifier(), metrics.Accuracy())
+        >>> accuracy.get() > 0.85
+        True
+    """
+
+    _multiclass: ClassVar[bool] = False
+
+    def predict_one(self, x: Mapping[str, Any]) -> bool:
+        """Whether a yes is likelier than a no; the state stays as it is."""
+        return self.predict_proba_one(x)[True] > 0.5
+
+
 class RiverAdapter:
     """Makes the learners virtual subclasses of River's abstract classes.
 
-    `LinearRegressor` becomes a `river.base.Regressor` and `MatrixFactorization` a `river.reco.base.Ranker`,
-    so that `isinstance` holds, and both get the methods that River expects of an estimator. What they learn
-    and predict does not change.
+    The regressors become `river.base.Regressor`, `LogisticClassifier` a `river.base.Classifier`, and the recommenders
+    `river.reco.base.Ranker`, so that `isinstance` holds, and all get the methods that River expects of an estimator.
+    What they learn and predict does not change.
     """
 
-    @staticmethod
-    def register() -> None:
+    regressors: ClassVar[tuple[type[Learner], ...]] = (LinearRegressor, FactorizationMachine, MLPRegressor)
+    classifiers: ClassVar[tuple[type[Learner], ...]] = (LogisticClassifier,)
+    rankers: ClassVar[tuple[type[Learner], ...]] = (MatrixFactorization, ImplicitMatrixFactorization)
+
+    @classmethod
+    def register(cls) -> None:
         """Register every learner; done once when this package is imported, and harmless when repeated."""
         members = {name: inspect.getattr_static(base.Estimator, name) for name in _BORROWED}
-        for name, member in {**members, "__str__": _name, "_unit_test_skips": _checks_to_skip}.items():
+        own = {"__str__": _name, "_get_params": _parameters, "_unit_test_skips": _checks_to_skip}
+        for name, member in {**members, **own}.items():
             setattr(Learner, name, member)
-        for name, member in {"rank": _rank, "is_contextual": property(_is_contextual)}.items():
-            setattr(MatrixFactorization, name, member)
-        base.Regressor.register(LinearRegressor)
-        reco.base.Ranker.register(MatrixFactorization)
+        for ranker in cls.rankers:
+            for name, member in {"rank": _rank, "is_contextual": property(_is_contextual)}.items():
+                setattr(ranker, name, member)
+        for kinds, parent in (
+            (cls.regressors, base.Regressor),
+            (cls.classifiers, base.Classifier),
+            (cls.rankers, reco.base.Ranker),
+        ):
+            for kind in kinds:
+                parent.register(kind)
 
 
 def _name(learner: Learner) -> str:
     """Title a step where River draws or debugs a pipeline."""
     return type(learner).__name__
+
+
+def _parameters(learner: Learner) -> dict[str, Any]:
+    # A tuple among parameters stands for an estimator and its own parameters in River, even where it is empty. The
+    # learners that have tuples take lists as well.
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in learner.get_params().items()}
 
 
 def _checks_to_skip(learner: Learner) -> set[str]:
@@ -78,12 +123,12 @@ def _checks_to_skip(learner: Learner) -> set[str]:
     return skips | reco.base.Ranker._unit_test_skips(learner) if learner.takes == "ratings" else skips
 
 
-def _is_contextual(_ranker: MatrixFactorization) -> bool:
+def _is_contextual(_ranker: Learner) -> bool:
     return False
 
 
 def _rank(
-    ranker: MatrixFactorization,
+    ranker: Any,
     user: str | int,
     items: Iterable[str | int],
     x: Any = None,  # noqa: ARG001 - River's signature

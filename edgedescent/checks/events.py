@@ -8,9 +8,27 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgedescent.learners import Learner
+from edgedescent.losses import Loss
 
 # The inputs of `predict_one`, then the target.
 Event = tuple[Any, ...]
+
+
+def takes_interactions(learner: Learner) -> bool:
+    """Whether it learns who chose what, and not how it was liked."""
+    return learner.takes == "ratings" and not hasattr(learner, "loss")
+
+
+def target(learner: Learner, y: float) -> float:
+    """The target nearest to `y` that a learner takes."""
+    if takes_interactions(learner):
+        return max(float(y), 1e-300)
+    loss: Loss | None = getattr(learner, "loss", None)
+    if loss is None:
+        return float(y)
+    if loss.binary:
+        return float(y > 3.0)
+    return max(float(y), loss.least)
 
 
 def events(learner: Learner, count: int, seed: int = 1) -> list[Event]:
@@ -20,7 +38,7 @@ def events(learner: Learner, count: int, seed: int = 1) -> list[Event]:
     for _ in range(count):
         if learner.takes == "features":
             x = {name: rng.gauss(10.0 * n, 1.0 + n) for n, name in enumerate("abcd") if rng.random() < 0.9}
-            stream.append((x, sum(x.values()) / 10.0 + rng.gauss(0.0, 0.1)))
+            stream.append((x, target(learner, sum(x.values()) / 10.0 - 2.0 + rng.gauss(0.0, 0.1))))
         else:
             user, item = rng.randrange(6), rng.randrange(5)
             stream.append((f"user-{user}", item, 1.0 + (user + item) % 5))
@@ -30,15 +48,17 @@ def events(learner: Learner, count: int, seed: int = 1) -> list[Event]:
 def fresh_events(learner: Learner, n: int) -> list[Event]:
     """Events with names that no other `n` has."""
     if learner.takes == "features":
-        return [({"a": float(n), f"new-{n}": 1.0, f"other-{n}": float(n % 3)}, float(n % 5))]
-    return [(f"user-{n}", f"item-{n}", float(n % 5)), (f"user-{n}", "a", 1.0), ("ann", n, 2.0)]
+        return [({"a": float(n), f"new-{n}": 1.0, f"other-{n}": float(n % 3)}, target(learner, n % 5))]
+    return [(f"user-{n}", f"item-{n}", target(learner, n % 5)), (f"user-{n}", "a", 1.0), ("ann", n, 2.0)]
 
 
 def broken_events(learner: Learner) -> list[Event]:
     """Events as broken sensors send them; their inputs are missing or unusable, their targets too."""
     if learner.takes == "features":
         values = (math.nan, math.inf, -math.inf, 1e300, -1e300, 10**400, None)
-        return [({"a": value, "b": 1.0, f"only-{value!r:.5}": value}, float(n)) for n, value in enumerate(values)]
+        return [
+            ({"a": value, "b": 1.0, f"only-{value!r:.5}": value}, target(learner, n)) for n, value in enumerate(values)
+        ]
     return [("user-1", 1, target) for target in (math.nan, math.inf, -math.inf, 1e300, 10**400)]
 
 
@@ -46,17 +66,22 @@ def strange_events(learner: Learner) -> list[Event]:
     """Events with values that are finite and taken, but absurd."""
     if learner.takes == "features":
         values = (1e99, -1e99, 1e-300, 0.0, 10**90, True)
-        return [({"a": value, "b": -value, "c": 1.0}, y) for value in values for y in (1e99, -1e99, 0.0, 1e-300)]
-    return [("user-1", 1, y) for y in (1e99, -1e99, 1e-300, 0.0)] + [("", "", 3), ("é", "\0", True)]
+        targets = [target(learner, y) for y in (1e99, -1e99, 0.0, 1e-300)]
+        empty, accent = ("", "é") if learner.takes_text else (1.0, 2.0)
+        return [
+            ({"a": value, "b": -value, "c": 1.0, "": empty, "d": {"": accent}}, y) for value in values for y in targets
+        ]
+    ratings = [("user-1", 1, target(learner, y)) for y in (1e99, -1e99, 1e-300, 0.0)]
+    return [*ratings, ("", "", 3), ("é", "\0", True)]
 
 
 def wrong_events(learner: Learner) -> list[Event]:
     """Events with something of the wrong type, each beside something new that is right."""
     if learner.takes == "features":
         fresh = {"fresh": 1.0}
-        wrong_values: tuple[Any, ...] = ("text", b"1", [1.0], 1j, {}, object())
+        wrong_values: tuple[Any, ...] = ("\ud800", b"1", [1.0], 1j, {"a": 1j}, object())
         wrong_inputs: tuple[Any, ...] = (None, [1.0], "x", *({**fresh, "a": value} for value in wrong_values))
-        wrong_names: tuple[Any, ...] = (3, None, ("a",), b"a", "\ud800")
+        wrong_names: tuple[Any, ...] = (None, ("a",), b"a", "\ud800")
         return [
             *((x, 1.0) for x in wrong_inputs),
             *(({**fresh, name: 1.0}, 1.0) for name in wrong_names),

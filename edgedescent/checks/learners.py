@@ -9,7 +9,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edgedescent.checks.events import broken_events, events, fresh_events, learn, strange_events, trained, wrong_events
+from edgedescent.checks.events import (
+    broken_events,
+    events,
+    fresh_events,
+    learn,
+    strange_events,
+    takes_interactions,
+    target,
+    trained,
+    wrong_events,
+)
 from edgedescent.checks.support import (
     bits,
     frozen,
@@ -119,11 +129,16 @@ def check_learns(learner: Learner) -> None:
     model: Any = learner.clone()
     pair = ((({"side": 1.0},), ({"side": -1.0},)), (("ann", "good"), ("ann", "bad")))
     high, low = pair[0] if learner.takes == "features" else pair[1]
+    # Where there are no low targets, what others choose comes below what one chooses oneself.
+    seen = ("bob", "bad") if takes_interactions(learner) else low
+    targets = target(learner, 5.0), target(learner, 1.0)
     for _ in range(200):
-        model.learn_one(*high, 5.0)
-        model.learn_one(*low, 1.0)
+        model.learn_one(*high, targets[0])
+        model.learn_one(*seen, targets[1])
     got = model.predict_one(*high), model.predict_one(*low)
-    require(learner, got[0] > got[1], f"after 200 times 5.0 and 1.0 in turn it predicts {got[0]} and {got[1]}")
+    require(
+        learner, got[0] > got[1], f"after 200 times {targets[0]} and {targets[1]} it predicts {got[0]} and {got[1]}"
+    )
 
 
 def check_emerging_and_vanishing(learner: Learner) -> None:
@@ -140,8 +155,12 @@ def check_emerging_and_vanishing(learner: Learner) -> None:
 
 
 def check_memory_is_bounded(learner: Learner) -> None:
-    """With every parameter that ends in ``_max`` at 8, the state stops growing however many names come by."""
-    bounds = {name: 8 for name, value in learner.get_params().items() if name.endswith("_max") and value > 8}
+    """With every parameter that is a bound at 8, the state stops growing however many names come by."""
+    bounds = {
+        name: 8
+        for name, value in learner.get_params().items()
+        if (name.endswith("_max") or name == "replay_size") and value > 8
+    }
     model: Any = type(learner)(**{**learner.get_params(), **bounds})
     sizes = []
     for n in range(400):
@@ -172,8 +191,8 @@ def check_broken_targets_teach_nothing(learner: Learner) -> None:
     stream = events(learner, 10)
     before = [model.predict_one(*event[:-1]) for event in stream]
     for event in stream:
-        for target in (math.nan, math.inf, -math.inf, 1e300, 10**400):
-            model.learn_one(*event[:-1], target)
+        for broken in (math.nan, math.inf, -math.inf, 1e300, 10**400):
+            model.learn_one(*event[:-1], broken)
     after = [model.predict_one(*event[:-1]) for event in stream]
     require(learner, before == after, "a target that is not finite changes predictions")
 

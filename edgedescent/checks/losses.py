@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edgedescent.checks.learners import check_learner
 from edgedescent.checks.optimizers import check_fields_are_validated, check_is_an_immutable_value
 from edgedescent.checks.support import require
-from edgedescent.kernels.losses import gradients
-from edgedescent.learners import LinearRegressor
+from edgedescent.kernels.losses import evaluate, travels
+from edgedescent.learners import LinearRegressor, LogisticRegressor
 from edgedescent.losses import Loss
 
-TARGETS = array("d", [0.0, 1.0, -2.0, 1e100, -1e100, 0.0, 1e-200, 3.0] * 20)
-PREDICTIONS = array("d", [1.0, -1.0, 5.0, -1e100, 1e100, 1e100, 0.0, 2.5] * 20)
+# Where the value bends sharply, the slope lies between those on both sides; scores are apart from most such places.
+SCORES = tuple(0.37 * n for n in range(-60, 61))
+EXTREMES = (-1e100, -1e3, -1e-200, 0.0, 1e-200, 1e3, 1e100)
 
 
 def check_loss(loss: Loss) -> None:
@@ -28,7 +29,7 @@ def check_loss(loss: Loss) -> None:
     """
     for check in LOSS_CHECKS:
         check(loss)
-    check_learner(LinearRegressor(loss=loss))
+    check_learner(LogisticRegressor(loss=loss) if loss.binary else LinearRegressor(loss=loss))
 
 
 def check_loss_is_an_immutable_value(loss: Loss) -> None:
@@ -41,31 +42,63 @@ def check_loss_parameters_are_validated(loss: Loss) -> None:
     check_fields_are_validated(loss)
 
 
-def check_right_predictions_have_no_gradient(loss: Loss) -> None:
-    """Where the prediction is the target, there is nothing to learn."""
-    got = gradients(loss.rule, loss.hyper, TARGETS, TARGETS)
-    require(loss, not any(got), f"predictions equal to their targets have the gradients {got}")
+def check_slope_is_the_derivative(loss: Loss) -> None:
+    """The slope lies between those of the secants to both sides, which only differ where the value bends."""
+    step = 1e-5
+    for target in targets(loss):
+        for score in SCORES:
+            (below, value, above), slopes = _evaluate(loss, target, [score - step, score, score + step])
+            left, right = (value - below) / step, (above - value) / step
+            room = 1e-5 * (1.0 + abs(left)) + 1e-9 * abs(value) / step
+            require(
+                loss,
+                left - room <= slopes[1] <= right + room,
+                f"at score {score} of target {target} its slope is {slopes[1]}, the value's {left} and {right}",
+            )
 
 
-def check_gradients_point_to_the_target(loss: Loss) -> None:
-    """A gradient is finite and never points away from the target; errors of 2 and more standard deviations have one."""
-    got = gradients(loss.rule, loss.hyper, TARGETS, PREDICTIONS)
-    for target, prediction, slope in zip(TARGETS, PREDICTIONS, got, strict=True):
-        error = prediction - target
-        right = math.isfinite(slope) and slope * math.copysign(1.0, error) >= 0.0 and (slope != 0.0 or abs(error) < 2.0)
-        require(loss, right, f"the gradient at prediction {prediction} of target {target} is {slope}")
+def check_slope_never_falls(loss: Loss) -> None:
+    """It is convex in the score: no step in small steps downhill goes past a lower place."""
+    for target in targets(loss):
+        _, slopes = _evaluate(loss, target, SCORES)
+        require(loss, list(slopes) == sorted(slopes), f"for target {target} its slope falls somewhere")
+        within = slopes[0] < slopes[-1] and slopes[0] < 1e-6 and slopes[-1] > -1e-6
+        require(loss, within, f"for target {target} its slope goes from {slopes[0]} to {slopes[-1]}")
+
+
+def check_extremes_are_finite(loss: Loss) -> None:
+    """Slopes are finite at all scores and targets that learners let through, and so is the way that a step may go."""
+    for target in {min(max(y, loss.least), 1.0 if loss.binary else 1e100) for y in EXTREMES}:
+        _, slopes = _evaluate(loss, target, EXTREMES)
+        require(loss, all(map(math.isfinite, slopes)), f"for target {target} its slopes are {slopes}")
+        for score in EXTREMES:
+            ways = travels(loss.rule, loss.hyper, target, score, (0.0, 1e-9, 1.0, 1e100))
+            require(loss, all(map(math.isfinite, ways)), f"from score {score} to target {target} it goes by {ways}")
 
 
 def check_losses_share_nothing(loss: Loss) -> None:
     """What a loss adapts to in one learner does not reach another."""
-    first = gradients(loss.rule, loss.hyper, TARGETS, PREDICTIONS)
-    require(loss, first == gradients(loss.rule, loss.hyper, TARGETS, PREDICTIONS), "one sequence has two gradients")
+    pairs = array("d", [0.0, 1.0, 0.5, 1.0] * 20), array("d", [1.0, -1.0, 5.0, 30.0] * 20)
+    first = evaluate(loss.rule, loss.hyper, *pairs)
+    require(loss, first == evaluate(loss.rule, loss.hyper, *pairs), "one sequence has two gradients")
+
+
+def targets(loss: Loss) -> tuple[float, ...]:
+    """Some targets that it is defined for."""
+    if loss.binary:
+        return (0.0, 0.3, 1.0)
+    return tuple(max(y, loss.least) for y in (-2.0, 0.0, 1.3))
+
+
+def _evaluate(loss: Loss, target: float, scores: Sequence[float]) -> tuple[list[float], list[float]]:
+    return evaluate(loss.rule, loss.hyper, array("d", [target] * len(scores)), array("d", scores), False)
 
 
 LOSS_CHECKS: tuple[Callable[[Loss], None], ...] = (
     check_loss_is_an_immutable_value,
     check_loss_parameters_are_validated,
-    check_right_predictions_have_no_gradient,
-    check_gradients_point_to_the_target,
+    check_slope_is_the_derivative,
+    check_slope_never_falls,
+    check_extremes_are_finite,
     check_losses_share_nothing,
 )

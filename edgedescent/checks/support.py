@@ -78,10 +78,10 @@ def spoiled(value: Any) -> list[tuple[str, Any]]:
         ("of another type", value.astype(other)),
         ("as text", value.astype("U")),
         ("with one more dimension", value.reshape((*value.shape, 1))),
-        ("twice as long", value.repeat(2, axis=0)),
-        ("empty", value[:0]),
     ]
-    if value.dtype.kind == "f":
+    if value.size:
+        ways += [("twice as long", value.repeat(2, axis=0)), ("empty", value[:0])]
+    if value.size and value.dtype.kind == "f":
         for number in (math.nan, math.inf):
             worse = value.copy()
             worse.ravel()[-1] = number

@@ -5,9 +5,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
+from edgedescent.kernels.descent import Descent
 from edgedescent.kernels.moments import Moments
 from edgedescent.kernels.parameters import ParameterTable
+from edgedescent.kernels.ring import Ring
+from edgedescent.kernels.seen import Seen
 from edgedescent.kernels.vocabulary import Vocabulary
+from edgedescent.losses import Loss
+from edgedescent.optim import Optimizer
 
 @disjoint_base
 class FactorKernel:
@@ -21,6 +26,12 @@ class FactorKernel:
     def item_rows(self) -> ParameterTable: ...
     @property
     def target(self) -> Moments: ...
+    @property
+    def descent(self) -> Descent: ...
+    @property
+    def ring(self) -> Ring: ...
+    @property
+    def seen(self) -> Seen: ...
     @property
     def n_events(self) -> int: ...
     @property
@@ -38,10 +49,8 @@ class FactorKernel:
     def scores(self, user: str | SupportsIndex) -> NDArray[np.float64]: ...
     def _set_up(
         self,
-        rule: str,
-        hyper: tuple[float, ...],
-        loss: str,
-        loss_hyper: tuple[float, ...],
+        optimizer: Optimizer,
+        loss: Loss,
         n_factors: int,
         init_scale: float,
         l2_bias: float,
@@ -50,18 +59,18 @@ class FactorKernel:
         users_max: int,
         items_max: int,
         when_full: str,
+        replay_size: int,
+        replay_steps: int,
+        seen_max: int,
         seed: int,
     ) -> None: ...
-    def _save(self) -> dict[str, Any]: ...
-    def _restore(
+    def _recommend(
         self,
-        users: list[str],
-        user_stamps: NDArray[np.int64],
-        user_rows: list[NDArray[np.float64]],
-        items: list[str],
-        item_stamps: NDArray[np.int64],
-        item_rows: list[NDArray[np.float64]],
-        target: list[NDArray[np.float64]],
-        loss: NDArray[np.float64],
-        counts: NDArray[np.int64],
-    ) -> None: ...
+        user: str | SupportsIndex,
+        k: int,
+        exclude: Iterable[str | SupportsIndex],
+        among: Iterable[str | SupportsIndex] | None,
+        exclude_seen: bool,
+    ) -> list[str]: ...
+    def _save(self) -> dict[str, Any]: ...
+    def _restore(self, **state: Any) -> None: ...

@@ -3,34 +3,23 @@
 import numpy as np
 
 from cpython.list cimport PyList_GET_SIZE
-from libc.math cimport cos, log, sqrt
+from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 
-from edgedescent.kernels.losses cimport Loss, make_loss, restore_loss
+from edgedescent.kernels.descent cimport Descent
+from edgedescent.kernels.losses cimport Loss, make_loss, observe, restore_loss
 from edgedescent.kernels.moments cimport Moments
 from edgedescent.kernels.numbers cimport bounded, check_text, is_sane, to_number, to_text
-from edgedescent.kernels.parameters cimport ParameterTable
+from edgedescent.kernels.parameters cimport ParameterTable, Table
+from edgedescent.kernels.random cimport next_normal
+from edgedescent.kernels.ranking cimport Best
+from edgedescent.kernels.ring cimport Ring
+from edgedescent.kernels.seen cimport Seen
 from edgedescent.kernels.siphash cimport hash_text
+from edgedescent.kernels.vectors cimport dot
 from edgedescent.kernels.vocabulary cimport Vocabulary, check_history
 
 from edgedescent.validation import as_numbers
-
-cdef double TWO_PI = 6.283185307179586
-
-
-cdef inline uint64_t next_word(uint64_t* state) noexcept nogil:
-    # SplitMix64 (Steele, Lea, Flood 2014, OOPSLA).
-    cdef uint64_t z
-    state[0] += <uint64_t>0x9E3779B97F4A7C15
-    z = state[0]
-    z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
-    return z ^ (z >> 31)
-
-
-cdef inline double next_uniform(uint64_t* state) noexcept nogil:
-    """A double in (0, 1]."""
-    return ((next_word(state) >> 11) + 1) * (1.0 / 9007199254740992.0)
 
 
 cdef str as_id(str role, object value):
@@ -44,45 +33,41 @@ cdef str as_id(str role, object value):
     return str(int(value))
 
 
+cdef inline int check_unknown(Py_ssize_t u, str user, Py_ssize_t i, str item) except -1:
+    """Raise ValueError for ids that are no Unicode text; one that has a row was looked at when it got it."""
+    if u == 0:
+        check_text("The user id", user)
+    if i == 0:
+        check_text("The item id", item)
+    return 0
+
+
 cdef class FactorKernel:
-    """The state and arithmetic of `edgedescent.MatrixFactorization`, which validates and documents the parameters."""
+    """The state and arithmetic of `edgedescent.MatrixFactorization`, which validates and documents the parameters.
 
-    cdef readonly Vocabulary users
-    cdef readonly Vocabulary items
-    cdef readonly ParameterTable user_rows
-    cdef readonly ParameterTable item_rows
-    cdef readonly Moments target
-    cdef readonly long long n_events
-    cdef readonly long long n_skipped_targets
-    cdef readonly double y_min
-    cdef readonly double y_max
-    cdef Loss loss
-    cdef Py_ssize_t k
-    cdef double init_scale
-    cdef double l2_bias
-    cdef double l2_factors
-    cdef uint64_t seed
-    cdef double[::1] user_gradient
-    cdef double[::1] item_gradient
+    Row 0 of either table stands for every id without a row of its own. Its factors are zero; its bias is learned from
+    the first rating of each new id, and is where the new id's own bias starts and what the penalty pulls it to.
+    """
 
-    def __cinit__(self):
-        # A subclass may fail to call `__init__`. It then has a small model, not invalid memory.
-        FactorKernel._set_up(self, "sgd", (0.01,), "squared", (), 1, 0.0, 0.0, 0.0, 0.001, 1, 1, "evict", 0)
-
-    def _set_up(self, str rule, tuple hyper, str loss, tuple loss_hyper, Py_ssize_t n_factors, double init_scale,
-                double l2_bias, double l2_factors, double rate_min, Py_ssize_t users_max, Py_ssize_t items_max,
-                str when_full, uint64_t seed):
+    def _set_up(self, optimizer, loss, Py_ssize_t n_factors, double init_scale, double l2_bias, double l2_factors,
+                double rate_min, Py_ssize_t users_max, Py_ssize_t items_max, str when_full, Py_ssize_t replay_size,
+                Py_ssize_t replay_steps, Py_ssize_t seen_max, uint64_t seed):
         self.users = Vocabulary(users_max + 1, when_full)
         self.items = Vocabulary(items_max + 1, when_full)
-        self.user_rows = ParameterTable(rule, hyper, n_factors + 1, 16)
-        self.item_rows = ParameterTable(rule, hyper, n_factors + 1, 16)
+        self.user_rows = ParameterTable(optimizer, n_factors + 1, 16)
+        self.item_rows = ParameterTable(optimizer, n_factors + 1, 16)
         self.target = Moments(10.0, rate_min, 1)
-        self.loss = make_loss(loss, loss_hyper)
+        self.descent = Descent(optimizer)
+        self.descent.make_room(4, n_factors + 1)
+        self.ring = Ring(replay_size if replay_steps else 0, seed)
+        self.seen = Seen(seen_max)
+        self.loss = make_loss(loss.rule, loss.hyper)
         self.k = n_factors
         self.init_scale = init_scale
         self.l2_bias = l2_bias
         self.l2_factors = l2_factors
         self.seed = seed
+        self.replay_steps = replay_steps
         self.n_events = self.n_skipped_targets = 0
         self.y_min = self.y_max = 0.0
         self.user_gradient = np.zeros(n_factors + 1)
@@ -90,31 +75,32 @@ cdef class FactorKernel:
 
     cdef Py_ssize_t _row_to_learn(self, Vocabulary ids, ParameterTable table, str key, uint64_t salt) except -1:
         cdef Py_ssize_t row, i
-        cdef uint64_t state
-        cdef double radius
+        cdef uint64_t random
         # Before the id is registered, so that running out of memory leaves no id without a row.
         if PyList_GET_SIZE(ids.key_of) >= table.rows:
             table.grow(2 * table.rows)
         row = ids.learn(key, self.n_events)
         if ids.is_new:
             table.clear_row(row)
+            table.table.w[row * table.width] = table.table.w[0]
+            table.table.serving[row * table.width] = table.table.serving[0]
             # Seeded by the id itself, so that the first factors of an id depend on nothing that came before it.
-            state = hash_text(key) ^ (self.seed * 2 + salt)
-            for i in range(1, self.k + 1):
-                # Box and Muller 1958.
-                radius = sqrt(-2.0 * log(next_uniform(&state)))
-                table.w[row * table.width + i] = self.init_scale * radius * cos(TWO_PI * next_uniform(&state))
+            random = hash_text(key) ^ (self.seed * 2 + salt)
+            for i in range(row * table.width + 1, (row + 1) * table.width):
+                table.table.w[i] = table.table.serving[i] = self.init_scale * next_normal(&random)
         return row
 
-    cdef inline double _score(self, const double* p, const double* q) noexcept nogil:
+    cdef inline double _score(self, const double* users, const double* items, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
         """The prediction in standardized units: b_u + b_i + Σ p q."""
-        cdef double total = p[0] + q[0]
-        cdef Py_ssize_t i
-        for i in range(1, self.k + 1):
-            total += p[i] * q[i]
-        return total
+        cdef const double* p = users + u * (self.k + 1)
+        cdef const double* q = items + i * (self.k + 1)
+        return bounded(p[0] + q[0] + dot(p + 1, q + 1, self.k))
 
-    cdef inline double _in_units(self, double score) noexcept nogil:
+    cdef double _served(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
+        """The prediction for a pair of rows."""
+        return self._in_units(self._score(self.user_rows.table.serving, self.item_rows.table.serving, u, i))
+
+    cdef double _in_units(self, double score) noexcept nogil:
         cdef double value = self.target.mean[0]
         if self.target.variance[0] > 0.0:
             value += score / self.target.inverse[0]
@@ -122,55 +108,110 @@ cdef class FactorKernel:
             return self.y_min
         return value if value < self.y_max else self.y_max
 
-    cdef void _learn(self, Py_ssize_t user, Py_ssize_t item, double y) noexcept nogil:
-        """Loss, gradient, step."""
-        cdef double* p = self.user_rows.w + user * self.user_rows.width
-        cdef double* q = self.item_rows.w + item * self.item_rows.width
-        cdef double score = self._score(p, q)
-        cdef double target = bounded((y - self.target.mean[0]) * self.target.inverse[0])
-        cdef double slope = self.loss.gradient(&self.loss, target, bounded(score))
+    cdef double _descend(self, Py_ssize_t u, Py_ssize_t i, double target, bint new_user, bint new_item) noexcept nogil:
+        """Loss, gradient, step; returns the score before it."""
+        cdef Table* users = &self.user_rows.table
+        cdef Table* items = &self.item_rows.table
+        cdef const double* p = users.w + u * (self.k + 1)
+        cdef const double* q = items.w + i * (self.k + 1)
         cdef double* gp = &self.user_gradient[0]
         cdef double* gq = &self.item_gradient[0]
-        cdef Py_ssize_t i
-        gp[0] = bounded(slope + self.l2_bias * p[0])
-        gq[0] = bounded(slope + self.l2_bias * q[0])
-        for i in range(1, self.k + 1):
-            gp[i] = bounded(slope * q[i] + self.l2_factors * p[i])
-            gq[i] = bounded(slope * p[i] + self.l2_factors * q[i])
-        # Row 0 stands for every id without a row of its own and is never learned.
-        if user:
-            self.user_rows.step(user, 1, gp)
-        if item:
-            self.item_rows.step(item, 1, gq)
+        cdef double score = self._score(users.w, items.w, u, i)
+        cdef double slope = self.loss.slope(&self.loss, target, score)
+        cdef Py_ssize_t f
+        gp[0] = slope + self.l2_bias * (p[0] - users.w[0])
+        gq[0] = slope + self.l2_bias * (q[0] - items.w[0])
+        for f in range(1, self.k + 1):
+            gp[f] = slope * q[f] + self.l2_factors * p[f]
+            gq[f] = slope * p[f] + self.l2_factors * q[f]
+        if u:
+            self.descent.add(users, u * (self.k + 1), self.k + 1, gp, True)
+        if i:
+            self.descent.add(items, i * (self.k + 1), self.k + 1, gq, True)
+        self.cold_gradient[0] = self.cold_gradient[1] = slope
+        if new_user or u == 0:
+            self.descent.add(users, 0, 1, self.cold_gradient, False)
+        if new_item or i == 0:
+            self.descent.add(items, 0, 1, self.cold_gradient + 1, False)
+        self.descent.step(slope, &self.loss, target, score, 1.0)
+        return score
+
+    cdef double _in_loss_units(self, double y) noexcept nogil:
+        return self.target.standardized(y)
+
+    cdef void _learn(self, Py_ssize_t u, Py_ssize_t i, double y, bint new_user, bint new_item) noexcept nogil:
+        cdef double target = self._in_loss_units(y)
+        cdef double score = self._descend(u, i, target, new_user, new_item)
+        cdef Py_ssize_t rows[2]
+        cdef double values[2]
+        self.descent.learned(&self.loss, target, score)
+        observe(&self.loss, target, score)
         self.target.update(&y, 0, 1)
         self.y_min = y if self.n_events == 0 or y < self.y_min else self.y_min
         self.y_max = y if self.n_events == 0 or y > self.y_max else self.y_max
+        if self.ring.size:
+            rows[0], rows[1] = u, i
+            values[0] = values[1] = 0.0
+            self.ring.push(rows, values, 2, y, self.n_events)
+            self._replay()
         self.n_events += 1
+
+    cdef void _replay(self) noexcept nogil:
+        """Learn from random ratings of the ring again, unless a row of theirs went to another id since."""
+        cdef Py_ssize_t s, slot, u, i
+        cdef double target
+        for s in range(self.replay_steps):
+            slot = self.ring.draw()
+            # Two cells each, and an even number of them: those of one rating are never torn apart.
+            u = self.ring.rows[self.ring.starts[slot]]
+            i = self.ring.rows[self.ring.starts[slot] + 1]
+            target = self._in_loss_units(self.ring.targets[slot])
+            # One broken rating must not be learned again and again.
+            if (self.users.born[u] <= self.ring.times[slot] and self.items.born[i] <= self.ring.times[slot]
+                    and fabs(target) < self.target.clip):
+                self._descend(u, i, target, False, False)
+
+    cdef int _require_set_up(self) except -1:
+        """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
+        if self.descent is None:
+            raise TypeError(f"{type(self).__name__} must call the constructor of its base class before it is used.")
+        return 0
+
+    cdef double _predict(self, str user, str item) except? -1.0:
+        self._require_set_up()
+        cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
+        check_unknown(u, user, i, item)
+        return self._served(u, i)
+
+    cdef double _predict_learn(self, str user, str item, double y) except? -1.0:
+        self._require_set_up()
+        cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
+        cdef bint new_user = u == 0, new_item = i == 0
+        check_unknown(u, user, i, item)
+        # A new id has random factors only once it is learned: until then it is predicted like any unknown one.
+        cdef double prediction = self._served(u, i)
+        if not is_sane(y):
+            self.n_skipped_targets += 1
+            return prediction
+        if new_user:
+            u = self._row_to_learn(self.users, self.user_rows, user, 0)
+            self.seen.make_room(self.user_rows.rows)
+            self.seen.clear(u)
+        else:
+            self.users.stamp[u] = self.n_events
+        if new_item:
+            i = self._row_to_learn(self.items, self.item_rows, item, 1)
+        else:
+            self.items.stamp[i] = self.n_events
+        self.seen.add(u, i, self.n_events, self.items.born)
+        self.ring.make_room(2)
+        self._learn(u, i, y, new_user, new_item)
+        self.descent.check()
+        return prediction
 
     def predict_one(self, user, item):
         """Predict the rating that `user` will give `item`; the state stays as it is."""
         return self._predict(as_id("The user id", user), as_id("The item id", item))
-
-    cdef double _predict(self, str user, str item) except? -1.0:
-        cdef Py_ssize_t u = self.users.find(user), i = self.items.find(item)
-        # An id that has a row was looked at when it got it.
-        if u == 0:
-            check_text("The user id", user)
-        if i == 0:
-            check_text("The item id", item)
-        return self._in_units(self._score(
-            self.user_rows.w + u * self.user_rows.width, self.item_rows.w + i * self.item_rows.width))
-
-    cdef double _predict_learn(self, str user, str item, double y) except? -1.0:
-        # A new id has random factors only once it is learned: until then it is predicted like any unknown one.
-        cdef double prediction = self._predict(user, item)
-        if is_sane(y):
-            self._learn(
-                self._row_to_learn(self.users, self.user_rows, user, 0),
-                self._row_to_learn(self.items, self.item_rows, item, 1), y)
-        else:
-            self.n_skipped_targets += 1
-        return prediction
 
     def predict_learn_one(self, user, item, y):
         """Predict, then learn from the same rating; returns what `predict_one` would have returned before."""
@@ -202,47 +243,95 @@ cdef class FactorKernel:
 
     def scores(self, user):
         """The predictions of all known items for one user, in the order of ``items.keys()``."""
+        self._require_set_up()
         cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), i, n = self.items.size()
         cdef double[::1] result = np.empty(n - 1)
-        cdef double* p = self.user_rows.w + u * self.user_rows.width
         for i in range(1, n):
-            result[i - 1] = self._in_units(self._score(p, self.item_rows.w + i * self.item_rows.width))
+            result[i - 1] = self._served(u, i)
         return np.asarray(result)
 
+    def _recommend(self, user, Py_ssize_t k, exclude, among, bint exclude_seen):
+        """The ids of the `k` items with the highest scores, best first."""
+        self._require_set_up()
+        cdef Py_ssize_t u = self.users.find(as_id("The user id", user)), place, row, n = self.items.size()
+        cdef const double* users = self.user_rows.table.serving
+        cdef const double* items = self.item_rows.table.serving
+        cdef char[::1] left_out = np.zeros(n, dtype=np.int8)
+        cdef Py_ssize_t[::1] rows
+        cdef Best best = Best(min(k, n))
+        for item in exclude:
+            left_out[self.items.find(as_id("An item id", item))] = True
+        if exclude_seen and u:
+            for place in range(self.seen.size(u)):
+                left_out[self.seen.item(u, place, self.items.born)] = True
+        # Row 0 stands for whatever has no row, so nothing is known to be left out there.
+        left_out[0] = False
+        if among is None:
+            with nogil:
+                for row in range(1, n):
+                    if not left_out[row]:
+                        best.offer(self._score(users, items, u, row), row)
+            keys = self.items.keys()
+            return [keys[row - 1] for row in best.places()]
+        candidates = list(dict.fromkeys(as_id("An item id", item) for item in among))
+        unwanted = {as_id("An item id", item) for item in exclude}
+        rows = np.array([self.items.find(item) for item in candidates], dtype=np.intp)
+        best = Best(min(k, len(candidates)))
+        for place in range(rows.shape[0]):
+            if not left_out[rows[place]] and candidates[place] not in unwanted:
+                best.offer(self._score(users, items, u, rows[place]), place)
+        return [candidates[place] for place in best.places()]
+
     def _save(self):
-        users, user_stamps = self.users.save()
-        items, item_stamps = self.items.save()
+        self._require_set_up()
+        users, user_stamps, user_born = self.users.save()
+        items, item_stamps, item_born = self.items.save()
         return {
             "users": users,
             "user_stamps": user_stamps,
+            "user_born": user_born,
             "user_rows": self.user_rows.save(self.users.size()),
             "items": items,
             "item_stamps": item_stamps,
+            "item_born": item_born,
             "item_rows": self.item_rows.save(self.items.size()),
             "target": self.target.save(1),
+            "descent": self.descent.save(),
             "loss": np.array([self.loss.scale, self.loss.count, self.y_min, self.y_max]),
             "counts": np.array(
                 [self.n_events, self.n_skipped_targets, self.users.evicted, self.users.shared,
                  self.items.evicted, self.items.shared], dtype=np.int64),
+            **self.ring.save(),
+            **self.seen.save(self.users.size()),
         }
 
-    def _restore(self, list users, user_stamps, list user_rows, list items, item_stamps, list item_rows, list target,
-                 loss, counts):
-        if len(counts) != 6 or len(loss) != 4 or len(target[0]) != 1:
+    def _restore(self, **state):
+        self._require_set_up()
+        counts, loss, users, items = state["counts"], state["loss"], state["users"], state["items"]
+        if len(counts) != 6 or len(loss) != 4 or len(state["target"][0]) != 1:
             raise ValueError("The state must have 6 `counts`, 4 numbers in `loss` and 1 `target`.")
         n_events, n_skipped, users_evicted, users_shared, items_evicted, items_shared = counts.tolist()
         scale, count, y_min, y_max = loss.tolist()
-        if len(users) + 1 != len(user_rows[0]) or len(items) + 1 != len(item_rows[0]) or y_min > y_max:
+        n_users, n_items = len(state["user_rows"][0]), len(state["item_rows"][0])
+        if len(users) + 1 != n_users or len(items) + 1 != n_items or y_min > y_max:
             raise ValueError(
-                f"The state has {len(users)} users and {len(items)} items but {len(user_rows[0])} and "
-                f"{len(item_rows[0])} rows of parameters, and ratings from {y_min} to {y_max}.")
-        check_history(counts, user_stamps)
-        check_history(counts, item_stamps)
-        self.users.restore(users, user_stamps, users_evicted, users_shared)
-        self.items.restore(items, item_stamps, items_evicted, items_shared)
-        self.user_rows.restore(user_rows)
-        self.item_rows.restore(item_rows)
-        self.target.restore(target)
+                f"The state has {len(users)} users and {len(items)} items but {n_users} and {n_items} rows of "
+                f"parameters, and ratings from {y_min} to {y_max}.")
+        ring, lengths = state["ring.rows"], state["ring.lengths"]
+        if (lengths != 2).any() or len(ring) != 2 * len(lengths) or (
+                ring.size and (ring[::2].max() >= n_users or ring[1::2].max() >= n_items)):
+            raise ValueError("The state's ring refers to rows that do not exist.")
+        for history in ("user_stamps", "user_born", "item_stamps", "item_born"):
+            check_history(counts, state[history])
+        self.seen.restore(state["seen.counts"], state["seen.entries"], n_users, n_items, n_events)
+        self.users.restore(users, state["user_stamps"], state["user_born"], users_evicted, users_shared)
+        self.items.restore(items, state["item_stamps"], state["item_born"], items_evicted, items_shared)
+        self.user_rows.restore(state["user_rows"])
+        self.item_rows.restore(state["item_rows"])
+        self.target.restore(state["target"])
+        self.descent.restore(state["descent"])
+        self.ring.restore(*(state[f"ring.{part}"] for part in ("rows", "values", "targets", "lengths", "times", "draws")),
+                          max(n_users, n_items))
         restore_loss(&self.loss, scale, count)
         self.y_min, self.y_max = y_min, y_max
         self.n_events, self.n_skipped_targets = n_events, n_skipped

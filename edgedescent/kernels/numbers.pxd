@@ -3,6 +3,11 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
 from cpython.long cimport PyLong_AsDouble, PyLong_Check
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_FromObject
 
+cdef enum:
+    # What bounds the memory that one event can claim, and that a table of so many names can.
+    EVENT_VALUES_MAX = 16_384
+    NAME_BYTES_MAX = 512
+
 
 # Beyond this a square may overflow. No sensor means such a value, so it is treated like infinity.
 cdef inline bint is_sane(double value) noexcept nogil:
@@ -61,10 +66,14 @@ cdef inline str to_text(str what, object value):
 
 
 cdef inline int check_text(str what, str text) except -1:
-    """Raise ValueError for text that is not Unicode, which no checkpoint or snapshot could hold."""
+    """Raise ValueError for text that is too long, or not Unicode, which no checkpoint or snapshot could hold."""
     cdef Py_ssize_t size
     try:
         PyUnicode_AsUTF8AndSize(text, &size)
     except UnicodeEncodeError:
         raise ValueError(f"{what} must be valid Unicode text. Got {text!r:.80}.") from None
+    if size > NAME_BYTES_MAX:
+        from edgedescent.errors import TooLargeError
+
+        raise TooLargeError(f"{what} may have {NAME_BYTES_MAX} bytes at most. Got {size} bytes: {text!r:.40}…")
     return 0

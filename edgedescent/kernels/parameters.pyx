@@ -8,23 +8,28 @@ from edgedescent.kernels.rules cimport Rule, make_rule
 cdef class ParameterTable:
     """A table of ``rows × width`` float64 parameters and, of the same shape, the slots of one optimizer.
 
-    ``arrays[0]`` holds the parameters and ``arrays[1:]`` the slots. Each table owns its optimizer state, so two
+    ``arrays[0]`` holds the parameters and ``arrays[1:]`` the slots; where the optimizer averages its iterates, the
+    last two are the averages and how many steps each has taken in. Each table owns its optimizer state, so two
     learners given the same optimizer never share any.
     """
 
-    def __init__(self, str rule, tuple hyper, Py_ssize_t width, Py_ssize_t rows):
+    def __init__(self, optimizer, Py_ssize_t width, Py_ssize_t rows):
         if width < 1 or rows < 1:
             raise ValueError(f"A table must have at least 1 row and 1 column. Got {rows} and {width}.")
-        self.rule = make_rule(rule, hyper)
-        self.width = width
+        # Kept, because the rule of an optimizer written in Python points to its method.
+        self._optimizer = getattr(optimizer, "step", None)
+        self.table.rule = make_rule(
+            optimizer.rule, optimizer.hyper, len(optimizer.slots), optimizer.batch, self._optimizer)
+        self.table.width = self.width = width
+        self.averages = optimizer.averaging
         self.rows = 0
-        self.arrays = [np.zeros((0, width)) for _ in range(1 + self.rule.n_slots)]
+        self.arrays = [np.zeros((0, width)) for _ in range(1 + self.table.rule.n_slots + 2 * self.averages)]
         self.grow(rows)
 
     cdef int grow(self, Py_ssize_t rows) except -1:
         """Make room for `rows` rows; new ones are zero."""
         cdef double[:, ::1] view
-        cdef int i
+        cdef int i, n_slots = self.table.rule.n_slots
         if rows <= self.rows:
             return 0
         # All are made before any is put in place, so that running out of memory leaves the old ones.
@@ -33,9 +38,14 @@ cdef class ParameterTable:
             larger[i][: self.rows] = self.arrays[i]
             view = larger[i]
             if i == 0:
-                self.w = &view[0, 0]
+                self.table.w = self.table.serving = &view[0, 0]
+                self.table.averaged = NULL
+            elif i <= n_slots:
+                self.table.rule.slot[i - 1] = &view[0, 0]
+            elif i == n_slots + 1:
+                self.table.serving = &view[0, 0]
             else:
-                self.rule.slot[i - 1] = &view[0, 0]
+                self.table.averaged = &view[0, 0]
         self.arrays = larger
         self.rows = rows
         return 0
@@ -44,23 +54,19 @@ cdef class ParameterTable:
         cdef Py_ssize_t i
         cdef int s
         for i in range(row * self.width, (row + 1) * self.width):
-            self.w[i] = 0.0
-            for s in range(self.rule.n_slots):
-                self.rule.slot[s][i] = 0.0
+            self.table.w[i] = self.table.serving[i] = 0.0
+            if self.table.averaged != NULL:
+                self.table.averaged[i] = 0.0
+            for s in range(self.table.rule.n_slots):
+                self.table.rule.slot[s][i] = 0.0
 
-    cdef void step(self, Py_ssize_t row, Py_ssize_t n_rows, const double* g) noexcept nogil:
-        """One optimizer step of the rows from `row` on by their gradient `g`."""
-        self.rule.step(&self.rule, self.w, g, row * self.width, n_rows * self.width)
-
-    def apply(self, double[::1] gradient, Py_ssize_t row=0):
-        """Step the rows from `row` on by a gradient that covers whole rows."""
-        cdef Py_ssize_t n = gradient.shape[0]
-        if n == 0 or n % self.width or row < 0 or row + n // self.width > self.rows:
-            raise ValueError(f"A gradient of {n} does not fit rows of {self.width} from row {row} of {self.rows}.")
-        self.step(row, n // self.width, &gradient[0])
+    @property
+    def serving(self):
+        """The parameters that predict."""
+        return self.arrays[len(self.arrays) - 2] if self.averages else self.arrays[0]
 
     def save(self, Py_ssize_t rows):
-        """Copies of the first `rows` rows of every array: the parameters, then the slots."""
+        """Copies of the first `rows` rows of every array: the parameters, the slots, the averages."""
         return [np.array(array[:rows]) for array in self.arrays]
 
     def restore(self, list arrays):

@@ -20,10 +20,11 @@ cdef class Vocabulary:
             raise ValueError(f"The `when_full` of a vocabulary must be 'evict' or 'share'. Got {when_full!r}.")
         self.rows_max = rows_max
         self.evicts = when_full == "evict"
-        self.restore([], np.zeros(0, dtype=np.int64), 0, 0)
+        self.restore([], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0, 0)
 
-    cdef Py_ssize_t size(self) noexcept:
-        return len(self.key_of)
+    cdef Py_ssize_t size(self) noexcept nogil:
+        """How many rows are in use, with row 0."""
+        return self.rows_in_use
 
     cdef Py_ssize_t find(self, object key) except -1:
         """The row of `key`; 0 where it has none."""
@@ -42,6 +43,7 @@ cdef class Vocabulary:
             if row >= len(self.stamps):
                 self._grow_stamps(2 * row)
             self.key_of.append(key)
+            self.rows_in_use = row + 1
             self.row_of[key] = row
             self.is_new = True
         else:
@@ -52,15 +54,20 @@ cdef class Vocabulary:
             self.key_of[row] = key
             self.row_of[key] = row
             self.is_new = True
+        if self.is_new:
+            self.born[row] = now
         self.stamp[row] = now
         return row
 
     def _grow_stamps(self, Py_ssize_t rows):
         cdef long long[::1] view
-        larger = np.zeros(max(rows, 16), dtype=np.int64)
-        larger[: len(self.stamps)] = self.stamps
-        view = self.stamps = larger
+        stamps, births = (np.zeros(max(rows, 16), dtype=np.int64) for _ in range(2))
+        stamps[: len(self.stamps)] = self.stamps
+        births[: len(self.births)] = self.births
+        view = self.stamps = stamps
         self.stamp = &view[0]
+        view = self.births = births
+        self.born = &view[0]
 
     def _evict(self, long long now):
         """Free the row of the least recently learned key; 0 where every row is needed by the event at hand."""
@@ -73,7 +80,10 @@ cdef class Vocabulary:
                 # Sorting a sixteenth of the table ahead keeps eviction cheap, and exact: whatever is not in the
                 # list, or was learned since, is younger than all that is left in it.
                 stamps = self.stamps[1 : len(self.key_of)]
-                order = np.argsort(stamps, kind="stable")[: max(len(stamps) // 16, 1)]
+                count = max(len(stamps) // 16, 1)
+                # All rows of the last stamp or none, so that the order in which they go does not hang on where it was cut.
+                few = np.flatnonzero(stamps <= np.partition(stamps, count - 1)[count - 1])
+                order = few[np.argsort(stamps[few], kind="stable")]
                 self.oldest = [(int(i) + 1, int(stamps[i])) for i in order[::-1]]
             row, stamp = self.oldest.pop()
             if self.stamp[row] != stamp:
@@ -103,21 +113,24 @@ cdef class Vocabulary:
         return self.find(key)
 
     def save(self):
-        """The keys and stamps in row order."""
-        return self.keys(), np.array(self.stamps[1 : len(self.key_of)])
+        """The keys, their stamps and their births in row order."""
+        size = len(self.key_of)
+        return self.keys(), np.array(self.stamps[1:size]), np.array(self.births[1:size])
 
-    def restore(self, list keys, stamps, long long evicted, long long shared):
+    def restore(self, list keys, stamps, births, long long evicted, long long shared):
         """Take what `save` returned; raises ValueError where it is inconsistent."""
-        if len(keys) + 1 > self.rows_max or len(stamps) != len(keys) or len(set(keys)) != len(keys):
+        if len(keys) + 1 > self.rows_max or not len(stamps) == len(births) == len(keys) or len(set(keys)) != len(keys):
             raise ValueError(
                 f"A vocabulary of at most {self.rows_max - 1} keys cannot take {len(keys)} keys "
                 f"({len(set(keys))} distinct) with {len(stamps)} stamps."
             )
         self.key_of = [None, *keys]
+        self.rows_in_use = len(self.key_of)
         self.row_of = {key: row for row, key in enumerate(keys, start=1)}
-        self.stamps = np.zeros(0, dtype=np.int64)
+        self.stamps = self.births = np.zeros(0, dtype=np.int64)
         self._grow_stamps(len(self.key_of))
         self.stamps[1 : len(self.key_of)] = stamps
+        self.births[1 : len(self.key_of)] = births
         self.oldest = []
         self.needed_by = -1
         self.version += 1

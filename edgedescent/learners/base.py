@@ -22,6 +22,8 @@ class Learner:
     """
 
     takes: ClassVar[Literal["features", "ratings"]]
+    takes_text: ClassVar[bool] = True
+    """Whether values of features may be texts. Where models of others decide, an event that has one may be refused."""
     optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:
@@ -62,6 +64,10 @@ class Learner:
         signature = inspect.signature(type(self)).parameters
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != signature[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+    def counts(self) -> dict[str, int]:
+        """How often a guard or a bound stepped in, by name; published with the daemon's metrics."""
+        return {}
 
     def state_dict(self) -> State:
         """A copy of everything learned so far, as named arrays; `load_state_dict` takes it back bit for bit."""
@@ -107,8 +113,8 @@ class Learner:
     def _parts(self, name: str, count: int) -> list[str]:
         """The names of the arrays that make up the table `name`."""
         if name in ("inputs", "target"):
-            return [f"{name}.{part}" for part in ("count", "mean", "variance")]
-        return [name, *(f"{name}.{slot}" for slot in self.optimizer.slots)][:count]
+            return [f"{name}.{part}" for part in ("count", "mean", "variance", "window_mean", "window_variance")]
+        return [name, *(f"{name}.{slot}" for slot in self.optimizer.state_names)][:count]
 
     def _save(self) -> dict[str, Any]:
         raise NotImplementedError

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 from edgedescent.kernels.linear import LinearKernel
-from edgedescent.learners.base import Learner
+from edgedescent.learners.features import FeatureLearner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
-from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
-class LinearRegressor(LinearKernel, Learner):
-    """A linear model of numeric features of any name, which may appear and vanish at any time.
+class LinearRegressor(LinearKernel, FeatureLearner):
+    """A linear model of named features.
 
     ::
 
-        z = clip((x - mean) / sd, ±clip)            per feature, running
+        z = clip((x - mean) / sd, ±clip)            per feature, running; 1 for a category
         f = w₀ + Σ w z
-        prediction = mean_y + sd_y f
+        prediction = mean_y + sd_y f                or mean_y exp(f), for a Poisson loss
 
-    Features and target are standardized online, so that the learning rate means the same on every stream. A feature
-    that is absent, None or not finite counts as being at its mean. Each event takes one step of `optimizer` along the
-    gradient of `loss`; the statistics take in the event after the step, so that an outlier cannot excuse itself.
+    Features have any names, and may appear and vanish at any time. Numbers and booleans are standardized online, so
+    that the learning rate means the same on every stream. Strings, and integers listed in `categories`, are one-hot:
+    each value has a row of its own. A nested dict counts as features whose names are joined by a dot. What is absent,
+    None or not finite counts as being at its mean, an unknown category as nothing.
+
+    Each event takes one step of `optimizer` along the gradient of `loss`; the statistics take in the event after the
+    step, so that an outlier cannot excuse itself. The step of an event of n > 16 features is 16 / n of the usual one,
+    because each feature moves the score and together they would overshoot; `NormalizedAdaptive`, `COCOB`,
+    `FTRLProximal`, `AdaGrad` and `CountedSGD` need no such help.
 
     Args:
         optimizer: the step rule.
         loss: what to minimize.
+        l1: weight of the penalty ``l1 |w|`` per feature and event, which sets weights to exactly zero; >= 0.
         l2: weight of the penalty ``l2 w² / 2`` per feature and event; >= 0.
         clip: standardized features are clipped at ±clip; > 0.
         forgetting: the least rate at which means and variances follow new values: they remember about 1 / forgetting
             events; in (0, 1).
-        features_max: how many features have a weight at the same time; >= 1.
+        features_max: how many features, counting each value of a category as one, have a row at the same time; >= 1.
         when_full: what a further feature meets: ``"evict"`` gives it the row of the feature that was least recently
             learned, ``"share"`` leaves it out. Both are counted. An event never evicts its own features.
+        categories: the features whose integers are names of something, such as a site or an hour, rather than amounts.
+        hash_bits: let the values of categories share 2 ** hash_bits rows by their hash instead of one row each; None
+            for one each; in 1 to 30. ONNX cannot express the hash.
+        replay_size: how many of the latest events are kept for replay; >= 1.
+        replay_steps: how many of them, drawn at random, are learned again after each event; >= 0.
+        seed: of the draws for replay; >= 0.
 
     Raises:
-        ValueError: if a parameter is out of its range, a feature's name is not a string, or its value or the target
-            not a number. A refused event changes nothing.
+        ValueError: if a parameter is out of its range, a feature's name is not a string, its value neither a number
+            nor a string, or the target not a number. A refused event changes nothing.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -48,38 +58,41 @@ class LinearRegressor(LinearKernel, Learner):
         15.0
     """
 
-    takes: ClassVar[Literal["features", "ratings"]] = "features"
-
     def __init__(
         self,
         optimizer: Optimizer = Adam(),  # noqa: B008 - optimizers are immutable
         loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
+        l1: float = 0.0,
         l2: float = 0.0,
         clip: float = 5.0,
         forgetting: float = 0.0002,
         features_max: int = 4096,
         when_full: str = "evict",
+        categories: tuple[str, ...] = (),
+        hash_bits: int | None = None,
+        replay_size: int = 2000,
+        replay_steps: int = 0,
+        seed: int = 1,
     ) -> None:
-        require_instance(self, "optimizer", optimizer, Optimizer)
-        require_instance(self, "loss", loss, Loss)
-        require_number(self, "l2", l2, at_least=0)
-        require_number(self, "clip", clip, above=0)
-        require_number(self, "forgetting", forgetting, above=0, below=1)
-        require_count(self, "features_max", features_max, at_least=1, at_most=10_000_000)
-        require_choice(self, "when_full", when_full, ("evict", "share"))
-        self.optimizer = optimizer
-        self.loss = loss
-        self.l2 = l2
-        self.clip = clip
-        self.forgetting = forgetting
-        self.features_max = features_max
-        self.when_full = when_full
-        self._set_up(
-            optimizer.rule, optimizer.hyper, loss.rule, loss.hyper, l2, clip, forgetting, features_max, when_full
+        shared = self._keep(
+            optimizer,
+            loss,
+            l1,
+            l2,
+            clip,
+            forgetting,
+            features_max,
+            when_full,
+            categories,
+            hash_bits,
+            replay_size,
+            replay_steps,
+            seed,
         )
+        self._set_up(**shared)
 
     @property
     def coefficients(self) -> dict[str, float]:
         """The weight of each feature, per standard deviation of the feature and of the target."""
-        weights = self.weights.arrays[0][1:, 0]
+        weights = self.weights.serving[1:, 0]
         return dict(zip(self.vocabulary.keys(), weights.tolist(), strict=False))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from typing import ClassVar, Literal
-
-import numpy as np
 
 from edgedescent.kernels.factors import FactorKernel
 from edgedescent.learners.base import Learner
+from edgedescent.learners.recommender import Recommender
 from edgedescent.losses import AdaptiveHuberLoss, Loss
-from edgedescent.optim import Adam, Optimizer
+from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
-class MatrixFactorization(FactorKernel, Learner):
+class MatrixFactorization(FactorKernel, Recommender, Learner):
     """Biases and latent factors of users and items, learned from one rating at a time.
 
     ::
@@ -38,6 +37,9 @@ class MatrixFactorization(FactorKernel, Learner):
         items_max: how many items have a row at the same time; >= 1.
         when_full: what a further id meets: ``"evict"`` gives it the row of the id that was least recently learned,
             ``"share"`` predicts it like any unknown one. Both are counted.
+        replay_size: how many of the latest ratings are kept for replay; >= 1.
+        replay_steps: how many of them, drawn at random, are learned again after each event; >= 0.
+        seen_max: how many different items are remembered per user, for `recommend` to leave out; >= 0.
         seed: of the first factors; >= 0.
 
     Raises:
@@ -64,20 +66,25 @@ class MatrixFactorization(FactorKernel, Learner):
     def __init__(
         self,
         n_factors: int = 10,
-        optimizer: Optimizer = Adam(lr=0.01),  # noqa: B008 - optimizers are immutable
+        optimizer: Optimizer = CountedSGD(lr=0.3),  # noqa: B008 - optimizers are immutable
         loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
-        l2_bias: float = 0.05,
+        l2_bias: float = 0.005,
         l2_factors: float = 0.05,
-        init_scale: float = 0.1,
+        init_scale: float = 0.03,
         forgetting: float = 0.0002,
         users_max: int = 50_000,
         items_max: int = 50_000,
         when_full: str = "evict",
+        replay_size: int = 2000,
+        replay_steps: int = 0,
+        seen_max: int = 32,
         seed: int = 1,
     ) -> None:
         require_count(self, "n_factors", n_factors, at_least=1, at_most=1024)
         require_instance(self, "optimizer", optimizer, Optimizer)
         require_instance(self, "loss", loss, Loss)
+        if math.isfinite(loss.least):
+            raise ValueError(f"The `loss` of MatrixFactorization must be one for ratings of either sign. Got {loss!r}.")
         require_number(self, "l2_bias", l2_bias, at_least=0)
         require_number(self, "l2_factors", l2_factors, at_least=0)
         require_number(self, "init_scale", init_scale, at_least=0)
@@ -85,6 +92,9 @@ class MatrixFactorization(FactorKernel, Learner):
         require_count(self, "users_max", users_max, at_least=1, at_most=10_000_000)
         require_count(self, "items_max", items_max, at_least=1, at_most=10_000_000)
         require_choice(self, "when_full", when_full, ("evict", "share"))
+        require_count(self, "replay_size", replay_size, at_least=1, at_most=1_000_000)
+        require_count(self, "replay_steps", replay_steps, at_most=1000)
+        require_count(self, "seen_max", seen_max, at_most=10_000)
         require_count(self, "seed", seed, at_most=2**62)
         self.n_factors = n_factors
         self.optimizer = optimizer
@@ -96,12 +106,13 @@ class MatrixFactorization(FactorKernel, Learner):
         self.users_max = users_max
         self.items_max = items_max
         self.when_full = when_full
+        self.replay_size = replay_size
+        self.replay_steps = replay_steps
+        self.seen_max = seen_max
         self.seed = seed
         self._set_up(
-            optimizer.rule,
-            optimizer.hyper,
-            loss.rule,
-            loss.hyper,
+            optimizer,
+            loss,
             n_factors,
             init_scale,
             l2_bias,
@@ -110,22 +121,8 @@ class MatrixFactorization(FactorKernel, Learner):
             users_max,
             items_max,
             when_full,
+            replay_size,
+            replay_steps,
+            seen_max,
             seed,
         )
-
-    def recommend(self, user: str | int, k: int = 10, exclude: Iterable[str | int] = ()) -> list[str]:
-        """The `k` known items with the highest predictions for `user`, best first; ties in order of appearance.
-
-        Args:
-            user: an id; for an unknown one the items' biases alone decide.
-            k: how many items at most; >= 1.
-            exclude: items to leave out.
-        """
-        require_count("recommend", "k", k, at_least=1)
-        scores = self.scores(user)
-        keys = self.items.keys()
-        for item in exclude:
-            if row := self.items.row(str(item)):
-                scores[row - 1] = -np.inf
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [keys[i] for i in best if scores[i] > -np.inf]

@@ -1,7 +1,46 @@
 """Optimizers: how one gradient changes the parameters. One file each; each is usable with every learner."""
 
+from edgedescent.optim.adadelta import AdaDelta
+from edgedescent.optim.adagrad import AdaGrad
 from edgedescent.optim.adam import Adam
+from edgedescent.optim.adamw import AdamW
+from edgedescent.optim.amsgrad import AMSGrad
 from edgedescent.optim.base import Optimizer
+from edgedescent.optim.cocob import COCOB
+from edgedescent.optim.counted_sgd import CountedSGD
+from edgedescent.optim.ftrl import FTRLProximal
+from edgedescent.optim.importance_aware import ImportanceAware
+from edgedescent.optim.mini_batch import MiniBatch
+from edgedescent.optim.momentum import Momentum
+from edgedescent.optim.nadam import NAdam
+from edgedescent.optim.nesterov import Nesterov
+from edgedescent.optim.normalized_adaptive import NormalizedAdaptive
+from edgedescent.optim.rmsprop import RMSProp
+from edgedescent.optim.schedules import Constant, CosineRestarts, InverseScaling, ReduceOnPlateau, Schedule, Step
 from edgedescent.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = [
+    "COCOB",
+    "SGD",
+    "AMSGrad",
+    "AdaDelta",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "CosineRestarts",
+    "CountedSGD",
+    "FTRLProximal",
+    "ImportanceAware",
+    "InverseScaling",
+    "MiniBatch",
+    "Momentum",
+    "NAdam",
+    "Nesterov",
+    "NormalizedAdaptive",
+    "Optimizer",
+    "RMSProp",
+    "ReduceOnPlateau",
+    "Schedule",
+    "Step",
+]

@@ -50,6 +50,7 @@ class Adam(Optimizer):
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_number(self, "lr", self.lr, above=0)
         require_number(self, "beta1", self.beta1, at_least=0, below=1)
         require_number(self, "beta2", self.beta2, at_least=0, below=1)

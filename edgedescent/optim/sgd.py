@@ -38,4 +38,5 @@ class SGD(Optimizer):
     lr: float = 0.01
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_number(self, "lr", self.lr, above=0)

@@ -62,7 +62,7 @@ class Display:
             return
         self._length = rehearsal.length
         count = "" if self._length is None else f"{self._length:,} "
-        what = "a linear model" if rehearsal.source.kind == "features" else "a recommender"
+        what = "a small network" if rehearsal.source.kind == "features" else "a recommender"
         click.echo(f"Broker: {rehearsal.broker.kind} at {rehearsal.broker.url}")
         click.echo(f"Daemon: learning {what}, one event at a time, log in {rehearsal.log_path}")
         click.echo(f"Replay: {count}events of {rehearsal.source.name}\n")
@@ -140,10 +140,23 @@ class Display:
 def learned_lines(learner: Any, most: int = 8) -> list[str]:
     """The gist of a model in a few lines."""
     if learner.takes == "features":
-        weights = sorted(learner.coefficients.items(), key=lambda pair: -abs(pair[1]))
-        lines = [f"{name:24} {weight:+.4f} per standard deviation" for name, weight in weights[:most]]
-        return [*lines, *([f"and {len(weights) - most} more features"] if len(weights) > most else [])]
+        effects = sorted(feature_effects(learner).items(), key=lambda pair: -abs(pair[1]))
+        lines = [f"{name:24} {effect:+.4g} per standard deviation" for name, effect in effects[:most]]
+        return [*lines, *([f"and {len(effects) - most} more features"] if len(effects) > most else [])]
     users = learner.users.keys()
     lines = [f"{len(users):,} users and {len(learner.items):,} items, {learner.n_factors} factors each"]
     lines += [f"best for user {user}: {', '.join(learner.recommend(user, k=3))}" for user in users[:3]]
     return lines
+
+
+def feature_effects(learner: Any) -> dict[str, float]:
+    """How far each numeric feature moves the prediction, from half a deviation below its mean to half above."""
+    state = learner.state_dict()
+    columns = (state[name][1:] for name in ("is_category", "inputs.mean", "inputs.variance"))
+    rows = zip(state["features"], *columns, strict=True)
+    typical = {name: (float(mean), float(variance) ** 0.5) for name, category, mean, variance in rows if not category}
+    means = {name: mean for name, (mean, _) in typical.items()}
+    return {
+        name: learner.predict_one({**means, name: mean + sd / 2}) - learner.predict_one({**means, name: mean - sd / 2})
+        for name, (mean, sd) in typical.items()
+    }

@@ -176,7 +176,7 @@ class Rehearsal:
             host=self.broker.host,
             port=self.broker.port,
             protocol=self.broker.protocols[0],
-            learner="LinearRegressor" if self.source.kind == "features" else "MatrixFactorization",
+            learner="MLPRegressor" if self.source.kind == "features" else "MatrixFactorization",
             state=self.folder / "state",
         )
         self.config_path.write_text(text, encoding="utf-8")

@@ -174,21 +174,22 @@ class MisnamesItsSlots(Adam):
 @dataclass(frozen=True)
 class GoesUp(SGD):
     @property
-    def hyper(self) -> tuple[float, ...]:
-        return (-self.lr,)
+    def rate(self) -> float:
+        return -self.lr
 
 
 @dataclass(frozen=True)
-class Overflows(SGD):
-    lr: float = 1e250
+class MovesWhatItIsNotGiven(Optimizer):
+    def step(self, w: Any, g: Any, lr: float) -> None:  # noqa: ARG002
+        w -= 0.1
 
 
 BROKEN_OPTIMIZERS: dict[str, Optimizer] = {
     "check_optimizer_is_an_immutable_value": ReordersItsParameters(),
     "check_optimizer_parameters_are_validated": Unvalidated(),
     "check_slots_are_the_arrays_of_the_rule": MisnamesItsSlots(),
+    "check_no_gradient_no_step": MovesWhatItIsNotGiven(),
     "check_first_step_goes_down": GoesUp(),
-    "check_steps_are_finite": Overflows(),
 }
 
 
@@ -227,8 +228,8 @@ class MutableLoss:
 BROKEN_LOSSES: dict[str, Any] = {
     "check_loss_is_an_immutable_value": MutableLoss(),
     "check_loss_parameters_are_validated": UnvalidatedLoss(),
-    "check_right_predictions_have_no_gradient": NegativeLoss(),
-    "check_gradients_point_to_the_target": NegativeLoss(),
+    "check_slope_is_the_derivative": NegativeLoss(),
+    "check_slope_never_falls": NegativeLoss(),
 }
 
 

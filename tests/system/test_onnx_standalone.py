@@ -7,10 +7,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent import (
+    FactorizationMachine,
+    ImplicitMatrixFactorization,
+    LinearRegressor,
+    LogisticRegressor,
+    MatrixFactorization,
+    MLPRegressor,
+)
+from edgedescent.losses import LogisticLoss, PoissonLoss
+from edgedescent.optim import Adam
 from edgedescent_onnx import OnnxAdapter
 
 # Started with -I -S, so that neither the environment nor an editable install can put the project on the path.
@@ -33,8 +43,12 @@ import onnxruntime
 with open(job["model"], "rb") as file:
     session = onnxruntime.InferenceSession(file.read(), providers=["CPUExecutionProvider"])
 if job["kind"] == "features":
-    order = json.loads(session.get_modelmeta().custom_metadata_map["features"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    order, categories = json.loads(metadata["features"]), json.loads(metadata["categories"])
     inputs = {"x": np.array([[e["x"].get(n) for n in order] for e in job["events"]], dtype=np.float64)}
+    for name, port in categories.items():
+        texts = [str(e["x"].get(name, metadata["missing"])) for e in job["events"]]
+        inputs[port] = np.array(texts, dtype=object)
 else:
     ids = {role: [str(e[role]) for e in job["events"]] for role in ("user", "item")}
     inputs = {role: np.array(ids[role], dtype=object) for role in ids}
@@ -64,22 +78,38 @@ def serve(model: bytes, kind: str, events: Sequence[object], folder: Path) -> li
     return predictions
 
 
-def test_a_regression_is_served_without_the_project(tmp_path: Path) -> None:
-    rng = random.Random(1)
-    model = LinearRegressor()
+FEATURE_LEARNERS: list[Any] = [
+    LinearRegressor(),
+    LinearRegressor(loss=PoissonLoss(), optimizer=Adam(average_rate=0.01)),
+    LogisticRegressor(categories=("hour",)),
+    FactorizationMachine(categories=("hour",)),
+    FactorizationMachine(loss=LogisticLoss()),
+    MLPRegressor(hidden=(16, 8), categories=("hour",)),
+]
 
-    def features() -> dict[str, float | None]:
-        x: dict[str, float | None] = {f"sensor {i}": rng.gauss(50 * i, i + 1) for i in range(10)}
+
+@pytest.mark.parametrize("model", FEATURE_LEARNERS, ids=repr)
+def test_a_learner_of_features_is_served_without_the_project(model: Any, tmp_path: Path) -> None:
+    rng = random.Random(1)
+
+    def features() -> dict[str, Any]:
+        x: dict[str, Any] = {f"sensor {i}": rng.gauss(50 * i, i + 1) for i in range(10)}
         x[f"sensor {rng.randrange(10)}"] = rng.choice([None, math.nan, math.inf, 1e7, -1e101])
         del x[f"sensor {rng.randrange(10)}"]
+        x["hour"] = rng.randrange(24)
+        if rng.random() < 0.8:
+            x["site"] = rng.choice(["north", "süd", ""])
         return x
 
+    model = model.clone()
     for _ in range(2000):
         x = features()
-        model.learn_one(x, 7.0 + sum(v for v in x.values() if v is not None and abs(v) < 1e6) + rng.gauss(0, 1))
-    events = [{"x": features()} for _ in range(100)]
+        usable = [v for n, v in x.items() if n.startswith("sensor") and v is not None and abs(v) < 1e6]
+        y = sum(usable) / 4000 + 0.3 * (x.get("site") == "north")
+        model.learn_one(x, min(max(y, 0.0), 1.0) if model.loss.binary else 100 * abs(y))
+    events = [{"x": features()} for _ in range(100)] + [{"x": {"site": "unheard of", "hour": 77}}]
     live = [model.predict_one(event["x"]) for event in events]
-    assert max(live) - min(live) > 10
+    assert max(live) > 1.2 * min(live)
     served = serve(OnnxAdapter().export(model, {}), "features", events, tmp_path)
     assert served == pytest.approx(live, rel=1e-9)
 
@@ -93,5 +123,18 @@ def test_a_recommender_is_served_without_the_project(tmp_path: Path) -> None:
     events = [{"user": rng.randrange(80), "item": f"itém {rng.randrange(60)}"} for _ in range(100)]
     live = [model.predict_one(event["user"], event["item"]) for event in events]
     assert max(live) - min(live) > 1
+    served = serve(OnnxAdapter().export(model, {}), "ratings", events, tmp_path)
+    assert served == pytest.approx(live, rel=1e-9)
+
+
+def test_a_ranking_is_served_without_the_project(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    model = ImplicitMatrixFactorization()
+    for _ in range(5000):
+        user = rng.randrange(60)
+        model.learn_one(user, f"itém {user % 4 + 4 * rng.randrange(10)}")
+    events = [{"user": rng.randrange(80), "item": f"itém {rng.randrange(60)}"} for _ in range(100)]
+    live = [model.predict_one(event["user"], event["item"]) for event in events]
+    assert max(live) - min(live) > 0.5
     served = serve(OnnxAdapter().export(model, {}), "ratings", events, tmp_path)
     assert served == pytest.approx(live, rel=1e-9)

@@ -43,6 +43,7 @@ def test_the_defaults_are_a_working_configuration(path: Path) -> None:
     assert loaded.event_topics() == ["edgedescent/pump/events"]
     assert loaded.topic("status") == "edgedescent/pump/status"
     assert repr(loaded.build_learner()) == "LinearRegressor()"
+    assert repr(load(path, 'device = "pump"\n').build_learner()) == "MLPRegressor()"
 
 
 # Each line: what is written behind the smallest configuration, and what is told of it, word for word where it matters.
@@ -95,9 +96,9 @@ WRONG = [
     ("[broker]\nqos = 'one'\n", "`broker.qos` is 'one': expected one of 0, 1.", ""),
     ("[broker]\nqos = 2\n", "`broker.qos` is 2: expected one of 0, 1.", ""),
     ("when_full = 'evct'\n", "must be one of 'evict', 'share'. Got 'evct'.", ""),
-    ("optimizer = 'Adm'\n", "`learner.optimizer.type` is 'Adm': expected one of Adam, SGD.", "Did you mean `Adam`?"),
+    ("optimizer = 'Adm'\n", "`learner.optimizer.type` is 'Adm': expected one of ", "Did you mean `Adam`?"),
     ("loss = {type = 'Squared'}\n", "`learner.loss.type` is 'Squared': expected one of", "Did you mean `SquaredLoss`?"),
-    ("loss = {}\n", "`learner.loss.type` is missing: expected one of AdaptiveHuberLoss, SquaredLoss.", ""),
+    ("loss = {}\n", "`learner.loss.type` is missing: expected one of AbsoluteLoss, ", ""),
     # Adapters.
     ("[broker]\npassword_file = 'a'\npassword_env = 'b'\n", "`broker`: give `password_file` or `password_env`", ""),
     ("[broker.tls]\nca_file = '/nowhere'\n", "`broker.tls`: the certificates cannot be used", ""),
@@ -123,7 +124,6 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
     ("text", "message"),
     [
         ("", "`device` is missing."),
-        ('device = "pump"\n', "`learner` is missing."),
         ("devic = 'x'\n" + BASE, "`devic` is not a known key"),
         ("transport = 'mqt'\n" + BASE, "`transport` is 'mqt': expected one of mqtt. Did you mean `mqtt`?"),
         ("transport = 'onnx'\n" + BASE, "`transport` is 'onnx': expected one of mqtt."),
@@ -135,9 +135,9 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
         (BASE.replace('"pump"', f'"{"a" * 65}"'), "expected 1 to 64 characters"),
         (BASE.replace('"pump"', "7"), "`device` is 7: expected `str`, got `int`."),
         (BASE.replace("LinearRegressor", "LinearRegresor"), "Did you mean `LinearRegressor`?"),
-        (BASE.replace("LinearRegressor", "Learner"), "expected one of LinearRegressor, MatrixFactorization."),
-        (BASE.replace('"LinearRegressor"', "3"), "`learner.type` is 3: expected one of LinearRegressor"),
-        ('device = "pump"\n[learner]\nl2 = 1.0\n', "`learner.type` is missing: expected one of LinearRegressor"),
+        (BASE.replace("LinearRegressor", "Learner"), "expected one of FactorizationMachine, "),
+        (BASE.replace('"LinearRegressor"', "3"), "`learner.type` is 3: expected one of FactorizationMachine, "),
+        ('device = "pump"\n[learner]\nl2 = 1.0\n', "`learner.type` is missing: expected one of FactorizationMachine, "),
         ('device = "pump"\nlearner = "LinearRegressor"\n', "`learner` is 'LinearRegressor': expected a table."),
         ("device = \n", "not valid TOML: Invalid value (at line 1, column 10)."),
         ('device = "a"\ndevice = "b"\n', "not valid TOML: Cannot overwrite a value"),
@@ -252,7 +252,7 @@ def test_a_table_may_come_whole_and_then_in_parts(path: Path) -> None:
         ("STATE", "x", "`state` is 'x': expected a table."),
         ("LEARNER__TYPE", "Linear", "`learner.type` is 'Linear': expected one of"),
         ("LEARNER__OPTIMIZER", "Adm", "`learner.optimizer.type` is 'Adm': expected one of"),
-        ("LEARNER__OPTIMIZER__LR", "0.1", "`learner.optimizer.type` is missing: expected one of Adam, SGD."),
+        ("LEARNER__OPTIMIZER__LR", "0.1", "`learner.optimizer.type` is missing: expected one of "),
         ("LEARNER__L2", "-1", "The `l2` of LinearRegressor must be >= 0. Got -1.0."),
         ("BROKER__PORT", "zero", "`broker.port` is 'zero': expected `int`, got `str`."),
     ],

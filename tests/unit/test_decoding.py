@@ -13,6 +13,7 @@ from edgedescent.errors import InvalidEventError
 from edgedescent.messages import FeatureEvent, RatingEvent
 
 DEEP = 100_000
+VALUE = "`bool | int | float | str | object | null`"
 
 
 def decode(
@@ -41,6 +42,8 @@ def refused(payload: bytes, takes: Literal["features", "ratings"] = "features", 
         (b'{"x": {}}', FeatureEvent({})),
         (b'{"x": {"": 1}}', FeatureEvent({"": 1.0})),
         (b'{"x": {"a": null, "b": true, "c": -1.5e2}, "y": null}', FeatureEvent({"a": None, "b": True, "c": -150.0})),
+        (b'{"x": {"site": "north", "hour": 7}}', FeatureEvent({"site": "north", "hour": 7})),
+        (b'{"x": {"motor": {"rpm": 900, "on": true}}}', FeatureEvent({"motor": {"rpm": 900, "on": True}})),
         (b'{"x": {}, "y": false}', FeatureEvent({}, False)),
         (b'{"x": {}, "id": 5}', FeatureEvent({}, None, 5)),
         (b'{"x": {}, "id": -0}', FeatureEvent({}, None, 0)),
@@ -95,19 +98,18 @@ def test_an_empty_array_holds_nothing(payload: bytes) -> None:
         (b'"x"', "wrong_type", "Expected `object`, got `str`"),
         (b'{"x": null}', "wrong_type", "Expected `object`, got `null` - at `$.x`"),
         (b'{"x": [1, 2]}', "wrong_type", "Expected `object`, got `array` - at `$.x`"),
-        (b'{"x": {"a": 1, "b": "1"}}', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.x.b`"),
-        (b'{"x": {"a": {"b": 1}}}', "wrong_type", "Expected `bool | float | null`, got `object` - at `$.x.a`"),
-        (b'{"x": {"a": [1]}}', "wrong_type", "Expected `bool | float | null`, got `array` - at `$.x.a`"),
-        (b'{"x": {"a\\nb": ""}}', "wrong_type", r"Expected `bool | float | null`, got `str` - at `$.x.'a\nb'`"),
-        (b'{"x": {"a": "", "a": 1}}', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.x.*`"),
-        (b'{"x": {"a": ""}, "z"', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.x.*`"),
+        (b'{"x": {"a": [1]}}', "wrong_type", f"Expected {VALUE}, got `array` - at `$.x.a`"),
+        (b'{"x": {"a": 1, "b": []}}', "wrong_type", f"Expected {VALUE}, got `array` - at `$.x.b`"),
+        (b'{"x": {"a\\nb": []}}', "wrong_type", rf"Expected {VALUE}, got `array` - at `$.x.'a\nb'`"),
+        (b'{"x": {"a": [], "a": 1}}', "wrong_type", f"Expected {VALUE}, got `array` - at `$.x.*`"),
+        (b'{"x": {"a": []}, "z"', "wrong_type", f"Expected {VALUE}, got `array` - at `$.x.*`"),
         (b'{"x": {}, "y": "1"}', "wrong_type", "Expected `bool | float | null`, got `str` - at `$.y`"),
         (b'{"x": {}, "id": 5.5}', "wrong_type", "Expected `int | str | null`, got `float` - at `$.id`"),
         (b'{"x": {}, "id": true}', "wrong_type", "Expected `int | str | null`, got `bool` - at `$.id`"),
         (b"{}", "missing_field", "Object missing required field `x`"),
         (b'{"X": {"a": 1}, "y": 1}', "missing_field", "Object missing required field `x`"),
         (b'{"x": {"a": 1e999}}', "out_of_range", "Number out of range - at `$.x.a`"),
-        (b'{"x": {"b": 1' + b"0" * 400 + b"}}", "out_of_range", "Number out of range - at `$.x.b`"),
+        (b'{"x": {"b": 1' + b"0" * 5000 + b"}}", "out_of_range", "Integer value out of range - at `$.x.b`"),
         (b'{"x": {}, "y": 1e999}', "out_of_range", "Number out of range - at `$.y`"),
         (b'{"x": {}, "y": 1' + b"0" * 5000 + b"}", "out_of_range", "Number out of range - at `$.y`"),
         (b'{"x": {}, "id": 1' + b"0" * 5000 + b"}", "out_of_range", "Integer value out of range - at `$.id`"),
@@ -146,15 +148,15 @@ def test_deep_nesting_is_refused(payload: bytes) -> None:
     assert reason == "too_deep" or (reason, message) == ("malformed", "Input data was truncated")
 
 
-@pytest.mark.parametrize("payload", [b'{"x": ' * DEEP, b'{"x": {"a": ' + b"[" * DEEP + b"]" * DEEP + b"}}"])
-def test_deep_nesting_where_a_number_belongs_is_refused(payload: bytes) -> None:
-    assert refused(payload)[0] == "wrong_type"
+def test_deep_nesting_where_a_number_belongs_is_refused() -> None:
+    assert refused(b'{"x": {"a": ' + b"[" * DEEP + b"]" * DEEP + b"}}")[0] == "wrong_type"
+    assert refused(b'{"x": ' * DEEP)[0] == "too_deep"
 
 
 def test_only_the_bad_events_of_an_array_are_refused() -> None:
     parts = [
         b'{"x": {"a": 1}, "y": 1}',
-        b'{"x": {"a": "s"}}',
+        b'{"x": {"a": ["s"]}}',
         b'{ "x":3 }',
         b'{"y": 1, "id": "\\u00e9"}',
         b"7",
@@ -185,7 +187,7 @@ def test_an_array_within_an_array_is_no_event() -> None:
 @pytest.mark.parametrize("odd", [b'{"x": {}}', b'{"x": 3}'])
 def test_too_many_events_are_refused_whole(odd: bytes) -> None:
     payload = b"[" + b", ".join([b'{"x": {}}'] * 5 + [odd]) + b"]"
-    assert refused(payload) == ("too_many_events", "The message has 6 events; at most 5 are taken.")
+    assert refused(payload) == ("too_many_events", "The message has more events than the 5 that are taken.")
     events, _ = decode(payload, many=6)
     assert len(events) >= 5
 
@@ -228,4 +230,4 @@ def test_no_json_raises_and_every_event_is_accounted_for(document: Any) -> None:
         for _, event in events:
             assert event.y is None or abs(event.y) < TARGET_MAX
             if isinstance(event, FeatureEvent):
-                assert all(value is None or math.isfinite(value) for value in event.x.values())
+                assert all(math.isfinite(value) for value in event.x.values() if isinstance(value, float))

@@ -45,13 +45,14 @@ def test_agrees_with_the_specification(
         "n_factors": n_factors,
         "l2_bias": penalties[0],
         "l2_factors": penalties[1],
+        "init_scale": 0.1,
         "users_max": users_max,
         "items_max": items_max,
         "when_full": when_full,
         "seed": seed,
     }
     model = MatrixFactorization(optimizer=optimizer, loss=loss, **others)
-    specified = Specified(optimizer.rule, optimizer.hyper, loss.rule, loss.hyper, **others)
+    specified = Specified(optimizer.rule, (optimizer.rate, *optimizer.hyper), loss.rule, loss.hyper, **others)
     scale = 1.0
     for user, item, y in events:
         scale = max(scale, abs(y)) if is_usable(y) else scale
@@ -72,7 +73,8 @@ def test_agrees_with_the_specification(
         keys = vocabulary.keys()
         assert state[ids] == keys
         assert list(state[stamps]) == [vocabulary.stamp_of[key] for key in keys]
-        assert (state[table][0] == 0).all()
+        assert state[table][0, 0] == pytest.approx(specified.cold[side].w, rel=1e-6, abs=1e-6)
+        assert (state[table][0, 1:] == 0).all()
         expected_rows = [[rows[key].bias.w, *(c.w for c in rows[key].factors)] for key in keys]
         flat = [w for row in expected_rows for w in row]
         assert np.ravel(state[table][1:]) == pytest.approx(flat, rel=1e-6, abs=1e-6)
@@ -139,7 +141,7 @@ def test_a_step_follows_the_gradient_of_the_loss_of_the_whole_prediction(
         total = ((twin.predict_one(user, item) - y) / sd) ** 2 / 2
         for name, row in rows.items():
             bias, *factors = tables[name][row]
-            total += l2_bias * bias**2 / 2 + l2_factors * sum(w * w for w in factors) / 2
+            total += l2_bias * (bias - tables[name][0, 0]) ** 2 / 2 + l2_factors * sum(w * w for w in factors) / 2
         return float(total)
 
     model.learn_one(user, item, y)

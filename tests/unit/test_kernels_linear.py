@@ -27,6 +27,8 @@ from edgedescent.optim import SGD, Adam, Optimizer
     features_max=st.sampled_from([1, 2, 3, 4096]),
     when_full=st.sampled_from(["evict", "share"]),
     forgetting=st.sampled_from([0.0002, 0.2]),
+    replay=st.sampled_from([(0, 1), (2, 1), (1, 3), (3, 1000)]),
+    seed=st.sampled_from([0, 1, 2**62]),
 )
 def test_agrees_with_the_specification(
     events: list[tuple[dict[str, Any], Any]],
@@ -36,15 +38,20 @@ def test_agrees_with_the_specification(
     features_max: int,
     when_full: str,
     forgetting: float,
+    replay: tuple[int, int],
+    seed: int,
 ) -> None:
     others: dict[str, Any] = {
         "l2": l2,
         "features_max": features_max,
         "when_full": when_full,
         "forgetting": forgetting,
+        "replay_steps": replay[0],
+        "replay_size": replay[1],
+        "seed": seed,
     }
     model = LinearRegressor(optimizer, loss, **others)
-    specified = Specified(optimizer.rule, optimizer.hyper, loss.rule, loss.hyper, **others)
+    specified = Specified(optimizer.rule, (optimizer.rate, *optimizer.hyper), loss.rule, loss.hyper, **others)
     scale = 1.0
     for x, y in events:
         scale = max(scale, abs(y)) if is_usable(y) else scale
@@ -56,6 +63,12 @@ def test_agrees_with_the_specification(
     keys = specified.vocabulary.keys()
     assert state["features"] == keys
     assert list(state["stamps"]) == [specified.vocabulary.stamp_of[key] for key in keys]
+    assert list(state["born"]) == [specified.vocabulary.born_of[key] for key in keys]
+    if replay[0]:
+        assert state["ring.draws"].tolist() == [specified.random.state, specified.n_events]
+        assert state["ring.targets"].tolist() == [y for _, y, _ in specified.ring]
+        assert state["ring.times"].tolist() == [time for *_, time in specified.ring]
+        assert state["ring.lengths"].tolist() == [len(x) for x, *_ in specified.ring]
     assert list(state["counts"]) == [
         specified.n_events,
         specified.n_skipped_targets,

@@ -24,7 +24,7 @@ def test_agrees_with_the_specification(xs: list[float], clip: float, rate_min: f
         assert z[0] == pytest.approx(specified.standardize(x), rel=1e-9, abs=1e-12)
         moments.observe(np.array([x]), at=1)
         specified.observe(x)
-        count, mean, variance = (array[1] for array in moments.save(3))
+        count, mean, variance, *_ = (array[1] for array in moments.save(3))
         assert count == specified.n
         assert mean == pytest.approx(specified.mean, rel=1e-12, abs=0)
         assert variance == pytest.approx(specified.variance, rel=1e-12, abs=0)
@@ -37,7 +37,7 @@ def test_without_clipping_or_forgetting_it_is_the_population_variance(xs: list[f
     moments = Moments(1e150, 1e-12, 1)
     for x in xs:
         moments.observe(np.array([x]))
-    _, mean, variance = (array[0] for array in moments.save(1))
+    _, mean, variance, *_ = (array[0] for array in moments.save(1))
     assert mean == pytest.approx(statistics.fmean(xs), rel=1e-9, abs=1e-9)
     assert variance == pytest.approx(statistics.pvariance(xs), rel=1e-6, abs=1e-9)
 
@@ -61,6 +61,26 @@ def test_one_outlier_moves_it_by_no_more_than_a_clipped_one() -> None:
     before = moments.save(1)[1][0]
     moments.observe(np.array([1e99]))
     assert moments.save(1)[1][0] - before == pytest.approx(0.001 * 5 * sd, rel=0.01)
+
+
+@pytest.mark.parametrize("poison", [1e4, -1e4, 1e90])
+@pytest.mark.parametrize("place", [0, 1, 2, 5, 9])
+def test_an_outlier_among_the_first_values_is_forgotten_soon(poison: float, place: int) -> None:
+    random = np.random.default_rng(place)
+    moments = Moments(5.0, 0.0002, 1)
+    for i in range(40):
+        moments.observe(np.array([poison if i == place else 3.0 + random.normal()]))
+    _, mean, variance, *_ = (array[0] for array in moments.save(1))
+    assert mean == pytest.approx(3.0, abs=1.0)
+    assert 0.3 < variance < 4.0
+
+
+def test_a_feature_that_is_mostly_the_same_does_not_start_again() -> None:
+    moments = Moments(5.0, 0.0002, 1)
+    for i in range(64):
+        moments.observe(np.array([float(i == 1)]))
+    _, mean, variance, *_ = (array[0] for array in moments.save(1))
+    assert (mean, variance) == (pytest.approx(1 / 64), pytest.approx(63 / 64**2))
 
 
 def test_a_value_that_changes_after_being_constant_for_ages_is_noticed() -> None:

@@ -31,6 +31,7 @@ def test_agrees_with_exact_eviction(events: list[list[str]], keys_max: int, when
         vocabulary, names = model.vocabulary, specified.keys()
         assert vocabulary.keys() == names
         assert vocabulary.save()[1].tolist() == [specified.stamp_of[name] for name in names]
+        assert vocabulary.save()[2].tolist() == [specified.born_of[name] for name in names]
         assert (vocabulary.evicted, vocabulary.shared) == (specified.evicted, specified.shared)
         assert len(vocabulary) == len(specified.row_of) <= keys_max
         assert all(vocabulary.row(str(key)) == specified.row_of.get(str(key), 0) for key in range(13))
@@ -64,13 +65,14 @@ def test_an_event_never_evicts_its_own_features() -> None:
 def test_a_restored_vocabulary_is_checked() -> None:
     vocabulary = Vocabulary(3, "evict")
     stamps = np.array([0, 1], dtype=np.int64)
-    vocabulary.restore(["a", "b"], stamps, 5, 6)
+    vocabulary.restore(["a", "b"], stamps, stamps, 5, 6)
     assert (vocabulary.row("b"), vocabulary.evicted, vocabulary.shared) == (2, 5, 6)
     assert "a" in vocabulary
     assert "c" not in vocabulary
     for keys, given_stamps in ((["a", "b", "c"], [0, 1, 2]), (["a", "a"], [0, 1]), (["a"], [0, 1])):
+        given_array = np.array(given_stamps, dtype=np.int64)
         with pytest.raises(ValueError, match="A vocabulary of at most 2 keys cannot take"):
-            vocabulary.restore(keys, np.array(given_stamps, dtype=np.int64), 0, 0)
+            vocabulary.restore(keys, given_array, given_array, 0, 0)
     assert vocabulary.keys() == ["a", "b"]
 
 

@@ -15,7 +15,7 @@ from strategies import all_finite, feature_events, frozen, ratings
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, SquaredLoss
-from edgedescent.optim import SGD, Adam
+from edgedescent.optim import SGD, Adam, CountedSGD
 
 poison = st.one_of(
     st.floats(),
@@ -29,7 +29,9 @@ poisoned_events = st.lists(
 poisoned_ratings = st.lists(
     st.tuples(st.integers(0, 2), st.integers(0, 2), poison.filter(lambda y: y is not None)), max_size=40
 )
-everything = [(optimizer, loss) for optimizer in OPTIMIZERS for loss in LOSSES]
+# Losses for targets of a certain kind refuse the others, which is another matter.
+LOSSES_OF_ALL_TARGETS = [loss for loss in LOSSES if math.isinf(loss.least)]
+everything = [(optimizer, loss) for optimizer in OPTIMIZERS for loss in LOSSES_OF_ALL_TARGETS]
 
 
 def is_lost(value: Any) -> bool:
@@ -89,7 +91,8 @@ def test_one_absurd_reading_and_target_are_shrugged_off(optimizer: Any) -> None:
     assert error(model) < before + 1.0
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+# All but the one whose rate falls for good, which is made for ids.
+@pytest.mark.parametrize("optimizer", [optimizer for optimizer in OPTIMIZERS if optimizer is not CountedSGD])
 def test_a_target_that_moves_after_standing_still_for_ages_is_learned(optimizer: Any) -> None:
     model = LinearRegressor(optimizer())
     for n in range(200_000):
@@ -135,9 +138,9 @@ def test_memory_does_not_grow_with_the_names_that_come_by(learner: Any, when_ful
     def flood(start: int) -> None:
         for n in range(start, start + 3000):
             if model.takes == "features":
-                model.learn_one({f"name-{n}": 1.0, f"other-{n}": 2.0, "always": 3.0}, float(n % 3))
+                model.learn_one({f"name-{n}": 1.0, f"other-{n}": 2.0, "always": 3.0}, float(n % 2))
             else:
-                model.learn_one(f"user-{n}", f"item-{n}", float(n % 3))
+                model.learn_one(f"user-{n}", f"item-{n}", float(n % 3 + 1))
 
     flood(0)
     tracemalloc.start()

@@ -1,9 +1,11 @@
 """What holds for the ONNX files of all learners, and how the adapter refuses what it cannot do."""
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,14 @@ import pytest
 
 import edgedescent
 import edgedescent_onnx
-from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent import (
+    FactorizationMachine,
+    ImplicitMatrixFactorization,
+    LinearRegressor,
+    LogisticRegressor,
+    MatrixFactorization,
+    MLPRegressor,
+)
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
 from edgedescent_onnx import OnnxAdapter
@@ -24,11 +33,29 @@ ONNX = OnnxAdapter()
 HERE = Path(edgedescent_onnx.__file__).parent
 
 
-def regression() -> LinearRegressor:
-    model = LinearRegressor()
+def taught(model: Any) -> Any:
+    """Targets between 0 and 1, which every learner of features takes."""
     for i in range(200):
-        model.learn_one({"temp": i % 30, "humidity": i % 7 / 10}, 2.0 * (i % 30) - i % 7)
+        x = {"temp": i % 30, "humidity": i % 7 / 10, "site": ("north", "south")[i % 2]}
+        model.learn_one(x, (i % 30) / 60 + i % 2 / 2)
     return model
+
+
+def regression() -> LinearRegressor:
+    model: LinearRegressor = taught(LinearRegressor())
+    return model
+
+
+def classifier() -> Learner:
+    return taught(LogisticRegressor())  # type: ignore[no-any-return]
+
+
+def machine() -> Learner:
+    return taught(FactorizationMachine(n_factors=3))  # type: ignore[no-any-return]
+
+
+def network() -> Learner:
+    return taught(MLPRegressor(hidden=(6, 5, 4)))  # type: ignore[no-any-return]
 
 
 def recommender() -> MatrixFactorization:
@@ -39,7 +66,15 @@ def recommender() -> MatrixFactorization:
     return model
 
 
-LEARNERS = [regression, recommender]
+def ranker() -> ImplicitMatrixFactorization:
+    model = ImplicitMatrixFactorization(n_factors=2)
+    for _ in range(50):
+        model.learn_one("ann", "tea")
+        model.learn_one("eve", "beer")
+    return model
+
+
+LEARNERS: list[Callable[[], Learner]] = [regression, classifier, machine, network, recommender, ranker]
 
 
 def test_every_graph_is_tested_here() -> None:
@@ -47,7 +82,7 @@ def test_every_graph_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("make", LEARNERS)
-def test_the_file_is_of_the_promised_form(make: type[Learner]) -> None:
+def test_the_file_is_of_the_promised_form(make: Callable[[], Learner]) -> None:
     import onnx
     from onnx import numpy_helper
 
@@ -74,7 +109,7 @@ def test_the_file_is_of_the_promised_form(make: type[Learner]) -> None:
 
 
 @pytest.mark.parametrize("make", LEARNERS)
-def test_the_card_names_the_ports_as_onnxruntime_does(make: type[Learner]) -> None:
+def test_the_card_names_the_ports_as_onnxruntime_does(make: Callable[[], Learner]) -> None:
     import onnxruntime
 
     learner = make()
@@ -90,7 +125,7 @@ def test_the_card_names_the_ports_as_onnxruntime_does(make: type[Learner]) -> No
 
 
 @pytest.mark.parametrize("make", LEARNERS)
-def test_exporting_and_describing_leave_the_learner_as_it_is(make: type[Learner]) -> None:
+def test_exporting_and_describing_leave_the_learner_as_it_is(make: Callable[[], Learner]) -> None:
     learner = make()
     before = {name: np.array(value).tobytes() for name, value in learner.state_dict().items()}
     ONNX.export(learner, {})
@@ -100,7 +135,7 @@ def test_exporting_and_describing_leave_the_learner_as_it_is(make: type[Learner]
 
 @pytest.mark.parametrize("make", LEARNERS)
 def test_the_lines_that_serve_it_work_as_documented(
-    make: type[Learner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make: Callable[[], Learner], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     learner = make()
     usage = str(ONNX.describe(learner)["usage"])
@@ -110,12 +145,13 @@ def test_the_lines_that_serve_it_work_as_documented(
     monkeypatch.chdir(tmp_path)
     exec(usage, {})  # noqa: S102 - it is our own documentation
     served = [float(number) for number in capsys.readouterr().out.strip("[]\n").split(",")]
-    if isinstance(learner, LinearRegressor):
-        live = [learner.predict_one({"temp": 20.1, "humidity": 0.6}), learner.predict_one({"temp": 4.0})]
+    live_learner: Any = learner
+    if learner.takes == "features":
+        events: list[dict[str, Any]] = [{"temp": 20.1, "humidity": 0.6, "site": "north"}, {"temp": 4.0}]
+        live = [live_learner.predict_one(event) for event in events]
     else:
-        assert isinstance(learner, MatrixFactorization)
         pairs = [("ann", "tea"), ("ann", "beer"), ("bob", "never seen")]
-        live = [learner.predict_one(user, item) for user, item in pairs]
+        live = [live_learner.predict_one(user, item) for user, item in pairs]
     np.testing.assert_allclose(served, live, rtol=1e-9)
 
 
@@ -126,7 +162,7 @@ def test_a_learner_without_a_graph_is_refused() -> None:
     for call in (lambda: ONNX.export(Other(), {}), lambda: ONNX.describe(Other())):
         with pytest.raises(ExportError, match="no ONNX graph for the learner Other") as caught:
             call()
-        assert caught.value.hint == "These can be exported: LinearRegressor, MatrixFactorization."
+        assert caught.value.hint.startswith("These can be exported: LinearRegressor, LogisticRegressor, ")
 
 
 def test_metadata_cannot_contradict_the_file() -> None:
@@ -165,7 +201,8 @@ def test_a_damaged_or_foreign_file_is_reported() -> None:
     graph = Graph([Port("x", "double", ("batch",), "")], [Node("Identity", ["x"], "prediction")], {})
     with pytest.raises(ExportError, match=r"no ONNX graph for the learner \?"):
         ONNX.predict(encode(graph, {}), [{"x": {}}])
-    mislabelled = encode(graph, {"learner": "LinearRegressor", "features": "[]"})
+    metadata = {"features": "[]", "categories": "{}", "integer_categories": "[]", "missing": ""}
+    mislabelled = encode(graph, {"learner": "LinearRegressor", **metadata})
     with pytest.raises(ExportError, match=r"onnxruntime cannot run the snapshot: .") as caught:
         ONNX.predict(mislabelled, [{"x": {}}])
     assert "\n" not in str(caught.value)
@@ -180,6 +217,26 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert "edgedescent[onnx]" in caught.value.hint
     with pytest.raises(ExportError, match="package onnxruntime, which is not installed"):
         ONNX.predict(file, [])
+
+
+def test_serving_leaves_no_trace_in_the_users_cache(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(ONNX.export(regression(), {}))
+    program = (
+        "from pathlib import Path; from edgedescent_onnx import OnnxAdapter\n"
+        "OnnxAdapter().predict(Path('model.onnx').read_bytes(), [{'x': {}}])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
 def test_importing_the_adapter_imports_neither_onnx_nor_onnxruntime() -> None:

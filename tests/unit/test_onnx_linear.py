@@ -149,7 +149,12 @@ def test_the_file_says_in_which_order_the_features_go() -> None:
 
 @pytest.mark.parametrize(
     ("table", "part", "named"),
-    [("weights", 0, "weights"), ("inputs", 1, "mean"), ("inputs", 2, "highest"), ("target", 2, "weights")],
+    [
+        ("weights", 0, "weighted_table"),
+        ("inputs", 1, "mean"),
+        ("inputs", 2, "highest"),
+        ("target", 2, "weighted_table"),
+    ],
 )
 def test_a_learner_that_diverged_is_refused(table: str, part: int, named: str) -> None:
     model = trained(stream(9, 50))
@@ -164,7 +169,7 @@ def test_a_learner_that_diverged_is_refused(table: str, part: int, named: str) -
     [
         ({"user": "ann"}, "no_features"),
         ({"x": 3.0}, "no_features"),
-        ({"x": {NAMES[0]: "hot"}}, "not_a_number"),
+        ({"x": {NAMES[0]: [20.1]}}, "not_a_number"),
     ],
 )
 def test_an_event_of_another_kind_is_refused(event: dict[str, object], reason: str) -> None:

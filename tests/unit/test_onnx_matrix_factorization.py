@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgedescent import MatrixFactorization
+from edgedescent import ImplicitMatrixFactorization, MatrixFactorization
 from edgedescent.errors import ExportError, InvalidEventError
 from edgedescent.optim import SGD
 from edgedescent_onnx import OnnxAdapter
@@ -73,10 +73,41 @@ def test_predictions_stay_within_the_ratings_seen() -> None:
     assert_agrees(model, [("fan", "hit"), ("critic", "flop"), ("nobody", "nothing")])
 
 
-def test_an_unknown_id_is_predicted_with_zero_bias_and_factors() -> None:
-    file = ONNX.export(trained(stream(5, 500)), {})
-    strangers = [{"user": f"stranger-{i}", "item": f"thing-{i}"} for i in range(3)]
-    assert len(set(ONNX.predict(file, strangers))) == 1
+def test_an_unknown_id_is_predicted_like_a_newcomer() -> None:
+    # Only every other rating is a newcomer's, and those are low: that is what is learned to expect of one.
+    model = MatrixFactorization()
+    for i in range(400):
+        model.learn_one(f"new-{i}", "tea", 2.0)
+        model.learn_one("regular", "tea", 5.0)
+    file = ONNX.export(model, {})
+    strangers = [{"user": f"stranger-{i}", "item": "tea"} for i in range(3)]
+    served = ONNX.predict(file, [*strangers, {"user": "regular", "item": "tea"}])
+    assert len(set(served[:3])) == 1
+    assert served[0] < served[3] - 1.0
+    assert model.state_dict()["user_rows"][0, 0] != 0.0  # type: ignore[call-overload]
+    assert_agrees(model, [("stranger", "tea"), ("regular", "nothing"), ("stranger", "nothing")])
+
+
+def test_the_average_is_served_not_the_last_iterate() -> None:
+    ratings = stream(15, 1000)
+    averaging = trained(ratings, optimizer=SGD(lr=0.05, average_rate=0.01))
+    pairs = [(user, item) for user, item, _ in ratings[:200]]
+    assert_agrees(averaging, [*pairs, ("nobody", "nothing")])
+    last = trained(ratings, optimizer=SGD(lr=0.05))
+    assert [averaging.predict_one(*pair) for pair in pairs] != [last.predict_one(*pair) for pair in pairs]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"optimizer": SGD(lr=0.1, average_rate=0.01), "users_max": 10}])
+def test_a_ranking_from_interactions_agrees(parameters: dict[str, Any]) -> None:
+    model = ImplicitMatrixFactorization(**parameters)
+    interactions = [(user, item) for user, item, _ in stream(16, 2000)]
+    for user, item in interactions:
+        model.learn_one(user, item)
+    pairs = [*interactions[:300], ("nobody", "item-1"), ("user-1", "nothing"), ("nobody", "nothing")]
+    live = [model.predict_one(user, item) for user, item in pairs]
+    served = ONNX.predict(ONNX.export(model, {}), [{"user": user, "item": item} for user, item in pairs])
+    np.testing.assert_allclose(served, live, rtol=1e-9)
+    assert served[-1] == 0.5
 
 
 def test_an_integer_is_the_same_id_as_its_digits() -> None:

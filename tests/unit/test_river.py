@@ -12,9 +12,17 @@ from typing import Any
 
 import pytest
 
-from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent import (
+    FactorizationMachine,
+    ImplicitMatrixFactorization,
+    LinearRegressor,
+    LogisticRegressor,
+    MatrixFactorization,
+    MLPRegressor,
+)
 from edgedescent.learners import Learner
-from edgedescent.optim import SGD, Adam
+from edgedescent.losses import HuberLoss
+from edgedescent.optim import COCOB, SGD, Adam, ImportanceAware
 
 pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent[river]'")
 pytest.importorskip("sklearn", reason="River's checks read data sets of scikit-learn: pip install 'edgedescent[bench]'")
@@ -22,15 +30,22 @@ pytest.importorskip("sklearn", reason="River's checks read data sets of scikit-l
 from river import base, checks, datasets, ensemble, evaluate, metrics, preprocessing, reco
 
 import edgedescent_river
-from edgedescent_river import RiverAdapter
+from edgedescent_river import LogisticClassifier, RiverAdapter
 
 ROOT = Path(__file__).parents[2]
 
 LEARNERS: list[Learner] = [
     LinearRegressor(),
     LinearRegressor(optimizer=SGD()),
+    LinearRegressor(loss=HuberLoss(), replay_steps=2),
+    FactorizationMachine(),
+    FactorizationMachine(n_factors=3, optimizer=ImportanceAware()),
+    MLPRegressor(),
+    MLPRegressor(hidden=(8,), optimizer=COCOB(), replay_steps=0),
+    LogisticClassifier(),
     MatrixFactorization(),
     MatrixFactorization(optimizer=SGD(lr=0.02), n_factors=3),
+    ImplicitMatrixFactorization(),
 ]
 
 
@@ -50,9 +65,19 @@ class TestRegistration:
         assert issubclass(LinearRegressor, base.Estimator)
         assert not isinstance(LinearRegressor(), reco.base.Ranker)
 
-    def test_a_recommender_is_a_ranker_for_river(self) -> None:
-        assert isinstance(MatrixFactorization(), reco.base.Ranker)
-        assert not isinstance(MatrixFactorization(), base.Regressor)
+    @pytest.mark.parametrize("kind", [FactorizationMachine, MLPRegressor])
+    def test_so_are_the_others(self, kind: Any) -> None:
+        assert isinstance(kind(), base.Regressor)
+
+    def test_only_what_answers_labels_is_a_classifier(self) -> None:
+        assert isinstance(LogisticClassifier(), base.Classifier)
+        assert not isinstance(LogisticClassifier(), base.Regressor)
+        assert not isinstance(LogisticRegressor(), base.Classifier | base.Regressor)
+
+    @pytest.mark.parametrize("kind", [MatrixFactorization, ImplicitMatrixFactorization])
+    def test_a_recommender_is_a_ranker_for_river(self, kind: Any) -> None:
+        assert isinstance(kind(), reco.base.Ranker)
+        assert not isinstance(kind(), base.Regressor)
 
     def test_registering_again_changes_nothing(self) -> None:
         before = dict(vars(Learner))
@@ -62,7 +87,7 @@ class TestRegistration:
         }
 
     def test_the_adapter_is_found_by_name(self) -> None:
-        (point,) = (p for p in entry_points(group="edgedescent.adapters") if p.name == "river")
+        (point,) = (p for p in entry_points(group="edgedescent.adapters") if p.name == "learners.river")
         assert point.load() is RiverAdapter
 
     def test_edgedescent_alone_never_imports_river(self) -> None:
@@ -88,13 +113,13 @@ class TestRiversChecks:
         assert ours == {"check_init_default_params_are_not_mutable"}
         assert all(f"`{name}`" in readme for name in ours)
 
-    @pytest.mark.parametrize("kind", [LinearRegressor, MatrixFactorization])
+    @pytest.mark.parametrize("kind", sorted({type(learner) for learner in LEARNERS}, key=repr))
     def test_the_skipped_check_holds_in_substance(self, kind: type[Learner]) -> None:
         for parameter in inspect.signature(kind).parameters.values():
             if dataclasses.is_dataclass(parameter.default):
                 assert parameter.default.__dataclass_params__.frozen  # type: ignore[union-attr]
             else:
-                assert isinstance(parameter.default, (int, float, str))
+                assert isinstance(parameter.default, (int, float, str, tuple, type(None)))
 
 
 class TestPipelines:
@@ -105,6 +130,25 @@ class TestPipelines:
             datasets.TrumpApproval(), preprocessing.StandardScaler() | _Mean(), metrics.MAE()
         )
         assert mae.get() < 0.75 * mean.get()
+
+    @pytest.mark.parametrize("kind", [FactorizationMachine, MLPRegressor])
+    def test_every_regressor_learns_in_a_pipeline(self, kind: Any) -> None:
+        model = preprocessing.StandardScaler() | kind()
+        mae = evaluate.progressive_val_score(datasets.TrumpApproval(), model, metrics.MAE())
+        assert mae.get() < 1.0
+
+    def test_a_classifier_answers_labels_and_probabilities(self) -> None:
+        model = preprocessing.StandardScaler() | LogisticClassifier()
+        assert evaluate.progressive_val_score(datasets.Phishing(), model, metrics.Accuracy()).get() > 0.85
+        curve = evaluate.progressive_val_score(datasets.Phishing(), LogisticClassifier(), metrics.ROCAUC())
+        assert curve.get() > 0.92
+        checks.check_estimator(model.clone())
+        ours, theirs = LogisticRegressor(), LogisticClassifier()
+        for x, y in datasets.Phishing().take(200):
+            ours.learn_one(x, y)
+            theirs.learn_one(x, y)
+        assert theirs.predict_proba_one(x) == ours.predict_proba_one(x)
+        assert theirs.predict_one(x) is (ours.predict_one(x) > 0.5)
 
     def test_evaluation_by_river_equals_our_own(self) -> None:
         model, mae = LinearRegressor(), metrics.MAE()

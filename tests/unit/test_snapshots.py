@@ -41,7 +41,7 @@ class Echo:
         return json.dumps([repr(learner), metadata]).encode()
 
     def predict(self, _model: bytes, events: Sequence[Mapping[str, object]]) -> list[float]:
-        predictions = snapshots.predict_all(self._learner, events)
+        _, predictions = snapshots.predict_all(self._learner, events)
         return [value + self.error for value in predictions[self.dropped :]]
 
     def describe(self, _learner: Learner) -> dict[str, object]:

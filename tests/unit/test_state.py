@@ -95,16 +95,18 @@ def test_a_state_survives_a_file(tmp_path: Any) -> None:
 def test_the_names_of_a_state_are_part_of_the_format() -> None:
     # Checkpoints and snapshots are read by these names: a change here needs a new schema version.
     model, ranker = LinearRegressor(), MatrixFactorization(optimizer=SGD())
-    moments = ["count", "mean", "variance"]
+    moments = ["count", "mean", "variance", "window_mean", "window_variance"]
+    ring = [f"ring.{part}" for part in ("rows", "values", "targets", "lengths", "times", "draws")]
     assert list(model.state_dict()) == [
-        *("features", "stamps", "weights", "weights.m", "weights.v", "weights.c1", "weights.c2"),
+        *("features", "stamps", "born", "is_category"),
         *(f"{table}.{part}" for table in ("inputs", "target") for part in moments),
-        *("loss", "counts"),
+        *("descent", "loss", "counts", *ring),
+        *("weights", "weights.m", "weights.v", "weights.c1", "weights.c2"),
     ]
     assert list(ranker.state_dict()) == [
-        *("users", "user_stamps", "user_rows", "items", "item_stamps", "item_rows"),
+        *("users", "user_stamps", "user_born", "user_rows", "items", "item_stamps", "item_born", "item_rows"),
         *(f"target.{part}" for part in moments),
-        *("loss", "counts"),
+        *("descent", "loss", "counts", *ring, "seen.counts", "seen.entries"),
     ]
 
 
@@ -156,6 +158,9 @@ def changed(array: Any, at: Any, value: float) -> Any:
         (lambda s: {**s, "stamps": s["stamps"] - 50}, "stamps or counts do not fit its 50 events"),
         (lambda s: {**s, "stamps": s["stamps"][:-1]}, "cannot take 2 keys"),
         (lambda s: {**s, "stamps": s["stamps"].astype(float)}, "stamps must be int64"),
+        (lambda s: {**s, "born": s["born"] + 50}, "stamps or counts do not fit its 50 events"),
+        (lambda s: {**s, "descent": s["descent"][:-1]}, "`descent` must be 9 numbers"),
+        (lambda s: {**s, "descent": -np.ones(9)}, "the first 4 >= 0"),
         (lambda _: {}, "lacks features"),
     ],
 )

@@ -1,0 +1,268 @@
+"""What the graphs of all learners of named features share: raw values in, sums over standardized features out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedescent.errors import ExportError, InvalidEventError
+from edgedescent.learners import Learner
+from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served
+
+# The learner takes a value of this magnitude or more for a broken reading, see kernels/numbers.pxd.
+INSANE = 1e100
+
+MEANING = (
+    "raw feature values, one column per feature in the order of the metadata entry `features`; "
+    f"NaN, infinity and anything of magnitude {INSANE:g} or more count as missing"
+)
+
+# Read by whoever serves the file, so nothing but onnxruntime and numpy is needed.
+USAGE = """\
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession(Path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+metadata = session.get_modelmeta().custom_metadata_map
+features, categories = json.loads(metadata["features"]), json.loads(metadata["categories"])
+events = [{"temp": 20.1, "humidity": 0.6, "site": "north"}, {"temp": 4.0}]
+inputs = {"x": np.array([[event.get(name) for name in features] for event in events], dtype=np.float64)}
+for name, port in categories.items():
+    inputs[port] = np.array([str(event.get(name, metadata["missing"])) for event in events], dtype=object)
+print(session.run(["prediction"], inputs)[0].tolist())
+"""
+
+
+class FeatureGraph:
+    """The part of a graph that reads an event of named features.
+
+    Numbers come in as the columns of ``x``. Each feature whose values are categories has an input of strings, in which
+    whatever is not a known value, such as the metadata entry `missing`, adds nothing to any sum.
+
+    Args:
+        learner: a learner of named features.
+
+    Raises:
+        ExportError: if its categories share rows by a hash.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self.state: dict[str, Any] = learner.state_dict()
+        parameters = learner.get_params()
+        is_category = np.asarray(self.state["is_category"])[1:] != 0
+        names = list(self.state["features"])
+        if is_category.any() and parameters["hash_bits"] is not None:
+            raise ExportError(
+                f"The categories of this {type(learner).__name__} share rows by a hash that ONNX cannot compute.",
+                "Leave `hash_bits` out, and bound the table by `features_max` instead.",
+            )
+        self.numeric_rows = 1 + np.flatnonzero(~is_category)
+        numeric = [names[row - 1] for row in self.numeric_rows]
+        # The rows of the values of each feature: the learner joins the two by an equals sign.
+        self.values: dict[str, dict[str, int]] = {}
+        for row in 1 + np.flatnonzero(is_category):
+            feature, _, value = names[row - 1].partition("=")
+            self.values.setdefault(feature, {})[value] = int(row)
+        self.ports = {feature: f"category_{i}" for i, feature in enumerate(self.values)}
+        missing = ""
+        while any(missing in values for values in self.values.values()):
+            missing += "?"
+        self.metadata = {
+            "features": json.dumps(numeric),
+            "categories": json.dumps(self.ports),
+            "integer_categories": json.dumps(list(parameters["categories"])),
+            "missing": missing,
+        }
+        self.inputs = [Port("x", "double", ("batch", len(numeric)), MEANING)]
+        self.inputs += [
+            Port(port, "string", ("batch",), f"the category `{feature}`; what was never learned adds nothing")
+            for feature, port in self.ports.items()
+        ]
+        self.constants: dict[str, Constant] = {}
+        self.nodes: list[Node] = []
+        if numeric:
+            self._read_numbers(parameters["clip"])
+        for feature, port in self.ports.items():
+            self._read_category(port, self.values[feature])
+
+    def parameters(self, name: str) -> NDArray[np.float64]:
+        """A table of the parameters that predict."""
+        return served(self.state, name)
+
+    def _read_numbers(self, clip: float) -> None:
+        mean = learned(self.state, "inputs.mean")[self.numeric_rows]
+        sd = np.sqrt(learned(self.state, "inputs.variance")[self.numeric_rows])
+        # A feature that never varied says nothing, as in the learner. NaN stays NaN, so that it is refused.
+        self.inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd != 0.0)[:, np.newaxis]
+        limit = clip * sd
+        self.constants |= {"mean": mean, "highest": limit, "lowest": -limit, "insane": np.float64(INSANE)}
+        self.nodes += [
+            # Whatever is compared with NaN is false, so NaN is not sane either.
+            Node("Abs", ["x"], "magnitude"),
+            Node("Less", ["magnitude", "insane"], "is_sane"),
+            Node("Where", ["is_sane", "x", "mean"], "present"),
+            Node("Sub", ["present", "mean"], "deviation"),
+            Node("Min", ["deviation", "highest"], "not_above"),
+            Node("Max", ["not_above", "lowest"], "clipped"),
+        ]
+
+    def _read_category(self, port: str, values: Mapping[str, int]) -> None:
+        # Gather raises or wraps around on a row out of range, so what is unknown gets row 0, which adds nothing.
+        attributes = {
+            "keys_strings": list(values),
+            "values_int64s": list(range(1, len(values) + 1)),
+            "default_int64": 0,
+        }
+        self.nodes.append(Node("LabelEncoder", [port], f"{port}_row", attributes, ML))
+
+    def sum(self, name: str, table: NDArray[np.float64], *, power: int = 1) -> str:
+        """Add nodes for ``Σ z ** power row`` over all features, where z is 1 for a category.
+
+        Args:
+            name: of the result, and of what is on the way to it.
+            table: what each feature adds, shape (n_rows, width); row 0 is not used.
+            power: 1 or 2.
+
+        Returns:
+            The name of the result, shape (batch, width).
+        """
+        parts = []
+        if len(self.numeric_rows):
+            base = "clipped"
+            if power == 2:
+                base = f"{name}_squares"
+                self.nodes.append(Node("Mul", ["clipped", "clipped"], base))
+            # A product with a matrix, not with a vector: older runtimes refuse an empty batch in the latter.
+            self.constants[f"{name}_table"] = table[self.numeric_rows] * self.inverse**power
+            self.nodes.append(Node("MatMul", [base, f"{name}_table"], f"{name}_of_numbers"))
+            parts.append(f"{name}_of_numbers")
+        for feature, port in self.ports.items():
+            rows = table[list(self.values[feature].values())]
+            self.constants[f"{name}_of_{port}_rows"] = np.vstack([np.zeros_like(rows[:1]), rows])
+            self.nodes.append(Node("Gather", [f"{name}_of_{port}_rows", f"{port}_row"], f"{name}_of_{port}"))
+            parts.append(f"{name}_of_{port}")
+        if not parts:
+            # Runtimes disagree about matrices without columns, so nothing is taken from `x` but the number of its rows.
+            self.constants |= {f"{name}_of_none": np.zeros(1), f"{name}_width": np.array(table.shape[1:])}
+            self.nodes += [
+                Node("Shape", ["x"], f"{name}_count", {"start": 0, "end": 1}),
+                Node("Concat", [f"{name}_count", f"{name}_width"], f"{name}_shape", {"axis": 0}),
+                Node("Expand", [f"{name}_of_none", f"{name}_shape"], name),
+            ]
+            return name
+        total = parts[0]
+        for part in parts[1:]:
+            self.nodes.append(Node("Add", [total, part], f"{total}_and_more"))
+            total = f"{total}_and_more"
+        return total
+
+    def finish(self, score: str, intercept: float, link: Link) -> Graph:
+        """Add the nodes from a score of shape (batch, 1) to the prediction, and make the graph of all."""
+        self.constants |= {"column": np.array([1]), "intercept": np.float64(intercept + link.shift), **link.constants}
+        self.nodes += [Node("Squeeze", [score, "column"], "slope"), *link.nodes("slope")]
+        return Graph(self.inputs, self.nodes, self.constants, self.metadata)
+
+
+class Link:
+    """From a learner's score to its prediction.
+
+    The caller multiplies what was learned by `scale`, rather than the score: onnxruntime drops a product with a single
+    constant that is 1 when rounded to 32 bits, and `shift` is part of the one sum with a constant at the very end,
+    because it drops such a sum too where the constant rounds to 0.
+
+    ::
+
+        prediction = mean_y + sd_y f                scale = sd_y, shift = mean_y
+        prediction = 1 / (1 + exp(-f))              scale = 1, shift = 0
+        prediction = exp(log mean_y + min(f, 20))   scale = 1, shift = log mean_y
+    """
+
+    def __init__(self, learner: Learner, state: Mapping[str, Any]) -> None:
+        loss = learner.get_params()["loss"]
+        mean = float(learned(state, "target.mean")[0])
+        self.scale, self.shift = 1.0, 0.0
+        self.constants: dict[str, Constant] = {}
+        if loss.binary:
+            self.kind = "logistic"
+        elif loss.rule == "poisson":
+            self.kind = "exponential"
+            # A mean of 0 stays 0 whatever the score: the exponential of this is 0 too.
+            self.shift = -10_000.0 if mean == 0.0 else math.log(mean) if mean > 0.0 else math.nan
+            self.constants["highest_score"] = np.float64(self.shift + 20.0)
+        else:
+            self.kind = "identity"
+            # Where the target never varied, the scale is 0 and the mean remains.
+            self.scale, self.shift = float(np.sqrt(learned(state, "target.variance")[0])), mean
+
+    def nodes(self, slope: str) -> Iterator[Node]:
+        """The operators from a score that lacks its constant part to ``prediction``."""
+        if self.kind == "identity":
+            yield Node("Add", [slope, "intercept"], "prediction")
+            return
+        yield Node("Add", [slope, "intercept"], "score")
+        if self.kind == "logistic":
+            yield Node("Sigmoid", ["score"], "prediction")
+        else:
+            yield Node("Min", ["score", "highest_score"], "bounded_score")
+            yield Node("Exp", ["bounded_score"], "prediction")
+
+
+def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
+    """Make the inputs of a graph of named features: a row per event, and a string per event and category.
+
+    Raises:
+        InvalidEventError: if an event has no object `x`, or a value in it is of no kind that a learner takes.
+    """
+    features: list[str] = json.loads(metadata["features"])
+    ports: dict[str, str] = json.loads(metadata["categories"])
+    integers = set(json.loads(metadata["integer_categories"]))
+    column = {name: j for j, name in enumerate(features)}
+    inputs: dict[str, Array] = {"x": np.full((len(events), len(features)), np.nan)}
+    for port in ports.values():
+        # An array of objects: numpy's own strings would lose a NUL at the end.
+        inputs[port] = np.full(len(events), metadata["missing"], dtype=object)
+    for i, event in enumerate(events):
+        values = event.get("x")
+        if not isinstance(values, Mapping):
+            raise InvalidEventError("no_features", f"An event of a regression needs an object `x`. Got {event!r}.")
+        for name, value in _flattened(values, ""):
+            if isinstance(value, float) and name in integers:
+                raise InvalidEventError("not_a_number", f"The category {name!r} must be no fraction. Got {value!r}.")
+            if isinstance(value, str) or (name in integers and isinstance(value, int)):
+                feature, _, text = f"{name}={value}".partition("=")
+                if feature in ports:
+                    inputs[ports[feature]][i] = text
+                continue
+            number = _number(name, value)
+            if name in column:
+                inputs["x"][i, column[name]] = number
+    return inputs
+
+
+def _flattened(values: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Names and plain values; nested objects become names with a dot, as in the learner."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _number(name: object, value: object) -> float:
+    """Read a value as the learner does: None is missing, an integer beyond a float is infinite."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bytes) or not hasattr(value, "__float__"):
+        raise InvalidEventError("not_a_number", f"The feature {name!r} must be a number or a string. Got {value!r}.")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

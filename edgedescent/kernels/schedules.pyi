@@ -1,0 +1,3 @@
+from collections.abc import Iterable
+
+def factors(name: str, hyper: tuple[float, ...], losses: Iterable[float]) -> list[float]: ...
