@@ -354,8 +354,9 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
     >>> describe(SGD(lr=0.1))
     {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
     """
-    table: dict[str, Any] = {"type": type(thing).__name__}
-    for name in _parameters(type(thing)):
+    kind: type = type(thing)
+    table: dict[str, Any] = {"type": kind.__name__}
+    for name in _parameters(kind):
         value = getattr(thing, name)
         if isinstance(value, Optimizer | Schedule | Loss):
             table[name] = describe(value)
