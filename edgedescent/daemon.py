@@ -140,6 +140,11 @@ class Daemon:
         return self._health.state if self._saver.state == RUNNING else self._saver.state
 
     @property
+    def uncommitted(self) -> int:
+        """How many messages wait for the next commit."""
+        return self._saver.uncommitted
+
+    @property
     def _learned(self) -> int:
         return self.engine.counters["events_learned"]
 
@@ -272,11 +277,12 @@ class Daemon:
             "position": self.engine.position,
             **self.engine.metrics(),
             **self._saver.counts,
-            "messages_uncommitted": self._saver.uncommitted,
+            "messages_uncommitted": self.uncommitted,
             "answers_waiting": len(self._answers),
             "answers_dropped": self._answers.dropped,
             "written_bytes_per_day": round(self._saver.budget.per_day(now)),
             "written_bytes": self._saver.budget.total,
+            "written_bytes_left": round(self._saver.budget.left),
             "memory_bytes": resident_bytes(),
         }
 

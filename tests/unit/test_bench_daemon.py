@@ -203,3 +203,22 @@ class TestCommand:
         done = run("--help")
         assert done.returncode == 0
         assert "Example: python bench/daemon.py" in done.stdout
+
+
+class TestSteady:
+    @needs_mosquitto
+    def test_it_measures_a_stream(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "bench/steady.py", "--minutes", "0.05", "--rate", "100", "--json"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = json.loads(done.stdout)
+        # Whether the times are good enough depends on what else the machine does.
+        assert done.returncode == (0 if found["passed"] else 1)
+        assert 250 < found["messages"] <= 301
+        assert found["answers"] == found["messages"]
+        assert 0 < found["p50_ms"] <= found["p99_ms"] <= found["max_ms"]
+        assert found["memory_mib"] > 20

@@ -27,13 +27,19 @@ def test_messages_wait_for_others_but_not_long(make: Make) -> None:
     assert world.daemon.metrics()["commits"] == 1
 
 
-def test_it_commits_when_half_of_what_the_broker_sends_ahead_has_come(make: Make) -> None:
+def test_it_commits_when_half_of_what_the_broker_sends_ahead_has_come_and_no_more_is_there(make: Make) -> None:
     world = make().recover()
     world.receive(*(event(i) for i in range(499)))
+    world.receive()
     assert world.history == []
     assert world.daemon.metrics()["messages_uncommitted"] == 499
     world.receive(event(499))
+    assert world.history == []
+    world.daemon.turn(9.0)
+    assert world.transport.waited_s == 0.0
     assert world.history == ["append", "acknowledge"]
+    world.receive(*(event(i) for i in range(500, 500 + 875)))
+    assert world.history == ["append", "acknowledge"] * 2
 
 
 @pytest.mark.parametrize(
@@ -212,6 +218,18 @@ def test_what_may_be_written_survives_a_restart(make: Make) -> None:
     world.receive(event(2))
     world.wait(1.0)
     assert world.daemon.state == "writes_spent"
+
+
+def test_what_is_written_until_the_end_counts_after_a_restart(make: Make) -> None:
+    per_day = 864_000 * 10
+    world = make(state={"written_bytes_per_day_max": per_day}).recover()
+    world.receive(event(1))
+    world.store.written = per_day + 1000
+    # Nothing was due since: it is the stop that takes account of it.
+    world.daemon.stop()
+    world.daemon.run()
+    world.restart()
+    assert world.recover().daemon.metrics()["written_bytes_left"] == -1000
 
 
 def test_the_pace_of_writing_is_told(make: Make) -> None:

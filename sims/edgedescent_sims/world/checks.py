@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -81,7 +81,12 @@ def check_engine(engine: Engine, reference: Reference) -> None:
 
 
 def check_order(
-    config: Config, engine: Engine, messages: Sequence[Message], sent: Sequence[Sent], copies: Counter[bytes] | None
+    config: Config,
+    engine: Engine,
+    messages: Sequence[Message],
+    sent: Sequence[Sent],
+    copies: Counter[bytes] | None,
+    acknowledged: Container[bytes],
 ) -> bool:
     """The engine has learned each event once.
 
@@ -91,6 +96,7 @@ def check_order(
         messages: the whole journal.
         sent: what the sensors sent, in order.
         copies: how many messages with each payload the broker had; None where it sent some again without saying so.
+        acknowledged: the payloads that it was told to forget.
 
     Returns:
         Whether everything was learned in the order of sending; the state was then compared to a run without faults.
@@ -114,6 +120,11 @@ def check_order(
     if count != len(order):
         raise Violation(f"{count} events were learned; the journal has {len(order)} to learn")
     _check_once(order, sent, copies, ids=limits.dedup_window >= sum(len(one.learnable) for one in sent))
+    learned = set(order)
+    if unlearned := [
+        name for one in sent if one.payload in acknowledged for name in one.learnable if name not in learned
+    ]:
+        raise Violation(f"events {', '.join(unlearned)} were acknowledged and not learned")
     if order != [event for one in sent for event in one.learnable]:
         return False
     ideal = fed(config, (Message(i, 0.0, "events", one.payload) for i, one in enumerate(sent, start=1))).engine

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Any
 
 import msgspec
 
 from edgedescent.config import Config, Limits, Metrics, Snapshots, State
 from edgedescent.daemon import Daemon, Stopped
+from edgedescent.engine import Engine
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.recovery import recover
-from edgedescent.snapshot_job import SnapshotJob
+from edgedescent.salvage import PAGE_BYTES
 from edgedescent_sims.world import checks
 from edgedescent_sims.world.broker import Broker
 from edgedescent_sims.world.chance import Chance, Crash
 from edgedescent_sims.world.disk import SimulatedDisk
+from edgedescent_sims.world.job import SimulatedJob
 from edgedescent_sims.world.ledger import Ledger, Violation, WatchedStore
 from edgedescent_sims.world.sensors import Sensors
 from edgedescent_sims.world.sqlite import Machine
@@ -30,7 +30,7 @@ from edgedescent_sims.world.transport import SimulatedTransport
 ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
 """What may be written in a day, in worlds with a bound: enough for all to be processed in time."""
 ONE_WRITE_BYTES = 150_000
-"""More than a commit and a checkpoint take here."""
+"""More than a commit and a checkpoint take here; what SQLite then moves from its log comes on top."""
 FOLDER = "/simulated/device/state"
 """Nowhere on the real disk: the status file, which need not last, cannot be written, and the daemon goes on."""
 CALM_S = 120.0
@@ -68,37 +68,6 @@ class Outcome(msgspec.Struct):
     """How often the daemon ended by itself because the disk failed it."""
     stops: int = 0
     steps: int = 0
-
-
-class SimulatedJob(SnapshotJob):
-    """An export that takes its time and may fail."""
-
-    def __init__(self, chance: Chance, timeline: Timeline) -> None:
-        super().__init__("", timeout_s=1.0)
-        self._chance = chance
-        self._timeline = timeline
-        self._ends_at = math.inf
-
-    @property
-    def running(self) -> bool:
-        """Whether an export is under way."""
-        return self._ends_at < math.inf
-
-    def start(self) -> None:
-        """Begin an export."""
-        self._chance.step("snapshot")
-        self._ends_at = self._timeline.now + self._chance.dice.random()
-
-    def poll(self) -> dict[str, Any] | None:
-        """The card of a snapshot; None while there is none."""
-        if self._timeline.now < self._ends_at:
-            return None
-        self._ends_at = math.inf
-        return {"path": "model.onnx"} if self._chance.dice.random() < 0.8 else None
-
-    def stop(self) -> None:
-        """End it."""
-        self._ends_at = math.inf
 
 
 class World:
@@ -147,18 +116,23 @@ class World:
             limits=Limits(
                 dedup_window=dice.choice((2000, 2000, 2000, 20)),
                 redelivery_window=dice.choice((1000, self._receive_max)),
+                events_per_second_max=dice.choice((None, None, None, None, 10.0)),
             ),
             metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
             snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
         )
         self.ledger = Ledger()
         self.disk = SimulatedDisk(chance, timeline, PurePosixPath("/"))
-        self.machine = self._parts.machine(chance, self.disk, checkpoint_pages=dice.choice((1, 10, 100, 1000)))
+        # Where writes are bounded, what SQLite moves at once is a small part of the bound.
+        self._log_pages = dice.choice((1, 10, 100, 1000) if self._allowance is None else (1, 10))
+        self.machine = self._parts.machine(chance, self.disk, checkpoint_pages=self._log_pages)
         # A broker may send fewer ahead than it is allowed to, and says so nowhere.
         ahead = dice.choice((self._receive_max, dice.randint(1, self._receive_max)))
         self.broker = Broker(chance, timeline, receive_max=ahead, on_acknowledged=self.ledger.acknowledge)
         self.sensors = Sensors(chance, timeline, self.broker, ratings=self.ratings, count=count)
         self.outcome = Outcome(seed, messages=count)
+        self._daemon: Daemon | None = None
+        """The one that runs, once it has recovered."""
         self._spent = (0, 0.0, 0)
         """In which life the allowance was last used up, when, and how much was written by then."""
         self._plan_faults()
@@ -188,12 +162,10 @@ class World:
             self.disk.full = False
 
         def spend() -> None:
-            self.note("disk: what may be written in a day is used up")
-            # Once more, only as much as was refilled since.
-            allowance = self._allowance or 0
-            refilled = (timeline.now - self._spent[1]) * allowance / 86_400
-            self.disk.written += round(refilled) if self._spent[0] else allowance
-            self._spent = (self.outcome.lives, timeline.now, self.disk.written)
+            if self._allowance is not None and self._daemon is not None:
+                self.note("disk: what may be written in a day is used up")
+                self.disk.written += self._daemon.metrics()["written_bytes_left"]
+                self._spent = (self.outcome.lives, timeline.now, self.disk.written)
 
         def restart() -> None:
             if not self.broker.up:
@@ -275,11 +247,13 @@ class World:
         else:
             self.machine.abandon()
         finally:
+            self._daemon = None
             chance.on_stop = None
             transport.hang_up()
         return self.finished
 
     def _run(self, daemon: Daemon) -> None:
+        self._daemon = daemon
         try:
             daemon.run()
         except DiskFullError as error:
@@ -315,7 +289,7 @@ class World:
     def _look(self, daemon: Daemon) -> None:
         """Stop the daemon when all is done, and the world when it never will be."""
         self._check_allowance()
-        waiting = daemon.metrics()["messages_uncommitted"]
+        waiting = daemon.uncommitted
         if waiting > self._batch_max:
             raise Violation(f"{waiting} messages wait for a commit: at most {self._batch_max} may")
         if self.finished:
@@ -330,7 +304,8 @@ class World:
         life, at, written = self._spent
         if self._allowance is None or life != self.outcome.lives:
             return
-        allowed = ONE_WRITE_BYTES + (self.timeline.now - at) * self._allowance / 86_400
+        most = ONE_WRITE_BYTES + PAGE_BYTES * self._log_pages
+        allowed = most + (self.timeline.now - at) * self._allowance / 86_400
         if self.disk.written - written > allowed:
             raise Violation(
                 f"{self.disk.written - written} bytes were written, though no more than {allowed:.0f} may be"
@@ -374,10 +349,17 @@ class World:
         reference = checks.fed(self.config, messages)
         checks.check_engine(engine, reference)
         checks.check_dead_letters(self.config, store, reference)
-        copies = None if self.broker.forgetful else Counter(copy.payload for copy in self.broker.copies)
-        self.outcome.in_order = checks.check_order(self.config, engine, messages, self.sensors.sent, copies)
+        if self.config.limits.events_per_second_max is None:
+            self._check_order(engine)
         checks.check_bounds(self.config, self.machine.query, self._batch_max)
         store.close()
+
+    def _check_order(self, engine: Engine) -> None:
+        messages = self.ledger.messages
+        copies = None if self.broker.forgetful else Counter(copy.payload for copy in self.broker.copies)
+        self.outcome.in_order = checks.check_order(
+            self.config, engine, messages, self.sensors.sent, copies, self.ledger.acknowledged
+        )
 
 
 @contextmanager
