@@ -56,9 +56,8 @@ class Rhythm:
         >>> rhythm, batch = Rhythm(interval_s=1.0, messages_max=100, bytes_max=10**6, window=4), Batch()
         >>> for now in (0.0, 0.1):
         ...     batch.add([Message(1, 0.0, "t", b"1")], [Delivery("t", b"1", 1, 1)], now)
-        ...     print(rhythm.is_due(batch, now, idle=False))
-        False
-        True
+        >>> rhythm.is_due(batch, 0.1, idle=False), rhythm.is_due(batch, 0.1, idle=True)
+        (False, True)
     """
 
     def __init__(self, *, interval_s: float, messages_max: int, bytes_max: int, window: int | None) -> None:
@@ -76,8 +75,14 @@ class Rhythm:
         return len(batch) >= self._messages_max or batch.bytes >= self._bytes_max
 
     def due_at(self, batch: Batch) -> float:
-        """When a batch is due at the latest."""
-        return batch.first_at + self._interval_s if batch.messages else float("inf")
+        """When a batch is due at the latest; at once where it is, should nothing more arrive."""
+        if not batch.messages:
+            return float("inf")
+        return batch.last_at if self._is_half_way(batch) else batch.first_at + self._interval_s
+
+    def _is_half_way(self, batch: Batch) -> bool:
+        """Whether half of what the broker may send ahead waits: while it is acknowledged, the rest is on its way."""
+        return self._window is not None and batch.unacknowledged * 2 >= self._window
 
     def is_due(self, batch: Batch, now: float, *, idle: bool) -> bool:
         """Whether a batch is to be committed now; `idle` where nothing arrived in a while."""
@@ -88,11 +93,12 @@ class Rhythm:
             self._ahead = None
         return (
             self.is_full(batch)
-            or now >= self.due_at(batch)
+            or now >= batch.first_at + self._interval_s
             # The broker cannot send these again, and there is nothing to gather.
             or (idle and len(batch) > waiting)
-            # While the first half is acknowledged, the second is on its way.
-            or (self._window is not None and waiting * 2 >= self._window)
+            # The more at once, the better, but the broker must not come to stand still.
+            or (self._is_half_way(batch) and idle)
+            or (self._window is not None and waiting * 8 >= self._window * 7)
             or (self._ahead is not None and waiting == self._ahead and now < self._probe_at)
         )
 

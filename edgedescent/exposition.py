@@ -33,6 +33,7 @@ FAMILIES = {
     "disk_full": Family("disk_full_total", "counter", "How often the disk had no room, since the start."),
     "writes_spent": Family("writes_spent_total", "counter", "How often a day's writing was used up, since the start."),
     "written_bytes": Family("written_bytes_total", "counter", "Bytes written to disks since the start."),
+    "written_bytes_left": Family("written_bytes_left", "gauge", "What is left of a day's allowance of bytes to write."),
     "written_bytes_per_day": Family("written_bytes_per_day", "gauge", "Bytes written to disks, at the present pace."),
     "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
     "answers_dropped": Family("answers_dropped_total", "counter", "Predictions that could not be sent."),

@@ -1,8 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """SipHash-2-4 (Aumasson, Bernstein 2012): a 64-bit hash that is the same in every process and on every machine."""
+import sys
+
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
 
+# Whether a word lies in memory as the algorithm reads it, byte by byte.
+cdef bint LITTLE = sys.byteorder == "little"
 cdef uint64_t KEY_0 = 0x0706050403020100
 cdef uint64_t KEY_1 = 0x0F0E0D0C0B0A0908
 
@@ -34,9 +39,12 @@ cdef uint64_t siphash(const unsigned char* data, Py_ssize_t n) noexcept nogil:
     v[3] = KEY_1 ^ <uint64_t>0x7465646279746573
     for i in range(n // 8 + 1):
         word = 0
-        for j in range(8):
-            if 8 * i + j < n:
-                word |= <uint64_t>data[8 * i + j] << (8 * j)
+        if LITTLE and i < n // 8:
+            memcpy(&word, data + 8 * i, 8)
+        else:
+            for j in range(8):
+                if 8 * i + j < n:
+                    word |= <uint64_t>data[8 * i + j] << (8 * j)
         if i == n // 8:
             # The last word carries the length in its top byte.
             word |= <uint64_t>n << 56

@@ -23,9 +23,15 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.parametrize("style", ["text", "json"])
-@pytest.mark.parametrize("source", ["file", "environment", "credential"])
-@pytest.mark.parametrize("secret", [SECRET, WRONG])
+@pytest.mark.parametrize(
+    ("secret", "source", "style"),
+    [
+        (SECRET, "file", "text"),
+        (SECRET, "credential", "json"),
+        (WRONG, "environment", "json"),
+        (WRONG, "credential", "text"),
+    ],
+)
 def test_no_output_holds_a_secret(folder: Path, make_daemon: Any, style: str, source: str, secret: str) -> None:
     path = folder / "mqtt_password"
     path.write_text(f"{secret}\n")

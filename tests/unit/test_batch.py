@@ -57,12 +57,25 @@ def test_the_oldest_message_waits_no_longer_than_the_interval() -> None:
     assert all(later - earlier < 1.12 for (earlier, _), (later, _) in pairwise(stream.commits))
 
 
-@pytest.mark.parametrize(("limits", "count"), [({"messages_max": 7}, 7), ({"bytes_max": 32}, 7), ({"window": 14}, 7)])
+@pytest.mark.parametrize(("limits", "count"), [({"messages_max": 7}, 7), ({"bytes_max": 32}, 7), ({"window": 8}, 7)])
 def test_as_many_as_allowed_are_committed_at_once(limits: dict[str, int], count: int) -> None:
     stream = Stream(**limits)
     for _ in range(3 * count):
         stream.arrive()
     assert stream.commits == [(0.0, count)] * 3
+
+
+def test_half_of_what_is_sent_ahead_is_committed_when_nothing_more_is_there() -> None:
+    stream = Stream(window=100)
+    stream.arrive(49)
+    stream.look(idle=True)
+    assert stream.commits == []
+    stream.arrive(1)
+    assert stream.rhythm.due_at(stream.batch) == stream.now, "it is asked at once whether there is more"
+    stream.arrive(30)
+    assert stream.commits == []
+    stream.look(idle=True)
+    assert stream.commits == [(0.0, 80)]
 
 
 def test_a_window_of_one_commits_each_message() -> None:

@@ -27,13 +27,19 @@ def test_messages_wait_for_others_but_not_long(make: Make) -> None:
     assert world.daemon.metrics()["commits"] == 1
 
 
-def test_it_commits_when_half_of_what_the_broker_sends_ahead_has_come(make: Make) -> None:
+def test_it_commits_when_half_of_what_the_broker_sends_ahead_has_come_and_no_more_is_there(make: Make) -> None:
     world = make().recover()
     world.receive(*(event(i) for i in range(499)))
+    world.receive()
     assert world.history == []
     assert world.daemon.metrics()["messages_uncommitted"] == 499
     world.receive(event(499))
+    assert world.history == []
+    world.daemon.turn(9.0)
+    assert world.transport.waited_s == 0.0
     assert world.history == ["append", "acknowledge"]
+    world.receive(*(event(i) for i in range(500, 500 + 875)))
+    assert world.history == ["append", "acknowledge"] * 2
 
 
 @pytest.mark.parametrize(

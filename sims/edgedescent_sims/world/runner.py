@@ -96,14 +96,15 @@ class World:
         self._commit_messages = dice.choice((1, 10, 100, 5000))
         count = dice.randint(30, 300)
         checkpoint_events = dice.choice((1, 10, 50, 1000))
-        self._allowance = dice.choice((None, ALLOWANCES_BYTES[checkpoint_events < 50]))
+        checkpoint_interval_s = dice.choice((0.5, 5.0, 300.0))
+        self._allowance = dice.choice((None, ALLOWANCES_BYTES[checkpoint_events < 50 or checkpoint_interval_s < 5.0]))
         self.config = Config(
             device="pump",
             learner={"type": "MatrixFactorization" if self.ratings else "LinearRegressor"},
             state=State(
                 path=FOLDER,
                 durability="power" if chance.power else "process",
-                checkpoint_interval_s=dice.choice((0.5, 5.0, 300.0)),
+                checkpoint_interval_s=checkpoint_interval_s,
                 checkpoint_events=checkpoint_events,
                 commit_interval_s=dice.choice((0.01, 0.1, 1.0)),
                 commit_messages=self._commit_messages,
