@@ -15,7 +15,19 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
-from harness import Driver, Peer, Row, Target, as_json, as_table, command_line, environment, measure, notes, with_installed
+from harness import (
+    Driver,
+    Peer,
+    Row,
+    Target,
+    as_json,
+    as_table,
+    command_line,
+    environment,
+    measure,
+    notes,
+    with_installed,
+)
 from plain import PlainLoop
 from streams import (
     Arrays,

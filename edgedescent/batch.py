@@ -98,9 +98,11 @@ class Rhythm:
 
     def committed(self, batch: Batch, now: float) -> None:
         """Learn from how a batch came about that was committed."""
-        if now < self.due_at(batch) or not batch.unacknowledged:
+        quiet_s = now - batch.last_at
+        if not batch.unacknowledged or quiet_s < self._interval_s / 4:
+            # It is too early to tell.
             return
-        if batch.last_at - batch.first_at > (now - batch.last_at) / 3:
+        if batch.last_at - batch.first_at > quiet_s / 3:
             # They came all the time.
             self._ahead, self._stalls = None, 0
             return

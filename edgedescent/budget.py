@@ -55,16 +55,17 @@ class WriteBudget:
 
     def allows(self, now: float) -> bool:
         """Whether something may be written now."""
-        self._settle(now)
+        self.settle(now)
         return self.left >= 0.0
 
     def per_day(self, now: float) -> float:
         """At which pace bytes are written, by what was written in the last hour."""
-        self._settle(now)
+        self.settle(now)
         then, total = self._samples[0]
         return (self.total - total) / (now - then) * DAY_S if now > then else 0.0
 
-    def _settle(self, now: float) -> None:
+    def settle(self, now: float) -> None:
+        """Take account of what was written and refilled by now."""
         total = self._written() or 0
         self.left = min(self._per_day, self.left + (now - self._now) * self._per_day / DAY_S) - (total - self.total)
         self.total, self._now = total, now

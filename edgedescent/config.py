@@ -36,6 +36,7 @@ Positive = Annotated[int, Meta(ge=1, le=2**53)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 
 ENVIRONMENT_PREFIX = "EDGEDESCENT_"
+_SECRET_WORDS = ("password", "passwd", "secret", "token")
 OUTPUTS = ("predictions", "metrics", "snapshots", "status")
 """The topics that the daemon publishes to."""
 
@@ -111,9 +112,41 @@ class Snapshots(_Table, frozen=True):
 
 
 class Metrics(_Table, frozen=True):
-    """How often the metrics are published."""
+    """How often the metrics are published, and where else they can be read."""
 
     interval_s: Seconds = 10.0
+    listen: str | None = None
+    """An address such as ``127.0.0.1:9464``, where Prometheus can ask; nowhere unless it is given."""
+
+    def __post_init__(self) -> None:
+        if self.listen is not None:
+            address_of(self.listen)
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """Host and port of an address to listen on.
+
+    >>> address_of("[::1]:9464")
+    ('::1', 9464)
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and 0 <= int(port) <= 65_535):
+        raise ConfigError(
+            f"`metrics.listen` is {_shown(text)}: expected an address and a port.", 'For example "127.0.0.1:9464".'
+        )
+    return host.strip("[]"), int(port)
+
+
+class Logs(_Table, frozen=True):
+    """How the log is written."""
+
+    format: Literal["text", "json"] = "text"
+    """``json`` writes one object a line, for programs that collect logs."""
+    limit_per_10_s: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    """How many warnings of one kind are written in ten seconds; how many were left out is told."""
 
 
 class Config(_Table, frozen=True):
@@ -131,6 +164,7 @@ class Config(_Table, frozen=True):
     limits: Limits = Limits()
     snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
+    logs: Logs = Logs()
 
     def __post_init__(self) -> None:
         device = self.device
@@ -352,6 +386,13 @@ def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str
     """Raise ConfigError for an unknown key or a missing one."""
     for key in table:
         if key not in required:
+            if any(word in key.lower() for word in _SECRET_WORDS):
+                # The value is not shown, nor are words that are like it.
+                raise ConfigError(
+                    f"`{_join(path, key)}` is refused: a secret is never part of the configuration."
+                    + _origin(table[key]),
+                    "Put it into a file and name that in `password_file`, or into a variable named in `password_env`.",
+                )
             raise ConfigError(
                 f"`{_join(path, key)}` is not a known key: expected one of {', '.join(required)}."
                 + _origin(table[key]),

@@ -13,16 +13,19 @@ import logging
 import math
 import os
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgedescent import logs
 from edgedescent.adapters import Delivery, Transport, load_adapter
 from edgedescent.answers import Answers
 from edgedescent.clock import Clock, SystemClock
 from edgedescent.config import OUTPUTS, Config, convert
 from edgedescent.errors import DiskFullError
 from edgedescent.files import replace_atomically
+from edgedescent.health import Health
+from edgedescent.kernels.memory import give_back
 from edgedescent.lock import FolderLock
 from edgedescent.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.recovery import recover
@@ -32,17 +35,17 @@ from edgedescent.snapshot_job import SnapshotJob
 from edgedescent.status import FILE as STATUS_FILE
 from edgedescent.status import runtime_folder
 from edgedescent.store import Store
+from edgedescent.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+RETURNED_BYTES = 131_072
+"""Blocks of so much memory are given back as soon as they are free."""
 POLL_S = 0.25
 """How long a turn waits for messages; signals and the clock are looked at in between."""
 CLOSE_TIMEOUT_S = 3.0
 TICKS_PER_S = 1024
 """Messages carry the time in steps of this, which a float holds exactly: the journal packs it better."""
-
-RECOVERING, STOPPING = "recovering", "stopping"
-"""What a daemon is about when it is not running."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request that was heeded, not a fault
@@ -58,22 +61,25 @@ class Daemon:
         store: where the state lies; closed by `close`.
         clock: the time.
         snapshot_job: runs the export beside the daemon.
-
-    Attributes:
-        on_progress: called whenever it has got on: after each turn, and after each message that is run again.
+        health: tells others how the daemon is.
     """
 
     def __init__(
-        self, config: Config, transport: Transport, store: Store, clock: Clock, snapshot_job: SnapshotJob
+        self,
+        config: Config,
+        transport: Transport,
+        store: Store,
+        clock: Clock,
+        snapshot_job: SnapshotJob,
+        health: Health | None = None,
     ) -> None:
         self._config = config
         self._transport = transport
         self._store = store
         self._clock = clock
         self._job = snapshot_job
+        self._health = health or Health(config, clock)
         self._topics = {name: config.topic(name) for name in OUTPUTS}
-        self._phase = RECOVERING
-        self.on_progress: Callable[[], None] = _nothing
         self._stopping = False
         self._snapshot_wanted = False
         self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
@@ -95,12 +101,12 @@ class Daemon:
         def on_effect(position: int, effect: Effect) -> None:
             if self._stopping:
                 raise Stopped
+            self._health.recovering(position)
             # Answers that went out before the crash are not sent again; those that may not have are.
             if isinstance(effect, DeadLetter):
                 store.bury(effect)
             elif position > answered:
                 self._answers.keep(position, effect.payload)
-            self.on_progress()
 
         self.engine = recover(config, store, on_effect)
         self._sent = self.engine.position
@@ -111,7 +117,7 @@ class Daemon:
         self._metrics_at = now
         self._snapshot_events = self._learned
         self._snapshot_due = now + (config.snapshots.every_s or float("inf"))
-        self._phase = RUNNING
+        self._health.metrics = self.metrics
         if self.engine.position:
             # So that whatever was run again, or was damaged, need not be dealt with at the next start.
             self._saver.checkpoint_soon()
@@ -133,8 +139,8 @@ class Daemon:
 
     @property
     def state(self) -> str:
-        """What it is about: recovering, running, stopping, or what it waits for."""
-        return self._saver.state if self._phase == RUNNING else self._phase
+        """What it is about: starting, at work, or waiting for something."""
+        return self._health.state if self._saver.state == RUNNING else self._saver.state
 
     @property
     def uncommitted(self) -> int:
@@ -185,8 +191,8 @@ class Daemon:
             if self._stopping:
                 return
         saver.save(idle=not deliveries)
+        self._health.turned(len(deliveries), self._announce, connected=self._transport.connected, saving=saver.state)
         self._do_what_is_due()
-        self.on_progress()
 
     def _learn(self, deliveries: Sequence[Delivery]) -> None:
         """Give messages their positions, learn them, and answer."""
@@ -213,9 +219,20 @@ class Daemon:
             letters += 1
             # A message may hold thousands: its first one stands for them in the log.
             if letters == 1:
-                log.warning("Dead letter (%s) from %r: %s", effect.reason, effect.topic, effect.error)
+                self._tell(effect)
         if letters > 1:
             log.warning("It is the first of %d dead letters kept from message %d.", letters, position)
+
+    def _tell(self, letter: DeadLetter) -> None:
+        log.warning(
+            "Dead letter (%s) from %r: %s",
+            letter.reason,
+            letter.topic,
+            letter.error,
+            extra={"reason": letter.reason, "position": letter.position, "index": letter.index},
+        )
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("It holds: %s", logs.payload(letter.payload))
 
     def _catch_up(self) -> None:
         """Send what had to wait for a connection."""
@@ -225,7 +242,7 @@ class Daemon:
 
     def close(self) -> None:
         """Save what was learned, tell the broker, and take leave of it."""
-        self._phase = STOPPING
+        self._health.stopping()
         self._job.stop()
         saver, saved = self._saver, False
         try:
@@ -241,6 +258,7 @@ class Daemon:
             log.error("%s The next start runs the journal again.", error)
             saved = False
         self._store.close()
+        self._health.close()
         log.info("Stopped at message %d%s.", self.engine.position, " with everything saved" if saved else "")
 
     # --- What is due ----------------------------------------------------------------------------------------------
@@ -267,7 +285,7 @@ class Daemon:
         return {
             "device": self._config.device,
             "time": self._clock.time(),
-            "state": self.state,
+            **self._health.describe(),
             "position": self.engine.position,
             **self.engine.metrics(),
             **self._saver.counts,
@@ -276,6 +294,7 @@ class Daemon:
             "answers_dropped": self._answers.dropped,
             "written_bytes_per_day": round(self._saver.budget.per_day(now)),
             "written_bytes": self._saver.budget.total,
+            "written_bytes_left": round(self._saver.budget.left),
             "memory_bytes": resident_bytes(),
         }
 
@@ -287,6 +306,7 @@ class Daemon:
         self._metrics_events, self._metrics_at = self._learned, now
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
+        self._health.reported(metrics, self._announce)
         status = {**metrics, "pid": os.getpid(), "connected": self._transport.connected}
         path = runtime_folder(self._config) / STATUS_FILE
         try:
@@ -300,12 +320,11 @@ class Daemon:
         else:
             self._status_written = True
 
+    def _announce(self, payload: bytes) -> bool:
+        return self._publish("status", payload, retain=True)
+
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         return self._transport.publish(self._topics[topic], payload, retain=retain)
-
-
-def _nothing() -> None:
-    """Nobody wants to know."""
 
 
 def resident_bytes() -> int:
@@ -326,8 +345,12 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
         ConfigError: if an adapter's part of the configuration is wrong.
         StateError: if the state folder is in use, damaged beyond use, or another learner's.
     """
+    # Whatever is made from here on, by us, SQLite or the exporting child, is for its owner only.
+    os.umask(0o077)
     transport = make_transport(config)
-    with FolderLock(config.state.path):
+    clock = SystemClock()
+    health = Health(config, clock, Supervisor.from_environment())
+    with FolderLock(config.state.path, note=str(runtime_folder(config).resolve())):
         store = Store(
             config.state.path,
             durability=config.state.durability,
@@ -336,7 +359,7 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
             dead_letters_max=config.state.dead_letters_max,
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
-        daemon = Daemon(config, transport, store, SystemClock(), job)
+        daemon = Daemon(config, transport, store, clock, job, health)
         signals.pass_on(stop=daemon.stop, snapshot=daemon.request_snapshot)
         try:
             daemon.recover()
@@ -351,6 +374,8 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
             ", ".join(config.event_topics()),
             Path(config.state.path).resolve(),
         )
+        # What one large message took must not stay with a process that runs for months.
+        give_back(RETURNED_BYTES)
         # What is here by now stays: looking through it again and again would hold up answers by 10 ms each time.
         gc.freeze()
         daemon.run()

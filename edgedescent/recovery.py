@@ -46,7 +46,7 @@ def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engin
     Raises:
         StateError: if the state belongs to another learner, or nothing of it is usable.
     """
-    _require_same_learner(config, store)
+    require_same_learner(config, store)
     fallback: Engine | None = None
     for engine in _beginnings(config, store):
         if _missing(engine, store) == 0:
@@ -69,7 +69,8 @@ def _beginnings(config: Config, store: Store) -> Iterator[Engine]:
         yield new_engine(config)
 
 
-def _require_same_learner(config: Config, store: Store) -> None:
+def require_same_learner(config: Config, store: Store) -> None:
+    """Claim a new state for the learner of the configuration; raise StateError where it is another's."""
     wanted, written = describe(config.build_learner()), store.learner
     if written is None and not store.read_only:
         store.claim(wanted)

@@ -22,7 +22,7 @@ from edgedescent.store import Store
 
 log = logging.getLogger(__name__)
 
-RUNNING, DISK_FULL, WRITES_SPENT = "running", "disk full", "written bytes spent"
+RUNNING, DISK_FULL, WRITES_SPENT = "running", "disk_full", "writes_spent"
 """What everything waits for, if it does."""
 ROOM_RETRY_S = 1.0
 """How long to wait until a full disk is tried again."""
@@ -117,7 +117,7 @@ class Saver:
         batch = self._batch
         if not batch.messages:
             return
-        self._store.keep_allowance(self.budget.left, self._clock.time())
+        self._keep_allowance()
         # Where a batch gathers fast, time is what is short.
         hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
         self._store.append(batch.messages, self._answered(), hurry=hurry)
@@ -134,6 +134,7 @@ class Saver:
             StateError: if it cannot be done for another reason.
         """
         self.commit()
+        self._keep_allowance()
         engine, started = self._engine, self._clock.monotonic()
         size = self._store.checkpoint(
             engine.state_dict(), engine.position, self._clock.time(), describe(engine.learner)
@@ -144,6 +145,11 @@ class Saver:
         now = self._clock.monotonic()
         self._checkpoint_due = now + self._config.checkpoint_interval_s
         log.info("Checkpoint at message %d: %d bytes in %.3f s.", engine.position, size, now - started)
+
+    def _keep_allowance(self) -> None:
+        """With the next transaction, so that a restart is no new day."""
+        self.budget.settle(self._clock.monotonic())
+        self._store.keep_allowance(self.budget.left, self._clock.time())
 
     def checkpoint_soon(self) -> None:
         """Save the engine's state now, or as soon as the disk allows it."""

@@ -159,6 +159,15 @@ class Store:
         first = oldest if first is None else first
         return up_to if first is None else int(first) - 1
 
+    def journal_extent(self) -> tuple[int, int, int, int]:
+        """The first and last position, the number of blocks and their bytes; zeros where there is none."""
+        with self._guarded():
+            found = self._db.execute(
+                "SELECT min(first), max(last), count(*), sum(length(data)) FROM journal"
+            ).fetchone()
+        first, last, blocks, size = (value or 0 for value in found)
+        return first, last, blocks, size
+
     @property
     def answered(self) -> int:
         """Up to which position the answers are known to have been published."""
@@ -223,11 +232,11 @@ class Store:
         self._letters.append(letter)
 
     def dead_letters(self, limit: int = 100, reason: str | None = None) -> list[DeadLetter]:
-        """The newest dead letters, newest first."""
+        """The newest dead letters, newest first; the empty rows of purged ones are left out."""
         with self._guarded():
             rows = self._db.execute(
                 "SELECT position, place, received_at, topic, reason, error, payload FROM dead_letters "
-                "WHERE ?1 IS NULL OR reason = ?1 ORDER BY position DESC, place DESC LIMIT ?2",
+                "WHERE reason != '' AND (?1 IS NULL OR reason = ?1) ORDER BY position DESC, place DESC LIMIT ?2",
                 (reason, limit),
             )
             return [DeadLetter(*row) for row in rows]

@@ -23,19 +23,20 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edgedescent import __version__
 from edgedescent.adapters import Delivery, still_valid
 from edgedescent.errors import ConfigError
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
-from edgedescent_mqtt.config import Broker, require_name
+from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import PING, Publication, acknowledgements
+from edgedescent_mqtt.probe import probe
 from edgedescent_mqtt.reaching import Attempt, Backoff, explain
 from edgedescent_mqtt.subscriptions import Subscriptions
+from edgedescent_mqtt.visitor import MqttVisitor
 
 log = logging.getLogger(__name__)
 
-PACKET_OVERHEAD_BYTES = 65_536
-"""Room for topic and properties beside the largest payload."""
 INBOX_BYTES_MAX = 1_048_576
 """How much one poll takes in; the rest waits with the broker."""
 WRITE_BYTES = 65_536
@@ -85,6 +86,8 @@ class MqttAdapter:
     """
 
     Config: ClassVar[type[Broker]] = Broker
+    visitor: ClassVar[type[MqttVisitor]] = MqttVisitor
+    probe = staticmethod(probe)
 
     def __init__(
         self, config: Broker, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
@@ -133,7 +136,8 @@ class MqttAdapter:
         # With this callback set, paho queues what it has to send and leaves it to us to write it all in one go.
         client.on_socket_register_write = lambda *_: None
         client.max_queued_messages_set(UNCONFIRMED_MAX)
-        client.will_set(self._status_topic, json.dumps({"state": "offline"}), qos=1, retain=True)
+        client.will_set(self._status_topic, _status("offline"), qos=1, retain=True)
+        self._exposed = config.exposed_secrets()
         config.password()
         if config.tls is not None:
             config.tls.context()
@@ -179,6 +183,8 @@ class MqttAdapter:
         """Connect if it is time to; takes `timeout_s` at most, and goes on where it was when it is called again."""
         config, until = self._config, time.monotonic() + timeout_s
         try:
+            while self._exposed:
+                log.warning("Every user of this machine can read %s; chmod o-rwx mends that.", self._exposed.pop())
             if self._attempt is None:
                 wait_s = self._backoff.left_s
                 time.sleep(min(wait_s, timeout_s))
@@ -336,7 +342,7 @@ class MqttAdapter:
         if self._attempt is not None:
             self._attempt.abandon()
         until = time.monotonic() + timeout_s
-        said = self.publish(self._status_topic, json.dumps({"state": "stopped"}).encode(), retain=True)
+        said = self.publish(self._status_topic, _status("stopped", time.time()), retain=True)
         while (sock := self._socket()) is not None:
             self._write(sock)
             self._forget_confirmed()
@@ -371,7 +377,8 @@ class MqttAdapter:
         if self._generation > 1 and not flags.session_present:
             log.warning("The broker did not keep our session: events sent while we were away may be lost.")
         self._subscriptions.start(client)
-        self._greeting = client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True).mid
+        greeting = _status("online", time.time())
+        self._greeting = client.publish(self._status_topic, greeting, qos=1, retain=True).mid
         client.on_publish = self._on_publish
 
     def _on_disconnect(
@@ -415,3 +422,8 @@ class MqttAdapter:
         payload = bytes(message.payload)
         self._inbox.append(Delivery(topic, payload, message.mid, message.qos, message.dup, self._generation))
         self._inbox_bytes += len(payload)
+
+
+def _status(state: str, since: float | None = None) -> bytes:
+    """What the device says of itself. A last will has no `since`: the broker sends it, at a time that is its own."""
+    return json.dumps({"state": state, "since": since, "version": __version__}).encode()

@@ -121,8 +121,8 @@ def from_river(optimizer: Any) -> Optimizer:
         ValueError: if none of ours has the same meaning; says why.
 
     >>> from river import optim
-    >>> from_river(optim.SGD(optim.schedulers.InverseScaling(0.5, power=0.25)))
-    SGD(lr=0.5, schedule=InverseScaling(power=0.25, delay=1.0))
+    >>> from_river(optim.SGD(optim.schedulers.InverseScaling(0.5, power=0.25))).schedule
+    InverseScaling(power=0.25, delay=1.0)
     >>> from_river(optim.AdaMax())
     Traceback (most recent call last):
     ...

@@ -31,10 +31,13 @@ cdef class EventReader:
     cdef Recent* recent
     cdef list recent_keys
     cdef list recent_values
+    # The vocabulary's version for which they hold.
+    cdef long long recent_version
 
     cdef int _make_room(self, Py_ssize_t n) except -1
     cdef int _make_more_room(self, Py_ssize_t n) except -1
     cdef _forget_recent(self)
+    cdef void _forget_rows_that_went(self) noexcept
     cdef int _read_dict(self, dict features, bint learning) except -1
     cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1
     cdef int _remember(self, Py_ssize_t place, object key, object value, Py_ssize_t row, bint by_value) except -1

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cpython.dict cimport PyDict_Next
-from cpython.float cimport PyFloat_CheckExact
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_GET_SIZE
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
@@ -98,6 +98,17 @@ cdef class EventReader:
     cdef _forget_recent(self):
         self.recent_keys = []
         self.recent_values = []
+        self.recent_version = self.vocabulary.version
+
+    cdef void _forget_rows_that_went(self) noexcept:
+        """Forget keys whose rows were given to other names since."""
+        cdef Py_ssize_t place
+        cdef Recent* recent
+        for place in range(PyList_GET_SIZE(self.recent_keys)):
+            recent = &self.recent[place]
+            if recent.born != self.vocabulary.born[recent.row]:
+                recent.key = NULL
+        self.recent_version = self.vocabulary.version
 
     cdef int _read_dict(self, dict features, bint learning) except -1:
         """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
@@ -112,8 +123,9 @@ cdef class EventReader:
         cdef Py_ssize_t* rows
         cdef double* x
         cdef Recent* recent
-        cdef const long long* born = self.vocabulary.born
         self._make_room(len(features))
+        if self.recent_version != self.vocabulary.version:
+            self._forget_rows_that_went()
         n_recent = PyList_GET_SIZE(self.recent_keys)
         rows, x, recent = self.rows, self.x, self.recent
         self.n_unknown = 0
@@ -123,13 +135,13 @@ cdef class EventReader:
             # The cases that matter: a number where the event before had one of the same name, or the same category.
             if place < n_recent and is_same(recent[place].key, key):
                 row = recent[place].row
-                number = -1e100
-                if recent[place].value == value:
-                    number = 1.0
-                elif recent[place].value == NULL and (
-                        PyFloat_CheckExact(<object>value) or PyLong_CheckExact(<object>value)):
+                if recent[place].value == NULL and PyFloat_CheckExact(<object>value):
+                    number = PyFloat_AS_DOUBLE(<object>value)
+                elif recent[place].value == NULL and PyLong_CheckExact(<object>value):
                     number = plain_number(<object>value)
-                if recent[place].born == born[row] and is_sane(number):
+                else:
+                    number = 1.0 if recent[place].value == value else -1e100
+                if is_sane(number):
                     rows[n] = row
                     x[n] = number
                     n += 1

@@ -149,7 +149,7 @@ class FeatureLearner(FeatureKernel, Learner):
         }
 
     def learn_lines(self, lines: Buffer) -> NDArray[np.float64]:
-        """Predict the event of each line of JSON, then learn from it, in order; returns the predictions.
+        r"""Predict the event of each line of JSON, then learn from it, in order; returns the predictions.
 
         A line holds what a message to the daemon holds: ``{"x": {"temp": 20.1}, "y": 3.2}``. One without a target is
         only predicted, and an `id` is of no account here. Events of numbers alone never become Python objects, which
@@ -168,7 +168,7 @@ class FeatureLearner(FeatureKernel, Learner):
         Example:
             >>> from edgedescent import LinearRegressor
             >>> model = LinearRegressor()
-            >>> model.learn_lines(b'{"x": {"temp": 20.0}, "y": 3.0}\\n{"x": {"temp": 21.0}, "y": 3.5}\\n')
+            >>> model.learn_lines(b'{"x": {"temp": 20.0}, "y": 3.0}\n{"x": {"temp": 21.0}, "y": 3.5}\n')
             array([0., 3.])
         """
         return learn_lines(self, lines, _decoded)

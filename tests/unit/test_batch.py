@@ -102,6 +102,18 @@ def test_a_broker_that_sends_fewer_ahead_is_noticed(ahead: int) -> None:
     assert starve(stream, ahead, 2.0 * PROBE_INTERVALS) > 0.9 * 2.0 * PROBE_INTERVALS * 100 * ahead * 0.95
 
 
+def test_it_is_noticed_too_where_something_else_commits_before_it_is_due() -> None:
+    stream = Stream()
+    for _ in range(3):
+        stream.arrive(20)
+        stream.wait(0.5)
+        # As a checkpoint does.
+        stream.rhythm.committed(stream.batch, stream.now)
+        stream.batch = Batch()
+    stream.arrive(20)
+    assert stream.commits == [(stream.now, 20)]
+
+
 def test_a_broker_that_sends_more_again_is_noticed() -> None:
     stream = Stream()
     starve(stream, 20, 5.0)

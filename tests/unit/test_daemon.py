@@ -63,16 +63,6 @@ def test_an_empty_turn_writes_nothing(make: Make) -> None:
     assert world.history == []
 
 
-def test_each_turn_is_progress(make: Make) -> None:
-    world = make()
-    turns = []
-    world.daemon.on_progress = lambda: turns.append(world.clock.now)
-    world.recover()
-    world.receive(event(1))
-    world.receive()
-    assert len(turns) == 2
-
-
 # --- Letters and answers ----------------------------------------------------------------------------------------------
 
 

@@ -74,12 +74,12 @@ def test_on_a_full_disk_everything_waits_and_nothing_is_lost(make: Make, caplog:
     world.store.fault = DiskFullError("There is no room.", "Make some.")
     world.transport.arriving.append([event(2)])
     world.wait(1.0)
-    assert (world.daemon.state, world.transport.acknowledged) == ("disk full", [])
+    assert (world.daemon.state, world.transport.acknowledged) == ("disk_full", [])
     for _ in range(5):
         world.wait(1.0)
         assert not world.transport.taking
     assert world.learned == 2
-    assert world.daemon.metrics()["state"] == "disk full"
+    assert world.daemon.metrics()["state"] == "disk_full"
     assert world.daemon.metrics()["disk_full"] == 1
     assert [record.getMessage() for record in caplog.records] == [
         "There is no room. Make some. Until then nothing is taken in."
@@ -87,7 +87,7 @@ def test_on_a_full_disk_everything_waits_and_nothing_is_lost(make: Make, caplog:
     world.store.fault = None
     world.transport.arriving.append([event(3)])
     world.wait(1.0)
-    assert world.daemon.state == "running"
+    assert world.daemon.state == "online"
     assert world.transport.acknowledged == [event(1), event(2)]
     world.receive()
     assert world.learned == 3
@@ -121,10 +121,10 @@ def test_a_checkpoint_that_has_no_room_waits_too(make: Make, monkeypatch: pytest
     world.receive(event(1), event(2))
     # What is durable is acknowledged; more would need a longer journal.
     assert world.transport.acknowledged == [event(1), event(2)]
-    assert world.daemon.state == "disk full"
+    assert world.daemon.state == "disk_full"
     monkeypatch.undo()
     world.wait(1.0)
-    assert world.daemon.state == "running"
+    assert world.daemon.state == "online"
     assert world.history[-1] == "checkpoint"
 
 
@@ -155,10 +155,10 @@ def test_a_full_disk_at_the_start_is_waited_out(make: Make, monkeypatch: pytest.
 
     monkeypatch.setattr(Store, "checkpoint", fail)
     world.recover()
-    assert world.daemon.state == "disk full"
+    assert world.daemon.state == "disk_full"
     monkeypatch.undo()
     world.wait(1.0)
-    assert (world.daemon.state, world.learned) == ("running", 1)
+    assert (world.daemon.state, world.learned) == ("online", 1)
 
 
 # --- What may be written ----------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_when_a_day_s_writes_are_used_up_commits_wait_and_then_the_broker(
     world.store.written = 864_000 * 10 + 500
     world.receive(event(1))
     world.wait(1.0)
-    assert (world.daemon.state, world.history) == ("written bytes spent", [])
+    assert (world.daemon.state, world.history) == ("writes_spent", [])
     # What fits into memory is still learned.
     world.receive(event(2), event(3))
     assert world.learned == 3
@@ -195,7 +195,7 @@ def test_when_a_day_s_writes_are_used_up_commits_wait_and_then_the_broker(
     world.wait(20_000.0)
     world.receive(event(5))
     world.wait(1.0)
-    assert world.daemon.state == "running"
+    assert world.daemon.state == "online"
 
 
 def test_what_may_be_written_survives_a_restart(make: Make) -> None:
@@ -211,7 +211,19 @@ def test_what_may_be_written_survives_a_restart(make: Make) -> None:
     world.store.written = 500
     world.receive(event(2))
     world.wait(1.0)
-    assert world.daemon.state == "written bytes spent"
+    assert world.daemon.state == "writes_spent"
+
+
+def test_what_is_written_until_the_end_counts_after_a_restart(make: Make) -> None:
+    per_day = 864_000 * 10
+    world = make(state={"written_bytes_per_day_max": per_day}).recover()
+    world.receive(event(1))
+    world.store.written = per_day + 1000
+    # Nothing was due since: it is the stop that takes account of it.
+    world.daemon.stop()
+    world.daemon.run()
+    world.restart()
+    assert world.recover().daemon.metrics()["written_bytes_left"] == -1000
 
 
 def test_the_pace_of_writing_is_told(make: Make) -> None:

@@ -15,6 +15,7 @@ from edgedescent.daemon import Daemon, Stopped
 from edgedescent.engine import Engine
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.recovery import recover
+from edgedescent.salvage import PAGE_BYTES
 from edgedescent_sims.world import checks
 from edgedescent_sims.world.broker import Broker
 from edgedescent_sims.world.chance import Chance, Crash
@@ -29,7 +30,7 @@ from edgedescent_sims.world.transport import SimulatedTransport
 ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
 """What may be written in a day, in worlds with a bound: enough for all to be processed in time."""
 ONE_WRITE_BYTES = 150_000
-"""More than a commit and a checkpoint take here."""
+"""More than a commit and a checkpoint take here; what SQLite then moves from its log comes on top."""
 FOLDER = "/simulated/device/state"
 """Nowhere on the real disk: the status file, which need not last, cannot be written, and the daemon goes on."""
 CALM_S = 120.0
@@ -122,12 +123,16 @@ class World:
         )
         self.ledger = Ledger()
         self.disk = SimulatedDisk(chance, timeline, PurePosixPath("/"))
-        self.machine = self._parts.machine(chance, self.disk, checkpoint_pages=dice.choice((1, 10, 100, 1000)))
+        # Where writes are bounded, what SQLite moves at once is a small part of the bound.
+        self._log_pages = dice.choice((1, 10, 100, 1000) if self._allowance is None else (1, 10))
+        self.machine = self._parts.machine(chance, self.disk, checkpoint_pages=self._log_pages)
         # A broker may send fewer ahead than it is allowed to, and says so nowhere.
         ahead = dice.choice((self._receive_max, dice.randint(1, self._receive_max)))
         self.broker = Broker(chance, timeline, receive_max=ahead, on_acknowledged=self.ledger.acknowledge)
         self.sensors = Sensors(chance, timeline, self.broker, ratings=self.ratings, count=count)
         self.outcome = Outcome(seed, messages=count)
+        self._daemon: Daemon | None = None
+        """The one that runs, once it has recovered."""
         self._spent = (0, 0.0, 0)
         """In which life the allowance was last used up, when, and how much was written by then."""
         self._plan_faults()
@@ -157,12 +162,10 @@ class World:
             self.disk.full = False
 
         def spend() -> None:
-            self.note("disk: what may be written in a day is used up")
-            # Once more, only as much as was refilled since.
-            allowance = self._allowance or 0
-            refilled = (timeline.now - self._spent[1]) * allowance / 86_400
-            self.disk.written += round(refilled) if self._spent[0] else allowance
-            self._spent = (self.outcome.lives, timeline.now, self.disk.written)
+            if self._allowance is not None and self._daemon is not None:
+                self.note("disk: what may be written in a day is used up")
+                self.disk.written += self._daemon.metrics()["written_bytes_left"]
+                self._spent = (self.outcome.lives, timeline.now, self.disk.written)
 
         def restart() -> None:
             if not self.broker.up:
@@ -244,11 +247,13 @@ class World:
         else:
             self.machine.abandon()
         finally:
+            self._daemon = None
             chance.on_stop = None
             transport.hang_up()
         return self.finished
 
     def _run(self, daemon: Daemon) -> None:
+        self._daemon = daemon
         try:
             daemon.run()
         except DiskFullError as error:
@@ -299,7 +304,8 @@ class World:
         life, at, written = self._spent
         if self._allowance is None or life != self.outcome.lives:
             return
-        allowed = ONE_WRITE_BYTES + (self.timeline.now - at) * self._allowance / 86_400
+        most = ONE_WRITE_BYTES + PAGE_BYTES * self._log_pages
+        allowed = most + (self.timeline.now - at) * self._allowance / 86_400
         if self.disk.written - written > allowed:
             raise Violation(
                 f"{self.disk.written - written} bytes were written, though no more than {allowed:.0f} may be"
