@@ -119,6 +119,11 @@ class DaemonProcess:
         """Whether it has not ended yet."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def standing(self) -> bool:
+        """Whether SIGSTOP has taken effect: what it had asked of the kernel is done, and not yet heeded."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def kill(self) -> None:
         """End it as a power cut would."""
         if self._process is not None:
