@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Apart for the colour-blind (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#56B4E9", "#999999", "#E69F00", "#D55E00", "#CC79A7", "#009E73", "#F0E442", "#000000")
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 760, 320, 60, 30, 30, 270
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 790, 320, 60, 30, 30, 300
 
 
 def write_curves(path: Path, title: str, n_events: int, curves: Mapping[str, Sequence[float | None]]) -> None:
