@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/kernels/*.pyx edgedescent/kernels/*.pxd)
 
-.PHONY: help demo test lint format soak bench clean
+.PHONY: help demo test lint format soak torture bench clean
 
 help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
 	@echo "make test     run the tests; ARGS='tests/unit -k adam' and other options of pytest are passed on"
 	@echo "make soak     run 10,000 simulated worlds; ARGS='--seeds 500 --first 10000' chooses others"
+	@echo "make torture  kill, cut, fill and flood a real daemon for an hour; ARGS='-k kill_9 --rounds 1000' chooses"
 	@echo "make lint     ruff, mypy and the import rule"
 	@echo "make format   let ruff lay out the code"
 	@echo "make bench    measure the learners beside their peers"
@@ -31,6 +32,10 @@ test: $(VENV)/.with-test
 
 soak: $(VENV)/.with-sim
 	$(BIN)/python -m edgedescent_sims.world --seeds 10000 $(ARGS)
+
+# One test may take a quarter of an hour, and what it says meanwhile is to be seen.
+torture: $(VENV)/.with-test
+	$(BIN)/python -m pytest -m rounds --torture --timeout 3600 -s $(ARGS)
 
 lint: $(VENV)/.with-test $(VENV)/.with-lint
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ IMPORTS = {
     "pytest": "import pytest",
     "pytest-timeout": "import pytest_timeout",
     "hypothesis": "import hypothesis",
+    "prometheus-client": "import prometheus_client.parser",
     "psutil": "import psutil",
     "pyyaml": "import yaml",
     "mypy": "import mypy.main",

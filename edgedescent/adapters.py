@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, Protocol
+from types import TracebackType
+from typing import Any, ClassVar, Protocol, Self
 
 import msgspec
 
 from edgedescent.errors import ConfigError
+from edgedescent.findings import Finding
 from edgedescent.learners import Learner
 from edgedescent.suggest import did_you_mean
 
 GROUP = "edgedescent.adapters"
-_MARKS = {"transport": "acknowledge", "snapshots.exporter": "export"}
-"""A method by which an adapter shows that it is what the configuration asks for at a path."""
+"""Each entry point is named after the kind of adapter and itself: ``transport.mqtt``, ``exporter.onnx``."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -38,6 +39,56 @@ def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Deliver
     return [delivery for delivery in deliveries if delivery.generation == generation]
 
 
+class Visitor(Protocol):
+    """A short connection of an operating command: it keeps no session, and the daemon's goes on undisturbed.
+
+    Use it in a `with` block. Everything raises TransportError once the broker is gone.
+    """
+
+    def __init__(self, config: Any, *, device: str, purpose: str, bytes_max: int) -> None:
+        """Prepare to connect, under a name of its own that holds `purpose`."""
+
+    def __enter__(self) -> Self:
+        """Connect."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect, and leave nothing behind."""
+
+    def subscribe(self, filters: Sequence[str]) -> Mapping[str, Answer]:
+        """Ask for what is published from now on; returns the broker's answer by filter."""
+
+    def poll(self, timeout_s: float) -> list[Delivery]:
+        """The messages that arrived, waiting at most `timeout_s` for the first."""
+
+    def publish_all(self, messages: Sequence[tuple[str, bytes]], told: Callable[[int], None]) -> Sequence[Answer]:
+        """Send topics and payloads in order; returns the broker's answer to each."""
+
+
+class Answer(Protocol):
+    """What the broker says to a request; as a string, its reason."""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it refuses."""
+
+
+class Visited(Protocol):
+    """What a transport offers to the operating commands."""
+
+    Config: ClassVar[type[msgspec.Struct]]
+    """The type of its configuration table."""
+    visitor: ClassVar[type[Visitor]]
+    """What the operating commands connect with."""
+
+    @staticmethod
+    def probe(
+        config: Any, *, device: str, topics: Sequence[str], outputs: Sequence[str], bytes_max: int, publish: bool
+    ) -> Iterator[Finding]:
+        """Look whether the broker grants what the daemon needs; `publish` sends an empty message to each output."""
+
+
 class Transport(Protocol):
     """A connection to a broker, driven by the daemon's one loop.
 
@@ -54,8 +105,17 @@ class Transport(Protocol):
     def connected(self) -> bool:
         """Whether the broker has accepted the connection."""
 
-    def poll(self, timeout_s: float) -> list[Delivery]:
-        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first."""
+    @property
+    def window(self) -> int | None:
+        """How many messages may be under way without being acknowledged; None where nothing waits for that."""
+
+    def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
+        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
+
+        Args:
+            timeout_s: how long to wait.
+            take: whether to take messages; otherwise they are left to the broker, and only the connection is kept.
+        """
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that it may forget these; those of an earlier connection are left out."""
@@ -92,24 +152,21 @@ def load_adapter(name: str, path: str) -> Any:
     Raises:
         ConfigError: if there is none, it is of another kind, or what it needs is not installed.
     """
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name in found:
-        try:
-            adapter = found[name].load()
-        except ImportError as error:
-            raise ConfigError(
-                f"`{path}` is {name!r}, which cannot be imported: {error}.",
-                f"Install what it needs with: pip install 'edgedescent[{name}]'",
-            ) from error
-        if hasattr(adapter, _MARKS[path]):
-            return adapter
-    choices = sorted(other for other, point in found.items() if _is_usable(point, path))
-    raise ConfigError(f"`{path}` is {name!r}: expected one of {', '.join(choices)}.", did_you_mean(name, choices))
-
-
-def _is_usable(point: EntryPoint, path: str) -> bool:
+    kind = path.rpartition(".")[2]
+    # By their names, because importing them all would bring in River, for one.
+    found = {point.name.removeprefix(f"{kind}."): point for point in _of_kind(kind)}
+    if name not in found:
+        raise ConfigError(
+            f"`{path}` is {name!r}: expected one of {', '.join(sorted(found))}.", did_you_mean(name, found)
+        )
     try:
-        return hasattr(point.load(), _MARKS[path])
-    except ImportError:
-        # What cannot be imported here is no choice to offer.
-        return False
+        return found[name].load()
+    except ImportError as error:
+        raise ConfigError(
+            f"`{path}` is {name!r}, which cannot be imported: {error}.",
+            f"Install what it needs with: pip install 'edgedescent[{name}]'",
+        ) from error
+
+
+def _of_kind(kind: str) -> list[EntryPoint]:
+    return [point for point in entry_points(group=GROUP) if point.name.startswith(f"{kind}.")]

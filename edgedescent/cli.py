@@ -1,18 +1,23 @@
-"""The command line. Each command is a thin face of a function that programs can call too."""
+"""The command line: what is common to all commands. The commands themselves are in `edgedescent.commands`."""
 
 from __future__ import annotations
 
-import json
 import sys
-from datetime import UTC, datetime
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 import edgedescent
-from edgedescent import config as configuration
+from edgedescent.commands.backup import backup
+from edgedescent.commands.check import check
+from edgedescent.commands.common import example
+from edgedescent.commands.dead_letters import dead_letters
+from edgedescent.commands.export import export
+from edgedescent.commands.journal import journal
+from edgedescent.commands.run import run
+from edgedescent.commands.snapshots import snapshots
+from edgedescent.commands.status import status
 from edgedescent.errors import EdgeDescentError
 from edgedescent.suggest import did_you_mean
 
@@ -52,27 +57,10 @@ class _Commands(click.Group):
             ctx.exit(1)
 
 
-def _example(*lines: str) -> str:
-    # The backspace keeps click from filling the lines up.
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def _load(path: str) -> configuration.Config:
-    """A configuration with all that adapters have to say about it."""
-    from edgedescent import daemon
-    from edgedescent.adapters import load_adapter
-
-    def check(config: configuration.Config) -> None:
-        daemon.check(config)
-        load_adapter(config.snapshots.exporter, "snapshots.exporter")
-
-    return configuration.load(path, check=check)
-
-
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=_example(
+    epilog=example(
         "edgedescent demo                  see it work, without any set-up",
         "edgedescent run device.toml       run the daemon",
     ),
@@ -82,134 +70,8 @@ def cli() -> None:
     """Learn from a message broker, one event at a time."""
 
 
-CONFIG = click.argument("config", type=click.Path(dir_okay=False))
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-
-
-@cli.command(epilog=_example("edgedescent run device.toml"))
-@CONFIG
-@click.option("--verbose", is_flag=True, help="Log more.")
-def run(config: str, verbose: bool) -> None:
-    """Run the daemon that CONFIG describes until SIGTERM or Ctrl-C.
-
-    SIGUSR1 makes it export a snapshot.
-    """
-    from edgedescent import daemon, logs
-
-    logs.set_up(verbose=verbose)
-    daemon.run(_load(config), config)
-
-
-@cli.command(epilog=_example("edgedescent check device.toml"))
-@CONFIG
-@JSON
-def check(config: str, as_json: bool) -> None:
-    """Check CONFIG without starting anything."""
-    loaded = _load(config)
-    learner = loaded.build_learner()
-    if as_json:
-        click.echo(json.dumps({"config": config, "ok": True, "learner": configuration.describe(learner)}))
-    else:
-        click.echo(f"{config} is fine: device {loaded.device!r}, {learner!r}, state in {loaded.state.path}.")
-
-
-@cli.command(epilog=_example("edgedescent status device.toml"))
-@CONFIG
-@JSON
-def status(config: str, as_json: bool) -> None:
-    """Say how the running daemon is doing; fails if none runs."""
-    from edgedescent.status import read_status
-
-    found = read_status(configuration.load(config))
-    if as_json:
-        click.echo(json.dumps(found))
-        return
-    connected = "connected" if found["connected"] else "not connected"
-    click.echo(f"Process {found['pid']}, {connected}, reported {found['age_s']:.0f} s ago.")
-    for name, value in found.items():
-        if name not in ("pid", "connected", "age_s", "time", "device"):
-            click.echo(f"  {name:24} {value:.6g}" if isinstance(value, float) else f"  {name:24} {value}")
-
-
-@cli.command(epilog=_example("edgedescent export device.toml"))
-@CONFIG
-@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="A folder other than the state's.")
-@JSON
-def export(config: str, output: Path | None, as_json: bool) -> None:
-    """Export the newest state as a snapshot, checked against the live model.
-
-    Works beside a running daemon and without one.
-    """
-    from edgedescent import snapshots
-
-    card = snapshots.export(configuration.load(config), output)
-    if as_json:
-        click.echo(json.dumps(card))
-    else:
-        parity = card["parity"]
-        click.echo(
-            f"{card['path']}: message {card['position']}, {card['bytes']} bytes, agrees with the live model on "
-            f"{parity['events']} events (largest relative difference {parity['max_rel_diff']:.2g})."
-        )
-
-
-@cli.command(epilog=_example("edgedescent snapshots device.toml"))
-@CONFIG
-@JSON
-def snapshots(config: str, as_json: bool) -> None:
-    """List the published snapshots, oldest first."""
-    from edgedescent import snapshots as published
-
-    cards = published.snapshots(Path(configuration.load(config).state.path) / published.FOLDER)
-    for card in cards:
-        if as_json:
-            click.echo(json.dumps(card))
-        else:
-            mae = card["metrics"].get("mae")
-            error = "" if mae is None else f"  mae {mae:.4g}"
-            click.echo(f"{card['created_at']}  message {card['position']}{error}  {card['path']}")
-    if not cards and not as_json:
-        click.echo("No snapshots.")
-
-
-@cli.command("dead-letters", epilog=_example("edgedescent dead-letters device.toml --reason wrong_type"))
-@CONFIG
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="How many to show.")
-@click.option("--reason", help="Only those of one reason.")
-@JSON
-def dead_letters(config: str, limit: int, reason: str | None, as_json: bool) -> None:
-    """Show the newest events that could not be used, and why."""
-    from edgedescent.store import Store
-
-    store = Store(configuration.load(config).state.path, read_only=True)
-    try:
-        letters = store.dead_letters(limit, reason)
-    finally:
-        store.close()
-    for letter in letters:
-        payload = letter.payload.decode(errors="replace")
-        if as_json:
-            record = {
-                "position": letter.position,
-                "index": letter.index,
-                "received_at": letter.received_at,
-                "topic": letter.topic,
-                "reason": letter.reason,
-                "error": letter.error,
-                "payload": payload,
-            }
-            click.echo(json.dumps(record))
-        else:
-            when = datetime.fromtimestamp(letter.received_at, UTC).isoformat(timespec="seconds")
-            click.echo(_printable(f"{when}  {letter.reason}  {letter.topic}  {letter.error}"))
-            click.echo(f"    {_printable(payload[:200])}")
-    if not letters and not as_json:
-        click.echo("No dead letters.")
-
-
-def _printable(text: str) -> str:
-    """Text from anywhere, safe for a terminal, which obeys what it is sent."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+for command in (backup, check, dead_letters, export, journal, run, snapshots, status):
+    cli.add_command(command)
 
 
 def main() -> NoReturn:

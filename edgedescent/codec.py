@@ -16,7 +16,7 @@ from edgedescent.errors import StateError
 
 MAGIC = b"EDC1"
 SCHEMA = 1
-_DTYPES = ("<f8", "<i8", "<u8")
+_DTYPES = ("<f8", "<i8", "<u8", "|u1")
 
 
 class _Entry(msgspec.Struct, array_like=True):

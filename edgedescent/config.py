@@ -28,6 +28,7 @@ from edgedescent.errors import ConfigError
 from edgedescent.learners import Learner
 from edgedescent.losses import Loss
 from edgedescent.optim import Optimizer, Schedule
+from edgedescent.plugins import Learners
 from edgedescent.suggest import did_you_mean
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ Positive = Annotated[int, Meta(ge=1, le=2**53)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 
 ENVIRONMENT_PREFIX = "EDGEDESCENT_"
+_SECRET_WORDS = ("password", "passwd", "secret", "token")
 OUTPUTS = ("predictions", "metrics", "snapshots", "status")
 """The topics that the daemon publishes to."""
 
@@ -61,7 +63,17 @@ class State(_Table, frozen=True):
     """``power`` survives a power cut; ``process`` survives kill -9, and may lose the last commits when power fails."""
     checkpoint_interval_s: Seconds = 300.0
     checkpoint_events: Positive = 1_000_000
+    commit_interval_s: Seconds = 1.0
+    """A message waits at most so long until it is durable and acknowledged; it is answered at once."""
+    commit_messages: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000
+    """So many that wait are committed at once."""
+    commit_bytes: Annotated[int, Meta(ge=1, le=1_073_741_824)] = 1_000_000
+    """Likewise their bytes. Beside these, one poll's messages are all that is ever kept in memory."""
+    written_bytes_per_day_max: Annotated[int, Meta(ge=1_000_000, le=2**53)] = 20_000_000_000
+    """Where a day's allowance is used up, commits are spaced further apart, and less is taken in."""
     journal_bytes_max: Positive = 268_435_456
+    journal_age_max_s: Seconds | None = None
+    """Messages that are older, and that recovery does not need, are dropped with the next checkpoint."""
     dead_letters_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
 
     def __post_init__(self) -> None:
@@ -77,6 +89,12 @@ class Limits(_Table, frozen=True):
     events_per_message_max: Positive = 10_000
     dedup_window: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
     """How many ids of learned events are remembered to recognize repeats, in up to 40 bytes each."""
+    redelivery_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
+    """How many messages are remembered to recognize those sent again whose events have no ids, in 8 bytes each."""
+    events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    """Of one topic; what comes beyond is counted and left alone."""
+    answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
+    """How many bytes of answers wait for a connection; the oldest make room."""
 
 
 class Snapshots(_Table, frozen=True):
@@ -94,9 +112,41 @@ class Snapshots(_Table, frozen=True):
 
 
 class Metrics(_Table, frozen=True):
-    """How often the metrics are published."""
+    """How often the metrics are published, and where else they can be read."""
 
     interval_s: Seconds = 10.0
+    listen: str | None = None
+    """An address such as ``127.0.0.1:9464``, where Prometheus can ask; nowhere unless it is given."""
+
+    def __post_init__(self) -> None:
+        if self.listen is not None:
+            address_of(self.listen)
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """Host and port of an address to listen on.
+
+    >>> address_of("[::1]:9464")
+    ('::1', 9464)
+
+    Raises:
+        ConfigError: if it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and 0 <= int(port) <= 65_535):
+        raise ConfigError(
+            f"`metrics.listen` is {_shown(text)}: expected an address and a port.", 'For example "127.0.0.1:9464".'
+        )
+    return host.strip("[]"), int(port)
+
+
+class Logs(_Table, frozen=True):
+    """How the log is written."""
+
+    format: Literal["text", "json"] = "text"
+    """``json`` writes one object a line, for programs that collect logs."""
+    limit_per_10_s: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    """How many warnings of one kind are written in ten seconds; how many were left out is told."""
 
 
 class Config(_Table, frozen=True):
@@ -114,6 +164,7 @@ class Config(_Table, frozen=True):
     limits: Limits = Limits()
     snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
+    logs: Logs = Logs()
 
     def __post_init__(self) -> None:
         device = self.device
@@ -335,6 +386,13 @@ def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str
     """Raise ConfigError for an unknown key or a missing one."""
     for key in table:
         if key not in required:
+            if any(word in key.lower() for word in _SECRET_WORDS):
+                # The value is not shown, nor are words that are like it.
+                raise ConfigError(
+                    f"`{_join(path, key)}` is refused: a secret is never part of the configuration."
+                    + _origin(table[key]),
+                    "Put it into a file and name that in `password_file`, or into a variable named in `password_env`.",
+                )
             raise ConfigError(
                 f"`{_join(path, key)}` is not a known key: expected one of {', '.join(required)}."
                 + _origin(table[key]),
@@ -394,10 +452,10 @@ def _exported(module: types.ModuleType, base: type) -> dict[str, type]:
     return {n: t for n, t in things if isinstance(t, type) and issubclass(t, base) and t is not base}
 
 
-REGISTRIES: dict[type, dict[str, type]] = {
-    Learner: _exported(learners, Learner),
+REGISTRIES: dict[type, Mapping[str, type]] = {
+    Learner: Learners(_exported(learners, Learner)),
     Optimizer: _exported(optim, Optimizer),
     Schedule: _exported(optim, Schedule),
     Loss: _exported(losses, Loss),
 }
-"""What a `type` in the configuration may name: whatever these packages export."""
+"""What a `type` in the configuration may name: what these packages export, and learners of installed packages."""

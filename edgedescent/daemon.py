@@ -1,7 +1,8 @@
 """The daemon: one thread, one loop around the engine.
 
-Each turn reads what the broker has sent, makes it durable in one transaction, acknowledges it, learns it, and
-publishes the answers. Whatever is due by the clock follows: metrics, checkpoints, snapshots.
+Each turn reads what the broker has sent, learns it and publishes the answers. What was learned waits, with others, for
+the next commit: one transaction makes many messages durable, and only then are they acknowledged. Whatever is due by
+the clock follows: metrics, checkpoints, snapshots.
 """
 
 from __future__ import annotations
@@ -9,30 +10,42 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import math
 import os
 import resource
-import signal
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from edgedescent.adapters import Transport, load_adapter
+from edgedescent import logs
+from edgedescent.adapters import Delivery, Transport, load_adapter
+from edgedescent.answers import Answers
 from edgedescent.clock import Clock, SystemClock
-from edgedescent.config import OUTPUTS, Config, convert, describe
+from edgedescent.config import OUTPUTS, Config, convert
+from edgedescent.errors import DiskFullError
 from edgedescent.files import replace_atomically
+from edgedescent.health import Health
+from edgedescent.kernels.memory import give_back
 from edgedescent.lock import FolderLock
-from edgedescent.messages import DeadLetter, Effect, Predictions
+from edgedescent.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.recovery import recover
+from edgedescent.saving import RUNNING, Saver
+from edgedescent.signals import Signals
 from edgedescent.snapshot_job import SnapshotJob
 from edgedescent.status import FILE as STATUS_FILE
 from edgedescent.status import runtime_folder
 from edgedescent.store import Store
+from edgedescent.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+RETURNED_BYTES = 131_072
+"""Blocks of so much memory are given back as soon as they are free."""
 POLL_S = 0.25
 """How long a turn waits for messages; signals and the clock are looked at in between."""
 CLOSE_TIMEOUT_S = 3.0
+TICKS_PER_S = 1024
+"""Messages carry the time in steps of this, which a float holds exactly: the journal packs it better."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request that was heeded, not a fault
@@ -48,23 +61,32 @@ class Daemon:
         store: where the state lies; closed by `close`.
         clock: the time.
         snapshot_job: runs the export beside the daemon.
+        health: tells others how the daemon is.
     """
 
     def __init__(
-        self, config: Config, transport: Transport, store: Store, clock: Clock, snapshot_job: SnapshotJob
+        self,
+        config: Config,
+        transport: Transport,
+        store: Store,
+        clock: Clock,
+        snapshot_job: SnapshotJob,
+        health: Health | None = None,
     ) -> None:
         self._config = config
         self._transport = transport
         self._store = store
         self._clock = clock
         self._job = snapshot_job
+        self._health = health or Health(config, clock)
         self._topics = {name: config.topic(name) for name in OUTPUTS}
         self._stopping = False
         self._snapshot_wanted = False
-        self._unanswered: list[bytes] = []
+        self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
+        self._sent = 0
+        """Up to which position the answers that did not have to wait are out."""
         self._card: bytes | None = None
         self._status_written = True
-        self._dropped = 0
 
     def recover(self) -> None:
         """Bring the engine to where the journal ends; comes before the first turn.
@@ -74,28 +96,56 @@ class Daemon:
             StateError: if the state is another learner's, or nothing of it is usable.
         """
         store, config, answered = self._store, self._config, self._store.answered
+        self._require_windows()
 
         def on_effect(position: int, effect: Effect) -> None:
             if self._stopping:
                 raise Stopped
+            self._health.recovering(position)
             # Answers that went out before the crash are not sent again; those that may not have are.
             if isinstance(effect, DeadLetter):
                 store.bury(effect)
             elif position > answered:
-                self._unanswered.append(effect.payload)
+                self._answers.keep(position, effect.payload)
 
         self.engine = recover(config, store, on_effect)
+        self._sent = self.engine.position
+        self._saver = Saver(config, store, self._transport, self._clock, self.engine, self._answered)
         now = self._clock.monotonic()
-        self._checkpoint_position = self.engine.position
-        self._checkpoint_due = now + config.state.checkpoint_interval_s
         self._metrics_due = now
         self._metrics_events = self._learned
         self._metrics_at = now
         self._snapshot_events = self._learned
         self._snapshot_due = now + (config.snapshots.every_s or float("inf"))
+        self._health.metrics = self.metrics
         if self.engine.position:
             # So that whatever was run again, or was damaged, need not be dealt with at the next start.
-            self.checkpoint()
+            self._saver.checkpoint_soon()
+
+    def _require_windows(self) -> None:
+        window, remembered = self._transport.window, self._config.limits.redelivery_window
+        if window is not None and window > remembered:
+            log.warning(
+                "The broker may send %d messages ahead, but `limits.redelivery_window` is %d: after a lost connection, "
+                "events without ids may be learned twice.",
+                window,
+                remembered,
+            )
+
+    def _answered(self) -> int:
+        """Up to which position the answers are out."""
+        waiting = self._answers.first_waiting
+        return self._sent if waiting is None else min(self._sent, waiting - 1)
+
+    @property
+    def state(self) -> str:
+        """What it is about: starting, at work, or waiting for something."""
+        return self._health.state if self._saver.state == RUNNING else self._saver.state
+
+    @property
+    def uncommitted(self) -> int:
+        """How many messages wait for the next commit."""
+        return self._saver.uncommitted
 
     @property
     def _learned(self) -> int:
@@ -107,8 +157,8 @@ class Daemon:
         """Take turns until `stop` is called, then stop in good order.
 
         Raises:
-            StateError: if something cannot be made durable. The broker keeps what was not acknowledged, and tells
-                with the last will that the device is gone.
+            StateError: if something cannot be made durable, for another reason than a full disk. The broker keeps
+                what was not acknowledged, and tells with the last will that the device is gone.
         """
         try:
             while not self._stopping:
@@ -119,7 +169,7 @@ class Daemon:
         self.close()
 
     def stop(self) -> None:
-        """End `run` after the turn at hand."""
+        """End `run` after the message at hand."""
         self._stopping = True
 
     def request_snapshot(self) -> None:
@@ -128,82 +178,123 @@ class Daemon:
 
     def turn(self, timeout_s: float) -> None:
         """Take in what has arrived, waiting at most `timeout_s` for it, and do what is due."""
-        deliveries = self._transport.poll(timeout_s)
+        saver = self._saver
+        # While what is due cannot be saved, there is no hurry.
+        wait_s = min(timeout_s, saver.due_in_s) if saver.state == RUNNING else timeout_s
+        deliveries = self._transport.poll(wait_s, take=saver.has_room)
+        # A poll writes first: what was published before it is on its way.
+        self._sent = self.engine.position
         if self._transport.connected:
             self._catch_up()
         if deliveries:
-            now = self._clock.time()
-            messages = self._store.append(
-                [(now, delivery.topic, delivery.payload) for delivery in deliveries], self.engine.position
-            )
-            self._transport.acknowledge(deliveries)
-            for message in messages:
-                if self._stopping:
-                    # What is in the journal by now is learned after the next start.
-                    return
-                for effect in self.engine.handle(message):
-                    self._carry_out(effect)
+            self._learn(deliveries)
+            if self._stopping:
+                return
+        saver.save(idle=not deliveries)
+        self._health.turned(len(deliveries), self._announce, connected=self._transport.connected, saving=saver.state)
         self._do_what_is_due()
+
+    def _learn(self, deliveries: Sequence[Delivery]) -> None:
+        """Give messages their positions, learn them, and answer."""
+        received_at = math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
+        first = self.engine.position + 1
+        messages = [
+            Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
+            for i, one in enumerate(deliveries)
+        ]
+        self._saver.add(messages, deliveries)
+        for message in messages:
+            if self._stopping:
+                # It is committed with the others, and learned after the next start.
+                return
+            self._carry_out(message.position, self.engine.handle(message))
+
+    def _carry_out(self, position: int, effects: Sequence[Effect]) -> None:
+        letters = 0
+        for effect in effects:
+            if isinstance(effect, Predictions):
+                self._answers.send(position, effect.payload)
+                continue
+            self._store.bury(effect)
+            letters += 1
+            # A message may hold thousands: its first one stands for them in the log.
+            if letters == 1:
+                self._tell(effect)
+        if letters > 1:
+            log.warning("It is the first of %d dead letters kept from message %d.", letters, position)
+
+    def _tell(self, letter: DeadLetter) -> None:
+        log.warning(
+            "Dead letter (%s) from %r: %s",
+            letter.reason,
+            letter.topic,
+            letter.error,
+            extra={"reason": letter.reason, "position": letter.position, "index": letter.index},
+        )
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("It holds: %s", logs.payload(letter.payload))
 
     def _catch_up(self) -> None:
         """Send what had to wait for a connection."""
-        for payload in self._unanswered:
-            self._answer(payload)
-        self._unanswered.clear()
+        self._answers.send_waiting()
         if self._card is not None and self._publish("snapshots", self._card, retain=True):
             self._card = None
 
     def close(self) -> None:
-        """Take leave of the broker, then save everything."""
+        """Save what was learned, tell the broker, and take leave of it."""
+        self._health.stopping()
         self._job.stop()
+        saver, saved = self._saver, False
+        try:
+            saver.commit()
+            saved = True
+        except DiskFullError as error:
+            log.error("%s The last %d messages stay with the broker.", error, saver.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
-        if self.engine.position > self._checkpoint_position:
-            self.checkpoint()
+        try:
+            if saved and self.engine.position > saver.checkpoint_position:
+                saver.checkpoint()
+        except DiskFullError as error:
+            log.error("%s The next start runs the journal again.", error)
+            saved = False
         self._store.close()
-        log.info("Stopped at message %d with everything saved.", self.engine.position)
+        self._health.close()
+        log.info("Stopped at message %d%s.", self.engine.position, " with everything saved" if saved else "")
 
     # --- What is due ----------------------------------------------------------------------------------------------
 
     def _do_what_is_due(self) -> None:
         now = self._clock.monotonic()
-        state, snapshots = self._config.state, self._config.snapshots
-        behind = self.engine.position - self._checkpoint_position
-        if behind >= state.checkpoint_events or (behind and now >= self._checkpoint_due):
-            self.checkpoint()
+        snapshots = self._config.snapshots
         if now >= self._metrics_due:
             self._report(now)
         due = now >= self._snapshot_due or (
             snapshots.every_events is not None and self._learned - self._snapshot_events >= snapshots.every_events
         )
-        if (due or self._snapshot_wanted) and not self._job.running:
+        if (due or self._snapshot_wanted) and not self._job.running and self._saver.want_checkpoint():
             self._snapshot_wanted = False
             self._snapshot_due = now + (snapshots.every_s or float("inf"))
             self._snapshot_events = self._learned
-            if self.engine.position > self._checkpoint_position:
-                self.checkpoint()
             self._job.start()
         if (card := self._job.poll()) is not None:
             self._card = json.dumps(card).encode()
 
-    def checkpoint(self) -> None:
-        """Save the engine's whole state."""
-        started = self._clock.monotonic()
-        size = self._store.checkpoint(
-            self.engine.state_dict(), self.engine.position, self._clock.time(), describe(self.engine.learner)
-        )
-        self._checkpoint_position = self.engine.position
-        now = self._clock.monotonic()
-        self._checkpoint_due = now + self._config.state.checkpoint_interval_s
-        log.info("Checkpoint at message %d: %d bytes in %.3f s.", self.engine.position, size, now - started)
-
     def metrics(self) -> dict[str, Any]:
         """Counters, errors and resources as they are published."""
+        now = self._clock.monotonic()
         return {
             "device": self._config.device,
             "time": self._clock.time(),
+            **self._health.describe(),
             "position": self.engine.position,
             **self.engine.metrics(),
-            "answers_dropped": self._dropped,
+            **self._saver.counts,
+            "messages_uncommitted": self.uncommitted,
+            "answers_waiting": len(self._answers),
+            "answers_dropped": self._answers.dropped,
+            "written_bytes_per_day": round(self._saver.budget.per_day(now)),
+            "written_bytes": self._saver.budget.total,
+            "written_bytes_left": round(self._saver.budget.left),
             "memory_bytes": resident_bytes(),
         }
 
@@ -215,6 +306,7 @@ class Daemon:
         self._metrics_events, self._metrics_at = self._learned, now
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
+        self._health.reported(metrics, self._announce)
         status = {**metrics, "pid": os.getpid(), "connected": self._transport.connected}
         path = runtime_folder(self._config) / STATUS_FILE
         try:
@@ -228,16 +320,8 @@ class Daemon:
         else:
             self._status_written = True
 
-    def _carry_out(self, effect: Effect) -> None:
-        if isinstance(effect, Predictions):
-            self._answer(effect.payload)
-        else:
-            log.warning("Dead letter (%s) from %r: %s", effect.reason, effect.topic, effect.error)
-            self._store.bury(effect)
-
-    def _answer(self, payload: bytes) -> None:
-        if not self._publish("predictions", payload):
-            self._dropped += 1
+    def _announce(self, payload: bytes) -> bool:
+        return self._publish("status", payload, retain=True)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         return self._transport.publish(self._topics[topic], payload, retain=retain)
@@ -249,32 +333,34 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def run(config: Config, config_path: str) -> None:
+def run(config: Config, config_path: str, signals: Signals) -> None:
     """Run a daemon in this process until SIGTERM or SIGINT; SIGUSR1 exports a snapshot.
+
+    Args:
+        config: what to run.
+        config_path: where that was read.
+        signals: listening since this process began.
 
     Raises:
         ConfigError: if an adapter's part of the configuration is wrong.
         StateError: if the state folder is in use, damaged beyond use, or another learner's.
     """
+    # Whatever is made from here on, by us, SQLite or the exporting child, is for its owner only.
+    os.umask(0o077)
     transport = make_transport(config)
-    with FolderLock(config.state.path):
+    clock = SystemClock()
+    health = Health(config, clock, Supervisor.from_environment())
+    with FolderLock(config.state.path, note=str(runtime_folder(config).resolve())):
         store = Store(
             config.state.path,
             durability=config.state.durability,
             journal_bytes_max=config.state.journal_bytes_max,
+            journal_age_max_s=config.state.journal_age_max_s,
             dead_letters_max=config.state.dead_letters_max,
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
-        daemon = Daemon(config, transport, store, SystemClock(), job)
-
-        def on_stop(number: int, _frame: FrameType | None) -> None:
-            log.info("%s received: stopping.", signal.Signals(number).name)
-            daemon.stop()
-
-        # Before the recovery, which may take a while: until then SIGUSR1 would end the process.
-        signal.signal(signal.SIGTERM, on_stop)
-        signal.signal(signal.SIGINT, on_stop)
-        signal.signal(signal.SIGUSR1, lambda *_: daemon.request_snapshot())
+        daemon = Daemon(config, transport, store, clock, job, health)
+        signals.pass_on(stop=daemon.stop, snapshot=daemon.request_snapshot)
         try:
             daemon.recover()
         except Stopped:
@@ -288,6 +374,8 @@ def run(config: Config, config_path: str) -> None:
             ", ".join(config.event_topics()),
             Path(config.state.path).resolve(),
         )
+        # What one large message took must not stay with a process that runs for months.
+        give_back(RETURNED_BYTES)
         # What is here by now stays: looking through it again and again would hold up answers by 10 ms each time.
         gc.freeze()
         daemon.run()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from edgedescent.errors import InvalidEventError
+from edgedescent.kernels.arrays import has_more_than
 from edgedescent.messages import FeatureEvent, RatingEvent, Value
 
 REASONS = (
@@ -83,8 +84,13 @@ class Decoder:
                 "too_large", f"The payload has {len(payload)} bytes; at most {self._payload_bytes_max} are taken."
             )
             return [], [(0, error, payload)]
+        array = is_array(payload)
+        # An element takes up far more memory than its comma: they are counted first, where there may be too many.
+        if array and payload.count(b",") >= self._events_max and has_more_than(payload, self._events_max):
+            text = f"The message has more events than the {self._events_max} that are taken."
+            return [], [(0, InvalidEventError("too_many_events", text), payload)]
         try:
-            if not is_array(payload):
+            if not array:
                 event = self._one.decode(payload)
                 return ([(0, event)], []) if _in_range(event) else self._decode_each([payload])
             events = self._decode_all(payload)
@@ -92,10 +98,6 @@ class Decoder:
             parts = self._split.decode(payload) if events is None else []
         except _UNUSABLE as error:
             return [], [(0, _explained(error, payload), payload)]
-        count = len(parts if events is None else events)
-        if count > self._events_max:
-            text = f"The message has {count} events; at most {self._events_max} are taken."
-            return [], [(0, InvalidEventError("too_many_events", text), payload)]
         return self._decode_each(parts) if events is None else (list(enumerate(events)), [])
 
     def _decode_all(self, payload: bytes) -> list[Any] | None:

@@ -31,6 +31,44 @@ class Disk:
                 if error.errno not in _NOT_OURS:
                     raise
 
+    def size(self, path: Path) -> int | None:
+        """Of a file, in bytes; None where there is none."""
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def rename(self, path: Path, to: Path) -> None:
+        """Give a file another name; whatever had that name is gone."""
+        path.rename(to)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file, if there is one."""
+        path.unlink(missing_ok=True)
+
+    def read_note(self, path: Path) -> bytes:
+        """What a small file holds; nothing where there is none."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def write_note(self, path: Path, content: bytes) -> None:
+        """Overwrite a small file in place, without a sync: the disk sees it once in half a minute at most."""
+        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, content, 0)
+        finally:
+            os.close(descriptor)
+
+    def written_bytes(self) -> int | None:
+        """How much this process has had written to disks so far; None where the kernel does not count it."""
+        try:
+            lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+        except OSError:
+            return None
+        return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
+
     def rewrite(self, path: Path) -> None:
         """Write a file's own content over it, and sync it; nothing where there is no file.
 

@@ -7,21 +7,28 @@ in the same order give the same bits everywhere.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from edgedescent.decoding import Decoder, is_array
-from edgedescent.errors import InvalidEventError, StateError, TooLargeError
+from edgedescent.decoding import Decoder, Rejected, is_array
+from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooLargeError
 from edgedescent.kernels.metrics import Prequential
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.learners import Learner
 from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
+from edgedescent.rate_limit import RateLimit
+from edgedescent.redelivery import Redeliveries
 
+DEAD_LETTERS_PER_MESSAGE_MAX = 100
+"""More say nothing new: the rest of an array is counted, also as ``dead_letters_unkept``, but not kept."""
 DEAD_PAYLOAD_MAX = 16_384
 """A dead letter keeps no more of its payload, so that a flood of large ones cannot fill the disk."""
+
+_REASONS: dict[type[Exception], str] = {TooLargeError: "too_large", TooDeepError: "too_deep"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,6 +39,9 @@ class Engine:
     Args:
         learner: what predicts and learns.
         dedup_window: how many learned event ids are remembered to recognize repeats.
+        redelivery_window: how many messages are remembered to recognize what the broker sends again, where events
+            have no ids.
+        events_per_second_max: how many events of one topic are used in a second; as many as come where it is None.
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
 
@@ -49,6 +59,8 @@ class Engine:
         learner: Learner,
         *,
         dedup_window: int = 65_536,
+        redelivery_window: int = 4096,
+        events_per_second_max: float | None = None,
         payload_bytes_max: int = 1_048_576,
         events_per_message_max: int = 10_000,
     ) -> None:
@@ -57,6 +69,8 @@ class Engine:
         self.counters: Counter[str] = Counter()
         self.errors = Prequential()
         self._seen = RecentIds(dedup_window)
+        self._redeliveries = Redeliveries(redelivery_window)
+        self._limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
         self._decoder = Decoder(
             learner.takes, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
         )
@@ -64,7 +78,8 @@ class Engine:
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
 
-        Events whose id was already learned are counted as ``duplicates`` and left alone. An event without `y` is only
+        Events whose id was already learned are counted as ``duplicates`` and left alone, and so are events without an
+        id in a message that the broker says it sends again, and that is remembered. An event without `y` is only
         predicted, whatever its id, so that its label may follow under the same id.
 
         Raises:
@@ -73,39 +88,64 @@ class Engine:
         if message.position != self.position + 1:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         self.position = message.position
-        counters = self.counters
-        counters["messages"] += 1
-        effects: list[Effect] = []
+        self.counters["messages"] += 1
+        again = self._is_redelivered(message)
         events, rejected = self._decoder.decode(message.payload)
+        if self._limit is not None:
+            events = [pair for pair in events if self._take(message)]
+            rejected = [fault for fault in rejected if self._take(message)]
         answers = []
         for index, event in events:
             try:
-                answer = self._predict_learn(event)
+                answer = self._predict_learn(event, again)
             except (ValueError, TypeError) as error:
-                reason = "too_large" if isinstance(error, TooLargeError) else "wrong_type"
+                reason = _REASONS.get(type(error), "wrong_type")
                 rejected.append((index, InvalidEventError(reason, str(error)), _encode(event)))
                 continue
             if answer is not None:
                 answers.append(answer)
+        effects: list[Effect] = []
         if answers:
             effects.append(Predictions(_encode(answers if is_array(message.payload) else answers[0])))
-        if not rejected:
-            return effects
-        for index, fault, payload in sorted(rejected, key=itemgetter(0)):
-            counters["dead_letters"] += 1
-            counters[f"dead_letters.{fault.reason}"] += 1
-            effects.append(
-                DeadLetter(
-                    position=message.position,
-                    index=index,
-                    received_at=message.received_at,
-                    topic=message.topic,
-                    reason=fault.reason,
-                    error=str(fault),
-                    payload=payload[:DEAD_PAYLOAD_MAX],
-                )
-            )
+        if rejected and not again:
+            effects += self._letters(message, rejected)
         return effects
+
+    def _is_redelivered(self, message: Message) -> bool:
+        """Whether the broker sends a message again that was handled before."""
+        if not message.packet_id:
+            return False
+        if message.duplicate and (message.packet_id, message.payload) in self._redeliveries:
+            self.counters["messages_redelivered"] += 1
+            return True
+        self._redeliveries.add(message.packet_id, message.payload)
+        return False
+
+    def _take(self, message: Message) -> bool:
+        """Whether one more event of a message's topic may be used; the others are counted as ``rate_limited``."""
+        if self._limit is None or self._limit.take(message.topic, message.received_at):
+            return True
+        self.counters["rate_limited"] += 1
+        return False
+
+    def _letters(self, message: Message, rejected: list[Rejected]) -> Iterator[DeadLetter]:
+        counters = self.counters
+        counters["dead_letters"] += len(rejected)
+        for _, fault, _ in rejected:
+            counters[f"dead_letters.{fault.reason}"] += 1
+        kept = sorted(rejected, key=itemgetter(0))[:DEAD_LETTERS_PER_MESSAGE_MAX]
+        if len(kept) < len(rejected):
+            counters["dead_letters_unkept"] += len(rejected) - len(kept)
+        for index, fault, payload in kept:
+            yield DeadLetter(
+                position=message.position,
+                index=index,
+                received_at=message.received_at,
+                topic=message.topic,
+                reason=fault.reason,
+                error=str(fault),
+                payload=payload[:DEAD_PAYLOAD_MAX],
+            )
 
     def skip_to(self, position: int) -> None:
         """Go on behind `position` without the messages up to it, which are lost; they are counted.
@@ -118,7 +158,7 @@ class Engine:
         self.counters["messages_lost"] += position - self.position
         self.position = position
 
-    def _predict_learn(self, event: Any) -> Prediction | None:
+    def _predict_learn(self, event: Any, again: bool) -> Prediction | None:
         counters, learner, y = self.counters, self.learner, event.y
         if y is None:
             counters["events_predicted"] += 1
@@ -126,8 +166,9 @@ class Engine:
                 return Prediction(learner.predict_one(event.x), event.id)
             return Prediction(learner.predict_one(event.user, event.item), event.id)
         key = None if event.id is None else str(event.id)
-        if key is not None and key in self._seen:
+        if again if key is None else key in self._seen:
             counters["duplicates"] += 1
+            counters["duplicates.redelivered" if key is None else "duplicates.id"] += 1
             return None
         if type(event) is FeatureEvent:
             prediction = learner.predict_learn_one(event.x, y)
@@ -141,16 +182,20 @@ class Engine:
 
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
-        always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters")
+        always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters", "rate_limited")
         return {**dict.fromkeys(always, 0), **self.counters, **self.learner.counts(), **self.errors.summary()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides how the engine goes on, as named arrays and lists."""
+        limit = {} if self._limit is None else self._limit.save()
         return {
+            **limit,
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
+            "redeliveries": self._redeliveries.save(),
+            "redeliveries_total": np.array([self._redeliveries.n_added], dtype=np.int64),
             "counter_names": list(self.counters),
             "counters": np.array(list(self.counters.values()), dtype=np.int64),
             "position": np.array([self.position], dtype=np.int64),
@@ -167,6 +212,9 @@ class Engine:
             self.learner.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
             self.errors.restore(state["errors"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
+            self._redeliveries.restore(state["redeliveries"], int(state["redeliveries_total"][0]))
+            if self._limit is not None and "sources" in state:
+                self._limit.restore(state["sources"], state["sources_left"])
             self.counters = Counter(dict(zip(state["counter_names"], state["counters"].tolist(), strict=True)))
             self.position = int(state["position"][0])
         except (KeyError, ValueError) as error:

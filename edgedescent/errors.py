@@ -5,12 +5,14 @@
     EdgeDescentError            something a user can act on; the command line prints it in one line with its hint
     ├── ConfigError             a configuration key, type or value is wrong
     ├── StateError              the state folder is damaged, locked, or belongs to another learner
+    │   └── DiskFullError       there is no room for what was to be written; it can be tried again
     ├── InvalidEventError       a payload or an event cannot be used; on a stream it becomes a dead letter
     ├── TransportError          the broker refused us in a way that retrying will not cure
     └── ExportError             a snapshot could not be made or did not agree with the live model
 
     ValueError                  the built-in one: a hyper-parameter is out of range, an argument of a wrong type
-    └── TooLargeError           a name is too long, or an event has too many features
+    ├── TooLargeError           a name is too long, or an event has too many features
+    └── TooDeepError            features are nested too deeply
 """
 
 
@@ -28,6 +30,10 @@ class ConfigError(EdgeDescentError):
 
 class StateError(EdgeDescentError):
     """The state folder is damaged, in use, or was written by another learner."""
+
+
+class DiskFullError(StateError):
+    """There is no room on the disk. Nothing was written, nothing is broken: it can be tried again."""
 
 
 class InvalidEventError(EdgeDescentError):
@@ -48,3 +54,7 @@ class ExportError(EdgeDescentError):
 
 class TooLargeError(ValueError):
     """A name that is too long, or an event with too many features: more than the memory set aside for them."""
+
+
+class TooDeepError(ValueError):
+    """Features that are nested more deeply than a name can tell."""

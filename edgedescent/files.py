@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
-def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a new file and sync it to the disk; the caller renames it, or its folder, into place."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+
+def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a new file, for its owner only, and sync it; the caller renames it, or its folder, into place."""
+    descriptor = os.open(path, _NEW, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def replace_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
+def replace_atomically(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
     """Put `data` in the place of whatever file is at `path`; without `sync`, a power cut may lose it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if sync:
-            write_durably(temporary, data)
+            write_durably(temporary, data, mode)
         else:
-            temporary.write_bytes(data)
+            with os.fdopen(os.open(temporary, _NEW, mode), "wb") as file:
+                file.write(data)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,9 @@
-"""A run of messages as one row of the journal: packed, compressed and checked."""
+"""A run of messages as one row of the journal: packed, compressed and checked.
+
+Messages of one kind differ in little but their digits, so these go one way and everything else another: what is left of
+a text without its digits repeats almost word for word, and digits alone take little more than the 3.3 bits that chance
+makes them hold. A block takes half the room of one in which the messages are compressed as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,67 @@ import zlib
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from edgedescent.errors import StateError
+from edgedescent.messages import Message
+
+_ZERO = ord("0")
+_DIGITS = bytes(range(_ZERO, _ZERO + 10))
+_NOT_DIGITS = bytes(byte for byte in range(256) if byte not in _DIGITS)
+_ALL_ZERO = bytes(_ZERO if byte in _DIGITS else byte for byte in range(256))
+_SEPARATOR = b"\n"
+_SAMPLE_BYTES = 4096
+_PIECE_BYTES = 65_536
+
+
+class _Block(msgspec.Struct, array_like=True):
+    """What is stored; each part is compressed by itself."""
+
+    topics: list[str]
+    """The different ones, in the order of their first message."""
+    topic_numbers: bytes
+    times: bytes
+    packet_ids: bytes
+    duplicates: bytes
+    lengths: bytes
+    """Of the payloads; empty where each of them ends with a separator instead."""
+    text: bytes
+    """The payloads, each digit a zero."""
+    digits: bytes
+
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[float, str, bytes]]).decode
+_decode = msgspec.msgpack.Decoder(_Block).decode
 
 
-def pack(received: Sequence[tuple[float, str, bytes]]) -> bytes:
-    """Time, topic and payload of messages in one piece."""
-    return zlib.compress(_encode(received), 1)
+def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
+    """Messages that follow each other in one piece; their positions are kept beside it.
+
+    Args:
+        messages: some, or many.
+        hurry: take half the time, and an eighth more room.
+    """
+    payloads = [message.payload for message in messages]
+    text = _SEPARATOR.join(payloads)
+    lengths = b""
+    if text.count(_SEPARATOR) != len(payloads) - 1:
+        text = b"".join(payloads)
+        lengths = _pack_numbers(list(map(len, payloads)), "<u4")
+    different = dict.fromkeys(message.topic for message in messages)
+    topics = {topic: number for number, topic in enumerate(different)}
+    return _encode(
+        _Block(
+            list(topics),
+            _pack_numbers([topics[message.topic] for message in messages], "<u4") if len(topics) > 1 else b"",
+            # Neighbours have nearly the same bits, so what lies between them is a small number.
+            _pack_steps(np.array([message.received_at for message in messages], "<f8").view("<u8")),
+            _pack_steps(np.array([message.packet_id for message in messages], "<u8")),
+            zlib.compress(bytes(message.duplicate for message in messages)),
+            lengths,
+            *_pack_text(text, 3 if hurry else 6),
+        )
+    )
 
 
 def checksum(first: int, last: int, data: bytes) -> int:
@@ -27,12 +83,13 @@ def checksum(first: int, last: int, data: bytes) -> int:
     return zlib.crc32(data, zlib.crc32(f"{first} {last}".encode()))
 
 
-def unpack(first: int, last: int, crc: int, data: bytes) -> list[tuple[float, str, bytes]]:
+def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
     """Read back what `pack` made.
 
-    >>> data = pack([(1.0, "events", b"{}")])
-    >>> unpack(7, 7, checksum(7, 7, data), data)
-    [(1.0, 'events', b'{}')]
+    >>> messages = [Message(7, 1.0, "events", b"21.5"), Message(8, 1.5, "events", b"21.6", packet_id=3)]
+    >>> data = pack(messages)
+    >>> unpack(7, 8, checksum(7, 8, data), data) == messages
+    True
 
     Raises:
         StateError: if the checksum does not match.
@@ -40,4 +97,74 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[tuple[float, st
     # A damaged cell may hold a value of another type.
     if not isinstance(data, bytes) or checksum(first, last, data) != crc:
         raise StateError(f"The journal is damaged at messages {first} to {last}: its checksum does not match.")
-    return _decode(zlib.decompress(data))
+    block = _decode(data)
+    text = _with_digits(zlib.decompress(block.text), zlib.decompress(block.digits))
+    times = _unpack_steps(block.times).view("<f8").tolist()
+    packet_ids = _unpack_steps(block.packet_ids).tolist()
+    numbers = _unpack_numbers(block.topic_numbers, "<u4") if block.topic_numbers else [0] * len(times)
+    return [
+        Message(first + i, *parts, duplicate=duplicate)  # type: ignore[misc]
+        for i, (*parts, duplicate) in enumerate(
+            zip(
+                times,
+                (block.topics[number] for number in numbers),
+                _split(text, _unpack_numbers(block.lengths, "<u4") if block.lengths else None),
+                packet_ids,
+                map(bool, zlib.decompress(block.duplicates)),
+                strict=True,
+            )
+        )
+    ]
+
+
+def _pack_text(text: bytes, level: int) -> tuple[bytes, bytes]:
+    """A text without its digits, and these."""
+    words, digits = zlib.compressobj(level), zlib.compressobj(strategy=_strategy(text[:_PIECE_BYTES]))
+    # Piece by piece, so that a large text is not in memory three times over.
+    pieces = (text[at : at + _PIECE_BYTES] for at in range(0, len(text), _PIECE_BYTES))
+    packed = [(words.compress(p.translate(_ALL_ZERO)), digits.compress(p.translate(None, _NOT_DIGITS))) for p in pieces]
+    return (
+        b"".join(word for word, _ in packed) + words.flush(),
+        b"".join(digit for _, digit in packed) + digits.flush(),
+    )
+
+
+def _strategy(text: bytes) -> int:
+    """How to pack digits, by a sample: those of chance hold no repeats, and looking for some costs room."""
+    digits = text.translate(None, _NOT_DIGITS)[:_SAMPLE_BYTES]
+    huffman = zlib.compressobj(strategy=zlib.Z_HUFFMAN_ONLY)
+    size = len(huffman.compress(digits) + huffman.flush())
+    return zlib.Z_HUFFMAN_ONLY if size <= len(zlib.compress(digits)) else zlib.Z_DEFAULT_STRATEGY
+
+
+def _with_digits(text: bytes, digits: bytes) -> bytes:
+    characters = np.frombuffer(bytearray(text), np.uint8)
+    characters[characters == _ZERO] = np.frombuffer(digits, np.uint8)
+    return characters.tobytes()
+
+
+def _split(text: bytes, lengths: list[int] | None) -> list[bytes]:
+    if lengths is None:
+        return text.split(_SEPARATOR)
+    ends = np.cumsum(lengths).tolist()
+    return [text[end - length : end] for length, end in zip(lengths, ends, strict=True)]
+
+
+def _pack_numbers(numbers: list[int], kind: str) -> bytes:
+    return zlib.compress(np.array(numbers, kind).tobytes())
+
+
+def _unpack_numbers(data: bytes, kind: str) -> list[int]:
+    found: list[int] = np.frombuffer(zlib.decompress(data), kind).tolist()
+    return found
+
+
+def _pack_steps(numbers: np.ndarray) -> bytes:
+    """From one number to the next, the bytes of one rank together: most of them are all zeros."""
+    steps = np.diff(numbers, prepend=np.zeros(1, numbers.dtype))
+    return zlib.compress(steps.view(np.uint8).reshape(-1, 8).T.tobytes())
+
+
+def _unpack_steps(data: bytes) -> np.ndarray:
+    ranks = np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, -1)
+    return np.cumsum(np.ascontiguousarray(ranks.T).view("<u8").ravel(), dtype="<u8")

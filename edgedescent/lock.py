@@ -19,12 +19,17 @@ PATIENCE_S = 0.5
 class FolderLock:
     """Holds a state folder for this process as long as it lives, however it ends.
 
+    Args:
+        folder: the state folder.
+        note: a line for those who ask `note_of` while it is held.
+
     Raises:
         StateError: on entry, if another process holds it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, note: str = "") -> None:
         self._path = Path(folder) / FILE
+        self._note = note
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -39,7 +44,7 @@ class FolderLock:
         deadline = time.monotonic() + PATIENCE_S
         while not self._try():
             if time.monotonic() > deadline:
-                holder = os.pread(self._descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                holder = _lines(self._descriptor)[0] or "unknown"
                 os.close(self._descriptor)
                 raise StateError(
                     f"Another daemon (process {holder}) is using the state folder {self._path.parent}.",
@@ -48,7 +53,7 @@ class FolderLock:
             time.sleep(0.02)
         try:
             os.truncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            os.pwrite(self._descriptor, "".join(f"{line}\n" for line in (os.getpid(), self._note) if line).encode(), 0)
         except OSError as error:
             os.close(self._descriptor)
             raise StateError(f"{self._path} cannot be written: {error.strerror}.") from error
@@ -73,6 +78,21 @@ def holder_of(folder: str | Path) -> int | None:
     Raises:
         StateError: if the folder cannot be read.
     """
+    holder = _holder(folder)
+    return None if holder is None else holder[0]
+
+
+def note_of(folder: str | Path) -> str:
+    """The note of the process that holds the lock of a state folder; empty where there is none.
+
+    Raises:
+        StateError: if the folder cannot be read.
+    """
+    holder = _holder(folder)
+    return "" if holder is None else holder[1]
+
+
+def _holder(folder: str | Path) -> tuple[int, str] | None:
     path = Path(folder) / FILE
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -83,8 +103,13 @@ def holder_of(folder: str | Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        return int(text) if text.isdigit() else -1
+        pid, note = _lines(descriptor)
+        return (int(pid) if pid.isdigit() else -1), note
     finally:
         os.close(descriptor)
     return None
+
+
+def _lines(descriptor: int) -> tuple[str, str]:
+    lines = os.pread(descriptor, 8192, 0).decode(errors="replace").split("\n")
+    return lines[0].strip(), lines[1] if len(lines) > 1 else ""

@@ -16,6 +16,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """Seconds since 1970, by the clock of whoever received it. The engine knows no other time."""
     topic: str
     payload: bytes
+    packet_id: int = 0
+    """The broker's number of the message while it is on its way; 0 where it is sent only once (QoS 0)."""
+    duplicate: bool = False
+    """Whether the broker says that it may have sent it before."""
 
 
 class Predictions(msgspec.Struct, frozen=True, gc=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from edgedescent.config import Config, describe
 from edgedescent.engine import Engine
@@ -25,6 +25,8 @@ def new_engine(config: Config) -> Engine:
     return Engine(
         config.build_learner(),
         dedup_window=config.limits.dedup_window,
+        redelivery_window=config.limits.redelivery_window,
+        events_per_second_max=config.limits.events_per_second_max,
         payload_bytes_max=config.limits.payload_bytes_max,
         events_per_message_max=config.limits.events_per_message_max,
     )
@@ -44,17 +46,12 @@ def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engin
     Raises:
         StateError: if the state belongs to another learner, or nothing of it is usable.
     """
-    _require_same_learner(config, store)
-    engines = (_engine_at(config, checkpoint.state) for checkpoint in store.checkpoints())
+    require_same_learner(config, store)
     fallback: Engine | None = None
-    for engine in engines:
+    for engine in _beginnings(config, store):
         if _missing(engine, store) == 0:
             return _run_tail(engine, store, on_effect)
         fallback = fallback or engine
-    # A journal that begins with the first message is as good as a checkpoint of an engine that knows nothing.
-    engine = new_engine(config)
-    if _missing(engine, store) == 0:
-        return _run_tail(engine, store, on_effect)
     if fallback is None:
         raise StateError(
             f"The state in {store.folder} cannot be recovered: no checkpoint is usable and the journal is not whole.",
@@ -63,7 +60,17 @@ def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engin
     return _run_tail(fallback, store, on_effect)
 
 
-def _require_same_learner(config: Config, store: Store) -> None:
+def _beginnings(config: Config, store: Store) -> Iterator[Engine]:
+    """Where the journal can be run from, the newest first."""
+    for checkpoint in store.checkpoints():
+        yield _engine_at(config, checkpoint.state)
+    # A journal that begins with the first message is as good as a checkpoint of an engine that knows nothing.
+    if store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1:
+        yield new_engine(config)
+
+
+def require_same_learner(config: Config, store: Store) -> None:
+    """Claim a new state for the learner of the configuration; raise StateError where it is another's."""
     wanted, written = describe(config.build_learner()), store.learner
     if written is None and not store.read_only:
         store.claim(wanted)

@@ -18,12 +18,16 @@ from edgedescent.journal_block import unpack
 
 log = logging.getLogger(__name__)
 
-_PAGE_BYTES = 4096
+PAGE_BYTES = 1024
+"""Of the state file. A commit changes a few places in pages of their own: the smaller these, the less is written."""
 # The key of each table and what is carried over of it. A damaged cell may hold a value of another type.
 _TABLES = {
     "meta": ("key", "key, value"),
     "checkpoints": ("position", "position, CAST(created_at AS REAL), CAST(data AS BLOB)"),
-    "journal": ("first", "first, CAST(last AS INTEGER), CAST(crc AS INTEGER), CAST(data AS BLOB)"),
+    "journal": (
+        "first",
+        "first, CAST(last AS INTEGER), CAST(received_at AS REAL), CAST(crc AS INTEGER), CAST(data AS BLOB)",
+    ),
     "dead_letters": (
         "id",
         """id, CAST(position AS INTEGER), CAST(place AS INTEGER), CAST(received_at AS REAL),
@@ -142,9 +146,9 @@ def _repair(path: Path, repaired: Path, fresh: Path) -> None:
         damaged = Path(f"{path}{suffix}")
         if damaged.exists():
             shutil.copyfile(damaged, f"{repaired}{suffix}")
-    page = bytearray(fresh.read_bytes()[:_PAGE_BYTES])
+    page = bytearray(fresh.read_bytes()[:PAGE_BYTES])
     # The count of pages, and no free ones (SQLite file format, section 1.3).
-    page[28:40] = (path.stat().st_size // _PAGE_BYTES).to_bytes(4, "big") + bytes(8)
+    page[28:40] = (path.stat().st_size // PAGE_BYTES).to_bytes(4, "big") + bytes(8)
     with repaired.open("r+b") as file:
         file.write(page)
 
@@ -179,7 +183,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> int:
             if table == "checkpoints":
                 codec.decode(row[2])
             elif table == "journal":
-                unpack(*row)
+                unpack(row[0], row[1], row[3], row[4])
             new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
             copied += 1
         except (sqlite3.Error, StateError) as error:

@@ -108,7 +108,10 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
         "file": f"model{exporter.suffix}",
         **exporter.describe(learner),
     }
-    folder = publish(output or Path(config.state.path) / FOLDER, model, card, keep=config.snapshots.keep)
+    # What is asked for elsewhere is for whomever that folder is for; in the state folder it is for its owner.
+    folder = publish(
+        output or Path(config.state.path) / FOLDER, model, card, keep=config.snapshots.keep, private=output is None
+    )
     return {**card, "path": str(folder / str(card["file"]))}
 
 
@@ -162,7 +165,7 @@ def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) 
     return Parity(len(live), absolute, relative, tolerance)
 
 
-def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int) -> Path:
+def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int, private: bool = True) -> Path:
     """Put the model and its card in place as one folder, by an atomic rename, and point ``latest`` at it.
 
     The folder's name tells the position and the model, so a model that is published again only gets its new card.
@@ -173,15 +176,16 @@ def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int) -
     name = f"{card['position']:012d}-{card['sha256'][:8]}"
     final, temporary = folder / name, folder / f".{name}.{os.getpid()}"
     written = json.dumps(card, indent=2).encode() + b"\n"
+    mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=folder_mode)
         _clear_leftovers(folder)
         if final.exists():
-            replace_atomically(final / CARD, written)
+            replace_atomically(final / CARD, written, mode=mode)
         else:
-            temporary.mkdir()
-            write_durably(temporary / str(card["file"]), model)
-            write_durably(temporary / CARD, written)
+            temporary.mkdir(mode=folder_mode)
+            write_durably(temporary / str(card["file"]), model, mode)
+            write_durably(temporary / CARD, written, mode)
             sync_folder(temporary)
             temporary.rename(final)
         link = folder / f".{LATEST}.{os.getpid()}"

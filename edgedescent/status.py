@@ -10,7 +10,7 @@ from typing import Any
 
 from edgedescent.config import Config
 from edgedescent.errors import StateError
-from edgedescent.lock import holder_of
+from edgedescent.lock import holder_of, note_of
 
 FILE = "status.json"
 
@@ -31,13 +31,15 @@ def read_status(config: Config) -> dict[str, Any]:
         raise StateError(
             f"No daemon is using the state folder {config.state.path}.", "Start one with: edgedescent run CONFIG"
         )
+    # The daemon says where it writes: systemd gives it a folder that whoever asks here knows nothing of.
+    folder = Path(note_of(config.state.path) or runtime_folder(config))
     try:
-        status: dict[str, Any] = json.loads((runtime_folder(config) / FILE).read_bytes())
+        status: dict[str, Any] = json.loads((folder / FILE).read_bytes())
     except (FileNotFoundError, ValueError):
         # After a power cut the file may be empty: it is not synced.
         status = {}
     except OSError as error:
-        raise StateError(f"The status in {runtime_folder(config)} cannot be read: {error.strerror}.") from error
+        raise StateError(f"The status in {folder} cannot be read: {error.strerror}.") from error
     if status.get("pid") != pid:
         raise StateError(f"The daemon (process {pid}) is starting.", "Ask again in a moment.")
     status["age_s"] = round(time.time() - status["time"], 1)

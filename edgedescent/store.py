@@ -3,6 +3,9 @@
 The journal holds every message that was received, before the broker may forget it; a checkpoint holds the engine's
 whole state at a place in the journal. Both are kept in generations: whatever the older checkpoint needs stays in the
 journal, so that one damaged checkpoint costs nothing.
+
+Beside the file lies a note of a few bytes that says up to which message the journal reached. SQLite drops without a
+word what stands behind a damaged place of its log; by the note such a loss is seen, counted and told.
 """
 
 from __future__ import annotations
@@ -15,31 +18,22 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from edgedescent import codec, journal_block
 from edgedescent.disk import Disk
-from edgedescent.errors import StateError
+from edgedescent.errors import DiskFullError, StateError
 from edgedescent.messages import DeadLetter, Message
-from edgedescent.salvage import connect, finish, is_damage, salvage
+from edgedescent.salvage import finish
+from edgedescent.state_file import Durability, failure, open_to_read, open_to_write
 
 log = logging.getLogger(__name__)
 
 FILE = "edgedescent.db"
+NOTE = "edgedescent.position"
 CHECKPOINTS_KEPT = 2
-_APPLICATION_ID = 0x45444753
-_SCHEMA = 1
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS journal (
-    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS checkpoints (position INTEGER PRIMARY KEY, created_at REAL NOT NULL, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS dead_letters (
-    id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place INTEGER NOT NULL, received_at REAL NOT NULL,
-    topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (position, place));
-"""
 
 
 def _sealed(learner: dict[str, Any]) -> str:
@@ -64,13 +58,14 @@ class Store:
         durability: ``"power"`` syncs every commit to the disk, ``"process"`` leaves that to the operating system: it
             survives kill -9, and may lose the last commits in a power cut.
         journal_bytes_max: how much of the journal to keep beyond what recovery needs.
+        journal_age_max_s: how long to keep it, likewise; for ever where it is None.
         dead_letters_max: how many dead letters to keep; the oldest make room.
         read_only: open an existing file beside the daemon that writes it, as it is at this moment: what is written
             later is not seen.
         disk: where the file lies; the operating system's where it is not given.
 
-    Every method raises StateError when the file cannot be read or written: the disk is full or failing. What was being
-    written is then not in the file, and the store is of no further use.
+    Every method raises StateError when the file cannot be read or written. What was being written is then not in the
+    file. Where that is a DiskFullError, it can be tried again; otherwise the store is of no further use.
 
     Raises:
         StateError: if the file cannot be opened, is damaged beyond use, or a newer version wrote it.
@@ -80,8 +75,9 @@ class Store:
         self,
         folder: str | Path,
         *,
-        durability: Literal["power", "process"] = "power",
+        durability: Durability = "power",
         journal_bytes_max: int = 268_435_456,
+        journal_age_max_s: float | None = None,
         dead_letters_max: int = 10_000,
         read_only: bool = False,
         disk: Disk | None = None,
@@ -89,47 +85,51 @@ class Store:
         self.folder = Path(folder)
         self.path = self.folder / FILE
         self.read_only = read_only
+        self._durability = durability
         self._disk = disk or Disk()
         self._journal_bytes_max = journal_bytes_max
+        self._journal_age_max_s = journal_age_max_s
         self._dead_letters_max = dead_letters_max
         self._letters: deque[DeadLetter] = deque(maxlen=dead_letters_max)
-        if read_only and not self.path.exists():
-            raise StateError(f"There is no state in {self.folder}.", "Run the daemon first, or check `state.path`.")
+        self._allowance: str | None = None
         try:
             if not read_only:
                 self._disk.make_folder(self.folder)
-                if durability == "power":
-                    # What an earlier life could not sync looks as if it were on the disk. New commits follow it in
-                    # SQLite's log, and would be lost with it.
-                    self._disk.rewrite(Path(f"{self.path}-wal"))
-                finish(self.path)
-            self._db = self._open_or_salvage(durability)
+            # Before anything else is read: a daemon may go on writing meanwhile.
+            noted = self._noted()
+            self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
         except OSError as error:
             raise StateError(f"The state folder {self.folder} cannot be used: {error.strerror}.") from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self._failure(error) from error
+            raise failure(self.path, error) from error
+        if noted > self.last_position:
+            log.error("The journal ends with message %d, but once it reached %d.", self.last_position, noted)
+            self.last_position = noted
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
-    def append(self, received: Sequence[tuple[float, str, bytes]], answered: int) -> list[Message]:
-        """Make messages durable in one transaction; returns them with their positions.
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+        """Make messages durable in one transaction.
 
         Args:
-            received: time, topic and payload of each.
-            answered: up to which position the answers have been published, for recovery.
+            messages: those that follow the last one.
+            answered: up to which position the answers have been sent, for recovery.
+            hurry: rather take more room than more time.
         """
-        first = self.last_position + 1
-        messages = [Message(first + i, *parts) for i, parts in enumerate(received)]
-        last = messages[-1].position
-        data = journal_block.pack(received)
-        with self._transaction():
+        first, last = messages[0].position, messages[-1].position
+        if first != self.last_position + 1:
+            raise ValueError(f"Message {first} does not follow message {self.last_position}.")
+        data = journal_block.pack(messages, hurry=hurry)
+        with self._transaction(up_to=last):
             crc = journal_block.checksum(first, last, data)
-            self._db.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", (first, last, crc, data))
+            self._db.execute(
+                "INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (first, last, messages[-1].received_at, crc, data)
+            )
             self._set("answered", answered)
         self.last_position = last
         self._journal_bytes += len(data)
-        return messages
+        self._note(last)
 
     def read(self, after: int, up_to: int | None = None) -> Iterator[Message]:
         """The readable messages behind a position, in order; where some are missing, the positions show it."""
@@ -147,9 +147,7 @@ class Store:
             except StateError as error:
                 log.error("%s", error)
             else:
-                for position, parts in enumerate(block, start=first):
-                    if after < position <= end:
-                        yield Message(position, *parts)
+                yield from (message for message in block if after < message.position <= end)
 
     def first_of_last(self, count: int, up_to: int) -> int:
         """The position before which the newest blocks with at least `count` messages up to `up_to` begin."""
@@ -160,6 +158,15 @@ class Store:
             ).fetchone()
         first = oldest if first is None else first
         return up_to if first is None else int(first) - 1
+
+    def journal_extent(self) -> tuple[int, int, int, int]:
+        """The first and last position, the number of blocks and their bytes; zeros where there is none."""
+        with self._guarded():
+            found = self._db.execute(
+                "SELECT min(first), max(last), count(*), sum(length(data)) FROM journal"
+            ).fetchone()
+        first, last, blocks, size = (value or 0 for value in found)
+        return first, last, blocks, size
 
     @property
     def answered(self) -> int:
@@ -180,7 +187,8 @@ class Store:
                 (CHECKPOINTS_KEPT,),
             )
             self._set("learner", _sealed(learner))
-            self._trim_journal()
+            dropped = self._trim_journal(now=created_at)
+        self._journal_bytes -= dropped
         return len(data)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
@@ -220,26 +228,26 @@ class Store:
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
     def bury(self, letter: DeadLetter) -> None:
-        """Keep a dead letter; it is written with the next transaction, and again by recovery if that never comes."""
+        """Keep a dead letter; it is written with its message, and again by recovery if that never comes."""
         self._letters.append(letter)
 
     def dead_letters(self, limit: int = 100, reason: str | None = None) -> list[DeadLetter]:
-        """The newest dead letters, newest first."""
+        """The newest dead letters, newest first; the empty rows of purged ones are left out."""
         with self._guarded():
             rows = self._db.execute(
                 "SELECT position, place, received_at, topic, reason, error, payload FROM dead_letters "
-                "WHERE ?1 IS NULL OR reason = ?1 ORDER BY position DESC, place DESC LIMIT ?2",
+                "WHERE reason != '' AND (?1 IS NULL OR reason = ?1) ORDER BY position DESC, place DESC LIMIT ?2",
                 (reason, limit),
             )
             return [DeadLetter(*row) for row in rows]
 
-    def _write_letters(self) -> None:
-        if not self._letters:
+    def _write_letters(self, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
             return
         self._db.executemany(
             "INSERT OR IGNORE INTO dead_letters (position, place, received_at, topic, reason, error, payload) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [msgspec.structs.astuple(letter) for letter in self._letters],
+            [msgspec.structs.astuple(letter) for letter in letters],
         )
         # By position, not by age: recovery writes letters again that had made room before.
         self._db.execute(
@@ -248,128 +256,116 @@ class Store:
             (self._dead_letters_max,),
         )
 
+    # --- What it costs --------------------------------------------------------------------------------------------
+
+    @property
+    def written_bytes(self) -> int | None:
+        """How much this process has had written to disks so far; None where that is not known."""
+        return self._disk.written_bytes()
+
+    @property
+    def allowance(self) -> tuple[float, float] | None:
+        """How many bytes could still be written when that was last kept, and the time then."""
+        value = self._get("allowance")
+        with suppress(ValueError, AttributeError):
+            left, at = map(float, value.split())
+            return left, at
+        return None
+
+    def keep_allowance(self, left: float, at: float) -> None:
+        """Keep it with the next transaction, so that a restart is no new day."""
+        self._allowance = f"{left:.0f} {at:.3f}"
+
     # --- Inside ---------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write what waits for the next transaction."""
-        if self._letters:
+        """Write the dead letters whose messages are durable."""
+        if self._letters and self._letters[0].position <= self.last_position:
             with self._transaction():
                 pass
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left and close the file; what there is no room for, recovery writes again."""
         try:
-            self.flush()
+            if not self.read_only:
+                self.flush()
+        except DiskFullError as error:
+            log.error("%s", error)
         finally:
             self._db.close()
 
-    def _open_or_salvage(self, durability: str) -> sqlite3.Connection:
+    def _noted(self) -> int:
+        """Up to which message the journal once reached, by the note beside it; 0 where that is not to be read."""
+        text, _, crc = self._disk.read_note(self.folder / NOTE).rstrip(b"\n").partition(b" ")
+        return int(text) if text.isdigit() and crc == b"%08x" % zlib.crc32(text) else 0
+
+    def _note(self, position: int) -> None:
+        # Of one length, so that a shorter one leaves nothing of a longer one behind.
+        text = b"%020d" % position
+        # A note that is missing or old tells nothing false.
+        with suppress(OSError):
+            self._disk.write_note(self.folder / NOTE, b"%b %08x\n" % (text, zlib.crc32(text)))
+
+    def _open(self) -> sqlite3.Connection:
         if self.read_only:
-            db = connect(self.path, "ro")
-            # Held until the file is closed, so that all that is read comes from one moment.
-            db.execute("BEGIN")
-            return self._checked(db)
-        try:
-            db = self._checked(self._open(self.path, durability))
-            found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            if found == "ok":
-                return db
-            db.close()
-            # The last line says what, the one before in which database.
-            fault: Exception = StateError(found.splitlines()[-1])
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            if not is_damage(error):
-                raise
-            fault = error
-        salvage(self.path, lambda path: self._open(path, durability), fault)
-        return self._open(self.path, durability)
-
-    def _checked(self, db: sqlite3.Connection) -> sqlite3.Connection:
-        """The connection, unless a newer version wrote the file."""
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.Error:
-            db.close()
-            raise
-        if version > _SCHEMA:
-            db.close()
-            raise StateError(
-                f"The state file {self.path} has version {version}; this version reads {_SCHEMA}.",
-                "Run the version of EdgeDescent that wrote it.",
-            )
-        return db
-
-    def _open(self, path: Path, durability: str) -> sqlite3.Connection:
-        db = self._disk.open_database(path)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-            db.execute("PRAGMA journal_size_limit = 67108864")
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                db.executescript(_TABLES)
-                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {_SCHEMA}")
-            if durability == "power":
-                # SQLite syncs the folder of a new log too, but goes on where that fails.
-                self._disk.sync_folders_above(path)
-        except BaseException:
-            db.close()
-            raise
-        return db
+            return open_to_read(self.path, self._disk)
+        if self._durability == "power":
+            # What an earlier life could not sync looks as if it were on the disk. New commits follow it in SQLite's
+            # log, and would be lost with it.
+            self._disk.rewrite(Path(f"{self.path}-wal"))
+        finish(self.path)
+        return open_to_write(self.path, self._disk, self._durability)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All that is executed within, and the dead letters that wait, or none of it."""
+    def _transaction(self, up_to: int | None = None) -> Iterator[None]:
+        """All that is executed within, and the dead letters of messages that are durable with it, or none of it."""
+        last = self.last_position if up_to is None else up_to
+        letters = [letter for letter in self._letters if letter.position <= last]
         with self._guarded():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
-                self._write_letters()
+                self._write_letters(letters)
+                if self._allowance is not None:
+                    self._set("allowance", self._allowance)
                 self._db.execute("COMMIT")
             except BaseException:
                 # What went wrong first is what matters, and SQLite may have rolled back by itself.
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
-        self._letters.clear()
+        self._letters = deque((x for x in self._letters if x.position > last), maxlen=self._dead_letters_max)
+        self._allowance = None
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> StateError:
-        if not is_damage(error):
-            return StateError(
-                f"The state file {self.path} cannot be used: {error}.",
-                "Check that the disk has room, is writable and is not failing.",
-            )
-        return StateError(
-            f"The state file {self.path} is damaged: {error}.",
-            "The daemon rescues what it can at its next start.",
-        )
+            raise failure(self.path, error) from error
 
     def _journal_end(self) -> tuple[int, int]:
         last, size = self._db.execute("SELECT max(last), sum(length(data)) FROM journal").fetchone()
         newest = self._db.execute("SELECT max(position) FROM checkpoints").fetchone()[0]
         return max(last or 0, newest or 0), size or 0
 
-    def _trim_journal(self) -> None:
-        """Drop the oldest blocks above the size limit, but none that the oldest kept checkpoint needs.
+    def _trim_journal(self, now: float) -> int:
+        """Drop the oldest blocks above the bounds, but none that the oldest kept checkpoint needs; returns their size.
 
         Before there is a second checkpoint, the journal is what stands in for a damaged one.
         """
+        dropped = 0
         count, needed = self._db.execute("SELECT count(*), min(position) FROM checkpoints").fetchone()
-        while count == CHECKPOINTS_KEPT and self._journal_bytes > self._journal_bytes_max:
+        oldest = float("-inf") if self._journal_age_max_s is None else now - self._journal_age_max_s
+        while count == CHECKPOINTS_KEPT:
             row = self._db.execute(
-                "SELECT first, length(data) FROM journal WHERE last <= ? ORDER BY first LIMIT 1", (needed,)
+                "SELECT first, received_at, length(data) FROM journal WHERE last <= ? ORDER BY first LIMIT 1", (needed,)
             ).fetchone()
-            if row is None:
-                return
+            if row is None or (self._journal_bytes - dropped <= self._journal_bytes_max and row[1] >= oldest):
+                break
             self._db.execute("DELETE FROM journal WHERE first = ?", (row[0],))
-            self._journal_bytes -= row[1]
+            dropped += row[2]
+        return dropped
 
     def _get(self, key: str) -> Any:
         with self._guarded():

@@ -1,7 +1,12 @@
-"""What all tests share: how hypothesis searches, and how it tells what it found."""
+"""What all tests share: how hypothesis searches, how often faults are injected, and with which seed."""
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A failure prints the smallest example and a line that replays it. No deadline, because machines differ; the whole
@@ -14,3 +19,46 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("project")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fault injection")
+    group.addoption("--torture", action="store_true", help="as many rounds as a release needs, instead of a few")
+    group.addoption("--rounds", type=int, metavar="N", help="so many rounds, whatever the test would take")
+    group.addoption("--seed", type=int, metavar="N", help="repeat what a failed test printed; drawn anew otherwise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rounds(quick, long): how often a fault is injected, as a rule and by --torture")
+
+
+class Rounds:
+    """So many rounds; says in between how far it is."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __iter__(self) -> Iterator[int]:
+        started = time.monotonic()
+        for done in range(self.count):
+            yield done
+            if (done + 1) % -(-self.count // 20) == 0 or done + 1 == self.count:
+                print(f"  round {done + 1} of {self.count}, {time.monotonic() - started:.0f} s", flush=True)
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Rounds:
+    """How often to inject a fault: what the test's marker says, unless the command line gives a number."""
+    marker = request.node.get_closest_marker("rounds")
+    assert marker is not None, "the test needs a marker: @pytest.mark.rounds(quick=…, long=…)"
+    given: int | None = request.config.getoption("rounds")
+    return Rounds(given or marker.kwargs["long" if request.config.getoption("torture") else "quick"])
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Random numbers from a seed that a failure prints."""
+    given: int | None = request.config.getoption("seed")
+    seed = random.randrange(2**32) if given is None else given
+    print(f"repeat with: make torture ARGS='{request.node.nodeid} --seed {seed}'")
+    return random.Random(seed)

@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -52,8 +52,10 @@ class DaemonProcess:
         broker: further lines of the table `[broker]`.
         tables: further tables.
         learner: the type of the learner.
+        parameters: further lines of the table `[learner]`.
         metrics_s: how often it tells how it is.
         environment: further variables.
+        wrapper: a command that starts it in its own process, such as a tracer that steps aside.
     """
 
     def __init__(
@@ -65,20 +67,24 @@ class DaemonProcess:
         broker: str = "",
         tables: str = "",
         learner: str = "LinearRegressor",
+        parameters: str = "",
         metrics_s: float = 0.1,
         environment: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.device = device
         self.config_path = folder / "device.toml"
         self.log_path = folder / "daemon.log"
         self.state_path = folder / "state"
         self._environment = {**os.environ, **(environment or {})}
+        self.wrapper = wrapper
         self._process: subprocess.Popen[bytes] | None = None
         host = "" if "host" in broker else 'host = "127.0.0.1"\n'
         bound = "" if "reconnect_max_s" in broker else "reconnect_max_s = 2.0\n"
         state = "" if "[state]" in tables else f'[state]\npath = "{self.state_path}"\n'
         self.config_path.write_text(
-            f'device = "{device}"\n[learner]\ntype = "{learner}"\n{state}[metrics]\ninterval_s = {metrics_s}\n'
+            f'device = "{device}"\n[learner]\ntype = "{learner}"\n{parameters}\n'
+            f"{state}[metrics]\ninterval_s = {metrics_s}\n"
             f"[broker]\n{host}port = {port}\nreconnect_min_s = 0.1\n{bound}{broker}\n{tables}\n"
         )
 
@@ -86,7 +92,9 @@ class DaemonProcess:
         """Start it; it goes on where the last one ended."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edgedescent", "run", str(self.config_path)], stderr=log, env=self._environment
+                [*self.wrapper, sys.executable, "-m", "edgedescent", "run", str(self.config_path)],
+                stderr=log,
+                env=self._environment,
             )
         return self
 
@@ -105,6 +113,11 @@ class DaemonProcess:
         """Of the running process."""
         assert self._process is not None, "it was not started"
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -150,11 +163,17 @@ class DaemonProcess:
         self.logged(r"INFO Receiving edgedescent/", count)
         return self
 
+    def peak_mib(self) -> float:
+        """The most memory that it has held so far in this life."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
     def status(self) -> dict[str, Any]:
         """What it last said of itself; nothing before it first did in this life."""
         try:
             status: dict[str, Any] = json.loads((self.state_path / "status.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
+            # After a power cut it may be empty: it is not synced.
             return {}
         return status if status["pid"] == self.pid else {}
 
@@ -194,6 +213,13 @@ class DaemonProcess:
         finally:
             store.close()
 
+    def replayed(self) -> Engine:
+        """An engine of the same configuration that was fed the journal, which must reach back to its beginning."""
+        engine = new_engine(self.config)
+        for message in self.journal():
+            engine.handle(message)
+        return engine
+
     def undisturbed(self, payloads: Iterable[bytes]) -> Engine:
         """An engine of the same configuration that was fed these payloads, one after another, and never stopped."""
         engine = new_engine(self.config)
@@ -208,6 +234,8 @@ class Peer:
     def __init__(self, port: int, device: str = "pump", username: str | None = None, password: str = "") -> None:
         self.received: list[tuple[str, bytes, bool]] = []
         """Topic, payload, and whether it was retained."""
+        self.answers_count = 0
+        """How many messages with predictions are among them."""
         self._prefix = f"edgedescent/{device}/"
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
@@ -234,11 +262,24 @@ class Peer:
         self._client.loop_stop()
 
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
-        self.received.append((message.topic.removeprefix(self._prefix), bytes(message.payload), message.retain))
+        topic = message.topic.removeprefix(self._prefix)
+        self.answers_count += topic == "predictions"
+        self.received.append((topic, bytes(message.payload), message.retain))
 
-    def send(self, payloads: Sequence[bytes], *, qos: int = 1, wait: bool = True, retain: bool = False) -> None:
-        """Publish events in order; waits until the broker has them."""
-        sent = [self._client.publish(f"{self._prefix}events", payload, qos, retain) for payload in payloads]
+    def send(
+        self,
+        payloads: Sequence[bytes],
+        *,
+        qos: int = 1,
+        wait: bool = True,
+        retain: bool = False,
+        topics: Sequence[str] | None = None,
+    ) -> None:
+        """Publish events in order, to other topics where they are given; waits until the broker has them."""
+        sent = [
+            self._client.publish(f"{self._prefix}{topic}", payload, qos, retain)
+            for payload, topic in zip(payloads, topics or repeat("events"), strict=False)
+        ]
         if wait and sent:
             sent[-1].wait_for_publish(PATIENCE_S)
             assert sent[-1].is_published(), "the broker did not take the events"
@@ -289,12 +330,12 @@ def ids_in(payloads: Iterable[bytes]) -> list[str]:
 
 
 def assert_same_learning(one: Engine, other: Engine) -> None:
-    """Two engines learned the same, bit for bit; how often they were told of it may differ."""
+    """Two engines learned the same, bit for bit; how often they were told of it, and by which packets, may differ."""
     left, right = one.state_dict(), other.state_dict()
     assert left.keys() == right.keys()
-    for name in left.keys() - {"position", "counters", "counter_names"}:
+    for name in left.keys() - {"position", "counters", "counter_names", "redeliveries", "redeliveries_total"}:
         if isinstance(left[name], list):
             assert left[name] == right[name], name
         else:
-            assert np.array_equal(left[name].view(np.uint64), right[name].view(np.uint64)), name
+            assert left[name].tobytes() == right[name].tobytes(), name
     assert one.counters["events_learned"] == other.counters["events_learned"]

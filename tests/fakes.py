@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon import Daemon
 from edgedescent.errors import StateError
+from edgedescent.messages import Message
 from edgedescent.snapshot_job import SnapshotJob
 from edgedescent.store import Store
 
@@ -28,16 +29,29 @@ class FakeTransport:
 
     def __init__(self, history: list[str]) -> None:
         self.connected = True
-        self.arriving: list[list[bytes]] = []
+        self.arriving: list[list[bytes | Delivery]] = []
+        self.qos = 1
+        self.packet_id = 0
+        self.window: int | None = 1000
+        self.taking = True
+        self.waited_s = 0.0
         self.published: list[tuple[str, bytes, bool]] = []
         self.acknowledged: list[bytes] = []
         self.closed = False
         self._history = history
 
-    def poll(self, timeout_s: float) -> list[Delivery]:
+    def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
         assert timeout_s >= 0
-        payloads = self.arriving.pop(0) if self.arriving else []
-        return [Delivery("edgedescent/pump/events", payload, i, 1) for i, payload in enumerate(payloads, start=1)]
+        self.waited_s = timeout_s
+        self.taking = take
+        if not take or not self.arriving:
+            return []
+        deliveries = []
+        for one in self.arriving.pop(0):
+            self.packet_id += self.qos
+            known = isinstance(one, Delivery)
+            deliveries.append(one if known else Delivery("edgedescent/pump/events", one, self.packet_id, self.qos))
+        return deliveries
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._history.append("acknowledge")
@@ -101,17 +115,30 @@ class WatchedStore(Store):
     """Notes what it is told to do, and fails when the test says so."""
 
     history: list[str]
-    full = False
+    fault: StateError | None = None
+    written = 0
 
-    def append(self, received: Sequence[tuple[float, str, bytes]], answered: int) -> Any:
-        if self.full:
-            raise StateError("The disk is full.")
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+        self._may_fail()
         self.history.append("append")
-        return super().append(received, answered)
+        super().append(messages, answered, hurry=hurry)
 
     def checkpoint(self, *arguments: Any) -> int:
+        self._may_fail()
         self.history.append("checkpoint")
         return super().checkpoint(*arguments)
+
+    def _may_fail(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    @property
+    def written_bytes(self) -> int | None:
+        return self.written
+
+
+def event(i: int) -> bytes:
+    return json.dumps({"id": f"e{i}", "x": {"a": i % 7, "b": i % 3}, "y": 2.0 * (i % 7)}).encode()
 
 
 class World:
@@ -143,11 +170,20 @@ class World:
         self.daemon.recover()
         return self
 
-    def receive(self, *payloads: bytes) -> None:
+    def receive(self, *payloads: bytes | Delivery) -> None:
         """One turn in which these arrive."""
-        self.transport.arriving.append(list(payloads))
+        if payloads:
+            self.transport.arriving.append(list(payloads))
         self.daemon.turn(0.0)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, then take a turn in which nothing arrives."""
+        self.clock.now += seconds
+        self.receive()
 
     @property
     def learned(self) -> int:
         return self.daemon.engine.counters["events_learned"]
+
+
+Make = Callable[..., World]

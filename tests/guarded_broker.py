@@ -26,10 +26,17 @@ class GuardedBroker:
         users: password by name; anyone may come in without.
         rules: its access rules, if there are any.
         certificate: folder of certificate and key; plain TCP without.
+        clients: folder of the authority whose certificates clients must show, if they must show any.
     """
 
     def __init__(
-        self, folder: Path, *, users: dict[str, str] | None = None, rules: str = "", certificate: Path | None = None
+        self,
+        folder: Path,
+        *,
+        users: dict[str, str] | None = None,
+        rules: str = "",
+        certificate: Path | None = None,
+        clients: Path | None = None,
     ) -> None:
         program = find_mosquitto()
         if program is None:
@@ -50,6 +57,8 @@ class GuardedBroker:
             lines.append(f"acl_file {folder / 'rules'}")
         if certificate is not None:
             lines += [f"certfile {certificate / 'cert.pem'}", f"keyfile {certificate / 'key.pem'}"]
+        if clients is not None:
+            lines += [f"cafile {clients / 'cert.pem'}", "require_certificate true"]
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
 
     def set_users(self, users: dict[str, str]) -> None:
@@ -70,6 +79,11 @@ class GuardedBroker:
         assert self._process is not None
         self._process.terminate()
         self._process.wait()
+
+    def restart(self) -> None:
+        """Let it read its files again."""
+        self.__exit__(None, None, None)
+        self.__enter__()
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -104,8 +118,8 @@ def make_authority(folder: Path) -> Path:
     return folder
 
 
-def make_certificate(folder: Path, authority: Path, names: str) -> Path:
-    """A certificate for `names`, such as ``DNS:localhost``, signed by an authority."""
+def make_certificate(folder: Path, authority: Path, names: str, days: int = 2) -> Path:
+    """A certificate for `names`, such as ``DNS:localhost``, signed by an authority; expired if `days` are negative."""
     folder.mkdir()
     openssl(
         *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={folder.name}"),
@@ -113,7 +127,16 @@ def make_certificate(folder: Path, authority: Path, names: str) -> Path:
     )
     (folder / "extensions").write_text(f"subjectAltName={names}\n")
     openssl(
-        *("x509", "-req", "-in", str(folder / "request.pem"), "-days", "2", "-extfile", str(folder / "extensions")),
+        *(
+            "x509",
+            "-req",
+            "-in",
+            str(folder / "request.pem"),
+            "-days",
+            str(days),
+            "-extfile",
+            str(folder / "extensions"),
+        ),
         *("-CA", str(authority / "cert.pem"), "-CAkey", str(authority / "key.pem"), "-set_serial", "7"),
         *("-out", str(folder / "cert.pem")),
     )

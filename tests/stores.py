@@ -13,7 +13,7 @@ import msgspec
 from edgedescent import codec
 from edgedescent.config import Config, State, describe
 from edgedescent.engine import Engine
-from edgedescent.messages import DeadLetter, Effect
+from edgedescent.messages import DeadLetter, Effect, Message
 from edgedescent.recovery import recover
 from edgedescent.store import Store
 
@@ -72,7 +72,9 @@ class Run:
 
     def append(self, batch: Iterable[bytes]) -> None:
         """Journal a batch without learning it."""
-        self.store.append([(NOW, "pump/events", payload) for payload in batch], self.engine.position)
+        first = self.store.last_position + 1
+        messages = [Message(first + i, NOW, "pump/events", payload) for i, payload in enumerate(batch)]
+        self.store.append(messages, self.engine.position)
 
     def learn(self) -> None:
         """Learn what is in the journal."""

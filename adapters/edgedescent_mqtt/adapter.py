@@ -23,19 +23,20 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edgedescent import __version__
 from edgedescent.adapters import Delivery, still_valid
 from edgedescent.errors import ConfigError
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
-from edgedescent_mqtt.config import Broker, require_name
+from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import Publication, acknowledgements
+from edgedescent_mqtt.packets import PING, Publication, acknowledgements
+from edgedescent_mqtt.probe import probe
 from edgedescent_mqtt.reaching import Attempt, Backoff, explain
 from edgedescent_mqtt.subscriptions import Subscriptions
+from edgedescent_mqtt.visitor import MqttVisitor
 
 log = logging.getLogger(__name__)
 
-PACKET_OVERHEAD_BYTES = 65_536
-"""Room for topic and properties beside the largest payload."""
 INBOX_BYTES_MAX = 1_048_576
 """How much one poll takes in; the rest waits with the broker."""
 WRITE_BYTES = 65_536
@@ -85,6 +86,8 @@ class MqttAdapter:
     """
 
     Config: ClassVar[type[Broker]] = Broker
+    visitor: ClassVar[type[MqttVisitor]] = MqttVisitor
+    probe = staticmethod(probe)
 
     def __init__(
         self, config: Broker, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
@@ -133,7 +136,8 @@ class MqttAdapter:
         # With this callback set, paho queues what it has to send and leaves it to us to write it all in one go.
         client.on_socket_register_write = lambda *_: None
         client.max_queued_messages_set(UNCONFIRMED_MAX)
-        client.will_set(self._status_topic, json.dumps({"state": "offline"}), qos=1, retain=True)
+        client.will_set(self._status_topic, _status("offline"), qos=1, retain=True)
+        self._exposed = config.exposed_secrets()
         config.password()
         if config.tls is not None:
             config.tls.context()
@@ -143,18 +147,32 @@ class MqttAdapter:
         """Whether the broker has accepted the connection."""
         return self._accepted
 
+    @property
+    def window(self) -> int | None:
+        """How many events may be under way unacknowledged; None with QoS 0."""
+        return self._config.receive_max if self._config.qos else None
+
     # --- The loop -------------------------------------------------------------------------------------------------
 
-    def poll(self, timeout_s: float) -> list[Delivery]:
-        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first."""
+    def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
+        """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
+
+        Args:
+            timeout_s: how long to wait.
+            take: whether to take messages; otherwise nothing is read, and the connection kept by pings alone.
+        """
         sock = self._socket() or self._reach(timeout_s)
         if sock is not None:
             self._write(sock)
-            readable = sock.wait(timeout_s)
-            sock.flush()
-            if readable or sock.fault is not None:
-                self._read(sock)
-            self._look_after(sock)
+            # Until it has accepted us, nothing but its answer is to be read.
+            if take or not self._accepted:
+                readable = sock.wait(timeout_s)
+                sock.flush()
+                if readable or sock.fault is not None:
+                    self._read(sock)
+                self._look_after(sock)
+            else:
+                self._hold(sock, timeout_s)
         arrived, self._inbox, self._inbox_bytes = self._inbox, [], 0
         return arrived
 
@@ -165,6 +183,8 @@ class MqttAdapter:
         """Connect if it is time to; takes `timeout_s` at most, and goes on where it was when it is called again."""
         config, until = self._config, time.monotonic() + timeout_s
         try:
+            while self._exposed:
+                log.warning("Every user of this machine can read %s; chmod o-rwx mends that.", self._exposed.pop())
             if self._attempt is None:
                 wait_s = self._backoff.left_s
                 time.sleep(min(wait_s, timeout_s))
@@ -248,6 +268,17 @@ class MqttAdapter:
         self._client.disconnect()
         self._client.loop_write()
 
+    def _hold(self, sock: PacketSocket, timeout_s: float) -> None:
+        """Keep a connection of which nothing is read: the broker hears of us, and we of its end.
+
+        paho is not asked to ping: the answer waits behind events, and it would give the connection up.
+        """
+        if sock.wait_for_end(timeout_s):
+            self._read(sock)
+        elif time.monotonic() - sock.said_at >= self._config.keepalive_s / 2:
+            sock.queue(PING)
+        sock.flush()
+
     def _look_after(self, sock: PacketSocket) -> None:
         """Do what is due by the clock."""
         # paho does not see what goes past it: it is asked to ping only when there is quiet in either direction.
@@ -311,7 +342,7 @@ class MqttAdapter:
         if self._attempt is not None:
             self._attempt.abandon()
         until = time.monotonic() + timeout_s
-        said = self.publish(self._status_topic, json.dumps({"state": "stopped"}).encode(), retain=True)
+        said = self.publish(self._status_topic, _status("stopped", time.time()), retain=True)
         while (sock := self._socket()) is not None:
             self._write(sock)
             self._forget_confirmed()
@@ -346,7 +377,8 @@ class MqttAdapter:
         if self._generation > 1 and not flags.session_present:
             log.warning("The broker did not keep our session: events sent while we were away may be lost.")
         self._subscriptions.start(client)
-        self._greeting = client.publish(self._status_topic, json.dumps({"state": "online"}), qos=1, retain=True).mid
+        greeting = _status("online", time.time())
+        self._greeting = client.publish(self._status_topic, greeting, qos=1, retain=True).mid
         client.on_publish = self._on_publish
 
     def _on_disconnect(
@@ -390,3 +422,8 @@ class MqttAdapter:
         payload = bytes(message.payload)
         self._inbox.append(Delivery(topic, payload, message.mid, message.qos, message.dup, self._generation))
         self._inbox_bytes += len(payload)
+
+
+def _status(state: str, since: float | None = None) -> bytes:
+    """What the device says of itself. A last will has no `since`: the broker sends it, at a time that is its own."""
+    return json.dumps({"state": state, "since": since, "version": __version__}).encode()

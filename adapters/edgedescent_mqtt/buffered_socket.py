@@ -137,6 +137,12 @@ class BufferedSocket:
         poll.register(self.fileno(), select.POLLIN | (select.POLLOUT if self._outgoing else 0))
         return any(event & ~select.POLLOUT for _, event in poll.poll(max(timeout_s, 0.0) * 1000))
 
+    def wait_for_end(self, timeout_s: float) -> bool:
+        """Wait until the connection is lost, at most `timeout_s`, whatever there is to read; whether it is."""
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLRDHUP)
+        return self.fault is not None or bool(poll.poll(max(timeout_s, 0.0) * 1000))
+
     def setblocking(self, flag: bool) -> None:
         """As of the socket beneath."""
         self._inner.setblocking(flag)

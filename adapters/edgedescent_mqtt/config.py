@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,28 @@ from msgspec import Meta
 from edgedescent.errors import ConfigError
 
 Seconds = Annotated[float, Meta(gt=0)]
+
+PACKET_OVERHEAD_BYTES = 65_536
+"""Room for topic and properties beside the largest payload."""
+CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
+"""Begins the path of a file that systemd hands to the service (`LoadCredential=`)."""
+
+
+def resolved(path: str, name: str) -> str:
+    """The path of a file that the configuration gives as `name`, in the folder of credentials if it says so.
+
+    Raises:
+        ConfigError: if there is no such folder.
+    """
+    if not path.startswith(CREDENTIALS):
+        return path
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise ConfigError(
+            f"`{name}` is {path!r}, but the variable CREDENTIALS_DIRECTORY is not set.",
+            f"systemd sets it for a service with a line LoadCredential={path.removeprefix(CREDENTIALS)}:/path/of/file.",
+        )
+    return str(Path(folder) / path.removeprefix(CREDENTIALS))
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,18 +57,28 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Raises:
             ConfigError: if a file cannot be used.
         """
+        ca_file, cert_file, key_file = (self.path_of(name) for name in ("ca_file", "cert_file", "key_file"))
         try:
-            context = ssl.create_default_context(cafile=self.ca_file)
+            context = ssl.create_default_context(cafile=ca_file)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if self.cert_file is not None:
+            if cert_file is not None:
                 # Without a password given, OpenSSL would ask the terminal for one and wait.
-                context.load_cert_chain(self.cert_file, self.key_file, password="")
+                context.load_cert_chain(cert_file, key_file, password="")
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
                 f"`broker.tls`: the certificates cannot be used: {error}.",
                 f"Check ca_file = {self.ca_file!r}, cert_file = {self.cert_file!r}, key_file = {self.key_file!r}.",
             ) from error
         return context
+
+    def path_of(self, name: str) -> str | None:
+        """The path of one of the files; None where it is not given.
+
+        Raises:
+            ConfigError: if it is a credential, and there are none.
+        """
+        path = getattr(self, name)
+        return None if path is None else resolved(path, f"broker.tls.{name}")
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +108,12 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
+        if "/" in self.host or "@" in self.host:
+            # Not shown, because addresses of this form may hold a password.
+            raise ConfigError(
+                "`broker.host` is an address with more than a name in it: expected the name or the number alone.",
+                "Port, user and password have keys of their own: `port`, `username`, `password_file`.",
+            )
         if self.password_file is not None and self.password_env is not None:
             raise ConfigError("`broker`: give `password_file` or `password_env`, not both.")
         if self.username is None and (self.password_file is not None or self.password_env is not None):
@@ -102,18 +141,36 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ConfigError: if the file or the variable is missing.
         """
         if self.password_file is not None:
+            path = resolved(self.password_file, "broker.password_file")
             try:
-                return Path(self.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+                return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
             except OSError as error:
-                raise ConfigError(f"`broker.password_file` {self.password_file}: {error.strerror}.") from error
+                raise ConfigError(f"`broker.password_file` {path}: {error.strerror}.") from error
             except UnicodeDecodeError:
                 # Without its cause: that would hold a part of the password.
-                raise ConfigError(f"`broker.password_file` {self.password_file}: not UTF-8.") from None
+                raise ConfigError(f"`broker.password_file` {path}: not UTF-8.") from None
         if self.password_env is not None:
             if self.password_env not in os.environ:
                 raise ConfigError(f"`broker.password_env`: the variable {self.password_env} is not set.")
             return os.environ[self.password_env]
         return None
+
+    def exposed_secrets(self) -> list[str]:
+        """The files with secrets that every user of this machine can read."""
+        tls = self.tls
+        paths = [
+            None if self.password_file is None else resolved(self.password_file, "broker.password_file"),
+            None if tls is None else tls.path_of("key_file") or tls.path_of("cert_file"),
+        ]
+        return [path for path in paths if path is not None and _is_open(Path(path))]
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        # Whoever needs the file says what is wrong with it.
+        return False
 
 
 def require_name(topic: str, path: str) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from edgedescent.adapters import Delivery
 
+PING = b"\xc0\x00"
+"""A PINGREQ (3.12)."""
 _LONGEST_LENGTH = 4
 
 

@@ -77,9 +77,8 @@ def _size(graph: Graph) -> int:
 def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
     try:
         from onnx import TensorProto, helper, numpy_helper
-    except ModuleNotFoundError as error:
-        message = "Making an ONNX snapshot needs the package onnx, which is not installed."
-        raise ExportError(message, INSTALL_HINT) from error
+    except ImportError as error:
+        raise ExportError(_missing("Making", "onnx", error), INSTALL_HINT) from error
 
     def port(value: Port) -> Any:
         kind = {"double": TensorProto.DOUBLE, "string": TensorProto.STRING}[value.type]
@@ -127,9 +126,8 @@ def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
-    except ModuleNotFoundError as error:
-        message = "Serving an ONNX snapshot needs the package onnxruntime, which is not installed."
-        raise ExportError(message, INSTALL_HINT) from error
+    except ImportError as error:
+        raise ExportError(_missing("Serving", "onnxruntime", error), INSTALL_HINT) from error
 
     options = onnxruntime.SessionOptions()
     # The device has better things to do than to spin in idle threads of a model this small.
@@ -146,6 +144,13 @@ def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]
     except Exception as error:  # as above
         raise ExportError(f"onnxruntime cannot run the snapshot: {_first_line(error)}") from error
     return [float(prediction) for prediction in predictions]
+
+
+def _missing(what: str, package: str, error: ImportError) -> str:
+    """Say that a package is not there, or that one of its own parts does not fit this machine."""
+    absent = isinstance(error, ModuleNotFoundError) and error.name == package
+    why = "is not installed" if absent else f"cannot be imported: {_first_line(error)}"
+    return f"{what} an ONNX snapshot needs the package {package}, which {why}."
 
 
 def _first_line(error: Exception) -> str:

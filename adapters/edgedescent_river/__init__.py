@@ -30,8 +30,10 @@ from edgedescent import (
     MLPRegressor,
 )
 from edgedescent.learners import Learner
+from edgedescent_river.recommender import RiverRecommender
+from edgedescent_river.regressor import RiverRegressor
 
-__all__ = ["LogisticClassifier", "RiverAdapter"]
+__all__ = ["LogisticClassifier", "RiverAdapter", "RiverRecommender", "RiverRegressor"]
 
 # What River's functions and pipelines call on an estimator besides learning and predicting. All of it rests
 # on the constructor's signature and on attributes of the same names, which our learners have too.

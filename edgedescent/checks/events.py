@@ -67,7 +67,10 @@ def strange_events(learner: Learner) -> list[Event]:
     if learner.takes == "features":
         values = (1e99, -1e99, 1e-300, 0.0, 10**90, True)
         targets = [target(learner, y) for y in (1e99, -1e99, 0.0, 1e-300)]
-        return [({"a": value, "b": -value, "c": 1.0, "": "", "d": {"": "é"}}, y) for value in values for y in targets]
+        empty, accent = ("", "é") if learner.takes_text else (1.0, 2.0)
+        return [
+            ({"a": value, "b": -value, "c": 1.0, "": empty, "d": {"": accent}}, y) for value in values for y in targets
+        ]
     ratings = [("user-1", 1, target(learner, y)) for y in (1e99, -1e99, 1e-300, 0.0)]
     return [*ratings, ("", "", 3), ("é", "\0", True)]
 

@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 from edgedescent.kernels.numbers cimport EVENT_VALUES_MAX, is_plain, is_sane, plain_number, to_number, to_text
 from edgedescent.kernels.siphash cimport hash_text
 
-from edgedescent.errors import TooLargeError
+from edgedescent.errors import TooDeepError, TooLargeError
 
 
 cdef enum:
@@ -226,7 +226,7 @@ cdef class EventReader:
             name = prefix + feature_name(key)
             if isinstance(value, dict):
                 if prefix.count(".") >= 16:
-                    raise ValueError(f"The feature {name!r:.80} is nested more than 16 deep.")
+                    raise TooDeepError(f"The feature {name!r:.80} is nested more than 16 deep.")
                 flat.update(self._flattened(value, name + "."))
             elif value is None or isinstance(value, (str, bool)) or name in self.category_names:
                 flat[name] = str(value) if isinstance(value, str) else value

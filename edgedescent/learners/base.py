@@ -22,6 +22,8 @@ class Learner:
     """
 
     takes: ClassVar[Literal["features", "ratings"]]
+    takes_text: ClassVar[bool] = True
+    """Whether values of features may be texts. Where models of others decide, an event that has one may be refused."""
     optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:

@@ -145,6 +145,33 @@ class Broker:
         """End it as a power cut would, with nothing saved."""
         self._end(signal.SIGKILL)
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send its process a signal, such as SIGSTOP.
+
+        Raises:
+            RuntimeError: if it is not running.
+        """
+        if self._process is None or not self.running:
+            raise RuntimeError("The broker is not running.")
+        self._process.send_signal(number)
+
+    def save(self) -> None:
+        """Have a persistent broker write its sessions to the disk now; what comes later, `kill` loses.
+
+        Raises:
+            RuntimeError: if it is not running.
+            TransportError: if it does not do so in good time.
+        """
+        assert self._folder is not None, "it was not started"  # noqa: S101 -- a mistake of the caller's
+        path = Path(self._folder.name) / "mosquitto.db"
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        self.tell(signal.SIGUSR1)
+        until = time.monotonic() + _START_TIMEOUT_S
+        while not path.exists() or path.stat().st_mtime_ns == before:
+            if time.monotonic() > until:
+                raise TransportError(f"The {self.kind} broker does not save its sessions.")
+            time.sleep(0.01)
+
     def close(self) -> None:
         """Stop it and remove its files."""
         self.stop()

@@ -40,7 +40,7 @@ def publish(
     source: Source,
     to: str | Connection,
     *,
-    topic: str = DEFAULT_TOPIC,
+    topic: str | None = None,
     rate: float | None = None,
     limit: int | None = None,
     skip: int = 0,
@@ -58,7 +58,7 @@ def publish(
     Args:
         source: What to send; see `edgedescent_sims.sources.open_source`.
         to: The broker, as `mqtt://[user@]host[:port]` or with more detail as a `Connection`.
-        topic: The topic to publish to.
+        topic: The topic to publish to; what was recorded goes to its own topics where this is None.
         rate: Events per second; as fast as it goes if None.
         limit: The most events to send; all if None.
         skip: How many events to pass over at the start.
@@ -79,8 +79,12 @@ def publish(
     >>> from edgedescent_sims.sources import open_source
     >>> publish(open_source("ChickWeights"), "mqtt://localhost", rate=100)  # doctest: +SKIP
     """
+    recorded = source.kind == "recorded"
+    topic_or_default = DEFAULT_TOPIC if topic is None else topic
+    if recorded and batch > 1:
+        raise ConfigError("What was recorded is sent message by message.", hint="Leave out the batch.")
     _validate(
-        topic=topic,
+        topic=topic_or_default,
         rate=rate,
         limit=limit,
         skip=skip,
@@ -96,7 +100,7 @@ def publish(
     first = list(islice(events, 1))
     publisher = Publisher(
         connection,
-        topic,
+        topic_or_default,
         qos=qos,
         window=window,
         connect_timeout_s=connect_timeout_s,
@@ -116,7 +120,10 @@ def publish(
                     while (delay_s := pace.delay_s()) > 0:
                         publisher.pump(min(delay_s, _PROGRESS_S))
                         progress.tell(publisher.events_acked)
-                    publisher.send(encode(group if batch > 1 else group[0]), len(group))
+                    if recorded:
+                        publisher.send(group[0]["payload"], topic=topic or group[0]["topic"])
+                    else:
+                        publisher.send(encode(group if batch > 1 else group[0]), len(group))
                     pace.count(len(group))
                     progress.tell(publisher.events_acked)
                 publisher.drain()

@@ -132,8 +132,8 @@ class Publisher:
         """How many messages the broker has not acknowledged."""
         return len(self._events_by_mid)
 
-    def send(self, payload: bytes, events: int = 1) -> None:
-        """Publish one message that holds so many events, waiting for room in the window.
+    def send(self, payload: bytes, events: int = 1, topic: str | None = None) -> None:
+        """Publish one message that holds so many events, waiting for room in the window; `topic` for another topic.
 
         Raises:
             TransportError: The broker is gone for too long, or refuses the message.
@@ -148,7 +148,7 @@ class Publisher:
         while True:
             if not self._events_by_mid:
                 self._heard_at = time.monotonic()  # Nothing was awaited until now.
-            info = self._client.publish(self.topic, payload, self.qos)
+            info = self._client.publish(topic or self.topic, payload, self.qos)
             if self.qos > 0 or info.rc == mqtt.MQTT_ERR_SUCCESS:
                 break
             self._connect()  # At QoS 0 paho keeps nothing: what it could not take is offered again.

@@ -31,8 +31,10 @@ Example:
 @click.command(epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("source")
 @click.option("--to", "url", required=True, metavar="URL", help="The broker: mqtt://[user@]host[:port], or mqtts://.")
-@click.option("--topic", help="The topic to publish to.  [default: edgedescent/<device>/events]")
-@click.option("--device", default="edge", show_default=True, help="The device whose topic is published to.")
+@click.option(
+    "--topic", help="The topic to publish to.  [default: edgedescent/<device>/events; of a recording, its own]"
+)
+@click.option("--device", help="The device whose topic is published to.  [default: edge]")
 @click.option("--target", metavar="COLUMN", help="The column to predict; a CSV file needs it.")
 @click.option("--drop", multiple=True, metavar="COLUMN,…", help="Columns to leave out; can be repeated.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events per second.  [default: unlimited]")
@@ -75,7 +77,7 @@ def replay(
     source: str,
     url: str,
     topic: str | None,
-    device: str,
+    device: str | None,
     target: str | None,
     drop: tuple[str, ...],
     id_prefix: str | None,
@@ -91,8 +93,10 @@ def replay(
 ) -> None:
     """Publish SOURCE as events over MQTT.
 
-    SOURCE is a CSV file, a file of user::item::rating::time lines (sent in time order), gzipped or not, or a
-    River data set by name, such as ChickWeights.
+    SOURCE is a CSV file, a file of user::item::rating::time lines (sent in time order), a recording by
+    `edgedescent journal export`, each gzipped or not, or a River data set by name, such as ChickWeights.
+
+    A recording is sent byte by byte as it was received, to its own topics unless --topic or --device is given.
 
     Columns that do not hold numbers are dropped with a notice; empty cells are left out. Event ids are the
     source's name and the row number, so a row has the same id each time it is sent.
@@ -106,9 +110,10 @@ def replay(
         certfile=certfile,
         keyfile=keyfile,
     )
-    topic = _topic_of(device) if topic is None else topic
     columns = [name.strip() for listed in drop for name in listed.split(",") if name.strip()]
     stream = open_source(source, target=target, drop=columns, id_prefix=id_prefix, notify=_tell)
+    if topic is None and (device is not None or stream.kind != "recorded"):
+        topic = _topic_of("edge" if device is None else device)
     report = _run(stream, connection, topic, connect_timeout, pace)
     _print(stream, connection, topic, report, as_json=as_json)
     if report.interrupted:
@@ -116,7 +121,7 @@ def replay(
 
 
 def _run(
-    source: Source, connection: Connection, topic: str, connect_timeout_s: float, pace: dict[str, Any]
+    source: Source, connection: Connection, topic: str | None, connect_timeout_s: float, pace: dict[str, Any]
 ) -> PublishReport:
     # Imported here so that `edgedescent --help`, which loads this module, does not load paho.
     from edgedescent_sims.progress import ProgressBar
@@ -157,11 +162,12 @@ def _stop_on_interrupt() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _print(source: Source, connection: Connection, topic: str, report: PublishReport, *, as_json: bool) -> None:
+def _print(source: Source, connection: Connection, topic: str | None, report: PublishReport, *, as_json: bool) -> None:
+    where = topic or "their own topics"
     if summary := source.omissions.summary():
         _tell(summary)
     if report.messages_unheard:
-        _tell(f"Nobody was subscribed to {topic} when {report.messages_unheard} of the messages arrived.")
+        _tell(f"Nobody was subscribed to {where} when {report.messages_unheard} of the messages arrived.")
     if report.interrupted:
         _tell(f"Interrupted: {report.events_sent} events were sent; --skip more by as many to go on.")
     if as_json:
@@ -170,7 +176,7 @@ def _print(source: Source, connection: Connection, topic: str, report: PublishRe
         click.echo(msgspec.json.encode(report))
     else:
         click.echo(
-            f"Sent {report.events_sent:,} events in {report.messages_sent:,} messages to {topic} "
+            f"Sent {report.events_sent:,} events in {report.messages_sent:,} messages to {where} "
             f"at {connection}: {report.seconds:.1f} s, {report.events_per_second:,.0f} events/s."
         )
 

@@ -15,9 +15,9 @@ from edgedescent.errors import ConfigError
 from edgedescent.suggest import did_you_mean
 
 Event = dict[str, Any]
-"""One event as it goes over the wire: `id`, then `x` and `y`, or `user`, `item` and `y`."""
+"""One event as it goes over the wire: `id`, then `x` and `y`, or `user`, `item` and `y`; or a recorded message."""
 
-Kind = Literal["features", "ratings"]
+Kind = Literal["features", "ratings", "recorded"]
 Notify = Callable[[str], None]
 
 SHOWN_MAX = 5
@@ -98,7 +98,7 @@ def open_source(
     id_prefix: str | None = None,
     notify: Notify = ignore,
 ) -> Source:
-    """Open a CSV file, a `user::item::rating::time` file, or a River data set by name.
+    """Open a CSV file, a `user::item::rating::time` file, a recorded journal, or a River data set by name.
 
     Args:
         spec: A path, gzipped if it ends in `.gz`; or the name of a River data set, in any case of letters.
@@ -122,6 +122,10 @@ def open_source(
 
         if looks_like_ratings(path):
             return RatingsSource(path, options)
+        from edgedescent_sims.recording_source import RecordingSource, looks_like_recording
+
+        if looks_like_recording(path):
+            return RecordingSource(path, options)
         from edgedescent_sims.csv_source import CsvSource
 
         return CsvSource(path, options)

@@ -13,6 +13,7 @@ import pytest
 from edgedescent import disk as disk_module
 from edgedescent.disk import Disk
 from edgedescent.errors import StateError
+from edgedescent.messages import Message
 from edgedescent.store import FILE, Store
 
 
@@ -33,6 +34,10 @@ class WatchedDisk(Disk):
     def rewrite(self, path: Path) -> None:
         self.history.append(f"rewrite {path.name}")
         super().rewrite(path)
+
+    def rename(self, path: Path, to: Path) -> None:
+        self.history.append("rename")
+        super().rename(path, to)
 
     def open_database(self, path: Path) -> Any:
         self.history.append("open")
@@ -88,7 +93,8 @@ def test_a_folder_that_fails_to_sync_ends_the_start(tmp_path: Path, monkeypatch:
 def test_the_store_settles_what_was_before_it_goes_on(tmp_path: Path) -> None:
     disk = WatchedDisk()
     Store(tmp_path / "state", disk=disk).close()
-    assert disk.history == ["make", f"rewrite {FILE}-wal", "open", "sync"]
+    # The first time it is opened to be made, under another name.
+    assert disk.history == ["make", f"rewrite {FILE}-wal", "open", "rename", "open", "sync"]
     disk.history.clear()
     Store(tmp_path / "state", durability="process", disk=disk).close()
     assert disk.history == ["make", "open"]
@@ -96,7 +102,7 @@ def test_the_store_settles_what_was_before_it_goes_on(tmp_path: Path) -> None:
 
 def test_a_log_that_was_left_behind_is_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
-    store.append([(1.0, "events", b"{}")], 0)
+    store.append([Message(1, 1.0, "events", b"{}")], 0)
     # As after kill -9: the file is still open, its log not yet moved into the database.
     written: list[int] = []
     pwrite = os.pwrite

@@ -15,13 +15,16 @@ import pytest
 from edgedescent import daemon as daemon_module
 from edgedescent import engine as engine_module
 from edgedescent.adapters import Delivery
+from edgedescent.budget import WriteBudget
 from edgedescent.config import Config
 from edgedescent.daemon import Daemon
 from edgedescent.engine import Engine
-from edgedescent.errors import StateError
+from edgedescent.errors import DiskFullError, StateError
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.messages import DeadLetter, Message
 from edgedescent.recovery import OnEffect, new_engine
+from edgedescent.redelivery import Redeliveries
+from edgedescent.saving import Saver
 from edgedescent.store import Store
 from edgedescent_sims.world import Parts, simulate
 from edgedescent_sims.world import __main__ as command_line
@@ -43,13 +46,18 @@ def caught(parts: Parts | None = None, *, first: int = 0) -> str:
     pytest.fail(f"{WORLDS_MAX} worlds noticed nothing")
 
 
+def is_loss(violation: str) -> bool:
+    """Whether something durable is not: it is gone, the note beside it tells so, or the file is damaged."""
+    return any(text in violation for text in ("acknowledged messages are not in the journal", "has gaps", "gave up"))
+
+
 # --- Acknowledging ----------------------------------------------------------------------------------------------------
 
 
 def test_acknowledging_before_the_commit() -> None:
     class Hasty(SimulatedTransport):
-        def poll(self, timeout_s: float) -> list[Delivery]:
-            arrived = super().poll(timeout_s)
+        def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
+            arrived = super().poll(timeout_s, take=take)
             self.acknowledge(arrived)
             return arrived
 
@@ -63,11 +71,11 @@ def test_acknowledging_over_a_later_connection(monkeypatch: pytest.MonkeyPatch) 
 
 def test_acknowledging_what_could_not_be_committed() -> None:
     class Careless(WatchedStore):
-        def append(self, received: Sequence[tuple[float, str, bytes]], answered: int) -> list[Message]:
+        def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
             try:
-                return super().append(received, answered)
+                super().append(messages, answered, hurry=hurry)
             except StateError:
-                return [Message(self.last_position + i, *parts) for i, parts in enumerate(received, start=1)]
+                self.last_position = messages[-1].position
 
     assert "acknowledged before it was journaled" in caught(Parts(store=Careless))
 
@@ -86,14 +94,13 @@ def test_never_acknowledging() -> None:
 @pytest.mark.parametrize("how", ["OFF", "NORMAL"])
 def test_commits_that_are_not_synced(how: str) -> None:
     class Unsynced(WatchedStore):
-        def _open(self, path: Path, durability: str) -> sqlite3.Connection:
-            db = super()._open(path, durability)
+        def _open(self) -> sqlite3.Connection:
+            db = super()._open()
             db.execute(f"PRAGMA synchronous = {how}")
             return db
 
     violation = caught(Parts(store=Unsynced))
-    # Without any sync, the file may even be damaged.
-    assert "acknowledged messages are not in the journal" in violation or "the daemon gave up" in violation
+    assert is_loss(violation)
 
 
 def test_a_new_folder_that_is_not_synced() -> None:
@@ -119,7 +126,7 @@ def test_leaving_the_folder_to_sqlite_which_ignores_that_its_sync_failed(monkeyp
         sync_folder(disk, folder)
 
     monkeypatch.setattr(SimulatedDisk, "sync_folder", fail_often)
-    assert "acknowledged messages are not in the journal" in caught(Parts(machine=Relying))
+    assert is_loss(caught(Parts(machine=Relying)))
     assert all(simulate(seed).violation is None for seed in range(40))
 
 
@@ -129,8 +136,7 @@ def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
             pass
 
     violation = caught(Parts(machine=Trusting))
-    # SQLite finds its log cut short, or pages moved from it that nothing explains.
-    assert "acknowledged messages are not in the journal" in violation or "gave up" in violation
+    assert is_loss(violation)
 
 
 # --- Learning once ----------------------------------------------------------------------------------------------------
@@ -145,15 +151,37 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "events were learned; the journal has" in caught()
 
 
-def test_forgetting_the_ids_with_each_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Volatile(RecentIds):
+def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(Redeliveries):
+        def __contains__(self, message: tuple[int, bytes]) -> bool:
+            return False
+
+    monkeypatch.setattr(engine_module, "Redeliveries", Forgetful)
+    assert "events were learned; the journal has" in caught()
+
+
+def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_content(engine: Engine, message: Message) -> bool:
+        known = (1, message.payload) in engine._redeliveries
+        engine._redeliveries.add(1, message.payload)
+        return known
+
+    monkeypatch.setattr(Engine, "_is_redelivered", by_content)
+    assert "events were learned; the journal has" in caught()
+
+
+@pytest.mark.parametrize("what", ["RecentIds", "Redeliveries"])
+def test_forgetting_what_was_learned_with_each_restart(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    kind: type[Any] = getattr(engine_module, what)
+
+    class Volatile(kind):  # type: ignore[misc]
         def restore(self, hashes: Any, n_added: int) -> None:
             super().restore(hashes[:0], min(n_added, 0))
 
-    monkeypatch.setattr(engine_module, "RecentIds", Volatile)
+    monkeypatch.setattr(engine_module, what, Volatile)
     # Which it is depends on whether a repeat comes.
     violation = caught()
-    assert "the counters are" in violation or "seen_total differ" in violation
+    assert "the counters are" in violation or "differ from those" in violation
 
 
 def test_learning_a_part_of_the_journal_again() -> None:
@@ -186,24 +214,77 @@ def test_giving_up_for_no_reason() -> None:
     assert caught(Parts(daemon=Faint)) == "the daemon died: RuntimeError: too much"
 
 
+def test_learning_what_is_then_not_journaled() -> None:
+    class Leaky(WatchedStore):
+        def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+            super().append(messages, answered, hurry=hurry)
+            if len(messages) > 1:
+                with self._transaction():
+                    self._db.execute(
+                        "UPDATE journal SET last = last - 1, crc = 0 WHERE last = ?", (self.last_position,)
+                    )
+
+    assert caught(Parts(store=Leaky))
+
+
+def test_giving_up_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(_saver: Saver, error: DiskFullError) -> None:
+        raise error
+
+    monkeypatch.setattr(Saver, "_wait_for_room", give_up)
+    assert "a full disk ended the daemon" in caught()
+
+
+def test_taking_in_more_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Saver, "has_room", True)
+    assert "messages wait for a commit" in caught()
+
+
+def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = Saver._wait_for_room
+
+    def wait_for_ever(saver: Saver, error: DiskFullError) -> None:
+        wait(saver, error)
+        saver._retry_at = float("inf")
+
+    monkeypatch.setattr(Saver, "_wait_for_room", wait_for_ever)
+    assert "not everything is processed" in caught()
+
+
 # --- Bounds -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_journal_that_only_grows() -> None:
     class Hoarder(WatchedStore):
-        def _trim_journal(self) -> None:
-            pass
+        def _trim_journal(self, **_: float) -> int:
+            return 0
 
     assert "bytes of the journal that recovery does not need" in caught(Parts(store=Hoarder))
 
 
-def test_a_checkpoint_too_rarely() -> None:
-    class Lazy(Daemon):
-        def checkpoint(self) -> None:
-            if self.engine.position % 7 == 0:
-                super().checkpoint()
+def test_dropping_what_a_checkpoint_needs() -> None:
+    class Eager(WatchedStore):
+        def _trim_journal(self, **_: float) -> int:
+            newest = self._db.execute("SELECT max(position) FROM checkpoints").fetchone()[0]
+            self._db.execute("DELETE FROM journal WHERE last <= ?", (newest,))
+            return 0
 
-    assert "messages behind the checkpoint" in caught(Parts(daemon=Lazy))
+    assert "the older checkpoint needs" in caught(Parts(store=Eager))
+
+
+def test_writing_more_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WriteBudget, "allows", lambda *_: True)
+    assert "bytes were written, though no more than" in caught()
+
+
+def test_a_checkpoint_too_rarely() -> None:
+    class Lazy(WatchedStore):
+        def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
+            if position % 7:
+                return 0
+            return super().checkpoint(state, position, created_at, learner)
+
+    assert "messages behind the checkpoint" in caught(Parts(store=Lazy))
 
 
 def test_dead_letters_that_get_lost() -> None:

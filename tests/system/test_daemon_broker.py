@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from brokers import running_broker
 from daemons import STOP_S, Peer, assert_same_learning, events, eventually
+from wire import Wire
 
 from edgedescent_sims.broker import Broker
 
@@ -44,25 +48,43 @@ def test_a_restarted_broker_with_its_sessions_loses_nothing(make_daemon: Any) ->
         assert_same_learning(daemon.recovered(), daemon.undisturbed(payloads))
 
 
-def test_a_restarted_broker_without_its_sessions_is_told(make_daemon: Any) -> None:
-    with running_broker() as broker:
-        with make_daemon(broker.port, broker=f'protocol = "{broker.protocols[0]}"') as daemon:
+@pytest.mark.rounds(quick=3, long=30)
+@pytest.mark.parametrize("keeps", [True, False], ids=["session kept", "session lost"])
+def test_a_killed_broker(make_daemon: Any, rounds: Iterable[int], chance: random.Random, keeps: bool) -> None:
+    sent = 0
+    with running_broker("mosquitto", persistent=keeps) as broker, Wire(broker.port) as wire:
+        daemon = make_daemon(wire.port, broker="receive_max = 50\nreconnect_max_s = 0.2")
+        with daemon:
             daemon.connected()
-            with Peer(broker.port) as peer:
-                peer.send(events(0, 100))
-                peer.answered({"e99"})
-            broker.kill()
-            daemon.logged("WARNING No connection to the broker at")
-            broker.start()
-            daemon.connected(2)
-            assert "did not keep our session: events sent while we were away may be lost" in daemon.log
-            with Peer(broker.port) as peer:
-                # Packet ids begin anew: an acknowledgement left over from before would confirm a new event unread.
-                peer.send(events(100, 200))
-                peer.answered({f"e{i}" for i in range(100, 200)})
+            for life in rounds:
+                with Peer(broker.port) as peer:
+                    peer.send(events(sent, sent + 200), wait=keeps)
+                    if keeps:
+                        broker.save()
+                        # From here on, the publisher alone has what the broker had not delivered.
+                        peer.send(events(sent + 200, sent + 400), wait=False)
+                    eventually(lambda peer=peer: peer.answers_count > 0, "an answer")
+                    time.sleep(chance.uniform(0.0, 0.1))
+                    broker.kill()
+                first = sent + 200 if keeps else sent
+                sent += 400
+                broker.start()
+                daemon.connected(life + 2)
+                with Peer(broker.port) as peer:
+                    # Packet ids begin anew: an acknowledgement left over from before would confirm a new event unread.
+                    peer.send(events(first, sent))
+                daemon.counted(sent)
             daemon.stop()
-        assert_same_learning(daemon.recovered(), daemon.undisturbed(events(0, 200)))
+        told = daemon.log.count("did not keep our session: events sent while we were away may be lost")
+        assert told == (0 if keeps else life + 1)
         assert "Traceback" not in daemon.log
+        engine = daemon.recovered()
+        assert_same_learning(engine, daemon.undisturbed(events(0, sent)))
+        print(f"{life + 1} kills, {sent} events, {engine.counters['duplicates']} repeats recognized")
+    for connection in wire.connections:
+        # In the order of MQTT 3.1.1, section 4.6, and none that was not sent over this very connection.
+        published = [event.packet_id for event in connection.published(five=True)]
+        assert published[: len(connection.acknowledged())] == connection.acknowledged()
 
 
 def test_the_status_tells_how_the_device_is(broker: Broker, settings: str, make_daemon: Any) -> None:

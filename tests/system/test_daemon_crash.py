@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import threading
 import time
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from brokers import running_broker
-from daemons import Peer, assert_same_learning, event, events, eventually, ids_in
+from daemons import Peer, assert_same_learning, events, eventually
+from loads import Sender, stream, take
+from stores import bits
 
-from edgedescent_sims.broker import BrokerKind
-
-ROUNDS = 5
-EVENTS = 3000
-
-
-def seed() -> int:
-    """A new one for each run; `EDGEDESCENT_SEED` repeats one."""
-    chosen = int(os.environ.get("EDGEDESCENT_SEED", random.randrange(2**32)))
-    print(f"repeat with EDGEDESCENT_SEED={chosen}")
-    return chosen
+MESSAGES = 400
+"""Of each round: many of them wait in the broker when it ends."""
 
 
+@pytest.mark.rounds(quick=4, long=200)
 @pytest.mark.parametrize(
-    ("kind", "protocol", "learner"),
+    ("protocol", "learner", "nameless"),
     [
-        ("mosquitto", "5", "LinearRegressor"),
-        ("mosquitto", "5", "MatrixFactorization"),
-        ("mosquitto", "3.1.1", "LinearRegressor"),
+        ("5", "LinearRegressor", 0.3),
+        ("5", "MatrixFactorization", 0.0),
+        ("3.1.1", "LinearRegressor", 0.3),
     ],
 )
-def test_kill_9_neither_loses_nor_doubles(make_daemon: Any, kind: BrokerKind, protocol: str, learner: str) -> None:
-    chance = random.Random(seed())
+def test_kill_9_neither_loses_nor_doubles(
+    make_daemon: Any, rounds: Iterable[int], chance: random.Random, protocol: str, learner: str, nameless: float
+) -> None:
+    source = stream(chance, learner=learner, nameless=nameless)
     payloads: list[bytes] = []
-    first = 0
-    while first < EVENTS:
-        count = chance.choice([1, 1, 1, 1, 7])
-        made = [
-            event(i)
-            if learner == "LinearRegressor"
-            else {"id": f"e{i}", "user": i % 40, "item": f"i{i % 23}", "y": i % 6}
-            for i in range(first, first + count)
-        ]
-        payloads.append(json.dumps(made if count > 1 else made[0]).encode())
-        first += count
-    with running_broker(kind) as broker, Peer(broker.port) as peer:
+    sent = 0
+    with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
         daemon = make_daemon(
             broker.port,
             broker=f'protocol = "{protocol}"\nreceive_max = 50',
@@ -57,53 +43,55 @@ def test_kill_9_neither_loses_nor_doubles(make_daemon: Any, kind: BrokerKind, pr
         )
         with daemon:
             daemon.connected()  # The first connection makes the session; from then on the broker keeps events.
-            sender = threading.Thread(target=send_slowly, args=(peer, payloads))
-            sender.start()
-            for life in range(1, ROUNDS + 1):
-                daemon.counted(first * life // (ROUNDS + 1))
-                time.sleep(chance.uniform(0.0, 0.1))
-                daemon.kill()
-                daemon.start()
-            sender.join()
-            daemon.counted(first)
+            for _ in rounds:
+                made, count = take(source, MESSAGES)
+                payloads, sent = payloads + made, sent + count
+                before = peer.answers_count
+                with Sender(peer, made, pause_s=0.005) as sender:
+                    if chance.random() < 0.8:
+                        eventually(lambda before=before: peer.answers_count > before, "an answer")
+                        time.sleep(chance.uniform(0.0, 0.15))
+                    else:
+                        # While it starts, recovers or connects.
+                        time.sleep(chance.uniform(0.0, 1.0))
+                    daemon.kill()
+                    daemon.start()
+                    sender.join()
+            status = daemon.counted(sent)
             daemon.stop()
-        # Twice at most 50 messages of at most 7 events may have come again after each kill, and no other.
-        recovered = daemon.recovered()
-        assert recovered.counters["events_learned"] == first
-        journaled = ids_in(message.payload for message in daemon.journal())
-        assert set(journaled) == set(ids_in(payloads))
-        assert recovered.counters["duplicates"] == len(journaled) - first
-        assert recovered.counters["dead_letters"] == 0
-        assert_same_learning(recovered, daemon.undisturbed(payloads))
-        assert_same_learning(recovered, daemon.undisturbed(m.payload for m in daemon.journal()))
+        journal = [message.payload for message in daemon.journal()]
+        assert status["events_learned"] == sent
+        assert status["dead_letters"] == 0
+        assert not Counter(payloads) - Counter(journal), "lost"
+        assert set(journal) == set(payloads)
+        engine = daemon.recovered()
+        assert_same_learning(engine, daemon.undisturbed(payloads))
+        assert bits(engine) == bits(daemon.replayed())
         assert "Traceback" not in daemon.log
+        repeats = {name: status.get(f"duplicates.{name}", 0) for name in ("id", "redelivered")}
+        print(f"{sent} events in {len(payloads)} messages; repeats recognized: {repeats}")
 
 
-def send_slowly(peer: Peer, payloads: list[bytes]) -> None:
-    """In order, and slowly enough that kills fall into the middle."""
-    for start in range(0, len(payloads), 20):
-        peer.send(payloads[start : start + 20], wait=False)
-        time.sleep(0.02)
-
-
-def test_kill_9_while_a_checkpoint_is_written(make_daemon: Any) -> None:
-    payloads = events(0, 1500)
-    chance = random.Random(seed())
+@pytest.mark.rounds(quick=3, long=50)
+def test_kill_9_while_a_checkpoint_is_written(make_daemon: Any, rounds: Iterable[int], chance: random.Random) -> None:
+    sent = 0
     with (
         running_broker("mosquitto") as broker,
         Peer(broker.port) as peer,
         make_daemon(broker.port, environment={"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "1"}) as daemon,
     ):
         daemon.connected()
-        peer.send(payloads, wait=False)
-        for life in range(1, 5):
-            daemon.logged("INFO Checkpoint", life)
+        for _ in rounds:
+            before = daemon.log.count("INFO Checkpoint")
+            peer.send(events(sent, sent + 300), wait=False)
+            sent += 300
+            daemon.logged("INFO Checkpoint", before + 1)
             time.sleep(chance.uniform(0.0, 0.02))
             daemon.kill()
             daemon.start()
-        daemon.counted(1500)
+        daemon.counted(sent)
         daemon.stop()
-    assert_same_learning(daemon.recovered(), daemon.undisturbed(payloads))
+    assert_same_learning(daemon.recovered(), daemon.undisturbed(events(0, sent)))
 
 
 def test_answers_that_a_crash_kept_back_are_sent_after_it(make_daemon: Any) -> None:

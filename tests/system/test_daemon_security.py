@@ -103,6 +103,59 @@ def test_tls_with_an_authority_of_ones_own(folder: Path, tmp_path: Path, make_da
             assert "Traceback" not in daemon.log
 
 
+def test_an_expired_certificate_is_refused_and_its_renewal_noticed(
+    folder: Path, tmp_path: Path, make_daemon: Any
+) -> None:
+    authority = make_authority(tmp_path / "authority")
+    expired = make_certificate(tmp_path / "expired", authority, "DNS:localhost", days=-1)
+    options = f'host = "localhost"\nreconnect_max_s = 0.4\n[broker.tls]\nca_file = "{authority / "cert.pem"}"'
+    with GuardedBroker(folder, certificate=expired) as broker, make_daemon(broker.port, broker=options) as daemon:
+        assert "certificate has expired" in daemon.logged(r"WARNING (.*)\n")[0]
+        assert "Connected" not in daemon.log
+        renewed = make_certificate(tmp_path / "renewed", authority, "DNS:localhost")
+        for name in ("cert.pem", "key.pem"):
+            (expired / name).write_bytes((renewed / name).read_bytes())
+        broker.restart()
+        daemon.connected()
+        assert daemon.stop() < STOP_S
+        assert "Traceback" not in daemon.log
+
+
+@pytest.mark.parametrize("name", ["DNS:elsewhere.example", "DNS:*.localhost", "IP:127.0.0.2"])
+def test_a_certificate_of_another_host_is_refused(folder: Path, tmp_path: Path, make_daemon: Any, name: str) -> None:
+    authority = make_authority(tmp_path / "authority")
+    certificate = make_certificate(tmp_path / "server", authority, name)
+    options = f'host = "localhost"\n[broker.tls]\nca_file = "{authority / "cert.pem"}"'
+    with GuardedBroker(folder, certificate=certificate) as broker, make_daemon(broker.port, broker=options) as daemon:
+        assert "Hostname mismatch" in daemon.logged(r"WARNING (.*)\n", 2)[0]
+        assert "Connected" not in daemon.log
+
+
+def test_a_broker_that_asks_for_client_certificates(folder: Path, tmp_path: Path, make_daemon: Any) -> None:
+    authority, other = make_authority(tmp_path / "authority"), make_authority(tmp_path / "other")
+    server = make_certificate(tmp_path / "server", authority, "DNS:localhost")
+    shown = {
+        "right": make_certificate(tmp_path / "right", authority, "DNS:pump"),
+        "wrong": make_certificate(tmp_path / "wrong", other, "DNS:pump"),
+        "late": make_certificate(tmp_path / "late", authority, "DNS:pump", days=-1),
+    }
+    trusting = f'host = "localhost"\n[broker.tls]\nca_file = "{authority / "cert.pem"}"\n'
+    with GuardedBroker(folder, certificate=server, clients=authority) as broker:
+        for device, certificate in shown.items():
+            files = f'cert_file = "{certificate / "cert.pem"}"\nkey_file = "{certificate / "key.pem"}"'
+            with make_daemon(broker.port, device=device, broker=trusting + files) as daemon:
+                if device == "right":
+                    daemon.connected()
+                    assert daemon.stop() < STOP_S
+                else:
+                    daemon.logged(r"WARNING No connection to the broker at .*\n", 2)
+                    assert "Connected" not in daemon.log
+                assert "Traceback" not in daemon.log
+        with make_daemon(broker.port, device="none", broker=trusting) as daemon:
+            daemon.logged(r"WARNING No connection to the broker at .*\n", 2)
+            assert "Connected" not in daemon.log
+
+
 def test_tls_to_a_plain_port_is_told(folder: Path, make_daemon: Any) -> None:
     with (
         GuardedBroker(folder) as broker,

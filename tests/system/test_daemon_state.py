@@ -97,7 +97,7 @@ def test_a_damaged_file_is_told_and_what_is_left_of_it_used(
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_full_disk_stops_it_and_loses_nothing(make_daemon: Any, protocol: str) -> None:
+def test_a_disk_that_fails_ends_it_and_loses_nothing(make_daemon: Any, protocol: str) -> None:
     payloads = events(0, 600)
     with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
         daemon = make_daemon(broker.port, broker=f'protocol = "{protocol}"')
@@ -105,7 +105,7 @@ def test_a_full_disk_stops_it_and_loses_nothing(make_daemon: Any, protocol: str)
             daemon.connected()
             peer.send(payloads[:200])
             daemon.counted(200)
-            # From now on no file may grow: what a full disk does, but for this process only.
+            # From now on no file may grow: an error that is none of a full disk's.
             resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (1024, 1024))
             peer.send(payloads[200:400])
             assert daemon.wait() == 1

@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
+import random
 import re
 import signal
 import socket
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from brokers import running_broker
-from daemons import STOP_S, Peer, assert_same_learning, events, ids_in
+from daemons import STOP_S, Peer, assert_same_learning, events, eventually
+from loads import Sender
+from wire import Wire
 
 from edgedescent_sims.broker import Broker
 
 
+@pytest.mark.rounds(quick=3, long=50)
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_under_load_nothing_is_lost_nor_comes_again(make_daemon: Any, protocol: str) -> None:
-    payloads = events(0, 4000)
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
-        daemon = make_daemon(broker.port, broker=f'protocol = "{protocol}"\nreceive_max = 100')
+def test_under_load_nothing_is_lost_nor_comes_again(
+    make_daemon: Any, rounds: Iterable[int], chance: random.Random, protocol: str
+) -> None:
+    payloads: list[bytes] = []
+    saved: list[int] = []
+    with running_broker("mosquitto") as broker, Peer(broker.port) as peer, Wire(broker.port) as wire:
+        daemon = make_daemon(wire.port, broker=f'protocol = "{protocol}"\nreceive_max = 100')
         with daemon:
             daemon.connected()
-            sender = threading.Thread(target=peer.send, args=(payloads,))
-            sender.start()
-            for life, how in enumerate((signal.SIGTERM, signal.SIGINT, signal.SIGTERM), start=1):
-                daemon.counted(life * 800)
-                assert daemon.stop(how) < STOP_S
-                # What it had learned by then is in the checkpoint: the next start has nothing to run again.
-                assert f"{how.name} received: stopping." in daemon.log
-                daemon.start()
-            sender.join()
-            daemon.counted(4000)
+            for life in rounds:
+                made = events(len(payloads), len(payloads) + 800)
+                payloads += made
+                before = peer.answers_count
+                with Sender(peer, made, pause_s=0.002) as sender:
+                    eventually(lambda before=before: peer.answers_count > before, "an answer")
+                    time.sleep(chance.uniform(0.0, 0.1))
+                    how = chance.choice([signal.SIGTERM, signal.SIGINT])
+                    assert daemon.stop(how) < STOP_S
+                    assert daemon.log.count(f"{how.name} received: stopping.") > 0
+                    saved.append(int(daemon.logged(r"Stopped at message (\d+) with everything saved", life + 1)[-1]))
+                    daemon.start()
+                    sender.join()
+            daemon.counted(len(payloads))
             peer.state("online")
             assert daemon.stop() < STOP_S
             peer.state("stopped")
-        assert peer.states() == ["online", "stopped"] * 4
+        assert peer.states() == ["online", "stopped"] * (len(saved) + 1)
         assert "Traceback" not in daemon.log
-        assert ids_in(message.payload for message in daemon.journal()) == ids_in(payloads)
-        assert_same_learning(daemon.recovered(), daemon.undisturbed(payloads))
+    # What was learned, the broker never sends again. What it sends while the goodbye is on its way may come twice:
+    # it goes unread the first time.
+    assert len(wire.connections) == len(saved) + 1
+    number = {payload: i for i, payload in enumerate(payloads, start=1)}
+    heard = [connection.published(five=protocol == "5") for connection in wire.connections]
+    for position, following in zip(saved, heard[1:], strict=True):
+        assert all(number[event.payload] > position for event in following)
+    unread = sum(event.dup for following in heard for event in following)
+    assert sum(map(len, heard)) - len(payloads) == unread
+    print(f"{len(saved)} stops, {len(payloads)} events, {unread} sent while the device closed and again after it")
+    engine = daemon.recovered()
+    assert engine.counters["duplicates"] == 0
+    assert [message.payload for message in daemon.journal()] == payloads
+    assert_same_learning(engine, daemon.undisturbed(payloads))
 
 
 def test_what_came_too_late_is_learned_after_the_next_start(

@@ -35,7 +35,7 @@ def blocks(language: str) -> list[Any]:
 
 def test_every_fence_is_of_a_language_that_is_tested() -> None:
     kinds = {kind for page in PAGES for kind, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
-    assert kinds <= {"python", "sh", "toml", "json", "text", "cython"}
+    assert kinds <= {"python", "sh", "bash", "toml", "json", "text", "cython"}
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("python"))
@@ -100,7 +100,17 @@ def test_shell_snippets_run(page: Path, text: str, tmp_path: Path) -> None:
 
 def test_every_configuration_key_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    tables = (config.Config, config.Topics, config.State, config.Limits, config.Snapshots, config.Metrics, Broker, Tls)
+    tables = (
+        config.Config,
+        config.Topics,
+        config.State,
+        config.Limits,
+        config.Snapshots,
+        config.Metrics,
+        config.Logs,
+        Broker,
+        Tls,
+    )
     for table in tables:
         for field in msgspec.structs.fields(table):
             assert re.search(rf"`(\w+\.)?{field.name}`|\[(\w+\.)?{field.name}\]", text), (

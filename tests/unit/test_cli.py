@@ -11,22 +11,25 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
-from stores import NOW, Run, a_config, payloads
+from commands import run
+from stores import Run, a_config, payloads
 
 from edgedescent import __version__, cli, errors, snapshots
 from edgedescent.config import Config
 from edgedescent.lock import FolderLock
-from edgedescent.messages import DeadLetter
 from edgedescent.status import FILE as STATUS_FILE
 
-COMMANDS = sorted([*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))])
+
+def _commands() -> list[str]:
+    """All commands, those within groups with the name of the group before theirs."""
+    found = [*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))]
+    for name, command in cli.cli.commands.items():
+        if isinstance(command, click.Group):
+            found += [f"{name} {inner}" for inner in command.commands]
+    return sorted(found)
 
 
-def run(*words: object) -> Result:
-    result = CliRunner().invoke(cli.cli, [str(word) for word in words], prog_name="edgedescent")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+COMMANDS = _commands()
 
 
 def ran(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -77,7 +80,7 @@ def test_every_command_has_help_with_an_example(command: str, option: str) -> No
 
 def test_the_help_lists_every_command() -> None:
     output = run("--help").output
-    assert all(f"\n  {command} " in output for command in COMMANDS)
+    assert all(f"\n  {command} " in output for command in COMMANDS if " " not in command)
     assert {"check", "dead-letters", "demo", "export", "replay", "run", "snapshots", "status"} <= set(COMMANDS)
 
 
@@ -104,8 +107,12 @@ def test_a_command_like_no_other_gets_none() -> None:
         ["run"],
         ["check", "a", "b"],
         ["check", "--jsn", "a"],
-        ["dead-letters", "a", "--limit", "0"],
-        ["dead-letters", "a", "--limit", "99999999999999999999"],
+        ["dead-letters", "list", "a", "--limit", "0"],
+        ["dead-letters", "list", "a", "--limit", "99999999999999999999"],
+        ["dead-letters", "list", "a", "--since", "yesterday"],
+        ["dead-letters", "purge", "a"],
+        ["journal", "export", "a", "--json"],
+        ["run", "a", "--events", "3"],
         ["export", "a", "--output"],
         ["run", "/"],
     ],
@@ -116,11 +123,26 @@ def test_a_wrong_use_is_told_with_exit_code_2(words: list[str]) -> None:
     assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
+CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "journal", "dead-letters")]
+"""Those that take a configuration."""
+REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
+"""What else a command needs."""
 HEAVY = ("river", "onnx", "onnxruntime", "rich", "amqtt", "sklearn", "pandas", "scipy")
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["check"], ["status"], ["dead-letters"], ["snapshots"], ["run", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["check", "--offline"],
+        ["check", "--no-publish"],
+        ["status"],
+        ["dead-letters", "list"],
+        ["journal", "info"],
+        ["journal", "export"],
+        ["snapshots"],
+        ["run", "--help"],
+    ],
 )
 def test_what_is_heavy_is_not_loaded(config: Path, words: list[str]) -> None:
     a_daemons_state(config)
@@ -135,10 +157,10 @@ def test_what_is_heavy_is_not_loaded(config: Path, words: list[str]) -> None:
     assert done.stderr.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["run", "check", "status", "export", "snapshots", "dead-letters"])
+@pytest.mark.parametrize("command", CONFIGURED)
 def test_a_wrong_configuration_is_told_in_one_line(config: Path, command: str) -> None:
     config.write_text(config.read_text() + "pth = 3\n")
-    done = ran(command, config)
+    done = ran(*command.split(), config, *REST.get(command, ()))
     assert done.returncode == 1
     assert done.stdout == ""
     expected = f"Error: {config}: `state.pth` is not a known key: expected one of path, "
@@ -168,9 +190,9 @@ def test_what_is_wrong_for_an_adapter_is_told_in_one_line(config: Path, command:
     assert not (config.parent / "state").exists()
 
 
-@pytest.mark.parametrize("command", ["run", "check", "status", "export", "snapshots", "dead-letters"])
+@pytest.mark.parametrize("command", CONFIGURED)
 def test_a_missing_configuration_is_told_in_one_line(tmp_path: Path, command: str) -> None:
-    result = run(command, tmp_path / "none.toml")
+    result = run(*command.split(), tmp_path / "none.toml", *REST.get(command, ()))
     assert result.exit_code == 1
     assert result.stderr == (
         f"Error: {tmp_path}/none.toml: No such file or directory. Hint: Give the path of a TOML file.\n"
@@ -188,26 +210,6 @@ def test_what_others_say_in_several_lines_is_told_in_one(monkeypatch: pytest.Mon
 
 
 # --- Each command -----------------------------------------------------------------------------------------------------
-
-
-def test_check_approves(config: Path) -> None:
-    result = run("check", config)
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.output == (f"{config} is fine: device 'pump', LinearRegressor(), state in {config.parent}/state.\n")
-    told = json.loads(run("check", config, "--json").output)
-    assert told["ok"] is True
-    adam = {"type": "Adam", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-08, "schedule": {"type": "Constant"}}
-    assert told["learner"]["optimizer"] == adam
-    # It only looks.
-    assert [path.name for path in config.parent.iterdir()] == ["device.toml"]
-
-
-def test_check_looks_at_the_environment(config: Path) -> None:
-    done = ran("check", config, environment={"EDGEDESCENT_DEVICE": "8"})
-    assert "device '8'" in done.stdout
-    done = ran("check", config, environment={"EDGEDESCENT_DEVICES": "8"})
-    assert done.returncode == 1
-    assert "It is set by the environment variable EDGEDESCENT_DEVICES. Hint: Did you mean `device`?" in done.stderr
 
 
 def test_status_without_a_daemon_fails(config: Path) -> None:
@@ -231,44 +233,6 @@ def test_status_tells_of_the_daemon(config: Path) -> None:
         assert "  messages                 5\n" in result.output
         told = json.loads(run("status", config, "--json").output)
     assert {**report, "age_s": told["age_s"]} == told
-
-
-def test_dead_letters_are_shown_newest_first(config: Path) -> None:
-    assert run("dead-letters", config).exit_code == 1
-    state = Run(a_config(config.parent / "state"))
-    assert run("dead-letters", config).output == "No dead letters.\n"
-    assert run("dead-letters", config, "--json").output == ""
-    state.take([b"\xff", b'{"x": 3}', b'{"y": 1}'])
-    state.store.flush()
-    lines = run("dead-letters", config).output.splitlines()
-    assert lines[0] == "2023-11-14T22:13:20+00:00  missing_field  pump/events  Object missing required field `x`"
-    assert lines[1] == '    {"y": 1}'
-    assert len(lines) == 6
-    assert len(run("dead-letters", config, "--limit", 1).output.splitlines()) == 2
-    (line,) = run("dead-letters", config, "--reason", "malformed", "--json").output.splitlines()
-    assert json.loads(line) == {
-        "position": 1,
-        "index": 0,
-        "received_at": NOW,
-        "topic": "pump/events",
-        "reason": "malformed",
-        "error": "JSON is malformed: invalid character (byte 0)",
-        "payload": "�",
-    }
-    state.store.close()
-
-
-def test_dead_letters_cannot_command_the_terminal(config: Path) -> None:
-    state = Run(a_config(config.parent / "state"))
-    evil = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m"
-    state.store.bury(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
-    state.store.close()
-    output = run("dead-letters", config).output
-    assert output.count("\n") == 2
-    assert all(c.isprintable() or c == "\n" for c in output)
-    assert r"\x1b[2J" in output
-    # For programs the payload is as it came.
-    assert json.loads(run("dead-letters", config, "--json").output)["payload"] == evil
 
 
 def test_snapshots_are_listed(config: Path) -> None:
@@ -341,8 +305,8 @@ def test_run_refuses_the_state_of_another_learner(config: Path) -> None:
 def test_run_tells_of_a_file_that_is_beyond_rescue(config: Path) -> None:
     (config.parent / "state").mkdir()
     (config.parent / "state" / "edgedescent.db").write_bytes(b"no database " * 1000)
-    for command in ("run", "export", "dead-letters"):
-        done = ran(command, config)
+    for command in ("run", "export", "dead-letters list"):
+        done = ran(*command.split(), config)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith("Error: The state file ")
         assert "Traceback" not in done.stderr

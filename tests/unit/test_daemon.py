@@ -3,63 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import World
+from fakes import Make, event
 
 from edgedescent import daemon as daemon_module
+from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon import Stopped, make_transport, resident_bytes
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.recovery import recover
 from edgedescent.store import Store
 
-Make = Callable[..., World]
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes worlds, each on the same folder, and ends them."""
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    made: list[World] = []
-
-    def build(**tables: Any) -> World:
-        made.append(World(tmp_path / "state", **tables))
-        return made[-1]
-
-    yield build
-    for world in made:
-        world.store.close()
-
-
-def event(i: int) -> bytes:
-    return json.dumps({"id": f"e{i}", "x": {"a": i % 7, "b": i % 3}, "y": 2.0 * (i % 7)}).encode()
-
-
 # --- A turn -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_arrives_is_made_durable_before_it_is_acknowledged_and_learned(make: Make) -> None:
+def test_what_arrives_is_answered_at_once_and_acknowledged_when_it_is_durable(make: Make) -> None:
     world = make().recover()
     world.receive(event(1), event(2))
-    assert world.history == ["append", "acknowledge"]
-    assert world.transport.acknowledged == [event(1), event(2)]
     assert world.learned == 2
     assert [answer["id"] for answer in world.transport.of("predictions")] == ["e1", "e2"]
+    assert world.history == world.transport.acknowledged == []
+    world.wait(1.0)
+    assert world.history == ["append", "acknowledge"]
+    assert world.transport.acknowledged == [event(1), event(2)]
+    assert [message.payload for message in world.store.read(0)] == [event(1), event(2)]
 
 
-def test_what_cannot_be_made_durable_is_neither_acknowledged_nor_learned(make: Make) -> None:
+def test_what_a_message_came_with_is_journaled(make: Make) -> None:
+    world = make().recover()
+    world.receive(Delivery("edgedescent/pump/events", event(1), 77, 1, duplicate=True))
+    world.wait(1.0)
+    (message,) = world.store.read(0)
+    assert (message.packet_id, message.duplicate, message.topic) == (77, True, "edgedescent/pump/events")
+    assert 0 <= world.clock.time() - 1.0 - message.received_at < 0.001
+
+
+def test_what_cannot_be_made_durable_is_not_acknowledged_and_ends_the_daemon(make: Make) -> None:
     world = make().recover()
     world.receive(event(1))
-    world.store.full = True
-    world.transport.arriving.append([event(2)])
-    with pytest.raises(StateError, match="full"):
+    world.wait(1.0)
+    world.receive(event(2))
+    world.store.fault = StateError("The disk fails.")
+    world.clock.now += 1.0
+    with pytest.raises(StateError, match="fails"):
         world.daemon.run()
     assert world.transport.acknowledged == [event(1)]
-    assert world.learned == 1
     assert world.job.stopped
     # Without a goodbye, so that the broker tells with the last will that the device is gone.
     assert not world.transport.closed
@@ -68,8 +59,11 @@ def test_what_cannot_be_made_durable_is_neither_acknowledged_nor_learned(make: M
 def test_an_empty_turn_writes_nothing(make: Make) -> None:
     world = make().recover()
     for _ in range(5):
-        world.receive()
+        world.wait(10.0)
     assert world.history == []
+
+
+# --- Letters and answers ----------------------------------------------------------------------------------------------
 
 
 def test_dead_letters_are_kept_and_counted(make: Make, caplog: pytest.LogCaptureFixture) -> None:
@@ -77,18 +71,31 @@ def test_dead_letters_are_kept_and_counted(make: Make, caplog: pytest.LogCapture
     world.receive(b"garbage", event(1), b'{"x": {"a": ["hot"]}, "y": 1}')
     assert (world.learned, world.daemon.engine.counters["dead_letters"]) == (1, 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    world.store.flush()
+    assert world.store.dead_letters() == []
+    world.wait(1.0)
     assert [letter.reason for letter in world.store.dead_letters()] == ["wrong_type", "malformed"]
 
 
-def test_answers_without_a_connection_are_counted(make: Make) -> None:
-    world = make().recover()
+def test_answers_without_a_connection_wait_for_one(make: Make) -> None:
+    world = make(limits={"answers_bytes_max": 600}).recover()
     world.transport.connected = False
     world.receive(event(1), event(2), event(3))
-    assert world.daemon.metrics()["answers_dropped"] == 3
+    metrics = world.daemon.metrics()
+    # The oldest make room.
+    assert (metrics["answers_waiting"], metrics["answers_dropped"]) == (2, 1)
     # The metrics themselves are no answers.
-    world.clock.now += 100
-    world.receive()
+    world.wait(100)
+    assert world.daemon.metrics()["answers_dropped"] == 1
+    world.transport.connected = True
+    world.receive(event(4))
+    assert [answer["id"] for answer in world.transport.of("predictions")] == ["e2", "e3", "e4"]
+    assert world.daemon.metrics()["answers_waiting"] == 0
+
+
+def test_where_no_answer_may_wait_all_are_dropped_and_counted(make: Make) -> None:
+    world = make(limits={"answers_bytes_max": 0}).recover()
+    world.transport.connected = False
+    world.receive(event(1), event(2), event(3))
     assert world.daemon.metrics()["answers_dropped"] == 3
 
 
@@ -132,6 +139,7 @@ def test_a_stop_in_the_middle_of_many_messages_leaves_the_rest_to_the_next_start
     monkeypatch.setattr(world.transport, "publish", stop_after_two)
     world.transport.arriving.append([event(i) for i in range(1, 6)])
     world.daemon.run()
+    # Nothing that was taken in is sent again.
     assert world.transport.acknowledged == [event(i) for i in range(1, 6)]
     assert world.learned == 2
     world.restart()
@@ -144,6 +152,7 @@ def test_a_stop_in_the_middle_of_many_messages_leaves_the_rest_to_the_next_start
 def test_a_stop_during_recovery_is_heeded(make: Make) -> None:
     world = make().recover()
     world.receive(*(event(i) for i in range(100)))
+    world.wait(1.0)
     world.store.close()
     world.restart()
     world.daemon.stop()
@@ -157,10 +166,26 @@ def test_a_stop_during_recovery_is_heeded(make: Make) -> None:
 # --- Recovery ---------------------------------------------------------------------------------------------------------
 
 
-def test_answers_of_the_last_messages_before_a_crash_are_sent_once_there_is_a_connection(make: Make) -> None:
+def test_what_was_learned_and_not_committed_is_as_if_it_had_never_come(make: Make) -> None:
     world = make().recover()
-    world.receive(event(1), event(2))
-    world.receive(event(3))
+    world.receive(event(1))
+    world.wait(1.0)
+    world.receive(event(2))
+    world.store.close()
+    world.restart()
+    world.recover()
+    assert world.learned == 1
+    # The broker, which was told nothing, sends it again.
+    world.receive(Delivery("edgedescent/pump/events", event(2), 2, 1, duplicate=True))
+    assert world.learned == 2
+    assert [answer["id"] for answer in world.transport.of("predictions")] == ["e2"]
+
+
+def test_answers_that_may_not_have_gone_out_before_a_crash_are_sent_once_there_is_a_connection(make: Make) -> None:
+    world = make(state={"commit_messages": 2}).recover()
+    world.receive(event(1))
+    world.receive(event(2))
+    assert world.history == ["append", "acknowledge"]
     world.store.close()
     world.restart()
     world.recover()
@@ -168,16 +193,30 @@ def test_answers_of_the_last_messages_before_a_crash_are_sent_once_there_is_a_co
     world.receive()
     assert world.transport.published == []
     world.transport.connected = True
-    world.receive(event(4))
-    # Those of the first turn were out before the second was journaled.
-    assert [answer["id"] for answer in world.transport.of("predictions")] == ["e3", "e4"]
+    world.receive(event(3))
+    # That of the first turn was out before the second began.
+    assert [answer["id"] for answer in world.transport.of("predictions")] == ["e2", "e3"]
     world.receive()
     assert len(world.transport.of("predictions")) == 2
+
+
+def test_answers_that_waited_for_a_connection_are_sent_after_a_crash(make: Make) -> None:
+    world = make().recover()
+    world.receive(event(1))
+    world.transport.connected = False
+    world.receive(event(2))
+    world.receive(event(3))
+    world.wait(1.0)
+    world.store.close()
+    world.restart()
+    world.recover().receive()
+    assert [answer["id"] for answer in world.transport.of("predictions")] == ["e2", "e3"]
 
 
 def test_what_was_run_again_is_saved_at_once(make: Make) -> None:
     world = make().recover()
     world.receive(event(1), event(2))
+    world.wait(1.0)
     world.store.close()
     world.restart()
     world.recover()

@@ -65,12 +65,15 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_new_file_has_the_mode_that_was_asked_for(tmp_path: Path) -> None:
     mask = os.umask(0o022)
     try:
-        write_durably(tmp_path / "public", b"")
-        write_durably(tmp_path / "private", b"", mode=0o600)
+        write_durably(tmp_path / "public", b"", mode=0o644)
+        write_durably(tmp_path / "private", b"")
+        replace_atomically(tmp_path / "synced", b"")
+        replace_atomically(tmp_path / "fleeting", b"", sync=False)
     finally:
         os.umask(mask)
     assert (tmp_path / "public").stat().st_mode & 0o777 == 0o644
-    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600
+    for name in ("private", "synced", "fleeting"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_everything_reaches_the_disk_before_it_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

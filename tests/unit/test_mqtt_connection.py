@@ -27,6 +27,7 @@ from fake_broker import (
     adapters_for,
     answer_until_gone,
     connect,
+    deliveries,
     message,
     pump,
     pump_one,
@@ -190,6 +191,45 @@ def test_a_connection_that_is_dead_is_noticed(broker: FakeBroker, make: Make, ca
     pump(transport, lambda: not transport.connected, "noticing it")
     assert "it stopped answering" in warnings(caplog)
     connect(transport, broker)
+
+
+def test_a_connection_of_which_nothing_is_taken_is_kept(broker: FakeBroker, make: Make) -> None:
+    transport = make(keepalive_s=1)
+    link = connect(transport, broker)
+    link.send(message(b"first", 1) + message(b"second", 2))
+    until = time.monotonic() + 2.5
+    while time.monotonic() < until:
+        # Whatever waits to be read, it takes its time and no more.
+        before = time.monotonic()
+        assert transport.poll(0.1, take=False) == []
+        assert 0.09 < time.monotonic() - before < 0.5
+    # Twice as often as the broker asks for, though its answers are not read.
+    assert 3 <= len(link.of(PINGREQ)) <= 6
+    assert transport.connected
+    link.send(b"\xd0\x00" * len(link.of(PINGREQ)))
+    assert [delivery.payload for poll in deliveries(transport, 2) for delivery in poll] == [b"first", b"second"]
+    pump(transport, lambda: transport.connected)
+
+
+def test_a_connection_of_which_nothing_is_taken_can_end(broker: FakeBroker, make: Make) -> None:
+    transport = make()
+    link = connect(transport, broker)
+    link.sock.close()
+    until = time.monotonic() + PATIENCE_S
+    while transport.connected:
+        assert time.monotonic() < until
+        assert transport.poll(0.05, take=False) == []
+    # And a new one comes to be without anything being taken.
+    while not transport.connected:
+        assert time.monotonic() < until
+        if broker.accepted() > 1 and not broker.links[-1].ended and broker.links[-1].of(CONNECT):
+            broker.links[-1].send(WELCOME)
+        assert transport.poll(0.05, take=False) == []
+
+
+def test_it_tells_how_many_messages_may_be_under_way(make: Make) -> None:
+    assert make(receive_max=77).window == 77
+    assert make(qos=0).window is None
 
 
 def test_a_fault_while_sending_is_noticed(broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture) -> None:

@@ -87,7 +87,7 @@ class TestRegistration:
         }
 
     def test_the_adapter_is_found_by_name(self) -> None:
-        (point,) = (p for p in entry_points(group="edgedescent.adapters") if p.name == "river")
+        (point,) = (p for p in entry_points(group="edgedescent.adapters") if p.name == "learners.river")
         assert point.load() is RiverAdapter
 
     def test_edgedescent_alone_never_imports_river(self) -> None:

@@ -61,6 +61,8 @@ class Broker:
         self._saved: Session | None = None
         self._link: Link | None = None
         self.copies: list[Copy] = []
+        self.forgetful = False
+        """Whether it ever came back with a session of old, and sent again what it had been told to forget."""
 
     @property
     def idle(self) -> bool:
@@ -149,6 +151,7 @@ class Broker:
         self._timeline.after(away_s, self._come_back)
         if session == "kept" or self.session is None:
             return
+        self.forgetful = self.forgetful or session == "stale"
         known = [*self.session.in_flight.values(), *self.session.queue]
         self.session = self._saved.copy() if session == "stale" and self._saved else None
         kept = {*self.session.in_flight.values(), *self.session.queue} if self.session else set()

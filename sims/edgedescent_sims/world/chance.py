@@ -72,6 +72,10 @@ class Rates(msgspec.Struct, frozen=True):
     latency_s: float
     refused: float
     """How often there is no room for an answer."""
+    spent_every_s: float
+    """What may be written in a day is used up as often."""
+    anonymous: float
+    """The part of messages whose event has no id."""
     clock_jumps: float
     """How often the wall clock is wrong after a restart."""
 
@@ -108,6 +112,8 @@ def draw_rates(dice: random.Random, *, power: bool) -> Rates:
         read_max=dice.choice((1, 3, 20, 1000)),
         latency_s=between(0.0001, 0.1),
         refused=rate(0.01, 0.3),
+        spent_every_s=every(duration / 5, duration),
+        anonymous=rate(0.05, 1.0),
         clock_jumps=rate(0.05, 0.5),
     )
 

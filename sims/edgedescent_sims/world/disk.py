@@ -62,10 +62,17 @@ class SimulatedDisk:
         """Every file, and None for a folder."""
         self._durable = dict(self._entries)
         self.full = False
+        self.written = 0
+        """How many bytes were ever written."""
         self.faults = 0
         """How many operations failed in the life at hand."""
 
     # --- Files ----------------------------------------------------------------------------------------------------
+
+    def size(self, path: PurePosixPath) -> int | None:
+        """Of a file; None where there is none."""
+        file = self._entries.get(path)
+        return None if file is None else len(file.data)
 
     def exists(self, path: PurePosixPath) -> bool:
         """Whether there is such a file or folder."""
@@ -105,6 +112,7 @@ class SimulatedDisk:
             self._write_some(file, at, content)
             self._fail(errno.EIO, "write fails")
         file.note(at, content)
+        self.written += len(content)
         if chance.note:
             chance.note(f"disk: {file.name} written at {at}, {len(content)} bytes")
 
@@ -158,6 +166,14 @@ class SimulatedDisk:
         if self.chance.note:
             self.chance.note(f"disk: {path.name} deleted")
         self._entries.pop(path, None)
+
+    def rename(self, path: PurePosixPath, to: PurePosixPath) -> None:
+        """Give a file another name."""
+        self.chance.step("open")
+        file = self._entries.pop(path)
+        if file is not None:
+            file.name = to.name
+        self._entries[to] = file
 
     def sync_folder(self, folder: PurePosixPath) -> None:
         """Make what was made in a folder, and deleted from it, last.

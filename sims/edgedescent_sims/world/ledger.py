@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from edgedescent.messages import Message
 from edgedescent.store import Store
@@ -72,8 +71,7 @@ class WatchedStore(Store):
 
     ledger: Ledger
 
-    def append(self, *arguments: Any) -> list[Message]:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
         """Make messages durable, and say so."""
-        messages = super().append(*arguments)
+        super().append(messages, answered, hurry=hurry)
         self.ledger.append(messages)
-        return messages

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import logging
-import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Any
 
 import msgspec
 
 from edgedescent.config import Config, Limits, Metrics, Snapshots, State
 from edgedescent.daemon import Daemon, Stopped
-from edgedescent.errors import StateError
+from edgedescent.engine import Engine
+from edgedescent.errors import DiskFullError, StateError
 from edgedescent.recovery import recover
-from edgedescent.snapshot_job import SnapshotJob
+from edgedescent.salvage import PAGE_BYTES
 from edgedescent_sims.world import checks
 from edgedescent_sims.world.broker import Broker
 from edgedescent_sims.world.chance import Chance, Crash
 from edgedescent_sims.world.disk import SimulatedDisk
+from edgedescent_sims.world.job import SimulatedJob
 from edgedescent_sims.world.ledger import Ledger, Violation, WatchedStore
 from edgedescent_sims.world.sensors import Sensors
 from edgedescent_sims.world.sqlite import Machine
 from edgedescent_sims.world.timeline import Timeline
 from edgedescent_sims.world.transport import SimulatedTransport
 
+ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
+"""What may be written in a day, in worlds with a bound: enough for all to be processed in time."""
+ONE_WRITE_BYTES = 150_000
+"""More than a commit and a checkpoint take here; what SQLite then moves from its log comes on top."""
 FOLDER = "/simulated/device/state"
 """Nowhere on the real disk: the status file, which need not last, cannot be written, and the daemon goes on."""
 CALM_S = 120.0
@@ -65,37 +70,6 @@ class Outcome(msgspec.Struct):
     steps: int = 0
 
 
-class SimulatedJob(SnapshotJob):
-    """An export that takes its time and may fail."""
-
-    def __init__(self, chance: Chance, timeline: Timeline) -> None:
-        super().__init__("", timeout_s=1.0)
-        self._chance = chance
-        self._timeline = timeline
-        self._ends_at = math.inf
-
-    @property
-    def running(self) -> bool:
-        """Whether an export is under way."""
-        return self._ends_at < math.inf
-
-    def start(self) -> None:
-        """Begin an export."""
-        self._chance.step("snapshot")
-        self._ends_at = self._timeline.now + self._chance.dice.random()
-
-    def poll(self) -> dict[str, Any] | None:
-        """The card of a snapshot; None while there is none."""
-        if self._timeline.now < self._ends_at:
-            return None
-        self._ends_at = math.inf
-        return {"path": "model.onnx"} if self._chance.dice.random() < 0.8 else None
-
-    def stop(self) -> None:
-        """End it."""
-        self._ends_at = math.inf
-
-
 class World:
     """A daemon, its disk, its broker and its sensors.
 
@@ -118,7 +92,11 @@ class World:
         dice = chance.dice
         self.ratings = dice.random() < 0.3
         self._receive_max = dice.choice((1, 2, 5, 20, 100))
+        """How many messages the daemon lets the broker send ahead."""
+        self._commit_messages = dice.choice((1, 10, 100, 5000))
         count = dice.randint(30, 300)
+        checkpoint_events = dice.choice((1, 10, 50, 1000))
+        self._allowance = dice.choice((None, ALLOWANCES_BYTES[checkpoint_events < 50]))
         self.config = Config(
             device="pump",
             learner={"type": "MatrixFactorization" if self.ratings else "LinearRegressor"},
@@ -126,24 +104,46 @@ class World:
                 path=FOLDER,
                 durability="power" if chance.power else "process",
                 checkpoint_interval_s=dice.choice((0.5, 5.0, 300.0)),
-                checkpoint_events=dice.choice((1, 10, 50, 1000)),
+                checkpoint_events=checkpoint_events,
+                commit_interval_s=dice.choice((0.01, 0.1, 1.0)),
+                commit_messages=self._commit_messages,
+                commit_bytes=dice.choice((100, 10_000, 4_000_000)),
+                written_bytes_per_day_max=self._allowance or 2**53,
+                journal_age_max_s=dice.choice((None, None, 1.0)),
                 journal_bytes_max=dice.choice((1, 1000, 10_000, 1_000_000)),
                 dead_letters_max=dice.choice((1, 3, 1000)),
             ),
-            limits=Limits(dedup_window=dice.choice((2000, 2000, 2000, 20))),
+            limits=Limits(
+                dedup_window=dice.choice((2000, 2000, 2000, 20)),
+                redelivery_window=dice.choice((1000, self._receive_max)),
+                events_per_second_max=dice.choice((None, None, None, None, 10.0)),
+            ),
             metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
             snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
         )
         self.ledger = Ledger()
         self.disk = SimulatedDisk(chance, timeline, PurePosixPath("/"))
-        self.machine = self._parts.machine(chance, self.disk, checkpoint_pages=dice.choice((1, 10, 100, 1000)))
-        self.broker = Broker(chance, timeline, receive_max=self._receive_max, on_acknowledged=self.ledger.acknowledge)
+        # Where writes are bounded, what SQLite moves at once is a small part of the bound.
+        self._log_pages = dice.choice((1, 10, 100, 1000) if self._allowance is None else (1, 10))
+        self.machine = self._parts.machine(chance, self.disk, checkpoint_pages=self._log_pages)
+        # A broker may send fewer ahead than it is allowed to, and says so nowhere.
+        ahead = dice.choice((self._receive_max, dice.randint(1, self._receive_max)))
+        self.broker = Broker(chance, timeline, receive_max=ahead, on_acknowledged=self.ledger.acknowledge)
         self.sensors = Sensors(chance, timeline, self.broker, ratings=self.ratings, count=count)
         self.outcome = Outcome(seed, messages=count)
+        self._daemon: Daemon | None = None
+        """The one that runs, once it has recovered."""
+        self._spent = (0, 0.0, 0)
+        """In which life the allowance was last used up, when, and how much was written by then."""
         self._plan_faults()
 
+    @property
+    def _batch_max(self) -> int:
+        """How many messages one commit can have: a full batch, and what the last poll brought."""
+        return self._commit_messages + self._receive_max
+
     def _plan_faults(self) -> None:
-        rates, chance, dice = self.chance.rates, self.chance, self.chance.dice
+        rates, chance, dice, timeline = self.chance.rates, self.chance, self.chance.dice, self.timeline
 
         def again_and_again(every_s: float, fault: Callable[[], None]) -> None:
             def happen() -> None:
@@ -161,6 +161,12 @@ class World:
         def drain() -> None:
             self.disk.full = False
 
+        def spend() -> None:
+            if self._allowance is not None and self._daemon is not None:
+                self.note("disk: what may be written in a day is used up")
+                self.disk.written += self._daemon.metrics()["written_bytes_left"]
+                self._spent = (self.outcome.lives, timeline.now, self.disk.written)
+
         def restart() -> None:
             if not self.broker.up:
                 return
@@ -173,6 +179,7 @@ class World:
             self.disk.full = False
 
         again_and_again(rates.full_every_s, fill)
+        again_and_again(rates.spent_every_s, spend)
         again_and_again(rates.cut_every_s, self.broker.cut)
         again_and_again(rates.restart_every_s, restart)
         again_and_again(rates.duration_s / 10, self.broker.save)
@@ -226,7 +233,7 @@ class World:
             except Stopped:
                 store.close()
             else:
-                daemon.run()
+                self._run(daemon)
             outcome.stops += 1
         except Crash as crash:
             self._end(crash)
@@ -240,9 +247,17 @@ class World:
         else:
             self.machine.abandon()
         finally:
+            self._daemon = None
             chance.on_stop = None
             transport.hang_up()
         return self.finished
+
+    def _run(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        try:
+            daemon.run()
+        except DiskFullError as error:
+            raise Violation(f"a full disk ended the daemon: {error}") from error
 
     def _open_store(self) -> WatchedStore:
         state = self.config.state
@@ -250,14 +265,15 @@ class World:
             state.path,
             durability=state.durability,
             journal_bytes_max=state.journal_bytes_max,
+            journal_age_max_s=state.journal_age_max_s,
             dead_letters_max=state.dead_letters_max,
             disk=self.machine,
         )
         with self._unseen():
             # Mostly only the end of the journal, which is where something can be missing: reading takes time.
-            after = 0 if self.chance.dice.random() < 0.1 else max(0, store.last_position - 2 * self._receive_max)
+            after = 0 if self.chance.dice.random() < 0.1 else max(0, store.last_position - 2 * self._batch_max)
             self.ledger.compare(list(store.read(after)), store.last_position)
-            checks.check_bounds(self.config, self.machine.query, self._receive_max)
+            checks.check_bounds(self.config, self.machine.query, self._batch_max)
         store.ledger = self.ledger
         return store
 
@@ -272,6 +288,10 @@ class World:
 
     def _look(self, daemon: Daemon) -> None:
         """Stop the daemon when all is done, and the world when it never will be."""
+        self._check_allowance()
+        waiting = daemon.uncommitted
+        if waiting > self._batch_max:
+            raise Violation(f"{waiting} messages wait for a commit: at most {self._batch_max} may")
         if self.finished:
             self.note("nothing is left to do")
             if self.chance.dice.random() < 0.5:
@@ -279,6 +299,17 @@ class World:
             daemon.stop()
         elif self.timeline.now > self.chance.rates.duration_s + CALM_S:
             raise Violation(f"not everything is processed {CALM_S:g} s after the last fault")
+
+    def _check_allowance(self) -> None:
+        life, at, written = self._spent
+        if self._allowance is None or life != self.outcome.lives:
+            return
+        most = ONE_WRITE_BYTES + PAGE_BYTES * self._log_pages
+        allowed = most + (self.timeline.now - at) * self._allowance / 86_400
+        if self.disk.written - written > allowed:
+            raise Violation(
+                f"{self.disk.written - written} bytes were written, though no more than {allowed:.0f} may be"
+            )
 
     def _end(self, crash: Crash) -> None:
         """Let the process be gone."""
@@ -318,9 +349,17 @@ class World:
         reference = checks.fed(self.config, messages)
         checks.check_engine(engine, reference)
         checks.check_dead_letters(self.config, store, reference)
-        self.outcome.in_order = checks.check_order(self.config, engine, messages, self.sensors.sent)
-        checks.check_bounds(self.config, self.machine.query, self._receive_max)
+        if self.config.limits.events_per_second_max is None:
+            self._check_order(engine)
+        checks.check_bounds(self.config, self.machine.query, self._batch_max)
         store.close()
+
+    def _check_order(self, engine: Engine) -> None:
+        messages = self.ledger.messages
+        copies = None if self.broker.forgetful else Counter(copy.payload for copy in self.broker.copies)
+        self.outcome.in_order = checks.check_order(
+            self.config, engine, messages, self.sensors.sent, copies, self.ledger.acknowledged
+        )
 
 
 @contextmanager

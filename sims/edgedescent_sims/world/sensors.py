@@ -21,7 +21,9 @@ class Sent(msgspec.Struct, frozen=True):
 
     payload: bytes
     learnable: tuple[str, ...]
-    """The ids of the events in it that have a label."""
+    """The names of the events in it that have a label: their ids, where they have some."""
+    anonymous: bool = False
+    """Whether its one event has no id."""
 
 
 class Sensors:
@@ -72,6 +74,12 @@ class Sensors:
     def _message(self, number: int) -> Sent:
         dice = self._chance.dice
         kind = dice.random()
+        if dice.random() < self._chance.rates.anonymous:
+            event = self._event()
+            name = event.pop("id")
+            # No two are the same, so that one which was learned twice is found.
+            event["y"] += dice.random()
+            return Sent(json.dumps(event).encode(), (name,), anonymous=True)
         if kind < 0.05:
             return Sent((dice.choice(_UNUSABLE) % number).encode(), ())
         events = [self._event() for _ in range(1 if kind < 0.8 else dice.randint(2, 5))]

@@ -30,7 +30,7 @@ class SimulatedTransport:
         chance: of the world.
         timeline: of the world.
         broker: to connect to.
-        receive_max: how many messages may wait here.
+        receive_max: how many messages may wait here; the broker may send fewer ahead.
     """
 
     Config: ClassVar[type[msgspec.Struct]] = NoConfig
@@ -48,26 +48,31 @@ class SimulatedTransport:
         """Whether the broker has accepted the connection."""
         self.on_poll: Callable[[], None] = _nothing
 
-    def poll(self, timeout_s: float) -> list[Delivery]:
-        """Let time pass until something arrives, at most `timeout_s`."""
+    @property
+    def window(self) -> int | None:
+        """How many messages we ask the broker to send ahead at most."""
+        return self._receive_max
+
+    def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
+        """Let time pass until something arrives, at most `timeout_s`; nothing is read where it is not to be taken."""
         chance, timeline = self._chance, self._timeline
         self.on_poll()
         chance.step("poll")
         until = timeline.now + timeout_s
-        self._tend()
+        self._tend(take)
         while not self._inbox and timeline.run_next(until):
-            self._tend()
+            self._tend(take)
         if self._inbox and chance.hit(chance.rates.linger):
             until = timeline.now + timeout_s * chance.dice.random()
             while timeline.run_next(until):
-                self._tend()
+                self._tend(take)
         arrived, self._inbox = self._inbox, []
         if chance.note and arrived:
             chance.note(f"polled {[(d.generation, d.packet_id) for d in arrived]}")
         chance.step("polled")
         return arrived
 
-    def _tend(self) -> None:
+    def _tend(self, take: bool) -> None:
         """Read what the socket has; connect where there is no connection."""
         link = self._link
         if link is None:
@@ -76,10 +81,11 @@ class SimulatedTransport:
                 link.send_up(Packet("connect"))
             return
         for _ in range(self._chance.rates.read_max):
-            if not link.received or len(self._inbox) >= self._receive_max:
+            if not link.received or len(self._inbox) >= self._receive_max or (self.connected and not take):
                 break
             self._take(link, link.received.popleft())
-        if not link.alive and not link.received:
+        if not link.alive and not (link.received and take):
+            link.received.clear()
             self._link, self.connected = None, False
             self._retry_at = self._timeline.now + 0.5 * self._chance.dice.random() ** 3
             # Something must happen at that time, or nobody would look.

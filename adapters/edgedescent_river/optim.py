@@ -1,0 +1,153 @@
+"""River's optimizers by River's names, where ours have the same meaning, and River's own converted to ours.
+
+The functions take River's parameters with River's defaults and return an optimizer of `edgedescent.optim`. Given the
+same gradients, both take the same steps: a test compares the weights after each of them to 1e-6. Where `eps` stands at
+another place, that is where it is negligible.
+
+Two things differ, because they belong to no optimizer. River counts steps per model and ours per coordinate, which is
+the same where every event has every feature. And River's `Squared` has twice the slope of ours: double the rate of
+those that do not scale gradients away (`SGD`, `Momentum`) to take the very same steps in a learner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from river import optim as rivers
+from river.optim import schedulers
+
+from edgedescent import optim
+from edgedescent.optim import Constant, InverseScaling, Optimizer, Schedule
+
+__all__ = ["SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "Momentum", "RMSProp", "from_river"]
+
+_ALMOST_NOTHING = 1e-300
+
+
+def SGD(lr: Any = 0.01) -> optim.SGD:  # noqa: N802 - River's name
+    """River's `optim.SGD`.
+
+    >>> SGD(0.1)
+    SGD(lr=0.1)
+    """
+    rate, schedule = _schedule(lr)
+    return optim.SGD(rate, schedule=schedule)
+
+
+def Momentum(lr: Any = 0.1, rho: float = 0.9) -> optim.Momentum:  # noqa: N802 - River's name
+    """River's `optim.Momentum`, with a constant rate: River multiplies each gradient by the rate of its own step.
+
+    Raises:
+        ValueError: if `lr` changes from step to step.
+    """
+    rate, schedule = _schedule(lr)
+    if schedule != Constant():
+        raise _other("Momentum", "with a rate that falls, River's sum holds each gradient times the rate of its step")
+    return optim.Momentum(rate, mu=rho)
+
+
+def AdaGrad(lr: Any = 0.1, eps: float = 1e-8) -> optim.AdaGrad:  # noqa: N802 - River's name
+    """River's `optim.AdaGrad`, whose `eps` stands under the root, as our `initial` does."""
+    rate, schedule = _schedule(lr)
+    return optim.AdaGrad(rate, initial=eps, eps=_ALMOST_NOTHING, schedule=schedule)
+
+
+def AdaDelta(rho: float = 0.95, eps: float = 1e-8) -> optim.AdaDelta:  # noqa: N802 - River's name
+    """River's `optim.AdaDelta`."""
+    return optim.AdaDelta(rho=rho, eps=eps)
+
+
+def RMSProp(lr: Any = 0.1, rho: float = 0.9, eps: float = 1e-8) -> optim.RMSProp:  # noqa: N802 - River's name
+    """River's `optim.RMSProp`, but for where `eps` stands: River adds it under the root, we beside it.
+
+    Gradients whose running square is not far above `eps` make larger steps here.
+    """
+    rate, schedule = _schedule(lr)
+    return optim.RMSProp(rate, rho=rho, eps=eps, schedule=schedule)
+
+
+def Adam(  # noqa: N802 - River's name
+    lr: Any = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8
+) -> optim.Adam:
+    """River's `optim.Adam`, but for `eps`, which River adds before the correction and we, as the paper, behind it."""
+    rate, schedule = _schedule(lr)
+    return optim.Adam(rate, beta1=beta_1, beta2=beta_2, eps=eps, schedule=schedule)
+
+
+def AMSGrad(  # noqa: N802 - River's name
+    lr: Any = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8, correct_bias: bool = True
+) -> optim.AMSGrad:
+    """River's `optim.AMSGrad` with ``correct_bias=False``, which is the paper's.
+
+    Raises:
+        ValueError: if `correct_bias` is True, River's default.
+    """
+    if correct_bias:
+        raise _other("AMSGrad", "ours is the paper's, which corrects no bias: give `correct_bias=False`")
+    rate, schedule = _schedule(lr)
+    return optim.AMSGrad(rate, beta1=beta_1, beta2=beta_2, eps=eps, schedule=schedule)
+
+
+_SAME: dict[type, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
+    rivers.SGD: (SGD, ("lr",)),
+    rivers.Momentum: (Momentum, ("lr", "rho")),
+    rivers.AdaGrad: (AdaGrad, ("lr", "eps")),
+    rivers.AdaDelta: (AdaDelta, ("rho", "eps")),
+    rivers.RMSProp: (RMSProp, ("lr", "rho", "eps")),
+    rivers.Adam: (Adam, ("lr", "beta_1", "beta_2", "eps")),
+    rivers.AMSGrad: (AMSGrad, ("lr", "beta_1", "beta_2", "eps", "correct_bias")),
+}
+
+_OTHER = {
+    "NesterovMomentum": "River predicts with the weights behind the look-ahead, ours with those at it",
+    "Nadam": "River corrects the momentum of the next step with the count of this one, the paper with the next",
+    "FTRLProximal": "River's weights are those of the event before, because it solves for them at the next step",
+    "AdaBound": "there is none of ours",
+    "AdaMax": "there is none of ours",
+    "Newton": "there is none of ours",
+    "Averager": "River goes on from the average, while our `average_rate` only predicts with it",
+}
+"""Why an optimizer of River has no counterpart, by name."""
+
+
+def from_river(optimizer: Any) -> Optimizer:
+    """Convert a configured optimizer of River, with its schedule, to the one of ours that takes the same steps.
+
+    Args:
+        optimizer: of River; its parameters are taken, not what it has accumulated.
+
+    Raises:
+        ValueError: if none of ours has the same meaning; says why.
+
+    >>> from river import optim
+    >>> from_river(optim.SGD(optim.schedulers.InverseScaling(0.5, power=0.25))).schedule
+    InverseScaling(power=0.25, delay=1.0)
+    >>> from_river(optim.AdaMax())
+    Traceback (most recent call last):
+    ...
+    ValueError: River's AdaMax has no counterpart: there is none of ours.
+    """
+    if type(optimizer) in _SAME:
+        make, names = _SAME[type(optimizer)]
+        return make(**{name: getattr(optimizer, name) for name in names})
+    name = type(optimizer).__name__
+    raise _other(name, _OTHER.get(name, "expected an optimizer of River"))
+
+
+def _other(name: str, why: str) -> ValueError:
+    return ValueError(f"River's {name} has no counterpart: {why}.")
+
+
+def _schedule(lr: Any) -> tuple[float, Schedule]:
+    """The first rate, and how it changes from there."""
+    if isinstance(lr, schedulers.Constant):
+        return lr.learning_rate, Constant()
+    if isinstance(lr, schedulers.InverseScaling):
+        return lr.learning_rate, InverseScaling(power=lr.power, delay=1.0)
+    if isinstance(lr, schedulers.Optimal):
+        # 1 / (alpha (t0 + t)) = 1 / (alpha t0) · (1 + t / t0)^-1
+        return 1.0 / (lr.alpha * lr.t0), InverseScaling(power=1.0, delay=lr.t0)
+    if isinstance(lr, int | float):
+        return lr, Constant()
+    raise ValueError(f"The rate {lr!r:.80} has no counterpart: expected a number or a scheduler of River.")

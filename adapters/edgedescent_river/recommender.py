@@ -1,0 +1,111 @@
+"""Any recommender of River as a learner of the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from river import reco
+
+from edgedescent.validation import as_numbers
+from edgedescent_river.learner import RiverLearner, number, text
+from edgedescent_river.specification import Specification
+
+
+class RiverRecommender(RiverLearner):
+    """A recommender of River, run as the daemon's own learners are.
+
+    Ids are strings; an integer is the same id as its decimal digits. A rating that is not finite or larger than 1e30
+    is not learned, and a prediction that is no finite number is replaced by the mean of the ratings.
+
+    Args:
+        model: the path of a class below ``river``, a table with such a ``type`` and its parameters, or a recommender
+            of River, of which the parameters are taken.
+        seed: of every part that draws random numbers and has no seed of its own; >= 0.
+        state_bytes_max: a model whose state is larger learns no more; looked at every 100 events, and more rarely
+            the larger it is; >= 1.
+
+    Raises:
+        ValueError: if a parameter is out of its range, `model` names something that there is not, or is something
+            that cannot be saved.
+
+    Example:
+        >>> from edgedescent_river import RiverRecommender
+        >>> ranker = RiverRecommender({"type": "reco.BiasedMF", "n_factors": 4})
+        >>> for _ in range(100):
+        ...     ranker.learn_one("ann", "tea", 5.0)
+        ...     ranker.learn_one("ann", "beer", 1.0)
+        >>> ranker.rank("ann", ["beer", "tea"])
+        ['tea', 'beer']
+    """
+
+    takes: ClassVar[Literal["features", "ratings"]] = "ratings"
+
+    def __init__(self, model: Specification, seed: int = 1, state_bytes_max: int = 67_108_864) -> None:
+        self._set_up(model, seed, state_bytes_max)
+
+    def _check_kind(self, model: Any) -> None:
+        if not isinstance(model, reco.base.Ranker):
+            raise ValueError(  # noqa: TRY004 - every wrong hyper-parameter raises the same error
+                f"`model` is River's {type(model).__name__}: expected one of river.reco."
+            )
+
+    def predict_one(self, user: str | int, item: str | int) -> float:
+        """Predict a rating; the state stays as it is.
+
+        Raises:
+            TypeError: if an id is neither a string nor an integer.
+            ValueError: if the model cannot predict the event.
+        """
+        return self._predict(_id("user", user), _id("item", item))
+
+    def learn_one(self, user: str | int, item: str | int, y: float) -> None:
+        """Learn one rating.
+
+        Raises:
+            TypeError: if an id is neither a string nor an integer, or the rating is not a number.
+            ValueError: if the model cannot learn the event; it is then as it was before.
+        """
+        self._learn(0, number("The rating", y), _id("user", user), _id("item", item))
+
+    def predict_learn_one(self, user: str | int, item: str | int, y: float) -> float:
+        """Predict a rating, then learn it.
+
+        Raises:
+            TypeError: if an id is neither a string nor an integer, or the rating is not a number.
+            ValueError: if the model cannot predict or learn the event; it is then as it was before.
+        """
+        rating = number("The rating", y)
+        prediction = self.predict_one(user, item)
+        self._learn(0, rating, _id("user", user), _id("item", item))
+        return prediction
+
+    def learn_many(self, users: Sequence[str | int], items: Sequence[str | int], y: ArrayLike) -> NDArray[np.float64]:
+        """Predict, then learn each rating, in order; returns the predictions.
+
+        Raises:
+            ValueError: if the lengths differ, or the model cannot learn a rating; those before it are learned.
+        """
+        ratings = as_numbers("y", y, 1).tolist()
+        if not len(users) == len(items) == len(ratings):
+            raise ValueError(f"{len(users)} users, {len(items)} items and {len(ratings)} ratings do not pair.")
+        triples = zip(users, items, ratings, strict=True)
+        return np.array([self.predict_learn_one(*triple) for triple in triples])
+
+    def rank(self, user: str | int, items: Iterable[str | int]) -> list[str | int]:
+        """Order the given items by decreasing prediction for `user`; ties in the order given.
+
+        Raises:
+            TypeError: if an id is neither a string nor an integer.
+        """
+        return sorted(items, key=lambda item: self.predict_one(user, item), reverse=True)
+
+
+def _id(what: str, value: Any) -> str:
+    if isinstance(value, str):
+        return text(f"The {what} id", value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise TypeError(f"The {what} id must be a string or an integer. Got {value!r:.80}.")

@@ -1,0 +1,120 @@
+"""Any regressor of River as a learner of the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from river import base, compose
+
+from edgedescent.validation import as_numbers
+from edgedescent_river.learner import RiverLearner, flat, number
+from edgedescent_river.specification import Specification
+
+
+class RiverRegressor(RiverLearner):
+    """A regressor of River, or a pipeline that ends in one, run as the daemon's own learners are.
+
+    Values that are absent, None, not finite, or larger than 1e30 are left out of what River sees; targets of that kind
+    are not learned. A prediction that is no finite number is replaced by the mean of the targets. An event that the
+    model raises an error for is refused, and leaves the model as it was.
+
+    Args:
+        model: the path of a class below ``river``, a table with such a ``type`` and its parameters, a list of those
+            for a pipeline, or a model of River, of which the parameters are taken.
+        seed: of every part that draws random numbers and has no seed of its own; >= 0.
+        state_bytes_max: a model whose state is larger learns no more; looked at every 100 events, and more rarely
+            the larger it is; >= 1.
+
+    Raises:
+        ValueError: if a parameter is out of its range, `model` names something that there is not, or is something
+            that cannot be saved.
+
+    Example:
+        >>> from edgedescent_river import RiverRegressor
+        >>> tree = {"type": "tree.HoeffdingAdaptiveTreeRegressor", "grace_period": 50}
+        >>> model = RiverRegressor(["preprocessing.StandardScaler", tree])
+        >>> for i in range(500):
+        ...     model.learn_one({"temp": 20.0 + i % 7}, 3.0 * (i % 7))
+        >>> abs(model.predict_one({"temp": 24.0}) - 12.0) < 1.0
+        True
+    """
+
+    takes: ClassVar[Literal["features", "ratings"]] = "features"
+
+    def __init__(self, model: Specification, seed: int = 1, state_bytes_max: int = 67_108_864) -> None:
+        self._set_up(model, seed, state_bytes_max)
+
+    def _check_kind(self, model: Any) -> None:
+        last = model
+        while isinstance(last, compose.Pipeline) and last.steps:
+            last = next(reversed(last.steps.values()))
+        if not isinstance(last, base.Regressor) or isinstance(last, base.MultiTargetRegressor):
+            raise ValueError(  # noqa: TRY004 - every wrong hyper-parameter raises the same error
+                f"`model` ends in River's {type(last).__name__}: expected a regressor of one target."
+            )
+
+    def predict_one(self, x: Mapping[str, Any]) -> float:
+        """Predict from named features; the state stays as it is.
+
+        Raises:
+            ValueError: if the model cannot predict the event.
+            TypeError: if a feature is neither a number nor a text.
+        """
+        return self._predict(self._features(x)[0])
+
+    def learn_one(self, x: Mapping[str, Any], y: float) -> None:
+        """Learn one event.
+
+        Raises:
+            ValueError: if the model cannot learn the event; it is then as it was before.
+            TypeError: if a feature is neither a number nor a text, or the target is not a number.
+        """
+        features, skipped = self._features(x)
+        self._learn(skipped, number("The target", y), features)
+
+    def predict_learn_one(self, x: Mapping[str, Any], y: float) -> float:
+        """Predict an event, then learn it.
+
+        Raises:
+            ValueError: if the model cannot predict or learn the event; it is then as it was before.
+            TypeError: if a feature is neither a number nor a text, or the target is not a number.
+        """
+        features, skipped = self._features(x)
+        target = number("The target", y)
+        prediction = self._predict(dict(features))
+        self._learn(skipped, target, features)
+        return prediction
+
+    def learn_many(self, X: ArrayLike, y: ArrayLike, names: Sequence[str] | None = None) -> NDArray[np.float64]:
+        """Predict, then learn each row, in order; returns the predictions.
+
+        Args:
+            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
+            y: targets, shape (n_events,).
+            names: the name of each column, ``x0``, ``x1``, … if not given.
+
+        Raises:
+            ValueError: if a shape does not fit, or the model cannot learn a row; those before it are learned.
+        """
+        values, targets = as_numbers("X", X, 2), as_numbers("y", y, 1)
+        columns = list(names) if names is not None else [f"x{i}" for i in range(values.shape[1])]
+        if len(targets) != len(values) or len(columns) != values.shape[1]:
+            raise ValueError(f"X of shape {values.shape} does not fit {len(targets)} targets and {len(columns)} names.")
+        rows = zip(values.tolist(), targets.tolist(), strict=True)
+        return np.array([self.predict_learn_one(_present(columns, row), target) for row, target in rows])
+
+    @staticmethod
+    def _features(x: Any) -> tuple[dict[str, Any], int]:
+        """What the model sees of an event, and how many values it does not see."""
+        if not isinstance(x, Mapping):
+            raise TypeError(f"The features x of an event must map names to values. Got {x!r:.80}.")
+        features = flat(x)
+        present = {name: value for name, value in features.items() if value is not None}
+        return present, len(features) - len(present)
+
+
+def _present(columns: Sequence[str], row: Sequence[float]) -> dict[str, float]:
+    return {name: value for name, value in zip(columns, row, strict=True) if value == value}  # noqa: PLR0124 - NaN

@@ -1,0 +1,33 @@
+"""`edgedescent export`: a snapshot now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgedescent import config as configuration
+from edgedescent.commands.common import CONFIG, JSON, example
+
+
+@click.command(epilog=example("edgedescent export device.toml"))
+@CONFIG
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="A folder other than the state's.")
+@JSON
+def export(config: str, output: Path | None, as_json: bool) -> None:
+    """Export the newest state as a snapshot, checked against the live model.
+
+    Works beside a running daemon and without one.
+    """
+    from edgedescent import snapshots
+
+    card = snapshots.export(configuration.load(config), output)
+    if as_json:
+        click.echo(json.dumps(card))
+    else:
+        parity = card["parity"]
+        click.echo(
+            f"{card['path']}: message {card['position']}, {card['bytes']} bytes, agrees with the live model on "
+            f"{parity['events']} events (largest relative difference {parity['max_rel_diff']:.2g})."
+        )

@@ -1,0 +1,91 @@
+"""`edgedescent run`: the daemon, or a rehearsal of it that leaves no trace."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from edgedescent.commands.common import CONFIG, JSON, example, load, printable
+
+
+@click.command(
+    epilog=example(
+        "edgedescent run device.toml",
+        "edgedescent run device.toml --log-format json",
+        "edgedescent run device.toml --dry-run --seconds 30 --show predictions",
+    )
+)
+@CONFIG
+@click.option("--verbose", is_flag=True, help="Log more.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Instead of `logs.format`.")
+@click.option("--dry-run", is_flag=True, help="Learn in memory only, beside the daemon; publish and write nothing.")
+@click.option("--events", type=click.IntRange(min=1), help="End a dry run after so many events.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End a dry run after so long.")
+@click.option(
+    "--show", type=click.Choice(["predictions", "metrics"]), multiple=True, help="Print them during a dry run."
+)
+@JSON
+def run(
+    config: str,
+    verbose: bool,
+    log_format: str | None,
+    dry_run: bool,
+    events: int | None,
+    seconds: float | None,
+    show: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run the daemon that CONFIG describes until SIGTERM or Ctrl-C.
+
+    SIGUSR1 makes it export a snapshot.
+
+    A dry run connects under a name of its own and hears what is published from then on; the daemon's own queue stays
+    as it is. It begins with a copy of the newest state, and ends with a summary on standard output.
+    """
+    from edgedescent import logs
+    from edgedescent.signals import Signals
+
+    if not dry_run and (events or seconds or show or as_json):
+        raise click.UsageError("--events, --seconds, --show and --json belong to --dry-run.")
+    signals = Signals()
+    if not dry_run:
+        # Before the rest is even imported, which takes a while.
+        signals.listen()
+    # What goes wrong with the configuration is told in the form that was asked for here.
+    logs.set_up(verbose=verbose, style="json" if log_format == "json" else "text")
+    loaded = load(config)
+    style = loaded.logs.format if log_format is None else log_format
+    logs.set_up(verbose=verbose, style="json" if style == "json" else "text", limit=loaded.logs.limit_per_10_s)
+    if not dry_run:
+        from edgedescent import daemon
+
+        daemon.run(loaded, config, signals)
+        return
+    from edgedescent.dry_run import rehearse
+
+    summary = rehearse(loaded, events=events, seconds=seconds, tell=_teller(show))
+    click.echo(json.dumps(summary) if as_json else _told(summary))
+
+
+def _teller(show: tuple[str, ...]) -> Any:
+    def tell(kind: str, payload: bytes) -> None:
+        if kind in show:
+            click.echo(payload)
+
+    return tell
+
+
+def _told(summary: dict[str, Any]) -> str:
+    first = (
+        f"{summary['messages']} messages in {summary['seconds']:.1f} s: {summary['events_learned']} events learned, "
+        f"{summary['events_predicted']} only predicted, {summary['duplicates']} repeats, "
+        f"{summary['dead_letters']} rejected."
+    )
+    lines = [first]
+    lines += [f"  rejected as {reason}: {count}" for reason, count in summary["rejected"].items()]
+    if summary["mae"] is not None:
+        lines.append(f"  mean absolute error of this run: {summary['mae']:.6g}")
+    lines.append(f"  begun with: {printable(summary['begun_with'])}")
+    return "\n".join(lines)

@@ -1,0 +1,35 @@
+"""`edgedescent status`: whether the daemon lives, and how it is doing."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from edgedescent import config as configuration
+from edgedescent.commands.common import CONFIG, JSON, example, moment
+
+_TOLD_AT_THE_TOP = ("pid", "connected", "age_s", "time", "device", "state", "since", "version")
+
+
+@click.command(epilog=example("edgedescent status device.toml", "edgedescent status device.toml --json | jq .mae"))
+@CONFIG
+@JSON
+def status(config: str, as_json: bool) -> None:
+    """Say how the running daemon is doing.
+
+    Fails if none runs or if it has not reported for three intervals of `metrics.interval_s`: fit for a health check.
+    """
+    from edgedescent.status import read_status
+
+    found = read_status(configuration.load(config))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    connected = "connected" if found["connected"] else "not connected"
+    click.echo(f"Process {found['pid']}, {connected}, reported {found['age_s']:.0f} s ago.")
+    if "state" in found:
+        click.echo(f"State {found['state']} since {moment(found['since'])}, version {found['version']}.")
+    for name, value in found.items():
+        if name not in _TOLD_AT_THE_TOP:
+            click.echo(f"  {name:24} {value:.6g}" if isinstance(value, float) else f"  {name:24} {value}")

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def has_more_than(text: Buffer, count: int) -> bool: ...

@@ -1,0 +1,86 @@
+"""A stream that means harm: the daemon stays up and small, answers what is good, and counts the rest by reason."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from brokers import running_broker
+from daemons import Peer, eventually
+from hostile import EVENTS_MAX, LIMIT_BYTES, Hostile
+
+AT_ONCE = 500
+PACKET_BYTES_MAX = LIMIT_BYTES + 65_536
+"""What the daemon asks the broker to keep from it is larger than this."""
+
+
+@pytest.mark.rounds(quick=6, long=200)
+@pytest.mark.parametrize(
+    ("learner", "takes", "mib_max"),
+    [
+        # Beside the 60 MiB of an ordinary stream: an event of 16,384 features, payloads and arrays as long as allowed.
+        ("LinearRegressor", "features", 75),
+        ("FactorizationMachine", "features", 100),
+        ("MLPRegressor", "features", 100),
+        ("MatrixFactorization", "ratings", 100),
+    ],
+)
+def test_hostile_payloads(
+    make_daemon: Any, rounds: Iterable[int], chance: random.Random, learner: str, takes: str, mib_max: int
+) -> None:
+    source = iter(Hostile(chance, takes))
+    expected: Counter[str] = Counter()
+    ids: list[str] = []
+    delivered = 0
+    with (
+        running_broker("mosquitto") as broker,
+        Peer(broker.port) as peer,
+        make_daemon(broker.port, learner=learner, metrics_s=0.05) as daemon,
+    ):
+        daemon.connected()
+        assert daemon.config.limits.payload_bytes_max == LIMIT_BYTES
+        assert daemon.config.limits.events_per_message_max == EVENTS_MAX
+        for _ in rounds:
+            made = list(islice(source, AT_ONCE))
+            peer.send([payload.data for payload in made], topics=[payload.topic for payload in made])
+            arriving = [item for item in made if item.topic == "events" and len(item.data) <= PACKET_BYTES_MAX]
+            delivered += len(arriving)
+            for payload in arriving:
+                expected += payload.rejected
+                ids += payload.answered
+            status = daemon.counted(delivered, "messages")
+        peak_mib = daemon.peak_mib()
+        # The answers are sent before the status that counts them, but over another way.
+        eventually(lambda: peer.answers_count and set(ids) <= answered(peer).keys(), "an answer to each good event")
+        daemon.stop()
+    print(f"{delivered} messages arrived; {len(ids)} good events; {dict(expected)}; at most {peak_mib:.1f} MiB")
+    counted = {name.partition(".")[2]: n for name, n in status.items() if name.startswith("dead_letters.")}
+    assert counted == expected
+    assert status["dead_letters"] == expected.total()
+    assert status["messages"] == delivered
+    assert status["duplicates"] == 0
+    assert status["events_learned"] + status["events_predicted"] == len(ids)
+    answers = answered(peer)
+    assert answers.keys() == set(ids)
+    assert all(isinstance(value, float) and np.isfinite(value) for value in answers.values())
+    assert "Traceback" not in daemon.log
+    for name, values in daemon.recovered().learner.state_dict().items():
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+            assert np.isfinite(values).all(), name
+    assert peak_mib < mib_max
+
+
+def answered(peer: Peer) -> dict[str, Any]:
+    """The predictions by id."""
+    found: dict[str, Any] = {}
+    for payload in peer.of("predictions"):
+        answer = json.loads(payload)
+        for item in answer if isinstance(answer, list) else [answer]:
+            found[str(item.get("id", ""))] = item["prediction"]
+    return found

@@ -1,0 +1,133 @@
+"""Log lines: one a record, for a person or a program, and never a flood."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from edgedescent import logs
+from edgedescent.logs import MESSAGE_MAX, WINDOW_S, LimitedHandler
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def root() -> Iterator[None]:
+    before = list(logging.getLogger().handlers), logging.getLogger().level
+    yield
+    logging.getLogger().handlers[:], level = before
+    logging.getLogger().setLevel(level)
+
+
+log = logging.getLogger("edgedescent.test")
+
+
+def test_a_line_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(style="json")
+    log.warning("From %r:\n%s", "a\x1b[2J", "b" * 5_000, extra={"reason": "malformed", "topic": "t" * 2_000, "n": 3})
+    (line,) = capsys.readouterr().err.splitlines()
+    record = json.loads(line)
+    assert record["time"].endswith("+00:00")
+    assert (record["level"], record["logger"], record["reason"], record["n"]) == (
+        "WARNING",
+        "edgedescent.test",
+        "malformed",
+        3,
+    )
+    assert record["message"].startswith("From 'a\\x1b[2J':\nbbb")
+    assert len(record["message"]) < MESSAGE_MAX + 20
+    assert len(record["topic"]) < 600
+
+
+def test_a_line_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up()
+    log.info("From %s", "a\x1b[2J\nERROR forged" + "b" * 5_000)
+    log.debug("Not for everybody.")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " INFO From a\\x1b[2J\\nERROR forgedbbb" in line
+    assert len(line) < MESSAGE_MAX + 100
+    logs.set_up(verbose=True)
+    log.debug("For whoever asks.")
+    assert "DEBUG For whoever asks." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_stack_trace_is_kept(style: logs.Format, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(style=style)
+    try:
+        _ = 1 // 0
+    except ZeroDivisionError:
+        log.exception("It broke")
+    output = capsys.readouterr().err
+    assert "ZeroDivisionError" in output
+    assert "Traceback" in output
+    if style == "json":
+        assert "ZeroDivisionError" in json.loads(output)["trace"]
+
+
+def test_a_payload_is_escaped_and_cut() -> None:
+    assert logs.payload(b"\x1b[2J\n\xff'") == "\\x1b[2J\\n\\xff'"
+    assert logs.payload(b"\0" * 10_000).endswith("… (39800 more)")
+
+
+def test_a_flood_is_counted_instead_of_written(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    handler = LimitedHandler(3, clock)
+    handler.setFormatter(logs.TextFormatter())
+    logging.getLogger().handlers[:] = [handler]
+    logging.getLogger().setLevel(logging.INFO)
+    for i in range(1_000):
+        clock.now += 0.001
+        log.warning("Dead letter (%s) %d", "malformed", i, extra={"reason": "malformed"})
+        if i % 100 == 0:
+            # Another reason is another kind, and what is no warning is never left out.
+            log.warning("Dead letter (%s) %d", "too_deep", i, extra={"reason": "too_deep"})
+            log.info("Something else.")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ", 2)[2] for line in lines if "malformed" in line] == [
+        f"Dead letter (malformed) {i}" for i in range(3)
+    ]
+    assert len([line for line in lines if "too_deep" in line]) == 3
+    assert len([line for line in lines if "Something else." in line]) == 10
+    # Told even if nothing like it comes any more.
+    clock.now += WINDOW_S
+    logs.tell_left_out()
+    told = capsys.readouterr().err
+    assert "997 more like this were left out in 11 s; the last: Dead letter (malformed) 999" in told
+    assert "7 more like this were left out" in told
+    # Afterwards it begins anew.
+    log.warning("Dead letter (%s) %d", "malformed", 7, extra={"reason": "malformed"})
+    assert "Dead letter (malformed) 7" in capsys.readouterr().err
+
+
+def test_the_next_record_tells_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    handler = LimitedHandler(1, clock)
+    handler.setFormatter(logs.JsonFormatter())
+    logging.getLogger().handlers[:] = [handler]
+    log.warning("No broker")
+    log.warning("No broker")
+    clock.now += WINDOW_S
+    log.warning("No broker")
+    records = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [record.get("left_out", 0) for record in records] == [0, 1, 0]
+    log.warning("No broker")
+    handler.close()
+    assert "1 more like this were left out in 0 s" in capsys.readouterr().err
+
+
+def test_how_many_kinds_are_told_apart_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = LimitedHandler(1, Clock())
+    logging.getLogger().handlers[:] = [handler]
+    for i in range(3 * logs.KINDS_MAX):
+        log.warning("Kind", extra={"reason": str(i)})
+    assert len(handler._windows) <= logs.KINDS_MAX
+    capsys.readouterr()

@@ -1,0 +1,196 @@
+"""The metrics over HTTP: right, and nobody's way to stall the daemon."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fakes import World
+from prometheus_client.parser import text_string_to_metric_families
+
+from edgedescent.errors import ConfigError
+from edgedescent.exposition import FAMILIES, LETTERS, PREFIX, render
+from edgedescent.metrics_server import CLIENTS_MAX, PATIENCE_S, REQUEST_MAX, MetricsServer
+
+PAGE = b"# TYPE a gauge\na 1\n"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock) -> Iterator[MetricsServer]:
+    made = MetricsServer("127.0.0.1:0", lambda: PAGE, clock)
+    yield made
+    made.close()
+
+
+def client(server: MetricsServer, asked: bytes = b"") -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", server.port))
+    made.setblocking(False)
+    made.sendall(asked)
+    return made
+
+
+def answer(server: MetricsServer, sock: socket.socket, turns: int = 200) -> bytes | None:
+    """What the server says until it hangs up; None where it does not within some turns."""
+    got = b""
+    for _ in range(turns):
+        server.serve()
+        try:
+            piece = sock.recv(65_536)
+        except BlockingIOError:
+            time.sleep(0.001)
+            continue
+        except ConnectionError:
+            return got
+        if not piece:
+            return got
+        got += piece
+    return None
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "body"),
+    [
+        (b"GET /metrics HTTP/1.1\r\nHost: pump\r\n\r\n", b"200 OK", PAGE),
+        (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", b"200 OK", PAGE),
+        (b"HEAD /metrics HTTP/1.1\r\n\r\n", b"200 OK", b""),
+        (b"GET / HTTP/1.1\r\n\r\n", b"404 Not Found", b"The metrics are at /metrics.\n"),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", b"405 Method Not Allowed", b"Only GET is answered.\n"),
+        (b"\xff\x00\r\n\r\n", b"405 Method Not Allowed", b"Only GET is answered.\n"),
+    ],
+)
+def test_an_answer(server: MetricsServer, asked: bytes, status: bytes, body: bytes) -> None:
+    with client(server, asked) as sock:
+        got = answer(server, sock)
+    assert got is not None
+    head, _, rest = got.partition(b"\r\n\r\n")
+    assert head.splitlines()[0] == b"HTTP/1.1 " + status
+    assert rest == body
+    assert b"Connection: close" in head
+
+
+def test_a_request_in_pieces(server: MetricsServer) -> None:
+    with client(server, b"GET /met") as sock:
+        assert answer(server, sock, turns=5) is None
+        sock.sendall(b"rics HTTP/1.1\r\n\r\n")
+        got = answer(server, sock)
+    assert got is not None
+    assert got.endswith(PAGE)
+
+
+def test_a_client_that_asks_nothing_is_left(server: MetricsServer, clock: Clock) -> None:
+    with client(server) as sock:
+        assert answer(server, sock, turns=5) is None
+        clock.now += PATIENCE_S
+        assert answer(server, sock) == b""
+
+
+def test_a_client_that_asks_too_much_is_left(server: MetricsServer) -> None:
+    with client(server, b"x" * (REQUEST_MAX + 1)) as sock:
+        assert answer(server, sock) == b""
+
+
+def test_a_client_that_does_not_take_its_answer_is_left(clock: Clock) -> None:
+    server = MetricsServer("127.0.0.1:0", lambda: bytes(50_000_000), clock)
+    with client(server, b"GET /metrics HTTP/1.1\r\n\r\n") as sock:
+        started = time.monotonic()
+        for _ in range(20):
+            server.serve()
+        assert time.monotonic() - started < 2.0
+        clock.now += PATIENCE_S
+        server.serve()
+        got = answer(server, sock, turns=5_000)
+    assert got is not None
+    assert len(got) < 50_000_000
+    server.close()
+
+
+def test_a_crowd_waits_and_is_served_in_the_end(server: MetricsServer, clock: Clock) -> None:
+    silent = [client(server) for _ in range(CLIENTS_MAX)]
+    for _ in range(2 * CLIENTS_MAX):
+        server.serve()
+    with client(server, b"GET /metrics HTTP/1.1\r\n\r\n") as sock:
+        assert answer(server, sock, turns=10) is None
+        clock.now += PATIENCE_S
+        got = answer(server, sock)
+    assert got is not None
+    assert got.endswith(PAGE)
+    for other in silent:
+        other.close()
+
+
+def test_clients_that_hang_up_hurt_nobody(server: MetricsServer) -> None:
+    for asked in (b"", b"GET /metrics HTTP/1.1\r\n\r\n"):
+        sock = client(server, asked)
+        # Without waiting: a reset, not a goodbye.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        sock.close()
+        for _ in range(5):
+            server.serve()
+    with client(server, b"GET /metrics HTTP/1.1\r\n\r\n") as sock:
+        assert answer(server, sock) is not None
+
+
+@pytest.mark.parametrize("listen", ["9464", "localhost", ":9464", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:²"])
+def test_what_is_no_address_is_refused(listen: str) -> None:
+    with pytest.raises(ConfigError, match=r"`metrics.listen` is .*: expected an address and a port"):
+        MetricsServer(listen, lambda: PAGE)
+
+
+def test_an_address_in_use_is_told(server: MetricsServer) -> None:
+    with pytest.raises(ConfigError, match=r"where the daemon cannot listen: Address already in use\."):
+        MetricsServer(f"127.0.0.1:{server.port}", lambda: PAGE)
+    with pytest.raises(ConfigError, match="where the daemon cannot listen"):
+        MetricsServer("broker.example:9464", lambda: PAGE)
+
+
+# --- The text ---------------------------------------------------------------------------------------------------------
+
+
+def families(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {family.name: family for family in text_string_to_metric_families(render(metrics).decode())}
+
+
+def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
+    world = World(tmp_path).recover()
+    world.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
+    metrics = world.daemon.metrics()
+    elsewhere = ("device", "state", "version")
+    names = {name for name in metrics if not name.startswith(("dead_letters", "duplicates.")) and name not in elsewhere}
+    assert names <= FAMILIES.keys()
+    found = families(metrics)
+    assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()
+    (letter,) = found["edgedescent_dead_letters"].samples
+    assert (letter.labels, letter.value) == ({"device": "pump", "reason": "malformed"}, 1)
+
+
+def test_names_say_kind_and_unit() -> None:
+    for family in (*FAMILIES.values(), LETTERS):
+        assert (family.kind == "counter") == family.name.endswith("_total"), family
+        assert family.meaning.endswith(".")
+        assert "\n" not in family.meaning
+    assert len({family.name for family in FAMILIES.values()}) == len(FAMILIES)
+
+
+def test_labels_are_escaped_and_numbers_survive() -> None:
+    device = 'pump "7"\\ü'
+    found = families({"device": device, "messages": 2**53, "mae": 0.1 + 0.2, "rmse": float("inf"), "mae_mean": None})
+    assert found["edgedescent_messages"].samples[0].value == 2**53
+    assert found["edgedescent_mean_absolute_error"].samples[0].value == 0.1 + 0.2
+    assert found["edgedescent_mean_absolute_error"].samples[0].labels == {"device": device}
+    assert found["edgedescent_root_mean_squared_error"].samples[0].value == float("inf")
+    assert "edgedescent_mean_absolute_error_mean" not in found
