@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Apart for the colour-blind (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#56B4E9", "#999999", "#E69F00", "#D55E00", "#CC79A7", "#009E73", "#F0E442", "#000000")
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 720, 300, 60, 30, 30, 210
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, LEGEND = 790, 320, 60, 30, 30, 300
 
 
 def write_curves(path: Path, title: str, n_events: int, curves: Mapping[str, Sequence[float | None]]) -> None:
@@ -23,8 +23,8 @@ def write_curves(path: Path, title: str, n_events: int, curves: Mapping[str, Seq
     """
     right, floor = WIDTH - LEGEND, HEIGHT - BOTTOM
     seen = sorted(value for curve in curves.values() for value in curve if value is not None and math.isfinite(value))
-    # One learner that diverges must not flatten all the others.
-    top = seen[int(0.98 * (len(seen) - 1))] * 1.05 or 1.0
+    # One learner that diverges must not flatten all the others: it runs along the upper edge.
+    top = seen[int(0.85 * (len(seen) - 1))] * 1.05 or 1.0
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" style="font: 12px sans-serif">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
@@ -33,7 +33,7 @@ def write_curves(path: Path, title: str, n_events: int, curves: Mapping[str, Seq
     for tick in range(5):
         y = floor - (floor - TOP) * tick / 4
         parts.append(f'<line x1="{LEFT}" x2="{right}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{top * tick / 4:.3g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{_shown(top * tick / 4)}</text>')
     for label, place in (("0", LEFT), (f"{n_events // 2:,}", (LEFT + right) // 2), (f"{n_events:,} events", right)):
         parts.append(f'<text x="{place}" y="{HEIGHT - 10}" text-anchor="middle">{label}</text>')
     for i, (name, curve) in reversed(list(enumerate(curves.items()))):
@@ -51,3 +51,7 @@ def write_curves(path: Path, title: str, n_events: int, curves: Mapping[str, Seq
             f'<text x="{right + 38}" y="{y + 4}">{name}</text>'
         )
     path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -49,9 +49,9 @@ def speed() -> str:
     rows = []
     for row in measured["rows"]:
         ours, *peers = row["learners"]
-        others = "; ".join(f"{p['name']} {p['us_per_event_median']:.3g}" for p in peers)
+        others = "; ".join(f"{p['name']} {number(p['us_per_event_median'], 3)}" for p in peers)
         ratio = f"{peers[0]['ours_is_times_faster']:.2g}" if row["target"] else ""
-        rows.append((row["task"], f"{ours['us_per_event_median']:.2g}", others, ratio))
+        rows.append((row["task"], number(ours["us_per_event_median"], 2), others, ratio))
     lines = [
         "Microseconds per event, medians of interleaved runs; take the ratios, and repeat them on your machine.",
         origin(measured),
@@ -79,9 +79,9 @@ def errors() -> str:
     return "\n\n".join(parts)
 
 
-def number(value: float) -> str:
-    """Four digits, or three of what is timed anyway."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+def number(value: float, digits: int = 4) -> str:
+    """So many digits, but no powers of ten."""
+    return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def file_name(stream: str) -> str:

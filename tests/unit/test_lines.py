@@ -179,7 +179,7 @@ def test_nothing_is_no_event() -> None:
         (b'{"x": {"a": [1]}, "y": 1}', r"Line 3: Expected .* at `\$\.x\.a`"),
         (b'{"x": {"a": 1}', "Line 3: Input data was truncated"),
         (b"[]", "Line 3: The array holds no event"),
-        (b'[{"x": {}}, {"x": {}}]', "Line 3: The message has 2 events"),
+        (b'[{"x": {}}, {"x": {}}]', "Line 3: The message has more events than the 1"),
         (b'{"x": {}, "y": 1e101}', "Line 3: The target must lie within"),
     ],
 )
