@@ -138,8 +138,8 @@ class Factors:
         l2_factors: float = 0.05,
         init_scale: float = 0.1,
         forgetting: float = 0.0002,
-        users_max: int = 50_000,
-        items_max: int = 50_000,
+        users_max: int = 25_000,
+        items_max: int = 25_000,
         when_full: str = "evict",
         seed: int = 1,
     ) -> None:
