@@ -38,7 +38,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     received_at: float
     topic: str
     reason: str
-    """A short name to count by, one of `edgedescent.decoding.REASONS`."""
+    """A short name to count by, one of `edgedescent.engine.decoding.REASONS`."""
     error: str
     """What was wrong, for a person."""
     payload: bytes

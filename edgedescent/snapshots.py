@@ -25,12 +25,12 @@ import msgspec
 import edgedescent
 from edgedescent.adapters import Exporter, load_adapter
 from edgedescent.config import Config, describe
-from edgedescent.decoding import Decoder
-from edgedescent.engine import Engine
+from edgedescent.engine.core import Engine
+from edgedescent.engine.decoding import Decoder
 from edgedescent.errors import ExportError
-from edgedescent.files import replace_atomically, sync_folder, write_durably
-from edgedescent.recovery import recover
-from edgedescent.store import Store
+from edgedescent.state.files import replace_atomically, sync_folder, write_durably
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 

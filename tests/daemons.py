@@ -20,10 +20,10 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgedescent import config as configuration
-from edgedescent.engine import Engine
+from edgedescent.engine.core import Engine
 from edgedescent.messages import Message
-from edgedescent.recovery import new_engine, recover
-from edgedescent.store import Store
+from edgedescent.state.recovery import new_engine, recover
+from edgedescent.state.store import Store
 
 PATIENCE_S = 30.0
 """How long to wait for what must happen. It hardly ever takes a second, but the machine may be loaded."""

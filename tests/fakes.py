@@ -11,11 +11,11 @@ import msgspec
 
 from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
-from edgedescent.daemon import Daemon
+from edgedescent.daemon.loop import Daemon
+from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.errors import StateError
 from edgedescent.messages import Message
-from edgedescent.snapshot_job import SnapshotJob
-from edgedescent.store import Store
+from edgedescent.state.store import Store
 
 
 class NoConfig(msgspec.Struct):

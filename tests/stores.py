@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from edgedescent import codec
 from edgedescent.config import Config, State, describe
-from edgedescent.engine import Engine
+from edgedescent.engine.core import Engine
 from edgedescent.messages import DeadLetter, Effect, Message
-from edgedescent.recovery import recover
-from edgedescent.store import Store
+from edgedescent.state import codec
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
 
 NOW = 1_700_000_000.0
 

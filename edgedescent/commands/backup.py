@@ -21,7 +21,7 @@ def backup(config: str, target: Path, as_json: bool) -> None:
     Works beside a running daemon and without one. To restore it, stop the daemon, move its state folder away, make a
     new one, and put the copy into it under the name edgedescent.db.
     """
-    from edgedescent.backup import backup as copy
+    from edgedescent.state.backup import backup as copy
 
     bar = Progress("Copying", 0)
     with bar:

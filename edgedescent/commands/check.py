@@ -41,7 +41,7 @@ def check(config: str, offline: bool, no_publish: bool, as_json: bool) -> None:
 
 def _findings(config: configuration.Config, path: str, *, offline: bool, publish: bool) -> Iterator[Finding]:
     from edgedescent.adapters import Visited, load_adapter
-    from edgedescent.checkup import checkup
+    from edgedescent.commands.checkup import checkup
     from edgedescent.findings import ok
 
     yield ok(

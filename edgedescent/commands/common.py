@@ -27,8 +27,8 @@ def example(*lines: str) -> str:
 
 def load(path: str) -> configuration.Config:
     """A configuration with all that adapters have to say about it."""
-    from edgedescent import daemon
     from edgedescent.adapters import load_adapter
+    from edgedescent.daemon import loop as daemon
 
     def check(config: configuration.Config) -> None:
         daemon.check(config)

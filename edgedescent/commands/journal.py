@@ -35,7 +35,7 @@ def journal() -> None:
 @JSON
 def info(config: str, as_json: bool) -> None:
     """Say how far the journal goes, and how much room it takes."""
-    from edgedescent.recording import extent
+    from edgedescent.state.recording import extent
 
     found = extent(configuration.load(config).state.path)
     if as_json:
@@ -83,7 +83,7 @@ def export(
     With JSON lines, `edgedescent replay` can send them again byte by byte. What is not UTF-8 is given as
     `payload_base64`. Works beside a running daemon. With --json and --output, a line of JSON says what was written.
     """
-    from edgedescent.recording import extent, read
+    from edgedescent.state.recording import extent, read
 
     if as_json and output is None:
         raise click.UsageError("--json says what was written to a file: give --output too.")
@@ -121,7 +121,7 @@ def _writer(output: Path | None) -> Iterator[IO[str]]:
 
 
 def _jsonl(file: IO[str]) -> Callable[[Message], None]:
-    from edgedescent.recording import to_line
+    from edgedescent.state.recording import to_line
 
     def write(message: Message) -> None:
         file.write(f"{to_line(message)}\n")

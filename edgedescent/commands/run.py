@@ -44,8 +44,8 @@ def run(
     A dry run connects under a name of its own and hears what is published from then on; the daemon's own queue stays
     as it is. It begins with a copy of the newest state, and ends with a summary on standard output.
     """
-    from edgedescent import logs
-    from edgedescent.signals import Signals
+    from edgedescent.daemon import logs
+    from edgedescent.daemon.signals import Signals
 
     if not dry_run and (events or seconds or show or as_json):
         raise click.UsageError("--events, --seconds, --show and --json belong to --dry-run.")
@@ -59,11 +59,11 @@ def run(
     style = loaded.logs.format if log_format is None else log_format
     logs.set_up(verbose=verbose, style="json" if style == "json" else "text", limit=loaded.logs.limit_per_10_s)
     if not dry_run:
-        from edgedescent import daemon
+        from edgedescent.daemon import loop as daemon
 
         daemon.run(loaded, config, signals)
         return
-    from edgedescent.dry_run import rehearse
+    from edgedescent.daemon.dry_run import rehearse
 
     summary = rehearse(loaded, events=events, seconds=seconds, tell=_teller(show))
     click.echo(json.dumps(summary) if as_json else _told(summary))

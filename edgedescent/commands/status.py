@@ -20,7 +20,7 @@ def status(config: str, as_json: bool) -> None:
 
     Fails if none runs or if it has not reported for three intervals of `metrics.interval_s`: fit for a health check.
     """
-    from edgedescent.status import read_status
+    from edgedescent.daemon.status import read_status
 
     found = read_status(configuration.load(config))
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgedescent.decoding import Decoder
+from edgedescent.engine.decoding import Decoder
 from edgedescent.kernels.features import FeatureKernel
 from edgedescent.kernels.lines import learn_lines
 from edgedescent.learners.base import Learner

@@ -9,7 +9,7 @@ import msgspec
 
 from edgedescent.errors import ConfigError
 from edgedescent.messages import Message
-from edgedescent.recording import from_line
+from edgedescent.state.recording import from_line
 from edgedescent_sims.sources import Event, Kind, Omissions, SourceOptions
 from edgedescent_sims.text_files import open_text, stem_of
 

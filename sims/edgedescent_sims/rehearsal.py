@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgedescent import config as configuration
+from edgedescent.daemon.status import read_status
 from edgedescent.errors import ConfigError, EdgeDescentError, TransportError
-from edgedescent.recovery import recover
-from edgedescent.status import read_status
-from edgedescent.store import FILE as STATE_FILE
-from edgedescent.store import Store
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import FILE as STATE_FILE
+from edgedescent.state.store import Store
 from edgedescent_sims.broker import Broker
 from edgedescent_sims.connection import Connection
 from edgedescent_sims.publish import PublishReport, publish

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from edgedescent import disk as disk_module
-from edgedescent.disk import Disk
 from edgedescent.errors import StateError
 from edgedescent.messages import Message
-from edgedescent.store import FILE, Store
+from edgedescent.state import disk as disk_module
+from edgedescent.state.disk import Disk
+from edgedescent.state.store import FILE, Store
 
 
 class WatchedDisk(Disk):

@@ -12,20 +12,20 @@ from typing import Any
 import click.testing
 import pytest
 
-from edgedescent import daemon as daemon_module
-from edgedescent import engine as engine_module
 from edgedescent.adapters import Delivery
-from edgedescent.budget import WriteBudget
 from edgedescent.config import Config
-from edgedescent.daemon import Daemon
-from edgedescent.engine import Engine
+from edgedescent.daemon import loop as daemon_module
+from edgedescent.daemon.loop import Daemon
+from edgedescent.daemon.saving import Saver
+from edgedescent.engine import core as engine_module
+from edgedescent.engine.core import Engine
+from edgedescent.engine.redelivery import Redeliveries
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.messages import DeadLetter, Message
-from edgedescent.recovery import OnEffect, new_engine
-from edgedescent.redelivery import Redeliveries
-from edgedescent.saving import Saver
-from edgedescent.store import Store
+from edgedescent.state.budget import WriteBudget
+from edgedescent.state.recovery import OnEffect, new_engine
+from edgedescent.state.store import Store
 from edgedescent_sims.world import Parts, simulate
 from edgedescent_sims.world import __main__ as command_line
 from edgedescent_sims.world import transport as transport_module

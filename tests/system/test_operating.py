@@ -18,9 +18,9 @@ from commands import run, told
 from daemons import DaemonProcess, Peer, event, events, eventually
 from prometheus_client.parser import text_string_to_metric_families
 
-from edgedescent import codec
-from edgedescent.engine import Engine
-from edgedescent.store import Store
+from edgedescent.engine.core import Engine
+from edgedescent.state import codec
+from edgedescent.state.store import Store
 from edgedescent_sims.broker import Broker
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from daemons import eventually
 
-from edgedescent import codec, config
-from edgedescent.recovery import recover
-from edgedescent.store import Store
+from edgedescent import config
+from edgedescent.state import codec
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
 from edgedescent_sims.broker import find_mosquitto
 
 ROOT = Path(__file__).resolve().parents[2]

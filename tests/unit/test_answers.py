@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgedescent.answers import OVERHEAD_BYTES, Answers
+from edgedescent.daemon.answers import OVERHEAD_BYTES, Answers
 
 
 class Outlet:

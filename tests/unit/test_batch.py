@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from edgedescent.adapters import Delivery
-from edgedescent.batch import PROBE_INTERVALS, Batch, Rhythm
+from edgedescent.daemon.batch import PROBE_INTERVALS, Batch, Rhythm
 from edgedescent.messages import Message
 
 

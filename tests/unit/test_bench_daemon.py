@@ -17,7 +17,7 @@ import pytest
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edgedescent.decoding import Decoder
+from edgedescent.engine.decoding import Decoder
 from edgedescent.errors import TransportError
 from edgedescent_sims.broker import find_mosquitto
 

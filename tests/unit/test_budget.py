@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgedescent.budget import DAY_S, PACE_S, SAMPLES, WriteBudget
+from edgedescent.state.budget import DAY_S, PACE_S, SAMPLES, WriteBudget
 
 
 class Meter:

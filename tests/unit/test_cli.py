@@ -16,8 +16,8 @@ from stores import Run, a_config, payloads
 
 from edgedescent import __version__, cli, errors, snapshots
 from edgedescent.config import Config
-from edgedescent.lock import FolderLock
-from edgedescent.status import FILE as STATUS_FILE
+from edgedescent.daemon.status import FILE as STATUS_FILE
+from edgedescent.state.lock import FolderLock
 
 
 def _commands() -> list[str]:

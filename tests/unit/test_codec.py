@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgedescent import codec
 from edgedescent.errors import StateError
+from edgedescent.state import codec
 
 STATE: dict[str, Any] = {
     "weights": np.array([[1.5, -2.0], [np.nan, np.inf]]),

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from edgedescent import LinearRegressor, MatrixFactorization, config, daemon
+from edgedescent import LinearRegressor, MatrixFactorization, config
 from edgedescent.config import Config
+from edgedescent.daemon import loop as daemon
 from edgedescent.errors import ConfigError
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from fakes import Make, event
 
-from edgedescent import daemon as daemon_module
 from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
-from edgedescent.daemon import Stopped, make_transport, resident_bytes
+from edgedescent.daemon import loop as daemon_module
+from edgedescent.daemon.loop import Stopped, make_transport, resident_bytes
 from edgedescent.errors import ConfigError, StateError
-from edgedescent.recovery import recover
-from edgedescent.store import Store
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
 
 # --- A turn -----------------------------------------------------------------------------------------------------------
 

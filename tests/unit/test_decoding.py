@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent.decoding import REASONS, TARGET_MAX, Decoder, is_array
+from edgedescent.engine.decoding import REASONS, TARGET_MAX, Decoder, is_array
 from edgedescent.errors import InvalidEventError
 from edgedescent.messages import FeatureEvent, RatingEvent
 

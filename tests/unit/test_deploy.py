@@ -12,8 +12,9 @@ import click
 import pytest
 import yaml
 
-from edgedescent import config, daemon
+from edgedescent import config
 from edgedescent.cli import cli
+from edgedescent.daemon import loop as daemon
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stores import bits, payloads
 
-from edgedescent import LinearRegressor, MatrixFactorization, codec
-from edgedescent.engine import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Engine
+from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent.engine.core import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Engine
+from edgedescent.engine.rate_limit import SOURCES_MAX
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
 from edgedescent.messages import DeadLetter, Effect, Message, Predictions
-from edgedescent.rate_limit import SOURCES_MAX
+from edgedescent.state import codec
 
 KINDS: list[type[Learner]] = [LinearRegressor, MatrixFactorization]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgedescent.files import replace_atomically, sync_folder, write_durably
+from edgedescent.state.files import replace_atomically, sync_folder, write_durably
 
 
 @pytest.mark.parametrize("sync", [True, False])

@@ -9,10 +9,10 @@ import pytest
 from fakes import World
 
 import edgedescent
+from edgedescent.daemon.health import BEHIND_MESSAGES, BEHIND_S, READY_PATIENCE_S, Health
+from edgedescent.daemon.saving import DISK_FULL
+from edgedescent.daemon.supervisor import Supervisor
 from edgedescent.errors import StateError
-from edgedescent.health import BEHIND_MESSAGES, BEHIND_S, READY_PATIENCE_S, Health
-from edgedescent.saving import DISK_FULL
-from edgedescent.supervisor import Supervisor
 
 EVENT = b'{"x": {"temp": 20}, "y": 3}'
 

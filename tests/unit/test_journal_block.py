@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent import journal_block
 from edgedescent.messages import Message
+from edgedescent.state import journal_block
 
 payloads = st.one_of(
     st.binary(max_size=200),

@@ -10,12 +10,12 @@ import pytest
 from commands import run, told
 from stores import NOW, Run, a_config
 
-from edgedescent.engine import DEAD_PAYLOAD_MAX
+from edgedescent.engine.core import DEAD_PAYLOAD_MAX
 from edgedescent.errors import StateError
-from edgedescent.letters import Selection, find, id_of, purge, whole_payload
 from edgedescent.messages import DeadLetter
-from edgedescent.recovery import recover
-from edgedescent.store import FILE, Store
+from edgedescent.state.letters import Selection, find, id_of, purge, whole_payload
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import FILE, Store
 
 GOOD = b'{"id": "a", "x": {"temp": 1}, "y": 2}'
 MALFORMED, WRONG, MISSING = b"\xff", b'{"x": 3}', b'{"y": 1}'
@@ -188,7 +188,7 @@ def test_the_daemon_goes_on_writing_while_they_are_purged(config: Path, state: R
 def test_a_purge_of_a_state_that_is_locked_for_long_is_told(
     config: Path, state: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgedescent import letters
+    from edgedescent.state import letters
 
     with sqlite3.connect(Path(state.config.state.path) / FILE, isolation_level=None) as db:
         db.execute("BEGIN IMMEDIATE")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edgedescent import lock
 from edgedescent.errors import StateError
-from edgedescent.lock import FILE, FolderLock, holder_of
+from edgedescent.state import lock
+from edgedescent.state.lock import FILE, FolderLock, holder_of
 
 HOLD = """
 import sys
-from edgedescent.lock import FolderLock
+from edgedescent.state.lock import FolderLock
 with FolderLock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgedescent import logs
-from edgedescent.logs import MESSAGE_MAX, WINDOW_S, LimitedHandler
+from edgedescent.daemon import logs
+from edgedescent.daemon.logs import MESSAGE_MAX, WINDOW_S, LimitedHandler
 
 
 class Clock:

@@ -11,9 +11,9 @@ import pytest
 from fakes import World
 from prometheus_client.parser import text_string_to_metric_families
 
+from edgedescent.daemon.exposition import FAMILIES, LETTERS, PREFIX, render
+from edgedescent.daemon.metrics_server import CLIENTS_MAX, PATIENCE_S, REQUEST_MAX, MetricsServer
 from edgedescent.errors import ConfigError
-from edgedescent.exposition import FAMILIES, LETTERS, PREFIX, render
-from edgedescent.metrics_server import CLIENTS_MAX, PATIENCE_S, REQUEST_MAX, MetricsServer
 
 PAGE = b"# TYPE a gauge\na 1\n"
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
-from edgedescent import recording
-from edgedescent.backup import backup
 from edgedescent.errors import StateError
 from edgedescent.messages import Message
-from edgedescent.recording import extent, from_line, read, to_line
-from edgedescent.recovery import recover
-from edgedescent.store import FILE, Store
+from edgedescent.state import recording
+from edgedescent.state.backup import backup
+from edgedescent.state.recording import extent, from_line, read, to_line
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import FILE, Store
 from edgedescent_sims.recording_source import RecordingSource, looks_like_recording
 from edgedescent_sims.sources import SourceOptions, open_source
 
@@ -185,7 +185,7 @@ def test_a_backup_that_cannot_be_written_leaves_nothing(state: Run, tmp_path: Pa
 def test_a_backup_is_of_one_moment_although_the_daemon_writes(
     state: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgedescent import backup as module
+    from edgedescent.state import backup as module
 
     monkeypatch.setattr(module, "PAGES", 1)
     told_of: list[int] = []

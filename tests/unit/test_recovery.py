@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent.config import Limits, State
-from edgedescent.engine import Engine
+from edgedescent.engine.core import Engine
 from edgedescent.errors import StateError
 from edgedescent.messages import DeadLetter, Message
-from edgedescent.recovery import new_engine, recover
-from edgedescent.store import FILE, Store
+from edgedescent.state.recovery import new_engine, recover
+from edgedescent.state.store import FILE, Store
 
 KINDS = [{"type": "LinearRegressor"}, {"type": "MatrixFactorization", "n_factors": 3}]
 

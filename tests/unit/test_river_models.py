@@ -19,13 +19,13 @@ import river_models
 from river import linear_model, optim, preprocessing, reco
 from river_models import EVERY, NUMBERS, RANKERS, learner, linear, model, ratings
 
-from edgedescent import codec
 from edgedescent.checks import LEARNER_CHECKS
 from edgedescent.checks.learners import check_learns
 from edgedescent.checks.support import bits
 from edgedescent.config import build, describe
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
+from edgedescent.state import codec
 from edgedescent_river import RiverRecommender, RiverRegressor
 
 HALF = 500
@@ -35,7 +35,7 @@ CONTINUE = """
 import json, sys
 from pathlib import Path
 from river_models import EVERY, learner
-from edgedescent import codec
+from edgedescent.state import codec
 from edgedescent.checks.support import bits
 folder = Path(sys.argv[1])
 answers = {}

@@ -8,7 +8,7 @@ import pytest
 from fakes import Make, event
 
 from edgedescent.errors import DiskFullError
-from edgedescent.store import Store
+from edgedescent.state.store import Store
 
 # --- When it commits --------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgedescent.signals import Signals
+from edgedescent.daemon.signals import Signals
 
 HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 

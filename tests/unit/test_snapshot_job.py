@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from edgedescent import snapshot_job
-from edgedescent.snapshot_job import SnapshotJob
+from edgedescent.daemon import snapshot_job
+from edgedescent.daemon.snapshot_job import SnapshotJob
 
 CARD = {"position": 7, "path": "/x/model.onnx", "parity": {"max_rel_diff": 1e-9}}
 

@@ -20,7 +20,7 @@ from edgedescent.config import Config, Snapshots
 from edgedescent.errors import ConfigError, ExportError, StateError
 from edgedescent.learners import Learner
 from edgedescent.snapshots import Parity, compare, export, publish
-from edgedescent.store import Store
+from edgedescent.state.store import Store
 
 CARD = {"position": 7, "sha256": "0123456789", "file": "model.txt"}
 NAME = "000000000007-01234567"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from stores import a_config
 
+from edgedescent.daemon.status import FILE, read_status, runtime_folder
 from edgedescent.errors import StateError
-from edgedescent.lock import FolderLock
-from edgedescent.status import FILE, read_status, runtime_folder
+from edgedescent.state.lock import FolderLock
 
 
 @pytest.fixture(autouse=True)

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
-from edgedescent import journal_block, salvage
 from edgedescent.config import describe
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.messages import DeadLetter, Message
-from edgedescent.recovery import recover
-from edgedescent.store import CHECKPOINTS_KEPT, FILE, NOTE, Store
+from edgedescent.state import journal_block, salvage
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import CHECKPOINTS_KEPT, FILE, NOTE, Store
 
 LEARNER = {"type": "LinearRegressor"}
 
@@ -485,7 +485,7 @@ def test_a_reader_does_not_write(tmp_path: Path) -> None:
 
 def test_what_a_killed_writer_left_is_read(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from edgedescent.store import Store; from edgedescent.messages import Message\n"
+        "import os, sys; from edgedescent.state.store import Store; from edgedescent.messages import Message\n"
         "store = Store(sys.argv[1], durability='process')\n"
         "store.append([Message(i, 1.0, f'topic/{i}', b'%d' % i) for i in (1, 2)], 0); os.kill(os.getpid(), 9)"
     )

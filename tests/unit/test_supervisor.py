@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgedescent.supervisor import EXTENSION_S, STATUS_MAX, Supervisor
+from edgedescent.daemon.supervisor import EXTENSION_S, STATUS_MAX, Supervisor
 
 
 class Listener:

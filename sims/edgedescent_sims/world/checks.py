@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgedescent import codec
 from edgedescent.config import Config
-from edgedescent.engine import Engine
+from edgedescent.engine.core import Engine
 from edgedescent.messages import DeadLetter, Effect, Message
-from edgedescent.recovery import new_engine
-from edgedescent.store import CHECKPOINTS_KEPT, Store
+from edgedescent.state import codec
+from edgedescent.state.recovery import new_engine
+from edgedescent.state.store import CHECKPOINTS_KEPT, Store
 from edgedescent_sims.world.ledger import Violation
 from edgedescent_sims.world.sensors import Sent
 

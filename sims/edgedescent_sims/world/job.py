@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from edgedescent.snapshot_job import SnapshotJob
+from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent_sims.world.chance import Chance
 from edgedescent_sims.world.timeline import Timeline
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgedescent.messages import Message
-from edgedescent.store import Store
+from edgedescent.state.store import Store
 
 
 class Violation(Exception):  # noqa: N818 - it is what the world is searched for, not a fault of the search

@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 import msgspec
 
 from edgedescent.config import Config, Limits, Metrics, Snapshots, State
-from edgedescent.daemon import Daemon, Stopped
-from edgedescent.engine import Engine
+from edgedescent.daemon.loop import Daemon, Stopped
+from edgedescent.engine.core import Engine
 from edgedescent.errors import DiskFullError, StateError
-from edgedescent.recovery import recover
-from edgedescent.salvage import PAGE_BYTES
+from edgedescent.state.recovery import recover
+from edgedescent.state.salvage import PAGE_BYTES
 from edgedescent_sims.world import checks
 from edgedescent_sims.world.broker import Broker
 from edgedescent_sims.world.chance import Chance, Crash

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 import apsw
 
-from edgedescent.disk import Disk
+from edgedescent.state.disk import Disk
 from edgedescent_sims.world.chance import Chance
 from edgedescent_sims.world.disk import DiskError, File, SimulatedDisk
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import msgspec
 
-from edgedescent.engine import DEAD_PAYLOAD_MAX
+from edgedescent.engine.core import DEAD_PAYLOAD_MAX
 from edgedescent.errors import StateError
 from edgedescent.messages import DeadLetter
-from edgedescent.recording import read
-from edgedescent.salvage import connect
-from edgedescent.store import CHECKPOINTS_KEPT, FILE
+from edgedescent.state.recording import read
+from edgedescent.state.salvage import connect
+from edgedescent.state.store import CHECKPOINTS_KEPT, FILE
 
 _COLUMNS = "position, place, received_at, topic, reason, error, payload"
 _PURGED = ""

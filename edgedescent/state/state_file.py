@@ -6,9 +6,9 @@ import sqlite3
 from pathlib import Path
 from typing import Literal
 
-from edgedescent.disk import Disk
 from edgedescent.errors import DiskFullError, StateError
-from edgedescent.salvage import PAGE_BYTES, connect, is_damage, salvage
+from edgedescent.state.disk import Disk
+from edgedescent.state.salvage import PAGE_BYTES, connect, is_damage, salvage
 
 APPLICATION_ID = 0x45444753
 SCHEMA = 2

@@ -17,25 +17,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgedescent import logs
 from edgedescent.adapters import Delivery, Transport, load_adapter
-from edgedescent.answers import Answers
-from edgedescent.clock import Clock, SystemClock
 from edgedescent.config import OUTPUTS, Config, convert
+from edgedescent.daemon import logs
+from edgedescent.daemon.answers import Answers
+from edgedescent.daemon.clock import Clock, SystemClock
+from edgedescent.daemon.health import Health
+from edgedescent.daemon.saving import RUNNING, Saver
+from edgedescent.daemon.signals import Signals
+from edgedescent.daemon.snapshot_job import SnapshotJob
+from edgedescent.daemon.status import FILE as STATUS_FILE
+from edgedescent.daemon.status import runtime_folder
+from edgedescent.daemon.supervisor import Supervisor
 from edgedescent.errors import DiskFullError
-from edgedescent.files import replace_atomically
-from edgedescent.health import Health
 from edgedescent.kernels.memory import give_back
-from edgedescent.lock import FolderLock
 from edgedescent.messages import DeadLetter, Effect, Message, Predictions
-from edgedescent.recovery import recover
-from edgedescent.saving import RUNNING, Saver
-from edgedescent.signals import Signals
-from edgedescent.snapshot_job import SnapshotJob
-from edgedescent.status import FILE as STATUS_FILE
-from edgedescent.status import runtime_folder
-from edgedescent.store import Store
-from edgedescent.supervisor import Supervisor
+from edgedescent.state.files import replace_atomically
+from edgedescent.state.lock import FolderLock
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from edgedescent.adapters import Delivery, Transport
-from edgedescent.batch import Batch, Rhythm
-from edgedescent.budget import WriteBudget
-from edgedescent.clock import Clock
 from edgedescent.config import Config, describe
-from edgedescent.engine import Engine
+from edgedescent.daemon.batch import Batch, Rhythm
+from edgedescent.daemon.clock import Clock
+from edgedescent.engine.core import Engine
 from edgedescent.errors import DiskFullError
 from edgedescent.messages import Message
-from edgedescent.store import Store
+from edgedescent.state.budget import WriteBudget
+from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 

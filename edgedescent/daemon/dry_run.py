@@ -14,12 +14,12 @@ from typing import Any
 
 from edgedescent.adapters import Visited, load_adapter
 from edgedescent.config import Config, convert
-from edgedescent.engine import Engine
+from edgedescent.engine.core import Engine
 from edgedescent.errors import TransportError
 from edgedescent.kernels.metrics import Prequential
 from edgedescent.messages import DeadLetter, Message
-from edgedescent.recovery import new_engine, recover
-from edgedescent.store import FILE, Store
+from edgedescent.state.recovery import new_engine, recover
+from edgedescent.state.store import FILE, Store
 
 log = logging.getLogger(__name__)
 

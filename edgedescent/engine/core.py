@@ -14,14 +14,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgedescent.decoding import Decoder, Rejected, is_array
+from edgedescent.engine.decoding import Decoder, Rejected, is_array
+from edgedescent.engine.rate_limit import RateLimit
+from edgedescent.engine.redelivery import Redeliveries
 from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooLargeError
 from edgedescent.kernels.metrics import Prequential
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.learners import Learner
 from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
-from edgedescent.rate_limit import RateLimit
-from edgedescent.redelivery import Redeliveries
 
 DEAD_LETTERS_PER_MESSAGE_MAX = 100
 """More say nothing new: the rest of an array is counted, also as ``dead_letters_unkept``, but not kept."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from edgedescent.config import Config, describe
 from edgedescent.errors import StateError
 from edgedescent.findings import Finding, error, ok, warning
-from edgedescent.lock import holder_of
-from edgedescent.recovery import require_same_learner
-from edgedescent.store import FILE, Store
+from edgedescent.state.lock import holder_of
+from edgedescent.state.recovery import require_same_learner
+from edgedescent.state.store import FILE, Store
 
 BUILT_AT = 1_735_689_600.0
 """2025-01-01: no device that runs this version lives before."""

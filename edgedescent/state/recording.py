@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from edgedescent.messages import Message
-from edgedescent.store import Store
+from edgedescent.state.store import Store
 
 PART = 1_000
 """How many messages are read at once."""

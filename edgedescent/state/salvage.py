@@ -11,10 +11,10 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgedescent import codec
 from edgedescent.errors import StateError
-from edgedescent.files import sync_folder
-from edgedescent.journal_block import unpack
+from edgedescent.state import codec
+from edgedescent.state.files import sync_folder
+from edgedescent.state.journal_block import unpack
 
 log = logging.getLogger(__name__)
 

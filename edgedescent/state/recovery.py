@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Iterator
 
 from edgedescent.config import Config, describe
-from edgedescent.engine import Engine
+from edgedescent.engine.core import Engine
 from edgedescent.errors import StateError
 from edgedescent.messages import Effect
-from edgedescent.store import Store
+from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 

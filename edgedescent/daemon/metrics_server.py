@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from edgedescent.config import address_of
+from edgedescent.daemon.exposition import CONTENT_TYPE
 from edgedescent.errors import ConfigError
-from edgedescent.exposition import CONTENT_TYPE
 
 log = logging.getLogger(__name__)
 

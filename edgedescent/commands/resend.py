@@ -8,8 +8,8 @@ from typing import Protocol
 
 from edgedescent.adapters import Visited, load_adapter
 from edgedescent.config import Config, convert
-from edgedescent.letters import Selection, batches, find, id_of, purge, whole_payload
 from edgedescent.messages import DeadLetter
+from edgedescent.state.letters import Selection, batches, find, id_of, purge, whole_payload
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import edgedescent
-from edgedescent import logs
-from edgedescent.clock import Clock
 from edgedescent.config import Config
-from edgedescent.exposition import render
-from edgedescent.metrics_server import MetricsServer
-from edgedescent.saving import RUNNING
-from edgedescent.supervisor import Supervisor
+from edgedescent.daemon import logs
+from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.exposition import render
+from edgedescent.daemon.metrics_server import MetricsServer
+from edgedescent.daemon.saving import RUNNING
+from edgedescent.daemon.supervisor import Supervisor
 
 State = Literal["starting", "online", "catching_up", "disk_full", "writes_spent", "disconnected", "stopping"]
 READY_PATIENCE_S = 10.0

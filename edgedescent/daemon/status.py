@@ -10,7 +10,7 @@ from typing import Any
 
 from edgedescent.config import Config
 from edgedescent.errors import StateError
-from edgedescent.lock import holder_of, note_of
+from edgedescent.state.lock import holder_of, note_of
 
 FILE = "status.json"
 

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 from edgedescent.errors import StateError
-from edgedescent.files import sync_folder
-from edgedescent.salvage import connect
-from edgedescent.store import FILE
+from edgedescent.state.files import sync_folder
+from edgedescent.state.salvage import connect
+from edgedescent.state.store import FILE
 
 PAGES = 256
 """How many pages are copied between two looks at how far it is."""

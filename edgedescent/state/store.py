@@ -22,12 +22,12 @@ from typing import Any
 
 import msgspec
 
-from edgedescent import codec, journal_block
-from edgedescent.disk import Disk
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.messages import DeadLetter, Message
-from edgedescent.salvage import finish
-from edgedescent.state_file import Durability, failure, open_to_read, open_to_write
+from edgedescent.state import codec, journal_block
+from edgedescent.state.disk import Disk
+from edgedescent.state.salvage import finish
+from edgedescent.state.state_file import Durability, failure, open_to_read, open_to_write
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The engine: payloads in, predictions out, without any input or output of its own."""
