@@ -39,7 +39,9 @@ class Learners(Mapping[str, type]):
             try:
                 learner = point.load()
             except (ImportError, AttributeError) as error:
-                extras = [a.name for a in entry_points(group=adapters.GROUP) if a.module == point.module]
+                # An adapter's entry point is named after its kind and the extra that it needs.
+                points = entry_points(group=adapters.GROUP)
+                extras = [a.name.partition(".")[2] for a in points if a.module == point.module]
                 hint = f"Install what it needs with: pip install 'edgedescent[{extras[0]}]'" if extras else ""
                 raise ConfigError(f"The learner {name!r} cannot be imported: {error}.", hint) from error
             if not (isinstance(learner, type) and issubclass(learner, Learner)):

@@ -160,9 +160,10 @@ def test_a_function_of_ones_own_cannot_be_described() -> None:
 class TestFinding:
     def test_choices_are_listed_without_importing_river(self) -> None:
         code = (
-            "import sys\nfrom edgedescent import config\nfrom edgedescent.learners import Learner\n"
+            "import sys\nfrom edgedescent import config\n"
+            "from edgedescent.errors import ConfigError\nfrom edgedescent.learners import Learner\n"
             "try:\n    config.build(Learner, {'type': 'RiverRegresor'}, 'learner')\n"
-            "except config.ConfigError as error:\n    print(error, error.hint)\nprint('river' in sys.modules)"
+            "except ConfigError as error:\n    print(error, error.hint)\nprint('river' in sys.modules)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         message, imported = done.stdout.strip().splitlines()
@@ -173,9 +174,9 @@ class TestFinding:
     def test_without_river_the_extra_is_named(self) -> None:
         code = (
             "import sys\nsys.modules['river'] = None\nfrom edgedescent import config\n"
-            "from edgedescent.learners import Learner\n"
+            "from edgedescent.errors import ConfigError\nfrom edgedescent.learners import Learner\n"
             "try:\n    config.build(Learner, {'type': 'RiverRegressor', 'model': 'x'}, 'learner')\n"
-            "except config.ConfigError as error:\n    print(error, error.hint)\n"
+            "except ConfigError as error:\n    print(error, error.hint)\n"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("The learner 'RiverRegressor' cannot be imported: ")

@@ -1,0 +1,40 @@
+"""The daemon's configuration: a TOML file, checked whole before anything starts.
+
+Unknown keys are errors. Every error names the path, the value and what was expected. Environment variables override
+the file: ``EDGEDESCENT_BROKER__HOST=pump`` sets ``host`` of ``[broker]``; two underscores part a table from its key.
+Where text is expected, a variable is taken as it is; everywhere else it is read as a TOML value.
+"""
+
+from edgedescent.config.building import REGISTRIES, build, check_keys, convert, describe
+from edgedescent.config.loading import load
+from edgedescent.config.tables import (
+    OUTPUTS,
+    Config,
+    Limits,
+    Logs,
+    Metrics,
+    Snapshots,
+    State,
+    Topics,
+    address_of,
+)
+from edgedescent.config.values import Variable
+
+__all__ = [
+    "OUTPUTS",
+    "REGISTRIES",
+    "Config",
+    "Limits",
+    "Logs",
+    "Metrics",
+    "Snapshots",
+    "State",
+    "Topics",
+    "Variable",
+    "address_of",
+    "build",
+    "check_keys",
+    "convert",
+    "describe",
+    "load",
+]

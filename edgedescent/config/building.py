@@ -1,0 +1,181 @@
+"""From the tables of a file to what they describe: structs, learners, optimizers, schedules and losses; and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from edgedescent import learners, losses, optim
+from edgedescent.config.values import Variable, join, origin, shown
+from edgedescent.errors import ConfigError
+from edgedescent.learners import Learner
+from edgedescent.losses import Loss
+from edgedescent.optim import Optimizer, Schedule
+from edgedescent.plugins import Learners
+from edgedescent.suggest import did_you_mean
+
+T = TypeVar("T")
+_SECRET_WORDS = ("password", "passwd", "secret", "token")
+
+
+def convert(value: Any, kind: type[T], path: str = "") -> T:
+    """Turn parsed TOML into `kind`, a table or a plain type.
+
+    Raises:
+        ConfigError: naming the path, the value and what was expected.
+    """
+    if isinstance(value, Variable):
+        try:
+            return convert(str(value), kind, path)
+        except ConfigError:
+            parsed = value.parsed()
+        try:
+            return convert(parsed, kind, path)
+        except ConfigError as error:
+            raise ConfigError(f"{error}{origin(value)}", error.hint) from None
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if not isinstance(value, dict):
+            raise ConfigError(f"`{path}` is {shown(value)}: expected a table.")
+        fields = msgspec.structs.fields(kind)
+        check_keys(value, {f.name: f.required for f in fields}, path)
+        kinds = typing.get_type_hints(kind, include_extras=True)
+        return kind(**{name: convert(item, kinds[name], join(path, name)) for name, item in value.items()})
+    if typing.get_origin(kind) is dict:
+        # Its content is checked by whoever it is for.
+        if not isinstance(value, dict):
+            raise ConfigError(f"`{path}` is {shown(value)}: expected a table.")
+        return typing.cast(T, value)
+    members = typing.get_args(kind)
+    if typing.get_origin(kind) in (types.UnionType, typing.Union) and type(None) in members and len(members) == 2:
+        return typing.cast(T, convert(value, next(m for m in members if m is not type(None)), path))
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        place, expected = _expected(kind, str(error))
+        raise ConfigError(
+            f"`{path}{place}` is {shown(value)}: {expected}.", did_you_mean(value, _choices(kind))
+        ) from None
+
+
+def build(base: type[T], table: Any, path: str) -> T:
+    """Make the learner, optimizer or loss that a table describes: ``type`` names it, the rest are its parameters.
+
+    Raises:
+        ConfigError: naming the path, the value and what was expected.
+    """
+    registry = REGISTRIES[base]
+    source = origin(table)
+    if isinstance(table, Variable):
+        table = table.parsed()
+    if isinstance(table, str):
+        table = {"type": table}
+    if not isinstance(table, dict):
+        raise ConfigError(f"`{path}` is {shown(table)}: expected a table with a `type`.{source}")
+    name = table.get("type")
+    if name is None:
+        raise ConfigError(f"`{path}.type` is missing: expected one of {', '.join(registry)}.{source}")
+    if not isinstance(name, str) or name not in registry:
+        raise ConfigError(
+            f"`{path}.type` is {shown(name)}: expected one of {', '.join(registry)}.{source or origin(name)}",
+            did_you_mean(name, registry),
+        )
+    kind = registry[name]
+    parameters, kinds = _parameters(kind), _types(kind)
+    given = {key: value for key, value in table.items() if key != "type"}
+    required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
+    check_keys(given, required, path)
+    arguments = {
+        key: build(kinds[key], value, join(path, key))
+        if kinds[key] in REGISTRIES
+        else convert(value, kinds[key], join(path, key))
+        for key, value in given.items()
+    }
+    try:
+        return typing.cast(T, kind(**arguments))
+    except ValueError as error:
+        raise ConfigError(f"`{path}`: {error}{source}") from None
+
+
+def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
+    """The table from which `build` makes an equal thing.
+
+    >>> from edgedescent.optim import SGD
+    >>> describe(SGD(lr=0.1))
+    {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
+    """
+    kind: type = type(thing)
+    table: dict[str, Any] = {"type": kind.__name__}
+    for name in _parameters(kind):
+        value = getattr(thing, name)
+        if isinstance(value, Optimizer | Schedule | Loss):
+            table[name] = describe(value)
+        elif value is not None:
+            # What is None is left out, because TOML has no such value: it is always the default. Nor has it tuples.
+            table[name] = list(value) if isinstance(value, tuple) else value
+    return table
+
+
+@functools.cache
+def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+    # Working them out takes longer than the rest of a small checkpoint.
+    return inspect.signature(kind).parameters
+
+
+@functools.cache
+def _types(kind: type) -> Mapping[str, Any]:
+    # The annotation of an inherited field means what it means where the field stands.
+    return typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else inspect.getattr_static(kind, "__init__"))
+
+
+def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str) -> None:
+    """Raise ConfigError for an unknown key or a missing one."""
+    for key in table:
+        if key not in required:
+            if any(word in key.lower() for word in _SECRET_WORDS):
+                # The value is not shown, nor are words that are like it.
+                raise ConfigError(
+                    f"`{join(path, key)}` is refused: a secret is never part of the configuration."
+                    + origin(table[key]),
+                    "Put it into a file and name that in `password_file`, or into a variable named in `password_env`.",
+                )
+            raise ConfigError(
+                f"`{join(path, key)}` is not a known key: expected one of {', '.join(required)}." + origin(table[key]),
+                did_you_mean(key, required),
+            )
+    for key, needed in required.items():
+        if needed and key not in table:
+            raise ConfigError(f"`{join(path, key)}` is missing.")
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+
+
+def _expected(kind: Any, message: str) -> tuple[str, str]:
+    """Where in the value something is wrong, and what is expected there."""
+    if choices := _choices(kind):
+        return "", "expected one of " + ", ".join(repr(choice) for choice in choices)
+    # msgspec says "Expected `int`, got `str`" and, for an array, where in it: "- at `$[0]`".
+    message, _, place = message.partition(" - at `$")
+    return place.removesuffix("`"), message[0].lower() + message[1:]
+
+
+def _exported(module: types.ModuleType, base: type) -> dict[str, type]:
+    things = ((name, getattr(module, name)) for name in dir(module))
+    return {n: t for n, t in things if isinstance(t, type) and issubclass(t, base) and t is not base}
+
+
+REGISTRIES: dict[type, Mapping[str, type]] = {
+    Learner: Learners(_exported(learners, Learner)),
+    Optimizer: _exported(optim, Optimizer),
+    Schedule: _exported(optim, Schedule),
+    Loss: _exported(losses, Loss),
+}
+"""What a `type` in the configuration may name: what these packages export, and learners of installed packages."""

@@ -1,0 +1,32 @@
+"""Environment variables that override the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgedescent.config.values import Variable, shown
+from edgedescent.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "EDGEDESCENT_"
+
+
+def override(table: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Set what the environment says, in place."""
+    for name in sorted(environment):
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        try:
+            environment[name].encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"The environment variable {name} is not UTF-8.") from None
+        *parents, key = name[len(ENVIRONMENT_PREFIX) :].lower().split("__")
+        target = table
+        for parent in parents:
+            below = target.setdefault(parent, {})
+            if isinstance(below, Variable):
+                below = target[parent] = below.parsed()
+            if not isinstance(below, dict):
+                raise ConfigError(f"The environment variable {name} needs a table, but `{parent}` is {shown(below)}.")
+            target = below
+        target[key] = Variable(name, environment[name])

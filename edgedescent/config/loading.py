@@ -1,0 +1,51 @@
+"""From a file to a checked configuration."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edgedescent.config.building import convert
+from edgedescent.config.environment import override
+from edgedescent.config.tables import Config
+from edgedescent.errors import ConfigError
+
+
+def load(
+    path: str | Path,
+    environment: Mapping[str, str] = os.environ,
+    check: Callable[[Config], None] | None = None,
+) -> Config:
+    """Read and check a configuration file.
+
+    Args:
+        path: of the file.
+        environment: whose variables override it.
+        check: looks at what this module knows nothing about, such as an adapter's part, and raises ConfigError.
+
+    Raises:
+        ConfigError: if it cannot be read or anything in it is wrong; the message begins with the path of the file.
+    """
+    path = Path(path)
+    try:
+        # Some editors begin a file with a byte order mark.
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}.", "Give the path of a TOML file.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}.") from error
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}.") from error
+    try:
+        override(table, environment)
+        config = convert(table, Config)
+        config.build_learner()
+        if check is not None:
+            check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", error.hint) from None
+    return config
