@@ -28,7 +28,7 @@ demo: $(VENV)/.with-demo
 	$(BIN)/edgedescent demo $(ARGS)
 
 test: $(VENV)/.with-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 soak: $(VENV)/.with-sim
 	$(BIN)/python -m edgedescent_sims.world --seeds 10000 $(ARGS)

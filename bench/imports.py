@@ -28,6 +28,7 @@ IMPORTS = {
     "vowpalwabbit": "import vowpalwabbit",
     "pytest": "import pytest",
     "pytest-timeout": "import pytest_timeout",
+    "pytest-xdist": "import xdist",
     "hypothesis": "import hypothesis",
     "prometheus-client": "import prometheus_client.parser",
     "psutil": "import psutil",
