@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, Progress, example
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Progress, example
 
 
-@click.command(epilog=example("edgedescent backup device.toml /mnt/backup/pump-7.db"))
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example("edgedescent backup device.toml /mnt/backup/pump-7.db"),
+)
 @CONFIG
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @JSON

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, example, load, printable
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, load, printable
 
 if TYPE_CHECKING:
     from edgedescent.findings import Finding
 
 
-@click.command(epilog=example("edgedescent check device.toml", "edgedescent check --offline --json device.toml"))
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example("edgedescent check device.toml", "edgedescent check --offline --json device.toml"),
+)
 @CONFIG
 @click.option("--offline", is_flag=True, help="Look at the configuration only.")
 @click.option("--no-publish", is_flag=True, help="Send nothing: leave out whether publishing is allowed.")

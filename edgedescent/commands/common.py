@@ -12,6 +12,8 @@ import click
 
 from edgedescent import config as configuration
 
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+"""Of every command by itself: what it takes over from the group, it forgets where it was once called without."""
 PATIENCE_S = 2.0
 """Work that takes longer shows a person how far it is."""
 

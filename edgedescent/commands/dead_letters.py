@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, Progress, ask, example, moment, printable
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Progress, ask, example, moment, printable
 from edgedescent.commands.journal import duration
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _selection(
 
 @click.group(
     "dead-letters",
+    context_settings=SETTINGS,
     epilog=example(
         "edgedescent dead-letters list device.toml --reason wrong_type",
         "edgedescent dead-letters show device.toml 17.0",

@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, example
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example
 
 
-@click.command(epilog=example("edgedescent export device.toml"))
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example("edgedescent export device.toml"),
+)
 @CONFIG
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="A folder other than the state's.")
 @JSON

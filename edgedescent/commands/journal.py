@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, Progress, example, moment
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Progress, example, moment
 
 if TYPE_CHECKING:
     from edgedescent.messages import Message
@@ -24,7 +24,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @click.group(
-    epilog=example("edgedescent journal info device.toml", "edgedescent journal export device.toml > journal.jsonl")
+    context_settings=SETTINGS,
+    epilog=example("edgedescent journal info device.toml", "edgedescent journal export device.toml > journal.jsonl"),
 )
 def journal() -> None:
     """Look into the messages that the daemon has kept."""

@@ -7,15 +7,16 @@ from typing import Any
 
 import click
 
-from edgedescent.commands.common import CONFIG, JSON, example, load, printable
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, load, printable
 
 
 @click.command(
+    context_settings=SETTINGS,
     epilog=example(
         "edgedescent run device.toml",
         "edgedescent run device.toml --log-format json",
         "edgedescent run device.toml --dry-run --seconds 30 --show predictions",
-    )
+    ),
 )
 @CONFIG
 @click.option("--verbose", is_flag=True, help="Log more.")

@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, example
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example
 
 
-@click.command(epilog=example("edgedescent snapshots device.toml"))
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example("edgedescent snapshots device.toml"),
+)
 @CONFIG
 @JSON
 def snapshots(config: str, as_json: bool) -> None:

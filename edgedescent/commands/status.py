@@ -7,12 +7,15 @@ import json
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, example, moment
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, moment
 
 _TOLD_AT_THE_TOP = ("pid", "connected", "age_s", "time", "device", "state", "since", "version")
 
 
-@click.command(epilog=example("edgedescent status device.toml", "edgedescent status device.toml --json | jq .mae"))
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example("edgedescent status device.toml", "edgedescent status device.toml --json | jq .mae"),
+)
 @CONFIG
 @JSON
 def status(config: str, as_json: bool) -> None:

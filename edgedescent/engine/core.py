@@ -100,7 +100,8 @@ class Engine:
                 answer = self._predict_learn(event, again)
             except (ValueError, TypeError) as error:
                 reason = _REASONS.get(type(error), "wrong_type")
-                rejected.append((index, InvalidEventError(reason, str(error)), _encode(event)))
+                payload = _encode(event) if is_array(message.payload) else message.payload
+                rejected.append((index, InvalidEventError(reason, str(error)), payload))
                 continue
             if answer is not None:
                 answers.append(answer)

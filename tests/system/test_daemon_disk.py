@@ -135,7 +135,7 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
                 daemon.counted(sent := sent + 100)
                 disk.fill()
                 # There may be room left within its files.
-                while state_of(peer) != "disk full":
+                while state_of(peer) != "disk_full":
                     peer.send(events(sent, sent + 20))
                     sent += 20
                 assert daemon.log.count("Until then nothing is taken in") == life + 1
@@ -147,7 +147,7 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
                 # It reports, and so it lives; it takes in nothing, and confirms nothing.
                 told = len(peer.of("metrics"))
                 eventually(lambda told=told: len(peer.of("metrics")) > told + 5, "metrics of a waiting daemon")
-                assert state_of(peer) == "disk full"
+                assert state_of(peer) == "disk_full"
                 assert len(connection.acknowledged()) == confirmed
                 if life % 3 == 1:
                     daemon.kill()
