@@ -168,10 +168,11 @@ class DaemonProcess:
         self.logged(r"INFO Receiving edgedescent/", count)
         return self
 
-    def peak_mib(self) -> float:
-        """The most memory that it has held so far in this life."""
+    def memory_mib(self) -> tuple[float, float]:
+        """The memory that it holds now, and the most that it has held in this life."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest}
+        return kib["VmRSS"] / 1024, kib["VmHWM"] / 1024
 
     def status(self) -> dict[str, Any]:
         """What it last said of itself; nothing before it first did in this life."""
