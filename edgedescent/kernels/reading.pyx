@@ -165,19 +165,25 @@ cdef class EventReader:
     cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1:
         """The row and the number of one feature; the `place`-th key of the event is remembered with its row."""
         cdef bint category = PyUnicode_CheckExact(value), named = self.has_categories and key in self.category_names
-        cdef Py_ssize_t row
+        cdef Py_ssize_t row = 0
         cdef str name
         if named and not category:
             category = self._is_category(key, value)
         if not category and not is_plain(value):
             return FLATTEN
         if category:
-            name = self._category_name(key, value)
             number[0] = 1.0
+            if PyUnicode_CheckExact(key) and PyUnicode_CheckExact(value) and self.hash_mask == 0:
+                # Whatever is known was checked when it became so.
+                name = f"{<str>key}={<str>value}"
+                row = self.vocabulary.find(name)
+            if row == 0:
+                name = self._category_name(key, value)
+                row = self.vocabulary.find(name)
         else:
             name = feature_name(key)
             number[0] = plain_number(value)
-        row = self.vocabulary.find(name)
+            row = self.vocabulary.find(name)
         if row == 0 and is_sane(number[0]):
             self.n_unknown += 1
             if learning:
