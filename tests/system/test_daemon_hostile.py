@@ -26,7 +26,7 @@ PACKET_BYTES_MAX = LIMIT_BYTES + 65_536
     [
         # A table full of long names and room for an event of 16,384 features stay; what a payload as long as allowed
         # takes is given back.
-        ("LinearRegressor", "features", 65, 75),
+        ("LinearRegressor", "features", 70, 75),
         ("FactorizationMachine", "features", 100, 100),
         ("MLPRegressor", "features", 100, 100),
         ("MatrixFactorization", "ratings", 100, 100),
