@@ -203,9 +203,19 @@ def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int, p
 
 
 def snapshots(folder: Path) -> list[dict[str, Any]]:
-    """The cards of the published snapshots, oldest first, each with the ``path`` of its model."""
+    """The cards of the published snapshots, oldest first, each with the ``path`` of its model.
+
+    Raises:
+        ExportError: if the folder cannot be read.
+    """
+    try:
+        folders = _published(folder)
+    except OSError as error:
+        raise ExportError(
+            f"The snapshots in {folder} cannot be read: {error.strerror}.", "Ask as the user of the daemon."
+        ) from error
     cards = []
-    for published in _published(folder):
+    for published in folders:
         try:
             card = json.loads((published / CARD).read_bytes())
             cards.append({**card, "path": str(published / card["file"])})

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 from typing import Any
 
+import click
 from click.testing import CliRunner, Result
 
 from edgedescent import cli
+
+
+def _commands() -> list[str]:
+    """All commands, those within groups with the name of the group before theirs."""
+    found = [*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))]
+    for name, command in cli.cli.commands.items():
+        if isinstance(command, click.Group):
+            found += [f"{name} {inner}" for inner in command.commands]
+    return sorted(found)
+
+
+COMMANDS = _commands()
+CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "journal", "dead-letters")]
+"""Those that take a configuration."""
+REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
+"""What else a command needs."""
 
 
 def run(*words: object, answer: str | None = None) -> Result:

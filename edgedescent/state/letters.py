@@ -22,6 +22,7 @@ from edgedescent.errors import StateError
 from edgedescent.messages import DeadLetter
 from edgedescent.state.recording import read
 from edgedescent.state.salvage import connect
+from edgedescent.state.state_file import require_file
 from edgedescent.state.store import CHECKPOINTS_KEPT, FILE
 
 _COLUMNS = "position, place, received_at, topic, reason, error, payload"
@@ -158,8 +159,7 @@ def _place_of(text: str) -> tuple[int, int | None]:
 @contextmanager
 def _opened(folder: str | Path, mode: str) -> Iterator[sqlite3.Connection]:
     path = Path(folder) / FILE
-    if not path.exists():
-        raise StateError(f"There is no state in {folder}.", "Run the daemon first, or check `state.path`.")
+    require_file(path)
     try:
         db = connect(path, mode)
         try:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from edgedescent.errors import StateError
+from edgedescent.state.state_file import unusable
 
 FILE = "lock"
 PATIENCE_S = 0.5
@@ -37,10 +38,7 @@ class FolderLock:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(
-                f"The state folder {self._path.parent} cannot be used: {error.strerror}.",
-                "Check `state.path` and its permissions.",
-            ) from error
+            raise unusable(self._path.parent, error) from error
         deadline = time.monotonic() + PATIENCE_S
         while not self._try():
             if time.monotonic() > deadline:
