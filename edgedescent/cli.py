@@ -63,7 +63,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    context_settings={**SETTINGS, "max_content_width": 100},
+    context_settings=SETTINGS,
     epilog=example(
         "edgedescent demo                  see it work, without any set-up",
         "edgedescent run device.toml       run the daemon",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import click
@@ -26,6 +27,14 @@ CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "journ
 """Those that take a configuration."""
 REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
 """What else a command needs."""
+
+
+def device_file(folder: Path, tables: str = "") -> Path:
+    """A configuration whose state folder is `state` beside it."""
+    path = folder / "device.toml"
+    learner = '[learner]\ntype = "LinearRegressor"\n'
+    path.write_text(f'device = "pump"\n{learner}[state]\npath = "{folder}/state"\n{tables}')
+    return path
 
 
 def run(*words: object, answer: str | None = None) -> Result:

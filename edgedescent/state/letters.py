@@ -10,6 +10,8 @@ more, the next purge removes the row too.
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,8 +60,13 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
                 values.append(value)
         if self.ids:
             places = [_place_of(text) for text in self.ids]
-            terms.append("(" + " OR ".join("(position = ? AND (? IS NULL OR place = ?))" for _ in places) + ")")
-            values += [part for position, place in places for part in (position, place, place)]
+            # As JSON, because SQLite bounds how many terms a condition may have.
+            terms.append(
+                "((position, place) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') "
+                "FROM json_each(?)) OR position IN (SELECT value FROM json_each(?)))"
+            )
+            whole = [position for position, place in places if place is None]
+            values += [json.dumps([pair for pair in places if pair[1] is not None]), json.dumps(whole)]
         return " AND ".join(terms), values
 
 
@@ -150,10 +157,11 @@ def batches(letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
 
 
 def _place_of(text: str) -> tuple[int, int | None]:
-    position, _, place = text.partition(".")
-    if not position.isdigit() or not (place.isdigit() or not place) or len(text) > 30:
+    found = re.fullmatch(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?", text)
+    if found is None:
         raise StateError(f"{text!r} is not the id of a dead letter.", "They are like 17.0; see: dead-letters list.")
-    return int(position), int(place) if place else None
+    position, place = found.groups()
+    return int(position), None if place is None else int(place)
 
 
 @contextmanager

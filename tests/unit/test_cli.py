@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import COMMANDS, CONFIGURED, REST, run
+from commands import COMMANDS, CONFIGURED, REST, device_file, run
 from stores import Run, a_config, payloads
 
 from edgedescent import __version__, cli, errors, snapshots
@@ -35,9 +35,7 @@ def ran(*words: object, environment: Mapping[str, str] | None = None) -> subproc
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration whose state folder is `state` beside it."""
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    path = tmp_path / "device.toml"
-    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
-    return path
+    return device_file(tmp_path)
 
 
 def a_daemons_state(config: Path) -> Config:
@@ -100,6 +98,13 @@ def test_a_command_like_no_other_gets_none() -> None:
         ["dead-letters", "purge", "a"],
         ["journal", "export", "a", "--json"],
         ["run", "a", "--events", "3"],
+        ["run", "a", "--dry-run", "--seconds", "nan"],
+        ["replay", "a", "--to", "mqtt://localhost", "--rate", "nan"],
+        ["replay", "a", "--to", "mqtt://localhost", "--rate", "1e400"],
+        ["replay", "a", "--to", "mqtt://localhost", "--connect-timeout", "nan"],
+        ["replay", "a", "--to", "mqtt://localhost", "--skip", "99999999999999999999"],
+        ["replay", "a", "--to", "mqtt://localhost", "--limit", "99999999999999999999"],
+        ["demo", "--rate", "inf"],
         ["export", "a", "--output"],
         ["run", "/"],
     ],

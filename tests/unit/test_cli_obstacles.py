@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from commands import CONFIGURED, REST
+from commands import CONFIGURED, REST, device_file
 from stores import Run, a_config, payloads
 
 # Root may read everything unless it goes without this right.
@@ -34,11 +34,7 @@ def config(tmp_path: Path) -> Path:
     state.take([*payloads(39), b"\xff"])
     state.checkpoint()
     state.store.close()
-    path = tmp_path / "device.toml"
-    path.write_text(
-        f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[broker]\nport = 9\n[state]\npath = "{tmp_path}/state"\n'
-    )
-    return path
+    return device_file(tmp_path, "[broker]\nport = 9\n")
 
 
 @pytest.fixture
@@ -85,3 +81,14 @@ def test_an_output_that_takes_no_more_is_told_in_one_line(config: Path, command:
     done = ran(*command.split(), config, output=Path("/dev/full"))
     assert done.returncode == 1
     assert done.stderr == "Error: The output cannot be written: No space left on device.\n"
+
+
+def test_a_demo_in_a_closed_folder_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "closed").mkdir(0)
+    folder = tmp_path / "closed" / "demo"
+    done = ran("demo", "--data", tmp_path / "data.csv", "--target", "y", "--folder", folder)
+    assert done.returncode == 1
+    assert (
+        done.stderr == f"Error: The folder {folder} cannot be used: Permission denied. Hint: Give another --folder.\n"
+    )

@@ -143,6 +143,8 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
         ("device = \n", "not valid TOML: Invalid value (at line 1, column 10)."),
         ('device = "a"\ndevice = "b"\n', "not valid TOML: Cannot overwrite a value"),
         (BASE + "x = " + "[" * 3000 + "]" * 3000 + "\n", "not valid TOML"),
+        (BASE + f"x = {'9' * 5000}\n", "not valid TOML: Exceeds the limit"),
+        (BASE + f"[metrics]\nlisten = '127.0.0.1:{'9' * 5000}'\n", "expected an address and a port."),
     ],
 )
 def test_what_is_wrong_at_the_top_is_told_in_one_line(path: Path, text: str, message: str) -> None:
@@ -255,6 +257,7 @@ def test_a_table_may_come_whole_and_then_in_parts(path: Path) -> None:
         ("LEARNER__OPTIMIZER", "Adm", "`learner.optimizer.type` is 'Adm': expected one of"),
         ("LEARNER__OPTIMIZER__LR", "0.1", "`learner.optimizer.type` is missing: expected one of "),
         ("LEARNER__L2", "-1", "The `l2` of LinearRegressor must be >= 0. Got -1.0."),
+        ("METRICS__INTERVAL_S", "9" * 5000, "`metrics.interval_s` is '999"),
         ("BROKER__PORT", "zero", "`broker.port` is 'zero': expected `int`, got `str`."),
     ],
 )

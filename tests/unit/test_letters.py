@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from commands import run, told
+from commands import device_file, run, told
 from stores import NOW, Run, a_config
 
 from edgedescent.engine.core import DEAD_PAYLOAD_MAX
@@ -23,9 +23,7 @@ MALFORMED, WRONG, MISSING = b"\xff", b'{"x": 3}', b'{"y": 1}'
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "device.toml"
-    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
-    return path
+    return device_file(tmp_path)
 
 
 @pytest.fixture
@@ -80,6 +78,16 @@ def test_they_are_listed_newest_first(config: Path, state: Run) -> None:
     }
 
 
+def test_any_number_of_them_can_be_named(config: Path, state: Run) -> None:
+    many = tuple(f"{position}.0" for position in range(4, 40_000))
+    assert [id_of(letter) for letter in find(config.parent / "state", Selection(ids=(*many, "1", "2.7")))] == [
+        "4.0",
+        "1.0",
+    ]
+    assert purge(config.parent / "state", Selection(ids=many)) == 1
+    assert ids(config) == ["2.0", "1.0"]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -124,7 +132,16 @@ def test_one_is_shown_whole(config: Path, state: Run) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("9.0", "There is no dead letter 9.0."), ("2.1", "There is no dead letter 2.1."), ("x", "'x' is not the id")],
+    [
+        ("9.0", "There is no dead letter 9.0."),
+        ("2.1", "There is no dead letter 2.1."),
+        ("x", "'x' is not the id"),
+        ("1.0.0", "'1.0.0' is not the id"),
+        ("²", "'²' is not the id"),
+        ("1.²", "'1.²' is not the id"),
+        ("99999999999999999999", "'99999999999999999999' is not the id"),
+        ("1.99999999999999999999", "'1.99999999999999999999' is not the id"),
+    ],
 )
 def test_one_that_is_not_there_is_told(config: Path, state: Run, name: str, message: str) -> None:
     result = run("dead-letters", "show", config, name)
