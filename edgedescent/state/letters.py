@@ -24,7 +24,7 @@ from edgedescent.errors import StateError
 from edgedescent.messages import DeadLetter
 from edgedescent.state.recording import read
 from edgedescent.state.salvage import connect
-from edgedescent.state.state_file import require_file
+from edgedescent.state.state_file import failure, require_file
 from edgedescent.state.store import CHECKPOINTS_KEPT, FILE
 
 _COLUMNS = "position, place, received_at, topic, reason, error, payload"
@@ -175,4 +175,4 @@ def _opened(folder: str | Path, mode: str) -> Iterator[sqlite3.Connection]:
         finally:
             db.close()
     except sqlite3.Error as error:
-        raise StateError(f"The state file {path} cannot be used: {error}.", "Ask as the user of the daemon.") from error
+        raise failure(path, error) from error

@@ -58,6 +58,17 @@ def test_without_a_state_there_is_nothing_to_list(config: Path) -> None:
     assert told("dead-letters", "list", config) == []
 
 
+def test_of_a_damaged_file_they_tell_what_everybody_tells(config: Path, state: Run) -> None:
+    state.store.close()
+    path = config.parent / "state" / FILE
+    path.write_bytes(b"no database" * 1000)
+    for command in ("list", "purge"):
+        result = run("dead-letters", command, config, *(["--all"] if command == "purge" else []))
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: The state file {path} is damaged: ")
+        assert result.stderr.endswith(" Hint: The daemon rescues what it can at its next start.\n")
+
+
 def test_they_are_listed_newest_first(config: Path, state: Run) -> None:
     lines = run("dead-letters", "list", config).output.splitlines()
     assert lines[0] == "4.0  2023-11-14T22:13:20+00:00  missing_field  pump/events  Object missing required field `x`"
