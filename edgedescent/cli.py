@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from importlib.metadata import entry_points
 from typing import Any, NoReturn
@@ -11,7 +13,7 @@ import click
 import edgedescent
 from edgedescent.commands.backup import backup
 from edgedescent.commands.check import check
-from edgedescent.commands.common import example
+from edgedescent.commands.common import SETTINGS, example
 from edgedescent.commands.dead_letters import dead_letters
 from edgedescent.commands.export import export
 from edgedescent.commands.journal import journal
@@ -23,6 +25,8 @@ from edgedescent.suggest import did_you_mean
 
 GROUP = "edgedescent.commands"
 """Entry points of commands that live outside this package."""
+_OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What comes of printing to a file that can hold no more; files of ours have errors of their own."""
 
 
 class _Commands(click.Group):
@@ -59,7 +63,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=SETTINGS,
     epilog=example(
         "edgedescent demo                  see it work, without any set-up",
         "edgedescent run device.toml       run the daemon",
@@ -76,5 +80,13 @@ for command in (backup, check, dead_letters, export, journal, run, snapshots, st
 
 def main() -> NoReturn:
     """Run the command line; the exit code is 0 only on success."""
-    cli(prog_name="edgedescent")
+    try:
+        cli(prog_name="edgedescent")
+    except OSError as error:
+        if error.errno not in _OUTPUT_FULL or error.filename is not None:
+            raise
+        click.echo(f"Error: The output cannot be written: {error.strerror}.", err=True)
+        # What is left of it is tried once more at the end, and would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     sys.exit(0)

@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from edgedescent.config import Config, describe
 from edgedescent.engine.core import Engine
 from edgedescent.engine.decoding import Decoder
 from edgedescent.errors import ExportError
-from edgedescent.state.files import replace_atomically, sync_folder, write_durably
+from edgedescent.state.files import as_owner_of, replace_atomically, sync_folder, write_durably
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 
@@ -171,13 +171,27 @@ def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int, p
 
     The folder's name tells the position and the model, so a model that is published again only gets its new card.
 
+    Args:
+        folder: where; made if it is missing.
+        model: the file's content.
+        card: what to say of it.
+        keep: how many of the newest stay, this one included.
+        private: whether it is for the owner of the folder above alone, whoever calls this.
+
     Raises:
         ExportError: if something cannot be written; nothing is then published.
     """
+    try:
+        with as_owner_of(folder.parent) if private else nullcontext():
+            return _publish(folder, model, card, keep, *((0o600, 0o700) if private else (0o644, 0o755)))
+    except OSError as error:
+        raise ExportError(f"The snapshot cannot be written to {folder}: {error.strerror}.") from error
+
+
+def _publish(folder: Path, model: bytes, card: Mapping[str, Any], keep: int, mode: int, folder_mode: int) -> Path:
     name = f"{card['position']:012d}-{card['sha256'][:8]}"
     final, temporary = folder / name, folder / f".{name}.{os.getpid()}"
     written = json.dumps(card, indent=2).encode() + b"\n"
-    mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=folder_mode)
         _clear_leftovers(folder)
@@ -194,9 +208,9 @@ def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int, p
         link.symlink_to(name)
         link.replace(folder / LATEST)
         sync_folder(folder)
-    except OSError as error:
+    except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise ExportError(f"The snapshot cannot be written to {folder}: {error.strerror}.") from error
+        raise
     for old in _published(folder)[:-keep]:
         if old != final:
             shutil.rmtree(old, ignore_errors=True)
@@ -204,9 +218,19 @@ def publish(folder: Path, model: bytes, card: Mapping[str, Any], *, keep: int, p
 
 
 def snapshots(folder: Path) -> list[dict[str, Any]]:
-    """The cards of the published snapshots, oldest first, each with the ``path`` of its model."""
+    """The cards of the published snapshots, oldest first, each with the ``path`` of its model.
+
+    Raises:
+        ExportError: if the folder cannot be read.
+    """
+    try:
+        folders = _published(folder)
+    except OSError as error:
+        raise ExportError(
+            f"The snapshots in {folder} cannot be read: {error.strerror}.", "Ask as the user of the daemon."
+        ) from error
     cards = []
-    for published in _published(folder):
+    for published in folders:
         try:
             card = json.loads((published / CARD).read_bytes())
             cards.append({**card, "path": str(published / card["file"])})

@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
+import click
 from click.testing import CliRunner, Result
 
 from edgedescent import cli
+
+
+def _commands() -> list[str]:
+    """All commands, those within groups with the name of the group before theirs."""
+    found = [*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))]
+    for name, command in cli.cli.commands.items():
+        if isinstance(command, click.Group):
+            found += [f"{name} {inner}" for inner in command.commands]
+    return sorted(found)
+
+
+COMMANDS = _commands()
+CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "journal", "dead-letters")]
+"""Those that take a configuration."""
+REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
+"""What else a command needs."""
+
+
+def device_file(folder: Path, tables: str = "") -> Path:
+    """A configuration whose state folder is `state` beside it."""
+    path = folder / "device.toml"
+    learner = '[learner]\ntype = "LinearRegressor"\n'
+    path.write_text(f'device = "pump"\n{learner}[state]\npath = "{folder}/state"\n{tables}')
+    return path
 
 
 def run(*words: object, answer: str | None = None) -> Result:

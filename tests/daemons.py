@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from stores import bits
 
 from edgedescent import config as configuration
 from edgedescent.engine.core import Engine
@@ -345,3 +347,16 @@ def assert_same_learning(one: Engine, other: Engine) -> None:
         else:
             assert left[name].tobytes() == right[name].tobytes(), name
     assert one.counters["events_learned"] == other.counters["events_learned"]
+
+
+def assert_each_learned_once(daemon: DaemonProcess, payloads: list[bytes], status: dict[str, Any], sent: int) -> None:
+    """Whatever was done to a daemon, it has all `sent` events, each once, as one has that was left alone."""
+    journal = [message.payload for message in daemon.journal()]
+    assert status["events_learned"] == sent
+    assert status["dead_letters"] == 0
+    assert not Counter(payloads) - Counter(journal), "lost"
+    assert set(journal) == set(payloads)
+    engine = daemon.recovered()
+    assert_same_learning(engine, daemon.undisturbed(payloads))
+    assert bits(engine) == bits(daemon.replayed())
+    assert "Traceback" not in daemon.log

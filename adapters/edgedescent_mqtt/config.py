@@ -93,8 +93,8 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     username: str | None = None
     password_file: str | None = None
     password_env: str | None = None
-    qos: Literal[0, 1] = 1
-    """Of the events. With 1, the broker keeps an event until the journal has it."""
+    qos: int = 1
+    """Of the events, 0 or 1. With 1, the broker keeps an event until the journal has it."""
     publish_qos: Literal[0, 1] = 0
     """Of predictions and metrics. Status and snapshots are always sent with 1."""
     keepalive_s: Annotated[int, Meta(ge=5, le=65535)] = 30
@@ -114,6 +114,12 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "`broker.host` is an address with more than a name in it: expected the name or the number alone.",
                 "Port, user and password have keys of their own: `port`, `username`, `password_file`.",
             )
+        if self.qos not in (0, 1):
+            hint = "QoS 2 is not offered: its acknowledgement cannot wait for the journal. 1 and ids do the same."
+            raise ConfigError(f"`broker.qos` is {self.qos}: expected 0 or 1.", hint if self.qos == 2 else "")
+        for name in ("client_id", "username"):
+            if "\0" in (getattr(self, name) or ""):
+                raise ConfigError(f"`broker.{name}` is {getattr(self, name)!r}: expected text without a zero byte.")
         if self.password_file is not None and self.password_env is not None:
             raise ConfigError("`broker`: give `password_file` or `password_env`, not both.")
         if self.username is None and (self.password_file is not None or self.password_env is not None):

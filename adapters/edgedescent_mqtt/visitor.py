@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -22,9 +22,11 @@ from edgedescent_mqtt.reaching import explain
 
 ANSWER_S = 5.0
 """How long the broker may take to answer."""
-NOBODY_LISTENS = 0x10
 WINDOW = 200
 """How many messages may be sent ahead of their confirmations."""
+_ENDED = "it ended the connection"
+_GUESSES = {0x82: "it does not speak MQTT", 0x8D: "it stopped answering"}
+"""What paho thinks of an end that the broker did not explain, by reason code."""
 
 
 class MqttVisitor:
@@ -95,11 +97,16 @@ class MqttVisitor:
         if not self._until(lambda: self._connected is not None or bool(self._lost)):
             self.__exit__(None, None, None)
             raise TransportError(f"The broker at {config.address} accepts connections but does not answer.")
-        if self._connected is None or self._connected.is_failure:
-            reason = self._lost if self._connected is None else str(self._connected)
+        if self._connected is None:
+            raise TransportError(
+                f"The broker at {config.address} did not let us in: {self._lost}.",
+                "Is this its port for MQTT, with TLS or without? "
+                'One that knows only MQTT 3.1.1 needs broker.protocol = "3.1.1".',
+            )
+        if self._connected.is_failure:
             self.__exit__(None, None, None)
             raise TransportError(
-                f"The broker at {config.address} refused us: {reason}.",
+                f"The broker at {config.address} refused us: {self._connected}.",
                 "See `broker.username`, its password, and the broker's access rules.",
             )
         return self
@@ -180,7 +187,7 @@ class MqttVisitor:
     def _turn(self, timeout_s: float) -> None:
         code = self._client.loop(min(timeout_s, 0.25))
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and not self._lost:
-            self._lost = "the connection ended"
+            self._lost = _ENDED
 
     def _require(self) -> None:
         if self._lost:
@@ -194,8 +201,11 @@ class MqttVisitor:
         found = {} if properties is None else vars(properties)
         self.granted = {name: value for name, value in found.items() if name[0].isupper() and name != "UserProperty"}
 
-    def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
-        self._lost = str(reason)
+    def _on_disconnect(
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        known = flags.is_disconnect_packet_from_server
+        self._lost = str(reason) if known else _GUESSES.get(reason.value, _ENDED)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         try:

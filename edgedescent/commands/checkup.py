@@ -14,6 +14,7 @@ from edgedescent.errors import StateError
 from edgedescent.findings import Finding, error, ok, warning
 from edgedescent.state.lock import holder_of
 from edgedescent.state.recovery import require_same_learner
+from edgedescent.state.state_file import is_there
 from edgedescent.state.store import FILE, Store
 
 BUILT_AT = 1_735_689_600.0
@@ -69,17 +70,23 @@ def _permissions(folder: Path) -> Iterator[Finding]:
 
 
 def _mode(path: Path) -> int:
+    found = _stat(path)
+    return 0 if found is None else stat.S_IMODE(found.st_mode)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """What the file system says of a file; None where there is none, or where we may not look."""
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        return path.stat()
     except OSError:
-        return 0
+        return None
 
 
 def _room(config: Config, folder: Path) -> Iterator[Finding]:
     there = _existing(folder)
     free = shutil.disk_usage(there).free
-    file = folder / FILE
-    needed = config.state.journal_bytes_max + SPARE_BYTES - (file.stat().st_size if file.exists() else 0)
+    file = _stat(folder / FILE)
+    needed = config.state.journal_bytes_max + SPARE_BYTES - (0 if file is None else file.st_size)
     message = f"{_mib(free)} are free for {folder}"
     if free < SPARE_BYTES:
         yield error("disk", f"{message}.", "Make room: without any, nothing is acknowledged or learned.")
@@ -142,10 +149,10 @@ def _holder(config: Config, folder: Path) -> Iterator[Finding]:
 
 def _learned(config: Config, folder: Path) -> Iterator[Finding]:
     wanted = describe(config.build_learner())["type"]
-    if not (folder / FILE).exists():
-        yield ok("learner", f"{wanted}; there is no state yet.")
-        return
     try:
+        if not is_there(folder / FILE):
+            yield ok("learner", f"{wanted}; there is no state yet.")
+            return
         store = Store(folder, read_only=True)
         try:
             require_same_learner(config, store)
@@ -162,8 +169,8 @@ def _clock(folder: Path) -> Iterator[Finding]:
     if now < BUILT_AT:
         yield warning("clock", f"it says {time.strftime('%Y-%m-%d', time.gmtime(now))}.", hint)
         return
-    file = folder / FILE
-    ahead = file.stat().st_mtime - now if file.exists() else 0.0
+    file = _stat(folder / FILE)
+    ahead = 0.0 if file is None else file.st_mtime - now
     if ahead > CLOCK_SLACK_S:
         yield warning("clock", f"the state was written {ahead:.0f} s in the future.", hint)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import click
 
 from edgedescent import config as configuration
 
-SETTINGS = {"help_option_names": ["-h", "--help"]}
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Of every command by itself: what it takes over from the group, it forgets where it was once called without."""
 PATIENCE_S = 2.0
 """Work that takes longer shows a person how far it is."""
@@ -69,6 +70,15 @@ def ask(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody is here to answer: add --yes.")
     click.confirm(question, abort=True, err=True)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; NaN, which is neither below nor above any, and infinity are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; as of every type of click's, what is none ends the command with exit code 2."""
+        number: float = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number.", param, ctx)
 
 
 class Progress:

@@ -111,6 +111,8 @@ def _writer(output: Path | None) -> Iterator[IO[str]]:
 
     if output is None:
         yield sys.stdout
+        # Here it can still be told that there is no room.
+        sys.stdout.flush()
         return
     try:
         with output.open("x", encoding="utf-8", newline="") as file:

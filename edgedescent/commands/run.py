@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, load, printable
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, load, printable
 
 
 @click.command(
@@ -23,7 +23,7 @@ from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, load, p
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Instead of `logs.format`.")
 @click.option("--dry-run", is_flag=True, help="Learn in memory only, beside the daemon; publish and write nothing.")
 @click.option("--events", type=click.IntRange(min=1), help="End a dry run after so many events.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End a dry run after so long.")
+@click.option("--seconds", type=Number(min=0, min_open=True), help="End a dry run after so long.")
 @click.option(
     "--show", type=click.Choice(["predictions", "metrics"]), multiple=True, help="Print them during a dry run."
 )

@@ -38,7 +38,8 @@ def load(
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}.") from error
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # Beside its own errors, tomllib has that of a number with more digits than Python reads.
         raise ConfigError(f"{path}: not valid TOML: {error}.") from error
     try:
         override(table, environment)

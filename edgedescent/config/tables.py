@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -110,7 +111,7 @@ def address_of(text: str) -> tuple[str, int]:
         ConfigError: if it is none.
     """
     host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and 0 <= int(port) <= 65_535):
+    if not host or not (re.fullmatch("[0-9]{1,5}", port) and int(port) <= 65_535):
         raise ConfigError(
             f"`metrics.listen` is {shown(text)}: expected an address and a port.", 'For example "127.0.0.1:9464".'
         )

@@ -23,7 +23,7 @@ class Variable(str):
         """The number, boolean, array or table that is written here as in TOML; the text itself if it is none."""
         try:
             table = tomllib.loads(f"v = {self}")
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return str(self)
         # With a line break in it, the text could hold further keys.
         return table["v"] if len(table) == 1 else str(self)

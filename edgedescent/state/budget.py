@@ -59,10 +59,10 @@ class WriteBudget:
         return self.left >= 0.0
 
     def per_day(self, now: float) -> float:
-        """At which pace bytes are written, by what was written in the last hour."""
+        """At which pace bytes are written, by what was written in the last hour, or the first minute."""
         self.settle(now)
         then, total = self._samples[0]
-        return (self.total - total) / (now - then) * DAY_S if now > then else 0.0
+        return (self.total - total) / max(now - then, PACE_S / SAMPLES) * DAY_S
 
     def settle(self, now: float) -> None:
         """Take account of what was written and refilled by now."""

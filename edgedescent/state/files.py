@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -41,3 +43,29 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def as_owner_of(folder: Path) -> Iterator[None]:
+    """Let root write as the user to whom a folder belongs, who could do nothing with what belongs to root.
+
+    Args:
+        folder: or where it is to be made.
+
+    Raises:
+        OSError: if root may not be that user.
+    """
+    owner = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()).stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(owner.st_gid)
+    try:
+        os.seteuid(owner.st_uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+    finally:
+        os.setegid(group)

@@ -10,6 +10,8 @@ more, the next purge removes the row too.
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from edgedescent.errors import StateError
 from edgedescent.messages import DeadLetter
 from edgedescent.state.recording import read
 from edgedescent.state.salvage import connect
+from edgedescent.state.state_file import failure, require_file
 from edgedescent.state.store import CHECKPOINTS_KEPT, FILE
 
 _COLUMNS = "position, place, received_at, topic, reason, error, payload"
@@ -57,8 +60,13 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
                 values.append(value)
         if self.ids:
             places = [_place_of(text) for text in self.ids]
-            terms.append("(" + " OR ".join("(position = ? AND (? IS NULL OR place = ?))" for _ in places) + ")")
-            values += [part for position, place in places for part in (position, place, place)]
+            # As JSON, because SQLite bounds how many terms a condition may have.
+            terms.append(
+                "((position, place) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') "
+                "FROM json_each(?)) OR position IN (SELECT value FROM json_each(?)))"
+            )
+            whole = [position for position, place in places if place is None]
+            values += [json.dumps([pair for pair in places if pair[1] is not None]), json.dumps(whole)]
         return " AND ".join(terms), values
 
 
@@ -149,17 +157,17 @@ def batches(letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
 
 
 def _place_of(text: str) -> tuple[int, int | None]:
-    position, _, place = text.partition(".")
-    if not position.isdigit() or not (place.isdigit() or not place) or len(text) > 30:
+    found = re.fullmatch(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?", text)
+    if found is None:
         raise StateError(f"{text!r} is not the id of a dead letter.", "They are like 17.0; see: dead-letters list.")
-    return int(position), int(place) if place else None
+    position, place = found.groups()
+    return int(position), None if place is None else int(place)
 
 
 @contextmanager
 def _opened(folder: str | Path, mode: str) -> Iterator[sqlite3.Connection]:
     path = Path(folder) / FILE
-    if not path.exists():
-        raise StateError(f"There is no state in {folder}.", "Run the daemon first, or check `state.path`.")
+    require_file(path)
     try:
         db = connect(path, mode)
         try:
@@ -167,4 +175,4 @@ def _opened(folder: str | Path, mode: str) -> Iterator[sqlite3.Connection]:
         finally:
             db.close()
     except sqlite3.Error as error:
-        raise StateError(f"The state file {path} cannot be used: {error}.", "Ask as the user of the daemon.") from error
+        raise failure(path, error) from error

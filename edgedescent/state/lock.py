@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from edgedescent.errors import StateError
+from edgedescent.state.state_file import unusable
 
 FILE = "lock"
 PATIENCE_S = 0.5
@@ -37,15 +38,19 @@ class FolderLock:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(
-                f"The state folder {self._path.parent} cannot be used: {error.strerror}.",
-                "Check `state.path` and its permissions.",
-            ) from error
+            raise unusable(self._path.parent, error) from error
+        try:
+            self._take()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        return self
+
+    def _take(self) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while not self._try():
+        while not _lock(self._path, self._descriptor, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 holder = _lines(self._descriptor)[0] or "unknown"
-                os.close(self._descriptor)
                 raise StateError(
                     f"Another daemon (process {holder}) is using the state folder {self._path.parent}.",
                     "Stop it, or give this one another `state.path`.",
@@ -55,16 +60,7 @@ class FolderLock:
             os.truncate(self._descriptor, 0)
             os.pwrite(self._descriptor, "".join(f"{line}\n" for line in (os.getpid(), self._note) if line).encode(), 0)
         except OSError as error:
-            os.close(self._descriptor)
             raise StateError(f"{self._path} cannot be written: {error.strerror}.") from error
-        return self
-
-    def _try(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -101,13 +97,29 @@ def _holder(folder: str | Path) -> tuple[int, str] | None:
     except OSError as error:
         raise StateError(f"{path} cannot be read: {error.strerror}.", "Ask as the user of the daemon.") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if _lock(path, descriptor, fcntl.LOCK_SH):
+            return None
         pid, note = _lines(descriptor)
         return (int(pid) if pid.isdigit() else -1), note
     finally:
         os.close(descriptor)
-    return None
+
+
+def _lock(path: Path, descriptor: int, kind: int) -> bool:
+    """Whether the lock is ours now; it is not where another process holds it.
+
+    Raises:
+        StateError: if the file system has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be locked: {error.strerror}.", "Give `state.path` a folder on a disk of this machine."
+        ) from error
+    return True
 
 
 def _lines(descriptor: int) -> tuple[str, str]:

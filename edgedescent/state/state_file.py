@@ -43,6 +43,24 @@ CREATE TABLE dead_letters (
 """
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a state file.
+
+    Raises:
+        StateError: if that cannot be told.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise unusable(path.parent, error) from error
+
+
+def require_file(path: Path) -> None:
+    """Raise StateError unless there is a state file."""
+    if not is_there(path):
+        raise _nothing_at(path)
+
+
 def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
     """Open a file beside the daemon that writes it; all that is read comes from one moment.
 
@@ -50,7 +68,7 @@ def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
         StateError: if there is none, it was emptied, or another version wrote it.
     """
     if disk.size(path) is None and not disk.size(_log_of(path)):
-        raise StateError(f"There is no state in {path.parent}.", "Run the daemon first, or check `state.path`.")
+        raise _nothing_at(path)
     _require_content(path, disk)
     db = connect(path, "ro")
     # Held until the file is closed.
@@ -81,6 +99,17 @@ def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Con
         fault = error
     salvage(path, lambda new: _empty(new, disk), fault)
     return _connect(path, disk, durability)
+
+
+def unusable(folder: Path, error: OSError) -> StateError:
+    """What to tell of a folder that the operating system does not let us use."""
+    return StateError(
+        f"The state folder {folder} cannot be used: {error.strerror}.", "Check `state.path` and its permissions."
+    )
+
+
+def _nothing_at(path: Path) -> StateError:
+    return StateError(f"There is no state in {path.parent}.", "Run the daemon first, or check `state.path`.")
 
 
 def failure(path: Path, error: Exception) -> StateError:

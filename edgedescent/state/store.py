@@ -27,7 +27,7 @@ from edgedescent.messages import DeadLetter, Message
 from edgedescent.state import codec, journal_block
 from edgedescent.state.disk import Disk
 from edgedescent.state.salvage import finish
-from edgedescent.state.state_file import Durability, failure, open_to_read, open_to_write
+from edgedescent.state.state_file import Durability, failure, open_to_read, open_to_write, unusable
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Store:
             self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
         except OSError as error:
-            raise StateError(f"The state folder {self.folder} cannot be used: {error.strerror}.") from error
+            raise unusable(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise failure(self.path, error) from error
         if noted > self.last_position:

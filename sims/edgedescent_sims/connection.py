@@ -60,6 +60,8 @@ password=None, cafile=None, certfile=None, keyfile=None)
         try:
             parts = urlsplit(url)
             port = parts.port
+            # What no host can be called is told here rather than when it is looked up.
+            (parts.hostname or "").encode("idna")
         except ValueError as fault:
             raise ConfigError(f"{url!r} is not a broker's address: {fault}.", hint=_FORM) from fault
         if parts.password is not None:

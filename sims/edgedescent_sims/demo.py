@@ -7,18 +7,21 @@ from pathlib import Path
 
 import click
 
-_EXAMPLE = """\b
-Example:
-  edgedescent demo
-  edgedescent demo --data hour.csv.gz --target cnt --drop casual,registered
-  edgedescent demo --recommender ratings.dat.gz
-"""
+from edgedescent.commands.common import SETTINGS, Number, example
+from edgedescent_sims.options import COUNT_MAX, DROP
 
 
-@click.command(epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example(
+        "edgedescent demo",
+        "edgedescent demo --data hour.csv.gz --target cnt --drop casual,registered",
+        "edgedescent demo --recommender ratings.dat.gz",
+    ),
+)
 @click.option("--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set.")
 @click.option("--target", help="The column of a CSV file to predict.")
-@click.option("--drop", multiple=True, help="Columns to leave out; separated by commas.")
+@DROP
 @click.option(
     "--recommender",
     "ratings",
@@ -27,10 +30,10 @@ Example:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Events per second.  [default: about 8 s in all]",
 )
-@click.option("--limit", type=click.IntRange(min=2), help="Stop after so many events.")
+@click.option("--limit", type=click.IntRange(2, COUNT_MAX), help="Stop after so many events.")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -43,7 +46,7 @@ def demo(
     *,
     spec: str,
     target: str | None,
-    drop: tuple[str, ...],
+    drop: list[str],
     ratings: str | None,
     rate: float | None,
     limit: int | None,
@@ -56,9 +59,8 @@ def demo(
     from edgedescent_sims.rehearsal import Rehearsal
     from edgedescent_sims.sources import open_source
 
-    columns = [name.strip() for listed in drop for name in listed.split(",") if name.strip()]
     display = Display(quiet=as_json)
-    source = open_source(ratings or spec, target=target, drop=columns, notify=display.note)
+    source = open_source(ratings or spec, target=target, drop=drop, notify=display.note)
     with Rehearsal(source, folder, notify=display.note) as rehearsal:
         display.introduce(rehearsal)
         with display.live(rehearsal):

@@ -48,7 +48,7 @@ protocol = "{protocol}"
 type = "{learner}"
 
 [state]
-path = "{state}"
+path = {state}
 
 [metrics]
 interval_s = 0.25
@@ -163,11 +163,16 @@ class Rehearsal:
         self.broker.close()
 
     def _clear_folder(self) -> None:
-        if self.folder.exists() and any(self.folder.iterdir()):
-            if not self.config_path.exists() or not self.log_path.exists():
-                raise ConfigError(f"The folder {self.folder} holds something else.", "Give another --folder.")
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if self.folder.exists() and any(self.folder.iterdir()):
+                if not self.config_path.exists() or not self.log_path.exists():
+                    raise ConfigError(f"The folder {self.folder} holds something else.", "Give another --folder.")
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder {self.folder} cannot be used: {error.strerror}.", "Give another --folder."
+            ) from error
 
     def _write_config(self) -> None:
         text = _CONFIG.format(
@@ -177,7 +182,8 @@ class Rehearsal:
             port=self.broker.port,
             protocol=self.broker.protocols[0],
             learner="MLPRegressor" if self.source.kind == "features" else "MatrixFactorization",
-            state=self.folder / "state",
+            # A string of JSON is one of TOML too, whatever signs are in it.
+            state=json.dumps(str(self.folder / "state"), ensure_ascii=False),
         )
         self.config_path.write_text(text, encoding="utf-8")
 

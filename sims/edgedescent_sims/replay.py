@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from edgedescent.commands.common import JSON, SETTINGS, Number, example
 from edgedescent.errors import ConfigError
 from edgedescent_sims.connection import Connection, Protocol, read_password
+from edgedescent_sims.options import COUNT_MAX, DROP
 from edgedescent_sims.sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -22,13 +24,12 @@ _INTERRUPTED = 130
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-_EXAMPLE = """\b
-Example:
-  edgedescent replay hour.csv.gz --to mqtt://localhost --target cnt --drop casual,registered
-"""
-
-
-@click.command(epilog=_EXAMPLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example(
+        "edgedescent replay hour.csv.gz --to mqtt://localhost --target cnt --drop casual,registered",
+    ),
+)
 @click.argument("source")
 @click.option("--to", "url", required=True, metavar="URL", help="The broker: mqtt://[user@]host[:port], or mqtts://.")
 @click.option(
@@ -36,13 +37,13 @@ Example:
 )
 @click.option("--device", help="The device whose topic is published to.  [default: edge]")
 @click.option("--target", metavar="COLUMN", help="The column to predict; a CSV file needs it.")
-@click.option("--drop", multiple=True, metavar="COLUMN,…", help="Columns to leave out; can be repeated.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events per second.  [default: unlimited]")
-@click.option("--limit", type=click.IntRange(min=1), help="Send at most this many events.")
-@click.option("--skip", type=click.IntRange(min=0), default=0, help="Pass over this many events at the start.")
+@DROP
+@click.option("--rate", type=Number(min=0, min_open=True), help="Events per second.  [default: unlimited]")
+@click.option("--limit", type=click.IntRange(1, COUNT_MAX), help="Send at most this many events.")
+@click.option("--skip", type=click.IntRange(0, COUNT_MAX), default=0, help="Pass over this many events at the start.")
 @click.option(
     "--batch",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, COUNT_MAX),
     default=1,
     show_default=True,
     help="Events per message, as an array.",
@@ -66,12 +67,12 @@ Example:
 @click.option("--keyfile", type=_FILE, help="The private key of that certificate.")
 @click.option(
     "--connect-timeout",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=30.0,
     show_default=True,
     help="Seconds to wait for a missing broker.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON at the end.")
+@JSON
 def replay(
     *,
     source: str,
@@ -79,7 +80,7 @@ def replay(
     topic: str | None,
     device: str | None,
     target: str | None,
-    drop: tuple[str, ...],
+    drop: list[str],
     id_prefix: str | None,
     protocol: Protocol,
     username: str | None,
@@ -110,8 +111,7 @@ def replay(
         certfile=certfile,
         keyfile=keyfile,
     )
-    columns = [name.strip() for listed in drop for name in listed.split(",") if name.strip()]
-    stream = open_source(source, target=target, drop=columns, id_prefix=id_prefix, notify=_tell)
+    stream = open_source(source, target=target, drop=drop, id_prefix=id_prefix, notify=_tell)
     if topic is None and (device is not None or stream.kind != "recorded"):
         topic = _topic_of("edge" if device is None else device)
     report = _run(stream, connection, topic, connect_timeout, pace)

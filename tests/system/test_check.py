@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +210,27 @@ def test_the_state_of_another_learner_is_found(server: GuardedBroker, make_daemo
         (daemon.state_path / "edgedescent.db").chmod(0o644)
         found = findings(daemon.config_path, "--no-publish")
         assert "others may have access to" in found["permissions"][1]["message"]
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x20\x00", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_port_that_does_not_speak_mqtt_is_found(tmp_path: Path, answer: bytes) -> None:
+    def serve() -> None:
+        # The first connection only looks whether there is somebody.
+        for reply in (b"", answer):
+            client, _ = server.accept()
+            with client:
+                if client.recv(4096):
+                    client.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        found = findings(write(tmp_path, f"port = {server.getsockname()[1]}"), code=1)
+        thread.join()
+    assert re.search(
+        r"did not let us in: (it does not speak MQTT|it ended the connection)\.", found["login"][0]["message"]
+    )
+    assert found["login"][0]["hint"].startswith("Is this its port for MQTT, with TLS or without?")
 
 
 def test_a_folder_that_may_not_be_written_to_is_found(server: GuardedBroker, tmp_path: Path) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from brokers import running_broker
-from daemons import Peer, assert_same_learning, events, eventually
+from daemons import Peer, assert_each_learned_once, assert_same_learning, events, eventually
 from loads import Sender, stream, take
-from stores import bits
 
 MESSAGES = 400
 """Of each round: many of them wait in the broker when it ends."""
@@ -59,15 +57,7 @@ def test_kill_9_neither_loses_nor_doubles(
                     sender.join()
             status = daemon.counted(sent)
             daemon.stop()
-        journal = [message.payload for message in daemon.journal()]
-        assert status["events_learned"] == sent
-        assert status["dead_letters"] == 0
-        assert not Counter(payloads) - Counter(journal), "lost"
-        assert set(journal) == set(payloads)
-        engine = daemon.recovered()
-        assert_same_learning(engine, daemon.undisturbed(payloads))
-        assert bits(engine) == bits(daemon.replayed())
-        assert "Traceback" not in daemon.log
+        assert_each_learned_once(daemon, payloads, status, sent)
         repeats = {name: status.get(f"duplicates.{name}", 0) for name in ("id", "redelivered")}
         print(f"{sent} events in {len(payloads)} messages; repeats recognized: {repeats}")
 

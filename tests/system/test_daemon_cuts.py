@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 from brokers import running_broker
-from daemons import Peer, assert_same_learning, events, eventually
+from daemons import Peer, assert_each_learned_once, assert_same_learning, events, eventually
 from loads import Sender, stream, take
-from stores import bits
 from wire import Wire
 
 
@@ -41,14 +40,7 @@ def test_cuts_at_any_byte(
             wire.heal()
             status = daemon.counted(sent)
             daemon.stop()
-    journal = [message.payload for message in daemon.journal()]
-    assert status["events_learned"] == sent
-    assert status["dead_letters"] == 0
-    assert not Counter(payloads) - Counter(journal), "lost"
-    assert set(journal) == set(payloads)
-    assert_same_learning(daemon.recovered(), daemon.undisturbed(payloads))
-    assert bits(daemon.recovered()) == bits(daemon.replayed())
-    assert "Traceback" not in daemon.log
+    assert_each_learned_once(daemon, payloads, status, sent)
     ways = Counter(way for way, _ in wire.cuts)
     print(f"{dict(ways)} cuts, {sent} events, {status['duplicates']} repeats recognized")
 

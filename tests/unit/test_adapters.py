@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import device_file, run
 
 from edgedescent.adapters import GROUP, load_adapter
 from edgedescent.errors import ConfigError
@@ -57,8 +57,7 @@ def test_an_export_without_its_packages_is_told_in_one_line(tmp_path: Path, miss
     state = Run(a_config(tmp_path / "state"))
     state.take(payloads(20))
     state.store.close()
-    path = tmp_path / "device.toml"
-    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
+    path = device_file(tmp_path)
     code = f"""
 import sys
 class Missing:
@@ -88,8 +87,7 @@ def test_an_export_writes_nothing_into_the_users_folders(tmp_path: Path) -> None
     state.store.close()
     home = tmp_path / "home"
     home.mkdir()
-    path = tmp_path / "device.toml"
-    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
+    path = device_file(tmp_path)
     environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         [sys.executable, "-m", "edgedescent", "export", str(path)],

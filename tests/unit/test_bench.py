@@ -192,7 +192,7 @@ class TestLearn:
     @pytest.mark.parametrize("optimizer", [SGD(lr=0.01), Adam(lr=0.02)], ids=repr)
     def test_the_plain_loop_does_the_same_arithmetic(self, n_features: int, optimizer: Any) -> None:
         # Raises unless all bits are the same.
-        importlib.import_module("learn").check_same_bits(n_features, optimizer)
+        importlib.import_module("learn_arrays").check_same_bits(n_features, optimizer)
 
     def test_a_peer_that_is_not_installed_is_left_out_with_its_target(self, bench: ModuleType) -> None:
         recorder = Recorder(bench)

@@ -74,6 +74,15 @@ def test_the_pace_is_that_of_the_last_hour() -> None:
     assert PACE_S / SAMPLES == 60
 
 
+def test_a_start_is_no_pace() -> None:
+    meter = Meter()
+    budget = WriteBudget(10**12, meter, now=0.0)
+    meter.write(60)
+    # A file that is made in the first instant says nothing about a day.
+    assert budget.per_day(0.001) == budget.per_day(60.0) == DAY_S
+    assert budget.per_day(120.0) == DAY_S / 2
+
+
 def test_what_is_not_counted_is_not_bounded() -> None:
     meter = Meter()
     meter.total = None

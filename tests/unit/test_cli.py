@@ -6,30 +6,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 import pytest
-from commands import run
+from commands import COMMANDS, CONFIGURED, REST, device_file, run
 from stores import Run, a_config, payloads
 
 from edgedescent import __version__, cli, errors, snapshots
 from edgedescent.config import Config
 from edgedescent.daemon.status import FILE as STATUS_FILE
 from edgedescent.state.lock import FolderLock
-
-
-def _commands() -> list[str]:
-    """All commands, those within groups with the name of the group before theirs."""
-    found = [*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))]
-    for name, command in cli.cli.commands.items():
-        if isinstance(command, click.Group):
-            found += [f"{name} {inner}" for inner in command.commands]
-    return sorted(found)
-
-
-COMMANDS = _commands()
 
 
 def ran(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -48,9 +35,7 @@ def ran(*words: object, environment: Mapping[str, str] | None = None) -> subproc
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration whose state folder is `state` beside it."""
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    path = tmp_path / "device.toml"
-    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
-    return path
+    return device_file(tmp_path)
 
 
 def a_daemons_state(config: Path) -> Config:
@@ -113,6 +98,13 @@ def test_a_command_like_no_other_gets_none() -> None:
         ["dead-letters", "purge", "a"],
         ["journal", "export", "a", "--json"],
         ["run", "a", "--events", "3"],
+        ["run", "a", "--dry-run", "--seconds", "nan"],
+        ["replay", "a", "--to", "mqtt://localhost", "--rate", "nan"],
+        ["replay", "a", "--to", "mqtt://localhost", "--rate", "1e400"],
+        ["replay", "a", "--to", "mqtt://localhost", "--connect-timeout", "nan"],
+        ["replay", "a", "--to", "mqtt://localhost", "--skip", "99999999999999999999"],
+        ["replay", "a", "--to", "mqtt://localhost", "--limit", "99999999999999999999"],
+        ["demo", "--rate", "inf"],
         ["export", "a", "--output"],
         ["run", "/"],
     ],
@@ -123,10 +115,6 @@ def test_a_wrong_use_is_told_with_exit_code_2(words: list[str]) -> None:
     assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
-CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "journal", "dead-letters")]
-"""Those that take a configuration."""
-REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
-"""What else a command needs."""
 HEAVY = ("river", "onnx", "onnxruntime", "rich", "amqtt", "sklearn", "pandas", "scipy")
 
 

@@ -94,8 +94,13 @@ WRONG = [
     ("[state]\ndurability = 'powr'\n", "expected one of 'power', 'process'.", "Did you mean `power`?"),
     ("[state]\ndurability = 1\n", "`state.durability` is 1: expected one of 'power', 'process'.", ""),
     ("[broker]\nprotocol = 5\n", "`broker.protocol` is 5: expected one of '5', '3.1.1'.", ""),
-    ("[broker]\nqos = 'one'\n", "`broker.qos` is 'one': expected one of 0, 1.", ""),
-    ("[broker]\nqos = 2\n", "`broker.qos` is 2: expected one of 0, 1.", ""),
+    ("[broker]\nqos = 'one'\n", "`broker.qos` is 'one': expected `int`, got `str`.", ""),
+    (
+        "[broker]\nqos = 2\n",
+        "`broker.qos` is 2: expected 0 or 1.",
+        " cannot wait for the journal. 1 and ids do the same.",
+    ),
+    ("[broker]\nqos = -1\n", "`broker.qos` is -1: expected 0 or 1.", ""),
     ("when_full = 'evct'\n", "must be one of 'evict', 'share'. Got 'evct'.", ""),
     ("optimizer = 'Adm'\n", "`learner.optimizer.type` is 'Adm': expected one of ", "Did you mean `Adam`?"),
     ("loss = {type = 'Squared'}\n", "`learner.loss.type` is 'Squared': expected one of", "Did you mean `SquaredLoss`?"),
@@ -143,6 +148,8 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
         ("device = \n", "not valid TOML: Invalid value (at line 1, column 10)."),
         ('device = "a"\ndevice = "b"\n', "not valid TOML: Cannot overwrite a value"),
         (BASE + "x = " + "[" * 3000 + "]" * 3000 + "\n", "not valid TOML"),
+        (BASE + f"x = {'9' * 5000}\n", "not valid TOML: Exceeds the limit"),
+        (BASE + f"[metrics]\nlisten = '127.0.0.1:{'9' * 5000}'\n", "expected an address and a port."),
     ],
 )
 def test_what_is_wrong_at_the_top_is_told_in_one_line(path: Path, text: str, message: str) -> None:
@@ -255,6 +262,7 @@ def test_a_table_may_come_whole_and_then_in_parts(path: Path) -> None:
         ("LEARNER__OPTIMIZER", "Adm", "`learner.optimizer.type` is 'Adm': expected one of"),
         ("LEARNER__OPTIMIZER__LR", "0.1", "`learner.optimizer.type` is missing: expected one of "),
         ("LEARNER__L2", "-1", "The `l2` of LinearRegressor must be >= 0. Got -1.0."),
+        ("METRICS__INTERVAL_S", "9" * 5000, "`metrics.interval_s` is '999"),
         ("BROKER__PORT", "zero", "`broker.port` is 'zero': expected `int`, got `str`."),
     ],
 )

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from commands import run, told
+from commands import device_file, run, told
 from stores import NOW, Run, a_config
 
 from edgedescent.engine.core import DEAD_PAYLOAD_MAX
@@ -23,9 +23,7 @@ MALFORMED, WRONG, MISSING = b"\xff", b'{"x": 3}', b'{"y": 1}'
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "device.toml"
-    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
-    return path
+    return device_file(tmp_path)
 
 
 @pytest.fixture
@@ -60,6 +58,17 @@ def test_without_a_state_there_is_nothing_to_list(config: Path) -> None:
     assert told("dead-letters", "list", config) == []
 
 
+def test_of_a_damaged_file_they_tell_what_everybody_tells(config: Path, state: Run) -> None:
+    state.store.close()
+    path = config.parent / "state" / FILE
+    path.write_bytes(b"no database" * 1000)
+    for command in ("list", "purge"):
+        result = run("dead-letters", command, config, *(["--all"] if command == "purge" else []))
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: The state file {path} is damaged: ")
+        assert result.stderr.endswith(" Hint: The daemon rescues what it can at its next start.\n")
+
+
 def test_they_are_listed_newest_first(config: Path, state: Run) -> None:
     lines = run("dead-letters", "list", config).output.splitlines()
     assert lines[0] == "4.0  2023-11-14T22:13:20+00:00  missing_field  pump/events  Object missing required field `x`"
@@ -78,6 +87,16 @@ def test_they_are_listed_newest_first(config: Path, state: Run) -> None:
         "error": "JSON is malformed: invalid character (byte 0)",
         "payload": "�",
     }
+
+
+def test_any_number_of_them_can_be_named(config: Path, state: Run) -> None:
+    many = tuple(f"{position}.0" for position in range(4, 40_000))
+    assert [id_of(letter) for letter in find(config.parent / "state", Selection(ids=(*many, "1", "2.7")))] == [
+        "4.0",
+        "1.0",
+    ]
+    assert purge(config.parent / "state", Selection(ids=many)) == 1
+    assert ids(config) == ["2.0", "1.0"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +143,16 @@ def test_one_is_shown_whole(config: Path, state: Run) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("9.0", "There is no dead letter 9.0."), ("2.1", "There is no dead letter 2.1."), ("x", "'x' is not the id")],
+    [
+        ("9.0", "There is no dead letter 9.0."),
+        ("2.1", "There is no dead letter 2.1."),
+        ("x", "'x' is not the id"),
+        ("1.0.0", "'1.0.0' is not the id"),
+        ("²", "'²' is not the id"),
+        ("1.²", "'1.²' is not the id"),
+        ("99999999999999999999", "'99999999999999999999' is not the id"),
+        ("1.99999999999999999999", "'1.99999999999999999999' is not the id"),
+    ],
 )
 def test_one_that_is_not_there_is_told(config: Path, state: Run, name: str, message: str) -> None:
     result = run("dead-letters", "show", config, name)

@@ -132,6 +132,17 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         FolderLock(tmp_path).__enter__()
 
 
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    for ask in (FolderLock(tmp_path).__enter__, lambda: holder_of(tmp_path)):
+        with pytest.raises(StateError, match=r"lock cannot be locked: Operation not supported\.") as caught:
+            ask()
+        assert caught.value.hint == "Give `state.path` a folder on a disk of this machine."
+
+
 def test_a_lock_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Who runs the tests as root may read everything.
     def refuse(*_: object) -> int:

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from commands import run, told
+from commands import device_file, run, told
 from hypothesis import given
 from hypothesis import strategies as st
 from stores import NOW, Run, a_config, batches, bits, moved, payloads
@@ -26,9 +26,7 @@ from edgedescent_sims.sources import SourceOptions, open_source
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    path = tmp_path / "device.toml"
-    path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{tmp_path}/state"\n')
-    return path
+    return device_file(tmp_path)
 
 
 @pytest.fixture

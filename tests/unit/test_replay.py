@@ -37,6 +37,7 @@ def test_help_shows_an_example() -> None:
         (["--to", "mqtt://h:0"], "is not a broker's address"),
         (["--to", "mqtt://h:99999"], "is not a broker's address"),
         (["--to", "mqtt://h/path"], "is not a broker's address"),
+        (["--to", f"mqtt://{'h' * 64}"], "is not a broker's address"),
         (["--to", "mqtt://u:secret@h"], "A password in the broker's address"),
         (["--to", "mqtt://u@h", "--username", "v"], "Two user names"),
         (["--to", NOWHERE, "--device", "a/b"], "'a/b' is not a device name"),

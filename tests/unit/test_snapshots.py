@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -419,3 +420,18 @@ def test_files_and_folders_are_synced_before_they_are_shown(tmp_path: Path, monk
     monkeypatch.setattr(Path, "rename", note_rename)
     publish(tmp_path, b"model", CARD, keep=1)
     assert steps == ["txt", "json", str(os.getpid()), "rename", tmp_path.name]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be someone else")
+def test_what_root_exports_belongs_to_whom_the_state_belongs_to() -> None:
+    with TemporaryDirectory() as name:
+        state = Path(name)
+        state.chmod(0o755)
+        os.chown(state, 65_534, 65_533)
+        final = publish(state / "snapshots", b"model", CARD, keep=1)
+        # Or the daemon could not publish its next one there.
+        for path in (final.parent, final, *final.iterdir(), final.parent / "latest"):
+            assert (path.lstat().st_uid, path.lstat().st_gid) == (65_534, 65_533)
+        assert (os.geteuid(), os.getegid()) == (0, 0)
+        elsewhere = publish(state / "elsewhere", b"model", CARD, keep=1, private=False)
+        assert elsewhere.stat().st_uid == 0

@@ -10,6 +10,7 @@ import time
 import click
 import msgspec
 
+from edgedescent.commands.common import JSON, SETTINGS, example
 from edgedescent_sims.world.runner import Outcome, simulate
 from edgedescent_sims.world.soak import Totals, command, soak
 
@@ -46,16 +47,17 @@ class _Progress:
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExample:\n  python -m edgedescent_sims.world --seeds 500\n"
-    "  python -m edgedescent_sims.world --seed 7 --verbose",
+    context_settings=SETTINGS,
+    epilog=example(
+        "python -m edgedescent_sims.world --seeds 500", "python -m edgedescent_sims.world --seed 7 --verbose"
+    ),
 )
 @click.option("--seed", type=int, help="Run this one world.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1000, show_default=True, help="Run so many worlds.")
 @click.option("--first", type=int, default=0, show_default=True, help="The seed of the first of them.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that share them.  [default: one a processor]")
 @click.option("--verbose", is_flag=True, help="Print the steps of the one world.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@JSON
 def main(seed: int | None, seeds: int, first: int, jobs: int | None, verbose: bool, as_json: bool) -> None:
     """Run the daemon's own code on a simulated clock, disk and broker on which everything goes wrong.
 

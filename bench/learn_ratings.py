@@ -1,0 +1,64 @@
+"""Rows of `learn.py`: recommenders that learn ratings, and factorization machines on the same ratings as dicts."""
+
+from __future__ import annotations
+
+from harness import Driver, Peer, Row, Target
+from learn_peers import OURS, learn_dicts, learn_ratings
+from streams import ratings, ratings_as_features
+
+from edgedescent import FactorizationMachine, MatrixFactorization
+
+
+def ours_factors() -> Driver:
+    model = MatrixFactorization(n_factors=10)
+    return Driver(learn_ratings(model), lambda event: model.predict_one(event[0], event[1]))
+
+
+def river_factors() -> Driver:
+    from river import optim, reco
+
+    # As in the documentation of its BiasedMF.
+    model = reco.BiasedMF(
+        n_factors=10,
+        bias_optimizer=optim.SGD(0.025),
+        latent_optimizer=optim.SGD(0.025),
+        latent_initializer=optim.initializers.Normal(mu=0.0, sigma=0.1, seed=71),
+    )
+    return Driver(learn_ratings(model), lambda event: float(model.predict_one(event[0], event[1])))
+
+
+def factors_row() -> Row:
+    return Row(
+        "matrix factorization, k=10",
+        ratings,
+        [
+            Peer(OURS, ours_factors, note="MatrixFactorization(n_factors=10)."),
+            Peer("River", river_factors, note="BiasedMF(n_factors=10) with SGD(0.025)."),
+        ],
+        Target("River", at_least=15),
+    )
+
+
+def ours_machine() -> Driver:
+    model = FactorizationMachine(n_factors=10, features_max=10_000)
+    return Driver(learn_dicts(model), lambda event: model.predict_one(event[0]))
+
+
+def river_machine() -> Driver:
+    from river import facto
+
+    # With its default optimizers; strings become categories, as with ours.
+    model = facto.FMRegressor(n_factors=10, seed=71)
+    return Driver(learn_dicts(model), lambda event: float(model.predict_one(event[0])))
+
+
+def machine_row() -> Row:
+    return Row(
+        "factorization machine, k=10",
+        ratings_as_features,
+        [
+            Peer(OURS, ours_machine, note="FactorizationMachine(n_factors=10) on the same ratings as dicts."),
+            Peer("River", river_machine, note="FMRegressor(n_factors=10)."),
+        ],
+        Target("River", at_least=30),
+    )

@@ -1,0 +1,17 @@
+"""Options that more than one command has."""
+
+from __future__ import annotations
+
+import click
+
+COUNT_MAX = 2**53
+"""More events than anybody will ever send."""
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, listed: tuple[str, ...]) -> list[str]:
+    return [name.strip() for names in listed for name in names.split(",") if name.strip()]
+
+
+DROP = click.option(
+    "--drop", multiple=True, callback=_names, metavar="COLUMN,…", help="Columns to leave out; can be repeated."
+)
