@@ -28,7 +28,7 @@ from edgedescent.config import Config, describe
 from edgedescent.engine.core import Engine
 from edgedescent.engine.decoding import Decoder
 from edgedescent.errors import ExportError
-from edgedescent.state.files import replace_atomically, sync_folder, write_durably
+from edgedescent.state.files import as_owner_of, replace_atomically, sync_folder, write_durably
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 
@@ -109,9 +109,12 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
         **exporter.describe(learner),
     }
     # What is asked for elsewhere is for whomever that folder is for; in the state folder it is for its owner.
-    folder = publish(
-        output or Path(config.state.path) / FOLDER, model, card, keep=config.snapshots.keep, private=output is None
-    )
+    if output is None:
+        state = Path(config.state.path)
+        with as_owner_of(state):
+            folder = publish(state / FOLDER, model, card, keep=config.snapshots.keep)
+    else:
+        folder = publish(output, model, card, keep=config.snapshots.keep, private=False)
     return {**card, "path": str(folder / str(card["file"]))}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -41,3 +43,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def as_owner_of(folder: Path) -> Iterator[None]:
+    """Be the owner of a folder meanwhile, where this is root.
+
+    What root leaves in the state folder of a daemon without rights, the daemon could neither replace nor remove. And
+    root must not follow where that user may have laid links.
+    """
+    owner, group = folder.stat(), os.getegid()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
