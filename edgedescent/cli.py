@@ -54,7 +54,7 @@ class _Commands(click.Group):
             hint = f" Hint: {error.hint}" if error.hint else ""
             # What others say in an error of ours may have several lines.
             click.echo(" ".join(f"Error: {error}{hint}".split("\n")), err=True)
-            ctx.exit(1)
+            ctx.exit(error.exit_code)
 
 
 @click.group(

@@ -256,12 +256,15 @@ def test_the_unit_says_what_was_promised() -> None:
         "NoNewPrivileges": "yes",
         "CapabilityBoundingSet": "",
         "Restart": "always",
+        "RestartPreventExitStatus": str(os.EX_CONFIG),
         "StateDirectoryMode": "0700",
     }
     assert {name: settings[name] for name in expected} == expected
     assert {"WatchdogSec", "MemoryMax", "SystemCallFilter", "RestrictAddressFamilies", "LoadCredential"} <= set(
         settings
     )
+    # `systemd-analyze verify` looks up manuals, and fails where there is no program for them.
+    assert "Documentation" not in settings
     # The loop waits a quarter of a second at most, and a stop takes up to ten.
     assert int(settings["WatchdogSec"]) >= 30
     assert int(settings["TimeoutStopSec"]) > 10
