@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.metadata import entry_points
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from edgedescent.commands.journal import journal
 from edgedescent.commands.run import run
 from edgedescent.commands.snapshots import snapshots
 from edgedescent.commands.status import status
+from edgedescent.daemon import logs
 from edgedescent.errors import EdgeDescentError
 from edgedescent.suggest import did_you_mean
 
@@ -53,7 +55,8 @@ class _Commands(click.Group):
         except EdgeDescentError as error:
             hint = f" Hint: {error.hint}" if error.hint else ""
             # What others say in an error of ours may have several lines.
-            click.echo(" ".join(f"Error: {error}{hint}".split("\n")), err=True)
+            line = " ".join(f"Error: {error}{hint}".split("\n"))
+            click.echo(logs.marked(line, logging.ERROR) if logs.journal_listens() else line, err=True)
             ctx.exit(error.exit_code)
 
 

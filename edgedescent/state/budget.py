@@ -62,7 +62,8 @@ class WriteBudget:
         """At which pace bytes are written, by what was written in the last hour."""
         self.settle(now)
         then, total = self._samples[0]
-        return (self.total - total) / (now - then) * DAY_S if now > then else 0.0
+        # What a start writes within an instant is not what goes on all day.
+        return (self.total - total) / max(now - then, PACE_S / SAMPLES) * DAY_S
 
     def settle(self, now: float) -> None:
         """Take account of what was written and refilled by now."""

@@ -74,6 +74,14 @@ def test_the_pace_is_that_of_the_last_hour() -> None:
     assert PACE_S / SAMPLES == 60
 
 
+def test_a_start_is_no_pace() -> None:
+    meter = Meter()
+    budget = WriteBudget(10**12, meter, now=0.0)
+    meter.write(60)
+    paces = [budget.per_day(now) for now in (0.0, 0.1, 60.0, 120.0)]
+    assert paces == [DAY_S, DAY_S, DAY_S, DAY_S / 2]
+
+
 def test_what_is_not_counted_is_not_bounded() -> None:
     meter = Meter()
     meter.total = None
