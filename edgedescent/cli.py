@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from importlib.metadata import entry_points
@@ -20,6 +21,7 @@ from edgedescent.commands.journal import journal
 from edgedescent.commands.run import run
 from edgedescent.commands.snapshots import snapshots
 from edgedescent.commands.status import status
+from edgedescent.daemon import logs
 from edgedescent.errors import EdgeDescentError
 from edgedescent.suggest import did_you_mean
 
@@ -57,8 +59,9 @@ class _Commands(click.Group):
         except EdgeDescentError as error:
             hint = f" Hint: {error.hint}" if error.hint else ""
             # What others say in an error of ours may have several lines.
-            click.echo(" ".join(f"Error: {error}{hint}".split("\n")), err=True)
-            ctx.exit(1)
+            line = " ".join(f"Error: {error}{hint}".split("\n"))
+            click.echo(logs.marked(line, logging.ERROR) if logs.journal_listens() else line, err=True)
+            ctx.exit(error.exit_code)
 
 
 @click.group(

@@ -3,7 +3,8 @@
 ::
 
     EdgeDescentError            something a user can act on; the command line prints it in one line with its hint
-    ├── ConfigError             a configuration key, type or value is wrong
+    ├── ConfigError             a configuration key, type or value is wrong, or what it names cannot be used
+    │   └── ConfigFileError     what a configuration file says is wrong, and stays so until somebody changes it
     ├── StateError              the state folder is damaged, locked, or belongs to another learner
     │   └── DiskFullError       there is no room for what was to be written; it can be tried again
     ├── InvalidEventError       a payload or an event cannot be used; on a stream it becomes a dead letter
@@ -15,9 +16,14 @@
     └── TooDeepError            features are nested too deeply
 """
 
+import os
+
 
 class EdgeDescentError(Exception):
     """Something a user can act on: one line that says what is wrong, and a hint that says what to do."""
+
+    exit_code = 1
+    """What the command line ends with."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -26,6 +32,12 @@ class EdgeDescentError(Exception):
 
 class ConfigError(EdgeDescentError):
     """A configuration key, type or value is wrong; names its path, the value and what was expected."""
+
+
+class ConfigFileError(ConfigError):
+    """What a configuration file says is wrong: trying again is of no use until somebody changes it."""
+
+    exit_code = os.EX_CONFIG
 
 
 class StateError(EdgeDescentError):

@@ -33,7 +33,8 @@ def resolved(path: str, name: str) -> str:
     if not folder:
         raise ConfigError(
             f"`{name}` is {path!r}, but the variable CREDENTIALS_DIRECTORY is not set.",
-            f"systemd sets it for a service with a line LoadCredential={path.removeprefix(CREDENTIALS)}:/path/of/file.",
+            f"systemd sets it for a service with a line LoadCredential={path.removeprefix(CREDENTIALS)}:/path/of/file; "
+            "on the shell, export it as the folder that has the file.",
         )
     return str(Path(folder) / path.removeprefix(CREDENTIALS))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgedescent.config.building import convert
 from edgedescent.config.environment import override
 from edgedescent.config.tables import Config
-from edgedescent.errors import ConfigError
+from edgedescent.errors import ConfigError, ConfigFileError
 
 
 def load(
@@ -26,7 +26,8 @@ def load(
         check: looks at what this module knows nothing about, such as an adapter's part, and raises ConfigError.
 
     Raises:
-        ConfigError: if it cannot be read or anything in it is wrong; the message begins with the path of the file.
+        ConfigFileError: if anything in it is wrong; the message begins with the path of the file.
+        ConfigError: if it, or something that it names, cannot be used now.
     """
     path = Path(path)
     try:
@@ -35,12 +36,12 @@ def load(
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}.", "Give the path of a TOML file.") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}.") from error
+        raise ConfigFileError(f"{path}: not UTF-8 at byte {error.start}.") from error
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         # Beside its own errors, tomllib has that of a number with more digits than Python reads.
-        raise ConfigError(f"{path}: not valid TOML: {error}.") from error
+        raise ConfigFileError(f"{path}: not valid TOML: {error}.") from error
     try:
         override(table, environment)
         config = convert(table, Config)
@@ -48,5 +49,7 @@ def load(
         if check is not None:
             check(config)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}", error.hint) from None
+        # Behind what may be mended without this file, such as a certificate or a package, another error stands.
+        kind = ConfigFileError if error.__cause__ is None else ConfigError
+        raise kind(f"{path}: {error}", error.hint) from None
     return config

@@ -93,13 +93,16 @@ class Health:
                 self._ready = True
                 self._supervisor.ready()
 
-    def reported(self, metrics: dict[str, Any], publish: Publish) -> None:
-        """The metrics were published; the time to tell again what may not have been heard."""
-        logs.tell_left_out()
+    def tell(self, metrics: dict[str, Any]) -> None:
+        """Tell the supervisor in a line how the daemon is."""
         self._supervisor.status(
             f"{self.state}: {metrics['messages']} messages, {metrics['events_learned']} events learned, "
             f"{metrics['dead_letters']} dead letters."
         )
+
+    def reported(self, publish: Publish) -> None:
+        """The metrics were published; the time to tell again what may not have been heard."""
+        logs.tell_left_out()
         if self._connected and self.state != "online":
             # A connection that broke and was made again within a turn went unseen: "online" was said over it.
             publish(self.announcement())

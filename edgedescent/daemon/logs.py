@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ FIELD_MAX = 500
 WINDOW_S = 10.0
 KINDS_MAX = 1_000
 """How many kinds of record are told apart; beyond that they are forgotten and start anew."""
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -29,7 +31,8 @@ def set_up(*, verbose: bool = False, style: Format = "text", limit: int = 20) ->
         limit: how many records of one kind, from warnings upwards, are written in ten seconds.
     """
     handler = LimitedHandler(limit)
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    formatter = JsonFormatter() if style == "json" else TextFormatter()
+    handler.setFormatter(JournalFormatter(formatter) if journal_listens() else formatter)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
 
 
@@ -87,6 +90,41 @@ class JsonFormatter(logging.Formatter):
 
 def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut(text, MESSAGE_MAX))
+
+
+class JournalFormatter(logging.Formatter):
+    """What another formatter makes of a record, marked with how bad it is, for ``journalctl --priority``.
+
+    Args:
+        inner: the other formatter.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines, each with its mark: the journal takes each for an entry."""
+        return marked(self._inner.format(record), record.levelno)
+
+
+def marked(text: str, level: int) -> str:
+    r"""A text with the mark before each line by which systemd knows how bad it is (sd-daemon(3)).
+
+    >>> marked("no room\nat all", logging.ERROR)
+    '<3>no room\n<3>at all'
+    """
+    mark = f"<{next((number for least, number in _PRIORITIES if level >= least), 7)}>"
+    return "\n".join(mark + line for line in text.split("\n"))
+
+
+def journal_listens() -> bool:
+    """Whether standard error goes to systemd's journal, which is what ``JOURNAL_STREAM`` tells (systemd.exec(5))."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
 
 
 class _Window:

@@ -26,13 +26,11 @@ from edgedescent.daemon.health import Health
 from edgedescent.daemon.saving import RUNNING, Saver
 from edgedescent.daemon.signals import Signals
 from edgedescent.daemon.snapshot_job import SnapshotJob
-from edgedescent.daemon.status import FILE as STATUS_FILE
-from edgedescent.daemon.status import runtime_folder
+from edgedescent.daemon.status import StatusFile, runtime_folder
 from edgedescent.daemon.supervisor import Supervisor
 from edgedescent.errors import DiskFullError
 from edgedescent.kernels.memory import give_back
 from edgedescent.messages import DeadLetter, Effect, Message, Predictions
-from edgedescent.state.files import replace_atomically
 from edgedescent.state.lock import FolderLock
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
@@ -50,6 +48,8 @@ BACKLOG_S = 0.05
 CONFIRMATION_S = 0.005
 """What was published is confirmed in about that time."""
 CLOSE_TIMEOUT_S = 3.0
+NEWS_S = 1.0
+"""The status tells a new state at once, but is not written more often than this for it."""
 TICKS_PER_S = 1024
 """Messages carry the time in steps of this, which a float holds exactly: the journal packs it better."""
 
@@ -92,7 +92,10 @@ class Daemon:
         self._sent = 0
         """Up to which position the answers that did not have to wait are out."""
         self._card: bytes | None = None
-        self._status_written = True
+        self._status = StatusFile(config)
+        self._told = ""
+        """The state that the status tells of."""
+        self._news_due = -math.inf
 
     def recover(self) -> None:
         """Bring the engine to where the journal ends; comes before the first turn.
@@ -305,6 +308,10 @@ class Daemon:
         snapshots = self._config.snapshots
         if now >= self._metrics_due:
             self._report(now)
+        elif self._health.state != self._told and now >= self._news_due:
+            # Whoever has just started the daemon asks how it is, not how it was before it was connected.
+            self._news_due = now + NEWS_S
+            self._tell_status(self.metrics())
         due = now >= self._snapshot_due or (
             snapshots.every_events is not None and self._learned - self._snapshot_events >= snapshots.every_events
         )
@@ -343,19 +350,13 @@ class Daemon:
         self._metrics_events, self._metrics_at = self._learned, now
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
-        self._health.reported(metrics, self._announce)
-        status = {**metrics, "pid": os.getpid(), "connected": self._transport.connected}
-        path = runtime_folder(self._config) / STATUS_FILE
-        try:
-            # No sync: a status lost in a power cut tells nothing that is still true.
-            replace_atomically(path, json.dumps(status).encode(), sync=False)
-        except OSError as error:
-            # Learning does not depend on it; told once, not at every interval.
-            if self._status_written:
-                log.error("The status cannot be written to %s: %s.", path, error.strerror)
-            self._status_written = False
-        else:
-            self._status_written = True
+        self._health.reported(self._announce)
+        self._tell_status(metrics)
+
+    def _tell_status(self, metrics: dict[str, Any]) -> None:
+        self._told = self._health.state
+        self._health.tell(metrics)
+        self._status.write({**metrics, "pid": os.getpid(), "connected": self._transport.connected})
 
     def _announce(self, payload: bytes) -> bool:
         return self._publish("status", payload, retain=True)

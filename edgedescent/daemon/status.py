@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgedescent.config import Config
 from edgedescent.errors import StateError
+from edgedescent.state.files import replace_atomically
 from edgedescent.state.lock import holder_of, note_of
+
+log = logging.getLogger(__name__)
 
 FILE = "status.json"
 
@@ -18,6 +23,31 @@ FILE = "status.json"
 def runtime_folder(config: Config) -> Path:
     """Where the status lies: in memory where systemd offers a folder for it, else with the state."""
     return Path(os.environ.get("RUNTIME_DIRECTORY") or config.state.path)
+
+
+class StatusFile:
+    """What the daemon last said of itself, for `read_status`.
+
+    Args:
+        config: of the daemon.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._written = True
+
+    def write(self, status: Mapping[str, Any]) -> None:
+        """Write it; that it cannot be written is logged once each time it begins: learning does not depend on it."""
+        path = runtime_folder(self._config) / FILE
+        try:
+            # No sync: a status lost in a power cut tells nothing that is still true.
+            replace_atomically(path, json.dumps(status).encode(), sync=False)
+        except OSError as error:
+            if self._written:
+                log.error("The status cannot be written to %s: %s.", path, error.strerror)
+            self._written = False
+        else:
+            self._written = True
 
 
 def read_status(config: Config) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class WriteBudget:
         """At which pace bytes are written, by what was written in the last hour, or the first minute."""
         self.settle(now)
         then, total = self._samples[0]
+        # What a start writes within an instant is not what goes on all day.
         return (self.total - total) / max(now - then, PACE_S / SAMPLES) * DAY_S
 
     def settle(self, now: float) -> None:

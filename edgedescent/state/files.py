@@ -49,6 +49,8 @@ def sync_folder(folder: Path) -> None:
 def as_owner_of(folder: Path) -> Iterator[None]:
     """Let root write as the user to whom a folder belongs, who could do nothing with what belongs to root.
 
+    Nor does root then follow where that user may have laid links.
+
     Args:
         folder: or where it is to be made.
 

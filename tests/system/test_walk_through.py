@@ -54,6 +54,9 @@ STUB = textwrap.dedent("""\
                 time.sleep(0.02)
             pid.unlink()
 
+    def running(pattern):
+        return [path.stem for path in root.glob(f"{{pattern}}.pid")]
+
     def unit(device):
         settings, environment = {{}}, {{}}
         for line in (root / "etc/systemd/system/edgedescent@.service").read_text().splitlines():
@@ -61,21 +64,21 @@ STUB = textwrap.dedent("""\
             settings[key] = value
             if key == "Environment":
                 environment.update(pair.split("=", 1) for pair in value.split())
-        credentials, runtime = root / "run/credentials", root / "run" / settings["RuntimeDirectory"]
+        credentials, runtime = root / "run/credentials" / device, root / "run" / settings["RuntimeDirectory"]
         for folder in (credentials, runtime, root / "var/lib" / settings["StateDirectory"]):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         secret, _, source = settings["LoadCredential"].partition(":")
         shutil.copyfile(source, credentials / secret)
         environment.update(CREDENTIALS_DIRECTORY=str(credentials), RUNTIME_DIRECTORY=str(runtime))
-        environment.update(NOTIFY_SOCKET=str(root / "notify"), WATCHDOG_USEC=settings["WatchdogSec"] + "000000")
+        environment.update(NOTIFY_SOCKET=str(root / device), WATCHDOG_USEC=settings["WatchdogSec"] + "000000")
         return settings["ExecStart"].split(), environment
 
     def start_service(device):
-        (root / "notify").unlink(missing_ok=True)
+        (root / device).unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.bind(str(root / "notify"))
+            notify.bind(str(root / device))
             notify.settimeout(30)
-            start("edgedescent", *unit(device))
+            start(f"edgedescent@{{device}}", *unit(device))
             # Type=notify: the command returns when the service says that it is ready.
             while notify.recv(4096) != b"READY=1":
                 pass
@@ -85,7 +88,9 @@ STUB = textwrap.dedent("""\
         folder.mkdir(parents=True)
         (folder / "edgedescent").symlink_to({edgedescent!r})
         (folder / "pip").symlink_to(sys.argv[0])
-    elif name == "systemctl" and words[-1] == "mosquitto":
+    elif name == "systemctl" and words == ["reload", "mosquitto"]:
+        os.kill(int((root / "mosquitto.pid").read_text()), signal.SIGHUP)
+    elif name == "systemctl" and words == ["restart", "mosquitto"]:
         conf = root / "etc/mosquitto/mosquitto.conf"
         start("mosquitto", [{mosquitto!r}, "-c", str(conf)], {{}})
         until = time.monotonic() + 20
@@ -94,10 +99,16 @@ STUB = textwrap.dedent("""\
                 if probe.connect_ex(("127.0.0.1", {port})) == 0:
                     break
             time.sleep(0.02)
-    elif name == "systemctl" and "start" in words or "enable" in words:
+    elif name == "systemctl" and ("start" in words or "enable" in words):
         start_service(words[-1].partition("@")[2])
-    elif name == "systemctl" and "stop" in words:
-        stop("edgedescent")
+    elif name == "systemctl" and ("stop" in words or "disable" in words):
+        stop(words[-1])
+    elif name == "systemctl" and "restart" in words:
+        for service in running(words[-1]):
+            stop(service)
+            start_service(service.partition("@")[2])
+    elif name == "systemctl" and words != ["daemon-reload"]:
+        sys.exit(f"Nothing stands for systemctl {{words}}.")
     """)
 
 
@@ -109,16 +120,14 @@ def sandbox(tmp_path: Path) -> Iterator[Path]:
     for folder in ("usr/local/bin", "var/backups", "opt"):
         (root / folder).mkdir(parents=True)
     yield root
-    for name in ("edgedescent", "mosquitto"):
-        pid = root / f"{name}.pid"
-        if pid.exists():
-            os.kill(int(pid.read_text()), signal.SIGKILL)
+    for pid in root.glob("*.pid"):
+        os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def the_commands() -> str:
     text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     found = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(found) == 8, "the steps of the set-up"
+    assert len(found) == 11, "the steps of the set-up"
     return "\n".join(found)
 
 
@@ -128,6 +137,8 @@ def test_the_set_up_works_as_it_is_written(sandbox: Path, tmp_path: Path) -> Non
         pytest.skip("mosquitto, mosquitto_passwd or openssl is not installed, or this is not root")
     with socket.create_server(("127.0.0.1", 0)) as probe, socket.create_server(("127.0.0.1", 0)) as other:
         port, metrics_port = probe.getsockname()[1], other.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        second_port = probe.getsockname()[1]
     stub = STUB.format(
         python=sys.executable,
         root=str(sandbox),
@@ -152,7 +163,7 @@ def test_the_set_up_works_as_it_is_written(sandbox: Path, tmp_path: Path) -> Non
     def moved(text: str) -> str:
         for folder in FOLDERS:
             text = re.sub(rf"(?<![\w./]){re.escape(folder)}", f"{sandbox}{folder}", text)
-        text = text.replace("8883", str(port)).replace("9464", str(metrics_port))
+        text = text.replace("8883", str(port)).replace("9464", str(metrics_port)).replace("9465", str(second_port))
         return text.replace("@localhost", f"@localhost:{port}").replace(" -o edgedescent -g edgedescent", "")
 
     for path in (work / "deploy").rglob("*"):
@@ -193,6 +204,15 @@ def test_the_set_up_works_as_it_is_written(sandbox: Path, tmp_path: Path) -> Non
         lambda: found if (found := read_json(sandbox / "run/edgedescent/pump-7/status.json")) else None, "the status"
     )
     assert (status["events_learned"], status["connected"]) == (300, True)
+    # The other device was a whole one, and nothing of it is left.
+    assert "publishing: edgedescent/pump-8/status is allowed" in done.stdout
+    assert "'pump-8'" in (sandbox / "edgedescent@pump-8.log").read_text()
+    users = [line.partition(":")[0] for line in (sandbox / "etc/mosquitto/passwords").read_text().splitlines()]
+    assert users == ["pump-7", "sensors", "dashboard"]
+    assert [path for part in ("etc", "root", "var") for path in (sandbox / part).rglob("*pump-8*")] == []
+    assert not (sandbox / "edgedescent@pump-8.pid").exists()
+    # The restart of the upgrade was one.
+    assert (sandbox / "edgedescent@pump-7.log").read_text().count("with everything saved") == 2
     secret = (sandbox / "etc/edgedescent/secrets/pump-7/mqtt_password").read_text().strip()
     assert len(secret) == 48
     assert secret not in done.stdout + done.stderr + "".join(logs)
@@ -256,12 +276,15 @@ def test_the_unit_says_what_was_promised() -> None:
         "NoNewPrivileges": "yes",
         "CapabilityBoundingSet": "",
         "Restart": "always",
+        "RestartPreventExitStatus": str(os.EX_CONFIG),
         "StateDirectoryMode": "0700",
     }
     assert {name: settings[name] for name in expected} == expected
     assert {"WatchdogSec", "MemoryMax", "SystemCallFilter", "RestrictAddressFamilies", "LoadCredential"} <= set(
         settings
     )
+    # `systemd-analyze verify` looks up manuals, and fails where there is no program for them.
+    assert "Documentation" not in settings
     # The loop waits a quarter of a second at most, and a stop takes up to ten.
     assert int(settings["WatchdogSec"]) >= 30
     assert int(settings["TimeoutStopSec"]) > 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -39,7 +40,7 @@ def test_listing_the_choices_imports_none_of_them(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, "check", "--offline", str(path)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
+    assert done.returncode == os.EX_CONFIG
     assert done.stdout == "[]\n"
     assert "Did you mean `onnx`?" in done.stderr
 

@@ -149,7 +149,8 @@ def test_what_is_heavy_is_not_loaded(config: Path, words: list[str]) -> None:
 def test_a_wrong_configuration_is_told_in_one_line(config: Path, command: str) -> None:
     config.write_text(config.read_text() + "pth = 3\n")
     done = ran(*command.split(), config, *REST.get(command, ()))
-    assert done.returncode == 1
+    # By this systemd knows that starting the daemon again is of no use.
+    assert done.returncode == os.EX_CONFIG
     assert done.stdout == ""
     expected = f"Error: {config}: `state.pth` is not a known key: expected one of path, "
     assert done.stderr.startswith(expected)
@@ -160,19 +161,24 @@ def test_a_wrong_configuration_is_told_in_one_line(config: Path, command: str) -
 
 @pytest.mark.parametrize("command", ["run", "check"])
 @pytest.mark.parametrize(
-    ("table", "message"),
+    ("table", "message", "code"),
     [
-        ("[broker]\nport = 0\n", "`broker.port` is 0: expected `int` >= 1."),
-        ("[broker.tls]\nca_file = '/nowhere'\n", "`broker.tls`: the certificates cannot be used"),
-        ("[snapshots]\nexporter = 'onx'\n", "`snapshots.exporter` is 'onx': expected one of onnx."),
-        ("[snapshots]\nexporter = 'mqtt'\n", "`snapshots.exporter` is 'mqtt': expected one of onnx."),
-        ("[topics]\nevents = ['a#']\n", "`topics.events[0]` is 'a#'"),
+        ("[broker]\nport = 0\n", "`broker.port` is 0: expected `int` >= 1.", os.EX_CONFIG),
+        # A certificate may come to be usable without a change of the configuration.
+        ("[broker.tls]\nca_file = '/nowhere'\n", "`broker.tls`: the certificates cannot be used", 1),
+        ("[snapshots]\nexporter = 'onx'\n", "`snapshots.exporter` is 'onx': expected one of onnx.", os.EX_CONFIG),
+        ("[snapshots]\nexporter = 'mqtt'\n", "`snapshots.exporter` is 'mqtt': expected one of onnx.", os.EX_CONFIG),
+        ("[topics]\nevents = ['a#']\n", "`topics.events[0]` is 'a#'", os.EX_CONFIG),
+        ("[topics\n", "not valid TOML", os.EX_CONFIG),
+        ("# \xff\n", "not UTF-8 at byte ", os.EX_CONFIG),
     ],
 )
-def test_what_is_wrong_for_an_adapter_is_told_in_one_line(config: Path, command: str, table: str, message: str) -> None:
-    config.write_text(config.read_text() + table)
+def test_what_is_wrong_for_an_adapter_is_told_in_one_line(
+    config: Path, command: str, table: str, message: str, code: int
+) -> None:
+    config.write_bytes(config.read_bytes() + table.encode("latin-1"))
     result = run(command, config)
-    assert result.exit_code == 1
+    assert result.exit_code == code
     assert result.stderr.startswith(f"Error: {config}: {message}")
     assert result.stderr.count("\n") == 1
     assert not (config.parent / "state").exists()

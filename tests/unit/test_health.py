@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fakes import World
 
 import edgedescent
 from edgedescent.daemon.health import BEHIND_MESSAGES, BEHIND_S, READY_PATIENCE_S, Health
+from edgedescent.daemon.loop import NEWS_S
 from edgedescent.daemon.saving import DISK_FULL
 from edgedescent.daemon.supervisor import Supervisor
 from edgedescent.errors import StateError
@@ -134,16 +136,40 @@ def test_a_state_is_told_again_over_a_new_connection(world: World) -> None:
     health.turned(0, announce, connected=True, saving=DISK_FULL)
     assert states(world) == ["disk_full", "disk_full"]
     # And once more with the metrics, in case a new connection went unseen.
-    health.reported(world.daemon.metrics(), announce)
+    health.reported(announce)
     assert states(world) == ["disk_full"] * 3
     health.turned(0, announce, connected=True)
     assert states(world)[-1] == "online"
 
 
 def test_the_status_file_has_the_state(world: World, tmp_path: Path) -> None:
-    import json
-
     world.recover()
     world.receive(EVENT)
     status = json.loads((tmp_path / "status.json").read_bytes())
     assert (status["state"], status["version"]) == ("online", edgedescent.__version__)
+
+
+def test_a_new_state_is_told_at_once_but_once_a_second(world: World, tmp_path: Path) -> None:
+    def told_state() -> object:
+        # To whoever asks on this machine, and to systemd: the two are told together.
+        line = [line for line in world.supervisor.told if line.startswith("STATUS=")][-1]  # type: ignore[attr-defined]
+        status = json.loads((tmp_path / "status.json").read_bytes())
+        assert line.startswith(f"STATUS={status['state']}: ")
+        assert status["connected"] is (status["state"] == "online")
+        return status["state"]
+
+    world.transport.connected = False
+    world.recover()
+    world.receive()
+    assert told_state() == "disconnected"
+    # Nothing but the turn tells it: the metrics are not due for ten seconds.
+    world.transport.connected = True
+    world.receive()
+    assert told_state() == "online"
+    world.transport.connected = False
+    world.receive()
+    assert told_state() == "online"
+    world.clock.now += NEWS_S
+    world.receive()
+    assert told_state() == "disconnected"
+    assert world.transport.of("metrics") == []

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -131,3 +135,44 @@ def test_how_many_kinds_are_told_apart_is_bounded(capsys: pytest.CaptureFixture[
         log.warning("Kind", extra={"reason": str(i)})
     assert len(handler._windows) <= logs.KINDS_MAX
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize("mine", [True, False])
+def test_the_journal_is_told_how_bad_a_line_is(style: str, mine: bool) -> None:
+    code = f"""if True:
+        import logging
+        from edgedescent import cli, errors
+        from edgedescent.daemon import logs
+        logs.set_up(style={style!r}, verbose=True)
+        log = logging.getLogger("edgedescent.test")
+        for level in (10, 20, 30, 40, 50):
+            log.log(level, "of level %d", level)
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            log.exception("a fault")
+        cli.cli(["status", "/nowhere.toml"])
+        """
+    reader, writer = os.pipe()
+    stream = os.fstat(writer)
+    environment = {**os.environ, "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino if mine else stream.st_ino + 1}"}
+    done = subprocess.run([sys.executable, "-c", code], stderr=writer, env=environment, check=False)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    assert done.returncode == 1
+    marks = [found[0] if (found := re.match(r"<\d>", line)) else "" for line in lines]
+    if not mine:
+        # Whoever else reads this line would take the mark for a part of it.
+        assert set(marks) == {""}
+        return
+    assert marks[:5] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+    assert set(marks[5:]) == {"<3>"}
+    assert re.fullmatch(r"<3>Error: /nowhere.toml: No such file.*", lines[-1])
+    if style == "json":
+        assert json.loads(lines[2][3:])["message"] == "of level 30"
+    else:
+        assert lines[2].endswith(" WARNING of level 30")
+        # A trace has lines of its own, and none is passed off as harmless.
+        assert lines[-2] == "<3>ZeroDivisionError: division by zero"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -304,6 +305,35 @@ def test_it_goes_where_it_is_told_to(tmp_path: Path, echo: type[Echo]) -> None:
     card = export(run.config, tmp_path / "out")
     assert Path(card["path"]).is_relative_to(tmp_path / "out")
     assert not (tmp_path / "state" / "snapshots").exists()
+
+
+def test_what_root_exports_belongs_to_the_daemon(echo: type[Echo]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can act for another user")
+    nobody = 65_534
+    # Not in pytest's own folder, which only its owner can enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        run = learned(Path(folder) / "state")
+        run.store.close()
+        state = run.store.folder
+        for path in (state, *state.iterdir()):
+            os.chown(path, nobody, nobody)
+        export(run.config)
+        export(run.config, Path(folder) / "out")
+        found = [path for path in state.rglob("*") if path.is_relative_to(state / snapshots.FOLDER)]
+        assert len(found) == 5
+        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in found} == {(nobody, nobody)}
+        # What is asked for elsewhere is whose who asks, and so is everything afterwards.
+        assert (Path(folder) / "out").stat().st_uid == os.geteuid() == os.getegid() == 0
+        # Root does not follow where that user may have laid a link.
+        Path(folder, "aim").mkdir()
+        for path in sorted(found, reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        (state / snapshots.FOLDER).symlink_to(Path(folder, "aim"))
+        with pytest.raises(ExportError, match="Permission denied"):
+            export(run.config)
+        assert (list(Path(folder, "aim").iterdir()), os.geteuid(), os.getegid()) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("error", [0.1, -1e-3, math.nan, math.inf])
