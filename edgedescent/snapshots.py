@@ -128,7 +128,8 @@ def recent_events(config: Config, store: Store, engine: Engine, count: int) -> l
         start = store.first_of_last(messages, end)
         earlier: list[dict[str, Any]] = []
         for message in store.read(after=start, up_to=end):
-            earlier.extend(msgspec.structs.asdict(event) for _, event in decoder.decode(message.payload)[0])
+            for usable, _ in decoder.decode(message.payload):
+                earlier.extend(msgspec.structs.asdict(event) for _, event in usable)
         events = earlier + events
         if start == end:
             break

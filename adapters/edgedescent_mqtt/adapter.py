@@ -37,7 +37,7 @@ from edgedescent_mqtt.visitor import MqttVisitor
 
 log = logging.getLogger(__name__)
 
-INBOX_BYTES_MAX = 1_048_576
+INBOX_BYTES_MAX = 262_144
 """How much one poll takes in; the rest waits with the broker."""
 WRITE_BYTES = 65_536
 """How much `publish` lets gather before it hands it to the socket."""

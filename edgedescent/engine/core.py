@@ -7,14 +7,13 @@ in the same order give the same bits everywhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from edgedescent.engine.decoding import Decoder, Rejected, is_array
+from edgedescent.engine.decoding import Decoder, Piece, Rejected, is_array
 from edgedescent.engine.rate_limit import RateLimit
 from edgedescent.engine.redelivery import Redeliveries
 from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooLargeError
@@ -90,10 +89,24 @@ class Engine:
         self.position = message.position
         self.counters["messages"] += 1
         again = self._is_redelivered(message)
-        events, rejected = self._decoder.decode(message.payload)
-        if self._limit is not None:
-            events = [pair for pair in events if self._take(message)]
-            rejected = [fault for fault in rejected if self._take(message)]
+        answers: list[bytes] = []
+        letters: list[Effect] = []
+        for piece in self._decoder.decode(message.payload):
+            events, rejected = piece if self._limit is None else self._admitted(piece, message, self._limit)
+            answered = self._predict_learn_each(events, rejected, message, again)
+            if answered:
+                answers.append(_encode(answered)[1:-1])
+            if rejected and not again:
+                self._add_letters(letters, message, rejected)
+        if not answers:
+            return letters
+        answer = b",".join(answers)
+        return [Predictions(b"[%b]" % answer if is_array(message.payload) else answer), *letters]
+
+    def _predict_learn_each(
+        self, events: list[tuple[int, Any]], rejected: list[Rejected], message: Message, again: bool
+    ) -> list[Prediction]:
+        """The answers to the events of one piece; those that the learner refuses go to the rejected ones."""
         answers = []
         for index, event in events:
             try:
@@ -105,12 +118,7 @@ class Engine:
                 continue
             if answer is not None:
                 answers.append(answer)
-        effects: list[Effect] = []
-        if answers:
-            effects.append(Predictions(_encode(answers if is_array(message.payload) else answers[0])))
-        if rejected and not again:
-            effects += self._letters(message, rejected)
-        return effects
+        return answers
 
     def _is_redelivered(self, message: Message) -> bool:
         """Whether the broker sends a message again that was handled before."""
@@ -122,23 +130,29 @@ class Engine:
         self._redeliveries.add(message.packet_id, message.payload)
         return False
 
-    def _take(self, message: Message) -> bool:
-        """Whether one more event of a message's topic may be used; the others are counted as ``rate_limited``."""
-        if self._limit is None or self._limit.take(message.topic, message.received_at):
-            return True
-        self.counters["rate_limited"] += 1
-        return False
+    def _admitted(self, piece: Piece, message: Message, limit: RateLimit) -> Piece:
+        """As many events as a message's topic may still bring; the others are counted as ``rate_limited``."""
 
-    def _letters(self, message: Message, rejected: list[Rejected]) -> Iterator[DeadLetter]:
+        def take() -> bool:
+            if limit.take(message.topic, message.received_at):
+                return True
+            self.counters["rate_limited"] += 1
+            return False
+
+        events, rejected = piece
+        return [pair for pair in events if take()], [fault for fault in rejected if take()]
+
+    def _add_letters(self, letters: list[Effect], message: Message, rejected: list[Rejected]) -> None:
+        """Count what is rejected of one piece of a message, and add its letters to those of the pieces before."""
         counters = self.counters
         counters["dead_letters"] += len(rejected)
         for _, fault, _ in rejected:
             counters[f"dead_letters.{fault.reason}"] += 1
-        kept = sorted(rejected, key=itemgetter(0))[:DEAD_LETTERS_PER_MESSAGE_MAX]
-        if len(kept) < len(rejected):
-            counters["dead_letters_unkept"] += len(rejected) - len(kept)
-        for index, fault, payload in kept:
-            yield DeadLetter(
+        room = DEAD_LETTERS_PER_MESSAGE_MAX - len(letters)
+        if len(rejected) > room:
+            counters["dead_letters_unkept"] += len(rejected) - room
+        letters += [
+            DeadLetter(
                 position=message.position,
                 index=index,
                 received_at=message.received_at,
@@ -147,6 +161,8 @@ class Engine:
                 error=str(fault),
                 payload=payload[:DEAD_PAYLOAD_MAX],
             )
+            for index, fault, payload in sorted(rejected, key=itemgetter(0))[:room]
+        ]
 
     def skip_to(self, position: int) -> None:
         """Go on behind `position` without the messages up to it, which are lost; they are counted.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -25,9 +25,19 @@ REASONS = (
 
 Event = FeatureEvent | RatingEvent
 Rejected = tuple[int, InvalidEventError, bytes]
+Piece = tuple[list[tuple[int, Any]], list[Rejected]]
+"""Usable events with their places in the message, and those that are not, each with its error and its bytes."""
 
 TARGET_MAX = 1e100
 """No sensor means a value beyond this, and its square may overflow."""
+
+ELEMENTS_MAX = 17_408
+"""An event may have 16,384 features; what is left is for its other fields, and for nests.
+
+An element takes up to fifty times its bytes once it is a Python object. So many are decoded at once, and no more.
+"""
+PIECE_BYTES = 16_384
+"""The events of a larger array are decoded in pieces of so many bytes, which cannot hold more elements than that."""
 
 # What msgspec raises for bytes that are no event. A string that is not UTF-8 is no DecodeError to it.
 _UNUSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -60,7 +70,7 @@ class Decoder:
 
     Example:
         >>> decoder = Decoder("features", payload_bytes_max=1000, events_per_message_max=10)
-        >>> events, rejected = decoder.decode(b'[{"x": {"a": 1}, "y": 2}, {"x": 3}]')
+        >>> [(events, rejected)] = decoder.decode(b'[{"x": {"a": 1}, "y": 2}, {"x": 3}]')
         >>> events
         [(0, FeatureEvent(x={'a': 1}, y=2.0, id=None))]
         >>> [(index, error.reason, str(error)) for index, error, _ in rejected]
@@ -77,28 +87,39 @@ class Decoder:
         self._payload_bytes_max = payload_bytes_max
         self._events_max = events_per_message_max
 
-    def decode(self, payload: bytes) -> tuple[list[tuple[int, Any]], list[Rejected]]:
-        """The usable events with their places in the message, and those that are not, each with its error."""
+    def decode(self, payload: bytes) -> Iterable[Piece]:
+        """The events of a message in order, piece by piece, so that a large one does not take as much memory at once.
+
+        Whether a message is refused as a whole is known before its first piece.
+        """
         if len(payload) > self._payload_bytes_max:
-            error = InvalidEventError(
-                "too_large", f"The payload has {len(payload)} bytes; at most {self._payload_bytes_max} are taken."
-            )
-            return [], [(0, error, payload)]
-        array = is_array(payload)
+            text = f"The payload has {len(payload)} bytes; at most {self._payload_bytes_max} are taken."
+            return [_refused(InvalidEventError("too_large", text), payload)]
+        if not is_array(payload):
+            event = self._decode_one(payload)
+            return [_refused(event, payload) if isinstance(event, InvalidEventError) else ([(0, event)], [])]
         # An element takes up far more memory than its comma: they are counted first, where there may be too many.
-        if array and payload.count(b",") >= self._events_max and has_more_than(payload, self._events_max):
+        if payload.count(b",") >= self._events_max and has_more_than(payload, self._events_max):
             text = f"The message has more events than the {self._events_max} that are taken."
-            return [], [(0, InvalidEventError("too_many_events", text), payload)]
+            return [_refused(InvalidEventError("too_many_events", text), payload)]
+        if not _has_too_many(payload) and (events := self._decode_all(payload)) is not None:
+            return [(list(enumerate(events)), [])]
         try:
-            if not array:
-                event = self._one.decode(payload)
-                return ([(0, event)], []) if _in_range(event) else self._decode_each([payload])
-            events = self._decode_all(payload)
             # One bad event must not cost the others: take the array apart and decode each by itself.
-            parts = self._split.decode(payload) if events is None else []
+            parts = self._split.decode(payload)
         except _UNUSABLE as error:
-            return [], [(0, _explained(error, payload), payload)]
-        return self._decode_each(parts) if events is None else (list(enumerate(events)), [])
+            return [_refused(_explained(error, payload), payload)]
+        return self._decode_parts(parts)
+
+    def _decode_parts(self, parts: Sequence[msgspec.Raw]) -> Iterator[Piece]:
+        first = size = 0
+        for end, part in enumerate(parts):
+            if size + len(part) > PIECE_BYTES and end > first:
+                yield self._decode_each(range(first, end), parts[first:end])
+                first, size = end, 0
+            size += len(part)
+        if parts:
+            yield self._decode_each(range(first, len(parts)), parts[first:])
 
     def _decode_all(self, payload: bytes) -> list[Any] | None:
         """The events of an array; None where not all are usable."""
@@ -108,20 +129,39 @@ class Decoder:
             return None
         return events if all(map(_in_range, events)) else None
 
-    def _decode_each(self, parts: Sequence[bytes | msgspec.Raw]) -> tuple[list[tuple[int, Any]], list[Rejected]]:
-        events, rejected = [], []
-        for index, part in enumerate(parts):
-            try:
-                event = self._one.decode(part)
-            except _UNUSABLE as error:
-                rejected.append((index, _explained(error, bytes(part)), bytes(part)))
+    def _decode_each(self, indices: Iterable[int], texts: Iterable[msgspec.Raw]) -> Piece:
+        events: list[tuple[int, Any]] = []
+        rejected: list[Rejected] = []
+        for index, text in zip(indices, texts, strict=True):
+            event = self._decode_one(text)
+            if isinstance(event, InvalidEventError):
+                rejected.append((index, event, bytes(text)))
             else:
-                if _in_range(event):
-                    events.append((index, event))
-                else:
-                    text = f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
-                    rejected.append((index, InvalidEventError("out_of_range", text), bytes(part)))
+                events.append((index, event))
         return events, rejected
+
+    def _decode_one(self, text: bytes | msgspec.Raw) -> Any:
+        """The event of a text, or the InvalidEventError that tells why it is not usable."""
+        if _has_too_many(text):
+            return InvalidEventError("too_large", f"The event has more than {ELEMENTS_MAX} values, nests and arrays.")
+        try:
+            event = self._one.decode(text)
+        except _UNUSABLE as error:
+            return _explained(error, bytes(text))
+        if _in_range(event):
+            return event
+        return InvalidEventError(
+            "out_of_range", f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
+        )
+
+
+def _refused(error: InvalidEventError, payload: bytes) -> Piece:
+    return [], [(0, error, payload)]
+
+
+def _has_too_many(text: bytes | msgspec.Raw) -> bool:
+    # An element has a byte at least.
+    return len(text) > ELEMENTS_MAX and has_more_than(text, ELEMENTS_MAX, anywhere=True)
 
 
 def _in_range(event: Event) -> bool:

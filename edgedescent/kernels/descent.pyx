@@ -41,14 +41,14 @@ cdef class Descent:
 
     cdef int make_room(self, Py_ssize_t pieces, Py_ssize_t longest) except -1:
         """Room for so many pieces, the longest of so many parameters."""
-        if pieces > self.room:
+        if pieces != self.room:
             free(self.pieces)
             self.room = 0
             self.pieces = <Piece*>malloc(pieces * sizeof(Piece))
             if self.pieces == NULL:
                 raise MemoryError(f"There is no memory for {pieces} runs of parameters.")
             self.room = pieces
-        if longest > self.saved_room:
+        if longest != self.saved_room:
             free(self.saved)
             self.saved_room = 0
             self.saved = <double*>malloc(longest * sizeof(double))

@@ -7,7 +7,7 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from edgedescent.kernels.losses cimport AS_IS, BY_MEAN, STANDARDIZED, logistic, make_loss, observe, restore_loss
-from edgedescent.kernels.numbers cimport bounded, is_sane, to_number
+from edgedescent.kernels.numbers cimport EVENT_VALUES_MAX, bounded, is_sane, to_number
 from edgedescent.kernels.reading cimport as_event
 from edgedescent.kernels.siphash cimport hash_text
 from edgedescent.kernels.vocabulary cimport check_history
@@ -39,6 +39,9 @@ cdef class FeatureKernel(EventReader):
         self.descent = Descent(optimizer, l1)
         self.scales_itself = optimizer.scales_itself
         self.ring = Ring(replay_size if replay_steps else 0, seed)
+        if self.ring.size:
+            # A wide event may be replayed at any time.
+            self.room_kept = EVENT_VALUES_MAX
         self.loss = make_loss(loss.rule, loss.hyper)
         self.l2 = l2
         self.seed = seed

@@ -20,6 +20,7 @@ cdef class EventReader:
     cdef bint has_categories
     # The event at hand. None of this is state: every call fills it anew.
     cdef Py_ssize_t room
+    cdef Py_ssize_t room_kept
     cdef Py_ssize_t* rows
     cdef double* x
     cdef Py_ssize_t n

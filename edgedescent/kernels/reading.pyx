@@ -27,6 +27,8 @@ cdef extern from "Python.h":
 cdef enum:
     # No row, but a value whose conversion runs code.
     FLATTEN = -2
+    # Events with more features than that are rare: the room for them is given back.
+    ROOM_KEPT = 1024
 
 
 cdef inline str feature_name(object key):
@@ -92,6 +94,7 @@ cdef class EventReader:
         self.has_categories = len(self.category_names) > 0
         self.hash_mask = 0 if hash_bits is None else (<uint64_t>1 << <int>hash_bits) - 1
         self.unknown = []
+        self.room_kept = ROOM_KEPT
         self._forget_recent()
 
     cdef int _make_more_room(self, Py_ssize_t n) except -1:
@@ -102,9 +105,9 @@ cdef class EventReader:
         """Room in the scratch for an event of `n` features."""
         if n > EVENT_VALUES_MAX:
             raise TooLargeError(f"An event may have {EVENT_VALUES_MAX} features at most. Got {n}.")
-        if self.room and n <= self.room:
+        if self.room and n <= self.room and (self.room <= self.room_kept or n > self.room // 8):
             return 0
-        n = min(max(n, 2 * self.room, 16), EVENT_VALUES_MAX)
+        n = min(max(n, 2 * self.room, 16), EVENT_VALUES_MAX) if n > self.room else max(n, self.room_kept)
         self.room = 0
         self._forget_recent()
         free(self.rows)

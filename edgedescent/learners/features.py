@@ -26,7 +26,7 @@ _decoder = Decoder("features", payload_bytes_max=sys.maxsize, events_per_message
 
 def _decoded(line: bytes) -> tuple[dict[str, Any], Any]:
     """The features and the target of a line of JSON; raises ValueError where it holds no event."""
-    events, rejected = _decoder.decode(line)
+    [(events, rejected)] = _decoder.decode(line)
     if rejected:
         raise ValueError(str(rejected[0][1]))
     if not events:

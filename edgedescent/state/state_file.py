@@ -21,6 +21,8 @@ Up to 4062, the index of the log needs no more room than it has from the beginni
 """
 _LOG_BYTES_MAX = 67_108_864
 """A log that had to grow further, because somebody read for long, is cut to this."""
+_CACHE_KIB = 512
+"""What SQLite keeps of the file in memory. Almost nothing is read twice."""
 _SPARE = "INSERT INTO spare VALUES (zeroblob({}));"
 # What a disk loses in one piece has 4096 bytes, mostly, and these are four pages. The pages between the beginnings of
 # the tables are filled, so that no piece holds two: with the first piece, nothing is lost but what every file has.
@@ -158,6 +160,7 @@ def _connect(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connecti
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        db.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_MAX}")
         # Debian's SQLite writes zeros over what is deleted, which doubles what a journal of constant size writes.
         db.execute("PRAGMA secure_delete = OFF")

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent.engine.decoding import REASONS, TARGET_MAX, Decoder, is_array
+from edgedescent.engine.decoding import ELEMENTS_MAX, PIECE_BYTES, REASONS, TARGET_MAX, Decoder, is_array
 from edgedescent.errors import InvalidEventError
 from edgedescent.messages import FeatureEvent, RatingEvent
 
@@ -19,7 +20,9 @@ VALUE = "`bool | int | float | str | object | null`"
 def decode(
     payload: bytes, takes: Literal["features", "ratings"] = "features", *, bytes_max: int = 10_000_000, many: int = 5
 ) -> tuple[list[tuple[int, Any]], list[tuple[int, InvalidEventError, bytes]]]:
-    events, rejected = Decoder(takes, payload_bytes_max=bytes_max, events_per_message_max=many).decode(payload)
+    pieces = [*Decoder(takes, payload_bytes_max=bytes_max, events_per_message_max=many).decode(payload)]
+    events = [pair for usable, _ in pieces for pair in usable]
+    rejected = [fault for _, unusable in pieces for fault in unusable]
     assert all(error.reason in REASONS for _, error, _ in rejected)
     assert all("\n" not in str(error) and len(str(error)) < 300 for _, error, _ in rejected)
     return events, rejected
@@ -196,6 +199,92 @@ def test_a_payload_that_is_too_long_is_refused_unread() -> None:
     payload = b'{"x": {"a": 1}}'
     assert refused(payload, bytes_max=14) == ("too_large", "The payload has 15 bytes; at most 14 are taken.")
     assert decode(payload, bytes_max=15)[1] == []
+
+
+def test_a_large_array_comes_in_pieces_that_say_what_its_events_say_alone() -> None:
+    kinds = [
+        b'{"x": {"a": %d, "b": 2}, "y": 1, "id": "%d"}',
+        b'{"x": {"a": %d}, "id": "%d", "y": 1e200}',
+        b'{"x": {"a": [%d]}, "id": "%d"}',
+        b'{"x": {"a": %d}, "note": "%d' + b"." * PIECE_BYTES + b'"}',
+    ]
+    parts = [kinds[0 if i % 7 else i % 3] % (i, i) for i in range(4000)]
+    parts[500] = parts[-1] = kinds[3] % (5, 5)
+    pieces = [*Decoder("features", payload_bytes_max=10**7, events_per_message_max=4000).decode(_array(parts))]
+    alone = [decode(part) for part in parts]
+    assert len(pieces) > 10
+    for events, rejected in pieces:
+        places = [index for index, *_ in (*events, *rejected)]
+        assert len(places) == 1 or sum(len(parts[index]) for index in places) <= PIECE_BYTES
+    assert [pair for events, _ in pieces for pair in events] == [
+        (index, event) for index, (events, _) in enumerate(alone) for _, event in events
+    ]
+    assert [(index, str(error), text) for _, rejected in pieces for index, error, text in rejected] == [
+        (index, str(error), text) for index, (_, rejected) in enumerate(alone) for _, error, text in rejected
+    ]
+
+
+def test_a_large_array_that_is_malformed_anywhere_is_refused_before_its_first_event() -> None:
+    parts = [b'{"x": {"a": 1}, "y": 1}'] * 9000
+    payload = _array(parts)[:-1]
+    assert refused(payload, many=10_000) == ("malformed", "Input data was truncated")
+
+
+FEATURES = b'{"x": {%b}, "y": 1, "id": "a", "time": [1, {"z": 2}]}'
+
+
+def test_an_event_may_have_as_many_features_as_a_learner_takes() -> None:
+    payload = FEATURES % b",".join(b'"%d":%d' % (i, i) for i in range(16_384))
+    ((_, event),), rejected = decode(payload)
+    assert (len(event.x), rejected) == (16_384, [])
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        b",".join(b'"%d":%d' % (i, i) for i in range(ELEMENTS_MAX)),
+        b",".join(b'"%d":{"a":1}' % i for i in range(ELEMENTS_MAX // 2)),
+        b'"a":{"b":[%b]}' % b",".join([b"1"] * ELEMENTS_MAX),
+        b'"a":{"b":[%b]}' % b",".join([b"[]"] * (ELEMENTS_MAX // 2)),
+        b'"a":1}, "note": {"b":[%b]' % b",".join([b"[]"] * (ELEMENTS_MAX // 2)),
+    ],
+)
+def test_an_event_that_would_take_too_much_memory_is_refused_unread(features: bytes) -> None:
+    error = f"The event has more than {ELEMENTS_MAX} values, nests and arrays."
+    payload = FEATURES % features
+    assert refused(payload) == ("too_large", error)
+    events, rejected = decode(_array([b'{"x": {}}', payload, b'{"x": {}}']))
+    assert [index for index, _ in events] == [0, 2]
+    assert [(index, fault.reason, text) for index, fault, text in rejected] == [(1, "too_large", payload)]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"x":{%b},"y":1}' % b",".join(b'"%d":{"a":1}' % i for i in range(60_000)),
+        b'{"x":{"a":{"b":[%b]}},"y":1}' % b",".join([b"1.5"] * 250_000),
+        b'{"x":{%b,"bad":[1]},"y":1}' % b",".join(b'"%d":1.5' % i for i in range(16_000)),
+        b"[%b]" % b",".join(b'{"x":{"a%d":1,"b%d":2},"y":1,"id":"%d"}' % (i, i, i) for i in range(10_000)),
+        b"[%b]" % b",".join(b'{"x":%d}' % i for i in range(10_000)),
+        b"[%b]" % b",".join([b'{"x":{"a":' + b'{"":' * 400 + b"1" + b"}" * 402] * 450),
+    ],
+)
+def test_decoding_takes_little_more_memory_than_the_message(payload: bytes) -> None:
+    decoder = Decoder("features", payload_bytes_max=1_048_576, events_per_message_max=10_000)
+    assert 100_000 < len(payload) < 1_048_576
+    tracemalloc.start()
+    try:
+        for _ in decoder.decode(payload):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A dictionary of its elements alone would take 20 MB.
+    assert peak < 3_000_000
+
+
+def _array(parts: list[bytes]) -> bytes:
+    return b"[" + b",".join(parts) + b"]"
 
 
 @given(st.binary(max_size=200))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from reference_learners import Linear as Specified
 from edgedescent import FactorizationMachine, LinearRegressor, LogisticRegressor, MLPRegressor
 from edgedescent.losses import AdaptiveHuberLoss
 from edgedescent.optim import SGD, Adam, MiniBatch, NormalizedAdaptive
+from edgedescent.state import codec
 
 N_FEATURES, N_EVENTS = 200, 3000
 
@@ -81,3 +84,47 @@ def test_rates_that_take_all_features_into_account_are_left_alone() -> None:
     assert NormalizedAdaptive.scales_itself
     assert MiniBatch(NormalizedAdaptive()).scales_itself
     assert not MiniBatch(Adam()).scales_itself
+
+
+@pytest.mark.parametrize("learner", [LinearRegressor, LogisticRegressor, FactorizationMachine, MLPRegressor])
+@pytest.mark.parametrize("replay_steps", [0, 3])
+def test_one_very_wide_event_leaves_what_a_learner_without_its_past_would_learn(
+    learner: Any, replay_steps: int
+) -> None:
+    def event(n: int) -> dict[str, float]:
+        return {f"x{i}": float(i % 7) for i in range(n)}
+
+    model = learner(replay_steps=replay_steps, replay_size=20, features_max=3000)
+    for n in (3, 5000, 4, 16_384, 700, 5, 2000, 1, 1100, 130, 6):
+        # What room there was before must not matter.
+        fresh = learner(replay_steps=replay_steps, replay_size=20, features_max=3000)
+        fresh.load_state_dict(model.state_dict())
+        assert model.predict_learn_one(event(n), n % 2) == fresh.predict_learn_one(event(n), n % 2)
+        assert codec.encode(model.state_dict()) == codec.encode(fresh.state_dict())
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library tells")
+@pytest.mark.parametrize("learner", [LinearRegressor, FactorizationMachine])
+def test_the_room_for_a_very_wide_event_is_given_back(learner: Any) -> None:
+    model = learner(features_max=100, replay_steps=0)
+    model.learn_one({"a": 1.0}, 1.0)
+    before = allocated_bytes()
+    model.learn_one({f"x{i}": 1.0 for i in range(16_000)}, 1.0)
+    assert allocated_bytes() - before > 1_000_000
+    model.learn_one({"a": 1.0}, 1.0)
+    assert allocated_bytes() - before < 400_000
+
+
+def allocated_bytes() -> int:
+    """What the C library has given out; Python's small objects do not count."""
+
+    class Report(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_size_t) for name in MALLINFO]
+
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = Report
+    report = mallinfo()
+    return int(report.hblkhd + report.uordblks)
+
+
+MALLINFO = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
