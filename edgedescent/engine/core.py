@@ -94,7 +94,9 @@ class Engine:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         self.position = message.position
         self.counters["messages"] += 1
-        again = message.packet_id > 0 and self._is_redelivered(message)
+        again = message.duplicate and self._is_redelivered(message)
+        if message.packet_id and not again:
+            self._redeliveries.add(message.packet_id, message.payload)
         if self._plain is not None and self._plain.read(message.payload):
             return self._learn_plain(self._plain, message, again)
         answers: list[bytes] = []
@@ -113,20 +115,18 @@ class Engine:
 
     def _learn_plain(self, plain: PlainEvents, message: Message, again: bool) -> list[Effect]:
         """What `handle` does, for a message whose events are plain."""
-        counters, array = self.counters, plain.is_array
         answers: list[Prediction] = []
         letters: list[Effect] = []
         while True:
-            answers += plain.learn(again, self.errors)
-            if plain.n_learned:
-                counters["events_learned"] += plain.n_learned
+            plain.learn(again, self.errors, answers)
+            self.counters["events_learned"] += plain.n_learned
             if plain.n_repeats or plain.n_redelivered:
                 self._count_duplicates(plain.n_repeats, plain.n_redelivered)
-            unusual = plain.next_unusual()
-            if unusual is None:
+            if plain.is_done:
                 break
-            index, text = unusual
-            event, rejected = self._decoder.decode_one(text), []
+            index, text = plain.take_unusual()
+            rejected: list[Rejected] = []
+            event = self._decoder.decode_one(text)
             if isinstance(event, InvalidEventError):
                 rejected.append((index, event, text))
             else:
@@ -135,7 +135,7 @@ class Engine:
                 self._add_letters(letters, message, rejected)
         if not answers:
             return letters
-        return [Predictions(_encode(answers if array else answers[0])), *letters]
+        return [Predictions(_encode(answers if plain.is_array else answers[0])), *letters]
 
     def _count_duplicates(self, by_id: int, redelivered: int) -> None:
         counters = self.counters
@@ -163,12 +163,11 @@ class Engine:
         return answers
 
     def _is_redelivered(self, message: Message) -> bool:
-        """Whether the broker sends a message again that was handled before."""
-        if message.duplicate and self._redeliveries.holds(message.packet_id, message.payload):
+        """Whether a message that the broker says to send again was handled before."""
+        known = message.packet_id > 0 and self._redeliveries.holds(message.packet_id, message.payload)
+        if known:
             self.counters["messages_redelivered"] += 1
-            return True
-        self._redeliveries.add(message.packet_id, message.payload)
-        return False
+        return known
 
     def _admitted(self, piece: Piece, message: Message, limit: RateLimit) -> Piece:
         """As many events as a message's topic may still bring; the others are counted as ``rate_limited``."""

@@ -132,16 +132,16 @@ cdef class PlainEvents:
         self.events, self.room = events, room
         return 0
 
-    cpdef list learn(self, bint again, Prequential errors):
-        """Predict and learn from the next event on, up to one that `next_unusual` gives; returns the answers.
+    cpdef int learn(self, bint again, Prequential errors, list answers) except -1:
+        """Predict and learn from the next event on, up to an unusual one.
 
         Args:
             again: whether the message came before.
             errors: what scores the predictions.
+            answers: takes them in.
         """
         cdef FeatureKernel kernel = self.kernel
         cdef LineReader reader = self.reader
-        cdef list answers = []
         cdef Event* event
         cdef uint64_t word = 0
         cdef double prediction
@@ -161,10 +161,10 @@ cdef class PlainEvents:
             reader.first, reader.n, reader.target = event.first, event.n, event.target
             try:
                 if not take(kernel, reader):
-                    return answers
+                    return 0
             except ValueError:
                 # Whoever looks closer finds the same fault.
-                return answers
+                return 0
             kernel._settle(True)
             prediction = kernel._learn(event.target)
             kernel.descent.check()
@@ -176,12 +176,15 @@ cdef class PlainEvents:
             name = None if event.id == NULL else event.id[: event.id_length].decode("ascii")
             answers.append(Prediction(prediction, name, event.target))
         self._forget()
-        return answers
+        return 0
 
-    def next_unusual(self):
-        """The event at which `learn` stopped, which is passed over: its place in the message, and its text. Or None."""
-        if self.place == self.n:
-            return None
+    @property
+    def is_done(self):
+        """Whether `learn` came to the end of the message, not to an unusual event."""
+        return self.message is None
+
+    def take_unusual(self):
+        """The event at which `learn` stopped, which is passed over: its place in the message, and its text."""
         cdef Event* event = &self.events[self.place]
         self.place += 1
         return self.place - 1, event.start[: event.end - event.start]
