@@ -123,8 +123,13 @@ class Transport(Protocol):
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Queue a message; False where there is no connection to send it over."""
 
-    def close(self, timeout_s: float) -> None:
-        """Say goodbye, send what is queued, and disconnect."""
+    def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
+        """Send what is queued, say goodbye, and disconnect; whether it did.
+
+        Args:
+            timeout_s: how long that may take.
+            if_quiet: rather go on where something has arrived since the last poll, or what was published is on its way.
+        """
 
 
 class Exporter(Protocol):

@@ -62,9 +62,12 @@ class FakeTransport:
             self.published.append((topic, payload, retain))
         return self.connected
 
-    def close(self, timeout_s: float) -> None:
+    def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
         assert timeout_s > 0
+        if if_quiet and self.arriving and self.arriving[0]:
+            return False
         self.closed = True
+        return True
 
     def of(self, name: str) -> list[Any]:
         """What was published to one of the device's topics."""

@@ -29,7 +29,7 @@ from edgedescent.errors import ConfigError
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import PING, Publication, acknowledgements
+from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
 from edgedescent_mqtt.probe import probe
 from edgedescent_mqtt.reaching import Attempt, Backoff, explain
 from edgedescent_mqtt.subscriptions import Subscriptions
@@ -332,28 +332,42 @@ class MqttAdapter:
             self._write(sock)
         return True
 
-    def close(self, timeout_s: float) -> None:
-        """Say goodbye, send what is queued, and disconnect.
+    def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
+        """Send what is queued, say goodbye, and disconnect.
 
-        The broker answers in order, so its confirmation of the goodbye proves that it has every acknowledgement sent
-        before. Where that does not come in time, the connection is cut, and the broker tells of it with the last will.
+        A broker takes packets in order and closes the connection at the last one: that proves that it has every
+        acknowledgement sent before. Where it does not in time, the connection is cut; should the goodbye not have
+        reached it, it tells of that with the last will.
         """
-        self._closing = True
+        until = time.monotonic() + timeout_s
+        goodbye = Publication(self._status_topic, five=self._five, retain=True)
+        last = goodbye.packet(_status("stopped", time.time())) + DISCONNECT
+        if not if_quiet:
+            self._closing = True
+            self._wait_for_confirmations(until)
         if self._attempt is not None:
             self._attempt.abandon()
-        until = time.monotonic() + timeout_s
-        said = self.publish(self._status_topic, _status("stopped", time.time()), retain=True)
-        while (sock := self._socket()) is not None:
+        if (sock := self._socket()) is None:
+            return True
+        self._write(sock)
+        self._forget_confirmed()
+        # Nothing is done between this look and the goodbye: what the broker sends meanwhile, it must send again.
+        if if_quiet and (self._unconfirmed or sock.wait(0.0)):
+            return False
+        if self._accepted and not self._unconfirmed:
+            sock.queue(last)
+            sock.linger(until - time.monotonic())
+        self._closing = True
+        self._give_up(sock, "we took leave of it")
+        return True
+
+    def _wait_for_confirmations(self, until: float) -> None:
+        while (sock := self._socket()) is not None and self._accepted:
             self._write(sock)
             self._forget_confirmed()
-            left_s = until - time.monotonic()
-            if said and not self._unconfirmed:
-                sock.linger_s = left_s
-                self._client.disconnect()
-                self._write(sock)
-            elif not said or left_s <= 0:
-                self._give_up(sock, "it did not confirm our goodbye")
-            elif sock.wait(left_s):
+            if not self._unconfirmed or (left_s := until - time.monotonic()) <= 0:
+                return
+            if sock.wait(left_s):
                 self._read(sock)
 
     def _forget_confirmed(self) -> None:

@@ -28,8 +28,6 @@ class BufferedSocket:
         fault: Why the connection is of no more use; None while it is, or if the other side closed it.
         heard_at: When something was last received, by the monotonic clock.
         said_at: When something was last sent.
-        linger_s: How long `close` waits for the other side to close first. A socket that is closed while bytes
-            wait to be read resets the connection, and the other side may then lose what was sent last.
     """
 
     def __init__(self, inner: socket.socket | ssl.SSLSocket) -> None:
@@ -40,7 +38,6 @@ class BufferedSocket:
         self._outgoing = bytearray()
         self.fault: OSError | None = None
         self.heard_at = self.said_at = time.monotonic()
-        self.linger_s = 0.0
 
     @property
     def buffered(self) -> int:
@@ -148,19 +145,25 @@ class BufferedSocket:
         """As of the socket beneath."""
         self._inner.setblocking(flag)
 
-    def close(self) -> None:
-        """Send what still can be sent, wait for the other side as long as `linger_s` says, and close."""
-        until = time.monotonic() + self.linger_s
+    def linger(self, timeout_s: float) -> None:
+        """Send what is queued, and wait for the other side to close; what it still says is dropped.
+
+        A socket that is closed while bytes wait to be read resets the connection, and the other side may then lose
+        what was sent last.
+        """
+        until = time.monotonic() + timeout_s
         self.flush()
-        try:
-            while self.fault is None and (left := until - time.monotonic()) > 0:
-                self._incoming, self._taken = b"", 0
-                self.wait(left)
-                self.flush()
-                if not self._discard():
-                    break
-        finally:
-            self._inner.close()
+        while self.fault is None and (left := until - time.monotonic()) > 0:
+            self._incoming, self._taken = b"", 0
+            self.wait(left)
+            self.flush()
+            if not self._discard():
+                break
+
+    def close(self) -> None:
+        """Send what still can be sent, and close."""
+        self.flush()
+        self._inner.close()
 
     def _discard(self) -> bool:
         """Read and forget; whether the other side may still say more."""

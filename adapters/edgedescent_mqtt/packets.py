@@ -13,6 +13,8 @@ from edgedescent.adapters import Delivery
 
 PING = b"\xc0\x00"
 """A PINGREQ (3.12)."""
+DISCONNECT = b"\xe0\x00"
+"""A DISCONNECT in good order (3.14): there is to be no last will."""
 _LONGEST_LENGTH = 4
 
 
@@ -129,14 +131,16 @@ class Publication:
     Args:
         topic: a valid one.
         five: whether they are of MQTT 5.
+        retain: whether the broker is to keep the last of them for whoever comes later.
 
     Example:
         >>> Publication("t", five=False).packet(b"21.5").hex(" ")
         '30 07 00 01 74 32 31 2e 35'
     """
 
-    def __init__(self, topic: str, *, five: bool) -> None:
+    def __init__(self, topic: str, *, five: bool, retain: bool = False) -> None:
         name = topic.encode()
+        self._kind = 0x31 if retain else 0x30
         self._head = struct.pack(">H", len(name)) + name + (b"\0" if five else b"")
 
     def packet(self, payload: bytes) -> bytes:
@@ -145,16 +149,16 @@ class Publication:
         Raises:
             ValueError: if the payload is longer than the standard allows.
         """
-        head = self._head
+        kind, head = self._kind, self._head
         length = len(head) + len(payload)
         if length < 128:
-            return b"%c%c%b%b" % (0x30, length, head, payload)
+            return b"%c%c%b%b" % (kind, length, head, payload)
         if length < 16_384:
-            return b"%c%c%c%b%b" % (0x30, length & 127 | 128, length >> 7, head, payload)
+            return b"%c%c%c%b%b" % (kind, length & 127 | 128, length >> 7, head, payload)
         if length >= 128**_LONGEST_LENGTH:
             raise ValueError(f"A message of {length} bytes is too long for MQTT.")
         digits = [length >> 7 * i & 127 | 128 for i in range(_LONGEST_LENGTH)]
         while digits[-1] == 128:
             digits.pop()
         digits[-1] &= 127
-        return b"%c%b%b%b" % (0x30, bytes(digits), head, payload)
+        return b"%c%b%b%b" % (kind, bytes(digits), head, payload)

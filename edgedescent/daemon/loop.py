@@ -43,6 +43,12 @@ RETURNED_BYTES = 131_072
 """Blocks of so much memory are given back as soon as they are free."""
 POLL_S = 0.25
 """How long a turn waits for messages; signals and the clock are looked at in between."""
+SETTLE_S = 2.0
+"""How long a daemon that was asked to stop goes on, in search of a moment at which nothing is under way."""
+BACKLOG_S = 0.05
+"""After it acknowledged many, it waits so long for those that the broker sends in their place."""
+CONFIRMATION_S = 0.005
+"""What was published is confirmed in about that time."""
 CLOSE_TIMEOUT_S = 3.0
 TICKS_PER_S = 1024
 """Messages carry the time in steps of this, which a float holds exactly: the journal packs it better."""
@@ -80,7 +86,7 @@ class Daemon:
         self._job = snapshot_job
         self._health = health or Health(config, clock)
         self._topics = {name: config.topic(name) for name in OUTPUTS}
-        self._stopping = False
+        self._stop_by: float | None = None
         self._snapshot_wanted = False
         self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
         self._sent = 0
@@ -99,7 +105,7 @@ class Daemon:
         self._require_windows()
 
         def on_effect(position: int, effect: Effect) -> None:
-            if self._stopping:
+            if self._stop_by is not None:
                 raise Stopped
             self._health.recovering(position)
             # Answers that went out before the crash are not sent again; those that may not have are.
@@ -161,16 +167,17 @@ class Daemon:
                 what was not acknowledged, and tells with the last will that the device is gone.
         """
         try:
-            while not self._stopping:
+            while self._stop_by is None:
                 self.turn(POLL_S)
+            self.close()
         except BaseException:
             self._job.stop()
             raise
-        self.close()
 
     def stop(self) -> None:
-        """End `run` after the message at hand."""
-        self._stopping = True
+        """End `run` at the next good moment, after two seconds at the latest."""
+        if self._stop_by is None:
+            self._stop_by = self._clock.monotonic() + SETTLE_S
 
     def request_snapshot(self) -> None:
         """Export a snapshot as soon as possible."""
@@ -181,18 +188,21 @@ class Daemon:
         saver = self._saver
         # While what is due cannot be saved, there is no hurry.
         wait_s = min(timeout_s, saver.due_in_s) if saver.state == RUNNING else timeout_s
-        deliveries = self._transport.poll(wait_s, take=saver.has_room)
+        n_arrived = self._take_in(wait_s)
+        saver.save(idle=not n_arrived)
+        self._health.turned(n_arrived, self._announce, connected=self._transport.connected, saving=saver.state)
+        self._do_what_is_due()
+
+    def _take_in(self, wait_s: float) -> int:
+        """Learn and answer what arrives, waiting at most `wait_s` for it; how many messages there were."""
+        deliveries = self._transport.poll(wait_s, take=self._saver.has_room)
         # A poll writes first: what was published before it is on its way.
         self._sent = self.engine.position
         if self._transport.connected:
             self._catch_up()
         if deliveries:
             self._learn(deliveries)
-            if self._stopping:
-                return
-        saver.save(idle=not deliveries)
-        self._health.turned(len(deliveries), self._announce, connected=self._transport.connected, saving=saver.state)
-        self._do_what_is_due()
+        return len(deliveries)
 
     def _learn(self, deliveries: Sequence[Delivery]) -> None:
         """Give messages their positions, learn them, and answer."""
@@ -204,10 +214,15 @@ class Daemon:
         ]
         self._saver.add(messages, deliveries)
         for message in messages:
-            if self._stopping:
+            if self._out_of_time:
                 # It is committed with the others, and learned after the next start.
                 return
             self._carry_out(message.position, self.engine.handle(message))
+
+    @property
+    def _out_of_time(self) -> bool:
+        """Whether it was to stop by now."""
+        return self._stop_by is not None and self._clock.monotonic() >= self._stop_by
 
     def _carry_out(self, position: int, effects: Sequence[Effect]) -> None:
         letters = 0
@@ -246,6 +261,7 @@ class Daemon:
         self._job.stop()
         saver, saved = self._saver, False
         try:
+            self._settle()
             saver.commit()
             saved = True
         except DiskFullError as error:
@@ -260,6 +276,27 @@ class Daemon:
         self._store.close()
         self._health.close()
         log.info("Stopped at message %d%s.", self.engine.position, " with everything saved" if saved else "")
+
+    def _settle(self) -> None:
+        """Take in and commit what arrives, up to a moment at which nothing is under way.
+
+        What the broker sends after the last acknowledgement, it sends again after the next start, unread as it was.
+
+        Raises:
+            DiskFullError: if there is no room.
+        """
+        saver, window, wait_s = self._saver, self._transport.window, 0.0
+        while self._transport.connected and not self._out_of_time:
+            if self._take_in(wait_s):
+                wait_s = 0.0
+            elif saver.uncommitted:
+                # As many as it may send ahead: there is more where they came from.
+                wait_s = BACKLOG_S if window is not None and saver.uncommitted * 2 >= window else 0.0
+                saver.save_now()
+            elif self._transport.close(CLOSE_TIMEOUT_S, if_quiet=True):
+                return
+            else:
+                wait_s = CONFIRMATION_S
 
     # --- What is due ----------------------------------------------------------------------------------------------
 

@@ -174,21 +174,30 @@ class Saver:
         now = self._clock.monotonic()
         if self.state == DISK_FULL and now < self._retry_at:
             return
-        checkpoint = self._is_checkpoint_due(now)
-        if not (checkpoint or self.state == DISK_FULL or self._rhythm.is_due(self._batch, now, idle=idle)):
+        due = self._is_checkpoint_due(now) or self._rhythm.is_due(self._batch, now, idle=idle)
+        if not (due or self.state == DISK_FULL):
             return
         if not self.budget.allows(now):
             self._wait_for_allowance()
             return
         try:
-            if checkpoint:
-                self.checkpoint()
-            else:
-                self.commit()
+            self.save_now()
         except DiskFullError as error:
             self._wait_for_room(error)
         else:
             self._go_on()
+
+    def save_now(self) -> None:
+        """Commit what waits, with a checkpoint where one is due, as long as the disk takes it.
+
+        Raises:
+            DiskFullError: if there is no room.
+            StateError: if it cannot be done for another reason.
+        """
+        if self._is_checkpoint_due(self._clock.monotonic()):
+            self.checkpoint()
+        else:
+            self.commit()
 
     def _is_checkpoint_due(self, now: float) -> bool:
         behind = self._engine.position - self.checkpoint_position

@@ -12,7 +12,7 @@ from fakes import Make, event
 from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon import loop as daemon_module
-from edgedescent.daemon.loop import Stopped, make_transport, resident_bytes
+from edgedescent.daemon.loop import SETTLE_S, Stopped, make_transport, resident_bytes
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
@@ -125,18 +125,78 @@ def test_it_runs_until_it_is_stopped_and_saves_everything(make: Make, monkeypatc
     assert world.recover().learned == 2
 
 
-def test_a_stop_in_the_middle_of_many_messages_leaves_the_rest_to_the_next_start(
+def stop_at(world: Any, monkeypatch: pytest.MonkeyPatch, name: str, *, after_s: float = 0.0) -> None:
+    """Ask the daemon to stop while it answers the event of that name, and let time pass."""
+    publish = world.transport.publish
+
+    def stopping(topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        if f'"{name}"'.encode() in payload:
+            world.daemon.stop()
+            world.clock.now += after_s
+        return bool(publish(topic, payload, retain=retain))
+
+    monkeypatch.setattr(world.transport, "publish", stopping)
+
+
+def test_a_stop_waits_for_a_moment_at_which_nothing_is_under_way(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make().recover()
+    stop_at(world, monkeypatch, "e2")
+    first = [event(i) for i in range(1, 6)]
+    world.transport.arriving = [
+        first,
+        [event(6)],
+        [event(7)],
+        [],
+        [event(8)],
+        [],
+        [],
+        [event(9)],
+        [],
+        [],
+        [],
+        [event(10)],
+    ]
+    world.daemon.run()
+    assert world.learned == 9
+    assert world.transport.acknowledged == [event(i) for i in range(1, 10)]
+    assert world.history[-3:] == ["append", "acknowledge", "checkpoint"]
+    # What comes after a moment in which nothing does, is left to the broker.
+    assert world.transport.arriving == [[], [event(10)]]
+
+
+def test_a_stop_under_load_keeps_to_the_distance_between_checkpoints(make: Make) -> None:
+    world = make(state={"checkpoint_events": 10}).recover()
+    world.transport.arriving = [[event(i)] if i % 4 else [] for i in range(1, 100)]
+    world.daemon.stop()
+    world.daemon.run()
+    # Three events come between two moments of quiet.
+    assert world.history.count("checkpoint") >= world.learned // 13 > 4
+
+
+def test_a_stop_under_a_load_that_never_ends_comes_in_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make().recover()
+    poll = world.transport.poll
+
+    def passing(timeout_s: float, *, take: bool = True) -> Any:
+        world.clock.now += 0.1
+        world.transport.arriving.append([event(world.transport.packet_id + 1)])
+        return poll(timeout_s, take=take)
+
+    monkeypatch.setattr(world.transport, "poll", passing)
+    world.daemon.stop()
+    world.daemon.run()
+    assert 10 < world.learned < 30
+    assert len(world.transport.acknowledged) == world.transport.packet_id
+    count = len(world.transport.acknowledged)
+    world.restart()
+    assert world.recover().learned == count
+
+
+def test_a_stop_in_the_middle_of_too_many_messages_leaves_the_rest_to_the_next_start(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make().recover()
-    publish = world.transport.publish
-
-    def stop_after_two(topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        if b'"e2"' in payload:
-            world.daemon.stop()
-        return publish(topic, payload, retain=retain)
-
-    monkeypatch.setattr(world.transport, "publish", stop_after_two)
+    stop_at(world, monkeypatch, "e2", after_s=SETTLE_S)
     world.transport.arriving.append([event(i) for i in range(1, 6)])
     world.daemon.run()
     # Nothing that was taken in is sent again.
@@ -147,6 +207,18 @@ def test_a_stop_in_the_middle_of_many_messages_leaves_the_rest_to_the_next_start
     assert world.learned == 5
     world.receive()
     assert [answer["id"] for answer in world.transport.of("predictions")] == ["e3", "e4", "e5"]
+
+
+@pytest.mark.parametrize(("count", "waits"), [(400, False), (600, True)])
+def test_after_many_were_acknowledged_a_stop_waits_for_those_in_their_place(
+    make: Make, count: int, waits: bool
+) -> None:
+    world = make().recover()
+    world.transport.arriving = [[event(i) for i in range(1, count)]]
+    world.daemon.stop()
+    world.daemon.run()
+    assert world.learned == count - 1
+    assert (world.transport.waited_s > 0) == waits
 
 
 def test_a_stop_during_recovery_is_heeded(make: Make) -> None:

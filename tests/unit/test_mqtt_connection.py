@@ -23,6 +23,7 @@ from fake_broker import (
     PUBLISH,
     WELCOME,
     FakeBroker,
+    Link,
     Make,
     adapters_for,
     answer_until_gone,
@@ -285,16 +286,56 @@ def test_the_goodbye_comes_after_everything_else(broker: FakeBroker, make: Make)
     assert not transport.connected
 
 
-def test_a_goodbye_that_is_not_confirmed_leaves_the_last_will_to_the_broker(broker: FakeBroker, make: Make) -> None:
+@pytest.mark.parametrize("if_quiet", [False, True])
+def test_a_goodbye_that_is_not_heeded_is_cut_short(broker: FakeBroker, make: Make, *, if_quiet: bool) -> None:
     transport = make()
     link = connect(transport, broker)
     started = time.monotonic()
-    transport.close(0.2)
+    assert transport.close(0.2, if_quiet=if_quiet)
     assert 0.15 < time.monotonic() - started < 5
+    await_the_end(link)
+    assert link.packets()[-1] == (DISCONNECT, b"")
+    assert not transport.connected
+
+
+def test_where_the_broker_says_no_more_the_last_will_is_left_to_it(broker: FakeBroker, make: Make) -> None:
+    transport = make()
+    link = connect(transport, broker)
+    transport.publish("snapshots", b"card", retain=True)
+    assert not transport.close(10.0, if_quiet=True)
+    started = time.monotonic()
+    assert transport.close(0.2)
+    assert 0.15 < time.monotonic() - started < 5
+    await_the_end(link)
+    assert link.of(DISCONNECT) == []
+
+
+def test_it_does_not_leave_while_anything_is_under_way(broker: FakeBroker, make: Make) -> None:
+    transport = make()
+    link = connect(transport, broker)
+    transport.publish("snapshots", b"card of the state", retain=True)
+    assert not transport.close(10.0, if_quiet=True)
+    assert transport.connected
+    pump(transport, lambda: len(link.of(PUBLISH)) == 2, "the card")
+    answering = threading.Thread(target=answer_until_gone, args=(link,))
+    link.send(message(b"event", 9))
+    time.sleep(0.1)
+    assert not transport.close(10.0, if_quiet=True)
+    answering.start()
+    transport.acknowledge([pump_one(transport)])
+    until = time.monotonic() + PATIENCE_S
+    while not transport.close(10.0, if_quiet=True):
+        assert time.monotonic() < until
+        assert transport.poll(0.01) == []
+    answering.join()
+    assert link.of(PUBACK) == [b"\x00\x09"]
+    assert link.packets()[-1] == (DISCONNECT, b"")
+
+
+def await_the_end(link: Link) -> None:
     until = time.monotonic() + PATIENCE_S
     while not (link.packets() and link.ended):
         assert time.monotonic() < until
-    assert link.of(DISCONNECT) == []
 
 
 # --- The parts --------------------------------------------------------------------------------------------------------

@@ -120,11 +120,14 @@ class SimulatedTransport:
         self._link.send_up(Packet("answer", payload=payload))
         return True
 
-    def close(self, timeout_s: float) -> None:
+    def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
         """Let what was sent arrive, and disconnect."""
+        if if_quiet and self._link is not None and self._link.received:
+            return False
         self._chance.step("acknowledged")
         self._timeline.run_until(self._timeline.now + timeout_s * self._chance.dice.random())
         self.hang_up()
+        return True
 
     def hang_up(self) -> None:
         """Lose the connection, as a process that ends does."""
