@@ -11,7 +11,8 @@ import socket
 import ssl
 import time
 
-READ_BYTES = 262_144
+READ_BYTES = 65_536
+"""Few enough that the memory for it is used again and again, and not asked of the kernel each time."""
 PENDING_BYTES_MAX = 4_194_304
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)

@@ -38,9 +38,10 @@ class PacketSocket(BufferedSocket):
         except OSError:
             return 0
         self._ended = not received
-        self._partial += received
-        if len(self._partial) >= self._partial_size:
-            self._incoming, self._taken = bytes(self._partial), 0
+        if len(self._partial) + len(received) < self._partial_size:
+            self._partial += received
+        else:
+            self._incoming, self._taken = b"".join((self._partial, received)), 0
             self._partial.clear()
             self._partial_size = 0
         return len(received)

@@ -15,10 +15,12 @@ import numpy as np
 
 from edgedescent.engine.decoding import Decoder, Piece, Rejected, is_array
 from edgedescent.engine.rate_limit import RateLimit
-from edgedescent.engine.redelivery import Redeliveries
 from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooLargeError
+from edgedescent.kernels.features import FeatureKernel
 from edgedescent.kernels.metrics import Prequential
+from edgedescent.kernels.plain import PlainEvents
 from edgedescent.kernels.recent import RecentIds
+from edgedescent.kernels.redelivery import Redeliveries
 from edgedescent.learners import Learner
 from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
 
@@ -73,6 +75,10 @@ class Engine:
         self._decoder = Decoder(
             learner.takes, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
         )
+        self._plain: PlainEvents | None = None
+        # Whatever is written in Python is to be called, and events are to be counted by topic one by one.
+        if self._limit is None and isinstance(learner, FeatureKernel) and _is_compiled(learner):
+            self._plain = PlainEvents(learner, self._seen, payload_bytes_max, events_per_message_max)
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
@@ -88,7 +94,11 @@ class Engine:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         self.position = message.position
         self.counters["messages"] += 1
-        again = self._is_redelivered(message)
+        again = message.duplicate and self._is_redelivered(message)
+        if message.packet_id and not again:
+            self._redeliveries.add(message.packet_id, message.payload)
+        if self._plain is not None and self._plain.read(message.payload):
+            return self._learn_plain(self._plain, message, again)
         answers: list[bytes] = []
         letters: list[Effect] = []
         for piece in self._decoder.decode(message.payload):
@@ -102,6 +112,38 @@ class Engine:
             return letters
         answer = b",".join(answers)
         return [Predictions(b"[%b]" % answer if is_array(message.payload) else answer), *letters]
+
+    def _learn_plain(self, plain: PlainEvents, message: Message, again: bool) -> list[Effect]:
+        """What `handle` does, for a message whose events are plain."""
+        answers: list[Prediction] = []
+        letters: list[Effect] = []
+        while True:
+            plain.learn(again, self.errors, answers)
+            self.counters["events_learned"] += plain.n_learned
+            if plain.n_repeats or plain.n_redelivered:
+                self._count_duplicates(plain.n_repeats, plain.n_redelivered)
+            if plain.is_done:
+                break
+            index, text = plain.take_unusual()
+            rejected: list[Rejected] = []
+            event = self._decoder.decode_one(text)
+            if isinstance(event, InvalidEventError):
+                rejected.append((index, event, text))
+            else:
+                answers += self._predict_learn_each([(index, event)], rejected, message, again)
+            if rejected and not again:
+                self._add_letters(letters, message, rejected)
+        if not answers:
+            return letters
+        return [Predictions(_encode(answers if plain.is_array else answers[0])), *letters]
+
+    def _count_duplicates(self, by_id: int, redelivered: int) -> None:
+        counters = self.counters
+        counters["duplicates"] += by_id + redelivered
+        if by_id:
+            counters["duplicates.id"] += by_id
+        if redelivered:
+            counters["duplicates.redelivered"] += redelivered
 
     def _predict_learn_each(
         self, events: list[tuple[int, Any]], rejected: list[Rejected], message: Message, again: bool
@@ -121,14 +163,11 @@ class Engine:
         return answers
 
     def _is_redelivered(self, message: Message) -> bool:
-        """Whether the broker sends a message again that was handled before."""
-        if not message.packet_id:
-            return False
-        if message.duplicate and (message.packet_id, message.payload) in self._redeliveries:
+        """Whether a message that the broker says to send again was handled before."""
+        known = message.packet_id > 0 and self._redeliveries.holds(message.packet_id, message.payload)
+        if known:
             self.counters["messages_redelivered"] += 1
-            return True
-        self._redeliveries.add(message.packet_id, message.payload)
-        return False
+        return known
 
     def _admitted(self, piece: Piece, message: Message, limit: RateLimit) -> Piece:
         """As many events as a message's topic may still bring; the others are counted as ``rate_limited``."""
@@ -184,8 +223,7 @@ class Engine:
             return Prediction(learner.predict_one(event.user, event.item), event.id)
         key = None if event.id is None else str(event.id)
         if again if key is None else key in self._seen:
-            counters["duplicates"] += 1
-            counters["duplicates.redelivered" if key is None else "duplicates.id"] += 1
+            self._count_duplicates(by_id=key is not None, redelivered=key is None)
             return None
         if type(event) is FeatureEvent:
             prediction = learner.predict_learn_one(event.x, y)
@@ -239,3 +277,9 @@ class Engine:
                 f"The saved state does not fit this configuration: {error}",
                 "It was written by another learner or version; use another state folder for a new model.",
             ) from error
+
+
+def _is_compiled(learner: FeatureKernel) -> bool:
+    """Whether neither the learner nor its optimizer does anything in Python when it learns."""
+    method = type(learner).predict_learn_one
+    return method is FeatureKernel.predict_learn_one and getattr(learner, "optimizer").rule != "python"

@@ -96,7 +96,7 @@ class Decoder:
             text = f"The payload has {len(payload)} bytes; at most {self._payload_bytes_max} are taken."
             return [_refused(InvalidEventError("too_large", text), payload)]
         if not is_array(payload):
-            event = self._decode_one(payload)
+            event = self.decode_one(payload)
             return [_refused(event, payload) if isinstance(event, InvalidEventError) else ([(0, event)], [])]
         # An element takes up far more memory than its comma: they are counted first, where there may be too many.
         if payload.count(b",") >= self._events_max and has_more_than(payload, self._events_max):
@@ -133,14 +133,14 @@ class Decoder:
         events: list[tuple[int, Any]] = []
         rejected: list[Rejected] = []
         for index, text in zip(indices, texts, strict=True):
-            event = self._decode_one(text)
+            event = self.decode_one(text)
             if isinstance(event, InvalidEventError):
                 rejected.append((index, event, bytes(text)))
             else:
                 events.append((index, event))
         return events, rejected
 
-    def _decode_one(self, text: bytes | msgspec.Raw) -> Any:
+    def decode_one(self, text: bytes | msgspec.Raw) -> Any:
         """The event of a text, or the InvalidEventError that tells why it is not usable."""
         if _has_too_many(text):
             return InvalidEventError("too_large", f"The event has more than {ELEMENTS_MAX} values, nests and arrays.")

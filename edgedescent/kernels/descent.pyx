@@ -111,11 +111,12 @@ cdef class Descent:
     cdef void _step_piece(self, Piece* piece) noexcept nogil:
         cdef Table* table = piece.table
         cdef double* w = table.w + piece.at
-        cdef double shrink, rate, worst = 0.0
+        cdef double shrink, rate
         cdef double* average
         cdef double* count
         cdef Py_ssize_t i
         cdef int s
+        cdef bint broken = False
         memcpy(self.saved, w, piece.n * sizeof(double))
         self.context.decays = piece.penalized
         table.rule.step(&table.rule, &self.context, table.w, piece.g, piece.at, piece.n)
@@ -126,8 +127,8 @@ cdef class Descent:
                 w[i] = w[i] - shrink if w[i] > shrink else (w[i] + shrink if w[i] < -shrink else 0.0)
         for i in range(piece.n):
             # Written so that a NaN fails it too.
-            worst += 0.0 if -1e100 < w[i] < 1e100 else 1.0
-        if worst > 0.0:
+            broken |= not -1e100 < w[i] < 1e100
+        if broken:
             memcpy(w, self.saved, piece.n * sizeof(double))
             for s in range(table.rule.n_slots):
                 memset(table.rule.slot[s] + piece.at, 0, piece.n * sizeof(double))

@@ -58,4 +58,5 @@ cdef class FeatureKernel(EventReader):
     cdef void _replay(self) noexcept nogil
     cdef int _require_set_up(self) except -1
     cdef double _predict(self, dict x) except? -1.0
+    cdef double _predict_read(self) except? -1.0
     cdef double _predict_learn(self, dict x, object y) except? -1.0

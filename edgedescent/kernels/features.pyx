@@ -258,6 +258,10 @@ cdef class FeatureKernel(EventReader):
     cdef double _predict(self, dict x) except? -1.0:
         self._require_set_up()
         self._read_dict(x, False)
+        return self._predict_read()
+
+    cdef double _predict_read(self) except? -1.0:
+        """Predict the event that was read, by what is known of it."""
         self._settle(False)
         self._standardize()
         return self._in_units(bounded(self._forward(True)))
@@ -273,11 +277,11 @@ cdef class FeatureKernel(EventReader):
             return prediction
         self._check_target(target)
         skipped = self._read_dict(x, True)
-        if self.n_unknown:
-            # Once it has a row, a new category has random weights too: what is answered is what was known before.
-            before = self._predict(x)
-            self._read_dict(x, True)
         newcomers = self.n_unknown > 0
+        if newcomers:
+            # Once it has a row, a new category has random weights too: what is answered is what was known before.
+            before = self._predict_read()
+            self._read_dict(x, True)
         self._settle(True)
         self.n_skipped_values += skipped
         prediction = self._learn(target)
@@ -339,7 +343,7 @@ cdef class FeatureKernel(EventReader):
             newcomers = learning and self.n_unknown > 0
             if newcomers:
                 # As with dicts: what is answered is what was known before.
-                before = self._predict(dict(zip(names, np.asarray(values[i]).tolist())))
+                before = self._predict_read()
                 self._read_row(row, &rows[0], columns, names, learning)
             if learning and self.n_unknown == 0:
                 self.ring.make_room(n)

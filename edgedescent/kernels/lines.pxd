@@ -1,3 +1,5 @@
+from edgedescent.kernels.features cimport FeatureKernel
+
 # One feature of an event in JSON: where its name stands, and its number.
 cdef struct Field:
     const char* name
@@ -7,10 +9,20 @@ cdef struct Field:
 cdef class LineReader:
     cdef Field* fields
     cdef Py_ssize_t room
-    # What the line at hand says.
+    # What the event at hand says; its fields begin at `first`.
+    cdef Py_ssize_t first
     cdef Py_ssize_t n
     cdef double target
+    cdef bint yes_no
+    # NULL where it has none.
+    cdef const char* id
+    cdef Py_ssize_t id_length
 
     cdef bint read(self, const char* at, const char* end) except -1
+    cdef const char* read_next(self, const char* at, const char* end) except? NULL
     cdef const char* _features(self, const char* at, const char* end) except? NULL
     cdef int _grow(self) except -1
+    cdef void give_back(self) noexcept
+
+cdef const char* blank(const char* at, const char* end) noexcept nogil
+cdef bint take(FeatureKernel kernel, LineReader reader) except -1

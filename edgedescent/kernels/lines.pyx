@@ -31,7 +31,7 @@ for _i in range(23):
     TENS[_i] = float(10**_i)
 
 
-cdef inline const char* blank(const char* at, const char* end) noexcept nogil:
+cdef const char* blank(const char* at, const char* end) noexcept nogil:
     """Past white space, as JSON has it."""
     while at < end and (at[0] == b" " or at[0] == b"\t" or at[0] == b"\r" or at[0] == b"\n"):
         at += 1
@@ -143,45 +143,60 @@ cdef class LineReader:
         self.fields, self.room = fields, room
         return 0
 
+    cdef void give_back(self) noexcept:
+        """Give the room for fields back."""
+        free(self.fields)
+        self.fields = NULL
+        self.room = 0
+
     cdef bint read(self, const char* at, const char* end) except -1:
         """Read the event between two places; False where it is left to another decoder."""
+        at = self.read_next(at, end)
+        return at != NULL and blank(at, end) == end
+
+    cdef const char* read_next(self, const char* at, const char* end) except? NULL:
+        """Read the event that begins at a place; past it, or NULL where it is left to another decoder."""
         cdef const char* name
-        cdef bint has_x = False, has_y = False, has_id = False
+        cdef Py_ssize_t length
+        cdef bint has_x = False, has_y = False
+        self.id = NULL
         at = blank(at, end)
         if at == end or at[0] != b"{":
-            return False
+            return NULL
         while True:
             at = blank(at + 1, end)
             if at == end or at[0] != b'"':
-                return False
+                return NULL
             name = at + 1
             at = after_text(name, end)
             if at == NULL:
-                return False
+                return NULL
             length = at - name - 1
             at = blank(at, end)
             if at == end or at[0] != b":":
-                return False
+                return NULL
             at = blank(at + 1, end)
             if length == 1 and name[0] == b"x" and not has_x:
                 has_x = True
                 at = self._features(at, end)
             elif length == 1 and name[0] == b"y" and not has_y:
                 has_y = True
+                self.yes_no = at < end and (at[0] == b"t" or at[0] == b"f")
                 at = after_number(at, end, &self.target)
-            elif length == 2 and name[0] == b"i" and name[1] == b"d" and not has_id and at < end and at[0] == b'"':
-                has_id = True
+            elif length == 2 and name[0] == b"i" and name[1] == b"d" and self.id == NULL and at < end and at[0] == b'"':
+                self.id = at + 1
                 at = after_text(at + 1, end)
+                self.id_length = at - self.id - 1
             else:
-                return False
+                return NULL
             if at == NULL:
-                return False
+                return NULL
             at = blank(at, end)
             if at == end or at[0] != b",":
                 break
         if at == end or at[0] != b"}":
-            return False
-        return has_x and has_y and blank(at + 1, end) == end
+            return NULL
+        return at + 1 if has_x and has_y else NULL
 
     cdef const char* _features(self, const char* at, const char* end) except? NULL:
         """Read the object at a place into the fields; past it, or NULL."""
@@ -196,9 +211,9 @@ cdef class LineReader:
             at = blank(at + 1, end)
             if at == end or at[0] != b'"':
                 return NULL
-            if n == self.room:
+            if self.first + n == self.room:
                 self._grow()
-            field = &self.fields[n]
+            field = &self.fields[self.first + n]
             field.name = at + 1
             at = after_text(at + 1, end)
             if at == NULL:
@@ -244,6 +259,7 @@ cdef bint take(FeatureKernel kernel, LineReader reader) except -1:
     cdef Py_ssize_t i, row, before = 0, n_recent
     cdef const long long* born = kernel.vocabulary.born
     cdef long long* stamp = kernel.vocabulary.stamp
+    cdef const Field* fields = reader.fields + reader.first
     cdef const Field* field
     cdef Recent* recent
     cdef bint ordered = True
@@ -253,7 +269,7 @@ cdef bint take(FeatureKernel kernel, LineReader reader) except -1:
     kernel._make_room(reader.n)
     n_recent = PyList_GET_SIZE(kernel.recent_keys)
     for i in range(reader.n):
-        field = &reader.fields[i]
+        field = &fields[i]
         recent = &kernel.recent[i]
         if not (i < n_recent and recent.value == NULL and is_named(recent.key, field)
                 and recent.born == born[recent.row]):

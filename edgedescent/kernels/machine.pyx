@@ -8,7 +8,7 @@ from libc.stdint cimport uint64_t
 from edgedescent.kernels.features cimport WIDE, FeatureKernel, Run
 from edgedescent.kernels.parameters cimport ParameterTable
 from edgedescent.kernels.random cimport next_normal
-from edgedescent.kernels.vectors cimport dot
+from edgedescent.kernels.vectors cimport add_scaled, dot
 
 
 cdef class MachineKernel(FeatureKernel):
@@ -63,9 +63,7 @@ cdef class MachineKernel(FeatureKernel):
                 row = table + (run.row + i) * (k + 1)
                 z = self.z[run.start + i]
                 total += row[0] * z
-                for f in range(k):
-                    sums[f] += row[f + 1] * z
-                part = dot(row + 1, row + 1, k)
+                part = add_scaled(sums, row + 1, z, k)
                 squares += part * z * z
         return total + 0.5 * (dot(sums, sums, k) - squares)
 

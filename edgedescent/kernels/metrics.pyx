@@ -14,10 +14,6 @@ cdef class Prequential:
     is scored for none of the three, because neither baseline has a prediction for it.
     """
 
-    cdef long long n
-    cdef double sum_absolute, sum_squared, sum_last, sum_mean, fading, fading_weight, fading_last
-    cdef double last, mean
-
     cpdef void update(self, double y, double prediction) noexcept:
         """Score one prediction; an event whose target is not finite is left out."""
         cdef double error, error_last

@@ -89,10 +89,10 @@ cdef class Moments:
         cdef double* variance = self.variance + at
         cdef double* inverse = self.inverse + at
         cdef double* deviations = self.deviation + at
-        cdef double young = 0.0
+        cdef bint young = False
         cdef Py_ssize_t i
         for i in range(n):
-            young += 1.0 if count[i] < START else 0.0
+            young |= count[i] < START
         for i in range(n):
             count[i] += 1.0
             rate = 1.0 / count[i]
@@ -110,7 +110,7 @@ cdef class Moments:
             variance[i] = variance[i] if variance[i] > 1e-60 else 0.0
             deviations[i] = sqrt(variance[i])
             inverse[i] = 1.0 / deviations[i] if variance[i] > 0.0 else 0.0
-        if young > 0.0:
+        if young:
             self._check_start(x, at, n)
 
     cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:

@@ -18,20 +18,13 @@ cdef class RecentIds:
     default window.
     """
 
-    cdef readonly Py_ssize_t window
-    cdef readonly long long n_added
-    cdef object memory
-    cdef uint64_t[::1] ring
-    cdef int64_t[::1] index
-    cdef uint64_t mask
-
     def __init__(self, Py_ssize_t window):
         if window < 1:
             raise ValueError(f"The window of recent ids must be at least 1. Got {window}.")
         self.window = window
         self.restore(np.zeros(0, dtype=np.uint64), 0)
 
-    cdef inline Py_ssize_t _find(self, uint64_t word) noexcept nogil:
+    cdef Py_ssize_t _find(self, uint64_t word) noexcept nogil:
         """The place in the index of a hash, or the free place where it belongs."""
         cdef uint64_t place = word & self.mask
         while self.index[place] != EMPTY and self.ring[self.index[place]] != word:
@@ -53,6 +46,9 @@ cdef class RecentIds:
             self.index[gap] = self.index[probe]
             gap = probe
 
+    cdef bint _holds(self, uint64_t word) noexcept nogil:
+        return self.index[self._find(word)] != EMPTY
+
     cdef bint _add(self, uint64_t word) noexcept nogil:
         cdef Py_ssize_t place = self._find(word), slot = self.n_added % self.window, oldest
         if self.index[place] != EMPTY:
@@ -71,7 +67,7 @@ cdef class RecentIds:
         return self._add(hash_text(key))
 
     def __contains__(self, str key):
-        return self.index[self._find(hash_text(key))] != EMPTY
+        return self._holds(hash_text(key))
 
     def __len__(self):
         return min(self.n_added, self.window)

@@ -2,7 +2,7 @@
 """Names to rows, within a bound."""
 import numpy as np
 
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 
 
@@ -28,12 +28,12 @@ cdef class Vocabulary:
 
     cdef Py_ssize_t find(self, object key) except -1:
         """The row of `key`; 0 where it has none."""
-        cdef PyObject* row = PyDict_GetItem(self.row_of, key)
+        cdef PyObject* row = PyDict_GetItemWithError(self.row_of, key)
         return 0 if row is NULL else <object>row
 
     cdef Py_ssize_t learn(self, object key, long long now) except -1:
         """The row of `key`, given one if need be and stamped with the event number `now`; 0 where it is shared."""
-        cdef PyObject* known = PyDict_GetItem(self.row_of, key)
+        cdef PyObject* known = PyDict_GetItemWithError(self.row_of, key)
         cdef Py_ssize_t row
         self.is_new = False
         if known is not NULL:
