@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/kernels/*.pyx edgedescent/kernels/*.pxd)
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/kernels/*.pyx edgedescent/kernels/*.pxd adapters/*/*.pyx)
 
 .PHONY: help demo test lint format soak torture bench clean
 

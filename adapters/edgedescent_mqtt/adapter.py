@@ -113,6 +113,7 @@ class MqttAdapter:
         self._unconfirmed: deque[tuple[MQTTMessageInfo, int]] = deque()
         self._unconfirmed_bytes = 0
         self._five = five = config.protocol == "5"
+        self._publish_qos = config.publish_qos
         self._publications: dict[str, Publication] = {}
         self._properties: Properties | None = None
         if five:
@@ -177,7 +178,8 @@ class MqttAdapter:
         return arrived
 
     def _socket(self) -> PacketSocket | None:
-        return cast("PacketSocket | None", self._client.socket())
+        # Whatever paho has for a socket, we made: a call of `cast` would take longer than this one.
+        return self._client.socket()  # type: ignore[return-value]
 
     def _reach(self, timeout_s: float) -> PacketSocket | None:
         """Connect if it is time to; takes `timeout_s` at most, and goes on where it was when it is called again."""
@@ -314,7 +316,7 @@ class MqttAdapter:
         # What is retained replaces what was said before, and is small and rare: it always finds room.
         if not retain and sock.unsent >= PENDING_BYTES_MAX:
             return False
-        if retain or self._config.publish_qos:
+        if retain or self._publish_qos:
             self._forget_confirmed()
             if not retain and self._unconfirmed_bytes >= PENDING_BYTES_MAX:
                 return False
@@ -324,9 +326,10 @@ class MqttAdapter:
             self._unconfirmed.append((info, len(payload)))
             self._unconfirmed_bytes += len(payload)
         else:
-            if topic not in self._publications:
-                self._publications[topic] = Publication(topic, five=self._five)
-            sock.queue(self._publications[topic].packet(payload))
+            publication = self._publications.get(topic)
+            if publication is None:
+                publication = self._publications[topic] = Publication(topic, five=self._five)
+            sock.queue(publication.packet(payload))
         self._queued_bytes += len(payload)
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)

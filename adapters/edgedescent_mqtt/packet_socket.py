@@ -7,7 +7,8 @@ import ssl
 
 from edgedescent.adapters import Delivery
 from edgedescent_mqtt.buffered_socket import BufferedSocket
-from edgedescent_mqtt.packets import take_events, variable_length
+from edgedescent_mqtt.events import take_events
+from edgedescent_mqtt.packets import variable_length
 
 
 class PacketSocket(BufferedSocket):
@@ -51,7 +52,6 @@ class PacketSocket(BufferedSocket):
 
         Raises:
             ValueError: if a packet is malformed.
-            IndexError: likewise.
         """
         events, self._taken = take_events(
             self._incoming, self._taken, generation, five=five, count_max=count_max, bytes_max=bytes_max

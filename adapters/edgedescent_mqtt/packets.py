@@ -1,4 +1,4 @@
-"""The packets that come and go with every event: PUBLISH and PUBACK, read and written many at a time.
+"""The packets that go with every event: PUBACK and PUBLISH, written many at a time, and where a packet ends.
 
 What paho-mqtt does for each of them costs several times what it takes to learn the event. Sections are those of the
 MQTT 5 standard; 3.1.1 differs by having no properties.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-
-from edgedescent.adapters import Delivery
 
 PING = b"\xc0\x00"
 """A PINGREQ (3.12)."""
@@ -35,84 +33,6 @@ def variable_length(data: bytes, at: int) -> tuple[int, int] | None:
     if len(data) - at >= _LONGEST_LENGTH:
         raise ValueError("a malformed length")
     return None
-
-
-def take_events(  # noqa: PLR0912 - a call for each of its parts would cost more than all of them
-    data: bytes, at: int, generation: int, *, five: bool, count_max: int, bytes_max: int
-) -> tuple[list[Delivery], int]:
-    """Take the events (3.3) from `at` on, up to the first packet that is none or is not complete.
-
-    One with QoS 2 counts as none, because nobody asks for it.
-
-    Args:
-        data: what was received.
-        at: where a packet begins.
-        generation: the connection's.
-        five: whether they have the properties of MQTT 5, which are passed over.
-        count_max: how many to take at most.
-        bytes_max: stop as soon as they hold so much.
-
-    Returns:
-        The events, and where the next packet begins.
-
-    Raises:
-        ValueError: if a packet is malformed.
-        IndexError: likewise.
-    """
-    events: list[Delivery] = []
-    size, until = len(data), at + bytes_max
-    # What the last event had in common with the next, as it mostly has.
-    name, topic = b"\0\0", ""
-    known, qos, duplicate = 0, 0, False
-    for _ in range(count_max):
-        # The shortest event has five bytes: a topic of one letter and nothing else.
-        if at + 5 > size or at >= until:
-            break
-        head, length, start = data[at], data[at + 1], at + 2
-        if head != known:
-            if head & 0xF4 != 0x30:
-                break
-            known, qos, duplicate = head, head >> 1 & 1, head & 0x08 != 0
-        if length > 127:
-            if data[start] > 127:
-                found = variable_length(data, at + 1)
-                if found is None:
-                    break
-                length, start = found
-            else:
-                length += (data[start] - 1) * 128
-                start += 1
-        end = start + length
-        if end > size:
-            break
-        if data.startswith(name, start):
-            place = start + len(name)
-        else:
-            place = start + 2 + (data[start] << 8) + data[start + 1]
-            name = data[start:place]
-            topic = _text(name[2:])
-        packet_id = 0
-        if qos:
-            packet_id = (data[place] << 8) + data[place + 1]
-            place += 2
-        if five:
-            skipped, place = data[place], place + 1
-            if skipped:
-                # Where even the length is cut off, it is taken for one that no packet can hold.
-                skipped, place = variable_length(data, place - 1) or (size, place)
-                place += skipped
-        if place > end:
-            raise ValueError("an event that is longer than its packet")
-        events.append(Delivery(topic, data[place:end], packet_id, qos, duplicate, generation))
-        at = end
-    return events, at
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return "\N{REPLACEMENT CHARACTER}"
 
 
 def acknowledgements(packet_ids: Iterable[int]) -> bytes:

@@ -12,8 +12,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edgedescent.adapters import Delivery
+from edgedescent_mqtt.events import take_events
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import Publication, acknowledgements, take_events, variable_length
+from edgedescent_mqtt.packets import Publication, acknowledgements, variable_length
 
 PINGRESP, PUBACK = b"\xd0\x00", b"\x40\x02\x00\x07"
 ALL = {"count_max": 1_000_000, "bytes_max": 1 << 40}

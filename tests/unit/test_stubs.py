@@ -15,20 +15,22 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_kernel_has_a_stub() -> None:
-    sources = sorted(path.stem for path in (ROOT / "edgedescent/kernels").glob("*.pyx"))
-    stubs = sorted(path.stem for path in (ROOT / "edgedescent/kernels").glob("*.pyi"))
-    assert sources == stubs
+    for folder in ("edgedescent/kernels", "adapters/edgedescent_mqtt"):
+        sources = sorted(path.stem for path in (ROOT / folder).glob("*.pyx"))
+        stubs = sorted(path.stem for path in (ROOT / folder).glob("*.pyi"))
+        assert sources == stubs
 
 
 @pytest.mark.timeout(170)
 def test_stubs_agree_with_the_binaries(tmp_path: Path) -> None:
     modules = [f"edgedescent.kernels.{path.stem}" for path in (ROOT / "edgedescent/kernels").glob("*.pyx")]
+    modules += [f"edgedescent_mqtt.{path.stem}" for path in (ROOT / "adapters/edgedescent_mqtt").glob("*.pyx")]
     allowlist = Path(__file__).with_name("stubtest_allowlist.txt")
     # Run beside the sources, not in them: the binaries are wherever the package was installed.
     done = subprocess.run(
         [sys.executable, "-m", "mypy.stubtest", "--concise", "--allowlist", str(allowlist), *modules],
         cwd=tmp_path,
-        env={**os.environ, "MYPYPATH": str(ROOT)},
+        env={**os.environ, "MYPYPATH": f"{ROOT}:{ROOT / 'adapters'}"},
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,5 @@
+from edgedescent.adapters import Delivery
+
+def take_events(
+    data: bytes, at: int, generation: int, *, five: bool, count_max: int, bytes_max: int
+) -> tuple[list[Delivery], int]: ...
