@@ -116,10 +116,10 @@ class Engine:
         """Whether the broker sends a message again that was handled before."""
         if not message.packet_id:
             return False
-        if message.duplicate and (message.packet_id, message.payload) in self._redeliveries:
+        if message.duplicate and (message.packet_id, message.topic, message.payload) in self._redeliveries:
             self.counters["messages_redelivered"] += 1
             return True
-        self._redeliveries.add(message.packet_id, message.payload)
+        self._redeliveries.add(message.packet_id, message.topic, message.payload)
         return False
 
     def _take(self, message: Message) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,7 +15,7 @@ _ODD = 0x9E37_79B9_7F4A_7C15
 
 
 class Redeliveries:
-    """The most recent messages with a packet id, by it and a 64-bit hash of their payload.
+    """The most recent messages with a packet id, by it and 64-bit hashes of their topic and their payload.
 
     A broker sends again only what it sent lately and was not told to forget: a window of as many messages as it may
     send ahead recognizes all of it. What is looked for in vain costs a look through the window; that happens only
@@ -26,21 +27,23 @@ class Redeliveries:
     Example:
         >>> recent = Redeliveries(window=2)
         >>> for packet_id in (1, 2, 3):
-        ...     recent.add(packet_id, b"21.5")
-        >>> [(packet_id, b"21.5") in recent for packet_id in (1, 2, 3, 4)], (3, b"21.6") in recent
-        ([False, True, True, False], False)
+        ...     recent.add(packet_id, "cellar", b"21.5")
+        >>> [(packet_id, "cellar", b"21.5") in recent for packet_id in (1, 2, 3, 4)]
+        [False, True, True, False]
+        >>> (3, "cellar", b"21.6") in recent, (3, "roof", b"21.5") in recent
+        (False, False)
     """
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.restore(np.zeros(0, np.uint64), 0)
 
-    def add(self, packet_id: int, payload: bytes) -> None:
+    def add(self, packet_id: int, topic: str, payload: bytes) -> None:
         """Remember a message; the oldest gives way."""
-        self._ring[self.n_added % self.window] = _key(packet_id, payload)
+        self._ring[self.n_added % self.window] = _key(packet_id, topic, payload)
         self.n_added += 1
 
-    def __contains__(self, message: tuple[int, bytes]) -> bool:
+    def __contains__(self, message: tuple[int, str, bytes]) -> bool:
         keys = np.frombuffer(self._ring, np.uint64)[: self.n_added]
         return bool((keys == np.uint64(_key(*message))).any())
 
@@ -68,5 +71,11 @@ class Redeliveries:
             self.n_added += 1
 
 
-def _key(packet_id: int, payload: bytes) -> int:
-    return (siphash24(payload) + packet_id * _ODD) & _MASK
+def _key(packet_id: int, topic: str, payload: bytes) -> int:
+    return (siphash24(payload) + _hash_of(topic) + packet_id * _ODD) & _MASK
+
+
+@lru_cache(maxsize=1024)
+def _hash_of(topic: str) -> int:
+    # Begun like no payload of JSON, so that the two hashes are of different things.
+    return siphash24(b"\0" + topic.encode())
