@@ -96,7 +96,7 @@ class Engine:
         self.counters["messages"] += 1
         again = message.duplicate and self._is_redelivered(message)
         if message.packet_id and not again:
-            self._redeliveries.add(message.packet_id, message.payload)
+            self._redeliveries.add(message.packet_id, message.topic, message.payload)
         if self._plain is not None and self._plain.read(message.payload):
             return self._learn_plain(self._plain, message, again)
         answers: list[bytes] = []
@@ -164,7 +164,7 @@ class Engine:
 
     def _is_redelivered(self, message: Message) -> bool:
         """Whether a message that the broker says to send again was handled before."""
-        known = message.packet_id > 0 and self._redeliveries.holds(message.packet_id, message.payload)
+        known = message.packet_id > 0 and self._redeliveries.holds(message.packet_id, message.topic, message.payload)
         if known:
             self.counters["messages_redelivered"] += 1
         return known
@@ -282,4 +282,4 @@ class Engine:
 def _is_compiled(learner: FeatureKernel) -> bool:
     """Whether neither the learner nor its optimizer does anything in Python when it learns."""
     method = type(learner).predict_learn_one
-    return method is FeatureKernel.predict_learn_one and getattr(learner, "optimizer").rule != "python"
+    return method is FeatureKernel.predict_learn_one and learner.optimizer.rule != "python"

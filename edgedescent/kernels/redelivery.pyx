@@ -5,18 +5,19 @@ import numpy as np
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 
-from edgedescent.kernels.siphash cimport siphash
+from edgedescent.kernels.siphash cimport hash_text, siphash
 
-# Spreads a packet id over 64 bits (Knuth 6.4: multiplication by the golden ratio).
+# Spreads a number over 64 bits (Knuth 6.4: multiplication by the golden ratio).
 cdef uint64_t ODD = 0x9E3779B97F4A7C15
 
 
-cdef inline uint64_t key(uint64_t packet_id, bytes payload) noexcept:
-    return siphash(<const unsigned char*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)) + packet_id * ODD
+cdef inline uint64_t key(uint64_t packet_id, str topic, bytes payload) except? 0:
+    cdef uint64_t content = siphash(<const unsigned char*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+    return content + (hash_text(topic) + packet_id) * ODD
 
 
 cdef class Redeliveries:
-    """The most recent messages with a packet id, by it and a 64-bit hash of their payload.
+    """The most recent messages with a packet id, by it and 64-bit hashes of their topic and payload.
 
     A broker sends again only what it sent lately and was not told to forget: a window of as many messages as it may
     send ahead recognizes all of it. What is looked for in vain costs a look through the window; that happens only
@@ -34,15 +35,15 @@ cdef class Redeliveries:
         self.window = window
         self.restore(np.zeros(0, np.uint64), 0)
 
-    cpdef bint add(self, uint64_t packet_id, bytes payload) except -1:
+    cpdef bint add(self, uint64_t packet_id, str topic, bytes payload) except -1:
         """Remember a message; the oldest gives way."""
-        self.ring[self.n_added % self.window] = key(packet_id, payload)
+        self.ring[self.n_added % self.window] = key(packet_id, topic, payload)
         self.n_added += 1
         return True
 
-    cpdef bint holds(self, uint64_t packet_id, bytes payload) except -1:
+    cpdef bint holds(self, uint64_t packet_id, str topic, bytes payload) except -1:
         """Whether a message is remembered."""
-        cdef uint64_t wanted = key(packet_id, payload)
+        cdef uint64_t wanted = key(packet_id, topic, payload)
         cdef Py_ssize_t i
         for i in range(min(self.n_added, self.window)):
             if self.ring[i] == wanted:

@@ -19,9 +19,9 @@ from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.saving import Saver
 from edgedescent.engine import core as engine_module
 from edgedescent.engine.core import Engine
-from edgedescent.engine.redelivery import Redeliveries
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.kernels.recent import RecentIds
+from edgedescent.kernels.redelivery import Redeliveries
 from edgedescent.messages import DeadLetter, Message
 from edgedescent.state.budget import WriteBudget
 from edgedescent.state.recovery import OnEffect, new_engine
@@ -153,7 +153,7 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(Redeliveries):
-        def __contains__(self, message: tuple[int, bytes]) -> bool:
+        def holds(self, packet_id: int, topic: str, payload: bytes) -> bool:
             return False
 
     monkeypatch.setattr(engine_module, "Redeliveries", Forgetful)
@@ -162,8 +162,8 @@ def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.Monkey
 
 def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def by_content(engine: Engine, message: Message) -> bool:
-        known = (1, message.payload) in engine._redeliveries
-        engine._redeliveries.add(1, message.payload)
+        known = (1, "", message.payload) in engine._redeliveries
+        engine._redeliveries.add(1, "", message.payload)
         return known
 
     monkeypatch.setattr(Engine, "_is_redelivered", by_content)

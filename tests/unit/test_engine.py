@@ -203,6 +203,14 @@ def test_what_only_looks_alike_is_learned(payload: bytes, packet_id: int, again:
     assert engine.counters["duplicates"] == 0
 
 
+def test_the_same_from_another_topic_is_no_repeat() -> None:
+    engine = an_engine()
+    for topic in ("cellar", "roof", "roof"):
+        send(engine, ANONYMOUS, 7, again=topic == "roof", topic=topic)
+    assert engine.counters["events_learned"] == 2
+    assert engine.counters["duplicates.redelivered"] == 1
+
+
 def test_what_comes_first_with_the_flag_is_learned_and_remembered() -> None:
     engine = an_engine()
     for _ in range(2):
