@@ -76,13 +76,14 @@ class SnapshotJob:
             log.error("The export failed: %s", why or f"exit code {code}")
             return None
         # The card is its last line; whatever a library had to say comes before it.
-        card: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
-        log.info(
-            "Snapshot at message %d published: %s (largest relative difference %.2g).",
-            card["position"],
-            card["path"],
-            card["parity"]["max_rel_diff"],
-        )
+        last = output.strip().rpartition("\n")[2]
+        try:
+            card: dict[str, Any] = json.loads(last)
+            told = card["position"], card["path"], card["parity"]["max_rel_diff"]
+        except (ValueError, TypeError, KeyError):
+            log.error("The export ended well, but did not say what it published: %.200r", last)
+            return None
+        log.info("Snapshot at message %d published: %s (largest relative difference %.2g).", *told)
         return card
 
     def stop(self) -> None:

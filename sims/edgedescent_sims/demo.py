@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgedescent.commands.common import SETTINGS, Number, example
+from edgedescent.errors import ConfigError
 from edgedescent_sims.options import COUNT_MAX, DROP
 
 
@@ -56,10 +57,14 @@ def demo(
     """See a device learn: broker, daemon, replay, snapshot, all started here and stopped again."""
     # Imported here so that `edgedescent --help`, which loads this module, stays quick.
     from edgedescent_sims.demo_display import Display
+    from edgedescent_sims.ratings_source import looks_like_ratings
     from edgedescent_sims.rehearsal import Rehearsal
     from edgedescent_sims.sources import open_source
 
     display = Display(quiet=as_json)
+    if ratings is not None and not looks_like_ratings(Path(ratings)):
+        hint = "Its lines are like user::item::rating::time; for a table, give --data and --target."
+        raise ConfigError(f"{ratings} holds no ratings.", hint)
     source = open_source(ratings or spec, target=target, drop=drop, notify=display.note)
     with Rehearsal(source, folder, notify=display.note) as rehearsal:
         display.introduce(rehearsal)

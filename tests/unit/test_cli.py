@@ -203,6 +203,17 @@ def test_what_others_say_in_several_lines_is_told_in_one(monkeypatch: pytest.Mon
     assert (result.exit_code, result.stderr) == (1, "Error: The checker refuses it: line 1 line 2 Hint: Look.\n")
 
 
+def test_a_table_is_no_recommenders(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("x,y\n1,2\n")
+    result = run("demo", "--recommender", table, "--target", "y", "--folder", tmp_path / "demo")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {table} holds no ratings. "
+        "Hint: Its lines are like user::item::rating::time; for a table, give --data and --target.\n"
+    )
+
+
 # --- Each command -----------------------------------------------------------------------------------------------------
 
 

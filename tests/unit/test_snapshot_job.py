@@ -63,6 +63,14 @@ def test_a_failure_is_logged_and_another_may_follow(caplog: pytest.LogCaptureFix
         job.stop()
 
 
+@pytest.mark.parametrize("said", ["", "echo a word of farewell", "echo '[1]'", """echo '{"position": 7}'"""])
+def test_what_ends_without_a_card_ends_nothing_else(caplog: pytest.LogCaptureFixture, said: str) -> None:
+    job = a_job(said or "true")
+    job.start()
+    assert ended(job) is None
+    assert "The export ended well, but did not say what it published: " in caplog.text
+
+
 def test_what_takes_too_long_is_killed(caplog: pytest.LogCaptureFixture) -> None:
     job = a_job("exec sleep 60", timeout_s=0.1)
     job.start()
