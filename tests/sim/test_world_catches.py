@@ -153,7 +153,7 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(Redeliveries):
-        def holds(self, packet_id: int, topic: str, payload: bytes) -> bool:
+        def holds(self, *_message: object) -> bool:
             return False
 
     monkeypatch.setattr(engine_module, "Redeliveries", Forgetful)
