@@ -116,23 +116,24 @@ class Engine:
     def _learn_plain(self, plain: PlainEvents, message: Message, again: bool) -> list[Effect]:
         """What `handle` does, for a message whose events are plain."""
         answers: list[Prediction] = []
-        letters: list[Effect] = []
+        rejected: list[Rejected] = []
         while True:
             plain.learn(again, self.errors, answers)
-            self.counters["events_learned"] += plain.n_learned
+            if plain.n_learned:
+                self.counters["events_learned"] += plain.n_learned
             if plain.n_repeats or plain.n_redelivered:
                 self._count_duplicates(plain.n_repeats, plain.n_redelivered)
             if plain.is_done:
                 break
             index, text = plain.take_unusual()
-            rejected: list[Rejected] = []
             event = self._decoder.decode_one(text)
             if isinstance(event, InvalidEventError):
                 rejected.append((index, event, text))
             else:
                 answers += self._predict_learn_each([(index, event)], rejected, message, again)
-            if rejected and not again:
-                self._add_letters(letters, message, rejected)
+        letters: list[Effect] = []
+        if rejected and not again:
+            self._add_letters(letters, message, rejected)
         if not answers:
             return letters
         return [Predictions(_encode(answers if plain.is_array else answers[0])), *letters]

@@ -114,7 +114,9 @@ cdef class PlainEvents:
 
     cdef const char* _read_event(self, const char* at, const char* end) except? NULL:
         cdef LineReader reader = self.reader
-        cdef const char* behind = reader.read_next(at, end)
+        cdef const char* behind
+        at = blank(at, end)
+        behind = reader.read_next(at, end)
         # An answer repeats the target as it came.
         if behind == NULL or reader.yes_no or not is_sane(reader.target):
             return NULL
