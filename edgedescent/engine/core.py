@@ -283,4 +283,4 @@ class Engine:
 def _is_compiled(learner: FeatureKernel) -> bool:
     """Whether neither the learner nor its optimizer does anything in Python when it learns."""
     method = type(learner).predict_learn_one
-    return method is FeatureKernel.predict_learn_one and learner.optimizer.rule != "python"
+    return method is FeatureKernel.predict_learn_one and learner.descent.optimizer.rule != "python"
