@@ -14,7 +14,6 @@ import math
 import os
 import resource
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +88,7 @@ class Daemon:
         self._topics = {name: config.topic(name) for name in OUTPUTS}
         self._stop_by: float | None = None
         self._snapshot_wanted = False
-        publish = partial(transport.publish, self._topics["predictions"])
-        self._answers = Answers(publish, config.limits.answers_bytes_max)
+        self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
         self._sent = 0
         """Up to which position the answers that did not have to wait are out."""
         self._card: bytes | None = None

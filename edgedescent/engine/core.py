@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import numpy as np
@@ -77,7 +77,7 @@ class Engine:
         )
         self._plain: PlainEvents | None = None
         # Whatever is written in Python is to be called, and events are to be counted by topic one by one.
-        if self._limit is None and isinstance(learner, FeatureKernel) and _is_compiled(learner):
+        if self._limit is None and _is_compiled(learner):
             self._plain = PlainEvents(learner, self._seen, payload_bytes_max, events_per_message_max)
 
     def handle(self, message: Message) -> list[Effect]:
@@ -280,7 +280,7 @@ class Engine:
             ) from error
 
 
-def _is_compiled(learner: FeatureKernel) -> bool:
+def _is_compiled(learner: Learner) -> TypeGuard[FeatureKernel]:
     """Whether neither the learner nor its optimizer does anything in Python when it learns."""
-    method = type(learner).predict_learn_one
-    return method is FeatureKernel.predict_learn_one and learner.descent.optimizer.rule != "python"
+    method = getattr(type(learner), "predict_learn_one", None)
+    return method is FeatureKernel.predict_learn_one and learner.optimizer.rule != "python"

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click.testing
+import msgspec
 import pytest
 
 from edgedescent.adapters import Delivery
@@ -22,7 +23,7 @@ from edgedescent.engine.core import Engine
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.kernels.recent import RecentIds
 from edgedescent.kernels.redelivery import Redeliveries
-from edgedescent.messages import DeadLetter, Message
+from edgedescent.messages import DeadLetter, Effect, Message
 from edgedescent.state.budget import WriteBudget
 from edgedescent.state.recovery import OnEffect, new_engine
 from edgedescent.state.store import Store
@@ -144,8 +145,8 @@ def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
 
 def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(RecentIds):
-        def __contains__(self, key: str) -> bool:
-            return False
+        def __init__(self, _window: int) -> None:
+            super().__init__(1)
 
     monkeypatch.setattr(engine_module, "RecentIds", Forgetful)
     assert "events were learned; the journal has" in caught()
@@ -153,7 +154,7 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(Redeliveries):
-        def holds(self, *_message: object) -> bool:
+        def holds(self, *_: object, **__: object) -> bool:
             return False
 
     monkeypatch.setattr(engine_module, "Redeliveries", Forgetful)
@@ -161,12 +162,12 @@ def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.Monkey
 
 
 def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def by_content(engine: Engine, message: Message) -> bool:
-        known = (1, "", message.payload) in engine._redeliveries
-        engine._redeliveries.add(1, "", message.payload)
-        return known
+    handle = Engine.handle
 
-    monkeypatch.setattr(Engine, "_is_redelivered", by_content)
+    def by_content(engine: Engine, message: Message) -> list[Effect]:
+        return handle(engine, msgspec.structs.replace(message, packet_id=1, topic="", duplicate=True))
+
+    monkeypatch.setattr(Engine, "handle", by_content)
     assert "events were learned; the journal has" in caught()
 
 
