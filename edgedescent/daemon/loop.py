@@ -37,7 +37,7 @@ from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 
-RETURNED_BYTES = 131_072
+RETURNED_BYTES = 65_536
 """Blocks of so much memory are given back as soon as they are free."""
 POLL_S = 0.25
 """How long a turn waits for messages; signals and the clock are looked at in between."""
