@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_a_secret_in_the_configuration_is_refused_and_not_shown(
     path = tmp_path / "device.toml"
     path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[broker]\n{broker}\n')
     result = run(command, path)
-    assert result.exit_code == 1
+    assert result.exit_code == os.EX_CONFIG
     assert result.stderr.startswith(f"Error: {path}: {message}")
     assert " Hint: " in result.stderr
     assert "password_file" in result.stderr
@@ -106,7 +107,7 @@ def test_a_secret_in_a_variable_of_ours_is_refused_and_not_shown(
     path.write_text('device = "pump"\n[learner]\ntype = "LinearRegressor"\n')
     monkeypatch.setenv("EDGEDESCENT_BROKER__PASSWORD", SECRET)
     result = run("check", path, "--offline")
-    assert result.exit_code == 1
+    assert result.exit_code == os.EX_CONFIG
     assert "It is set by the environment variable EDGEDESCENT_BROKER__PASSWORD." in result.stderr
     assert SECRET not in result.output
 
@@ -128,7 +129,7 @@ def test_a_credential_without_systemd_is_told(tmp_path: Path, monkeypatch: pytes
     ):
         path.write_text(f'device = "pump"\n[learner]\ntype = "LinearRegressor"\n[broker]\n{given}\n')
         result = run("check", path, "--offline")
-        assert result.exit_code == 1
+        assert result.exit_code == os.EX_CONFIG
         assert "the variable CREDENTIALS_DIRECTORY is not set. Hint: systemd sets it" in result.stderr
 
 
