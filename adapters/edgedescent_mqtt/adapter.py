@@ -31,7 +31,7 @@ from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
 from edgedescent_mqtt.probe import probe
-from edgedescent_mqtt.reaching import Attempt, Backoff, explain
+from edgedescent_mqtt.reaching import ENDED_BY_PAHO, Attempt, Backoff, explain
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_mqtt.visitor import MqttVisitor
 
@@ -52,7 +52,6 @@ _HINTS = {
     0x86: " (see `broker.username` and its password)",
     0x87: " (see `broker.username` and its password, and the broker's access rules)",
 }
-_ENDED_BY_PAHO = {0x8D: "it stopped answering", 0x82: "it does not speak MQTT"}
 _MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
 """What paho raises, among others, on packets that are none."""
 
@@ -107,6 +106,8 @@ class MqttAdapter:
         self._since = 0.0
         """When the connection was made, and later, when the broker accepted it."""
         self._closing = False
+        self._to_greet = False
+        """Whether the connection is too new to have been told of."""
         self._greeting = 0
         """The packet id of the last message that said we are online."""
         self._queued_bytes = 0
@@ -230,7 +231,7 @@ class MqttAdapter:
         room = INBOX_BYTES_MAX
         try:
             while room > 0:
-                # As much as possible at once, because each poll ends with a commit. TLS gives 16 KiB at a time.
+                # As much as possible at once: a turn costs more than a message. TLS gives 16 KiB at a time.
                 arrived = sock.read()
                 while (more := self._take_events(sock)) and sock.grant():
                     if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -289,10 +290,23 @@ class MqttAdapter:
         if not self._up:
             return
         if self._accepted:
+            self._greet()
             self._subscriptions.renew(self._client)
         elif time.monotonic() - self._since > self._config.connect_timeout_s:
             hint = ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._properties else ""
             self._give_up(sock, f"it accepts connections but does not answer{hint}")
+
+    def _greet(self) -> None:
+        """Say that we are online, after what paho sends again of what an earlier connection left unconfirmed.
+
+        It may hold another state, and what is retained is what comes last.
+        """
+        if not self._to_greet:
+            return
+        self._to_greet = False
+        greeting = _status("online", time.time())
+        self._greeting = self._client.publish(self._status_topic, greeting, qos=1, retain=True).mid
+        self._client.on_publish = self._on_publish
 
     # --- What the daemon asks for ---------------------------------------------------------------------------------
 
@@ -394,9 +408,7 @@ class MqttAdapter:
         if self._generation > 1 and not flags.session_present:
             log.warning("The broker did not keep our session: events sent while we were away may be lost.")
         self._subscriptions.start(client)
-        greeting = _status("online", time.time())
-        self._greeting = client.publish(self._status_topic, greeting, qos=1, retain=True).mid
-        client.on_publish = self._on_publish
+        self._to_greet = True
 
     def _on_disconnect(
         self, client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -409,8 +421,8 @@ class MqttAdapter:
             why = f"the broker ended it: {reason}"
         elif fault is not None:
             why = explain(fault)
-        elif reason.value in _ENDED_BY_PAHO:
-            why = _ENDED_BY_PAHO[reason.value]
+        elif reason.value in ENDED_BY_PAHO:
+            why = ENDED_BY_PAHO[reason.value]
         else:
             why = "the broker closed it" if self._accepted else "the broker closed it before it accepted us"
         if self._accepted and time.monotonic() - self._since < STABLE_S:

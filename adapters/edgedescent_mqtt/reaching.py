@@ -8,6 +8,9 @@ import ssl
 import threading
 import time
 
+ENDED_BY_PAHO = {0x82: "it does not speak MQTT", 0x8D: "it stopped answering"}
+"""What paho thinks of an end that the broker did not explain, by reason code."""
+
 
 class Attempt:
     """One attempt to reach a broker, in a thread of its own.

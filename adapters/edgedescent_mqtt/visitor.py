@@ -18,15 +18,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edgedescent.adapters import Delivery
 from edgedescent.errors import TransportError
 from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker
-from edgedescent_mqtt.reaching import explain
+from edgedescent_mqtt.reaching import ENDED_BY_PAHO, explain
 
 ANSWER_S = 5.0
 """How long the broker may take to answer."""
 WINDOW = 200
 """How many messages may be sent ahead of their confirmations."""
 _ENDED = "it ended the connection"
-_GUESSES = {0x82: "it does not speak MQTT", 0x8D: "it stopped answering"}
-"""What paho thinks of an end that the broker did not explain, by reason code."""
 
 
 class MqttVisitor:
@@ -205,7 +203,7 @@ class MqttVisitor:
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         known = flags.is_disconnect_packet_from_server
-        self._lost = str(reason) if known else _GUESSES.get(reason.value, _ENDED)
+        self._lost = str(reason) if known else ENDED_BY_PAHO.get(reason.value, _ENDED)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         try:

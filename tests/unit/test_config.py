@@ -8,7 +8,7 @@ import pytest
 
 from edgedescent import LinearRegressor, MatrixFactorization, config
 from edgedescent.config import Config
-from edgedescent.daemon import loop as daemon
+from edgedescent.daemon import running as daemon
 from edgedescent.errors import ConfigError
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss

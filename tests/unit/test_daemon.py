@@ -11,8 +11,9 @@ from fakes import Make, event
 
 from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
-from edgedescent.daemon import loop as daemon_module
-from edgedescent.daemon.loop import SETTLE_S, Stopped, make_transport, resident_bytes
+from edgedescent.daemon import running
+from edgedescent.daemon.loop import SETTLE_S, Stopped, resident_bytes
+from edgedescent.daemon.running import make_transport
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
@@ -423,7 +424,7 @@ def test_a_wrong_transport_or_table_is_named() -> None:
     def config(**tables: Any) -> Config:
         return convert({"device": "pump", "learner": {"type": "LinearRegressor"}, **tables}, Config)
 
-    daemon_module.check(config())
+    running.check(config())
     for wrong, message in (
         (config(transport="mqqt"), r"`transport` is 'mqqt': expected one of mqtt"),
         (config(transport="onnx"), r"`transport` is 'onnx': expected one of mqtt"),
@@ -431,7 +432,7 @@ def test_a_wrong_transport_or_table_is_named() -> None:
         (config(topics={"events": ["a/#/b"]}), r"`topics\.events\[0\]` is 'a/#/b'"),
     ):
         with pytest.raises(ConfigError, match=message):
-            daemon_module.check(wrong)
+            running.check(wrong)
     assert make_transport(config()).connected is False
 
 

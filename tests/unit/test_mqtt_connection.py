@@ -261,6 +261,22 @@ def test_delays_grow_while_connections_are_short_and_begin_anew_after_a_long_one
     assert [*delays, next_delay()] == ["0.0 s.", "0.0 s.", "0.0 s.", "0.1 s.", "0.0 s."]
 
 
+def test_what_an_earlier_connection_left_unconfirmed_does_not_outlive_the_greeting(
+    broker: FakeBroker, make: Make
+) -> None:
+    transport = make()
+    link = connect(transport, broker)
+    assert transport.publish("status", b'{"state": "disk_full"}', retain=True)
+    pump(transport, lambda: len(link.of(PUBLISH)) == 2, "the state")
+    link.sock.close()
+    pump(transport, lambda: not transport.connected, "the end")
+    link = connect(transport, broker)
+    pump(transport, lambda: len(link.of(PUBLISH)) >= 3, "what was not confirmed, and the greeting")
+    states = [json.loads(content[content.index(b"{") :])["state"] for content in link.of(PUBLISH)]
+    # The first greeting was not confirmed either.
+    assert states == ["online", "disk_full", "online"]
+
+
 # --- Goodbye ----------------------------------------------------------------------------------------------------------
 
 
