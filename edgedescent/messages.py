@@ -42,7 +42,10 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     error: str
     """What was wrong, for a person."""
     payload: bytes
-    """The event as it came, or the beginning of a very long one."""
+    """The event as it came, or the beginning of a very long one.
+
+    Of one in an array that only the learner refuses, it may be what was read: without fields that mean nothing here.
+    """
 
 
 Value = float | int | bool | str | dict[str, Any] | None

@@ -233,7 +233,8 @@ def snapshots(folder: Path) -> list[dict[str, Any]]:
     for published in folders:
         try:
             card = json.loads((published / CARD).read_bytes())
-            cards.append({**card, "path": str(published / card["file"])})
+            known = {name: card[name] for name in ("position", "created_at", "metrics")}
+            cards.append({**card, **known, "path": str(published / card["file"])})
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("The card of the snapshot %s cannot be read: %s", published, error)
     return cards

@@ -116,7 +116,12 @@ def _writer(output: Path | None) -> Iterator[IO[str]]:
         return
     try:
         with output.open("x", encoding="utf-8", newline="") as file:
-            yield file
+            try:
+                yield file
+            except BaseException:
+                # Half of it would pass for the whole, and stand in the way of the next attempt.
+                output.unlink()
+                raise
     except FileExistsError:
         raise StateError(f"{output} exists already.", "Give another name, or remove it.") from None
     except OSError as error:

@@ -57,6 +57,10 @@ class State(_Table, frozen=True):
     def __post_init__(self) -> None:
         if not self.path or "\0" in self.path:
             raise ConfigError(f"`state.path` is {self.path!r}: expected the path of a folder.")
+        if self.path.startswith("~"):
+            raise ConfigError(
+                f"`state.path` is {self.path!r}: `~` stands for no folder here.", "Give the whole path, from / on."
+            )
 
 
 class Limits(_Table, frozen=True):

@@ -81,6 +81,11 @@ WRONG = [
     ("[state]\ncheckpoint_interval_s = inf\n", "`state.checkpoint_interval_s` is inf: expected `float` <= ", ""),
     ("[snapshots]\ntolerance = inf\n", "`snapshots.tolerance` is inf: expected `float` < 1", ""),
     ("[topics]\nevents = []\n", "`topics.events` is []: expected `array` of length >= 1.", ""),
+    (
+        "[state]\npath = '~/state'\n",
+        "`state.path` is '~/state': `~` stands for no folder here.",
+        "Give the whole path, from / on.",
+    ),
     ("[state]\npath = ''\n", "`state.path` is '': expected the path of a folder.", ""),
     ("[state]\npath = 'a\0b'\n".replace("'a\0b'", '"a\\u0000b"'), r"`state.path` is 'a\x00b': expected the path", ""),
     ("[broker]\nport = 65536\n", "`broker.port` is 65536: expected `int` <= 65535.", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -99,6 +100,28 @@ def test_the_journal_is_exported_bit_for_bit(config: Path, state: Run, tmp_path:
     again = run("journal", "export", config, "--output", tmp_path / "all.jsonl")
     assert again.exit_code == 1
     assert again.stderr.startswith(f"Error: {tmp_path}/all.jsonl exists already.")
+
+
+def test_an_export_that_fails_leaves_no_half_of_it(
+    config: Path, state: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+
+    def until_full(message: Message) -> str:
+        nonlocal written
+        written += 1
+        if written > 40:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return to_line(message)
+
+    output = tmp_path / "all.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{recording.__name__}.to_line", until_full)
+        failed = run("journal", "export", config, "--output", output)
+    assert failed.exit_code == 1
+    assert failed.stderr == f"Error: {output} cannot be written: No space left on device.\n"
+    assert not output.exists()
+    assert told("journal", "export", config, "--output", output) == [{"path": str(output), "messages": 60}]
 
 
 def test_the_journal_as_a_table(config: Path, state: Run) -> None:

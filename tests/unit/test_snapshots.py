@@ -24,7 +24,13 @@ from edgedescent.learners import Learner
 from edgedescent.snapshots import Parity, compare, export, publish
 from edgedescent.state.store import Store
 
-CARD = {"position": 7, "sha256": "0123456789", "file": "model.txt"}
+CARD: dict[str, Any] = {
+    "position": 7,
+    "created_at": "2026-01-01",
+    "metrics": {},
+    "sha256": "0123456789",
+    "file": "model.txt",
+}
 NAME = "000000000007-01234567"
 
 
@@ -247,13 +253,14 @@ def test_only_what_was_published_makes_room(tmp_path: Path) -> None:
 
 
 def test_a_damaged_card_is_told_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for position in (1, 2, 3, 4):
+    for position in (1, 2, 3, 4, 5):
         publish(tmp_path, b"", {**CARD, "position": position}, keep=5)
     (tmp_path / "000000000001-01234567" / "card.json").write_text("")
     (tmp_path / "000000000002-01234567" / "card.json").write_text("[]")
     (tmp_path / "000000000003-01234567" / "card.json").unlink()
-    assert [card["position"] for card in snapshots.snapshots(tmp_path)] == [4]
-    assert caplog.text.count("cannot be read") == 3
+    (tmp_path / "000000000004-01234567" / "card.json").write_text('{"file": "model.onnx"}')
+    assert [card["position"] for card in snapshots.snapshots(tmp_path)] == [5]
+    assert caplog.text.count("cannot be read") == 4
     # They make room like any other.
     publish(tmp_path, b"", CARD, keep=1)
     assert shape(tmp_path) == {NAME, "latest"}
