@@ -107,7 +107,7 @@ class TestLoad:
             assert made == bench.load(50, per_message)
             assert len(made.backlog) == 50
             assert len(made.warm_up) * per_message == bench.WARM_UP_MESSAGES
-            decoded = [decoder.decode(payload) for payload in (*made.warm_up, *made.backlog)]
+            decoded = [piece for payload in (*made.warm_up, *made.backlog) for piece in decoder.decode(payload)]
             assert all(len(events) == per_message and not rejected for events, rejected in decoded)
             ids = [event.id for events, _ in decoded for _, event in events]
             assert len(set(ids)) == len(ids)
