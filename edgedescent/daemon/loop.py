@@ -281,7 +281,8 @@ class Daemon:
             DiskFullError: if there is no room.
         """
         saver, window, wait_s = self._saver, self._transport.window, 0.0
-        while self._transport.connected and not self._out_of_time:
+        # Each round may cost a commit, which nobody is to pay for beyond the day's allowance.
+        while self._transport.connected and saver.may_write and not self._out_of_time:
             if self._take_in(wait_s):
                 wait_s = 0.0
             elif saver.uncommitted:

@@ -177,7 +177,7 @@ class Saver:
         due = self._is_checkpoint_due(now) or self._rhythm.is_due(self._batch, now, idle=idle)
         if not (due or self.state == DISK_FULL):
             return
-        if not self.budget.allows(now):
+        if not self.may_write:
             self._wait_for_allowance()
             return
         try:
@@ -186,6 +186,11 @@ class Saver:
             self._wait_for_room(error)
         else:
             self._go_on()
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the day's allowance leaves anything to write."""
+        return self.budget.allows(self._clock.monotonic())
 
     def save_now(self) -> None:
         """Commit what waits, with a checkpoint where one is due, as long as the disk takes it.

@@ -170,6 +170,17 @@ def test_a_full_disk_at_the_start_is_waited_out(make: Make, monkeypatch: pytest.
 # --- What may be written ----------------------------------------------------------------------------------------------
 
 
+def test_a_stop_costs_one_commit_where_a_day_s_writes_are_used_up(make: Make) -> None:
+    world = make(state={"written_bytes_per_day_max": 864_000 * 10}).recover()
+    world.receive(event(1))
+    world.store.written = 864_000 * 10 + 500
+    world.transport.arriving = [[event(2)], [], [event(3)]]
+    world.daemon.stop()
+    world.daemon.run()
+    assert world.history == ["append", "acknowledge", "checkpoint"]
+    assert world.transport.acknowledged == [event(1)]
+
+
 def test_when_a_day_s_writes_are_used_up_commits_wait_and_then_the_broker(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
