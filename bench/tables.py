@@ -35,7 +35,7 @@ def origin(measured: dict[str, Any]) -> str:
     """The command, the machine and the versions, in a sentence."""
     ran_on = measured["ran_on"]
     versions = ", ".join(
-        f"{name} {ran_on[name]}" for name in ("river", "vowpalwabbit", "scikit-learn") if name in ran_on
+        f"{name} {ran_on[name]}" for name in ("river", "vowpalwabbit", "scikit-learn", "paho-mqtt") if name in ran_on
     )
     return (
         f"`{measured['again']}` printed this on a shared {ran_on['processor']}, {ran_on['cores']} cores, "
@@ -79,6 +79,29 @@ def errors() -> str:
     return "\n\n".join(parts)
 
 
+def rates() -> str:
+    """The table of README.md on the daemon: how fast each consumer drains a broker, and what that costs."""
+    measured = results("daemon")
+    rows = []
+    for case in measured["cases"]:
+        arrays = ", arrays of 100" if case["events_per_message"] > 1 else ""
+        rows.append(
+            (
+                f"{case['consumer']}, QoS {case['qos']}{arrays}",
+                f"{case['events_per_s']:,.0f}",
+                number(case["cpu_us_per_message"], 3),
+                number(case["memory_mib"], 3),
+            )
+        )
+    lines = [
+        "How fast a backlog is drained from mosquitto, medians; in `power` every event survives a power cut.",
+        origin(measured),
+        "",
+        table(("", "events/s", "CPU µs/message", "MiB at most"), rows),
+    ]
+    return "\n".join(lines)
+
+
 def number(value: float, digits: int = 4) -> str:
     """So many digits, but no powers of ten."""
     return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
@@ -89,7 +112,7 @@ def file_name(stream: str) -> str:
     return f"{stream.replace(' ', '-').lower()}.svg"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"learn": speed, "adaptation": errors}
+BLOCKS: dict[str, Callable[[], str]] = {"learn": speed, "daemon": rates, "adaptation": errors}
 
 
 def expected() -> dict[Path, str]:
