@@ -32,6 +32,7 @@ from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
 from edgedescent_mqtt.probe import probe
 from edgedescent_mqtt.reaching import ENDED_BY_PAHO, Attempt, Backoff, explain
+from edgedescent_mqtt.received import delivered
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_mqtt.visitor import MqttVisitor
 
@@ -444,13 +445,8 @@ class MqttAdapter:
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:
             return  # Not acknowledged: the broker keeps it for our return.
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = "\N{REPLACEMENT CHARACTER}"
-        payload = bytes(message.payload)
-        self._inbox.append(Delivery(topic, payload, message.mid, message.qos, message.dup, self._generation))
-        self._inbox_bytes += len(payload)
+        self._inbox.append(delivered(message, self._generation))
+        self._inbox_bytes += len(message.payload)
 
 
 def _status(state: str, since: float | None = None) -> bytes:

@@ -19,6 +19,7 @@ from edgedescent.adapters import Delivery
 from edgedescent.errors import TransportError
 from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker
 from edgedescent_mqtt.reaching import ENDED_BY_PAHO, explain
+from edgedescent_mqtt.received import delivered
 
 ANSWER_S = 5.0
 """How long the broker may take to answer."""
@@ -206,11 +207,7 @@ class MqttVisitor:
         self._lost = str(reason) if known else ENDED_BY_PAHO.get(reason.value, _ENDED)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = "\N{REPLACEMENT CHARACTER}"
-        self._inbox.append(Delivery(topic, bytes(message.payload), message.mid, message.qos, message.dup))
+        self._inbox.append(delivered(message))
 
 
 def without_group(name: str) -> str:
