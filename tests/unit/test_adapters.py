@@ -9,10 +9,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from commands import device_file, run
 
 from edgedescent.adapters import GROUP, load_adapter
 from edgedescent.errors import ConfigError
+from support.command_line import device_file, run
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_every_entry_point_says_its_kind() -> None:
 @pytest.mark.parametrize("how", ["ModuleNotFoundError", "ImportError"])
 def test_an_export_without_its_packages_is_told_in_one_line(tmp_path: Path, missing: str, how: str) -> None:
     """Not installed at all, or installed for another machine."""
-    from stores import Run, a_config, payloads
+    from support.state_folder import Run, a_config, payloads
 
     state = Run(a_config(tmp_path / "state"))
     state.take(payloads(20))
@@ -81,7 +81,7 @@ main()
 def test_an_export_writes_nothing_into_the_users_folders(tmp_path: Path) -> None:
     """onnxruntime would report its use by way of files there."""
     pytest.importorskip("onnxruntime")
-    from stores import Run, a_config, payloads
+    from support.state_folder import Run, a_config, payloads
 
     state = Run(a_config(tmp_path / "state"))
     state.take(payloads(20))
