@@ -46,18 +46,18 @@ class Systemd:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
         self._socket.setblocking(False)
-        self._told: list[str] = []
+        self._messages: list[str] = []
 
     def environment(self, watchdog_s: float) -> dict[str, str]:
         return {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": str(int(watchdog_s * 1e6))}
 
     @property
-    def run_json(self) -> list[str]:
+    def messages(self) -> list[str]:
         while True:
             try:
-                self._told.append(self._socket.recv(65_536).decode())
+                self._messages.append(self._socket.recv(65_536).decode())
             except BlockingIOError:
-                return self._told
+                return self._messages
 
     def close(self) -> None:
         self._socket.close()
@@ -74,22 +74,22 @@ def test_systemd_is_told_of_a_whole_life(
     broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
 ) -> None:
     with make_daemon(broker.port, broker=settings, environment=systemd.environment(0.8)) as daemon:
-        eventually(lambda: "READY=1" in systemd.told, "READY=1")
+        eventually(lambda: "READY=1" in systemd.messages, "READY=1")
         assert "INFO Connected" in daemon.log
-        eventually(lambda: systemd.told.count("WATCHDOG=1") >= 3, "food for the watchdog")
+        eventually(lambda: systemd.messages.count("WATCHDOG=1") >= 3, "food for the watchdog")
         peer.send(events(0, 5))
-        eventually(lambda: any("online: 5 messages, 5 events" in line for line in systemd.told), "a status")
+        eventually(lambda: any("online: 5 messages, 5 events" in line for line in systemd.messages), "a status")
         # A loop that stands still is noticed: nothing else feeds the watchdog.
         daemon.tell(signal.SIGSTOP)
         time.sleep(0.3)
-        fed = systemd.told.count("WATCHDOG=1")
+        fed = systemd.messages.count("WATCHDOG=1")
         time.sleep(1.0)
-        assert systemd.told.count("WATCHDOG=1") == fed
+        assert systemd.messages.count("WATCHDOG=1") == fed
         daemon.tell(signal.SIGCONT)
-        eventually(lambda: systemd.told.count("WATCHDOG=1") > fed, "food again")
+        eventually(lambda: systemd.messages.count("WATCHDOG=1") > fed, "food again")
         daemon.stop()
-        assert "STOPPING=1" in systemd.told
-        assert systemd.told.index("STOPPING=1") > systemd.told.index("READY=1")
+        assert "STOPPING=1" in systemd.messages
+        assert systemd.messages.index("STOPPING=1") > systemd.messages.index("READY=1")
 
 
 def test_a_recovery_is_told_before_it_is_ready(
@@ -103,8 +103,8 @@ def test_a_recovery_is_told_before_it_is_ready(
         eventually(lambda: len(daemon.journal()) == 200, "the journal")
     again = make_daemon(broker.port, broker=settings, environment=systemd.environment(5.0))
     with again:
-        eventually(lambda: "READY=1" in systemd.told, "READY=1")
-        assert "EXTEND_TIMEOUT_USEC=60000000" in systemd.told[: systemd.told.index("READY=1")]
+        eventually(lambda: "READY=1" in systemd.messages, "READY=1")
+        assert "EXTEND_TIMEOUT_USEC=60000000" in systemd.messages[: systemd.messages.index("READY=1")]
         again.stop()
 
 
