@@ -67,7 +67,7 @@ def imports_of_rooms() -> Imports:
     names = rooms()
     imports: Imports = defaultdict(set)
     for path in sorted((ROOT / PACKAGE).rglob("*")):
-        if path.suffix not in (".py", ".pyx", ".pxd") or path.parent == ROOT / PACKAGE and path.stem not in names:
+        if path.suffix not in (".py", ".pyx", ".pxd") or (path.parent == ROOT / PACKAGE and path.stem not in names):
             continue
         room = path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py")
         for name in imported_names(path):
