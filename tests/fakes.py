@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
+from edgedescent.interfaces import Delivery
 from edgedescent.state.store import Store
 
 
