@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
-
 from edgedescent.adapters import Delivery
 
 
