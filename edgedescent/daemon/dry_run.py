@@ -18,7 +18,7 @@ from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
 from edgedescent.evaluation._prequential import Prequential
 from edgedescent.state.recovery import new_engine, recover
-from edgedescent.state.state_file import is_there
+from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def rehearse(
 
 def _begin(config: Config) -> tuple[Engine, str]:
     """The engine as the newest state has it, or a new one; nothing is written."""
-    if not is_there(Path(config.state.path) / FILE):
+    if not state_exists(Path(config.state.path) / FILE):
         return new_engine(config), "a learner that knows nothing: there is no state yet"
     store = Store(config.state.path, read_only=True)
     try:

@@ -105,7 +105,7 @@ class Daemon:
             self._health.recovering(position)
             # Answers that went out before the crash are not sent again; those that may not have are.
             if isinstance(effect, DeadLetter):
-                store.bury(effect)
+                store.add_dead_letter(effect)
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
@@ -225,7 +225,7 @@ class Daemon:
             if isinstance(effect, Predictions):
                 self._answers.send(position, effect.payload)
                 continue
-            self._store.bury(effect)
+            self._store.add_dead_letter(effect)
             letters += 1
             # A message may hold thousands: its first one stands for them in the log.
             if letters == 1:

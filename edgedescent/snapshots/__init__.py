@@ -226,7 +226,7 @@ def snapshots(folder: Path) -> list[dict[str, Any]]:
         folders = _published(folder)
     except OSError as error:
         raise ExportError(
-            f"The snapshots in {folder} cannot be read: {error.strerror}.", "Ask as the user of the daemon."
+            f"The snapshots in {folder} cannot be read: {error.strerror}.", "Run this as the daemon's user."
         ) from error
     cards = []
     for published in folders:

@@ -291,9 +291,9 @@ def test_a_checkpoint_too_rarely() -> None:
 
 def test_dead_letters_that_get_lost() -> None:
     class Sloppy(WatchedStore):
-        def bury(self, letter: DeadLetter) -> None:
-            if letter.position % 5:
-                super().bury(letter)
+        def add_dead_letter(self, dead_letter: DeadLetter) -> None:
+            if dead_letter.position % 5:
+                super().add_dead_letter(dead_letter)
 
     assert "dead letters of messages" in caught(Parts(store=Sloppy))
 

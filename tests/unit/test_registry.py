@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import device_file, run
 
 from edgedescent.commands import COMMANDS
 from edgedescent.errors import ConfigError
@@ -17,6 +16,7 @@ from edgedescent.learners import LEARNERS
 from edgedescent.losses import LOSSES
 from edgedescent.optim import OPTIMIZERS, SCHEDULES
 from edgedescent.registry import EXPORTERS, TRANSPORTS, Registry
+from support.command_line import device_file, run
 
 
 class Widget:
@@ -153,7 +153,7 @@ def test_listing_the_choices_imports_none_of_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["ModuleNotFoundError", "ImportError"])
 def test_an_export_without_its_packages_is_told_in_one_line(tmp_path: Path, missing: str, how: str) -> None:
     """Not installed at all, or installed for another machine."""
-    from stores import Run, a_config, payloads
+    from support.state_folder import Run, a_config, payloads
 
     state = Run(a_config(tmp_path / "state"))
     state.take(payloads(20))
@@ -181,7 +181,7 @@ main()
 def test_an_export_writes_nothing_into_the_users_folders(tmp_path: Path) -> None:
     """onnxruntime would report its use by way of files there."""
     pytest.importorskip("onnxruntime")
-    from stores import Run, a_config, payloads
+    from support.state_folder import Run, a_config, payloads
 
     state = Run(a_config(tmp_path / "state"))
     state.take(payloads(20))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import COMMANDS, CONFIGURED, REST, device_file, run
-from stores import Run, a_config, payloads
 
 from edgedescent import __version__, cli, errors, snapshots
 from edgedescent.config import Config
 from edgedescent.daemon.status import FILE as STATUS_FILE
 from edgedescent.state.lock import FolderLock
+from support.command_line import COMMANDS, CONFIGURED, REST, device_file, run
+from support.state_folder import Run, a_config, payloads
 
 
 def ran(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,7 @@ def run(*words: object, answer: str | None = None) -> Result:
     return result
 
 
-def told(*words: object) -> list[Any]:
+def run_json(*words: object) -> list[Any]:
     """The lines of JSON of a command that must succeed."""
     result = run(*words, "--json")
     assert result.exit_code == 0, result.output
