@@ -44,7 +44,7 @@ def check(config: str, offline: bool, no_publish: bool, as_json: bool) -> None:
 
 def _findings(config: configuration.Config, path: str, *, offline: bool, publish: bool) -> Iterator[CheckResult]:
     from edgedescent.adapters import SupportsAdmin, load_adapter
-    from edgedescent.daemon.preflight import checkup
+    from edgedescent.daemon.preflight import preflight
     from edgedescent.findings import ok
 
     yield ok(
@@ -52,7 +52,7 @@ def _findings(config: configuration.Config, path: str, *, offline: bool, publish
     )
     if offline:
         return
-    yield from checkup(config)
+    yield from preflight(config)
     adapter: type[SupportsAdmin] = load_adapter(config.transport, "transport")
     yield from adapter.probe(
         configuration.convert(config.broker, adapter.Config, "broker"),

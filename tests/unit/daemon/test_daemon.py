@@ -12,7 +12,7 @@ from fakes import Make, event
 from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon import main
-from edgedescent.daemon.loop import SETTLE_S, Stopped, resident_bytes
+from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
 from edgedescent.daemon.main import make_transport
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.state.recovery import recover
@@ -197,7 +197,7 @@ def test_a_stop_in_the_middle_of_too_many_messages_leaves_the_rest_to_the_next_s
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make().recover()
-    stop_at(world, monkeypatch, "e2", after_s=SETTLE_S)
+    stop_at(world, monkeypatch, "e2", after_s=DRAIN_S)
     world.transport.arriving.append([event(i) for i in range(1, 6)])
     world.daemon.run()
     # Nothing that was taken in is sent again.
