@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
+
 from edgedescent.interfaces import Delivery
 
 
