@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
+from edgedescent.interfaces import Delivery
 from edgedescent.state.store import Store
 from support.fake_clock import FakeClock
 from support.fake_transport import FakeTransport

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 from edgedescent_mqtt import MqttAdapter
 from edgedescent_mqtt.config import Broker
 from support.waiting import PATIENCE_S

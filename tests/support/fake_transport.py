@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 
 
 class NoConfig(msgspec.Struct):

@@ -68,7 +68,7 @@ class Run:
     def _on_effect(self, position: int, effect: Effect) -> None:
         self.effects.append((position, effect))
         if isinstance(effect, DeadLetter):
-            self.store.bury(effect)
+            self.store.add_dead_letter(effect)
 
     def append(self, batch: Iterable[bytes]) -> None:
         """Journal a batch without learning it."""

@@ -199,7 +199,7 @@ def test_what_others_say_in_several_lines_is_told_in_one(monkeypatch: pytest.Mon
     def failing() -> None:
         raise errors.ExportError("The checker refuses it:\nline 1\nline 2", "Look.")
 
-    monkeypatch.setitem(cli.cli.commands, "failing", failing)
+    monkeypatch.setattr(cli, "COMMANDS", {"failing": failing})
     result = run("failing")
     assert (result.exit_code, result.stderr) == (1, "Error: The checker refuses it: line 1 line 2 Hint: Look.\n")
 

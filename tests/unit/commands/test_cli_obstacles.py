@@ -80,7 +80,7 @@ def test_a_backup_into_a_closed_folder_is_told_in_one_line(config: Path) -> None
     assert done.returncode == 1
     assert done.stderr == (
         f"Error: The state cannot be copied to {folder}/copy.db: Permission denied. "
-        "Hint: Is there room, and may you write?\n"
+        "Hint: Check the free space and the permissions of the folder.\n"
     )
 
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
-from edgedescent.daemon import main
-from edgedescent.daemon.loop import SETTLE_S, Stopped, resident_bytes
-from edgedescent.daemon.main import make_transport
+from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
 from edgedescent.errors import ConfigError, StateError
+from edgedescent.interfaces import Delivery
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from support.daemon_harness import MakeHarness, event
@@ -199,7 +197,7 @@ def test_a_stop_in_the_middle_of_too_many_messages_leaves_the_rest_to_the_next_s
     make: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = make().recover()
-    stop_at(harness, monkeypatch, "e2", after_s=SETTLE_S)
+    stop_at(harness, monkeypatch, "e2", after_s=DRAIN_S)
     harness.transport.arriving.append([event(i) for i in range(1, 6)])
     harness.daemon.run()
     # Nothing that was taken in is sent again.
@@ -428,7 +426,7 @@ def test_a_wrong_transport_or_table_is_named() -> None:
     def config(**tables: Any) -> Config:
         return convert({"device": "pump", "learner": {"type": "LinearRegressor"}, **tables}, Config)
 
-    main.check(config())
+    config().build_transport()
     for wrong, message in (
         (config(transport="mqqt"), r"`transport` is 'mqqt': expected one of mqtt"),
         (config(transport="onnx"), r"`transport` is 'onnx': expected one of mqtt"),
@@ -436,8 +434,8 @@ def test_a_wrong_transport_or_table_is_named() -> None:
         (config(topics={"events": ["a/#/b"]}), r"`topics\.events\[0\]` is 'a/#/b'"),
     ):
         with pytest.raises(ConfigError, match=message):
-            main.check(wrong)
-    assert make_transport(config()).connected is False
+            wrong.build_transport()
+    assert config().build_transport().connected is False
 
 
 def test_memory_is_told_in_bytes() -> None:

@@ -61,7 +61,7 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> type[Echo]:
     class Mine(Echo):
         pass
 
-    monkeypatch.setattr(snapshots, "load_adapter", lambda *_: Mine)
+    monkeypatch.setattr(Config, "build_exporter", lambda _config: Mine())
     return Mine
 
 

@@ -42,7 +42,11 @@ def ids(config: Path, *options: str) -> list[str]:
 def recovered(state: Run) -> None:
     """Let another life begin where the last checkpoint stands, as after kill -9."""
     store = Store(state.config.state.path)
-    recover(state.config, store, lambda _position, effect: store.bury(effect) if type(effect) is DeadLetter else None)
+    recover(
+        state.config,
+        store,
+        lambda _position, effect: store.add_dead_letter(effect) if type(effect) is DeadLetter else None,
+    )
     store.close()
 
 
@@ -66,7 +70,7 @@ def test_of_a_damaged_file_they_tell_what_everybody_tells(config: Path, state: R
         result = run("dead-letters", command, config, *(["--all"] if command == "purge" else []))
         assert result.exit_code == 1
         assert result.stderr.startswith(f"Error: The state file {path} is damaged: ")
-        assert result.stderr.endswith(" Hint: The daemon rescues what it can at its next start.\n")
+        assert result.stderr.endswith(" Hint: The daemon repairs what it can at its next start.\n")
 
 
 def test_they_are_listed_newest_first(config: Path, state: Run) -> None:
@@ -117,7 +121,7 @@ def test_they_cannot_command_the_terminal(config: Path) -> None:
     state = Run(a_config(config.parent / "state"))
     state.take([GOOD])
     evil = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m"
-    state.store.bury(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
+    state.store.add_dead_letter(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
     state.store.close()
     for command, lines in ((["list", config], 2), (["show", config, "1.0"], 8)):
         output = run("dead-letters", *command).output
