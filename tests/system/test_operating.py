@@ -24,6 +24,7 @@ from support.command_line import run, run_json
 from support.daemon_process import DaemonProcess
 from support.device_peer import DevicePeer
 from support.event_streams import event, events
+from support.notify_socket import NotifySocket
 from support.waiting import PATIENCE_S, eventually
 
 
@@ -38,40 +39,15 @@ def free_port() -> int:
         return port
 
 
-class Systemd:
-    """Stands for systemd: starts nothing, hears everything."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = str(folder / "notify")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.setblocking(False)
-        self._messages: list[str] = []
-
-    def environment(self, watchdog_s: float) -> dict[str, str]:
-        return {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": str(int(watchdog_s * 1e6))}
-
-    @property
-    def messages(self) -> list[str]:
-        while True:
-            try:
-                self._messages.append(self._socket.recv(65_536).decode())
-            except BlockingIOError:
-                return self._messages
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture
 def systemd(tmp_path: Path) -> Any:
-    made = Systemd(tmp_path)
+    made = NotifySocket(str(tmp_path / "notify"))
     yield made
     made.close()
 
 
 def test_systemd_is_told_of_a_whole_life(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, systemd: NotifySocket
 ) -> None:
     with make_daemon(broker.port, broker=settings, environment=systemd.environment(0.8)) as daemon:
         eventually(lambda: "READY=1" in systemd.messages, "READY=1")
@@ -93,7 +69,7 @@ def test_systemd_is_told_of_a_whole_life(
 
 
 def test_a_recovery_is_told_before_it_is_ready(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, systemd: NotifySocket
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()

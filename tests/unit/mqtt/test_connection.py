@@ -18,11 +18,6 @@ import pytest
 from edgedescent_mqtt import adapter
 from edgedescent_mqtt.connect import Backoff, ConnectAttempt, explain
 from support.fake_broker import (
-    CONNECT,
-    DISCONNECT,
-    PINGREQ,
-    PUBACK,
-    PUBLISH,
     WELCOME,
     FakeBroker,
     FakeBrokerLink,
@@ -36,6 +31,7 @@ from support.fake_broker import (
     pump_one,
     warnings,
 )
+from support.mqtt_packets import CONNECT, DISCONNECT, PINGREQ, PUBACK, PUBLISH
 from support.waiting import PATIENCE_S, at_least, eventually, sooner_than
 
 
