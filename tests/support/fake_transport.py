@@ -16,7 +16,7 @@ class NoConfig(msgspec.Struct):
 
 
 class FakeTransport:
-    """Delivers what the test puts in, and keeps what goes out."""
+    """Delivers what the test puts in, and records what is published."""
 
     Config: ClassVar[type[msgspec.Struct]] = NoConfig
 
@@ -63,5 +63,5 @@ class FakeTransport:
         return True
 
     def of(self, name: str) -> list[Any]:
-        """What was published to one of the device's topics."""
+        """Messages published to one of the device's topics."""
         return [json.loads(payload) for topic, payload, _ in self.published if topic == f"edgedescent/pump/{name}"]
