@@ -26,7 +26,7 @@ LEAST = {
     "power_cuts": 1,
     "failures": 1,
     "stops": 0.5,
-    "in_order": 0.1,
+    "in_order": 0.04,
 }
 """How much must happen in a world, on average over a part of the sample."""
 EVENTS = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgedescent.errors import ConfigError, TransportError
-from edgedescent_sims import broker as broker_module
+from edgedescent_sims.broker import process as broker_module
 from edgedescent_sims.broker.process import Broker, BrokerKind, available_kinds
 from support.brokers import running_broker
 from support.waiting import eventually
