@@ -12,7 +12,7 @@ import click
 
 import edgedescent
 from edgedescent.commands import COMMANDS
-from edgedescent.commands.common import SETTINGS, example
+from edgedescent.console.options import SETTINGS, example
 from edgedescent.daemon import logs
 from edgedescent.errors import EdgeDescentError, did_you_mean
 

@@ -1,4 +1,4 @@
-"""`edgedescent check`: whether the daemon would work here, with this configuration and this broker."""
+"""`edgedescent check`: check the configuration, this machine and the broker before the daemon runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, printable
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.terminal import printable
 
 if TYPE_CHECKING:
     from edgedescent.interfaces import CheckResult

@@ -1,4 +1,4 @@
-"""`edgedescent run`: the daemon, or a rehearsal of it that leaves no trace."""
+"""`edgedescent run`: run the daemon, or a dry run that publishes and writes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, printable
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, Number, example
+from edgedescent.console.terminal import printable
 
 
 @click.command(

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from edgedescent.config.building import build, convert
+from edgedescent.config.building import build, convert, describe
+from edgedescent.engine.core import Engine
 from edgedescent.errors import ConfigError, shown
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport
 from edgedescent.learners import Learner
@@ -165,6 +166,21 @@ class Config(_Table, frozen=True):
     def build_learner(self) -> Learner:
         """The learner that ``[learner]`` describes."""
         return build(Learner, self.learner, "learner")
+
+    def describe_learner(self) -> dict[str, Any]:
+        """Type and all parameters of the learner, the defaults included."""
+        return describe(self.build_learner())
+
+    def build_engine(self) -> Engine:
+        """An engine with the learner and the limits, which has learned nothing."""
+        return Engine(
+            self.build_learner(),
+            dedup_window=self.limits.dedup_window,
+            redelivery_window=self.limits.redelivery_window,
+            events_per_second_max=self.limits.events_per_second_max,
+            payload_bytes_max=self.limits.payload_bytes_max,
+            events_per_message_max=self.limits.events_per_message_max,
+        )
 
     def build_transport(self) -> Transport:
         """The transport that ``transport`` names, configured by ``[broker]`` and not yet connected.

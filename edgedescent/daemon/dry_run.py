@@ -17,7 +17,7 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
 from edgedescent.evaluation._prequential import Prequential
-from edgedescent.state.recovery import new_engine, recover
+from edgedescent.state.recovery import recover
 from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
@@ -80,7 +80,7 @@ def rehearse(
 def _begin(config: Config) -> tuple[Engine, str]:
     """The engine as the newest state has it, or a new one; nothing is written."""
     if not state_exists(Path(config.state.path) / FILE):
-        return new_engine(config), "a learner that knows nothing: there is no state yet"
+        return config.build_engine(), "a learner that knows nothing: there is no state yet"
     store = Store(config.state.path, read_only=True)
     try:
         engine = recover(config, store)

@@ -13,7 +13,6 @@ from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.state import codec
-from edgedescent.state.recovery import new_engine
 from edgedescent.state.store import CHECKPOINTS_KEPT, Store
 from edgedescent_world.ledger import Violation
 from edgedescent_world.sensors import Sent
@@ -62,7 +61,7 @@ class Reference(msgspec.Struct, frozen=True):
 
 def fed(config: Config, messages: Iterable[Message]) -> Reference:
     """A new engine that has handled these messages."""
-    engine = new_engine(config)
+    engine = config.build_engine()
     effects = [effect for message in messages for effect in engine.handle(message)]
     return Reference(engine, [effect for effect in effects if isinstance(effect, DeadLetter)])
 
