@@ -56,14 +56,14 @@ def _selection(
     ),
 )
 def dead_letters() -> None:
-    """Look at the events that could not be used, send them again, or remove them."""
+    """Show the events that could not be used, publish them again, or remove them."""
 
 
 @dead_letters.command(
     "list", epilog=example("edgedescent dead-letters list device.toml --reason wrong_type --since 1d")
 )
 @CONFIG
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="How many to show.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="Number to show.")
 @selecting
 @JSON
 def list_(config: str, limit: int, as_json: bool, **chosen: Any) -> None:
@@ -116,7 +116,7 @@ def show(config: str, dead_letter_id: str, as_json: bool) -> None:
         click.echo(printable(f"{name:12} {value}"))
     click.echo(printable((payload or dead_letter.payload).decode(errors="backslashreplace")))
     if payload is None:
-        click.echo("(This is its beginning: the rest was not kept.)", err=True)
+        click.echo("(This is only the beginning: the rest was not kept.)", err=True)
 
 
 @dead_letters.command(
@@ -131,10 +131,10 @@ def show(config: str, dead_letter_id: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen: Any) -> None:
-    """Send dead letters once more to the topic they came from, oldest first, where the daemon takes them as new.
+    """Publish dead letters again to the topics they came from, oldest first; the daemon receives them as new events.
 
-    Those that the broker has confirmed are removed. Without ID or option, all are meant. One whose beginning only was
-    kept, and whose message is no longer in the journal, stays where it is.
+    Those that the broker has confirmed are removed. Without an ID or option, all are published. One that was cut off,
+    and whose message is no longer in the journal, is kept.
     """
     from edgedescent.state.dead_letters import find
     from edgedescent.state.resend import resend
@@ -152,8 +152,8 @@ def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen
         click.echo(json.dumps(report))
     else:
         click.echo(
-            f"{report['sent']} dead letters sent again and removed; {report['incomplete']} stay because they are not "
-            f"complete, {report['refused']} because the broker refused them."
+            f"{report['sent']} dead letters published again and removed; {report['incomplete']} kept because they are "
+            f"not complete, {report['refused']} because the broker refused them."
         )
     if report["refused"]:
         raise click.exceptions.Exit(1)
@@ -168,11 +168,11 @@ def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen
 @CONFIG
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @selecting
-@click.option("--all", "everything", is_flag=True, help="All there are.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 def purge(config: str, ids: tuple[str, ...], everything: bool, yes: bool, as_json: bool, **chosen: Any) -> None:
-    """Remove dead letters for good. Safe beside a running daemon; what the metrics have counted stays counted."""
+    """Remove dead letters permanently. Safe beside a running daemon; the counts in the metrics stay."""
     from edgedescent.state.dead_letters import count_by_reason
     from edgedescent.state.dead_letters import purge as remove
 

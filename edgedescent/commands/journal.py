@@ -1,4 +1,4 @@
-"""`edgedescent journal`: what the daemon has received, as a recording."""
+"""`edgedescent journal`: range, size and export of the journaled messages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from edgedescent.console.terminal import Progress, timestamp
     epilog=example("edgedescent journal info device.toml", "edgedescent journal export device.toml > journal.jsonl"),
 )
 def journal() -> None:
-    """Look into the messages that the daemon has kept."""
+    """Show or export the messages that the daemon has journaled."""
 
 
 @journal.command(epilog=example("edgedescent journal info device.toml"))
 @CONFIG
 @JSON
 def info(config: str, as_json: bool) -> None:
-    """Say how far the journal goes, and how much room it takes."""
+    """Show the range and the size of the journal."""
     from edgedescent.state.recording import extent
 
     found = extent(configuration.load(config).state.path)

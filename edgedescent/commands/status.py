@@ -20,7 +20,7 @@ _IN_SUMMARY = ("pid", "connected", "age_s", "time", "device", "state", "since", 
 @CONFIG
 @JSON
 def status(config: str, as_json: bool) -> None:
-    """Say how the running daemon is doing.
+    """Show the state and the metrics of the running daemon.
 
     Fails if none runs or if it has not reported for three intervals of `metrics.interval_s`: fit for a health check.
     """
