@@ -10,13 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from edgedescent.adapters import Delivery, Transport
 from edgedescent.config import Config, describe
 from edgedescent.daemon.batch import Batch, CommitPolicy
 from edgedescent.daemon.clock import Clock
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
 from edgedescent.errors import DiskFullError
+from edgedescent.interfaces import Delivery, Transport
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from edgedescent.adapters import SupportsAdmin, load_adapter
-from edgedescent.config import Config, convert
+from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
@@ -59,15 +58,9 @@ def dry_run(
     before = dict(engine.counters)
     # The error is that of this run alone.
     engine.errors = Prequential()
-    adapter: type[SupportsAdmin] = load_adapter(config.transport, "transport")
-    visitor = adapter.visitor(
-        convert(config.broker, adapter.Config, "broker"),
-        device=config.device,
-        purpose="dry",
-        bytes_max=config.limits.payload_bytes_max,
-    )
+    client = config.build_admin_client("dry")
     started = time.monotonic()
-    with _stop_on_signals() as stopped, visitor as connection:
+    with _stop_on_signals() as stopped, client as connection:
         for name, answer in connection.subscribe(config.event_topics()).items():
             if answer.is_failure:
                 raise TransportError(

@@ -15,7 +15,6 @@ import resource
 from collections.abc import Sequence
 from typing import Any
 
-from edgedescent.adapters import Delivery, Transport
 from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import Answers
@@ -26,6 +25,7 @@ from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import DiskFullError
+from edgedescent.interfaces import Delivery, Transport
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 

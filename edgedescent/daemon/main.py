@@ -7,8 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from edgedescent.adapters import Transport, load_adapter
-from edgedescent.config import Config, convert
+from edgedescent.config import Config
 from edgedescent.daemon._memory import release_large_blocks
 from edgedescent.daemon.clock import SystemClock
 from edgedescent.daemon.health import Health
@@ -40,7 +39,7 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
     """
     # All files created from here on, also by SQLite and the exporting child, are for the owner only.
     os.umask(0o077)
-    transport = make_transport(config)
+    transport = config.build_transport()
     clock = SystemClock()
     health = Health(config, clock, SystemdNotifier.from_environment())
     with FolderLock(config.state.path, note=str(runtime_folder(config).resolve())):
@@ -72,32 +71,3 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
         # The objects that exist now are permanent. Excluding them from garbage collection saves 10 ms per collection.
         gc.freeze()
         daemon.run()
-
-
-def make_transport(config: Config) -> Transport:
-    """Create the transport of a configuration, not yet connected.
-
-    Args:
-        config: The configuration.
-
-    Raises:
-        ConfigError: If the transport does not exist or its part of the configuration is invalid.
-    """
-    adapter = load_adapter(config.transport, "transport")
-    transport: Transport = adapter(
-        convert(config.broker, adapter.Config, "broker"),
-        device=config.device,
-        topics=config.event_topics(),
-        status_topic=config.topic("status"),
-        bytes_max=config.limits.payload_bytes_max,
-    )
-    return transport
-
-
-def check(config: Config) -> None:
-    """Validate the transport's part of a configuration.
-
-    Raises:
-        ConfigError: If the transport does not exist or its part of the configuration is invalid.
-    """
-    make_transport(config)

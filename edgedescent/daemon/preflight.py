@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgedescent.config import Config, describe
 from edgedescent.errors import StateError
-from edgedescent.findings import CheckResult, error, ok, warning
+from edgedescent.interfaces import CheckResult, error, ok, warning
 from edgedescent.state.lock import holder_of
 from edgedescent.state.recovery import require_same_learner
 from edgedescent.state.state_file import state_exists

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
-import msgspec
-
-from edgedescent.adapters import Delivery, still_valid
+from edgedescent.interfaces import Delivery, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.link import Link, Packet
 from edgedescent_world.timeline import Timeline
 
 TOPIC = "edgedescent/pump/events"
-
-
-class NoConfig(msgspec.Struct):
-    """Empty configuration."""
 
 
 class SimulatedTransport:
@@ -32,8 +25,6 @@ class SimulatedTransport:
         broker: The broker.
         receive_max: Number of unacknowledged messages that the broker is allowed to send; it may send fewer.
     """
-
-    Config: ClassVar[type[msgspec.Struct]] = NoConfig
 
     def __init__(self, chance: Chance, timeline: Timeline, broker: Broker, receive_max: int) -> None:
         self._chance = chance

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from commands import CONFIGURED, REST, device_file
-from stores import Run, a_config, payloads
+
+from support.command_line import CONFIGURED, REST, device_file
+from support.state_folder import Run, a_config, payloads
 
 # Root may read everything unless it goes without this right.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent.config import describe
 from edgedescent.engine.messages import DeadLetter, Message
@@ -22,6 +21,7 @@ from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import journal_block, repair
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import CHECKPOINTS_KEPT, FILE, POSITION_FILE, Store
+from support.state_folder import NOW, Run, a_config, batches, bits, moved, payloads
 
 LEARNER = {"type": "LinearRegressor"}
 

@@ -1,4 +1,4 @@
-"""State folders for tests: a configuration, messages of every kind, and whoever learns them as the daemon does."""
+"""State folders for tests: configurations, messages of every kind, and a run that learns them as the daemon does."""
 
 from __future__ import annotations
 
