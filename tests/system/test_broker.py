@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgedescent.errors import ConfigError, TransportError
-from edgedescent_sims import broker as broker_module
+from edgedescent_sims.broker import process as broker_process
 from edgedescent_sims.broker.process import Broker, BrokerKind, available_kinds
 from support.brokers import running_broker
 
@@ -47,7 +47,7 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
 
 
 def test_without_any_broker_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module, "available_kinds", lambda: ())
+    monkeypatch.setattr(broker_process, "available_kinds", lambda: ())
     with pytest.raises(ConfigError, match="No MQTT broker is installed") as caught:
         Broker()
     assert "mosquitto" in caught.value.hint
