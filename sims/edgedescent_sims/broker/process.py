@@ -13,10 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from edgedescent.errors import ConfigError, TransportError
-from edgedescent_mqtt.client import Protocol
+
+if TYPE_CHECKING:
+    from edgedescent_mqtt.client import Protocol
 
 BrokerKind = Literal["mosquitto", "amqtt"]
 

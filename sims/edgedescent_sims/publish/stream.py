@@ -99,25 +99,14 @@ def publish(
         notify=notify,
         should_stop=should_stop,
     )
-    encode = msgspec.json.Encoder().encode
+    messages = _recorded(chain(first, events), topic) if recorded else _encoded(chain(first, events), batch)
     started = time.monotonic()
     interrupted = False
     try:
         with publisher:
             started = time.monotonic()
-            pace, progress = _Pace(rate), _Progress(on_progress)
             try:
-                for group in _groups(chain(first, events), batch):
-                    while (delay_s := pace.delay_s()) > 0:
-                        publisher.pump(min(delay_s, _PROGRESS_S))
-                        progress.report(publisher.events_acked)
-                    if recorded:
-                        publisher.send(group[0]["payload"], topic=topic or group[0]["topic"])
-                    else:
-                        publisher.send(encode(group if batch > 1 else group[0]), len(group))
-                    pace.count(len(group))
-                    progress.report(publisher.events_acked)
-                publisher.drain()
+                _send_all(publisher, messages, _Pace(rate), _Progress(on_progress))
             except StopPublishing:
                 interrupted = True
                 publisher.drain_briefly()
@@ -136,6 +125,32 @@ def publish(
         reconnects=publisher.reconnects,
         interrupted=interrupted,
     )
+
+
+_Message = tuple[bytes, int, str | None]
+"""Payload, number of events in it, and the topic if it is not the publisher's."""
+
+
+def _encoded(events: Iterator[Event], batch: int) -> Iterator[_Message]:
+    encode = msgspec.json.Encoder().encode
+    while group := list(islice(events, batch)):
+        yield encode(group if batch > 1 else group[0]), len(group), None
+
+
+def _recorded(events: Iterator[Event], topic: str | None) -> Iterator[_Message]:
+    for event in events:
+        yield event["payload"], 1, topic or event["topic"]
+
+
+def _send_all(publisher: Publisher, messages: Iterator[_Message], pace: _Pace, progress: _Progress) -> None:
+    for payload, events, topic in messages:
+        while (delay_s := pace.delay_s()) > 0:
+            publisher.pump(min(delay_s, _PROGRESS_S))
+            progress.report(publisher.events_acked)
+        publisher.send(payload, events, topic)
+        pace.count(events)
+        progress.report(publisher.events_acked)
+    publisher.drain()
 
 
 class _Pace:
@@ -165,11 +180,6 @@ class _Progress:
         if now >= self._next:
             self._next = now + _PROGRESS_S
             self._on_progress(events)
-
-
-def _groups(events: Iterator[Event], size: int) -> Iterator[list[Event]]:
-    while group := list(islice(events, size)):
-        yield group
 
 
 def _validate(
