@@ -20,7 +20,7 @@ from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from edgedescent_mqtt.check_broker import check_broker
 from edgedescent_mqtt.client import MqttClient
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, Connector, explain
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
@@ -73,13 +73,13 @@ class MqttAdapter:
         ConfigError: If a configured file cannot be read.
     """
 
-    Config: ClassVar[type[Broker]] = Broker
+    Config: ClassVar[type[BrokerConfig]] = BrokerConfig
     admin_client: ClassVar[type[MqttAdminClient]] = MqttAdminClient
     check_broker = staticmethod(check_broker)
     check_topics = staticmethod(check_topics)
 
     def __init__(
-        self, config: Broker, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
+        self, config: BrokerConfig, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
     ) -> None:
         self._config = config
         self._client_id = config.client_id_of(device)

@@ -18,7 +18,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edgedescent.errors import TransportError
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.client import MqttClient
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, explain, key_hint, open_socket
 from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.topics import without_group
@@ -49,7 +49,9 @@ class MqttAdminClient:
             connection is lost.
     """
 
-    def __init__(self, config: Broker, *, device: str, purpose: str, bytes_max: int, session_expiry_s: int = 0) -> None:
+    def __init__(
+        self, config: BrokerConfig, *, device: str, purpose: str, bytes_max: int, session_expiry_s: int = 0
+    ) -> None:
         self._config = config
         self._five = config.protocol == "5"
         self.client_id = f"{config.client_id_of(device)}-{purpose}-{secrets.token_hex(3)}"

@@ -12,7 +12,7 @@ from edgedescent.errors import ConfigError, TransportError
 from edgedescent.interfaces import CheckResult, error, ok, warning
 from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.client import Connection
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import explain, key_hint, open_tcp, start_tls
 
 VERSION_TOPIC = "$SYS/broker/version"
@@ -25,7 +25,7 @@ _RULES = "See the broker's access rules."
 
 
 def check_broker(
-    config: Broker, *, device: str, topics: Sequence[str], outputs: Sequence[str], bytes_max: int, publish: bool
+    config: BrokerConfig, *, device: str, topics: Sequence[str], outputs: Sequence[str], bytes_max: int, publish: bool
 ) -> Iterator[CheckResult]:
     """Check the broker as the daemon would meet it, without disturbing the daemon's own session.
 
@@ -67,7 +67,7 @@ def check_broker(
         yield error("login", str(fault), fault.hint)
 
 
-def _check_secrets(config: Broker) -> Iterator[CheckResult]:
+def _check_secrets(config: BrokerConfig) -> Iterator[CheckResult]:
     for path in config.exposed_secrets():
         yield warning("secrets", f"{path} can be read by every user of this machine.", f"chmod o-rwx {path}")
     if config.username is not None and config.tls is None and not _is_local(config.host):
@@ -78,7 +78,7 @@ def _is_local(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _check_connection(connection: Connection, config: Broker) -> Iterator[CheckResult]:
+def _check_connection(connection: Connection, config: BrokerConfig) -> Iterator[CheckResult]:
     host = connection.host
     try:
         found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
@@ -110,7 +110,7 @@ def _check_certificate(secured: ssl.SSLSocket) -> CheckResult:
     return ok("tls", message) if days > 14 else warning("tls", message, "Renew it: no device connects after that.")
 
 
-def _check_granted(config: Broker, client: MqttAdminClient) -> Iterator[CheckResult]:
+def _check_granted(config: BrokerConfig, client: MqttAdminClient) -> Iterator[CheckResult]:
     if config.protocol != "5":
         yield warning(
             "protocol",
@@ -142,7 +142,7 @@ def _check_granted(config: Broker, client: MqttAdminClient) -> Iterator[CheckRes
         yield error("retain", "the broker retains nothing.", "Status and snapshots reach only who listens then.")
 
 
-def _check_subscriptions(config: Broker, client: MqttAdminClient, topics: Sequence[str]) -> Iterator[CheckResult]:
+def _check_subscriptions(config: BrokerConfig, client: MqttAdminClient, topics: Sequence[str]) -> Iterator[CheckResult]:
     for name, code in client.subscribe(topics).items():
         if code.is_failure:
             yield error("subscription", f"{name} is refused: {code}.", _RULES)
@@ -153,7 +153,7 @@ def _check_subscriptions(config: Broker, client: MqttAdminClient, topics: Sequen
             yield ok("subscription", f"{name} is granted with QoS {code.value}.", hint)
 
 
-def _check_outputs(config: Broker, client: MqttAdminClient, outputs: Sequence[str]) -> Iterator[CheckResult]:
+def _check_outputs(config: BrokerConfig, client: MqttAdminClient, outputs: Sequence[str]) -> Iterator[CheckResult]:
     if config.protocol != "5":
         yield warning("publishing", "MQTT 3.1.1 has no answer that shows if publishing is allowed.")
         return

@@ -83,7 +83,7 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return None if path is None else resolve_credential(path, f"broker.tls.{name}")
 
 
-class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ``[broker]`` table: address of the broker, credentials, session and delays."""
 
     host: Annotated[str, Meta(min_length=1)] = "localhost"

@@ -11,7 +11,7 @@ import time
 
 from edgedescent.errors import ConfigError
 from edgedescent_mqtt.client import Connection
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ class Connector:
         config: Address, credentials, timeout and delays.
     """
 
-    def __init__(self, config: Broker) -> None:
+    def __init__(self, config: BrokerConfig) -> None:
         self._config = config
         self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
         self._attempt: ConnectAttempt | None = None

@@ -11,7 +11,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import Backoff
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Subscriptions:
         config: Quality of service, protocol, and delays after a refusal.
     """
 
-    def __init__(self, filters: Sequence[str], config: Broker) -> None:
+    def __init__(self, filters: Sequence[str], config: BrokerConfig) -> None:
         options: SubscribeOptions | int = config.qos
         if config.protocol == "5":
             # A retained event is sent when the subscription is new. After each reconnect it would be learned again.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgedescent_mqtt.admin_client import MqttAdminClient
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 from support.command_line import run_json
 from support.event_streams import events
 from support.secured_broker import SecuredBroker
@@ -30,7 +30,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
 def admin_client(broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(name: str) -> MqttAdminClient:
         monkeypatch.setenv(f"PASSWORD_{name}", f"secret of {name}")
-        config = Broker(host="127.0.0.1", port=broker.port, username=name, password_env=f"PASSWORD_{name}")
+        config = BrokerConfig(host="127.0.0.1", port=broker.port, username=name, password_env=f"PASSWORD_{name}")
         return MqttAdminClient(config, device=name, purpose="test", bytes_max=1_000)
 
     return make

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgedescent_mqtt.client import Connection
-from edgedescent_sims.broker.process import Broker, BrokerKind, find_mosquitto
+from edgedescent_sims.broker.process import BrokerKind, BrokerProcess, find_mosquitto
 from edgedescent_sims.publish.command import replay
 from edgedescent_sims.publish.stream import publish
 from edgedescent_sims.sources import Source, open_source
@@ -90,7 +90,7 @@ def test_a_lost_broker_that_stays_away_is_told_with_the_way_to_go_on(source: Sou
 class Restart:
     """Stops a broker once so many events are acknowledged, and starts it again."""
 
-    def __init__(self, broker: Broker, how: str, after_events: int, *, start: bool = True) -> None:
+    def __init__(self, broker: BrokerProcess, how: str, after_events: int, *, start: bool = True) -> None:
         self._end = getattr(broker, how)
         self._start = broker.start if start else None
         self._after = after_events

@@ -59,7 +59,7 @@ def available_kinds() -> tuple[BrokerKind, ...]:
     return tuple(kinds)
 
 
-class Broker:
+class BrokerProcess:
     """Broker in a process of its own, without passwords, that only this machine can reach.
 
     Use it in a `with` block, or call `start` and `close`. After `stop` or `kill`, `start` starts it again on
@@ -73,7 +73,7 @@ class Broker:
     Raises:
         ConfigError: If no such broker is installed, or it cannot persist.
 
-    >>> with Broker() as broker:  # doctest: +SKIP
+    >>> with BrokerProcess() as broker:  # doctest: +SKIP
     ...     print(broker.url)
     mqtt://127.0.0.1:43115
     """

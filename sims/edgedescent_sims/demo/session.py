@@ -23,7 +23,7 @@ from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from edgedescent_mqtt.client import Connection, MqttClient
 from edgedescent_mqtt.connect import open_socket
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
 from edgedescent_sims.publish.stream import PublishReport, publish
 from edgedescent_sims.sources import Notify, Source, ignore
 
@@ -109,7 +109,7 @@ class DemoSession:
         self.config_path = self.folder / "device.toml"
         self.log_path = self.folder / "daemon.log"
         self.metrics: list[dict[str, Any]] = []
-        self.broker = Broker()
+        self.broker = BrokerProcess()
         self._notify = notify
         self._daemon: subprocess.Popen[bytes] | None = None
         self._watcher: MqttClient | None = None
