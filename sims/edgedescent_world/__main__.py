@@ -10,7 +10,7 @@ import time
 import click
 import msgspec
 
-from edgedescent.commands.common import JSON, SETTINGS, example
+from edgedescent.console.options import JSON, SETTINGS, example
 from edgedescent_world.soak import Totals, command, soak
 from edgedescent_world.world import Outcome, simulate
 

@@ -13,7 +13,6 @@ from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.state import codec
-from edgedescent.state.recovery import new_engine
 from edgedescent.state.store import CHECKPOINTS_KEPT, Store
 from edgedescent_world.ledger import Violation
 from edgedescent_world.sensors import SentMessage
@@ -68,7 +67,7 @@ def reference_run(config: Config, messages: Iterable[Message]) -> Reference:
         config: Configuration of the daemon.
         messages: The messages, in order.
     """
-    engine = new_engine(config)
+    engine = config.build_engine()
     effects = [effect for message in messages for effect in engine.handle(message)]
     return Reference(engine, [effect for effect in effects if isinstance(effect, DeadLetter)])
 

@@ -24,7 +24,7 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.interfaces import Delivery
-from edgedescent.state.recovery import OnEffect, new_engine
+from edgedescent.state.recovery import OnEffect
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
 from edgedescent_world import Parts, simulate
@@ -195,7 +195,7 @@ def test_learning_a_part_of_the_journal_again() -> None:
 
 def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def skip(config: Config, store: Store, on_effect: OnEffect) -> Engine:
-        engine = new_engine(config)
+        engine = config.build_engine()
         for checkpoint in itertools.islice(store.checkpoints(), 1):
             engine.load_state_dict(checkpoint.state)
         engine.skip_to(store.last_position)
