@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgedescent.features._encoder import Encoder
 from edgedescent.formats._json_reader import learn_lines
 from edgedescent.formats.json import Decoder
-from edgedescent.features._encoder import Encoder
 from edgedescent.learners._feature_learner import CompiledFeatureLearner
 from edgedescent.learners._feature_model import FeatureModel
 from edgedescent.learners.base import Learner
