@@ -37,7 +37,7 @@ def guide() -> Iterator[dict[str, Any]]:
 
 
 def test_every_example_runs(guide: dict[str, Any]) -> None:
-    assert len(snippets("python")) == 9
+    assert len(snippets("python")) == GUIDE.count("```python\n")
     assert {"Lion", "CheckedLion", "RangeRegressor", "FridgeSource"} <= set(guide)
 
 
