@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/kernels/*.pyx edgedescent/kernels/*.pxd adapters/*/*.pyx)
 
-.PHONY: help demo test lint format soak torture bench clean
+.PHONY: help demo test lint format docs soak torture bench clean
 
 help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
@@ -14,6 +14,7 @@ help:
 	@echo "make torture  kill, cut, fill and flood a real daemon for an hour; ARGS='-k kill_9 --rounds 1000' chooses"
 	@echo "make lint     ruff, mypy and the import rule"
 	@echo "make format   let ruff lay out the code"
+	@echo "make docs     build the documentation site into site/"
 	@echo "make bench    measure the learners beside their peers"
 	@echo "make clean    remove the virtual environment and everything that was built"
 
@@ -47,8 +48,11 @@ format: $(VENV)/.with-lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.with-docs
+	$(BIN)/python docs/build.py
+
 bench: $(VENV)/.with-bench
 	$(BIN)/python bench/learn.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build edgedescent-demo
+	rm -rf $(VENV) build dist site edgedescent-demo
