@@ -10,8 +10,8 @@
 from importlib.metadata import version
 
 from edgedescent.learners import (
+    BPR,
     FactorizationMachine,
-    ImplicitMatrixFactorization,
     LinearRegressor,
     LogisticRegressor,
     MatrixFactorization,
@@ -19,8 +19,8 @@ from edgedescent.learners import (
 )
 
 __all__ = [
+    "BPR",
     "FactorizationMachine",
-    "ImplicitMatrixFactorization",
     "LinearRegressor",
     "LogisticRegressor",
     "MLPRegressor",
