@@ -42,6 +42,7 @@ lint: $(VENV)/.with-test $(VENV)/.with-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 	PYTHONPATH=sims $(BIN)/lint-imports
 
 format: $(VENV)/.with-lint

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedescent import LinearRegressor
-from edgedescent.checks import check_optimizer
 from edgedescent.optim import Adam, Optimizer
+from edgedescent.testing import check_optimizer
 from edgedescent.validation import require_number
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from edgedescent import LinearRegressor
 from edgedescent.engine.core import Engine
-from edgedescent.messages import DeadLetter, Message, Predictions
+from edgedescent.engine.messages import DeadLetter, Message, Predictions
 
 numbers = random.Random(1)
 

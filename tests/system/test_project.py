@@ -69,13 +69,13 @@ class TestHooks:
 
     @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
     def test_runs_what_lint_runs(self, hook: dict[str, Any]) -> None:
-        program = hook["entry"].split()[0]
-        assert program == "git" or f"\t{program}" in makefile("lint")
+        program = hook["entry"].removeprefix("env PYTHONPATH=sims ").split()[0]
+        assert program in {"git", *makefile("lint").split()}
 
     def test_no_check_of_lint_is_left_out(self) -> None:
         entries = [hook["entry"] for hook in HOOKS]
-        for command in re.findall(r"\t(\.venv/bin/[\w-]+(?: (?:check|format))?)", makefile("lint")):
-            assert any(entry.startswith(command) for entry in entries), command
+        for command in re.findall(r"\.venv/bin/[\w-]+(?: (?:check|format))?", makefile("lint")):
+            assert any(command in entry for entry in entries), command
 
 
 class TestPackages:
@@ -143,8 +143,9 @@ class TestDocumentation:
     """The site itself is built by `make docs`, which fails at the first link that leads nowhere."""
 
     def test_every_page_is_listed(self) -> None:
-        pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")]
-        assert [page for page in pages if str(page.relative_to(ROOT)) not in NAV] == []
+        patterns = ("*.md", "docs/**/*.md", "adapters/*/*.md", "[a-z]*/README.md")
+        pages = {str(page.relative_to(ROOT)) for pattern in patterns for page in ROOT.glob(pattern)}
+        assert pages == set(NAV)
 
     def test_the_reference_has_every_public_package(self) -> None:
         shown = set(re.findall(r"^::: (\S+)$", "\n".join(map(text, NAV)), re.MULTILINE))
