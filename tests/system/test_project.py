@@ -51,7 +51,7 @@ class TestVersion:
         assert version not in text("edgedescent/__init__.py")
 
     def test_is_the_newest_of_the_changelog(self) -> None:
-        headings = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d{2}-\d{2}))?$", text("CHANGELOG.md"), re.MULTILINE)
+        headings = re.findall(r"^## (.+?)(?: - (\d{4}-\d{2}-\d{2}))?$", text("CHANGELOG.md"), re.MULTILINE)
         assert headings[0] == ("Unreleased", "")
         assert headings[1][0] == PROJECT["project"]["version"]
         assert all(re.fullmatch(r"\d+\.\d+\.\d+", number) and date for number, date in headings[1:])
