@@ -18,11 +18,18 @@ help:
 	@echo "make bench    measure the learners beside their peers"
 	@echo "make clean    remove the virtual environment and everything that was built"
 
-# One stamp for each set of extras, so that the demo does not wait for the tools of the tests.
-$(VENV)/.with-%: $(SOURCES)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# The package is built once, as editable; it is built again when its compiled sources change.
+$(VENV)/.installed: $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "No virtual environment could be made. On Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(PIP) --editable .
+	@touch $@
+
+# One stamp for each set of extras, so that the demo does not wait for the tools of the tests.
+$(VENV)/.with-%: $(VENV)/.installed
+	$(PIP) 'edgedescent[$*]'
 	@touch $@
 
 demo: $(VENV)/.with-demo
