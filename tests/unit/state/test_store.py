@@ -21,6 +21,7 @@ from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import journal_block, repair
 from edgedescent.state.recovery import recover
+from edgedescent.state.state_file import SCHEMA
 from edgedescent.state.store import CHECKPOINTS_KEPT, FILE, NOTE, Store
 
 LEARNER = {"type": "LinearRegressor"}
@@ -436,13 +437,13 @@ def test_nothing_is_read_where_nothing_is(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [SCHEMA - 1, SCHEMA + 1])
 def test_another_version_is_refused_and_left_alone(tmp_path: Path, version: int) -> None:
     Store(tmp_path).close()
     sql(tmp_path, f"PRAGMA user_version = {version}")
     sql(tmp_path, "DROP TABLE dead_letters")
     for read_only in (False, True):
-        with pytest.raises(StateError, match=rf"has version {version}; this version reads 2\.") as caught:
+        with pytest.raises(StateError, match=rf"has version {version}; this version reads {SCHEMA}\.") as caught:
             Store(tmp_path, read_only=read_only)
         assert "Run the version" in caught.value.hint
         assert "new folder" in caught.value.hint
