@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, load, printable
+from edgedescent import config as configuration
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, printable
 
 
 @click.command(
@@ -56,7 +57,7 @@ def run(
         signals.listen()
     # What goes wrong with the configuration is told in the form that was asked for here.
     logs.set_up(verbose=verbose, style="json" if log_format == "json" else "text")
-    loaded = load(config)
+    loaded = configuration.load(config, check_adapters=True)
     style = loaded.logs.format if log_format is None else log_format
     logs.set_up(verbose=verbose, style="json" if style == "json" else "text", limit=loaded.logs.limit_per_10_s)
     if not dry_run:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgedescent.adapters import Delivery
 from edgedescent.engine.messages import Message
+from edgedescent.interfaces import Delivery
 
 STALLS = 3
 """So many stalls in a row, each after as many messages, tell how many a broker sends ahead."""

@@ -10,13 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from edgedescent.adapters import Delivery, Transport
 from edgedescent.config import Config, describe
 from edgedescent.daemon.batch import Batch, CommitPolicy
 from edgedescent.daemon.clock import Clock
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
 from edgedescent.errors import DiskFullError
+from edgedescent.interfaces import Delivery, Transport
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
 
@@ -148,8 +148,8 @@ class Committer:
 
     def _keep_allowance(self) -> None:
         """With the next transaction, so that a restart is no new day."""
-        self.budget.settle(self._clock.monotonic())
-        self._store.keep_allowance(self.budget.left, self._clock.time())
+        self.budget.update(self._clock.monotonic())
+        self._store.set_allowance(self.budget.left, self._clock.time())
 
     def checkpoint_soon(self) -> None:
         """Save the engine's state now, or as soon as the disk allows it."""
@@ -230,6 +230,6 @@ class Committer:
     def _go_on(self) -> None:
         if self.state == DISK_FULL:
             log.info("There is room on the disk again.")
-        elif self.state == WRITES_SPENT and not self.budget.is_eased:
+        elif self.state == WRITES_SPENT and not self.budget.can_resume:
             return
         self.state = RUNNING

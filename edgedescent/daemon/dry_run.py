@@ -12,14 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from edgedescent.adapters import SupportsAdmin, load_adapter
-from edgedescent.config import Config, convert
+from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
 from edgedescent.evaluation._prequential import Prequential
 from edgedescent.state.recovery import new_engine, recover
-from edgedescent.state.state_file import is_there
+from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
 log = logging.getLogger(__name__)
@@ -51,15 +50,9 @@ def rehearse(
     before = dict(engine.counters)
     # Of this run alone.
     engine.errors = Prequential()
-    adapter: type[SupportsAdmin] = load_adapter(config.transport, "transport")
-    visitor = adapter.visitor(
-        convert(config.broker, adapter.Config, "broker"),
-        device=config.device,
-        purpose="dry",
-        bytes_max=config.limits.payload_bytes_max,
-    )
+    client = config.build_admin_client("dry")
     started = time.monotonic()
-    with _stop_on_signals() as stopped, visitor as connection:
+    with _stop_on_signals() as stopped, client as connection:
         for name, answer in connection.subscribe(config.event_topics()).items():
             if answer.is_failure:
                 raise TransportError(
@@ -86,7 +79,7 @@ def rehearse(
 
 def _begin(config: Config) -> tuple[Engine, str]:
     """The engine as the newest state has it, or a new one; nothing is written."""
-    if not is_there(Path(config.state.path) / FILE):
+    if not state_exists(Path(config.state.path) / FILE):
         return new_engine(config), "a learner that knows nothing: there is no state yet"
     store = Store(config.state.path, read_only=True)
     try:

@@ -15,7 +15,6 @@ import resource
 from collections.abc import Sequence
 from typing import Any
 
-from edgedescent.adapters import Delivery, Transport
 from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import Answers
@@ -26,6 +25,7 @@ from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import DiskFullError
+from edgedescent.interfaces import Delivery, Transport
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 
@@ -105,7 +105,7 @@ class Daemon:
             self._health.recovering(position)
             # Answers that went out before the crash are not sent again; those that may not have are.
             if isinstance(effect, DeadLetter):
-                store.bury(effect)
+                store.add_dead_letter(effect)
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
@@ -225,7 +225,7 @@ class Daemon:
             if isinstance(effect, Predictions):
                 self._answers.send(position, effect.payload)
                 continue
-            self._store.bury(effect)
+            self._store.add_dead_letter(effect)
             letters += 1
             # A message may hold thousands: its first one stands for them in the log.
             if letters == 1:

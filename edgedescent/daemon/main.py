@@ -7,8 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from edgedescent.adapters import Transport, load_adapter
-from edgedescent.config import Config, convert
+from edgedescent.config import Config
 from edgedescent.daemon._memory import give_back
 from edgedescent.daemon.clock import SystemClock
 from edgedescent.daemon.health import Health
@@ -40,7 +39,7 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
     """
     # Whatever is made from here on, by us, SQLite or the exporting child, is for its owner only.
     os.umask(0o077)
-    transport = make_transport(config)
+    transport = config.build_transport()
     clock = SystemClock()
     health = Health(config, clock, SystemdNotifier.from_environment())
     with FolderLock(config.state.path, note=str(runtime_folder(config).resolve())):
@@ -72,29 +71,3 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
         # What is here by now stays: looking through it again and again would hold up answers by 10 ms each time.
         gc.freeze()
         daemon.run()
-
-
-def make_transport(config: Config) -> Transport:
-    """The transport that a configuration describes, not yet connected.
-
-    Raises:
-        ConfigError: naming what is wrong.
-    """
-    adapter = load_adapter(config.transport, "transport")
-    transport: Transport = adapter(
-        convert(config.broker, adapter.Config, "broker"),
-        device=config.device,
-        topics=config.event_topics(),
-        status_topic=config.topic("status"),
-        bytes_max=config.limits.payload_bytes_max,
-    )
-    return transport
-
-
-def check(config: Config) -> None:
-    """Check the adapters' parts of a configuration.
-
-    Raises:
-        ConfigError: naming what is wrong.
-    """
-    make_transport(config)

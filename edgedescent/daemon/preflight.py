@@ -11,10 +11,10 @@ from pathlib import Path
 
 from edgedescent.config import Config, describe
 from edgedescent.errors import StateError
-from edgedescent.findings import CheckResult, error, ok, warning
+from edgedescent.interfaces import CheckResult, error, ok, warning
 from edgedescent.state.lock import holder_of
 from edgedescent.state.recovery import require_same_learner
-from edgedescent.state.state_file import is_there
+from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
 BUILT_AT = 1_735_689_600.0
@@ -150,7 +150,7 @@ def _holder(config: Config, folder: Path) -> Iterator[CheckResult]:
 def _learned(config: Config, folder: Path) -> Iterator[CheckResult]:
     wanted = describe(config.build_learner())["type"]
     try:
-        if not is_there(folder / FILE):
+        if not state_exists(folder / FILE):
             yield ok("learner", f"{wanted}; there is no state yet.")
             return
         store = Store(folder, read_only=True)

@@ -13,7 +13,6 @@ import click.testing
 import msgspec
 import pytest
 
-from edgedescent.adapters import Delivery
 from edgedescent.config import Config
 from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
@@ -24,6 +23,7 @@ from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.errors import DiskFullError, StateError
+from edgedescent.interfaces import Delivery
 from edgedescent.state.recovery import OnEffect, new_engine
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
@@ -291,9 +291,9 @@ def test_a_checkpoint_too_rarely() -> None:
 
 def test_dead_letters_that_get_lost() -> None:
     class Sloppy(WatchedStore):
-        def bury(self, letter: DeadLetter) -> None:
-            if letter.position % 5:
-                super().bury(letter)
+        def add_dead_letter(self, dead_letter: DeadLetter) -> None:
+            if dead_letter.position % 5:
+                super().add_dead_letter(dead_letter)
 
     assert "dead letters of messages" in caught(Parts(store=Sloppy))
 

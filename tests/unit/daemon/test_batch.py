@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from edgedescent.adapters import Delivery
 from edgedescent.daemon.batch import PROBE_INTERVALS, Batch, CommitPolicy
 from edgedescent.engine.messages import Message
+from edgedescent.interfaces import Delivery
 
 
 class Stream:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakes import World
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgedescent.daemon.exposition import FAMILIES, LETTERS, PREFIX, render
 from edgedescent.daemon.metrics_server import CLIENTS_MAX, PATIENCE_S, REQUEST_MAX, MetricsServer
 from edgedescent.errors import ConfigError
+from support.daemon_harness import DaemonHarness
 
 PAGE = b"# TYPE a gauge\na 1\n"
 
@@ -166,9 +166,9 @@ def families(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
-    world = World(tmp_path).recover()
-    world.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
-    metrics = world.daemon.metrics()
+    harness = DaemonHarness(tmp_path).recover()
+    harness.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
+    metrics = harness.daemon.metrics()
     elsewhere = ("device", "state", "version")
     names = {name for name in metrics if not name.startswith(("dead_letters", "duplicates.")) and name not in elsewhere}
     assert names <= FAMILIES.keys()
