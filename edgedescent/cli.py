@@ -44,7 +44,7 @@ class _Commands(click.Group):
             hint = f" Hint: {error.hint}" if error.hint else ""
             # What others say in an error of ours may have several lines.
             line = " ".join(f"Error: {error}{hint}".split("\n"))
-            click.echo(logs.marked(line, logging.ERROR) if logs.journal_listens() else line, err=True)
+            click.echo(logs.with_priority(line, logging.ERROR) if logs.is_system_log() else line, err=True)
             ctx.exit(error.exit_code)
 
 

@@ -43,12 +43,12 @@ def check(config: str, offline: bool, no_publish: bool, as_json: bool) -> None:
 
 
 def _results(config: configuration.Config, path: str, *, offline: bool, publish: bool) -> Iterator[CheckResult]:
-    from edgedescent.daemon.preflight import checkup
+    from edgedescent.daemon.preflight import preflight
     from edgedescent.interfaces import ok
 
     yield ok(
         "configuration", f"{path}: device {config.device!r}, {config.build_learner()!r}, state in {config.state.path}."
     )
     if not offline:
-        yield from checkup(config)
+        yield from preflight(config)
         yield from config.check_broker(publish=publish)

@@ -229,10 +229,10 @@ def test_learning_what_is_then_not_journaled() -> None:
 
 
 def test_giving_up_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_up(_saver: Committer, error: DiskFullError) -> None:
+    def give_up(_committer: Committer, error: DiskFullError) -> None:
         raise error
 
-    monkeypatch.setattr(Committer, "_wait_for_room", give_up)
+    monkeypatch.setattr(Committer, "_pause_for_space", give_up)
     assert "a full disk ended the daemon" in caught()
 
 
@@ -243,13 +243,13 @@ def test_taking_in_more_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    wait = Committer._wait_for_room
+    wait = Committer._pause_for_space
 
     def wait_for_ever(saver: Committer, error: DiskFullError) -> None:
         wait(saver, error)
         saver._retry_at = float("inf")
 
-    monkeypatch.setattr(Committer, "_wait_for_room", wait_for_ever)
+    monkeypatch.setattr(Committer, "_pause_for_space", wait_for_ever)
     assert "not everything is processed" in caught()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
-from edgedescent.adapters import Delivery
+
+from edgedescent.interfaces import Delivery
 
 
 class NoConfig(msgspec.Struct):

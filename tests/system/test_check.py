@@ -266,4 +266,4 @@ def test_a_clock_that_stands_is_found(server: SecuredBroker, tmp_path: Path, mon
     monkeypatch.setattr(time, "time", lambda: 86_400.0)
     found = findings(write(tmp_path, f"port = {server.port}"), "--no-publish")
     assert found["clock"][0]["level"] == "warning"
-    assert found["clock"][0]["message"] == "it says 1970-01-02."
+    assert found["clock"][0]["message"] == "the time is 1970-01-02."

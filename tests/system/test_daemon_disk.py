@@ -141,7 +141,7 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
                 while state_of(peer) != "disk_full":
                     peer.send(events(sent, sent + 20))
                     sent += 20
-                assert daemon.log.count("Until then nothing is taken in") == life + 1
+                assert daemon.log.count("Until then no messages are received") == life + 1
                 connection = wire.connections[-1]
                 confirmed = len(connection.acknowledged())
                 assert_safe(daemon, wire)
@@ -161,7 +161,7 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
                 if life % 3:
                     daemon.start()
                 else:
-                    daemon.logged("There is room on the disk again", life // 3 + 1)
+                    daemon.logged("The disk has free space again", life // 3 + 1)
                 daemon.counted(sent)
             daemon.stop()
         assert "Traceback" not in daemon.log

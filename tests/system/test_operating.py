@@ -245,7 +245,7 @@ def test_a_dry_run_leaves_no_trace(broker: Broker, settings: str, peer: DevicePe
         "dead_letters": 1,
     }
     assert summary["rejected"] == {"malformed": 1}
-    assert summary["begun_with"] == "a copy of the state at message 50"
+    assert summary["started_from"] == "a copy of the state at message 50"
     assert everything_in(daemon.state_path) == before
     # Nothing was published, and nothing taken: the daemon gets it all, and gives the same answers.
     assert [name for name, _, _ in peer.received[received:]] == []

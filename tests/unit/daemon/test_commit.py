@@ -90,7 +90,7 @@ def test_on_a_full_disk_everything_waits_and_nothing_is_lost(
     assert harness.daemon.metrics()["state"] == "disk_full"
     assert harness.daemon.metrics()["disk_full"] == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "There is no room. Make some. Until then nothing is taken in."
+        "There is no room. Make some. Until then no messages are received."
     ]
     harness.store.fault = None
     harness.transport.arriving.append([event(3)])

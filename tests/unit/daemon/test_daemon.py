@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgedescent.config import Config, convert
-from edgedescent.daemon.loop import SETTLE_S, Stopped, resident_bytes
+from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.interfaces import Delivery
 from edgedescent.state.recovery import recover
@@ -197,7 +197,7 @@ def test_a_stop_in_the_middle_of_too_many_messages_leaves_the_rest_to_the_next_s
     make: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = make().recover()
-    stop_at(harness, monkeypatch, "e2", after_s=SETTLE_S)
+    stop_at(harness, monkeypatch, "e2", after_s=DRAIN_S)
     harness.transport.arriving.append([event(i) for i in range(1, 6)])
     harness.daemon.run()
     # Nothing that was taken in is sent again.

@@ -10,8 +10,8 @@ import pytest
 
 import edgedescent
 from edgedescent.daemon.commit import DISK_FULL
-from edgedescent.daemon.health import BEHIND_MESSAGES, BEHIND_S, READY_PATIENCE_S, Health
-from edgedescent.daemon.loop import NEWS_S
+from edgedescent.daemon.health import BEHIND_MESSAGES, BEHIND_S, READY_TIMEOUT_S, Health
+from edgedescent.daemon.loop import STATUS_INTERVAL_S
 from edgedescent.daemon.systemd import SystemdNotifier
 from edgedescent.errors import StateError
 from support.daemon_harness import DaemonHarness
@@ -19,31 +19,31 @@ from support.daemon_harness import DaemonHarness
 EVENT = b'{"x": {"temp": 20}, "y": 3}'
 
 
-class Noting(SystemdNotifier):
-    """Notes what systemd would be told."""
+class RecordingNotifier(SystemdNotifier):
+    """Records the messages for systemd instead of sending them."""
 
     def __init__(self) -> None:
         super().__init__("nowhere", 20.0)
-        self.told: list[str] = []
+        self.sent: list[str] = []
 
     def _send(self, message: str) -> None:
-        self.told.append(message)
+        self.sent.append(message)
 
 
 @pytest.fixture
 def harness(tmp_path: Path) -> DaemonHarness:
-    return supervised(DaemonHarness(tmp_path))
+    return with_systemd(DaemonHarness(tmp_path))
 
 
-def supervised(harness: DaemonHarness) -> DaemonHarness:
-    harness.supervisor = Noting()  # type: ignore[attr-defined]
-    harness.daemon._health = Health(harness.config, harness.clock, harness.supervisor)  # type: ignore[attr-defined]
+def with_systemd(harness: DaemonHarness) -> DaemonHarness:
+    harness.systemd = RecordingNotifier()  # type: ignore[attr-defined]
+    harness.daemon._health = Health(harness.config, harness.clock, harness.systemd)  # type: ignore[attr-defined]
     return harness
 
 
-def told(harness: DaemonHarness) -> list[str]:
-    supervisor: Noting = harness.supervisor  # type: ignore[attr-defined]
-    return [line for line in supervisor.told if not line.startswith(("STATUS=", "EXTEND"))]
+def sent(harness: DaemonHarness) -> list[str]:
+    systemd: RecordingNotifier = harness.systemd  # type: ignore[attr-defined]
+    return [line for line in systemd.sent if not line.startswith(("STATUS=", "EXTEND"))]
 
 
 def states(harness: DaemonHarness) -> list[Any]:
@@ -54,33 +54,33 @@ def test_it_is_ready_when_it_has_recovered_and_is_connected(harness: DaemonHarne
     harness.transport.connected = False
     harness.recover()
     harness.receive()
-    assert told(harness) == ["WATCHDOG=1"]
+    assert sent(harness) == ["WATCHDOG=1"]
     harness.transport.connected = True
     harness.receive()
     harness.receive()
-    assert told(harness) == ["WATCHDOG=1", "READY=1"]
+    assert sent(harness) == ["WATCHDOG=1", "READY=1"]
 
 
 def test_a_missing_broker_holds_up_a_start_for_some_seconds_only(harness: DaemonHarness) -> None:
     harness.transport.connected = False
     harness.recover()
     harness.receive()
-    assert "READY=1" not in told(harness)
-    harness.clock.now += READY_PATIENCE_S
+    assert "READY=1" not in sent(harness)
+    harness.clock.now += READY_TIMEOUT_S
     harness.receive()
-    assert "READY=1" in told(harness)
+    assert "READY=1" in sent(harness)
     assert harness.daemon._health.state == "disconnected"
 
 
 def test_only_a_finished_turn_feeds_the_watchdog(harness: DaemonHarness) -> None:
     harness.recover()
     harness.receive(EVENT)
-    fed = told(harness).count("WATCHDOG=1")
+    fed = sent(harness).count("WATCHDOG=1")
     harness.store.fault = StateError("The disk fails.")
     harness.clock.now += 100
     with pytest.raises(StateError, match="fails"):
         harness.receive(EVENT)
-    assert told(harness).count("WATCHDOG=1") == fed
+    assert sent(harness).count("WATCHDOG=1") == fed
 
 
 def test_a_long_recovery_asks_for_time(harness: DaemonHarness) -> None:
@@ -89,15 +89,15 @@ def test_a_long_recovery_asks_for_time(harness: DaemonHarness) -> None:
     harness.clock.now += 100
     harness.receive()
     harness.restart()
-    supervised(harness).recover()
-    assert "EXTEND_TIMEOUT_USEC=60000000" in harness.supervisor.told  # type: ignore[attr-defined]
+    with_systemd(harness).recover()
+    assert "EXTEND_TIMEOUT_USEC=60000000" in harness.systemd.sent  # type: ignore[attr-defined]
 
 
 def test_a_stop_is_told_before_it_takes_time(harness: DaemonHarness) -> None:
     harness.recover()
     harness.receive(EVENT)
     harness.daemon.close()
-    assert told(harness)[-1] == "STOPPING=1"
+    assert sent(harness)[-1] == "STOPPING=1"
 
 
 def test_being_behind_is_told_and_its_end_too(harness: DaemonHarness) -> None:
@@ -128,17 +128,17 @@ def test_a_burst_is_not_being_behind(harness: DaemonHarness) -> None:
 def test_a_state_is_told_again_over_a_new_connection(harness: DaemonHarness) -> None:
     harness.recover()
     health = harness.daemon._health
-    announce = harness.daemon._announce
-    health.turned(0, announce, connected=True, saving=DISK_FULL)
-    health.turned(0, announce, connected=True, saving=DISK_FULL)
+    announce = harness.daemon._publish_status
+    health.after_turn(0, announce, connected=True, committer_state=DISK_FULL)
+    health.after_turn(0, announce, connected=True, committer_state=DISK_FULL)
     assert states(harness) == ["disk_full"]
-    health.turned(0, announce, connected=False, saving=DISK_FULL)
-    health.turned(0, announce, connected=True, saving=DISK_FULL)
+    health.after_turn(0, announce, connected=False, committer_state=DISK_FULL)
+    health.after_turn(0, announce, connected=True, committer_state=DISK_FULL)
     assert states(harness) == ["disk_full", "disk_full"]
     # And once more with the metrics, in case a new connection went unseen.
-    health.reported(announce)
+    health.after_metrics(announce)
     assert states(harness) == ["disk_full"] * 3
-    health.turned(0, announce, connected=True)
+    health.after_turn(0, announce, connected=True)
     assert states(harness)[-1] == "online"
 
 
@@ -150,9 +150,9 @@ def test_the_status_file_has_the_state(harness: DaemonHarness, tmp_path: Path) -
 
 
 def test_a_new_state_is_told_at_once_but_once_a_second(harness: DaemonHarness, tmp_path: Path) -> None:
-    def told_state() -> object:
+    def reported_state() -> object:
         # To whoever asks on this machine, and to systemd: the two are told together.
-        line = [line for line in harness.supervisor.told if line.startswith("STATUS=")][-1]  # type: ignore[attr-defined]
+        line = [line for line in harness.systemd.sent if line.startswith("STATUS=")][-1]  # type: ignore[attr-defined]
         status = json.loads((tmp_path / "status.json").read_bytes())
         assert line.startswith(f"STATUS={status['state']}: ")
         assert status["connected"] is (status["state"] == "online")
@@ -161,15 +161,15 @@ def test_a_new_state_is_told_at_once_but_once_a_second(harness: DaemonHarness, t
     harness.transport.connected = False
     harness.recover()
     harness.receive()
-    assert told_state() == "disconnected"
+    assert reported_state() == "disconnected"
     # Nothing but the turn tells it: the metrics are not due for ten seconds.
     harness.transport.connected = True
     harness.receive()
-    assert told_state() == "online"
+    assert reported_state() == "online"
     harness.transport.connected = False
     harness.receive()
-    assert told_state() == "online"
-    harness.clock.now += NEWS_S
+    assert reported_state() == "online"
+    harness.clock.now += STATUS_INTERVAL_S
     harness.receive()
-    assert told_state() == "disconnected"
+    assert reported_state() == "disconnected"
     assert harness.transport.of("metrics") == []
