@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgedescent.commands.common import SETTINGS, Number, example
+from edgedescent.console.options import SETTINGS, Number, example
 from edgedescent.errors import ConfigError
 from edgedescent_sims.options import COUNT_MAX, DROP
 

@@ -132,7 +132,7 @@ class Display:
             f"on {figures['parity_events']} events."
         )
         click.echo(f"  model   {card['path']}")
-        click.echo(f"  card    {Path(card['path']).parent / 'card.json'}")
+        click.echo(f"  card    {Path(card['path']).parent / 'model_card.json'}")
         click.echo(f"  config  {result.folder / 'device.toml'}\n  log     {result.folder / 'daemon.log'}")
         click.echo(f"  state   {result.folder / 'state'}\nEverything that was started has been stopped.")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from edgedescent.commands.common import JSON, SETTINGS, Number, example
+from edgedescent.console.options import JSON, SETTINGS, Number, example
 from edgedescent.errors import ConfigError
 from edgedescent_sims.options import COUNT_MAX, DROP
 from edgedescent_sims.publish.connection import Connection, Protocol, read_password
