@@ -7,6 +7,8 @@
 3.2
 """
 
+from importlib.metadata import version
+
 from edgedescent.learners import (
     BPR,
     FactorizationMachine,
@@ -24,4 +26,4 @@ __all__ = [
     "MLPRegressor",
     "MatrixFactorization",
 ]
-__version__ = "0.1.0"
+__version__ = version("edgedescent")
