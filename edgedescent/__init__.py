@@ -7,6 +7,7 @@
 3.2
 """
 
+from edgedescent.engine.lines import learn_lines
 from edgedescent.learners import (
     BPR,
     FactorizationMachine,
@@ -23,5 +24,6 @@ __all__ = [
     "LogisticRegressor",
     "MLPRegressor",
     "MatrixFactorization",
+    "learn_lines",
 ]
 __version__ = "0.1.0"

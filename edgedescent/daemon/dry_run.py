@@ -17,7 +17,7 @@ from edgedescent.config import Config, convert
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
-from edgedescent.evaluation._prequential import Prequential
+from edgedescent.evaluation import Prequential
 from edgedescent.state.recovery import new_engine, recover
 from edgedescent.state.state_file import is_there
 from edgedescent.state.store import FILE, Store

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 
@@ -38,7 +36,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     received_at: float
     topic: str
     reason: str
-    """A short name to count by, one of `edgedescent.formats.json.REASONS`."""
+    """A short name to count by, one of `edgedescent.formats.base.REASONS`."""
     error: str
     """What was wrong, for a person."""
     payload: bytes
@@ -48,28 +46,8 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """
 
 
-Value = float | int | bool | str | dict[str, Any] | None
-"""A feature: a number, a category, a nest of further features, or missing."""
-
 Effect = Predictions | DeadLetter
 """What the engine wants done; whoever runs it does it."""
-
-
-class FeatureEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event of a learner that takes features: learned where it has a `y`, else only predicted."""
-
-    x: dict[str, Value]
-    y: float | bool | None = None
-    id: str | int | None = None
-
-
-class RatingEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event of a recommender: learned where it has a `y`, else only predicted."""
-
-    user: str | int
-    item: str | int
-    y: float | bool | None = None
-    id: str | int | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -27,7 +27,6 @@ from edgedescent.adapters import Exporter, load_adapter
 from edgedescent.config import Config, describe
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ExportError
-from edgedescent.formats.json import Decoder
 from edgedescent.state.files import as_owner_of, replace_atomically, sync_folder, write_durably
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
@@ -71,7 +70,7 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
     store = Store(config.state.path, read_only=True)
     try:
         engine = recover(config, store)
-        events = recent_events(config, store, engine, config.snapshots.check_events)
+        events = recent_events(store, engine, config.snapshots.check_events)
     finally:
         store.close()
     learner = engine.learner
@@ -115,21 +114,16 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
     return {**card, "path": str(folder / str(card["file"]))}
 
 
-def recent_events(config: Config, store: Store, engine: Engine, count: int) -> list[dict[str, Any]]:
+def recent_events(store: Store, engine: Engine, count: int) -> list[dict[str, Any]]:
     """The newest `count` events of the journal, oldest first, as plain dicts."""
-    decoder = Decoder(
-        engine.learner.input_kind,
-        payload_bytes_max=config.limits.payload_bytes_max,
-        events_per_message_max=config.limits.events_per_message_max,
-    )
     events: list[dict[str, Any]] = []
     end, messages = engine.position, count
     while len(events) < count and end > 0:
         start = store.first_of_last(messages, end)
         earlier: list[dict[str, Any]] = []
         for message in store.read(after=start, up_to=end):
-            for usable, _ in decoder.decode(message.payload):
-                earlier.extend(msgspec.structs.asdict(event) for _, event in usable)
+            for piece in engine.format.read(message.payload):
+                earlier.extend(msgspec.structs.asdict(event) for _, event in piece.events)
         events = earlier + events
         if start == end:
             break

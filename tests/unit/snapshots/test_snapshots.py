@@ -404,7 +404,7 @@ def test_an_unknown_exporter_is_refused(tmp_path: Path) -> None:
 
 def recent(run: Run, count: int) -> list[Any]:
     reader = Store(run.config.state.path, read_only=True)
-    events = snapshots.recent_events(run.config, reader, run.engine, count)
+    events = snapshots.recent_events(reader, run.engine, count)
     reader.close()
     return [event["id"] for event in events]
 
