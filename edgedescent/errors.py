@@ -1,4 +1,4 @@
-"""Every error the project raises on purpose.
+"""Exceptions of the project, and how their messages show values and near matches.
 
 ::
 
@@ -16,7 +16,11 @@
     └── TooDeepError            features are nested too deeply
 """
 
+from __future__ import annotations
+
+import difflib
 import os
+from collections.abc import Iterable
 
 
 class EdgeDescentError(Exception):
@@ -70,3 +74,26 @@ class TooLargeError(ValueError):
 
 class TooDeepError(ValueError):
     """Features that are nested more deeply than a name can tell."""
+
+
+def did_you_mean(word: object, choices: Iterable[object]) -> str:
+    """Hint with the choice nearest to a misspelled word; empty where none is near.
+
+    >>> did_you_mean("optimzer", ["optimizer", "loss"])
+    'Did you mean `optimizer`?'
+    """
+    if not isinstance(word, str):
+        return ""
+    by_lower = {choice.lower(): choice for choice in choices if isinstance(choice, str)}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"Did you mean `{by_lower[near[0]]}`?" if near else ""
+
+
+def shown(value: object) -> str:
+    """Text of a value in an error message: as in TOML, and at most 80 characters.
+
+    >>> shown(True)
+    'true'
+    """
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -2,7 +2,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 
 
 cdef Py_ssize_t variable_length(const unsigned char* data, Py_ssize_t* at, Py_ssize_t end) except -2:

@@ -24,17 +24,18 @@ from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent import __version__
-from edgedescent.adapters import Delivery, still_valid
 from edgedescent.errors import ConfigError
+from edgedescent.interfaces import Delivery, still_valid
 from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
-from edgedescent_mqtt.check_broker import probe
-from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
+from edgedescent_mqtt.check_broker import check_broker
+from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker
 from edgedescent_mqtt.connect import ENDED_BY_PAHO, Backoff, ConnectAttempt, explain
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
 from edgedescent_mqtt.received import delivered
 from edgedescent_mqtt.subscriptions import Subscriptions
+from edgedescent_mqtt.topics import check_topics
 
 log = logging.getLogger(__name__)
 
@@ -82,19 +83,20 @@ class MqttAdapter:
     password or a certificate may well do so while the device waits.
 
     Raises:
-        ConfigError: if a topic cannot be one, or a file that the configuration names cannot be read.
+        ConfigError: if a file that the configuration names cannot be read.
     """
 
     Config: ClassVar[type[Broker]] = Broker
-    visitor: ClassVar[type[MqttAdminClient]] = MqttAdminClient
-    probe = staticmethod(probe)
+    admin_client: ClassVar[type[MqttAdminClient]] = MqttAdminClient
+    check_broker = staticmethod(check_broker)
+    check_topics = staticmethod(check_topics)
 
     def __init__(
         self, config: Broker, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
     ) -> None:
         self._config = config
         self._client_id = config.client_id or f"edgedescent-{device}"
-        self._status_topic = require_name(status_topic, "topics.status")
+        self._status_topic = status_topic
         self._subscriptions = Subscriptions(topics, config)
         self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
         self._inbox: list[Delivery] = []

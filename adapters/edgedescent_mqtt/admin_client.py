@@ -15,11 +15,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgedescent.adapters import Delivery
 from edgedescent.errors import TransportError
+from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker
 from edgedescent_mqtt.connect import ENDED_BY_PAHO, explain
 from edgedescent_mqtt.received import delivered
+from edgedescent_mqtt.topics import without_group
 
 ANSWER_S = 5.0
 """How long the broker may take to answer."""
@@ -151,18 +152,20 @@ class MqttAdminClient:
         """Send a message with QoS 1 and wait for the broker's answer; with MQTT 3.1.1 that is always a good one."""
         return self.publish_all([(topic, payload)], lambda _count: None)[0]
 
-    def publish_all(self, messages: Sequence[tuple[str, bytes]], told: Callable[[int], None]) -> list[ReasonCode]:
-        """Send messages in order and wait for all answers; `told` hears how many there are so far."""
+    def publish_all(
+        self, messages: Sequence[tuple[str, bytes]], on_progress: Callable[[int], None]
+    ) -> list[ReasonCode]:
+        """Send messages in order and wait for all answers; `on_progress` gets the number of answers so far."""
         ids: list[int] = []
         for topic, payload in messages:
             while len(ids) - len(self._confirmed) >= WINDOW:
                 self._patiently(len(self._confirmed))
-                told(len(self._confirmed))
+                on_progress(len(self._confirmed))
             ids.append(self._client.publish(topic, payload, qos=1).mid)
             self._client.loop_write()
         while not all(packet_id in self._confirmed for packet_id in ids):
             self._patiently(len(self._confirmed))
-            told(len(self._confirmed))
+            on_progress(len(self._confirmed))
         codes = [self._confirmed[packet_id] for packet_id in ids]
         self._confirmed.clear()
         return codes
@@ -208,12 +211,3 @@ class MqttAdminClient:
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self._inbox.append(delivered(message))
-
-
-def without_group(name: str) -> str:
-    """The filter of a shared subscription.
-
-    >>> without_group("$share/fleet/plant/+/events")
-    'plant/+/events'
-    """
-    return name.split("/", 2)[2] if name.startswith("$share/") and name.count("/") >= 2 else name

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from edgedescent.errors import ConfigError, TransportError
-from edgedescent.findings import CheckResult, error, ok, warning
+from edgedescent.interfaces import CheckResult, error, ok, warning
 from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.config import Broker
 from edgedescent_mqtt.connect import explain
@@ -23,7 +23,7 @@ HONEST_SINCE = (2, 0, 15)
 _RULES = "See the broker's access rules."
 
 
-def probe(
+def check_broker(
     config: Broker, *, device: str, topics: Sequence[str], outputs: Sequence[str], bytes_max: int, publish: bool
 ) -> Iterator[CheckResult]:
     """Look at the broker as the daemon would meet it, without disturbing the daemon's own session.

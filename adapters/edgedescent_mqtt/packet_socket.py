@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 from edgedescent_mqtt._packet_reader import take_events
 from edgedescent_mqtt.buffered_socket import BufferedSocket
 from edgedescent_mqtt.packets import variable_length

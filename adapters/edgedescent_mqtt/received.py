@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paho.mqtt.client import MQTTMessage
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 
 
 def delivered(message: MQTTMessage, generation: int = 0) -> Delivery:

@@ -11,7 +11,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgedescent_mqtt.config import Broker, require_filter
+from edgedescent_mqtt.config import Broker
 from edgedescent_mqtt.connect import Backoff
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,6 @@ class Subscriptions:
     Args:
         filters: topic filters of the events.
         config: says with which QoS and protocol, and how long to wait after a refusal.
-
-    Raises:
-        ConfigError: if a filter cannot be one.
     """
 
     def __init__(self, filters: Sequence[str], config: Broker) -> None:
@@ -35,7 +32,7 @@ class Subscriptions:
         if config.protocol == "5":
             # A retained event was sent when the subscription was new. After each reconnect it would be learned again.
             options = SubscribeOptions(qos=config.qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-        self._options = {require_filter(name, f"topics.events[{i}]"): options for i, name in enumerate(filters)}
+        self._options = dict.fromkeys(filters, options)
         self._qos = config.qos
         self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
         self._asked: dict[int, list[str]] = {}

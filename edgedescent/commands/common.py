@@ -11,8 +11,6 @@ from typing import Any, Self
 
 import click
 
-from edgedescent import config as configuration
-
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Of every command by itself: what it takes over from the group, it forgets where it was once called without."""
 PATIENCE_S = 2.0
@@ -26,18 +24,6 @@ def example(*lines: str) -> str:
     """The end of a command's help."""
     # The backspace keeps click from filling the lines up.
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def load(path: str) -> configuration.Config:
-    """A configuration with all that adapters have to say about it."""
-    from edgedescent.adapters import load_adapter
-    from edgedescent.daemon import main as daemon
-
-    def check(config: configuration.Config) -> None:
-        daemon.check(config)
-        load_adapter(config.snapshots.exporter, "snapshots.exporter")
-
-    return configuration.load(path, check=check)
 
 
 def printable(text: str) -> str:

@@ -136,16 +136,18 @@ def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen
     Those that the broker has confirmed are removed. Without ID or option, all are meant. One whose beginning only was
     kept, and whose message is no longer in the journal, stays where it is.
     """
-    from edgedescent.commands.resend import resend
+    from edgedescent.state.dead_letters import find
+    from edgedescent.state.resend import resend
 
     loaded = configuration.load(config)
-    selection = _selection(**chosen, ids=ids)
-
-    def agree(count: int, topics: list[str]) -> Progress:
-        ask(f"Publish {count} dead letters to {printable(', '.join(topics[:5]))}?", yes=yes)
-        return Progress("Sending", count)
-
-    report = resend(loaded, selection, agree)
+    folder = loaded.state.path
+    found = find(folder, _selection(**chosen, ids=ids))[::-1]
+    report = {"sent": 0, "refused": 0, "incomplete": 0}
+    if found:
+        topics = sorted({dead_letter.topic for dead_letter in found})
+        ask(f"Publish {len(found)} dead letters to {printable(', '.join(topics[:5]))}?", yes=yes)
+        with Progress("Sending", len(found)) as bar:
+            report = resend(folder, found, loaded.build_admin_client("letters"), bar.update)
     if as_json:
         click.echo(json.dumps(report))
     else:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, load, printable
+from edgedescent import config as configuration
+from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, printable
 
 
 @click.command(
@@ -53,10 +54,10 @@ def run(
     signals = Signals()
     if not dry_run:
         # Before the rest is even imported, which takes a while.
-        signals.listen()
+        signals.install()
     # What goes wrong with the configuration is told in the form that was asked for here.
     logs.set_up(verbose=verbose, style="json" if log_format == "json" else "text")
-    loaded = load(config)
+    loaded = configuration.load(config, check_adapters=True)
     style = loaded.logs.format if log_format is None else log_format
     logs.set_up(verbose=verbose, style="json" if style == "json" else "text", limit=loaded.logs.limit_per_10_s)
     if not dry_run:
@@ -64,21 +65,21 @@ def run(
 
         daemon.run(loaded, config, signals)
         return
-    from edgedescent.daemon.dry_run import rehearse
+    from edgedescent.daemon.dry_run import dry_run as run_dry
 
-    summary = rehearse(loaded, events=events, seconds=seconds, tell=_teller(show))
-    click.echo(json.dumps(summary) if as_json else _told(summary))
+    summary = run_dry(loaded, events=events, seconds=seconds, on_output=_printer(show))
+    click.echo(json.dumps(summary) if as_json else _summary(summary))
 
 
-def _teller(show: tuple[str, ...]) -> Any:
-    def tell(kind: str, payload: bytes) -> None:
+def _printer(show: tuple[str, ...]) -> Any:
+    def on_output(kind: str, payload: bytes) -> None:
         if kind in show:
             click.echo(payload)
 
-    return tell
+    return on_output
 
 
-def _told(summary: dict[str, Any]) -> str:
+def _summary(summary: dict[str, Any]) -> str:
     first = (
         f"{summary['messages']} messages in {summary['seconds']:.1f} s: {summary['events_learned']} events learned, "
         f"{summary['events_predicted']} only predicted, {summary['duplicates']} repeats, "
@@ -88,5 +89,5 @@ def _told(summary: dict[str, Any]) -> str:
     lines += [f"  rejected as {reason}: {count}" for reason, count in summary["rejected"].items()]
     if summary["mae"] is not None:
         lines.append(f"  mean absolute error of this run: {summary['mae']:.6g}")
-    lines.append(f"  begun with: {printable(summary['begun_with'])}")
+    lines.append(f"  started from: {printable(summary['started_from'])}")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ the file: ``EDGEDESCENT_BROKER__HOST=pump`` sets ``host`` of ``[broker]``; two u
 Where text is expected, a variable is taken as it is; everywhere else it is read as a TOML value.
 """
 
-from edgedescent.config.building import REGISTRIES, build, check_keys, convert, describe
+from edgedescent.config.building import build, check_keys, convert, describe
 from edgedescent.config.loading import load
 from edgedescent.config.tables import (
     OUTPUTS,
@@ -22,7 +22,6 @@ from edgedescent.config.values import Variable
 
 __all__ = [
     "OUTPUTS",
-    "REGISTRIES",
     "Config",
     "Limits",
     "Logs",

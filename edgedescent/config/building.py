@@ -12,14 +12,12 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from edgedescent import learners, losses, optim
-from edgedescent.config.values import Variable, join, origin, shown
-from edgedescent.errors import ConfigError
-from edgedescent.learners import Learner
-from edgedescent.losses import Loss
-from edgedescent.optim import Optimizer, Schedule
-from edgedescent.plugins import Learners
-from edgedescent.suggest import did_you_mean
+from edgedescent.config.values import Variable, join, origin
+from edgedescent.errors import ConfigError, did_you_mean, shown
+from edgedescent.learners import LEARNERS, Learner
+from edgedescent.losses import LOSSES, Loss
+from edgedescent.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from edgedescent.registry import Registry
 
 T = TypeVar("T")
 _SECRET_WORDS = ("password", "passwd", "secret", "token")
@@ -70,7 +68,7 @@ def build(base: type[T], table: Any, path: str) -> T:
     Raises:
         ConfigError: naming the path, the value and what was expected.
     """
-    registry = REGISTRIES[base]
+    registry = _REGISTRIES[base]
     source = origin(table)
     if isinstance(table, Variable):
         table = table.parsed()
@@ -81,19 +79,17 @@ def build(base: type[T], table: Any, path: str) -> T:
     name = table.get("type")
     if name is None:
         raise ConfigError(f"`{path}.type` is missing: expected one of {', '.join(registry)}.{source}")
-    if not isinstance(name, str) or name not in registry:
-        raise ConfigError(
-            f"`{path}.type` is {shown(name)}: expected one of {', '.join(registry)}.{source or origin(name)}",
-            did_you_mean(name, registry),
-        )
-    kind = registry[name]
+    try:
+        kind = registry.find(name, f"{path}.type")
+    except ConfigError as error:
+        raise ConfigError(f"{error}{source or origin(name)}", error.hint) from error.__cause__
     parameters, kinds = _parameters(kind), _types(kind)
     given = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
     check_keys(given, required, path)
     arguments = {
         key: build(kinds[key], value, join(path, key))
-        if kinds[key] in REGISTRIES
+        if kinds[key] in _REGISTRIES
         else convert(value, kinds[key], join(path, key))
         for key, value in given.items()
     }
@@ -167,15 +163,10 @@ def _expected(kind: Any, message: str) -> tuple[str, str]:
     return place.removesuffix("`"), message[0].lower() + message[1:]
 
 
-def _exported(module: types.ModuleType, base: type) -> dict[str, type]:
-    things = ((name, getattr(module, name)) for name in dir(module))
-    return {n: t for n, t in things if isinstance(t, type) and issubclass(t, base) and t is not base}
-
-
-REGISTRIES: dict[type, Mapping[str, type]] = {
-    Learner: Learners(_exported(learners, Learner)),
-    Optimizer: _exported(optim, Optimizer),
-    Schedule: _exported(optim, Schedule),
-    Loss: _exported(losses, Loss),
+_REGISTRIES: dict[type, Registry[Any]] = {
+    Learner: LEARNERS,
+    Optimizer: OPTIMIZERS,
+    Schedule: SCHEDULES,
+    Loss: LOSSES,
 }
-"""What a `type` in the configuration may name: what these packages export, and learners of installed packages."""
+"""Registry in which a table's ``type`` is looked up, by the base class of what it describes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgedescent.config.values import Variable, shown
-from edgedescent.errors import ConfigError
+from edgedescent.config.values import Variable
+from edgedescent.errors import ConfigError, shown
 
 ENVIRONMENT_PREFIX = "EDGEDESCENT_"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgedescent.config.building import convert
@@ -13,17 +13,13 @@ from edgedescent.config.tables import Config
 from edgedescent.errors import ConfigError, ConfigFileError
 
 
-def load(
-    path: str | Path,
-    environment: Mapping[str, str] = os.environ,
-    check: Callable[[Config], None] | None = None,
-) -> Config:
+def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, check_adapters: bool = False) -> Config:
     """Read and check a configuration file.
 
     Args:
         path: of the file.
         environment: whose variables override it.
-        check: looks at what this module knows nothing about, such as an adapter's part, and raises ConfigError.
+        check_adapters: import the transport and the exporter, and check their parts of the configuration too.
 
     Raises:
         ConfigFileError: if anything in it is wrong; the message begins with the path of the file.
@@ -46,8 +42,9 @@ def load(
         override(table, environment)
         config = convert(table, Config)
         config.build_learner()
-        if check is not None:
-            check(config)
+        if check_adapters:
+            config.build_transport()
+            config.build_exporter()
     except ConfigError as error:
         # Behind what may be mended without this file, such as a certificate or a package, another error stands.
         kind = ConfigFileError if error.__cause__ is None else ConfigError

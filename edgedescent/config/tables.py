@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from edgedescent.config.building import build
-from edgedescent.config.values import shown
-from edgedescent.errors import ConfigError
+from edgedescent.config.building import build, convert
+from edgedescent.errors import ConfigError, shown
+from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport
 from edgedescent.learners import Learner
+from edgedescent.registry import EXPORTERS, TRANSPORTS
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
@@ -149,18 +151,8 @@ class Config(_Table, frozen=True):
     logs: Logs = Logs()
 
     def __post_init__(self) -> None:
-        device = self.device
-        if not 1 <= len(device) <= 64 or not device.isprintable() or any(c in "/+#" for c in device):
-            raise ConfigError(f"`device` is {shown(device)}: expected 1 to 64 characters, printable, without / + #.")
-        for name in OUTPUTS:
-            topic = self.topic(name)
-            if not topic or any(c in topic for c in "+#\0"):
-                raise ConfigError(f"`topics.{name}` is {shown(topic)}: expected a topic without wildcards.")
-            if heard := [events for events in self.event_topics() if _matches(events, topic)]:
-                raise ConfigError(
-                    f"`topics.{name}` is {shown(topic)}, which {heard[0]!r} of `topics.events` takes in too.",
-                    "The daemon would take its own answers for events.",
-                )
+        if not 1 <= len(self.device) <= 64 or not self.device.isprintable():
+            raise ConfigError(f"`device` is {shown(self.device)}: expected 1 to 64 characters, printable.")
 
     def topic(self, name: str) -> str:
         """A topic by name with the device filled in."""
@@ -174,15 +166,54 @@ class Config(_Table, frozen=True):
         """The learner that ``[learner]`` describes."""
         return build(Learner, self.learner, "learner")
 
+    def build_transport(self) -> Transport:
+        """The transport that ``transport`` names, configured by ``[broker]`` and not yet connected.
 
-def _matches(events: str, topic: str) -> bool:
-    """Whether a topic filter takes in a topic."""
-    levels = events.split("/")
-    if levels[0] == "$share":
-        levels = levels[2:]
-    names = topic.split("/")
-    if levels and levels[-1] == "#":
-        levels.pop()
-        # The level above the wildcard belongs to it too.
-        names = names[: len(levels)]
-    return len(levels) == len(names) and all(level in ("+", name) for level, name in zip(levels, names, strict=True))
+        Raises:
+            ConfigError: if it cannot be imported, or a key of its table or a topic is wrong.
+        """
+        adapter = TRANSPORTS.find(self.transport, "transport")
+        table = convert(self.broker, adapter.Config, "broker")
+        outputs = {f"topics.{name}": self.topic(name) for name in OUTPUTS}
+        adapter.check_topics(device=self.device, events=self.event_topics(), outputs=outputs)
+        return adapter(
+            table,
+            device=self.device,
+            topics=self.event_topics(),
+            status_topic=self.topic("status"),
+            bytes_max=self.limits.payload_bytes_max,
+        )
+
+    def build_admin_client(self, purpose: str) -> AdminClient:
+        """A client of an operating command, not yet connected; its name holds `purpose`.
+
+        Raises:
+            ConfigError: as `build_transport`.
+        """
+        adapter = TRANSPORTS.find(self.transport, "transport")
+        table = convert(self.broker, adapter.Config, "broker")
+        return adapter.admin_client(table, device=self.device, purpose=purpose, bytes_max=self.limits.payload_bytes_max)
+
+    def check_broker(self, *, publish: bool) -> Iterator[CheckResult]:
+        """Check that the broker grants what the daemon needs; `publish` sends an empty message to each output.
+
+        Raises:
+            ConfigError: as `build_transport`.
+        """
+        adapter = TRANSPORTS.find(self.transport, "transport")
+        return adapter.check_broker(
+            convert(self.broker, adapter.Config, "broker"),
+            device=self.device,
+            topics=self.event_topics(),
+            outputs=[self.topic(name) for name in OUTPUTS],
+            bytes_max=self.limits.payload_bytes_max,
+            publish=publish,
+        )
+
+    def build_exporter(self) -> Exporter[Learner]:
+        """The exporter that ``snapshots.exporter`` names.
+
+        Raises:
+            ConfigError: if there is none of this name, or it cannot be imported.
+        """
+        return EXPORTERS.find(self.snapshots.exporter, "snapshots.exporter")()

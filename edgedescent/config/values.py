@@ -1,4 +1,4 @@
-"""Values of a configuration, and how an error shows them."""
+"""Values from environment variables, and paths of keys for error messages."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ class Variable(str):
             return str(self)
         # With a line break in it, the text could hold further keys.
         return table["v"] if len(table) == 1 else str(self)
-
-
-def shown(value: object) -> str:
-    """A value as an error shows it: as in TOML, and not too long."""
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def join(path: str, key: str) -> str:

@@ -23,7 +23,6 @@ from typing import Any
 import msgspec
 
 import edgedescent
-from edgedescent.adapters import Exporter, load_adapter
 from edgedescent.config import Config, describe
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ExportError
@@ -66,7 +65,7 @@ def export(config: Config, output: Path | None = None) -> dict[str, Any]:
     Raises:
         ExportError: if there is nothing to export or to check it on, or the file does not agree with the live model.
     """
-    exporter: Exporter = load_adapter(config.snapshots.exporter, "snapshots.exporter")()
+    exporter = config.build_exporter()
     store = Store(config.state.path, read_only=True)
     try:
         engine = recover(config, store)
@@ -221,7 +220,7 @@ def snapshots(folder: Path) -> list[dict[str, Any]]:
         folders = _published(folder)
     except OSError as error:
         raise ExportError(
-            f"The snapshots in {folder} cannot be read: {error.strerror}.", "Ask as the user of the daemon."
+            f"The snapshots in {folder} cannot be read: {error.strerror}.", "Run this as the daemon's user."
         ) from error
     cards = []
     for published in folders:

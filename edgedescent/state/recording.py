@@ -1,7 +1,7 @@
-"""The journal as a recording: read part by part beside a running daemon, and written as JSON lines.
+"""The journal as a recording: read in parts beside a running daemon, and written as JSON lines.
 
-Each part is read on its own. A reader that held the file at one moment, as long as its output is being taken, would
-keep SQLite's log from being taken over into the file, and it would grow.
+The state file is opened for each part and closed again. A reader that kept it open while its output is consumed would
+prevent SQLite from moving its write-ahead log (WAL) into the file, and the log would grow.
 """
 
 from __future__ import annotations
@@ -19,35 +19,37 @@ from edgedescent.engine.messages import Message
 from edgedescent.state.store import Store
 
 PART = 1_000
-"""How many messages are read at once."""
+"""Number of messages that are read at once."""
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """What of the journal there is."""
+    """Range and size of the journal."""
 
     first: int
-    """The position of the oldest message; 0 where there is none."""
+    """Position of the oldest message; 0 if there is none."""
     last: int
+    """Position of the newest message; 0 if there is none."""
     blocks: int
     bytes: int
-    """As compressed."""
+    """Compressed size."""
     oldest_at: float | None
-    """When the oldest message was received."""
+    """Time of receipt of the oldest message, in seconds since 1970; None if it cannot be read."""
     newest_at: float | None
+    """Time of receipt of the newest message, in seconds since 1970; None if it cannot be read."""
 
     @property
     def bytes_per_day(self) -> float | None:
-        """How much journal a day brings, at the pace of what is there; None where that is less than a minute's."""
+        """Average growth in bytes per day; None if the journal covers less than a minute."""
         if self.oldest_at is None or self.newest_at is None or self.newest_at - self.oldest_at < 60:
             return None
         return self.bytes * 86_400 / (self.newest_at - self.oldest_at)
 
 
 def extent(folder: str | Path) -> Extent:
-    """How far the journal goes.
+    """Range and size of the journal of a state folder.
 
     Raises:
-        StateError: if there is no state or it cannot be read.
+        StateError: If there is no state or it cannot be read.
     """
     with _opened(folder) as store:
         first, last, blocks, size = store.journal_extent()
@@ -60,18 +62,21 @@ def extent(folder: str | Path) -> Extent:
 
 
 def read(folder: str | Path, after: int = 0, up_to: int | None = None) -> Iterator[Message]:
-    """The readable messages behind a position, in order; what is damaged is reported and passed over.
+    """Read messages from the journal in order. Damaged blocks are logged and skipped.
 
     Args:
-        folder: the state folder.
-        after: the position before the first.
-        up_to: the position of the last; the newest at this moment where it is not given.
+        folder: The state folder.
+        after: Position before the first message to read.
+        up_to: Position of the last message to read; by default the newest one at the time of the call.
+
+    Yields:
+        The readable messages.
 
     Raises:
-        StateError: if there is no state or it cannot be read.
+        StateError: If there is no state or it cannot be read.
     """
     with _opened(folder) as store:
-        # Messages that arrive while these are read are not waited for.
+        # The end is fixed here, so that reading ends while the daemon goes on writing.
         end = store.last_position if up_to is None else min(up_to, store.last_position)
         after = max(after, store.first_of_last(end, end))
     while after < end:
@@ -82,10 +87,11 @@ def read(folder: str | Path, after: int = 0, up_to: int | None = None) -> Iterat
 
 
 def to_line(message: Message) -> str:
-    r"""A message as one line of JSON, from which `from_line` makes it again, bit for bit.
+    r"""Encode a message as one line of JSON, without loss; `from_line` decodes it.
 
-    >>> to_line(Message(7, 1.5, "events", b'{"x": {}}'))
-    '{"position": 7, "received_at": 1.5, "topic": "events", "payload": "{\\"x\\": {}}"}'
+    Example:
+        >>> to_line(Message(7, 1.5, "events", b'{"x": {}}'))
+        '{"position": 7, "received_at": 1.5, "topic": "events", "payload": "{\\"x\\": {}}"}'
     """
     line: dict[str, Any] = {"position": message.position, "received_at": message.received_at, "topic": message.topic}
     try:
@@ -100,13 +106,14 @@ def to_line(message: Message) -> str:
 
 
 def from_line(line: str | bytes) -> Message:
-    """A message from a line of JSON.
-
-    >>> from_line(to_line(Message(7, 1.5, "events", bytes([0, 255])))).payload.hex()
-    '00ff'
+    """Decode a message from a line of JSON.
 
     Raises:
-        ValueError: if it is not such a line; the message says why.
+        ValueError: If it is not a line as `to_line` writes it; the text names the fault.
+
+    Example:
+        >>> from_line(to_line(Message(7, 1.5, "events", bytes([0, 255])))).payload.hex()
+        '00ff'
     """
     found = msgspec.json.decode(line, type=_Line)
     if (found.payload is None) == (found.payload_base64 is None):
@@ -116,6 +123,8 @@ def from_line(line: str | bytes) -> Message:
 
 
 class _Line(msgspec.Struct):
+    """JSON form of a recorded message; exactly one of the payload fields is given."""
+
     position: int
     received_at: float
     topic: str
@@ -127,6 +136,7 @@ class _Line(msgspec.Struct):
 
 @contextmanager
 def _opened(folder: str | Path) -> Iterator[Store]:
+    """Read-only store for the duration of a `with` block."""
     store = Store(folder, read_only=True)
     try:
         yield store

@@ -200,7 +200,7 @@ def _differences(engine: Engine, other: Engine) -> str:
 def bury(store: Store, effect: Effect) -> None:
     """Keep a dead letter, as the daemon does."""
     if isinstance(effect, DeadLetter):
-        store.bury(effect)
+        store.add_dead_letter(effect)
 
 
 def check_dead_letters(config: Config, store: Store, reference: Reference) -> None:

@@ -283,12 +283,12 @@ class Machine(Disk):
         if self.disk.exists(PurePosixPath(path)):
             self.disk.delete(PurePosixPath(path))
 
-    def read_note(self, path: Path) -> bytes:
+    def read_small(self, path: Path) -> bytes:
         """What a small file holds."""
         note = PurePosixPath(path)
         return self.disk.read(self.disk.open(note), _PIECE_BYTES, 0) if self.disk.exists(note) else b""
 
-    def write_note(self, path: Path, content: bytes) -> None:
+    def overwrite_small(self, path: Path, content: bytes) -> None:
         """Overwrite a small file in place, without a sync."""
         self.disk.write(self.disk.open(PurePosixPath(path)), 0, content)
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
-import msgspec
-
-from edgedescent.adapters import Delivery, still_valid
+from edgedescent.interfaces import Delivery, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.link import Link, Packet
 from edgedescent_world.timeline import Timeline
 
 TOPIC = "edgedescent/pump/events"
-
-
-class NoConfig(msgspec.Struct):
-    """There is nothing to configure."""
 
 
 class SimulatedTransport:
@@ -32,8 +25,6 @@ class SimulatedTransport:
         broker: to connect to.
         receive_max: how many messages may wait here; the broker may send fewer ahead.
     """
-
-    Config: ClassVar[type[msgspec.Struct]] = NoConfig
 
     def __init__(self, chance: Chance, timeline: Timeline, broker: Broker, receive_max: int) -> None:
         self._chance = chance

@@ -13,7 +13,6 @@ import click.testing
 import msgspec
 import pytest
 
-from edgedescent.adapters import Delivery
 from edgedescent.config import Config
 from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
@@ -24,6 +23,7 @@ from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.errors import DiskFullError, StateError
+from edgedescent.interfaces import Delivery
 from edgedescent.state.recovery import OnEffect, new_engine
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
@@ -229,10 +229,10 @@ def test_learning_what_is_then_not_journaled() -> None:
 
 
 def test_giving_up_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_up(_saver: Committer, error: DiskFullError) -> None:
+    def give_up(_committer: Committer, error: DiskFullError) -> None:
         raise error
 
-    monkeypatch.setattr(Committer, "_wait_for_room", give_up)
+    monkeypatch.setattr(Committer, "_pause_for_space", give_up)
     assert "a full disk ended the daemon" in caught()
 
 
@@ -243,13 +243,13 @@ def test_taking_in_more_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    wait = Committer._wait_for_room
+    wait = Committer._pause_for_space
 
     def wait_for_ever(saver: Committer, error: DiskFullError) -> None:
         wait(saver, error)
         saver._retry_at = float("inf")
 
-    monkeypatch.setattr(Committer, "_wait_for_room", wait_for_ever)
+    monkeypatch.setattr(Committer, "_pause_for_space", wait_for_ever)
     assert "not everything is processed" in caught()
 
 
@@ -291,9 +291,9 @@ def test_a_checkpoint_too_rarely() -> None:
 
 def test_dead_letters_that_get_lost() -> None:
     class Sloppy(WatchedStore):
-        def bury(self, letter: DeadLetter) -> None:
-            if letter.position % 5:
-                super().bury(letter)
+        def add_dead_letter(self, dead_letter: DeadLetter) -> None:
+            if dead_letter.position % 5:
+                super().add_dead_letter(dead_letter)
 
     assert "dead letters of messages" in caught(Parts(store=Sloppy))
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from brokers import running_broker
-from daemons import DaemonProcess, Peer
 
 from edgedescent_sims.broker.process import Broker
+from support.brokers import running_broker
+from support.daemon_process import DaemonProcess
+from support.device_peer import DevicePeer
 
 
 class Devices(Protocol):
@@ -47,7 +48,7 @@ def settings(broker: Broker) -> str:
 
 
 @pytest.fixture
-def peer(broker: Broker) -> Iterator[Peer]:
+def peer(broker: Broker) -> Iterator[DevicePeer]:
     """Whoever sends to the device `pump` over `broker` and listens to it."""
-    with Peer(broker.port) as connected:
+    with DevicePeer(broker.port) as connected:
         yield connected

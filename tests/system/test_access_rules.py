@@ -7,27 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import told
-from daemons import events
-from guarded_broker import GuardedBroker
 
 from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.config import Broker
+from support.command_line import run_json
+from support.event_streams import events
+from support.secured_broker import SecuredBroker
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("pump-7", "pump-8", "sensors", "dashboard")
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedBroker]:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     rules = (ROOT / "deploy" / "broker" / "acl").read_text()
     folder = tmp_path_factory.mktemp("broker")
-    with GuardedBroker(folder, users={name: f"secret of {name}" for name in NAMES}, rules=rules) as running:
+    with SecuredBroker(folder, users={name: f"secret of {name}" for name in NAMES}, rules=rules) as running:
         yield running
 
 
 @pytest.fixture
-def visit(broker: GuardedBroker, monkeypatch: pytest.MonkeyPatch) -> Any:
+def visit(broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(name: str) -> MqttAdminClient:
         monkeypatch.setenv(f"PASSWORD_{name}", f"secret of {name}")
         config = Broker(host="127.0.0.1", port=broker.port, username=name, password_env=f"PASSWORD_{name}")
@@ -85,14 +85,14 @@ def test_who_may_read_what(visit: Any, name: str, expected: set[str]) -> None:
 
 
 def test_a_device_and_its_checks_get_what_they_need(
-    broker: GuardedBroker, make_daemon: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
+    broker: SecuredBroker, make_daemon: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PUMP_PASSWORD", "secret of pump-7")
     with make_daemon(
         broker.port, device="pump-7", broker='username = "pump-7"\npassword_env = "PUMP_PASSWORD"'
     ) as daemon:
         daemon.connected()
-        found = told("check", daemon.config_path)
+        found = run_json("check", daemon.config_path)
         assert [finding for finding in found if finding["level"] == "error"] == []
         assert any("mosquitto version" in finding["message"] for finding in found)
         with visit("dashboard") as dashboard, visit("sensors") as sensors:

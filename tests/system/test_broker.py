@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from brokers import running_broker
 
 from edgedescent.errors import ConfigError, TransportError
 from edgedescent_sims import broker as broker_module
 from edgedescent_sims.broker.process import Broker, BrokerKind, available_kinds
+from support.brokers import running_broker
 
 
 def is_running(broker: Broker) -> bool:

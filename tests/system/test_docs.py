@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from brokers import running_broker
 
 from edgedescent import config
 from edgedescent_mqtt.config import Broker, Tls
+from support.brokers import running_broker
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

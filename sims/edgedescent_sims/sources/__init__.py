@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from edgedescent.errors import ConfigError
-from edgedescent.suggest import did_you_mean
+from edgedescent.errors import ConfigError, did_you_mean
 
 Event = dict[str, Any]
 """One event as it goes over the wire: `id`, then `x` and `y`, or `user`, `item` and `y`; or a recorded message."""

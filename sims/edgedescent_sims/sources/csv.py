@@ -6,8 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgedescent.errors import ConfigError
-from edgedescent.suggest import did_you_mean
+from edgedescent.errors import ConfigError, did_you_mean
 from edgedescent_sims.sources import SourceOptions
 from edgedescent_sims.sources.parsing import to_number
 from edgedescent_sims.sources.tabular import Row, TabularSource

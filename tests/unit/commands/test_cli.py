@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import COMMANDS, CONFIGURED, REST, device_file, run
-from stores import Run, a_config, payloads
 
 from edgedescent import __version__, cli, errors, snapshots
 from edgedescent.config import Config
 from edgedescent.daemon.status import FILE as STATUS_FILE
 from edgedescent.state.lock import FolderLock
+from support.command_line import COMMANDS, CONFIGURED, REST, device_file, run
+from support.state_folder import Run, a_config, payloads
 
 
 def ran(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -198,7 +198,7 @@ def test_what_others_say_in_several_lines_is_told_in_one(monkeypatch: pytest.Mon
     def failing() -> None:
         raise errors.ExportError("The checker refuses it:\nline 1\nline 2", "Look.")
 
-    monkeypatch.setitem(cli.cli.commands, "failing", failing)
+    monkeypatch.setattr(cli, "COMMANDS", {"failing": failing})
     result = run("failing")
     assert (result.exit_code, result.stderr) == (1, "Error: The checker refuses it: line 1 line 2 Hint: Look.\n")
 

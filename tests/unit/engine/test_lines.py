@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from exports import LEARNERS, small
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import frozen
 
 from edgedescent import LinearRegressor, LogisticRegressor, MatrixFactorization, learn_lines
 from edgedescent.formats.events import FeatureEvent
 from edgedescent.losses import PoissonLoss
+from support.exported import LEARNERS, small
+from support.strategies import frozen
 
 FEATURE_LEARNERS = [learner for learner in LEARNERS if learner.input_kind == "features"]
 

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import Run, a_config, batches, payloads
 
 from edgedescent import __version__, snapshots
 from edgedescent.config import Config, Snapshots
@@ -23,6 +22,7 @@ from edgedescent.errors import ConfigError, ExportError, StateError
 from edgedescent.learners import Learner
 from edgedescent.snapshots import Parity, compare, export, publish
 from edgedescent.state.store import Store
+from support.state_folder import Run, a_config, batches, payloads
 
 CARD: dict[str, Any] = {
     "position": 7,
@@ -61,7 +61,7 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> type[Echo]:
     class Mine(Echo):
         pass
 
-    monkeypatch.setattr(snapshots, "load_adapter", lambda *_: Mine)
+    monkeypatch.setattr(Config, "build_exporter", lambda _config: Mine())
     return Mine
 
 

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent.config import Limits, State
 from edgedescent.engine.core import Engine
@@ -17,6 +16,7 @@ from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import StateError
 from edgedescent.state.recovery import new_engine, recover
 from edgedescent.state.store import FILE, Store
+from support.state_folder import NOW, Run, a_config, batches, bits, moved, payloads
 
 KINDS = [{"type": "LinearRegressor"}, {"type": "MatrixFactorization", "n_factors": 3}]
 

@@ -1,4 +1,4 @@
-"""The specification of the optimizers, their schedules and all that surrounds a step, in plain NumPy from the papers.
+"""Reference implementations of optimizers, schedules and everything around a step, in NumPy from the papers.
 
 A rule is given the indices `at` of the parameters that an event touches and their gradient `g`; it may keep whatever
 it likes about each parameter: counts, sums, or all gradients ever seen.
@@ -339,3 +339,43 @@ def averaged(iterates: list[float], rate: float | None) -> float:
     for iterate in iterates[whole:]:
         average = (1 - rate) * average + rate * iterate
     return average
+
+
+# --- One parameter as an object, for the reference learners ---------------------------------------------------------
+
+
+@dataclass
+class SGDCoordinate:
+    """One parameter under w <- w - lr g (Robbins and Monro 1951)."""
+
+    lr: float
+    w: float = 0.0
+
+    def step(self, g: float) -> None:
+        self.w -= self.lr * g
+
+
+@dataclass
+class AdamCoordinate:
+    """One parameter under algorithm 1 of Kingma and Ba 2015, with a step count of its own."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    w: float = 0.0
+    m: float = 0.0
+    v: float = 0.0
+    t: int = 0
+
+    def step(self, g: float) -> None:
+        self.t += 1
+        self.m = self.beta1 * self.m + (1 - self.beta1) * g
+        self.v = self.beta2 * self.v + (1 - self.beta2) * g * g
+        m_hat = self.m / (1 - self.beta1**self.t)
+        v_hat = self.v / (1 - self.beta2**self.t)
+        self.w -= self.lr * m_hat / (math.sqrt(v_hat) + self.eps)
+
+
+Coordinate = SGDCoordinate | AdamCoordinate
+COORDINATES: dict[str, Callable[..., Coordinate]] = {"sgd": SGDCoordinate, "adam": AdamCoordinate}

@@ -1,4 +1,4 @@
-"""Brokers and a subscriber for tests that need a real one."""
+"""Real brokers for tests, and a subscriber that records events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def running_broker(kind: BrokerKind | None = None, *, persistent: bool = False) 
         yield broker
 
 
-class Collector:
+class EventCollector:
     """Subscribes with a persistent session at QoS 1 and keeps every event that arrives."""
 
     def __init__(self, broker: Broker, topic: str) -> None:

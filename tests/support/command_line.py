@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import click
 from click.testing import CliRunner, Result
 
-from edgedescent import cli
+from edgedescent import cli, commands
 
 
 def _commands() -> list[str]:
     """All commands, those within groups with the name of the group before theirs."""
-    found = [*cli.cli.commands, *(point.name for point in entry_points(group=cli.GROUP))]
-    for name, command in cli.cli.commands.items():
-        if isinstance(command, click.Group):
-            found += [f"{name} {inner}" for inner in command.commands]
-    return sorted(found)
+    groups = {name: command for name, command in commands.COMMANDS.items() if isinstance(command, click.Group)}
+    inner = [f"{name} {within}" for name, group in groups.items() for within in group.commands]
+    return sorted([*commands.COMMANDS, *inner])
 
 
 COMMANDS = _commands()
@@ -44,7 +41,7 @@ def run(*words: object, answer: str | None = None) -> Result:
     return result
 
 
-def told(*words: object) -> list[Any]:
+def run_json(*words: object) -> list[Any]:
     """The lines of JSON of a command that must succeed."""
     result = run(*words, "--json")
     assert result.exit_code == 0, result.output

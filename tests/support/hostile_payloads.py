@@ -1,4 +1,4 @@
-"""Payloads that mean harm, made from a seed, each with what must come of it; and good events among them."""
+"""Hostile payloads made from a seed, each with its expected outcome, and good events among them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Payload(NamedTuple):
     """The ids of the events in it that must be answered, empty where they have none."""
 
 
-class Hostile:
+class HostilePayloads:
     """Makes payloads without end.
 
     Args:

@@ -1,4 +1,4 @@
-"""A proxy between a device and its broker that listens in, and cuts connections at any byte."""
+"""TCP proxy between a device and its broker that records packets and cuts connections at any byte."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Published:
 
 
 @dataclass
-class Connection:
+class ProxiedConnection:
     """One connection of a device, with all that was passed on."""
 
     device: socket.socket
@@ -91,7 +91,7 @@ def packets(data: bytes | bytearray, kind: int) -> Iterator[tuple[int, bytes]]:
         at = place + length
 
 
-class Wire:
+class FaultProxy:
     """Listens on a port of its own and passes everything on to a broker; use it in a `with` block.
 
     Args:
@@ -103,7 +103,7 @@ class Wire:
         self._chance: random.Random | None = None
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
-        self.connections: list[Connection] = []
+        self.connections: list[ProxiedConnection] = []
         self.cuts: list[tuple[Direction, int]] = []
         """Direction of each cut, and how many bytes had passed that way."""
         self._lock = threading.Lock()
@@ -148,20 +148,20 @@ class Wire:
             broker.settimeout(None)
             for sock in (device, broker):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(device, broker)
+            connection = ProxiedConnection(device, broker)
             with self._lock:
                 self._limit(connection)
                 self.connections.append(connection)
             for way in DIRECTIONS:
                 threading.Thread(target=self._pass_on, args=(connection, way), daemon=True).start()
 
-    def _limit(self, connection: Connection) -> None:
+    def _limit(self, connection: ProxiedConnection) -> None:
         if self._chance is not None:
             # As likely among the first ten bytes as beyond the first thousand.
             way = DIRECTIONS[len(self.cuts) % 2]
             connection.left[way] = int(10 ** self._chance.uniform(0, 4))
 
-    def _pass_on(self, connection: Connection, way: Direction) -> None:
+    def _pass_on(self, connection: ProxiedConnection, way: Direction) -> None:
         source, target = connection.device, connection.broker
         if way == "down":
             source, target = target, source

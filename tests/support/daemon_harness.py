@@ -1,93 +1,24 @@
-"""A daemon whose transport, clock and export do as the test says, on a real store."""
+"""A daemon on a real store with a fake transport, clock and snapshot job."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import msgspec
-
-from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
+from edgedescent.interfaces import Delivery
 from edgedescent.state.store import Store
+from support.fake_clock import FakeClock
+from support.fake_transport import FakeTransport
 
 
-class NoConfig(msgspec.Struct):
-    """A transport that needs no configuration."""
-
-
-class FakeTransport:
-    """Delivers what the test puts in, and keeps what goes out."""
-
-    Config: ClassVar[type[msgspec.Struct]] = NoConfig
-
-    def __init__(self, history: list[str]) -> None:
-        self.connected = True
-        self.arriving: list[list[bytes | Delivery]] = []
-        self.qos = 1
-        self.packet_id = 0
-        self.window: int | None = 1000
-        self.taking = True
-        self.waited_s = 0.0
-        self.published: list[tuple[str, bytes, bool]] = []
-        self.acknowledged: list[bytes] = []
-        self.closed = False
-        self._history = history
-
-    def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
-        assert timeout_s >= 0
-        self.waited_s = timeout_s
-        self.taking = take
-        if not take or not self.arriving:
-            return []
-        deliveries = []
-        for one in self.arriving.pop(0):
-            self.packet_id += self.qos
-            known = isinstance(one, Delivery)
-            deliveries.append(one if known else Delivery("edgedescent/pump/events", one, self.packet_id, self.qos))
-        return deliveries
-
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        self._history.append("acknowledge")
-        self.acknowledged += [delivery.payload for delivery in deliveries]
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        if self.connected:
-            self.published.append((topic, payload, retain))
-        return self.connected
-
-    def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
-        assert timeout_s > 0
-        if if_quiet and self.arriving and self.arriving[0]:
-            return False
-        self.closed = True
-        return True
-
-    def of(self, name: str) -> list[Any]:
-        """What was published to one of the device's topics."""
-        return [json.loads(payload) for topic, payload, _ in self.published if topic == f"edgedescent/pump/{name}"]
-
-
-class FakeClock:
-    """Stands still until the test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def time(self) -> float:
-        return self.now + 1e9
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-class FakeJob(SnapshotJob):
+class FakeSnapshotJob(SnapshotJob):
     """An export that takes as long as the test wants."""
 
     def __init__(self) -> None:
@@ -114,7 +45,7 @@ class FakeJob(SnapshotJob):
         self.stopped = True
 
 
-class WatchedStore(Store):
+class RecordingStore(Store):
     """Notes what it is told to do, and fails when the test says so."""
 
     history: list[str]
@@ -144,7 +75,7 @@ def event(i: int) -> bytes:
     return json.dumps({"id": f"e{i}", "x": {"a": i % 7, "b": i % 3}, "y": 2.0 * (i % 7)}).encode()
 
 
-class World:
+class DaemonHarness:
     """A daemon and all that surrounds it; `restart` makes another on the same folder."""
 
     def __init__(self, folder: Path, **tables: Any) -> None:
@@ -164,12 +95,12 @@ class World:
         """As after kill -9, if nothing was closed before."""
         self.history: list[str] = []
         self.transport = FakeTransport(self.history)
-        self.store = WatchedStore(self.config.state.path, durability="process")
+        self.store = RecordingStore(self.config.state.path, durability="process")
         self.store.history = self.history
-        self.job = FakeJob()
+        self.job = FakeSnapshotJob()
         self.daemon = Daemon(self.config, self.transport, self.store, self.clock, self.job)
 
-    def recover(self) -> World:
+    def recover(self) -> DaemonHarness:
         self.daemon.recover()
         return self
 
@@ -189,4 +120,4 @@ class World:
         return self.daemon.engine.counters["events_learned"]
 
 
-Make = Callable[..., World]
+MakeHarness = Callable[..., DaemonHarness]

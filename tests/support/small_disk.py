@@ -1,4 +1,4 @@
-"""Small disks of the test's own, to be filled, write-protected, or torn away from under a daemon. They need root."""
+"""Small mounted disks that tests fill, write-protect or cut off. They need root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State folders for tests: a configuration, messages of every kind, and whoever learns them as the daemon does."""
+"""State folders for tests: configurations, messages of every kind, and a run that learns them as the daemon does."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Run:
     def _on_effect(self, position: int, effect: Effect) -> None:
         self.effects.append((position, effect))
         if isinstance(effect, DeadLetter):
-            self.store.bury(effect)
+            self.store.add_dead_letter(effect)
 
     def append(self, batch: Iterable[bytes]) -> None:
         """Journal a batch without learning it."""

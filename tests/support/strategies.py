@@ -1,4 +1,4 @@
-"""Streams of events as hypothesis strategies, and what tests ask of two states."""
+"""Streams of events as hypothesis strategies, and comparisons of states."""
 
 from __future__ import annotations
 
@@ -8,22 +8,15 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from edgedescent import losses as losses_module
 from edgedescent import optim
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
 from edgedescent.optim import SGD, Adam, Optimizer, Schedule
-
-
-def exported(module: Any, base: type) -> list[Any]:
-    """The classes below `base` that a package exports."""
-    things = (getattr(module, name) for name in module.__all__)
-    return [thing for thing in things if isinstance(thing, type) and issubclass(thing, base) and thing is not base]
-
+from support import exported
 
 # One of each as it comes, and some whose hyper-parameters matter.
 EVERY_OPTIMIZER: list[Optimizer] = [
-    *(kind() for kind in exported(optim, Optimizer)),
+    *(kind() for kind in exported.OPTIMIZERS),
     optim.AdaGrad(initial=0.1),
     optim.CountedSGD(power=1.0),
     optim.FTRLProximal(lr=0.5, beta=0.5, l1=0.5, l2=0.1),
@@ -33,7 +26,7 @@ EVERY_OPTIMIZER: list[Optimizer] = [
     optim.MiniBatch(optim.COCOB(), size=3),
 ]
 SCHEDULES: list[Schedule] = [
-    *(kind() for kind in exported(optim, Schedule)),
+    *(kind() for kind in exported.SCHEDULES),
     optim.InverseScaling(power=1.0, delay=3.0),
     optim.Step(every=3, decay=0.5),
     optim.CosineRestarts(period=4, growth=1.0, floor=0.1),
@@ -41,7 +34,7 @@ SCHEDULES: list[Schedule] = [
     optim.CosineRestarts(period=3, growth=1.5),
     optim.ReduceOnPlateau(window=2, decay=0.5, gain=0.1, floor=0.2),
 ]
-EVERY_LOSS: list[Loss] = [kind() for kind in exported(losses_module, Loss)]
+EVERY_LOSS: list[Loss] = [kind() for kind in exported.LOSSES]
 OPTIMIZERS: list[Optimizer] = [SGD(lr=0.02), Adam(lr=0.02), Adam(lr=0.05, beta1=0.5, beta2=0.9)]
 LOSSES: list[Loss] = [SquaredLoss(), AdaptiveHuberLoss(), AdaptiveHuberLoss(k=1.5, rate_min=0.5)]
 

@@ -1,4 +1,4 @@
-"""All learners, optimizers, schedules and losses that are exported: a new one is in here without a line of its own."""
+"""All exported learners, optimizers, schedules and losses; a new one is included without a line of its own."""
 
 from __future__ import annotations
 

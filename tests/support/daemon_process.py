@@ -1,4 +1,4 @@
-"""A daemon as a process of its own, someone to talk to it over a broker, and what it must have learned."""
+"""The daemon as a child process, and what it must have learned."""
 
 from __future__ import annotations
 
@@ -8,40 +8,25 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-
-from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-from stores import bits
 
 from edgedescent import config as configuration
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
 from edgedescent.state.recovery import new_engine, recover
 from edgedescent.state.store import Store
+from support.state_folder import bits
+from support.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 30.0
-"""How long to wait for what must happen. It hardly ever takes a second, but the machine may be loaded."""
+_Answer = TypeVar("_Answer")
+
 STOP_S = 10.0
 """How long a daemon may take to stop."""
-T = TypeVar("T")
-
-
-def eventually(ask: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
-    """Ask until the answer is true; returns it."""
-    until = time.monotonic() + timeout_s
-    while not (answer := ask()):
-        if time.monotonic() > until:
-            raise AssertionError(f"not within {timeout_s:g} s: {what}")
-        time.sleep(0.02)
-    return answer
 
 
 class DaemonProcess:
@@ -193,7 +178,7 @@ class DaemonProcess:
         )
         return self.status()
 
-    def _alive(self, answer: T) -> T:
+    def _alive(self, answer: _Answer) -> _Answer:
         """Return `answer` unless it has ended, so that nobody waits for a dead process."""
         assert self._process is None or self._process.poll() is None, f"it ended:\n{self.log}"
         return answer
@@ -234,107 +219,6 @@ class DaemonProcess:
         for position, payload in enumerate(payloads, start=1):
             engine.handle(Message(position, 0.0, "events", payload))
         return engine
-
-
-class Peer:
-    """Whoever sends events to a device and listens to its answers; use it in a `with` block."""
-
-    def __init__(self, port: int, device: str = "pump", username: str | None = None, password: str = "") -> None:
-        self.received: list[tuple[str, bytes, bool]] = []
-        """Topic, payload, and whether it was retained."""
-        self.answers_count = 0
-        """How many messages with predictions are among them."""
-        self._prefix = f"edgedescent/{device}/"
-        self._subscribed = threading.Event()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        # Retained messages come first; with events among the topics, a slow test would choke on its own.
-        topics = [(f"{self._prefix}{name}", 1) for name in ("predictions", "metrics", "snapshots", "status")]
-        self._client.on_connect = lambda client, *_: client.subscribe(topics)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = self._on_message
-        self._client.max_inflight_messages_set(200)
-        self._client.reconnect_delay_set(1, 1)
-        if username is not None:
-            self._client.username_pw_set(username, password)
-        self._client.connect("127.0.0.1", port)
-
-    def __enter__(self) -> Self:
-        self._client.loop_start()
-        assert self._subscribed.wait(PATIENCE_S), "the subscription was not confirmed"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
-        topic = message.topic.removeprefix(self._prefix)
-        self.answers_count += topic == "predictions"
-        self.received.append((topic, bytes(message.payload), message.retain))
-
-    def send(
-        self,
-        payloads: Sequence[bytes],
-        *,
-        qos: int = 1,
-        wait: bool = True,
-        retain: bool = False,
-        topics: Sequence[str] | None = None,
-    ) -> None:
-        """Publish events in order, to other topics where they are given; waits until the broker has them."""
-        sent = [
-            self._client.publish(f"{self._prefix}{topic}", payload, qos, retain)
-            for payload, topic in zip(payloads, topics or repeat("events"), strict=False)
-        ]
-        if wait and sent:
-            sent[-1].wait_for_publish(PATIENCE_S)
-            assert sent[-1].is_published(), "the broker did not take the events"
-
-    def of(self, topic: str) -> list[bytes]:
-        """The payloads that came over a topic."""
-        return [payload for name, payload, _ in list(self.received) if name == topic]
-
-    def answers(self) -> list[dict[str, Any]]:
-        """The predictions that came, those in arrays one by one."""
-        found = [json.loads(payload) for payload in self.of("predictions")]
-        return [answer for item in found for answer in (item if isinstance(item, list) else [item])]
-
-    def answered(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Wait until each of these events was answered; returns the answers by id."""
-        wanted = set(ids)
-
-        def by_id() -> dict[str, dict[str, Any]]:
-            found = {answer["id"]: answer for answer in self.answers() if "id" in answer}
-            return found if wanted <= found.keys() else {}
-
-        return eventually(by_id, "an answer to each event")
-
-    def states(self) -> list[str]:
-        """The states that the device announced."""
-        return [json.loads(payload)["state"] for payload in self.of("status")]
-
-    def state(self, wanted: str) -> None:
-        """Wait until the device's last announced state is this one."""
-        eventually(lambda: self.states()[-1:] == [wanted], f"state {wanted}; announced: {self.states()}")
-
-
-def event(i: int) -> dict[str, Any]:
-    """The event number `i` of a stream that a linear model can learn."""
-    x = {"temp": 20.0 + i % 13, "load": (i * 7 % 11) / 3, f"rare{i % 5}": float(i % 3)}
-    return {"id": f"e{i}", "x": x, "y": 3 * x["temp"] - 5 * x["load"] + i % 2}
-
-
-def events(first: int, last: int) -> list[bytes]:
-    """Single events as payloads."""
-    return [json.dumps(event(i)).encode() for i in range(first, last)]
-
-
-def ids_in(payloads: Iterable[bytes]) -> list[str]:
-    """The ids of the events in payloads, which may be arrays."""
-    parts = [json.loads(payload) for payload in payloads]
-    return [item["id"] for part in parts for item in (part if isinstance(part, list) else [part])]
 
 
 def assert_same_learning(one: Engine, other: Engine) -> None:

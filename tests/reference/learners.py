@@ -1,4 +1,4 @@
-"""The specification of both learners as wholes; their parts are specified in ``reference.py``."""
+"""Reference implementations of the linear regressor and of matrix factorization as wholes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reference import COORDINATES, LOSSES, Coordinate, Scaler, SplitMix64, Vocabulary, bounded, is_usable, siphash24
+from reference.features import Scaler, Vocabulary, siphash24
+from reference.losses import LOSSES
+from reference.numerics import SplitMix64, bounded, is_usable
+from reference.optim import COORDINATES, Coordinate
 
 
 def in_units(target: Scaler, score: float) -> float:

@@ -1,4 +1,4 @@
-"""A broker that says exactly what the test wants it to, right or wrong, and what tests do with it."""
+"""Broker that sends exactly the bytes a test wants, and helpers for MQTT adapters connected to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 from edgedescent_mqtt import MqttAdapter
 from edgedescent_mqtt.config import Broker
 
@@ -19,7 +19,7 @@ WELCOME = b"\x20\x02\x00\x00"
 PATIENCE_S = 20.0
 
 
-class Link:
+class FakeBrokerLink:
     """The broker's side of one connection, speaking MQTT 3.1.1 in raw packets."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -67,13 +67,13 @@ class FakeBroker:
         self._server = socket.create_server(("127.0.0.1", 0))
         self._server.setblocking(False)
         self.port: int = self._server.getsockname()[1]
-        self.links: list[Link] = []
+        self.links: list[FakeBrokerLink] = []
 
     def accepted(self) -> int:
         """How many connections were made so far."""
         try:
             while True:
-                self.links.append(Link(self._server.accept()[0]))
+                self.links.append(FakeBrokerLink(self._server.accept()[0]))
         except BlockingIOError:
             return len(self.links)
 
@@ -86,7 +86,7 @@ class FakeBroker:
         self._server.close()
 
 
-Make = Callable[..., MqttAdapter]
+MakeAdapter = Callable[..., MqttAdapter]
 
 
 def pump(transport: MqttAdapter, ask: Callable[[], Any], what: str = "it") -> None:
@@ -107,7 +107,7 @@ def deliveries(transport: MqttAdapter, count: int) -> list[list[Delivery]]:
     return polls
 
 
-def connect(transport: MqttAdapter, broker: FakeBroker, welcome: bytes = WELCOME) -> Link:
+def connect(transport: MqttAdapter, broker: FakeBroker, welcome: bytes = WELCOME) -> FakeBrokerLink:
     """Let a new connection come to be; returns the broker's side of it."""
     count = broker.accepted()
     pump(transport, lambda: broker.accepted() > count, "a connection")
@@ -136,7 +136,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> str:
 
 
 @contextmanager
-def adapters_for(broker: FakeBroker) -> Iterator[Make]:
+def adapters_for(broker: FakeBroker) -> Iterator[MakeAdapter]:
     """A function that makes adapters for the broker; they are closed at the end."""
     made: list[MqttAdapter] = []
 
@@ -164,7 +164,7 @@ def pump_one(transport: MqttAdapter) -> Delivery:
     return delivery
 
 
-def answer_until_gone(link: Link) -> None:
+def answer_until_gone(link: FakeBrokerLink) -> None:
     """Confirm what comes, and close once the device has said goodbye, as a broker does."""
     until, confirmed = time.monotonic() + PATIENCE_S, 0
     while time.monotonic() < until and not link.of(DISCONNECT):

@@ -1,4 +1,4 @@
-"""Models of River as specifications, one at least of each family, and streams for them."""
+"""River models as specifications, at least one of each family, and streams for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams of events to inject faults into, and who sends them meanwhile."""
+"""Streams of events for tests, and a thread that publishes them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from daemons import Peer, event
+from support.device_peer import DevicePeer
 
 
 def stream(
@@ -60,7 +60,7 @@ class Sender:
         pause_s: between runs of 20.
     """
 
-    def __init__(self, peer: Peer, payloads: Sequence[bytes], pause_s: float = 0.02) -> None:
+    def __init__(self, peer: DevicePeer, payloads: Sequence[bytes], pause_s: float = 0.02) -> None:
         self._peer, self._payloads, self._pause_s = peer, payloads, pause_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._send)
@@ -85,3 +85,20 @@ class Sender:
     ) -> None:
         self._stopping.set()
         self._thread.join()
+
+
+def event(i: int) -> dict[str, Any]:
+    """The event number `i` of a stream that a linear model can learn."""
+    x = {"temp": 20.0 + i % 13, "load": (i * 7 % 11) / 3, f"rare{i % 5}": float(i % 3)}
+    return {"id": f"e{i}", "x": x, "y": 3 * x["temp"] - 5 * x["load"] + i % 2}
+
+
+def events(first: int, last: int) -> list[bytes]:
+    """Single events as payloads."""
+    return [json.dumps(event(i)).encode() for i in range(first, last)]
+
+
+def ids_in(payloads: Iterable[bytes]) -> list[str]:
+    """The ids of the events in payloads, which may be arrays."""
+    parts = [json.loads(payload) for payload in payloads]
+    return [item["id"] for part in parts for item in (part if isinstance(part, list) else [part])]
