@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from edgedescent.config.building import build, convert
 from edgedescent.errors import ConfigError, shown
+from edgedescent.formats import FORMATS, Format
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport
 from edgedescent.learners import Learner
 from edgedescent.registry import EXPORTERS, TRANSPORTS
@@ -33,6 +34,8 @@ class Topics(_Table, frozen=True):
     metrics: str = "edgedescent/{device}/metrics"
     snapshots: str = "edgedescent/{device}/snapshots"
     status: str = "edgedescent/{device}/status"
+    format: str = "json"
+    """Payload format of the events."""
 
 
 class State(_Table, frozen=True):
@@ -165,6 +168,14 @@ class Config(_Table, frozen=True):
     def build_learner(self) -> Learner:
         """The learner that ``[learner]`` describes."""
         return build(Learner, self.learner, "learner")
+
+    def payload_format(self) -> type[Format]:
+        """The payload format that ``topics.format`` names.
+
+        Raises:
+            ConfigError: if there is none of this name, or it cannot be imported.
+        """
+        return FORMATS.find(self.topics.format, "topics.format")
 
     def build_transport(self) -> Transport:
         """The transport that ``transport`` names, configured by ``[broker]`` and not yet connected.

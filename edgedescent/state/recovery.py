@@ -24,6 +24,7 @@ def new_engine(config: Config) -> Engine:
     """The engine of a configuration, having learned nothing."""
     return Engine(
         config.build_learner(),
+        payload_format=config.payload_format(),
         dedup_window=config.limits.dedup_window,
         redelivery_window=config.limits.redelivery_window,
         events_per_second_max=config.limits.events_per_second_max,
