@@ -9,7 +9,8 @@ from edgedescent.engine._dedup_window cimport DedupWindow
 from edgedescent.evaluation._prequential cimport Prequential
 from edgedescent.formats._cursor cimport EventCursor
 from edgedescent.formats._json_reader cimport JsonLines
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
+from edgedescent.numerics._numbers cimport is_sane
 
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import InvalidEventError, TooDeepError, TooLargeError
@@ -30,7 +31,8 @@ cdef class LearningLoop:
 
     cdef object learner
     cdef object format
-    cdef FeatureModel model
+    # The learner where it takes raw events; else None.
+    cdef CompiledFeatureLearner compiled
     cdef bint takes_features
     cdef DedupWindow seen
 
@@ -39,14 +41,14 @@ cdef class LearningLoop:
         self.format = payload_format
         self.seen = seen
         self.takes_features = learner.input_kind == "features"
-        if getattr(type(learner), "predict_learn_one", None) is FeatureModel.predict_learn_one:
-            self.model = learner
-            self.model._require_set_up()
+        if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
+            self.compiled = learner
+            self.compiled.require_constructed()
 
     @property
     def takes_raw(self):
         """Whether the learner takes raw events."""
-        return self.model is not None
+        return self.compiled is not None
 
     cpdef list run(self, EventCursor events, bytes message, bint redelivered, Prequential errors, counters):
         """Predict and learn the events of a cursor, in order; returns their answers.
@@ -96,12 +98,10 @@ cdef class LearningLoop:
 
     cdef double predict_learn(self, EventCursor events) except? -1.0:
         """Predict the event at hand and, if it has a target, learn it."""
-        cdef double prediction
-        if events.is_raw and self.model is not None and events.encode(self.model):
-            self.model._settle(True)
-            prediction = self.model._learn(events.target)
-            self.model.stepper.check()
-            return prediction
+        if self.compiled is not None and events.is_raw and is_sane(events.target):
+            self.compiled.check_target(events.target)
+            if events.encode(self.compiled.encoder):
+                return self.compiled.learn_event(events.target)
         event = events.event()
         if self.takes_features:
             if event.y is None:

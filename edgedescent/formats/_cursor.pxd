@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.features._encoder cimport Encoder
 
 cdef class EventCursor:
     cdef readonly bint is_array
@@ -20,7 +20,7 @@ cdef class EventCursor:
     cdef uint64_t id_hash(self) except? 0
     cdef object id(self)
     cdef object label(self)
-    cdef bint encode(self, FeatureModel model) except -1
+    cdef bint encode(self, Encoder encoder) except -1
     cdef object decode(self)
     cdef bytes text(self)
     cdef object event(self)

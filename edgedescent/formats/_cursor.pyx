@@ -2,8 +2,8 @@
 from libc.math cimport NAN
 from libc.stdint cimport uint64_t
 
+from edgedescent.features._encoder cimport Encoder
 from edgedescent.features._hash cimport hash_text
-from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.numerics._numbers cimport is_plain, plain_number
 
 from edgedescent.errors import InvalidEventError
@@ -44,8 +44,11 @@ cdef class EventCursor:
         """Target of the event at hand as an object, for its answer; None if it has none."""
         return self.event().y
 
-    cdef bint encode(self, FeatureModel model) except -1:
-        """Read the raw event at hand into a learner, whose state does not change; False if an object is needed."""
+    cdef bint encode(self, Encoder encoder) except -1:
+        """Read the raw event at hand into an encoder, to be learned; False if it is needed as an object.
+
+        It has a target that the learner takes.
+        """
         return False
 
     cdef object decode(self):

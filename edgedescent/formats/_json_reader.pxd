@@ -1,6 +1,5 @@
 from edgedescent.formats._cursor cimport EventCursor
 from edgedescent.formats._json_parser cimport JsonParser
-from edgedescent.learners._feature_model cimport FeatureModel
 
 # One event of a message: where it stands, where its fields begin, and what else it says.
 cdef struct SimpleEvent:

@@ -7,11 +7,10 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp
 
-from edgedescent.features._encoder cimport RowCache
+from edgedescent.features._encoder cimport CachedRow, Encoder
 from edgedescent.features._hash cimport siphash
 from edgedescent.formats._cursor cimport EventCursor, Piece
 from edgedescent.formats._json_parser cimport Field, JsonParser, skip_blank
-from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.numerics._numbers cimport is_sane
 
 from edgedescent.errors import InvalidEventError
@@ -36,15 +35,15 @@ cdef inline bint is_named(PyObject* key, const Field* field) noexcept:
             and memcmp(PyUnicode_1BYTE_DATA(<object>key), field.name, field.length) == 0)
 
 
-cdef bint find_row(FeatureModel model, Py_ssize_t place, const Field* field) except -1:
-    """Remember the row of the `place`-th feature of the event; False if it has none, or is a category."""
+cdef bint find_row(Encoder encoder, Py_ssize_t place, const Field* field) except -1:
+    """Cache the row of the `place`-th feature of the event; False if it has none, or is a category."""
     cdef str name = field.name[: field.length].decode("ascii")
     cdef Py_ssize_t row
-    if model.has_categories and name in model.category_names:
+    if encoder.has_categories and name in encoder.category_names:
         return False
-    row = model.vocabulary.find(name)
+    row = encoder.vocabulary.find(name)
     if row:
-        model._remember(place, name, None, row, False)
+        encoder.cache_row(place, name, None, row, False)
     return row > 0
 
 
@@ -55,44 +54,40 @@ cdef class JsonCursor(EventCursor):
         self.format = json_format
         self.parser = JsonParser()
 
-    cdef bint encode(self, FeatureModel model) except -1:
+    cdef bint encode(self, Encoder encoder) except -1:
         cdef JsonParser parser = self.parser
-        cdef Py_ssize_t i, row, before = 0, n_recent
-        cdef const long long* born = model.vocabulary.born
-        cdef long long* stamp = model.vocabulary.stamp
+        cdef Py_ssize_t i, row, before = 0, n_cached
+        cdef const long long* assigned_at = encoder.vocabulary.assigned_at
+        cdef long long* last_learned = encoder.vocabulary.last_learned
         cdef const Field* fields = parser.fields + parser.first
         cdef const Field* field
-        cdef RowCache* recent
+        cdef CachedRow* cached
         cdef bint ordered = True
-        if not is_sane(self.target):
-            return False
-        model._check_target(self.target)
-        model._make_room(parser.n)
-        n_recent = PyList_GET_SIZE(model.recent_keys)
+        encoder.begin_event(parser.n)
+        n_cached = PyList_GET_SIZE(encoder.cached_keys)
         for i in range(parser.n):
             field = &fields[i]
-            recent = &model.recent[i]
-            if not (i < n_recent and recent.value == NULL and is_named(recent.key, field)
-                    and recent.born == born[recent.row]):
-                if not find_row(model, i, field):
+            cached = &encoder.cache[i]
+            if not (i < n_cached and cached.value == NULL and is_named(cached.key, field)
+                    and cached.assigned_at == assigned_at[cached.row]):
+                if not find_row(encoder, i, field):
                     return False
-                n_recent = PyList_GET_SIZE(model.recent_keys)
-            row = recent.row
+                n_cached = PyList_GET_SIZE(encoder.cached_keys)
+            row = cached.row
             if not is_sane(field.number):
                 return False
-            model.rows[i] = row
-            model.x[i] = field.number
+            encoder.event.rows[i] = row
+            encoder.event.x[i] = field.number
             ordered = ordered and row > before
             before = row
         if not ordered:
-            # Of a name that comes twice, a decoder takes the last: it learns those features too, so they may be stamped.
+            # Of a name that comes twice, a decoder takes the last value. Marking the rows as learned changes nothing,
+            # because that event has the same features.
             for i in range(parser.n):
-                if stamp[model.rows[i]] == model.n_events:
+                if last_learned[encoder.event.rows[i]] == encoder.n_events:
                     return False
-                stamp[model.rows[i]] = model.n_events
-        model.n = parser.n
-        model.n_unknown = 0
-        model.unknown = []
+                last_learned[encoder.event.rows[i]] = encoder.n_events
+        encoder.event.n = parser.n
         return True
 
 

@@ -1,4 +1,4 @@
-"""Which items each user has met lately."""
+"""The items that each user was learned with lately."""
 import numpy as np
 
 cdef enum:
@@ -8,9 +8,9 @@ cdef enum:
 
 
 cdef class UserHistory:
-    """For each user the latest `depth` different items, the oldest giving way.
+    """For each user the latest `depth` different items; a further one replaces the oldest.
 
-    An entry holds the number of its event, so that an item's row which went to another item since is told apart.
+    An entry holds the number of its event, which tells whether the item's row was assigned to another item since.
     """
 
     def __init__(self, Py_ssize_t depth):
@@ -29,41 +29,45 @@ cdef class UserHistory:
         self.users = users
 
     cdef int make_room(self, Py_ssize_t users) except -1:
-        """Room for so many users' rows."""
+        """Make room for so many users' rows."""
         if self.depth and users > self.users:
-            self._make(users)
+            self._make(max(users, 2 * self.users))
         return 0
 
     cdef void clear(self, Py_ssize_t user) noexcept nogil:
-        """Forget what the user of a row has met."""
+        """Forget the items of a user."""
         if self.depth:
             self.counts[user] = 0
 
     cdef Py_ssize_t size(self, Py_ssize_t user) noexcept nogil:
-        """How many entries a user has."""
+        """Number of entries that a user has."""
         if self.depth == 0:
             return 0
         return self.counts[user] if self.counts[user] < self.depth else self.depth
 
-    cdef Py_ssize_t item(self, Py_ssize_t user, Py_ssize_t place, const long long* born) noexcept nogil:
-        """The item's row in one of a user's entries; 0 where the row went to another item since."""
+    cdef Py_ssize_t item(self, Py_ssize_t user, Py_ssize_t place, const long long* assigned_at) noexcept nogil:
+        """The item's row in one of a user's entries; 0 where the row was assigned to another item since."""
         cdef long long entry = self.entries[user * self.depth + place]
-        return entry & ROW_MASK if born[entry & ROW_MASK] <= entry >> ROW_BITS else 0
+        return entry & ROW_MASK if assigned_at[entry & ROW_MASK] <= entry >> ROW_BITS else 0
 
-    cdef void add(self, Py_ssize_t user, Py_ssize_t item, long long now, const long long* born) noexcept nogil:
-        """Note that a user met an item in event `now`; `born` are the items' births."""
+    cdef bint holds(self, Py_ssize_t user, Py_ssize_t item, const long long* assigned_at) noexcept nogil:
+        """True if a user was lately learned with an item."""
         cdef Py_ssize_t place
-        if self.depth == 0 or user == 0 or item == 0:
-            return
         for place in range(self.size(user)):
-            # One that comes again and again must not push out all the others.
-            if self.item(user, place, born) == item:
-                return
+            if self.item(user, place, assigned_at) == item:
+                return True
+        return False
+
+    cdef void add(self, Py_ssize_t user, Py_ssize_t item, long long now, const long long* assigned_at) noexcept nogil:
+        """Note that a user was learned with an item in event `now`."""
+        # An item that comes again and again must not push out all the others.
+        if self.depth == 0 or user == 0 or item == 0 or self.holds(user, item, assigned_at):
+            return
         self.entries[user * self.depth + self.counts[user] % self.depth] = now << ROW_BITS | item
         self.counts[user] += 1
 
     def save(self, Py_ssize_t users):
-        """How many items each user ever met, and the entries of all users, one after the other."""
+        """Number of items that each user was ever learned with, and the entries of all users, one after the other."""
         entries, counts = self.arrays
         if self.depth == 0:
             users = 0
