@@ -1,7 +1,7 @@
-"""The engine: a deterministic state machine. A message goes in, effects come out; it does no I/O.
+"""The engine: a deterministic state machine without I/O, from messages to effects.
 
-The daemon, crash recovery, the export of snapshots and the simulators all run this same code, so the same messages
-in the same order give the same bits everywhere.
+The daemon, crash recovery, the export of snapshots and the simulators all run this code, so that the same messages in
+the same order give the same bits everywhere.
 """
 
 from __future__ import annotations
