@@ -1,5 +1,6 @@
 """The encoder: an event of named features as rows of tables and standardized values."""
 from cpython.object cimport PyObject
+from cython cimport final
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._scaler cimport Scaler
@@ -39,6 +40,7 @@ cdef dict as_event(object x)
 cdef int allocate_event(EncodedEvent* event, Py_ssize_t n) except -1
 cdef void free_event(EncodedEvent* event) noexcept
 
+@final
 cdef class Encoder:
     cdef readonly Vocabulary vocabulary
     cdef readonly Scaler scaler
@@ -91,8 +93,6 @@ cdef class Encoder:
     cdef bint settle(self, bint learning) except -1
     cdef EncodedEvent* known_part(self) except NULL
     cdef void find_runs(self, EncodedEvent* event) noexcept nogil
-    cdef void standardize(self, EncodedEvent* event) noexcept nogil
-    cdef void update(self) noexcept nogil
 
     cdef _clear_cache(self)
     cdef void _drop_reassigned_rows(self) noexcept
@@ -103,3 +103,28 @@ cdef class Encoder:
     cdef int _assign_rows(self) except -1
     cdef int _grow_rows(self, Py_ssize_t rows) except -1
     cdef int _make_room_for_new(self, Py_ssize_t n) except -1
+
+    # Inline, so that the step from an event to its arithmetic costs no call.
+    cdef inline void standardize(self, EncodedEvent* event) noexcept nogil:
+        """Fill the standardized values of an event from its values."""
+        cdef Py_ssize_t r, i
+        cdef Run run
+        for r in range(event.n_runs):
+            run = event.runs[r]
+            if run.category:
+                for i in range(run.start, run.start + run.length):
+                    # Whatever the event says: a number may have the name of a category's row, such as "site=north".
+                    event.z[i] = 1.0
+            else:
+                self.scaler.standardize(event.x + run.start, event.z + run.start, run.row, run.length)
+
+    cdef inline void update(self) noexcept nogil:
+        """Let the statistics take in the event at hand."""
+        cdef EncodedEvent* event = &self.event
+        cdef Py_ssize_t r
+        cdef Run run
+        for r in range(event.n_runs):
+            run = event.runs[r]
+            if not run.category:
+                self.scaler.update(event.x + run.start, run.row, run.length)
+        self.n_skipped_values += self.n_skipped

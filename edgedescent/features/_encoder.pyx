@@ -309,11 +309,14 @@ cdef class Encoder:
                       bint learning) except -1:
         """Fill the event from a row of numbers as `read_dict` does from a dict; NaN stands for a missing value."""
         cdef Py_ssize_t j, n = 0
+        cdef Py_ssize_t* event_rows
+        cdef double* x
         self.begin_event(columns)
+        event_rows, x = self.event.rows, self.event.x
         for j in range(columns):
             if is_sane(row[j]):
-                self.event.rows[n] = rows[j]
-                self.event.x[n] = row[j]
+                event_rows[n] = rows[j]
+                x[n] = row[j]
                 n += 1
                 if rows[j] == 0:
                     self.n_unknown += 1
@@ -363,7 +366,7 @@ cdef class Encoder:
         after that is dropped from the event.
         """
         cdef long long version = self.vocabulary.version
-        cdef Py_ssize_t size = self.vocabulary.size(), i, n = 0
+        cdef Py_ssize_t size = self.vocabulary.rows_in_use, i, n = 0
         cdef EncodedEvent* event = &self.event
         self.n_new = 0
         self.n_read = event.n
@@ -381,7 +384,7 @@ cdef class Encoder:
             event.n = n
         if not self.same_runs:
             self.find_runs(event)
-        return version != self.vocabulary.version or size != self.vocabulary.size()
+        return version != self.vocabulary.version or size != self.vocabulary.rows_in_use
 
     cdef void _mark_learned(self) noexcept nogil:
         cdef long long* last_learned = self.vocabulary.last_learned
@@ -458,32 +461,6 @@ cdef class Encoder:
             n_runs += 1
             start = end
         event.n_runs = n_runs
-
-    # --- Statistics -----------------------------------------------------------------------------------------------
-
-    cdef void standardize(self, EncodedEvent* event) noexcept nogil:
-        """Fill the standardized values of an event from its values."""
-        cdef Py_ssize_t r, i
-        cdef Run run
-        for r in range(event.n_runs):
-            run = event.runs[r]
-            if run.category:
-                for i in range(run.start, run.start + run.length):
-                    # Whatever the event says: a number may have the name of a category's row, such as "site=north".
-                    event.z[i] = 1.0
-            else:
-                self.scaler.standardize(event.x + run.start, event.z + run.start, run.row, run.length)
-
-    cdef void update(self) noexcept nogil:
-        """Let the statistics take in the event at hand."""
-        cdef EncodedEvent* event = &self.event
-        cdef Py_ssize_t r
-        cdef Run run
-        for r in range(event.n_runs):
-            run = event.runs[r]
-            if not run.category:
-                self.scaler.update(event.x + run.start, run.row, run.length)
-        self.n_skipped_values += self.n_skipped
 
     # --- State ----------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,15 @@
 """The learning of one event of named features by models that share an encoder."""
+from cpython.object cimport PyObject
+
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 
 cdef class CompiledFeatureLearner:
     cdef readonly Encoder encoder
     cdef readonly tuple models
     cdef readonly long long n_skipped_targets
+    # The models, borrowed from the tuple: looping over it takes a good part of the time of an event.
+    cdef Py_ssize_t n_models
+    cdef PyObject** members
     # The prediction of each model for the event at hand.
     cdef double* model_predictions
 

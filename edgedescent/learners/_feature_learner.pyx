@@ -1,6 +1,7 @@
 """The learning of one event of named features by models that share an encoder."""
 import numpy as np
 
+from cpython.object cimport PyObject
 from libc.stdlib cimport free, malloc
 
 from edgedescent.features._encoder cimport as_event
@@ -22,20 +23,26 @@ cdef class CompiledFeatureLearner:
     """
 
     def __init__(self, Encoder encoder, models):
+        cdef Py_ssize_t m
+        if self.encoder is not None:
+            raise TypeError(f"The constructor of {type(self).__name__} can be called once only.")
         self.models = tuple(models)
-        for model in self.models:
+        self.n_models = len(self.models)
+        if self.n_models == 0:
+            raise ValueError("A learner must have a model.")
+        self.members = <PyObject**>malloc(self.n_models * sizeof(PyObject*))
+        self.model_predictions = <double*>malloc(self.n_models * sizeof(double))
+        if not (self.members and self.model_predictions):
+            raise MemoryError(f"There is no memory for {self.n_models} models.")
+        for m, model in enumerate(self.models):
             if (<FeatureModel?>model).encoder is not encoder:
                 raise ValueError("Every model must be made with the encoder that it shares.")
-        if not self.models:
-            raise ValueError("A learner must have a model.")
-        free(self.model_predictions)
-        self.model_predictions = <double*>malloc(len(self.models) * sizeof(double))
-        if self.model_predictions == NULL:
-            raise MemoryError(f"There is no memory for {len(self.models)} predictions.")
+            self.members[m] = <PyObject*>model
         self.encoder = encoder
         self.n_skipped_targets = 0
 
     def __dealloc__(self):
+        free(self.members)
         free(self.model_predictions)
 
     cdef int require_constructed(self) except -1:
@@ -46,17 +53,17 @@ cdef class CompiledFeatureLearner:
 
     cdef int check_target(self, double y) except -1:
         """Raise ValueError for a target that the loss of a model is not defined for."""
-        for model in self.models:
-            (<FeatureModel>model).check_target(y)
+        cdef Py_ssize_t m
+        for m in range(self.n_models):
+            (<FeatureModel>self.members[m]).check_target(y)
         return 0
 
     # --- The event in the encoder ---------------------------------------------------------------------------------
 
     cdef void _predict_known(self, const EncodedEvent* event) noexcept:
-        cdef Py_ssize_t m = 0
-        for model in self.models:
-            self.model_predictions[m] = (<FeatureModel>model).predict(event)
-            m += 1
+        cdef Py_ssize_t m
+        for m in range(self.n_models):
+            self.model_predictions[m] = (<FeatureModel>self.members[m]).predict(event)
 
     cdef double predict_event(self) except? -1.0:
         """Predict the event that the encoder has read; its new names count as nothing."""
@@ -73,28 +80,27 @@ cdef class CompiledFeatureLearner:
         cdef Encoder encoder = self.encoder
         cdef bint has_unknown = encoder.n_unknown > 0, failed = False
         cdef double prediction
-        cdef Py_ssize_t m = 0
+        cdef Py_ssize_t m
         if has_unknown:
             # Once it has a row, a new category has random weights too: the answer is by what was known before.
             self._predict_known(encoder.known_part())
-        encoder.reserve_rows()
-        for model in self.models:
-            (<FeatureModel>model).prepare()
+            encoder.reserve_rows()
+        for m in range(self.n_models):
+            (<FeatureModel>self.members[m]).prepare()
         encoder.settle(True)
         if encoder.n_new:
-            for model in self.models:
-                (<FeatureModel>model).start_new_rows()
+            for m in range(self.n_models):
+                (<FeatureModel>self.members[m]).start_new_rows()
         encoder.standardize(&encoder.event)
-        for model in self.models:
-            prediction = (<FeatureModel>model).learn(y)
+        for m in range(self.n_models):
+            prediction = (<FeatureModel>self.members[m]).learn(y)
             if not has_unknown:
                 self.model_predictions[m] = prediction
-                m += 1
         # After the steps, so that an outlier cannot excuse itself.
         encoder.update()
-        for model in self.models:
-            (<FeatureModel>model).after_update(y)
-            failed |= (<FeatureModel>model).stepper.context.error != NULL
+        for m in range(self.n_models):
+            (<FeatureModel>self.members[m]).after_update(y)
+            failed |= (<FeatureModel>self.members[m]).stepper.context.error != NULL
         encoder.n_events += 1
         if failed:
             self._check_steps()
@@ -102,8 +108,9 @@ cdef class CompiledFeatureLearner:
 
     cdef int _check_steps(self) except -1:
         """Raise what an optimizer written in Python raised during the event."""
-        for model in self.models:
-            (<FeatureModel>model).stepper.check()
+        cdef Py_ssize_t m
+        for m in range(self.n_models):
+            (<FeatureModel>self.members[m]).stepper.check()
         return 0
 
     # --- Dicts ----------------------------------------------------------------------------------------------------
@@ -170,7 +177,7 @@ cdef class CompiledFeatureLearner:
         for i in range(n_rows):
             row = &values[i, 0] if columns else NULL
             learning = is_sane(targets[i])
-            version, size = encoder.vocabulary.version, encoder.vocabulary.size()
+            version, size = encoder.vocabulary.version, encoder.vocabulary.rows_in_use
             encoder.read_row(row, &rows[0] if columns else NULL, columns, names, learning)
             # Where nothing is missing or new, the runs of the event before still hold.
             same_runs &= encoder.event.n == columns and encoder.n_unknown == 0
@@ -181,7 +188,7 @@ cdef class CompiledFeatureLearner:
             else:
                 self.n_skipped_targets += 1
                 predictions[i] = self.predict_event()
-            if version != encoder.vocabulary.version or size != encoder.vocabulary.size():
+            if version != encoder.vocabulary.version or size != encoder.vocabulary.rows_in_use:
                 for j in range(columns):
                     rows[j] = encoder.vocabulary.find(names[j])
                 same_runs = False
@@ -205,7 +212,7 @@ cdef class CompiledFeatureLearner:
     def predictions(self):
         """The prediction of each model for the event that was last predicted or learned, shape (n_models,)."""
         self.require_constructed()
-        return np.array(<double[: len(self.models)]>self.model_predictions)
+        return np.array(<double[: self.n_models]>self.model_predictions)
 
     # --- State ----------------------------------------------------------------------------------------------------
 

@@ -84,7 +84,9 @@ cdef class FeatureModel:
         if self.rows < encoder.scaler.rows:
             self.grow_tables(encoder.scaler.rows)
             self.rows = encoder.scaler.rows
-        return self.replay_buffer.make_room(encoder.event.n)
+        if self.replay_buffer.size:
+            self.replay_buffer.make_room(encoder.event.n)
+        return 0
 
     cdef void start_new_rows(self) noexcept nogil:
         """Give the parameters of the event's new features their first values."""

@@ -16,7 +16,6 @@ from edgedescent.losses import Loss
 from edgedescent.optim import Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
-
 class FeatureLearner(CompiledFeatureLearner, Learner):
     """Base of the learners of named features.
 

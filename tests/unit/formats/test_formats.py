@@ -16,7 +16,6 @@ from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import ConfigError, InvalidEventError
 from edgedescent.formats import FORMATS, Event, FeatureEvent, Format, Piece, Rejected, refused
 from edgedescent.formats.json import JsonFormat
-from edgedescent.state.recovery import new_engine
 from support.strategies import frozen
 
 
@@ -99,7 +98,7 @@ def test_a_target_that_is_no_number_is_a_dead_letter() -> None:
 def test_a_configuration_finds_formats_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "device.toml"
     file.write_text('device = "pump"\n', encoding="utf-8")
-    assert type(new_engine(load(file)).format) is JsonFormat
+    assert type(load(file).build_engine().format) is JsonFormat
     file.write_text('device = "pump"\n[topics]\nformat = "rows"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"`topics\.format` is 'rows': expected one of json\."):
         load(file)
@@ -112,5 +111,5 @@ def test_a_configuration_finds_formats_by_name(tmp_path: Path, monkeypatch: pyte
     (info / "entry_points.txt").write_text("[edgedescent.formats]\nrows = my_formats:Rows\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     assert set(FORMATS) == {"json", "rows"}
-    assert type(new_engine(load(file)).format).__name__ == "Rows"
+    assert type(load(file).build_engine().format).__name__ == "Rows"
     monkeypatch.delitem(sys.modules, "my_formats")

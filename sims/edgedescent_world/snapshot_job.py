@@ -1,4 +1,4 @@
-"""The export of a snapshot, as far as the daemon sees of it."""
+"""Simulated export of a snapshot."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from edgedescent_world.chance import Chance
 from edgedescent_world.timeline import Timeline
 
 
-class SimulatedJob(SnapshotJob):
-    """An export that takes its time and may fail."""
+class SimulatedSnapshotJob(SnapshotJob):
+    """Snapshot job without a child process, which takes up to a second and sometimes fails.
+
+    Args:
+        chance: Random source of the world.
+        timeline: Time of the world.
+    """
 
     def __init__(self, chance: Chance, timeline: Timeline) -> None:
         super().__init__("", timeout_s=1.0)
@@ -21,21 +26,21 @@ class SimulatedJob(SnapshotJob):
 
     @property
     def running(self) -> bool:
-        """Whether an export is under way."""
+        """True while an export is running."""
         return self._ends_at < math.inf
 
     def start(self) -> None:
-        """Begin an export."""
+        """Start an export."""
         self._chance.step("snapshot")
         self._ends_at = self._timeline.now + self._chance.dice.random()
 
     def poll(self) -> dict[str, Any] | None:
-        """The card of a snapshot; None while there is none."""
+        """Model card of an export that has just succeeded; else None."""
         if self._timeline.now < self._ends_at:
             return None
         self._ends_at = math.inf
         return {"path": "model.onnx"} if self._chance.dice.random() < 0.8 else None
 
     def stop(self) -> None:
-        """End it."""
+        """Abort the export."""
         self._ends_at = math.inf

@@ -1,4 +1,4 @@
-"""`edgedescent replay`: a data set as a stream of events over MQTT."""
+"""The command `edgedescent replay`: a data set as a stream of events over MQTT."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from edgedescent.commands.common import JSON, SETTINGS, Number, example
+from edgedescent.console.options import JSON, SETTINGS, Number, example
 from edgedescent.errors import ConfigError
 from edgedescent_sims.options import COUNT_MAX, DROP
-from edgedescent_sims.publish.connection import Connection, Protocol, read_password
 from edgedescent_sims.sources import Source, open_source
 
 if TYPE_CHECKING:
-    from edgedescent_sims.publish.publish import PublishReport
+    from edgedescent_mqtt.client import Connection
+    from edgedescent_sims.publish.stream import PublishReport
 
 _INTERRUPTED = 130
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -59,12 +59,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="The most messages that the broker has not acknowledged.",
 )
 @click.option("--id-prefix", help="What stands before the row number in the event ids.  [default: the source's name]")
-@click.option("--protocol", type=click.Choice(get_args(Protocol)), default="5", show_default=True)
+@click.option("--protocol", type=click.Choice(["5", "3.1.1"]), default="5", show_default=True)
 @click.option("--username", help="The user name to log in with.")
 @click.option("--password-file", type=_FILE, help="A file whose first line is the password.")
 @click.option("--cafile", type=_FILE, help="The certificates to trust with mqtts://.  [default: the system's]")
 @click.option("--certfile", type=_FILE, help="The certificate to show the broker.")
-@click.option("--keyfile", type=_FILE, help="The private key of that certificate.")
+@click.option("--keyfile", type=_FILE, help="The private key of that certificate, not encrypted.")
 @click.option(
     "--connect-timeout",
     type=Number(min=0),
@@ -82,7 +82,7 @@ def replay(
     target: str | None,
     drop: list[str],
     id_prefix: str | None,
-    protocol: Protocol,
+    protocol: Literal["5", "3.1.1"],
     username: str | None,
     password_file: Path | None,
     cafile: Path | None,
@@ -102,18 +102,31 @@ def replay(
     Columns that do not hold numbers are dropped with a notice; empty cells are left out. Event ids are the
     source's name and the row number, so a row has the same id each time it is sent.
     """
+    # Imported here so that `edgedescent --help`, which loads this module, does not load paho.
+    from edgedescent_mqtt.client import Connection, is_readable_by_all, read_password
+    from edgedescent_mqtt.topics import require_level, require_topic
+
+    if password_file is not None and username is None and "@" not in url:
+        raise ConfigError("A password is given without a user name.", hint="Add --username.")
+    if keyfile is not None and certfile is None:
+        raise ConfigError("A private key is given without its certificate.", hint="Add --certfile.")
+    for secret in (password_file, keyfile or certfile):
+        if secret is not None and is_readable_by_all(secret):
+            _notify(f"Every user of this machine can read {secret}; chmod o-rwx mends that.")
     connection = Connection.from_url(
         url,
         protocol=protocol,
         username=username,
-        password=read_password(password_file) if password_file else None,
-        cafile=cafile,
-        certfile=certfile,
-        keyfile=keyfile,
+        password=read_password(password_file, "--password-file") if password_file else None,
+        ca_file=cafile,
+        cert_file=certfile,
+        key_file=keyfile,
     )
-    stream = open_source(source, target=target, drop=drop, id_prefix=id_prefix, notify=_tell)
-    if topic is None and (device is not None or stream.kind != "recorded"):
-        topic = _topic_of("edge" if device is None else device)
+    stream = open_source(source, target=target, drop=drop, id_prefix=id_prefix, notify=_notify)
+    if topic is not None:
+        require_topic(topic, "--topic")
+    elif device is not None or stream.kind != "recorded":
+        topic = f"edgedescent/{require_level('edge' if device is None else device, '--device')}/events"
     report = _run(stream, connection, topic, connect_timeout, pace)
     _print(stream, connection, topic, report, as_json=as_json)
     if report.interrupted:
@@ -123,39 +136,38 @@ def replay(
 def _run(
     source: Source, connection: Connection, topic: str | None, connect_timeout_s: float, pace: dict[str, Any]
 ) -> PublishReport:
-    # Imported here so that `edgedescent --help`, which loads this module, does not load paho.
     from edgedescent_sims.publish.progress import ProgressBar
-    from edgedescent_sims.publish.publish import publish
+    from edgedescent_sims.publish.stream import publish
 
     def total() -> int | None:
         length = source.length()
         return length if length is None else max(0, min(length - pace["skip"], pace["limit"] or length))
 
-    with _stop_on_interrupt() as stopped, ProgressBar(source.name, total) as bar:
+    with _stop_on_interrupt() as interrupts, ProgressBar(source.name, total) as bar:
         return publish(
             source,
             connection,
             topic=topic,
             connect_timeout_s=connect_timeout_s,
-            notify=_tell,
+            notify=_notify,
             on_progress=bar.update,
-            should_stop=lambda: bool(stopped),
+            should_stop=lambda: bool(interrupts),
             **pace,
         )
 
 
 @contextmanager
 def _stop_on_interrupt() -> Iterator[list[int]]:
-    """Turn the first Ctrl-C into an entry of the list that is yielded; a second one interrupts at once."""
-    stopped: list[int] = []
+    """Record the first Ctrl-C in the list that is yielded; a second one interrupts at once."""
+    interrupts: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        stopped.append(number)
+    def record(number: int, _frame: FrameType | None) -> None:
+        interrupts.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGINT, record)
     try:
-        yield stopped
+        yield interrupts
     except KeyboardInterrupt:
         raise click.exceptions.Exit(_INTERRUPTED) from None
     finally:
@@ -164,12 +176,12 @@ def _stop_on_interrupt() -> Iterator[list[int]]:
 
 def _print(source: Source, connection: Connection, topic: str | None, report: PublishReport, *, as_json: bool) -> None:
     where = topic or "their own topics"
-    if summary := source.omissions.summary():
-        _tell(summary)
+    if summary := source.skipped_rows.summary():
+        _notify(summary)
     if report.messages_unheard:
-        _tell(f"Nobody was subscribed to {where} when {report.messages_unheard} of the messages arrived.")
+        _notify(f"Nobody was subscribed to {where} when {report.messages_unheard} of the messages arrived.")
     if report.interrupted:
-        _tell(f"Interrupted: {report.events_sent} events were sent; --skip more by as many to go on.")
+        _notify(f"Interrupted: {report.events_sent} events were sent; --skip more by as many to go on.")
     if as_json:
         import msgspec
 
@@ -181,11 +193,5 @@ def _print(source: Source, connection: Connection, topic: str | None, report: Pu
         )
 
 
-def _topic_of(device: str) -> str:
-    if not device or any(sign in device for sign in "/+#\0"):
-        raise ConfigError(f"{device!r} is not a device name.", hint="It is one level of a topic, without / + and #.")
-    return f"edgedescent/{device}/events"
-
-
-def _tell(text: str) -> None:
+def _notify(text: str) -> None:
     click.echo(text, err=True)

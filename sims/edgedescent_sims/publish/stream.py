@@ -1,4 +1,4 @@
-"""A source to a broker: batches, pace and progress. `edgedescent replay` and the demo call this."""
+"""Publishing a source to a broker: batches, pace and progress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import msgspec
 
 from edgedescent.errors import ConfigError
 from edgedescent.validation import require_count, require_number
-from edgedescent_sims.publish.connection import Connection
+from edgedescent_mqtt.client import Connection
+from edgedescent_mqtt.topics import require_topic
 from edgedescent_sims.publish.publisher import Publisher, StopPublishing
-from edgedescent_sims.sources import Event, Notify, Source, ignore
+from edgedescent_sims.sources.base import Event, Notify, Source, ignore
 
 DEFAULT_TOPIC = "edgedescent/edge/events"
 
@@ -23,7 +24,7 @@ _BURST_S = 0.5
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What became of a replay; an event counts as sent once the broker has acknowledged it (QoS 1)."""
+    """Outcome of publishing a source; an event counts as sent once the broker has acknowledged it (QoS 1)."""
 
     events_sent: int
     messages_sent: int
@@ -56,47 +57,37 @@ def publish(
     """Publish the events of a source over MQTT and wait until the broker has acknowledged them all.
 
     Args:
-        source: What to send; see `edgedescent_sims.sources.open_source`.
+        source: The events; see `edgedescent_sims.sources.open_source`.
         to: The broker, as `mqtt://[user@]host[:port]` or with more detail as a `Connection`.
-        topic: The topic to publish to; what was recorded goes to its own topics where this is None.
-        rate: Events per second; as fast as it goes if None.
-        limit: The most events to send; all if None.
-        skip: How many events to pass over at the start.
+        topic: Topic to publish to; recorded messages go to their own topics if it is None.
+        rate: Events per second; unlimited if None.
+        limit: Most events to send; all if None.
+        skip: Number of events to leave out at the start.
         batch: Events per message; more than one go out as a JSON array.
         qos: 0 (may lose events) or 1 (each arrives at least once).
-        window: The most messages on the way at a time.
-        connect_timeout_s: How long a missing broker is waited for, at the start and after each loss.
-        ack_timeout_s: How long to wait for the next acknowledgement before giving up.
-        notify: Called with one line for each thing worth telling a person.
+        window: Most messages that may be unacknowledged at a time.
+        connect_timeout_s: Longest wait for a missing broker, at the start and after each loss of the connection.
+        ack_timeout_s: Longest wait for the next acknowledgement.
+        notify: Called with one line for each notice to the user.
         on_progress: Called with the number of events sent so far, at most ten times a second, and at the end.
-        should_stop: Asked often; once it returns True the replay ends early, and the report says so.
+        should_stop: Asked often; once it returns True, publishing ends early, and the report says so.
 
     Raises:
-        ConfigError: The source or the topic cannot be used.
-        TransportError: The broker is missing for too long, or refuses.
-        ValueError: A number is out of range.
+        ConfigError: If the source or the topic cannot be used.
+        TransportError: If the broker is missing for too long, or refuses.
+        ValueError: If a number is out of range.
 
     >>> from edgedescent_sims.sources import open_source
     >>> publish(open_source("ChickWeights"), "mqtt://localhost", rate=100)  # doctest: +SKIP
     """
     recorded = source.kind == "recorded"
-    topic_or_default = DEFAULT_TOPIC if topic is None else topic
+    topic_or_default = require_topic(DEFAULT_TOPIC if topic is None else topic, "topic")
     if recorded and batch > 1:
-        raise ConfigError("What was recorded is sent message by message.", hint="Leave out the batch.")
-    _validate(
-        topic=topic_or_default,
-        rate=rate,
-        limit=limit,
-        skip=skip,
-        batch=batch,
-        qos=qos,
-        window=window,
-        connect_timeout_s=connect_timeout_s,
-        ack_timeout_s=ack_timeout_s,
-    )
+        raise ConfigError("Recorded messages are sent one by one.", hint="Leave out the batch.")
+    _validate(rate, limit, skip, batch, qos, window, connect_timeout_s, ack_timeout_s)
     connection = Connection.from_url(to) if isinstance(to, str) else to
     events = islice(source.events(), skip, None if limit is None else skip + limit)
-    # Drawn before connecting, so that a fault in the source shows before any wait for the broker.
+    # Read before connecting, so that a fault in the source shows before any wait for the broker.
     first = list(islice(events, 1))
     publisher = Publisher(
         connection,
@@ -108,25 +99,14 @@ def publish(
         notify=notify,
         should_stop=should_stop,
     )
-    encode = msgspec.json.Encoder().encode
+    messages = _recorded(chain(first, events), topic) if recorded else _encoded(chain(first, events), batch)
     started = time.monotonic()
     interrupted = False
     try:
         with publisher:
             started = time.monotonic()
-            pace, progress = _Pace(rate), _Progress(on_progress)
             try:
-                for group in _groups(chain(first, events), batch):
-                    while (delay_s := pace.delay_s()) > 0:
-                        publisher.pump(min(delay_s, _PROGRESS_S))
-                        progress.tell(publisher.events_acked)
-                    if recorded:
-                        publisher.send(group[0]["payload"], topic=topic or group[0]["topic"])
-                    else:
-                        publisher.send(encode(group if batch > 1 else group[0]), len(group))
-                    pace.count(len(group))
-                    progress.tell(publisher.events_acked)
-                publisher.drain()
+                _send_all(publisher, messages, _Pace(rate), _Progress(on_progress))
             except StopPublishing:
                 interrupted = True
                 publisher.drain_briefly()
@@ -139,16 +119,42 @@ def publish(
         messages_sent=publisher.messages_acked,
         seconds=seconds,
         events_per_second=publisher.events_acked / seconds if seconds > 0 else 0.0,
-        rows_skipped=source.omissions.rows,
-        cells_left_out=source.omissions.cells,
+        rows_skipped=source.skipped_rows.rows,
+        cells_left_out=source.skipped_rows.cells,
         messages_unheard=publisher.messages_unheard,
         reconnects=publisher.reconnects,
         interrupted=interrupted,
     )
 
 
+_Message = tuple[bytes, int, str | None]
+"""Payload, number of events in it, and the topic if it is not the publisher's."""
+
+
+def _encoded(events: Iterator[Event], batch: int) -> Iterator[_Message]:
+    encode = msgspec.json.Encoder().encode
+    while group := list(islice(events, batch)):
+        yield encode(group if batch > 1 else group[0]), len(group), None
+
+
+def _recorded(events: Iterator[Event], topic: str | None) -> Iterator[_Message]:
+    for event in events:
+        yield event["payload"], 1, topic or event["topic"]
+
+
+def _send_all(publisher: Publisher, messages: Iterator[_Message], pace: _Pace, progress: _Progress) -> None:
+    for payload, events, topic in messages:
+        while (delay_s := pace.delay_s()) > 0:
+            publisher.pump(min(delay_s, _PROGRESS_S))
+            progress.report(publisher.events_acked)
+        publisher.send(payload, events, topic)
+        pace.count(events)
+        progress.report(publisher.events_acked)
+    publisher.drain()
+
+
 class _Pace:
-    """Says how long to wait so that events go out at a set rate, without a burst after a stall."""
+    """Delays that send events at a set rate, without a burst after a stall."""
 
     def __init__(self, rate: float | None) -> None:
         self._interval_s = 0.0 if rate is None else 1.0 / rate
@@ -163,27 +169,20 @@ class _Pace:
 
 
 class _Progress:
-    """Passes the count on, but not so often that telling it costs more than sending."""
+    """Progress reports at most ten times a second, because one costs more than sending an event."""
 
     def __init__(self, on_progress: Callable[[int], None]) -> None:
         self._on_progress = on_progress
         self._next = 0.0
 
-    def tell(self, events: int) -> None:
+    def report(self, events: int) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _PROGRESS_S
             self._on_progress(events)
 
 
-def _groups(events: Iterator[Event], size: int) -> Iterator[list[Event]]:
-    while group := list(islice(events, size)):
-        yield group
-
-
 def _validate(
-    *,
-    topic: str,
     rate: float | None,
     limit: int | None,
     skip: int,
@@ -193,8 +192,6 @@ def _validate(
     connect_timeout_s: float,
     ack_timeout_s: float,
 ) -> None:
-    if not topic or any(sign in topic for sign in "+#\0") or len(topic.encode()) > 65535:
-        raise ConfigError(f"{topic!r} is not a topic that can be published to.", hint="Leave out the signs + and #.")
     if rate is not None:
         require_number("publish", "rate", rate, above=0)
     if limit is not None:
