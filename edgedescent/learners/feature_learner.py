@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ from edgedescent.learners.base import Learner
 from edgedescent.losses import Loss
 from edgedescent.optim import Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
+
 
 class FeatureLearner(CompiledFeatureLearner, Learner):
     """Base of the learners of named features.
