@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from edgedescent import config as configuration
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
-from edgedescent.state.recovery import new_engine, recover
+from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from support.state_folder import bits
 from support.waiting import PATIENCE_S, eventually
@@ -202,14 +202,14 @@ class DaemonProcess:
 
     def replayed(self) -> Engine:
         """An engine of the same configuration that has learned the journal, which must be complete."""
-        engine = new_engine(self.config)
+        engine = self.config.build_engine()
         for message in self.journal():
             engine.handle(message)
         return engine
 
     def undisturbed(self, payloads: Iterable[bytes]) -> Engine:
         """An engine of the same configuration that has learned these payloads in order, without a restart."""
-        engine = new_engine(self.config)
+        engine = self.config.build_engine()
         for position, payload in enumerate(payloads, start=1):
             engine.handle(Message(position, 0.0, "events", payload))
         return engine

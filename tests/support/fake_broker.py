@@ -14,7 +14,7 @@ import pytest
 
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt import MqttAdapter
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 from support.mqtt_packets import CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, packet, split_packets
 from support.waiting import PATIENCE_S
 
@@ -195,7 +195,7 @@ def adapters_for(broker: FakeBroker) -> Iterator[MakeAdapter]:
             "reconnect_max_s": 0.05,
             **options,
         }
-        config = Broker(**settings)
+        config = BrokerConfig(**settings)
         made.append(MqttAdapter(config, device="pump", topics=["events"], status_topic="status", bytes_max=1_048_576))
         return made[-1]
 
