@@ -383,7 +383,7 @@ def test_all_that_is_kept_is_for_its_owner_only(
             found = {path: path.lstat() for path in (daemon.state_path, *daemon.state_path.rglob("*"))}
             names = {path.name for path in found}
             assert {"edgedescent.db", "edgedescent.db-wal", "edgedescent.db-shm", "status.json", "lock"} <= names
-            assert {"snapshots", "model.onnx", "card.json"} <= names
+            assert {"snapshots", "model.onnx", "model_card.json"} <= names
             exposed = [str(path) for path, of in found.items() if of.st_mode & 0o077 and not path.is_symlink()]
             assert exposed == []
             daemon.stop()
