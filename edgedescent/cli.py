@@ -1,4 +1,4 @@
-"""The command line: what is common to all commands. The commands themselves are in `edgedescent.commands`."""
+"""Command line: lookup of commands, and the conversion of errors to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import click
 
 import edgedescent
 from edgedescent.commands import COMMANDS
-from edgedescent.commands.common import SETTINGS, example
+from edgedescent.console.options import SETTINGS, example
 from edgedescent.daemon import logs
 from edgedescent.errors import EdgeDescentError, did_you_mean
 
 _OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What comes of printing to a file that can hold no more; files of ours have errors of their own."""
+"""Errors of writing to standard output. Errors with other files are caught where they happen."""
 
 
 class _Commands(click.Group):
@@ -42,7 +42,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except EdgeDescentError as error:
             hint = f" Hint: {error.hint}" if error.hint else ""
-            # What others say in an error of ours may have several lines.
+            # The text of a library within the message may have several lines.
             line = " ".join(f"Error: {error}{hint}".split("\n"))
             click.echo(logs.with_priority(line, logging.ERROR) if logs.is_system_log() else line, err=True)
             ctx.exit(error.exit_code)
@@ -69,7 +69,7 @@ def main() -> NoReturn:
         if error.errno not in _OUTPUT_FULL or error.filename is not None:
             raise
         click.echo(f"Error: The output cannot be written: {error.strerror}.", err=True)
-        # What is left of it is tried once more at the end, and would fail once more.
+        # Python flushes the rest of the output at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)

@@ -27,8 +27,14 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Delivery]:
     """Deliveries that can be acknowledged over a connection: the broker reuses the packet ids of earlier ones.
 
-    >>> still_valid([Delivery("events", b"1", 7, 1, generation=1), Delivery("events", b"2", 7, 1, generation=2)], 2)
-    [Delivery(topic='events', payload=b'2', packet_id=7, qos=1, duplicate=False, generation=2)]
+    Args:
+        deliveries: Deliveries of any connection.
+        generation: Number of the connection.
+
+    Example:
+        >>> older, newer = (Delivery("events", b"", packet_id=7, qos=1, generation=number) for number in (1, 2))
+        >>> still_valid([older, newer], 2) == [newer]
+        True
     """
     return [delivery for delivery in deliveries if delivery.generation == generation]
 
@@ -51,7 +57,7 @@ class Transport(Protocol):
         """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
 
         Args:
-            timeout_s: longest time to wait.
+            timeout_s: Longest time to wait.
             take: False leaves messages with the broker and only keeps the connection alive.
         """
 
@@ -65,8 +71,8 @@ class Transport(Protocol):
         """Send what is queued and disconnect; returns True once that is done.
 
         Args:
-            timeout_s: longest time that may take.
-            if_quiet: return False instead where something has arrived since the last poll, or what was published is
+            timeout_s: Longest time that may take.
+            if_quiet: Return False instead where something has arrived since the last poll, or what was published is
                 still on its way.
         """
 
@@ -106,8 +112,8 @@ class AdminClient(Protocol):
         """Send topics and payloads in order; returns the broker's reply to each.
 
         Args:
-            messages: topics and payloads.
-            on_progress: called with the number of replies so far.
+            messages: Topics and payloads.
+            on_progress: Called with the number of replies so far.
         """
 
 
@@ -138,12 +144,12 @@ class TransportAdapter(Transport, SupportsAdmin, Protocol):
         """Check the topics of a configuration by the rules of the protocol.
 
         Args:
-            device: name of the device, which stands as one level in the default topics.
-            events: topics or filters to subscribe to, as in ``topics.events``.
-            outputs: topics to publish to, by their key in ``[topics]``.
+            device: Name of the device, which stands as one level in the default topics.
+            events: Topics or filters to subscribe to, as in ``topics.events``.
+            outputs: Topics to publish to, by their key in ``[topics]``.
 
         Raises:
-            ConfigError: if one cannot be used, or an output would come back as an event; names the key.
+            ConfigError: If one cannot be used, or an output would come back as an event; names the key.
         """
 
 
@@ -160,7 +166,7 @@ class Exporter(Protocol[LearnerT_contra]):
         """Content of the file, having passed the format's own checker.
 
         Raises:
-            ExportError: if the learner has no such form.
+            ExportError: If the learner has no such form.
         """
 
     def predict(self, model: bytes, events: Sequence[Mapping[str, object]]) -> list[float]:
@@ -173,8 +179,9 @@ class Exporter(Protocol[LearnerT_contra]):
 class CheckResult(msgspec.Struct, frozen=True):
     """Outcome of one check, as `edgedescent check` prints it.
 
-    >>> print(CheckResult("warning", "disk", "20 MB are free.", "Make room."))
-    warning  disk: 20 MB are free. Hint: Make room.
+    Example:
+        >>> print(CheckResult("warning", "disk", "20 MB are free.", "Make room."))
+        warning  disk: 20 MB are free. Hint: Make room.
     """
 
     level: Literal["ok", "warning", "error"]

@@ -22,10 +22,10 @@ class Registry(Mapping[str, T], Generic[T]):
     """Plug-ins of one kind by name, imported when they are first asked for.
 
     Args:
-        kind: word for one of them in error messages.
-        group: entry point group under which installed packages declare further ones.
-        built_in: references such as ``edgedescent.optim.adam:Adam`` by name. They win over entry points.
-        base: class that every plug-in of this kind is derived from; None where a protocol describes it.
+        kind: Word for one of them in error messages.
+        group: Entry point group under which installed packages declare further ones.
+        built_in: References such as ``edgedescent.optim.adam:Adam`` by name. They win over entry points.
+        base: Class that every plug-in of this kind is derived from; None where a protocol describes it.
 
     Example:
         >>> losses = Registry("loss", "edgedescent.losses", {"HuberLoss": "edgedescent.losses.huber:HuberLoss"})
@@ -54,7 +54,7 @@ class Registry(Mapping[str, T], Generic[T]):
         """Plug-in that the configuration names at `path`.
 
         Raises:
-            ConfigError: if there is none, it cannot be imported, or it is of another kind.
+            ConfigError: If there is none, it cannot be imported, or it is of another kind.
         """
         if isinstance(name, str) and (point := self._point(name)) is not None:
             return self._load(point)
@@ -97,16 +97,16 @@ def exported(package: str, names: Mapping[str, Any], base: type) -> dict[str, st
     """References to the classes derived from `base` that a package exports, for its registry.
 
     Args:
-        package: name of the package.
-        names: its `globals()`.
-        base: class that they are derived from; itself left out.
+        package: Name of the package.
+        names: Its `globals()`.
+        base: Class that they are derived from; it is left out itself.
     """
     classes = (value for value in names.values() if isinstance(value, type) and value is not base)
     return {kind.__name__: f"{package}:{kind.__name__}" for kind in classes if issubclass(kind, base)}
 
 
 def _install_hint(point: EntryPoint, error: Exception) -> str:
-    """The command that installs the missing package, where the plug-in's distribution has an extra for it."""
+    """Command that installs the missing package, if the plug-in's distribution has an extra for it."""
     missing = (getattr(error, "name", None) or "").partition(".")[0]
     if point.dist is None or not missing:
         return ""

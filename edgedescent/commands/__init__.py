@@ -1,4 +1,4 @@
-"""Commands of the command line, one a file; each is a thin face of a function that programs can call too."""
+"""Commands of the command line, one a file: arguments and output of functions that programs can call too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edgedescent check`: whether the daemon would work here, with this configuration and this broker."""
+"""`edgedescent check`: check the configuration, this machine and the broker before the daemon runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, printable
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.terminal import printable
 
 if TYPE_CHECKING:
     from edgedescent.interfaces import CheckResult
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     epilog=example("edgedescent check device.toml", "edgedescent check --offline --json device.toml"),
 )
 @CONFIG
-@click.option("--offline", is_flag=True, help="Look at the configuration only.")
-@click.option("--no-publish", is_flag=True, help="Send nothing: leave out whether publishing is allowed.")
+@click.option("--offline", is_flag=True, help="Check the configuration only.")
+@click.option("--no-publish", is_flag=True, help="Send nothing: do not check that publishing is allowed.")
 @JSON
 def check(config: str, offline: bool, no_publish: bool, as_json: bool) -> None:
     """Check CONFIG, this machine and the broker; fails if the daemon would not work.
 
-    It connects under a name of its own and leaves the daemon's session and queue as they are. To see whether
-    publishing is allowed, it sends one empty message, not retained, to each topic that the daemon publishes to.
+    It connects under a name of its own and leaves the daemon's session and queue as they are. To check that publishing
+    is allowed, it sends one empty message, not retained, to each topic that the daemon publishes to.
     """
     loaded = configuration.load(config, check_adapters=True)
     errors = 0

@@ -1,4 +1,4 @@
-"""`edgedescent run`: the daemon, or a rehearsal of it that leaves no trace."""
+"""`edgedescent run`: run the daemon, or a dry run that publishes and writes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, printable
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, Number, example
+from edgedescent.console.terminal import printable
 
 
 @click.command(
@@ -43,8 +44,8 @@ def run(
 
     SIGUSR1 makes it export a snapshot.
 
-    A dry run connects under a name of its own and hears what is published from then on; the daemon's own queue stays
-    as it is. It begins with a copy of the newest state, and ends with a summary on standard output.
+    A dry run connects under a name of its own and receives what is published from then on; the daemon's queue stays
+    as it is. It starts with a copy of the newest state, and ends with a summary on standard output.
     """
     from edgedescent.daemon import logs
     from edgedescent.daemon.signals import Signals
@@ -53,9 +54,9 @@ def run(
         raise click.UsageError("--events, --seconds, --show and --json belong to --dry-run.")
     signals = Signals()
     if not dry_run:
-        # Before the rest is even imported, which takes a while.
+        # Before the imports below, which take a while.
         signals.install()
-    # What goes wrong with the configuration is told in the form that was asked for here.
+    # Errors in the configuration are logged in this format already.
     logs.set_up(verbose=verbose, style="json" if log_format == "json" else "text")
     loaded = configuration.load(config, check_adapters=True)
     style = loaded.logs.format if log_format is None else log_format

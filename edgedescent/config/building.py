@@ -1,4 +1,4 @@
-"""From the tables of a file to what they describe: structs, learners, optimizers, schedules and losses; and back."""
+"""Conversion of TOML tables to structs, learners, optimizers, schedules and losses, and back."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ _SECRET_WORDS = ("password", "passwd", "secret", "token")
 
 
 def convert(value: Any, kind: type[T], path: str = "") -> T:
-    """Turn parsed TOML into `kind`, a table or a plain type.
+    """Convert a parsed TOML value.
+
+    Args:
+        value: The value.
+        kind: The type to convert to: a table (`msgspec.Struct`) or a plain type.
+        path: Path of the key, for error messages.
 
     Raises:
-        ConfigError: naming the path, the value and what was expected.
+        ConfigError: If the value has another type or is out of range; names path, value and expected value.
     """
     if isinstance(value, Variable):
         try:
@@ -46,7 +51,7 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         kinds = typing.get_type_hints(kind, include_extras=True)
         return kind(**{name: convert(item, kinds[name], join(path, name)) for name, item in value.items()})
     if typing.get_origin(kind) is dict:
-        # Its content is checked by whoever it is for.
+        # The plug-in that the table belongs to validates its content.
         if not isinstance(value, dict):
             raise ConfigError(f"`{path}` is {shown(value)}: expected a table.")
         return typing.cast(T, value)
@@ -63,10 +68,16 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
 
 
 def build(base: type[T], table: Any, path: str) -> T:
-    """Make the learner, optimizer or loss that a table describes: ``type`` names it, the rest are its parameters.
+    """Build a learner, optimizer, schedule or loss from a table.
+
+    Args:
+        base: Base class of what to build; it selects the registry.
+        table: The table: ``type`` is the name in the registry, the other keys are constructor arguments. Text is the
+            short form of a table that has only a ``type``.
+        path: Path of the table, for error messages.
 
     Raises:
-        ConfigError: naming the path, the value and what was expected.
+        ConfigError: If a key or a value is wrong; names path, value and expected value.
     """
     registry = _REGISTRIES[base]
     source = origin(table)
@@ -100,11 +111,12 @@ def build(base: type[T], table: Any, path: str) -> T:
 
 
 def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
-    """The table from which `build` makes an equal thing.
+    """Table from which `build` makes an equal object.
 
-    >>> from edgedescent.optim import SGD
-    >>> describe(SGD(lr=0.1))
-    {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
+    Example:
+        >>> from edgedescent.optim import SGD
+        >>> describe(SGD(lr=0.1))
+        {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
     """
     kind: type = type(thing)
     table: dict[str, Any] = {"type": kind.__name__}
@@ -113,29 +125,38 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
         if isinstance(value, Optimizer | Schedule | Loss):
             table[name] = describe(value)
         elif value is not None:
-            # What is None is left out, because TOML has no such value: it is always the default. Nor has it tuples.
+            # TOML has no null and no tuples. None is always the default, so it can be left out.
             table[name] = list(value) if isinstance(value, tuple) else value
     return table
 
 
 @functools.cache
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
-    # Working them out takes longer than the rest of a small checkpoint.
+    # Cached, because reading the signature takes longer than the rest of a small checkpoint.
     return inspect.signature(kind).parameters
 
 
 @functools.cache
 def _types(kind: type) -> Mapping[str, Any]:
-    # The annotation of an inherited field means what it means where the field stands.
+    # The annotations of a dataclass belong to the modules of the classes that declare the fields.
     return typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else inspect.getattr_static(kind, "__init__"))
 
 
 def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str) -> None:
-    """Raise ConfigError for an unknown key or a missing one."""
+    """Check the keys of a table.
+
+    Args:
+        table: The table.
+        required: The known keys; True for those that have no default.
+        path: Path of the table, for error messages.
+
+    Raises:
+        ConfigError: If a key is unknown or missing.
+    """
     for key in table:
         if key not in required:
             if any(word in key.lower() for word in _SECRET_WORDS):
-                # The value is not shown, nor are words that are like it.
+                # Neither the value nor a near match of the key is shown.
                 raise ConfigError(
                     f"`{join(path, key)}` is refused: a secret is never part of the configuration."
                     + origin(table[key]),
@@ -155,7 +176,7 @@ def _choices(kind: Any) -> tuple[str, ...]:
 
 
 def _expected(kind: Any, message: str) -> tuple[str, str]:
-    """Where in the value something is wrong, and what is expected there."""
+    """Place of the fault within the value, and the expected value there, from a message of msgspec."""
     if choices := _choices(kind):
         return "", "expected one of " + ", ".join(repr(choice) for choice in choices)
     # msgspec says "Expected `int`, got `str`" and, for an array, where in it: "- at `$[0]`".

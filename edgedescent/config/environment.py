@@ -1,4 +1,4 @@
-"""Environment variables that override the file."""
+"""Environment variables that override the configuration file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ ENVIRONMENT_PREFIX = "EDGEDESCENT_"
 
 
 def override(table: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Set what the environment says, in place."""
+    """Set the keys of a parsed file that the environment names.
+
+    Args:
+        table: The parsed file, changed in place.
+        environment: The environment variables.
+
+    Raises:
+        ConfigError: If a variable is not UTF-8, or its path leads through something that is not a table.
+    """
     for name in sorted(environment):
         if not name.startswith(ENVIRONMENT_PREFIX):
             continue

@@ -16,8 +16,8 @@ from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
-from edgedescent.evaluation._prequential import Prequential
-from edgedescent.state.recovery import new_engine, recover
+from edgedescent.evaluation import Prequential
+from edgedescent.state.recovery import recover
 from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
@@ -88,7 +88,7 @@ def dry_run(
 def _starting_engine(config: Config) -> tuple[Engine, str]:
     """Engine with a copy of the newest state, or a new one, and a description of it; nothing is written."""
     if not state_exists(Path(config.state.path) / FILE):
-        return new_engine(config), "a new learner: there is no state yet"
+        return config.build_engine(), "a new learner: there is no state yet"
     store = Store(config.state.path, read_only=True)
     try:
         engine = recover(config, store)

@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -79,6 +80,25 @@ def id_of(dead_letter: DeadLetter) -> str:
         '17.3'
     """
     return f"{dead_letter.position}.{dead_letter.index}"
+
+
+def to_record(dead_letter: DeadLetter, payload: bytes | None = None) -> dict[str, Any]:
+    """Fields of a dead letter as JSON shows them, with its id.
+
+    Args:
+        dead_letter: The dead letter.
+        payload: Its complete payload, where the stored one was cut off.
+    """
+    return {
+        "id": id_of(dead_letter),
+        "position": dead_letter.position,
+        "index": dead_letter.index,
+        "received_at": dead_letter.received_at,
+        "topic": dead_letter.topic,
+        "reason": dead_letter.reason,
+        "error": dead_letter.error,
+        "payload": (dead_letter.payload if payload is None else payload).decode(errors="replace"),
+    }
 
 
 def find(folder: str | Path, selection: Selection, limit: int | None = None) -> list[DeadLetter]:

@@ -1,4 +1,4 @@
-"""The journal as a recording: read in parts beside a running daemon, and written as JSON lines.
+"""The journal as a recording: read in parts beside a running daemon, and written as JSON lines or CSV.
 
 The state file is opened for each part and closed again. A reader that kept it open while its output is consumed would
 prevent SQLite from moving its write-ahead log (WAL) into the file, and the log would grow.
@@ -7,15 +7,19 @@ prevent SQLite from moving its write-ahead log (WAL) into the file, and the log 
 from __future__ import annotations
 
 import base64
+import csv
 import json
-from collections.abc import Iterator
+import math
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import msgspec
 
 from edgedescent.engine.messages import Message
+from edgedescent.errors import StateError
 from edgedescent.state.store import Store
 
 PART = 1_000
@@ -86,6 +90,46 @@ def read(folder: str | Path, after: int = 0, up_to: int | None = None) -> Iterat
         after += PART
 
 
+def export_journal(
+    folder: str | Path,
+    output: Path | None,
+    *,
+    first: int = 1,
+    last: int | None = None,
+    since: float = -math.inf,
+    style: Literal["jsonl", "csv"] = "jsonl",
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> int:
+    """Write messages of the journal to a new file or to standard output, one a line.
+
+    Args:
+        folder: The state folder.
+        output: The file to create; standard output where it is None.
+        first: Position of the first message.
+        last: Position of the last message; the newest one where it is None.
+        since: Earliest time of receipt, in seconds since 1970.
+        style: ``jsonl`` loses nothing; ``csv`` is for spreadsheets.
+        on_progress: Called with the number of messages that were read and their total.
+
+    Returns:
+        The number of messages written.
+
+    Raises:
+        StateError: If there is no state, it cannot be read, or the file exists or cannot be written.
+    """
+    newest = extent(folder).last
+    end = newest if last is None else min(last, newest)
+    count = 0
+    with _standard_output() if output is None else _new_file(output) as file:
+        write = _csv_writer(file) if style == "csv" else _jsonl_writer(file)
+        for message in read(folder, after=first - 1, up_to=end):
+            if message.received_at >= since:
+                write(message)
+                count += 1
+            on_progress(message.position - first + 1, max(end - first + 1, 0))
+    return count
+
+
 def to_line(message: Message) -> str:
     r"""Encode a message as one line of JSON, without loss; `from_line` decodes it.
 
@@ -132,6 +176,48 @@ class _Line(msgspec.Struct):
     payload_base64: bytes | None = None
     packet_id: int = 0
     duplicate: bool = False
+
+
+def _jsonl_writer(file: IO[str]) -> Callable[[Message], None]:
+    def write(message: Message) -> None:
+        file.write(f"{to_line(message)}\n")
+
+    return write
+
+
+def _csv_writer(file: IO[str]) -> Callable[[Message], None]:
+    writer = csv.writer(file)
+    writer.writerow(["position", "received_at", "topic", "payload"])
+
+    def write(message: Message) -> None:
+        payload = message.payload.decode(errors="backslashreplace")
+        writer.writerow([message.position, repr(message.received_at), message.topic, payload])
+
+    return write
+
+
+@contextmanager
+def _standard_output() -> Iterator[IO[str]]:
+    yield sys.stdout
+    # A full disk is reported here, where the error still reaches the caller, rather than at exit.
+    sys.stdout.flush()
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[str]]:
+    """New text file for the duration of a `with` block; removed again if the block fails."""
+    try:
+        with path.open("x", encoding="utf-8", newline="") as file:
+            try:
+                yield file
+            except BaseException:
+                # A part of the output would pass for the whole, and prevent the next attempt.
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise StateError(f"{path} exists already.", "Give another name, or remove it.") from None
+    except OSError as error:
+        raise StateError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def resend(
-    folder: str | Path, dead_letters: Sequence[DeadLetter], client: AdminClient, on_progress: Callable[[int], None]
+    folder: str | Path, dead_letters: Sequence[DeadLetter], client: AdminClient, on_progress: Callable[[int, int], None]
 ) -> dict[str, int]:
     """Publish dead letters to the topics they came from, and remove those that the broker has confirmed.
 
@@ -25,7 +25,7 @@ def resend(
         folder: the state folder.
         dead_letters: what to send, in this order.
         client: what to send it with, not yet connected.
-        on_progress: called with the number of dead letters that are done with.
+        on_progress: Called with the number of dead letters that are done with, and the total.
 
     Returns:
         How many were ``sent``; ``refused`` by the broker; ``incomplete``, because no more than their beginning is kept.
@@ -45,7 +45,7 @@ def resend(
             done = sum(report.values())
             replies = connection.publish_all(
                 [(dead_letter.topic, payload) for dead_letter, payload in complete],
-                lambda count, done=done: on_progress(done + count),  # type: ignore[misc]
+                lambda count, done=done: on_progress(done + count, len(dead_letters)),  # type: ignore[misc]
             )
             confirmed: list[DeadLetter] = []
             for (dead_letter, _), reply in zip(complete, replies, strict=True):

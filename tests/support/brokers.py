@@ -14,7 +14,7 @@ import pytest
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edgedescent_sims.broker.process import Broker, BrokerKind, available_kinds
+from edgedescent_sims.broker.process import BrokerKind, BrokerProcess, available_kinds
 
 
 def require_broker(kind: BrokerKind) -> None:
@@ -24,20 +24,20 @@ def require_broker(kind: BrokerKind) -> None:
 
 
 @contextmanager
-def running_broker(kind: BrokerKind | None = None, *, persistent: bool = False) -> Iterator[Broker]:
+def running_broker(kind: BrokerKind | None = None, *, persistent: bool = False) -> Iterator[BrokerProcess]:
     """Run a broker on a free loopback port, mosquitto if installed; `stop` and `start` keep its port."""
     if kind is not None:
         require_broker(kind)
     if not available_kinds():
         pytest.skip("no MQTT broker is installed")
-    with Broker(kind=kind, persistent=persistent) as broker:
+    with BrokerProcess(kind=kind, persistent=persistent) as broker:
         yield broker
 
 
 class EventCollector:
     """Subscribes with a persistent session at QoS 1 and keeps every event that arrives."""
 
-    def __init__(self, broker: Broker, topic: str) -> None:
+    def __init__(self, broker: BrokerProcess, topic: str) -> None:
         self.messages: list[Any] = []
         self._subscribed = threading.Event()
         self._topic = topic

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 from edgedescent import config as configuration
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
-from edgedescent.state.recovery import new_engine, recover
+from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from support.state_folder import bits
 from support.waiting import PATIENCE_S, eventually
@@ -208,14 +208,14 @@ class DaemonProcess:
 
     def replayed(self) -> Engine:
         """An engine of the same configuration that was fed the journal, which must reach back to its beginning."""
-        engine = new_engine(self.config)
+        engine = self.config.build_engine()
         for message in self.journal():
             engine.handle(message)
         return engine
 
     def undisturbed(self, payloads: Iterable[bytes]) -> Engine:
         """An engine of the same configuration that was fed these payloads, one after another, and never stopped."""
-        engine = new_engine(self.config)
+        engine = self.config.build_engine()
         for position, payload in enumerate(payloads, start=1):
             engine.handle(Message(position, 0.0, "events", payload))
         return engine

@@ -12,7 +12,7 @@ import pytest
 
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt import MqttAdapter
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 14
 WELCOME = b"\x20\x02\x00\x00"
@@ -149,7 +149,7 @@ def adapters_for(broker: FakeBroker) -> Iterator[MakeAdapter]:
             "reconnect_max_s": 0.05,
             **options,
         }
-        config = Broker(**settings)
+        config = BrokerConfig(**settings)
         made.append(MqttAdapter(config, device="pump", topics=["events"], status_topic="status", bytes_max=1_048_576))
         return made[-1]
 

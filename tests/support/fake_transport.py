@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, ClassVar
-
-import msgspec
+from typing import Any
 
 from edgedescent.interfaces import Delivery
 
 
-class NoConfig(msgspec.Struct):
-    """A transport that needs no configuration."""
-
-
 class FakeTransport:
     """Delivers what the test puts in, and keeps what goes out."""
-
-    Config: ClassVar[type[msgspec.Struct]] = NoConfig
 
     def __init__(self, history: list[str]) -> None:
         self.connected = True

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
 from support.brokers import running_broker
 from support.daemon_process import STOP_S, assert_same_learning
 from support.device_peer import DevicePeer
@@ -19,7 +19,7 @@ from support.fault_proxy import FaultProxy
 from support.waiting import eventually
 
 
-def test_a_broker_that_comes_late_is_waited_for(broker: Broker, settings: str, make_daemon: Any) -> None:
+def test_a_broker_that_comes_late_is_waited_for(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
     broker.stop()
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.logged(r"WARNING No connection to the broker at 127\.0\.0\.1:\d+: Connection refused\. Next attempt", 3)
@@ -90,7 +90,7 @@ def test_a_killed_broker(make_daemon: Any, rounds: Iterable[int], chance: random
         assert published[: len(connection.acknowledged())] == connection.acknowledged()
 
 
-def test_the_status_tells_how_the_device_is(broker: Broker, settings: str, make_daemon: Any) -> None:
+def test_the_status_tells_how_the_device_is(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
     with DevicePeer(broker.port) as peer, make_daemon(broker.port, broker=settings) as daemon:
         peer.state("online")
         daemon.kill()
@@ -121,7 +121,7 @@ def test_two_with_one_client_id_are_told_of_each_other(make_daemon: Any) -> None
 
 
 def test_an_unreachable_status_file_does_not_stop_it(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     missing = str(tmp_path / "nowhere")
     with make_daemon(broker.port, broker=settings, environment={"RUNTIME_DIRECTORY": missing}) as daemon:

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from edgedescent import config
-from edgedescent_mqtt.config import Broker, Tls
+from edgedescent_mqtt.config import BrokerConfig, Tls
 from support.brokers import running_broker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +119,7 @@ def test_every_configuration_key_is_documented() -> None:
         config.Snapshots,
         config.Metrics,
         config.Logs,
-        Broker,
+        BrokerConfig,
         Tls,
     )
     for table in tables:
@@ -130,7 +130,7 @@ def test_every_configuration_key_is_documented() -> None:
 
 
 def test_every_dead_letter_reason_is_documented() -> None:
-    from edgedescent.formats.json import REASONS
+    from edgedescent.formats.base import REASONS
 
     text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     assert [reason for reason in REASONS if f"`{reason}`" not in text] == []

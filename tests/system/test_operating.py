@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edgedescent.engine.core import Engine
 from edgedescent.state import codec
 from edgedescent.state.store import Store
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
 from support.command_line import run, run_json
 from support.daemon_process import DaemonProcess
 from support.device_peer import DevicePeer
@@ -71,7 +71,7 @@ def systemd(tmp_path: Path) -> Any:
 
 
 def test_systemd_is_told_of_a_whole_life(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
 ) -> None:
     with make_daemon(broker.port, broker=settings, environment=systemd.environment(0.8)) as daemon:
         eventually(lambda: "READY=1" in systemd.messages, "READY=1")
@@ -93,7 +93,7 @@ def test_systemd_is_told_of_a_whole_life(
 
 
 def test_a_recovery_is_told_before_it_is_ready(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -109,7 +109,7 @@ def test_a_recovery_is_told_before_it_is_ready(
 
 
 def test_the_metrics_are_served_while_it_learns(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     port = free_port()
     # The table comes last in the test's own configuration, so that this key joins it.
@@ -147,7 +147,7 @@ def test_the_metrics_are_served_while_it_learns(
         daemon.stop()
 
 
-def test_a_port_in_use_is_told_in_one_line(broker: Broker, make_daemon: Any) -> None:
+def test_a_port_in_use_is_told_in_one_line(broker: BrokerProcess, make_daemon: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         with make_daemon(broker.port, environment={"EDGEDESCENT_METRICS__LISTEN": listen}) as daemon:
@@ -157,7 +157,7 @@ def test_a_port_in_use_is_told_in_one_line(broker: Broker, make_daemon: Any) -> 
 
 
 def test_the_status_says_since_when_and_which_version(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     before = time.time()
     with make_daemon(broker.port, broker=settings) as daemon:
@@ -177,7 +177,7 @@ def test_the_status_says_since_when_and_which_version(
 
 
 def test_a_status_is_found_wherever_the_daemon_writes_it(
-    broker: Broker, settings: str, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, make_daemon: Any, tmp_path: Path
 ) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir()
@@ -223,7 +223,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def test_a_dry_run_leaves_no_trace(broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any) -> None:
+def test_a_dry_run_leaves_no_trace(broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
         peer.send(events(0, 50))
@@ -259,7 +259,7 @@ def test_a_dry_run_leaves_no_trace(broker: Broker, settings: str, peer: DevicePe
 
 
 def test_a_dry_run_beside_the_daemon_ends_when_told_to(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -289,7 +289,7 @@ def test_a_dry_run_without_a_broker_fails(make_daemon: Any) -> None:
 
 
 def test_dead_letters_are_sent_again_and_learned(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     tables = "[limits]\nevents_per_message_max = 2"
     batch = json.dumps([event(i) for i in range(3)]).encode()
@@ -318,7 +318,7 @@ def test_dead_letters_are_sent_again_and_learned(
 
 
 def test_a_recording_replayed_teaches_another_device_the_same(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     payloads = [*events(0, 40), b"\xff\xfe\x00", b"", json.dumps([event(i) for i in range(40, 45)]).encode()]
     with make_daemon(broker.port, broker=settings) as first:
@@ -345,7 +345,7 @@ def test_a_recording_replayed_teaches_another_device_the_same(
 
 
 def test_a_backup_taken_under_load_restores_a_moment_of_the_past(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     payloads = events(0, 600)
     with make_daemon(broker.port, broker=settings) as daemon:
@@ -367,7 +367,7 @@ def test_a_backup_taken_under_load_restores_a_moment_of_the_past(
 
 
 def test_all_that_is_kept_is_for_its_owner_only(
-    broker: Broker, settings: str, peer: DevicePeer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     pytest.importorskip("onnxruntime")
     mask = os.umask(0)
@@ -383,7 +383,7 @@ def test_all_that_is_kept_is_for_its_owner_only(
             found = {path: path.lstat() for path in (daemon.state_path, *daemon.state_path.rglob("*"))}
             names = {path.name for path in found}
             assert {"edgedescent.db", "edgedescent.db-wal", "edgedescent.db-shm", "status.json", "lock"} <= names
-            assert {"snapshots", "model.onnx", "card.json"} <= names
+            assert {"snapshots", "model.onnx", "model_card.json"} <= names
             exposed = [str(path) for path, of in found.items() if of.st_mode & 0o077 and not path.is_symlink()]
             assert exposed == []
             daemon.stop()

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edgedescent_sims.broker.process import Broker, BrokerKind, find_mosquitto
-from edgedescent_sims.publish.connection import Connection
-from edgedescent_sims.publish.publish import publish
-from edgedescent_sims.publish.replay import replay
+from edgedescent_mqtt.client import Connection
+from edgedescent_sims.broker.process import BrokerKind, BrokerProcess, find_mosquitto
+from edgedescent_sims.publish.command import replay
+from edgedescent_sims.publish.stream import publish
 from edgedescent_sims.sources import Source, open_source
 from support.brokers import EventCollector, running_broker
 
@@ -90,7 +90,7 @@ def test_a_lost_broker_that_stays_away_is_told_with_the_way_to_go_on(source: Sou
 class Restart:
     """Stops a broker once so many events are acknowledged, and starts it again."""
 
-    def __init__(self, broker: Broker, how: str, after_events: int, *, start: bool = True) -> None:
+    def __init__(self, broker: BrokerProcess, how: str, after_events: int, *, start: bool = True) -> None:
         self._end = getattr(broker, how)
         self._start = broker.start if start else None
         self._after = after_events
@@ -143,7 +143,7 @@ def test_a_protocol_that_the_broker_does_not_speak_is_told(table: Path) -> None:
 
 def test_ctrl_c_ends_cleanly_and_says_how_far_it_got(table: Path) -> None:
     with running_broker() as broker, EventCollector(broker, TOPIC) as collector:
-        program = "from edgedescent_sims.publish.replay import replay; replay()"
+        program = "from edgedescent_sims.publish.command import replay; replay()"
         words = [str(table), "--to", broker.url, "--target", "y", "--rate", "200", "--json"]
         process = subprocess.Popen(
             [sys.executable, "-c", program, *words, "--protocol", broker.protocols[0]],
@@ -184,7 +184,7 @@ def test_tls_checks_the_broker(source: Source, tmp_path: Path) -> None:
     )
     process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
-        trusted = Connection.from_url(f"mqtts://localhost:{port}", cafile=certificate)
+        trusted = Connection.from_url(f"mqtts://localhost:{port}", ca_file=certificate)
         assert publish(source, trusted).events_sent == 2000
         with pytest.raises(Exception, match="cannot be trusted") as caught:
             publish(source, f"mqtts://localhost:{port}")

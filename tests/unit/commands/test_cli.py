@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
-from edgedescent import __version__, cli, errors, snapshots
+from edgedescent import __version__, cli, errors
 from edgedescent.config import Config
 from edgedescent.daemon.status import FILE as STATUS_FILE
+from edgedescent.snapshots.publish import publish_snapshot
 from edgedescent.state.lock import FolderLock
 from support.command_line import COMMANDS, CONFIGURED, REST, device_file, run
 from support.state_folder import Run, a_config, payloads
@@ -252,7 +253,7 @@ def test_snapshots_are_listed(config: Path) -> None:
             "created_at": "2024-01-01T00:00:00+00:00",
             "metrics": metrics,
         }
-        snapshots.publish(folder, b"model", card, keep=5)
+        publish_snapshot(folder, b"model", card, keep=5)
     lines = run("snapshots", config).output.splitlines()
     at = "2024-01-01T00:00:00+00:00"
     assert lines == [

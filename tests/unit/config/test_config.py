@@ -82,8 +82,8 @@ WRONG = [
     ("[topics]\nevents = []\n", "`topics.events` is []: expected `array` of length >= 1.", ""),
     (
         "[state]\npath = '~/state'\n",
-        "`state.path` is '~/state': `~` stands for no folder here.",
-        "Give the whole path, from / on.",
+        "`state.path` is '~/state': `~` is not expanded.",
+        "Give the absolute path.",
     ),
     ("[state]\npath = ''\n", "`state.path` is '': expected the path of a folder.", ""),
     ("[state]\npath = 'a\0b'\n".replace("'a\0b'", '"a\\u0000b"'), r"`state.path` is 'a\x00b': expected the path", ""),

@@ -13,27 +13,27 @@ import edgedescent_mqtt
 from edgedescent.config import convert
 from edgedescent.errors import ConfigError
 from edgedescent_mqtt import MqttAdapter
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
 
 
-def broker(**table: Any) -> Broker:
+def broker(**table: Any) -> BrokerConfig:
     """A table as the daemon would read it."""
-    return convert(table, Broker, "broker")
+    return convert(table, BrokerConfig, "broker")
 
 
 def test_the_sample_is_valid_and_shows_every_key() -> None:
     path = Path(edgedescent_mqtt.__file__).with_name("sample.toml")
     table = tomllib.loads(path.read_text())["broker"]
-    sample = convert(table, Broker, "broker")
+    sample = convert(table, BrokerConfig, "broker")
     assert sample.host
     text = path.read_text()
-    for key in [*Broker.__struct_fields__, "ca_file", "cert_file", "key_file"]:
+    for key in [*BrokerConfig.__struct_fields__, "ca_file", "cert_file", "key_file"]:
         assert f"{key} = " in text or f"[broker.{key}]" in text, key
 
 
 def test_what_the_sample_shows_are_the_defaults() -> None:
     text = Path(edgedescent_mqtt.__file__).with_name("sample.toml").read_text()
-    default = Broker()
+    default = BrokerConfig()
     for line in text.splitlines():
         key, equals, value = line.partition(" = ")
         if equals and not line.startswith("#"):
@@ -119,7 +119,7 @@ def test_certificates_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 
 
 def test_the_adapter_says_what_is_wrong_before_anything_starts(tmp_path: Path) -> None:
-    def make(config: Broker) -> None:
+    def make(config: BrokerConfig) -> None:
         MqttAdapter(config, device="pump", topics=["events"], status_topic="status", bytes_max=1000)
 
     make(broker())

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from edgedescent_mqtt import adapter
+from edgedescent_mqtt.client import Connection
 from edgedescent_mqtt.connect import Backoff, ConnectAttempt, explain
 from support.fake_broker import (
     CONNECT,
@@ -391,7 +392,7 @@ def test_delays_are_jittered() -> None:
         (TimeoutError(110, "Connection timed out"), "it did not answer in time"),
         (OSError("odd"), "odd"),
         (OSError(), "OSError"),
-        (UnicodeError("label too long"), "this cannot be a host's name (see `broker.host`)"),
+        (UnicodeError("label too long"), "this is not the name of a host"),
         (ssl.SSLEOFError(8, "EOF"), "TLS failed: the connection ended (does this port speak TLS?)"),
     ],
 )
@@ -400,7 +401,7 @@ def test_reasons_are_in_plain_words(error: Exception, expected: str) -> None:
 
 
 def test_an_attempt_at_a_broker_that_hangs_up_during_tls_is_explained(broker: FakeBroker) -> None:
-    attempt = ConnectAttempt("127.0.0.1", broker.port, timeout_s=5.0, context=ssl.create_default_context())
+    attempt = ConnectAttempt(Connection("127.0.0.1", broker.port, tls=ssl.create_default_context()), timeout_s=5.0)
     while not broker.accepted():
         time.sleep(0.01)
     broker.links[0].sock.close()

@@ -20,7 +20,7 @@ from edgedescent.state.recording import extent, from_line, read, to_line
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import FILE, Store
 from edgedescent_sims.sources import SourceOptions, open_source
-from edgedescent_sims.sources.recording import RecordingSource, looks_like_recording
+from edgedescent_sims.sources.recording import RecordingSource
 from support.command_line import device_file, run, run_json
 from support.state_folder import NOW, Run, a_config, batches, bits, moved, payloads
 
@@ -157,9 +157,9 @@ def test_a_recording_is_a_source(config: Path, state: Run, tmp_path: Path) -> No
     assert list(source.events()) == expected
     path.write_text(path.read_text() + "nonsense\n")
     assert len(list(source.events())) == 60
-    assert source.omissions.rows == 1
+    assert source.skipped_rows.rows == 1
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    assert not looks_like_recording(tmp_path / "other.csv")
+    assert not RecordingSource.recognizes(tmp_path / "other.csv")
     with pytest.raises(Exception, match="is a recording, which is sent as it is"):
         RecordingSource(path, SourceOptions(target="y"))
 
