@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import edgedescent
 from edgedescent.engine.core import Engine
 from edgedescent.state import codec
 from edgedescent.state.store import Store
@@ -146,7 +147,7 @@ def test_the_status_says_since_when_and_which_version(
         daemon.kill()
     peer.state("offline")
     statuses = [json.loads(payload) for payload in peer.of("status")]
-    assert {status["version"] for status in statuses} == {"0.1.0"}
+    assert {status["version"] for status in statuses} == {edgedescent.__version__}
     for status in statuses:
         # The broker sends the last will, at a moment that nobody knew when it was made.
         assert status["since"] is None if status["state"] == "offline" else before <= status["since"] <= time.time()
