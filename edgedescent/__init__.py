@@ -9,6 +9,7 @@
 
 from importlib.metadata import version
 
+from edgedescent.engine.lines import learn_lines
 from edgedescent.learners import (
     BPR,
     FactorizationMachine,
@@ -25,5 +26,6 @@ __all__ = [
     "LogisticRegressor",
     "MLPRegressor",
     "MatrixFactorization",
+    "learn_lines",
 ]
 __version__ = version("edgedescent")
