@@ -85,7 +85,7 @@ class TakesNaN(LinearRegressor):
     def learn_one(self, x: dict[str, Any], y: Any) -> None:
         super().learn_one(x, y)
         if any(isinstance(value, float) and math.isnan(value) for value in x.values()):
-            self.weights.arrays[0][0] = math.nan
+            self.model.weights.arrays[0][0] = math.nan
 
 
 class LearnsFromBrokenTargets(LinearRegressor):
@@ -109,7 +109,7 @@ class ForgetsTheScale(LinearRegressor):
 class HandsOutItsOwnArrays(LinearRegressor):
     def state_dict(self) -> Any:
         state = super().state_dict()
-        return {**state, "weights": self.weights.arrays[0][: len(state["weights"])]}
+        return {**state, "weights": self.model.weights.arrays[0][: len(state["weights"])]}
 
 
 class SavesObjects(LinearRegressor):
