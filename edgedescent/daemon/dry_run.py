@@ -16,7 +16,7 @@ from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
-from edgedescent.evaluation._prequential import Prequential
+from edgedescent.evaluation import Prequential
 from edgedescent.state.recovery import recover
 from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store

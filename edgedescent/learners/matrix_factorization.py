@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from edgedescent.learners._matrix_factorization import MatrixFactorizationModel
 from edgedescent.learners.recommender import Recommender
 from edgedescent.losses import AdaptiveHuberLoss, Loss

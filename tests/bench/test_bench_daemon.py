@@ -18,7 +18,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgedescent.errors import TransportError
-from edgedescent.formats.json import Decoder
+from edgedescent.formats.json import JsonFormat
 from edgedescent_sims.broker.process import find_mosquitto
 
 ROOT = Path(__file__).parents[2]
@@ -101,15 +101,15 @@ class TestJudging:
 
 class TestLoad:
     def test_everyone_gets_the_same_usable_events(self, bench: ModuleType) -> None:
-        decoder = Decoder("features", payload_bytes_max=1 << 20, events_per_message_max=1000)
+        json_format = JsonFormat("features", payload_bytes_max=1 << 20, events_per_message_max=1000)
         for per_message in (1, bench.ARRAY):
             made = bench.load(50, per_message)
             assert made == bench.load(50, per_message)
             assert len(made.backlog) == 50
             assert len(made.warm_up) * per_message == bench.WARM_UP_MESSAGES
-            decoded = [piece for payload in (*made.warm_up, *made.backlog) for piece in decoder.decode(payload)]
-            assert all(len(events) == per_message and not rejected for events, rejected in decoded)
-            ids = [event.id for events, _ in decoded for _, event in events]
+            decoded = [piece for payload in (*made.warm_up, *made.backlog) for piece in json_format.read(payload)]
+            assert all(len(piece.events) == per_message and not piece.rejected for piece in decoded)
+            ids = [event.id for piece in decoded for _, event in piece.events]
             assert len(set(ids)) == len(ids)
 
     @needs_mosquitto

@@ -75,7 +75,7 @@ def loss_of(model: Any, x: dict[str, Any], y: float) -> float:
     loss: Loss = model.loss
     specified: Any = SPECIFIED[loss.rule](*loss.hyper)
     if isinstance(loss, AdaptiveHuberLoss):
-        specified.scale = model.loss_scale
+        specified.scale = model.model.loss_scale
     return float(specified.value(target, score))
 
 

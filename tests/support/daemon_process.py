@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,9 +23,6 @@ from support.state_folder import bits
 from support.waiting import PATIENCE_S, eventually
 
 _Answer = TypeVar("_Answer")
-
-STOP_S = 10.0
-"""How long a daemon may take to stop."""
 
 
 class DaemonProcess:
@@ -123,12 +119,10 @@ class DaemonProcess:
         assert self._process is not None, "it was not started"
         self._process.send_signal(number)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """Ask it to stop, which must work; returns how many seconds it took."""
-        started = time.monotonic()
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ask it to stop, and wait until it has done so in good order."""
         self.tell(how)
         assert self.wait() == 0
-        return time.monotonic() - started
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait until it ends; returns its exit code."""

@@ -13,10 +13,10 @@ import pytest
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt import MqttAdapter
 from edgedescent_mqtt.config import BrokerConfig
+from support.waiting import PATIENCE_S
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 14
 WELCOME = b"\x20\x02\x00\x00"
-PATIENCE_S = 20.0
 
 
 class FakeBrokerLink:

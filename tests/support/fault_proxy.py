@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
+from support.waiting import PATIENCE_S
+
 Direction = Literal["down", "up"]
 """From the broker to the device, or back."""
 DIRECTIONS: tuple[Direction, Direction] = ("down", "up")
@@ -141,7 +143,7 @@ class FaultProxy:
             except OSError:
                 return  # Closed by `__exit__`.
             try:
-                broker = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+                broker = socket.create_connection(("127.0.0.1", self._target), timeout=PATIENCE_S)
             except OSError:
                 device.close()
                 continue

@@ -24,7 +24,7 @@ from support.command_line import run, run_json
 from support.daemon_process import DaemonProcess
 from support.device_peer import DevicePeer
 from support.event_streams import event, events
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 
 def learned(engine: Engine) -> bytes:
@@ -81,7 +81,7 @@ def test_systemd_is_told_of_a_whole_life(
         eventually(lambda: any("online: 5 messages, 5 events" in line for line in systemd.messages), "a status")
         # A loop that stands still is noticed: nothing else feeds the watchdog.
         daemon.tell(signal.SIGSTOP)
-        time.sleep(0.3)
+        eventually(lambda: daemon.standing, "standing still")
         fed = systemd.messages.count("WATCHDOG=1")
         time.sleep(1.0)
         assert systemd.messages.count("WATCHDOG=1") == fed
@@ -121,7 +121,7 @@ def test_the_metrics_are_served_while_it_learns(
         daemon.counted(3, "dead_letters")
 
         def scraped() -> dict[tuple[str, str], float]:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
                 assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
                 text = answer.read().decode()
             return {
@@ -234,7 +234,7 @@ def test_a_dry_run_leaves_no_trace(broker: BrokerProcess, settings: str, peer: D
     rehearsal = dry(daemon, "--events", "12", "--json", "--show", "predictions")
     assert "50 of the journal" not in heard(rehearsal)
     peer.send([*events(50, 60), b"nonsense", json.dumps(event(3)).encode()])
-    output, errors = rehearsal.communicate(timeout=30)
+    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
     assert rehearsal.returncode == 0, errors
     *predictions, last = output.splitlines()
     summary = json.loads(last)
@@ -263,13 +263,15 @@ def test_a_dry_run_beside_the_daemon_ends_when_told_to(
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
-        rehearsal = dry(daemon)
+        rehearsal = dry(daemon, "--show", "predictions")
         heard(rehearsal)
         peer.send(events(0, 10))
         assert daemon.counted(10)["events_learned"] == 10
-        time.sleep(0.5)
+        assert rehearsal.stdout is not None
+        answers = [rehearsal.stdout.readline() for _ in range(10)]
+        assert all('"prediction"' in answer for answer in answers)
         rehearsal.send_signal(signal.SIGTERM)
-        output, _ = rehearsal.communicate(timeout=30)
+        output, _ = rehearsal.communicate(timeout=PATIENCE_S)
         assert rehearsal.returncode == 0
         assert output.startswith("10 messages in ")
         assert "10 events learned, 0 only predicted, 0 repeats, 0 rejected." in output
@@ -383,7 +385,7 @@ def test_all_that_is_kept_is_for_its_owner_only(
             found = {path: path.lstat() for path in (daemon.state_path, *daemon.state_path.rglob("*"))}
             names = {path.name for path in found}
             assert {"edgedescent.db", "edgedescent.db-wal", "edgedescent.db-shm", "status.json", "lock"} <= names
-            assert {"snapshots", "model.onnx", "card.json"} <= names
+            assert {"snapshots", "model.onnx", "model_card.json"} <= names
             exposed = [str(path) for path, of in found.items() if of.st_mode & 0o077 and not path.is_symlink()]
             assert exposed == []
             daemon.stop()
