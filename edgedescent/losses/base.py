@@ -14,9 +14,9 @@ TRAVEL_STEPS = 16
 class Loss:
     """Hyper-parameters of a loss; the state of an adaptive loss belongs to the learner that uses it.
 
-    A subclass is a frozen dataclass. Where `rule` names a compiled loss, its fields are the hyper-parameters in the order
-    in which the compiled code reads them. A loss may also be written in Python, with the methods `value` and `slope`: see
-    docs/extending.md.
+    A subclass is a frozen dataclass. Where `rule` names a compiled loss, its fields are the hyper-parameters in the
+    order in which the compiled code reads them. A loss may also be written in Python, with the methods `value` and
+    `slope`: see docs/extending.md.
     """
 
     rule: ClassVar[str] = "python"
@@ -48,7 +48,7 @@ class Loss:
         raise NotImplementedError(f"{type(self).__name__} does not define `slope`.")
 
     def travel(self, target: float, score: float, time: float) -> float:
-        """Change of the score when it follows ``df/dt = -slope(f)`` for some time; the optimizer ImportanceAware asks for it.
+        """Change of the score when it follows ``df/dt = -slope(f)`` for some time, as ImportanceAware needs it.
 
         The default integrates by backward Euler steps, each solved by bisection, which never carries the score past the
         minimum of a convex loss. A subclass may define the closed form.

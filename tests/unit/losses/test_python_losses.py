@@ -121,6 +121,12 @@ def test_a_loss_without_its_methods_says_so() -> None:
         LinearRegressor(loss=Loss()).learn_one({"a": 1.0}, 2.0)
 
 
+def learn_three(model: Any, *event: Any) -> None:
+    # The slope is 0 until targets differ.
+    for y in (2.0, 5.0, 3.0):
+        model.learn_one(*event, y)
+
+
 @pytest.mark.parametrize(
     ("where", "optimizer"),
     [
@@ -135,9 +141,7 @@ def test_what_a_loss_raises_reaches_the_caller_and_spoils_nothing(where: str, op
     for what, error in (("raise", ZeroDivisionError), ("nan", ValueError)):
         model = learner(loss=BrokenLoss(where=where, what=what), optimizer=optimizer)
         with pytest.raises(error, match="broken" if what == "raise" else f"`{where}` of BrokenLoss"):
-            # The first target is the mean, where the slope of a feature learner is 0.
-            for y in (2.0, 5.0):
-                model.learn_one(*event, y)
+            learn_three(model, *event)
         arrays = [value for value in model.state_dict().values() if isinstance(value, np.ndarray)]
         assert all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
         # It is raised once for each event, not again later.
