@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from edgedescent.optim import SGD, Adam
+from support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,9 +36,12 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("harness")
 
 
+SHORT = ("--runs", "1", "--events", "1000")
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
 
 
@@ -167,7 +171,7 @@ class TestLearn:
             assert row.target is None or row.target.peer in [peer.name for peer in row.peers]
 
     def test_it_prints_json_and_its_exit_code_tells_the_verdict(self) -> None:
-        done = run("bench/learn.py", "--quick", "--json", "--only", "dicts, linear, 10 features, Adam")
+        done = run("bench/learn.py", *SHORT, "--json", "--only", "dicts, linear, 10 features, Adam")
         answer = json.loads(done.stdout)
         assert done.returncode == (0 if answer["passed"] else 1)
         (row,) = answer["rows"]
@@ -184,7 +188,7 @@ class TestLearn:
             f"import sys; sys.path.insert(0, {str(ROOT / 'bench')!r})\n"
             "import learn; row = learn.dicts_row(10, learn.SGD(), 1e9); learn.rows = lambda: [row]; learn.main()\n"
         )
-        done = run(str(script), "--quick")
+        done = run(str(script), *SHORT)
         assert done.returncode == 1
         assert "at least 1e+09 times River" in done.stdout
         assert "FAIL" in done.stdout

@@ -53,12 +53,12 @@ class EventCollector:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of the events that came, in order."""
+        """Ids of the received events, in order."""
         events = [event for message in list(self.messages) for event in _as_list(message)]
         return [event["id"] for event in events]
 
     def wait_for(self, count: int, timeout_s: float = PATIENCE_S) -> set[str]:
-        """Wait until so many different events have come, and a moment longer for any that should not."""
+        """Wait until `count` different events have come, and a moment longer for events that should not come."""
         until = time.monotonic() + timeout_s
         while len(set(self.ids)) < count and time.monotonic() < until:
             time.sleep(0.05)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import re
 import signal
-import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from support.brokers import running_broker
 from support.daemon_process import assert_same_learning
 from support.device_peer import DevicePeer
 from support.event_streams import Sender, events
+from support.fake_broker import FakeBroker
 from support.fault_proxy import FaultProxy
 from support.waiting import eventually
 
@@ -82,19 +82,10 @@ def test_what_came_too_late_is_learned_after_the_next_start(
         daemon.counted(50)
 
 
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port where connections are accepted, and nothing ever answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=8) as server:
-        yield server.getsockname()[1]
-
-
 @pytest.mark.parametrize("options", ["", "[broker.tls]", 'host = "broker.invalid"', 'host = "192.0.2.1"'])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_without_an_answer_it_stops_in_time(
-    make_daemon: Any, silent_port: int, options: str, how: signal.Signals
-) -> None:
-    with make_daemon(silent_port, broker=options) as daemon:
+def test_without_an_answer_it_stops_in_time(make_daemon: Any, options: str, how: signal.Signals) -> None:
+    with FakeBroker() as silent, make_daemon(silent.port, broker=options) as daemon:
         daemon.logged("INFO Learning")
         time.sleep(0.3)  # So that the signal meets it while it tries to connect.
         daemon.stop(how)

@@ -35,7 +35,7 @@ def blocks(language: str) -> list[Any]:
 
 def test_every_fence_is_of_a_language_that_is_tested() -> None:
     kinds = {kind for page in PAGES for kind, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
-    assert kinds <= {"python", "sh", "bash", "toml", "json", "text", "cython"}
+    assert kinds <= {"python", "sh", "bash", "toml", "json", "text", "cython", "mermaid"}
 
 
 def pages_with(language: str) -> list[Any]:

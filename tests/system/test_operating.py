@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import edgedescent
 from edgedescent.engine.core import Engine
 from edgedescent.state import codec
 from edgedescent.state.store import Store
@@ -24,6 +25,7 @@ from support.command_line import run, run_json
 from support.daemon_process import DaemonProcess
 from support.device_peer import DevicePeer
 from support.event_streams import event, events
+from support.notify_socket import NotifySocket
 from support.waiting import PATIENCE_S, eventually
 
 
@@ -38,40 +40,15 @@ def free_port() -> int:
         return port
 
 
-class Systemd:
-    """Stands for systemd: starts nothing, hears everything."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = str(folder / "notify")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.setblocking(False)
-        self._messages: list[str] = []
-
-    def environment(self, watchdog_s: float) -> dict[str, str]:
-        return {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": str(int(watchdog_s * 1e6))}
-
-    @property
-    def messages(self) -> list[str]:
-        while True:
-            try:
-                self._messages.append(self._socket.recv(65_536).decode())
-            except BlockingIOError:
-                return self._messages
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture
 def systemd(tmp_path: Path) -> Any:
-    made = Systemd(tmp_path)
+    made = NotifySocket(str(tmp_path / "notify"))
     yield made
     made.close()
 
 
 def test_systemd_is_told_of_a_whole_life(
-    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: NotifySocket
 ) -> None:
     with make_daemon(broker.port, broker=settings, environment=systemd.environment(0.8)) as daemon:
         eventually(lambda: "READY=1" in systemd.messages, "READY=1")
@@ -93,7 +70,7 @@ def test_systemd_is_told_of_a_whole_life(
 
 
 def test_a_recovery_is_told_before_it_is_ready(
-    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: NotifySocket
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -170,7 +147,7 @@ def test_the_status_says_since_when_and_which_version(
         daemon.kill()
     peer.state("offline")
     statuses = [json.loads(payload) for payload in peer.of("status")]
-    assert {status["version"] for status in statuses} == {"0.1.0"}
+    assert {status["version"] for status in statuses} == {edgedescent.__version__}
     for status in statuses:
         # The broker sends the last will, at a moment that nobody knew when it was made.
         assert status["since"] is None if status["state"] == "offline" else before <= status["since"] <= time.time()

@@ -19,11 +19,6 @@ from edgedescent_mqtt import adapter
 from edgedescent_mqtt.client import Connection
 from edgedescent_mqtt.connect import Backoff, ConnectAttempt, explain
 from support.fake_broker import (
-    CONNECT,
-    DISCONNECT,
-    PINGREQ,
-    PUBACK,
-    PUBLISH,
     WELCOME,
     FakeBroker,
     FakeBrokerLink,
@@ -37,6 +32,7 @@ from support.fake_broker import (
     pump_one,
     warnings,
 )
+from support.mqtt_packets import CONNECT, DISCONNECT, PINGREQ, PUBACK, PUBLISH
 from support.waiting import PATIENCE_S, at_least, eventually, sooner_than
 
 
@@ -394,9 +390,8 @@ def test_reasons_are_in_plain_words(error: Exception, expected: str) -> None:
 
 
 def test_an_attempt_at_a_broker_that_hangs_up_during_tls_is_explained(broker: FakeBroker) -> None:
-    attempt = ConnectAttempt(
-        Connection("127.0.0.1", broker.port, tls=ssl.create_default_context()), timeout_s=PATIENCE_S
-    )
+    connection = Connection("127.0.0.1", broker.port, tls=ssl.create_default_context())
+    attempt = ConnectAttempt(connection, timeout_s=PATIENCE_S)
     eventually(broker.accepted, "a connection")
     broker.links[0].sock.close()
     assert attempt.wait(PATIENCE_S)
