@@ -158,7 +158,8 @@ def test_the_file_says_in_which_order_the_features_go() -> None:
 )
 def test_a_learner_that_diverged_is_refused(table: str, part: int, named: str) -> None:
     model = trained(stream(9, 50))
-    getattr(model, table).arrays[part][-1 if table == "target" else 2] = math.nan
+    owner = model.encoder.scaler if table == "inputs" else getattr(model.model, table)
+    owner.arrays[part][-1 if table == "target" else 2] = math.nan
     with pytest.raises(ExportError, match=f"`{named}` holds a value that is not finite") as caught:
         ONNX.export(model, {})
     assert "lower `lr`" in caught.value.hint
