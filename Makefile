@@ -12,7 +12,7 @@ help:
 	@echo "make test     run the tests; ARGS='tests/unit -k adam' and other options of pytest are passed on"
 	@echo "make soak     run 10,000 simulated worlds; ARGS='--seeds 500 --first 10000' chooses others"
 	@echo "make torture  kill, cut, fill and flood a real daemon for an hour; ARGS='-k kill_9 --rounds 1000' chooses"
-	@echo "make lint     ruff, mypy and the import rule"
+	@echo "make lint     ruff, mypy and the order of imports"
 	@echo "make format   let ruff lay out the code"
 	@echo "make docs     build the documentation site into site/"
 	@echo "make bench    measure the learners beside their peers"
@@ -51,6 +51,7 @@ lint: $(VENV)/.with-test $(VENV)/.with-lint
 	$(BIN)/mypy
 	$(BIN)/mypy examples
 	PYTHONPATH=sims $(BIN)/lint-imports
+	$(BIN)/python docs/imports.py
 
 format: $(VENV)/.with-lint
 	$(BIN)/ruff check --fix .

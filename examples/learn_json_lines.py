@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgedescent import LinearRegressor
+from edgedescent import LinearRegressor, learn_lines
 
 N_EVENTS = 50_000
 
@@ -30,7 +30,7 @@ with tempfile.TemporaryDirectory() as folder:
     model = LinearRegressor()
     with path.open("rb") as recording, mmap.mmap(recording.fileno(), 0, access=mmap.ACCESS_READ) as lines:
         start = time.perf_counter()
-        predictions = model.learn_lines(lines)
+        predictions = learn_lines(model, lines)
         seconds = time.perf_counter() - start
 
     truth = np.array([json.loads(line)["y"] for line in path.read_text(encoding="utf-8").splitlines()])

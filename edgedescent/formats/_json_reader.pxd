@@ -34,5 +34,3 @@ cdef class JsonLines(JsonCursor):
     cdef const char* end
     cdef const char* stop
     cdef readonly Py_ssize_t number
-
-    cpdef Py_ssize_t count_lines(self)

@@ -5,6 +5,8 @@ from edgedescent.formats.json import JsonFormat
 
 @disjoint_base
 class JsonCursor(EventCursor):
+    @property
+    def format(self) -> JsonFormat: ...
     def __init__(self, json_format: JsonFormat) -> None: ...
 
 @disjoint_base

@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edgedescent.errors import TransportError
 from edgedescent.formats.json import JsonFormat
 from edgedescent_sims.broker.process import find_mosquitto
+from support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +53,7 @@ def run(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=PATIENCE_S,
         env=environment,
     )
 
@@ -138,7 +139,7 @@ class TestLoad:
 
 class TestConsumers:
     def test_cpu_and_memory_are_the_processs_own(self, consumers: ModuleType) -> None:
-        code = "sum(range(30_000_000)); x = bytearray(50_000_000); print(flush=True); input()"
+        code = "sum(range(10_000_000)); x = bytearray(50_000_000); print(flush=True); input()"
         with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
@@ -181,7 +182,7 @@ class TestCommand:
     @needs_mosquitto
     def test_what_is_not_installed_is_skipped_with_the_reason(self, tmp_path: Path) -> None:
         (tmp_path / "mosquitto").symlink_to(str(find_mosquitto()))
-        done = run("--only", "mosquitto_sub", path=str(tmp_path))
+        done = run("--messages", "1000", "--arrays", "100", "--only", "mosquitto_sub", path=str(tmp_path))
         assert done.returncode == 0
         assert (
             "skipped  mosquitto_sub, QoS 0: mosquitto_sub is not installed; on Debian: apt-get install" in done.stdout

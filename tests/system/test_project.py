@@ -74,8 +74,8 @@ class TestHooks:
 
     def test_no_check_of_lint_is_left_out(self) -> None:
         entries = [hook["entry"] for hook in HOOKS]
-        for command in re.findall(r"\.venv/bin/[\w-]+(?: (?:check|format))?", makefile("lint")):
-            assert any(command in entry for entry in entries), command
+        for command in makefile("lint").splitlines():
+            assert any(command.strip().removesuffix(" .") in entry for entry in entries), command
 
 
 class TestPackages:

@@ -94,9 +94,12 @@ def test_the_same_size_of_memory_whatever_comes_by() -> None:
     model = LinearRegressor(replay_size=10, replay_steps=1, features_max=20)
     for n in range(500):
         model.learn_one({f"f{(n + i) % 200}": 1.0 for i in range(5)}, float(n % 3))
-    buffer = model.model.replay_buffer
-    assert (buffer.held, buffer.n_values, buffer.n_pushed) == (10, 50, 500)
-    assert buffer.n_cells < 100
+    assert (model.model.replay_buffer.held, model.model.replay_buffer.n_values, model.model.replay_buffer.n_pushed) == (
+        10,
+        50,
+        500,
+    )
+    assert model.model.replay_buffer.n_cells < 100
 
 
 def state_of(**changes: Any) -> dict[str, Any]:
@@ -116,7 +119,10 @@ def state_of(**changes: Any) -> dict[str, Any]:
     [
         ({"targets": np.zeros(3)}, "replay buffer of 3 events does not fit one of 4"),
         ({"values": np.ones(4)}, "replay buffer of 2 events does not fit one of 4"),
-        ({"values": np.ones(16_385), "rows": np.ones(16_385, dtype=np.int64)}, "of 2 events does not fit one of"),
+        (
+            {"values": np.ones(16_385), "rows": np.ones(16_385, dtype=np.int64)},
+            "replay buffer of 2 events does not fit one of",
+        ),
         ({"draws": np.array([7, 1], dtype=np.uint64)}, "replay buffer of 2 events does not fit one of 4"),
         ({"draws": np.array([7], dtype=np.uint64)}, "replay buffer of 2 events does not fit one of 4"),
         ({"rows": np.array([1, 3, 2], dtype=np.int64)}, "refers to rows that do not exist"),
