@@ -1,4 +1,4 @@
-"""The learning step: every event of every format is deduplicated, predicted, learned, scored and answered here."""
+"""The learning loop: recognizes repeats, predicts, learns, scores, answers and counts events of every format."""
 import numpy as np
 
 from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
@@ -14,7 +14,7 @@ from edgedescent.numerics._numbers cimport is_sane
 
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import InvalidEventError, TooDeepError, TooLargeError
-from edgedescent.formats.base import Rejected
+from edgedescent.formats import Rejected
 
 cdef dict REASONS = {TooLargeError: "too_large", TooDeepError: "too_deep"}
 
@@ -50,7 +50,8 @@ cdef class LearningLoop:
         """Whether the learner takes raw events."""
         return self.compiled is not None
 
-    cpdef list run(self, EventCursor events, bytes message, bint redelivered, Prequential errors, counters):
+    def run(self, EventCursor events not None, bytes message not None, bint redelivered, Prequential errors not None,
+            counters):
         """Predict and learn the events of a cursor, in order; returns their answers.
 
         Args:
@@ -129,7 +130,7 @@ cdef object invalid(object error):
     return InvalidEventError(REASONS.get(type(error), "wrong_type"), str(error))
 
 
-def learn_each_line(learner, JsonLines lines):
+def learn_each_line(learner, JsonLines lines not None):
     """Predict the event of each line, then learn from it, in order; returns the predictions.
 
     Raises:

@@ -14,7 +14,6 @@ cdef class EventCursor:
     # The event as an object, or the error that tells why it is none; None until it is asked for.
     cdef object item
 
-    cpdef bint open(self, bytes message) except -1
     cdef void close(self) noexcept
     cdef bint next(self) except -1
     cdef uint64_t id_hash(self) except? 0

@@ -21,7 +21,7 @@ cdef class EventCursor:
         index: place of the event at hand in its message, from 0.
     """
 
-    cpdef bint open(self, bytes message) except -1:
+    def open(self, bytes message not None):
         """Go to before the first event of a message; False if it is left to the format's `decode`."""
         return False
 

@@ -230,7 +230,7 @@ cdef class JsonParser:
         return at + 1
 
 
-def parse_event(const unsigned char[::1] text):
+def parse_event(const unsigned char[::1] text not None):
     """Features and target of a simple event; None for any other. For tests."""
     cdef JsonParser parser = JsonParser()
     cdef const char* start = <const char*>&text[0] if text.shape[0] else NULL

@@ -100,9 +100,6 @@ cdef class JsonReader(JsonCursor):
         json_format: the payload format, which decodes what needs to be an object.
         bytes_max: longer messages are left to the format.
         events_max: messages of more events likewise.
-
-    Attributes:
-        n: number of events of the message at hand.
     """
 
     def __init__(self, json_format, Py_ssize_t bytes_max, Py_ssize_t events_max):
@@ -114,7 +111,7 @@ cdef class JsonReader(JsonCursor):
     def __dealloc__(self):
         free(self.events)
 
-    cpdef bint open(self, bytes message) except -1:
+    def open(self, bytes message not None):
         cdef const char* at = PyBytes_AS_STRING(message)
         cdef const char* end = at + PyBytes_GET_SIZE(message)
         self.n = self.place = self.parser.first = 0
@@ -214,18 +211,15 @@ cdef class JsonLines(JsonCursor):
     Args:
         json_format: the payload format, which decodes what is not simple.
         text: the lines.
-
-    Attributes:
-        number: number of the line at hand, from 1.
     """
 
-    def __init__(self, json_format, const unsigned char[::1] text):
+    def __init__(self, json_format, const unsigned char[::1] text not None):
         super().__init__(json_format)
         self.memory = text
         self.end = <const char*>&text[0] if text.shape[0] else NULL
         self.stop = self.end + text.shape[0]
 
-    cpdef Py_ssize_t count_lines(self):
+    cdef Py_ssize_t count_lines(self):
         """Number of lines from the next one on, blank ones included."""
         cdef const char* at = self.end
         cdef Py_ssize_t n = 0
