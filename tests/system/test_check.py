@@ -155,7 +155,7 @@ def test_a_wrong_password_is_found_and_not_shown(folder: Path, tmp_path: Path) -
         found = findings(config, code=1)
         output = run("check", config).output
     assert levels(found, "error") == {"login"}
-    assert "refused us: Not authorized" in found["login"][0]["message"]
+    assert "refused the connection: Not authorized" in found["login"][0]["message"]
     assert "not-the-one" not in output
     assert found["secrets"][0]["message"] == f"{password} can be read by every user of this machine."
 
@@ -219,7 +219,8 @@ def test_a_port_that_does_not_speak_mqtt_is_found(tmp_path: Path, answer: bytes)
     with AnsweringBroker(answer, None) as broker:
         found = findings(write(tmp_path, f"port = {broker.port}"), code=1)
     assert re.search(
-        r"did not let us in: (it does not speak MQTT|it ended the connection)\.", found["login"][0]["message"]
+        r"did not accept the connection: (it does not speak MQTT|it ended the connection)\.",
+        found["login"][0]["message"],
     )
     assert found["login"][0]["hint"].startswith("Is this its port for MQTT, with TLS or without?")
 
