@@ -39,7 +39,7 @@ def client(server: MetricsServer, asked: bytes = b"") -> socket.socket:
 
 
 def answer(server: MetricsServer, sock: socket.socket, turns: int = 10_000) -> bytes | None:
-    """What the server says until it hangs up; None where it does not within some turns."""
+    """Response of the server; None if it does not close the connection within some turns."""
     got = b""
     for _ in range(turns):
         server.serve()
@@ -144,7 +144,7 @@ def test_what_is_no_address_is_refused(listen: str) -> None:
         MetricsServer(listen, lambda: PAGE)
 
 
-def test_an_address_in_use_is_told(server: MetricsServer) -> None:
+def test_an_address_in_use_is_an_error(server: MetricsServer) -> None:
     with pytest.raises(ConfigError, match=r"where the daemon cannot listen: Address already in use\."):
         MetricsServer(f"127.0.0.1:{server.port}", lambda: PAGE)
     with pytest.raises(ConfigError, match="where the daemon cannot listen"):
@@ -167,8 +167,8 @@ def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
     assert names <= FAMILIES.keys()
     found = families(metrics)
     assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()
-    (letter,) = found["edgedescent_dead_letters"].samples
-    assert (letter.labels, letter.value) == ({"device": "pump", "reason": "malformed"}, 1)
+    (sample,) = found["edgedescent_dead_letters"].samples
+    assert (sample.labels, sample.value) == ({"device": "pump", "reason": "malformed"}, 1)
 
 
 def test_names_say_kind_and_unit() -> None:

@@ -129,7 +129,7 @@ def test_the_journal_as_a_table(config: Path, state: Run) -> None:
     assert lines == ["position,received_at,topic,payload", "1,1700000000.0,pump/events,\\xff\x00"]
 
 
-def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
+def test_the_range_of_the_journal_is_reported(config: Path, state: Run) -> None:
     (found,) = run_json("journal", "info", config)
     assert (found["first"], found["last"], found["blocks"]) == (1, 60, 9)
     assert found["bytes"] == extent(state.config.state.path).bytes > 0
@@ -137,7 +137,7 @@ def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
     assert run("journal", "info", config).output.startswith("Messages 1 to 60, in 9 blocks of ")
 
 
-def test_an_empty_journal_is_told(config: Path) -> None:
+def test_an_empty_journal_is_reported(config: Path) -> None:
     Run(a_config(config.parent / "state")).store.close()
     assert run("journal", "info", config).output == "The journal is empty.\n"
     assert run("journal", "export", config).output == ""
@@ -209,15 +209,15 @@ def test_a_backup_is_of_one_moment_although_the_daemon_writes(
     from edgedescent.state import backup as module
 
     monkeypatch.setattr(module, "PAGES", 1)
-    told_of: list[int] = []
+    reported: list[int] = []
 
     def write(done: int, total: int) -> None:
-        told_of.append(done)
-        if len(told_of) < 200:
+        reported.append(done)
+        if len(reported) < 200:
             state.take([b'{"x": {"temp": 1}, "y": 2}'])
 
     module.backup(state.config.state.path, tmp_path / "copy.db", write)
-    assert len(told_of) < 200, "it began anew with each commit"
+    assert len(reported) < 200, "it started again with each commit"
     with sqlite3.connect(tmp_path / "copy.db") as db:
         assert db.execute("SELECT max(last) FROM journal").fetchone() == (60,)
     db.close()
