@@ -35,7 +35,7 @@ def client(server: MetricsServer, asked: bytes = b"") -> socket.socket:
 
 
 def answer(server: MetricsServer, sock: socket.socket, turns: int = 10_000) -> bytes | None:
-    """What the server says until it hangs up; None where it does not within some turns."""
+    """Response of the server; None if it does not close the connection within some turns."""
     got = b""
     for _ in range(turns):
         server.serve()
@@ -140,7 +140,7 @@ def test_what_is_no_address_is_refused(listen: str) -> None:
         MetricsServer(listen, lambda: PAGE)
 
 
-def test_an_address_in_use_is_told(server: MetricsServer) -> None:
+def test_an_address_in_use_is_an_error(server: MetricsServer) -> None:
     with pytest.raises(ConfigError, match=r"where the daemon cannot listen: Address already in use\."):
         MetricsServer(f"127.0.0.1:{server.port}", lambda: PAGE)
     with pytest.raises(ConfigError, match="where the daemon cannot listen"):

@@ -125,7 +125,7 @@ def test_the_journal_as_a_table(config: Path, state: Run) -> None:
     assert lines == ["position,received_at,topic,payload", "1,1700000000.0,pump/events,\\xff\x00"]
 
 
-def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
+def test_the_range_of_the_journal_is_reported(config: Path, state: Run) -> None:
     (found,) = run_json("journal", "info", config)
     assert (found["first"], found["last"], found["blocks"]) == (1, 60, 9)
     assert found["bytes"] == extent(state.config.state.path).bytes > 0
@@ -133,7 +133,7 @@ def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
     assert run("journal", "info", config).output.startswith("Messages 1 to 60, in 9 blocks of ")
 
 
-def test_an_empty_journal_is_told(config: Path) -> None:
+def test_an_empty_journal_is_reported(config: Path) -> None:
     Run(a_config(config.parent / "state")).store.close()
     assert run("journal", "info", config).output == "The journal is empty.\n"
     assert run("journal", "export", config).output == ""
