@@ -6,10 +6,12 @@ import math
 from dataclasses import astuple, dataclass
 from typing import ClassVar
 
+from edgedescent.validation import Declared
 
-@dataclass(frozen=True)
-class Loss:
-    """Hyper-parameters of a loss; a subclass is a frozen dataclass whose fields the compiled loss reads in order."""
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Declared):
+    """Base of the losses: a subclass declares its parameters in the order in which the compiled loss reads them."""
 
     rule: ClassVar[str]
     binary: ClassVar[bool] = False
