@@ -58,7 +58,7 @@ def dry_run(
     before = dict(engine.counters)
     # The error is that of this run alone.
     engine.errors = Prequential()
-    client = config.build_admin_client("dry")
+    client = config.build_admin_client("dry-run")
     started = time.monotonic()
     with _stop_on_signals() as stopped, client as connection:
         for name, answer in connection.subscribe(config.event_topics()).items():

@@ -7,9 +7,9 @@ from typing_extensions import disjoint_base
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine.messages import Prediction
 from edgedescent.evaluation import Prequential
+from edgedescent.formats import Format
 from edgedescent.formats._cursor import EventCursor
 from edgedescent.formats._json_reader import JsonLines
-from edgedescent.formats.base import Format
 from edgedescent.learners import Learner
 
 @disjoint_base

@@ -14,7 +14,7 @@ from edgedescent.numerics._numbers cimport is_sane
 
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import InvalidEventError, TooDeepError, TooLargeError
-from edgedescent.formats.base import Rejected
+from edgedescent.formats import Rejected
 
 cdef dict REASONS = {TooLargeError: "too_large", TooDeepError: "too_deep"}
 

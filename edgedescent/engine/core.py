@@ -21,9 +21,8 @@ from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.engine.rate_limit import RateLimit
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
+from edgedescent.formats import Format, JsonFormat, Piece, Rejected
 from edgedescent.formats._cursor import EventCursor
-from edgedescent.formats.base import Format, Piece, Rejected
-from edgedescent.formats.json import JsonFormat
 from edgedescent.learners import Learner
 
 DEAD_LETTERS_PER_MESSAGE_MAX = 100

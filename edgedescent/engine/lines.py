@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedescent.engine._loop import learn_each_line
+from edgedescent.formats import JsonFormat
 from edgedescent.formats._json_reader import JsonLines
-from edgedescent.formats.json import JsonFormat
 from edgedescent.learners import Learner
 
 if TYPE_CHECKING:

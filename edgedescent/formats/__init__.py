@@ -2,6 +2,7 @@
 
 from edgedescent.formats.base import REASONS, Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
+from edgedescent.formats.json import JsonFormat
 from edgedescent.registry import Registry
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Event",
     "FeatureEvent",
     "Format",
+    "JsonFormat",
     "Piece",
     "RatingEvent",
     "Rejected",
@@ -18,5 +20,5 @@ __all__ = [
 ]
 
 FORMATS: Registry[type[Format]] = Registry(
-    "payload format", "edgedescent.formats", {"json": "edgedescent.formats.json:JsonFormat"}, base=Format
+    "payload format", "edgedescent.formats", {"json": "edgedescent.formats:JsonFormat"}, base=Format
 )

@@ -12,7 +12,7 @@ cdef struct SimpleEvent:
     double target
 
 cdef class JsonCursor(EventCursor):
-    cdef readonly object format
+    cdef object format
     cdef JsonParser parser
 
 cdef class JsonReader(JsonCursor):
@@ -21,7 +21,7 @@ cdef class JsonReader(JsonCursor):
     cdef Py_ssize_t events_max
     cdef SimpleEvent* events
     cdef Py_ssize_t room
-    cdef readonly Py_ssize_t n
+    cdef Py_ssize_t n
     cdef Py_ssize_t place
 
     cdef const char* _read_array(self, const char* at, const char* end) except? NULL
@@ -33,4 +33,7 @@ cdef class JsonLines(JsonCursor):
     cdef const char* start
     cdef const char* end
     cdef const char* stop
-    cdef readonly Py_ssize_t number
+    # Number of the line at hand, from 1.
+    cdef Py_ssize_t number
+
+    cdef Py_ssize_t count_lines(self)

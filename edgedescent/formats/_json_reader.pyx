@@ -100,9 +100,6 @@ cdef class JsonReader(JsonCursor):
         json_format: the payload format, which decodes what needs to be an object.
         bytes_max: longer messages are left to the format.
         events_max: messages of more events likewise.
-
-    Attributes:
-        n: number of events of the message at hand.
     """
 
     def __init__(self, json_format, Py_ssize_t bytes_max, Py_ssize_t events_max):
@@ -214,9 +211,6 @@ cdef class JsonLines(JsonCursor):
     Args:
         json_format: the payload format, which decodes what is not simple.
         text: the lines.
-
-    Attributes:
-        number: number of the line at hand, from 1.
     """
 
     def __init__(self, json_format, const unsigned char[::1] text not None):
@@ -225,7 +219,7 @@ cdef class JsonLines(JsonCursor):
         self.end = <const char*>&text[0] if text.shape[0] else NULL
         self.stop = self.end + text.shape[0]
 
-    def count_lines(self):
+    cdef Py_ssize_t count_lines(self):
         """Number of lines from the next one on, blank ones included."""
         cdef const char* at = self.end
         cdef Py_ssize_t n = 0

@@ -37,7 +37,8 @@ cdef class MatrixFactorizationModel:
         self.stepper = Stepper(optimizer)
         self.stepper.make_room(4, self.k + 1)
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)
-        self.loss = make_loss(loss.rule, loss.hyper)
+        self.declared_loss = loss
+        self.loss = make_loss(loss)
         self.init_scale = parameters.init_scale
         self.l2_bias = parameters.l2_bias
         self.l2_factors = parameters.l2_factors

@@ -25,7 +25,7 @@ def check_format(payload_format: type[Format]) -> None:
     Raises:
         AssertionError: if it breaks a promise; says which, and how.
 
-    >>> from edgedescent.formats.json import JsonFormat
+    >>> from edgedescent.formats import JsonFormat
     >>> check_format(JsonFormat)
     """
     for check in FORMAT_CHECKS:

@@ -18,7 +18,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgedescent.errors import TransportError
-from edgedescent.formats.json import JsonFormat
+from edgedescent.formats import JsonFormat
 from edgedescent_sims.broker.process import find_mosquitto
 from support.waiting import PATIENCE_S
 

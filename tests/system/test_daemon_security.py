@@ -51,7 +51,7 @@ def test_a_wrong_password_is_told_and_its_mending_noticed(folder: Path, make_dae
     path.write_text("not-the-one-2")
     options = f'protocol = "{protocol}"\nusername = "pump"\npassword_file = "{path}"\nreconnect_max_s = 0.4'
     with SecuredBroker(folder, users={"pump": SECRET}) as broker, make_daemon(broker.port, broker=options) as daemon:
-        daemon.logged(r"it refused us: .*ot authorized|it refused us: Bad user name or password", 3)
+        daemon.logged(r"it refused the connection: (.*ot authorized|Bad user name or password)", 3)
         assert "(see `broker.username` and its password" in daemon.log
         path.unlink()
         daemon.logged(r"`broker.password_file` .*secret: No such file or directory\.")
@@ -70,7 +70,7 @@ def test_access_rules_that_forbid_the_status_are_told(folder: Path, make_daemon:
         SecuredBroker(folder, users={"pump": SECRET}, rules=rules) as broker,
         make_daemon(broker.port, broker=options, environment={"BROKER_PASSWORD": SECRET}) as daemon,
     ):
-        daemon.logged(r"ERROR The broker refused what we publish to 'edgedescent/pump/status': Not authorized")
+        daemon.logged(r"ERROR The broker refused the message to 'edgedescent/pump/status': Not authorized")
         daemon.stop()
 
 
@@ -101,7 +101,7 @@ def test_tls_with_an_authority_of_ones_own(folder: Path, tmp_path: Path, make_da
 
         with make_daemon(broker.port, device="plain", broker='host = "localhost"\nconnect_timeout_s = 1') as daemon:
             message = daemon.logged(r"WARNING (.*)\n")[0]
-            assert "the broker closed it before it accepted us" in message or "Connection reset by peer" in message
+            assert "the broker closed it before accepting it" in message or "Connection reset by peer" in message
             daemon.stop()
             assert "Traceback" not in daemon.log
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor, LogisticRegressor, MatrixFactorization, learn_lines
-from edgedescent.formats.events import FeatureEvent
+from edgedescent.formats import FeatureEvent
 from edgedescent.losses import PoissonLoss
 from support.exported import LEARNERS, small
 from support.strategies import frozen

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from edgedescent import FactorizationMachine, LinearRegressor, LogisticRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
-from edgedescent.formats.base import Piece
-from edgedescent.formats.json import JsonFormat
+from edgedescent.formats import JsonFormat, Piece
 from edgedescent.losses import SquaredLoss
 from edgedescent.optim import Optimizer
 

@@ -14,8 +14,7 @@ from edgedescent.config import load
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import ConfigError, InvalidEventError
-from edgedescent.formats import FORMATS, Event, FeatureEvent, Format, Piece, Rejected, refused
-from edgedescent.formats.json import JsonFormat
+from edgedescent.formats import FORMATS, Event, FeatureEvent, Format, JsonFormat, Piece, Rejected, refused
 from support.strategies import frozen
 
 
@@ -103,7 +102,7 @@ def test_a_configuration_finds_formats_by_name(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ConfigError, match=r"`topics\.format` is 'rows': expected one of json\."):
         load(file)
     (tmp_path / "my_formats.py").write_text(
-        "from edgedescent.formats.json import JsonFormat\nclass Rows(JsonFormat):\n    pass\n", encoding="utf-8"
+        "from edgedescent.formats import JsonFormat\nclass Rows(JsonFormat):\n    pass\n", encoding="utf-8"
     )
     info = tmp_path / "my_formats-1.0.dist-info"
     info.mkdir()

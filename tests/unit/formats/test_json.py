@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent.formats.base import REASONS, Rejected
-from edgedescent.formats.events import FeatureEvent, RatingEvent
+from edgedescent.formats import REASONS, FeatureEvent, RatingEvent, Rejected
 from edgedescent.formats.json import ELEMENTS_MAX, PIECE_BYTES, TARGET_MAX, JsonFormat
 
 InputKind = Literal["features", "ratings"]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgedescent.formats import FeatureEvent
 from edgedescent.formats._json_parser import parse_event
-from edgedescent.formats.events import FeatureEvent
 
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),

@@ -54,11 +54,11 @@ def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (1, "it refused us|it does not speak MQTT|the broker closed it before it accepted us"),
-        (2, r"it refused us: Client identifier not valid \(see `broker\.client_id`\)"),
-        (3, "it refused us: Server unavailable"),
-        (4, r"it refused us: Bad user name or password \(see `broker\.username` and its password\)"),
-        (5, "it refused us: Not authorized"),
+        (1, "it refused the connection|it does not speak MQTT|the broker closed it before accepting it"),
+        (2, r"it refused the connection: Client identifier not valid \(see `broker\.client_id`\)"),
+        (3, "it refused the connection: Server unavailable"),
+        (4, r"it refused the connection: Bad user name or password \(see `broker\.username` and its password\)"),
+        (5, "it refused the connection: Not authorized"),
     ],
 )
 def test_a_refusal_is_told_once_and_tried_again(
@@ -100,7 +100,7 @@ def test_a_broker_that_hangs_up_is_tried_again(
         pump(transport, lambda n=attempt: broker.accepted() >= n, "an attempt")  # type: ignore[misc]
         broker.links[-1].sock.close()
     pump(transport, lambda: len(caplog.records) >= 3)
-    assert "the broker closed it before it accepted us" in warnings(caplog) or "reset" in warnings(caplog)
+    assert "the broker closed it before accepting it" in warnings(caplog) or "reset" in warnings(caplog)
 
 
 @pytest.mark.parametrize("host", ["x" * 70 + ".example", "bad..name", "no.such.host.invalid"])

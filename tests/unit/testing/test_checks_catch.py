@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from edgedescent import LinearRegressor
-from edgedescent.formats import Event, Format, Piece
-from edgedescent.formats.json import JsonFormat
+from edgedescent.formats import Event, Format, JsonFormat, Piece
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import SGD, Adam, Optimizer
