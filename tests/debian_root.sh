@@ -44,13 +44,14 @@ mirror() {
 }
 
 make_root() {
-  local script=""
+  local archive script=""
+  archive=$(mirror) || exit 1
   # A release that this debootstrap is too old to know is made like the newest.
   test -e "/usr/share/debootstrap/scripts/$suite" || script=sid
   rm -rf "$root.part"
   mkdir -p "$root.part"
   debootstrap --arch="$arch" --variant=minbase --include=ca-certificates,ccache,gcc,libc6-dev,python3-dev,python3-venv \
-    "$suite" "$root.part" "$(mirror)" $script > "$root.log" 2>&1 || give_up "debootstrap failed: see $root.log"
+    "$suite" "$root.part" "$archive" $script > "$root.log" 2>&1 || give_up "debootstrap failed: see $root.log"
   mv "$root.part" "$root"
 }
 
