@@ -55,35 +55,30 @@ make_root() {
   mv "$root.part" "$root"
 }
 
-# Pip's configuration, the certificates that it may name, and the addresses of hosts.
+# The names of hosts and the certificates that this machine trusts, which pip's configuration may name.
 copy_configuration() {
-  local file
-  for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt /etc/pip.conf /etc/xdg/pip \
-    ~/.config/pip ~/.pip; do
-    test ! -e "$file" || { mkdir -p "$root/$(dirname "$file")" && cp -rL "$file" "$root/$(dirname "$file")/"; }
-  done
+  cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+  cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 }
 
-# The local folders of wheels that pip's configuration names.
-wheel_folders() {
-  { python3 -m pip config list; env | grep '^PIP_' || true; } | grep -E 'find-links|index-url|FIND_LINKS|INDEX_URL' \
-    | grep -oE "(^|[ ='])(file://)?/[^ ']+" | sed -E "s/^[ =']?(file:\/\/)?//" | sort -u \
-    | while read -r folder; do test ! -d "$folder" || echo "$folder"; done
+# Pip's configuration as variables, less what names folders of this machine.
+pip_settings() {
+  python3 -m pip config list | grep -vE 'find-links|constraint|file:' | tac \
+    | sed -nE "s/^(global|:env:)\.([a-z-]+)='(.*)'$/\2 \3/p" \
+    | while read -r name value; do echo "PIP_$(tr a-z- A-Z_ <<< "$name")=$value"; done
 }
 
 # Runs the program on standard input in the root, with processes and mounts of its own that end with it.
 inside() {
   local settings
-  mapfile -t settings < <(env | grep -E '^(PIP|SSL|OPENBLAS|https?_proxy|HTTPS?_PROXY)' || true)
+  mapfile -t settings < <(pip_settings; env | grep -iE '^https?_proxy=')
   unshare --mount --pid --fork --kill-child bash -euc '
     root=$1; shift
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs tmpfs "$root/tmp"
-    while test "$1" != --; do mkdir -p "$root$1"; mount --bind "$1" "$root$1"; shift; done
-    shift
     exec chroot "$root" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
-  ' inside "$root" $(wheel_folders) -- "${settings[@]}" sh -euc "$(cat)" sh "$@"
+  ' inside "$root" "${settings[@]}" sh -euc "$(cat)" sh "$@"
 }
 
 test "$(id -u)" -eq 0 || give_up "only root can make and enter a root folder."
