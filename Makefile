@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/kernels/*.pyx edgedescent/kernels/*.pxd adapters/*/*.pyx)
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/*/*.pyx edgedescent/*/*.pxd adapters/*/*.pyx)
 
 .PHONY: help demo test lint format soak torture bench clean
 
@@ -31,7 +31,7 @@ test: $(VENV)/.with-test
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 soak: $(VENV)/.with-sim
-	$(BIN)/python -m edgedescent_sims.world --seeds 10000 $(ARGS)
+	PYTHONPATH=sims $(BIN)/python -m edgedescent_world --seeds 10000 $(ARGS)
 
 # One test may take a quarter of an hour, and what it says meanwhile is to be seen.
 torture: $(VENV)/.with-test
@@ -41,7 +41,7 @@ lint: $(VENV)/.with-test $(VENV)/.with-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=sims $(BIN)/lint-imports
 
 format: $(VENV)/.with-lint
 	$(BIN)/ruff check --fix .

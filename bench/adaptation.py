@@ -296,7 +296,7 @@ def main(data: Path | None, events: int, only: str, quick: bool, curves: Path | 
 
 def compare(recording: Recording, data: Path | None, n_events: int, quick: bool, show_progress: bool) -> Outcome:
     """Let every contestant have its try at a stream."""
-    ratings = recording.takes == "ratings"
+    ratings = recording.input_kind == "ratings"
     # Recommenders need more events: most ids come a few times.
     stream = recording.events(data, n_events if quick or not ratings else sys.maxsize)
     scores = []

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from edgedescent.errors import TransportError
-from edgedescent_sims.broker import find_mosquitto
+from edgedescent_sims.broker.process import find_mosquitto
 
 # Nothing is dropped, however long a consumer stands still, and each may have as many messages on the way as the
 # daemon asks for by default.

@@ -38,7 +38,6 @@ IMPORTS = {
     "import-linter": "import importlinter.cli",
     "scikit-build-core": "import scikit_build_core.build",
     "cython": "import Cython.Compiler.Main",
-    "cython-cmake": "import cython_cmake",
 }
 
 # Runs in a fresh interpreter. VmRSS is read from /proc, as psutil would do, without importing anything more.

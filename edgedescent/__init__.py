@@ -8,8 +8,8 @@
 """
 
 from edgedescent.learners import (
+    BPR,
     FactorizationMachine,
-    ImplicitMatrixFactorization,
     LinearRegressor,
     LogisticRegressor,
     MatrixFactorization,
@@ -17,8 +17,8 @@ from edgedescent.learners import (
 )
 
 __all__ = [
+    "BPR",
     "FactorizationMachine",
-    "ImplicitMatrixFactorization",
     "LinearRegressor",
     "LogisticRegressor",
     "MLPRegressor",

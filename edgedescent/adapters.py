@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 import msgspec
 
 from edgedescent.errors import ConfigError
-from edgedescent.findings import Finding
+from edgedescent.findings import CheckResult
 from edgedescent.learners import Learner
 from edgedescent.suggest import did_you_mean
 
@@ -39,7 +39,7 @@ def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Deliver
     return [delivery for delivery in deliveries if delivery.generation == generation]
 
 
-class Visitor(Protocol):
+class AdminClient(Protocol):
     """A short connection of an operating command: it keeps no session, and the daemon's goes on undisturbed.
 
     Use it in a `with` block. Everything raises TransportError once the broker is gone.
@@ -74,18 +74,18 @@ class Answer(Protocol):
         """Whether it refuses."""
 
 
-class Visited(Protocol):
+class SupportsAdmin(Protocol):
     """What a transport offers to the operating commands."""
 
     Config: ClassVar[type[msgspec.Struct]]
     """The type of its configuration table."""
-    visitor: ClassVar[type[Visitor]]
+    visitor: ClassVar[type[AdminClient]]
     """What the operating commands connect with."""
 
     @staticmethod
     def probe(
         config: Any, *, device: str, topics: Sequence[str], outputs: Sequence[str], bytes_max: int, publish: bool
-    ) -> Iterator[Finding]:
+    ) -> Iterator[CheckResult]:
         """Look whether the broker grants what the daemon needs; `publish` sends an empty message to each output."""
 
 

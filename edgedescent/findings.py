@@ -9,10 +9,10 @@ import msgspec
 Level = Literal["ok", "warning", "error"]
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """One thing that was looked at.
 
-    >>> print(Finding("warning", "disk", "20 MB are free.", "Make room."))
+    >>> print(CheckResult("warning", "disk", "20 MB are free.", "Make room."))
     warning  disk: 20 MB are free. Hint: Make room.
     """
 
@@ -27,16 +27,16 @@ class Finding(msgspec.Struct, frozen=True):
         return f"{self.level:8} {self.subject}: {self.message}{hint}"
 
 
-def ok(subject: str, message: str, hint: str = "") -> Finding:
+def ok(subject: str, message: str, hint: str = "") -> CheckResult:
     """Something is as it should be."""
-    return Finding("ok", subject, message, hint)
+    return CheckResult("ok", subject, message, hint)
 
 
-def warning(subject: str, message: str, hint: str = "") -> Finding:
+def warning(subject: str, message: str, hint: str = "") -> CheckResult:
     """Something works, but not as well or as safely as it could."""
-    return Finding("warning", subject, message, hint)
+    return CheckResult("warning", subject, message, hint)
 
 
-def error(subject: str, message: str, hint: str = "") -> Finding:
+def error(subject: str, message: str, hint: str = "") -> CheckResult:
     """The daemon would not work like this."""
-    return Finding("error", subject, message, hint)
+    return CheckResult("error", subject, message, hint)

@@ -14,7 +14,7 @@ import pytest
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edgedescent_sims.broker import Broker, BrokerKind, available_kinds
+from edgedescent_sims.broker.process import Broker, BrokerKind, available_kinds
 
 
 def require_broker(kind: BrokerKind) -> None:

@@ -23,7 +23,7 @@ from stores import bits
 
 from edgedescent import config as configuration
 from edgedescent.engine.core import Engine
-from edgedescent.messages import Message
+from edgedescent.engine.messages import Message
 from edgedescent.state.recovery import new_engine, recover
 from edgedescent.state.store import Store
 

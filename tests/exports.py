@@ -24,7 +24,7 @@ LOSSES = exported(losses, Loss)
 # Sizes at which the whole matrix is run through in a minute.
 SMALL = {
     "FactorizationMachine": {"n_factors": 2},
-    "ImplicitMatrixFactorization": {"n_factors": 2, "n_negatives": 1},
+    "BPR": {"n_factors": 2, "n_negatives": 1},
     "MLPRegressor": {"hidden": (4, 3), "replay_steps": 1, "replay_size": 20},
     "MatrixFactorization": {"n_factors": 2},
 }

@@ -13,8 +13,8 @@ from edgedescent.adapters import Delivery
 from edgedescent.config import Config, convert
 from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.snapshot_job import SnapshotJob
+from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
-from edgedescent.messages import Message
 from edgedescent.state.store import Store
 
 

@@ -15,7 +15,7 @@ from typing import Self
 import pytest
 from daemons import eventually
 
-from edgedescent_sims.broker import find_mosquitto
+from edgedescent_sims.broker.process import find_mosquitto
 
 
 class GuardedBroker:

@@ -228,7 +228,7 @@ def travelled(loss: Loss, target: float, score: float, time: float, steps: int =
 
 
 @dataclass
-class Moments:
+class Scaler:
     """Mean and population variance by Welford's recurrence, winsorized, with a least rate of forgetting."""
 
     clip: float
@@ -341,7 +341,7 @@ class Vocabulary:
         return sorted(self.row_of, key=self.row_of.__getitem__)
 
 
-class RecentIds:
+class DedupWindow:
     """The last `window` distinct ids, in the order in which they were first seen."""
 
     def __init__(self, window: int) -> None:

@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reference import COORDINATES, LOSSES, Coordinate, Moments, SplitMix64, Vocabulary, bounded, is_usable, siphash24
+from reference import COORDINATES, LOSSES, Coordinate, Scaler, SplitMix64, Vocabulary, bounded, is_usable, siphash24
 
 
-def in_units(target: Moments, score: float) -> float:
+def in_units(target: Scaler, score: float) -> float:
     return target.mean + math.sqrt(target.variance) * score
 
 
-def standardized_target(target: Moments, y: float) -> float:
+def standardized_target(target: Scaler, y: float) -> float:
     """In units of standard deviations, and as far off as one that the statistics take in at most."""
     return target.standardize(y)
 
@@ -39,18 +39,18 @@ class Linear:
         seed: int = 1,
     ) -> None:
         self.new_weight: Callable[[], Coordinate] = lambda: COORDINATES[rule](*hyper)
-        self.new_moments: Callable[[], Moments] = lambda: Moments(clip, forgetting)
+        self.new_moments: Callable[[], Scaler] = lambda: Scaler(clip, forgetting)
         self.lr = hyper[0]
         self.loss = LOSSES[loss](*loss_hyper)
         self.l2 = l2
         self.vocabulary = Vocabulary(features_max, when_full)
         self.intercept = self.new_weight()
         self.weights: dict[str, Coordinate] = {}
-        self.inputs: dict[str, Moments] = {}
-        self.target = Moments(2 * clip, forgetting)
+        self.inputs: dict[str, Scaler] = {}
+        self.target = Scaler(2 * clip, forgetting)
         self.replay_size, self.replay_steps = replay_size, replay_steps
         self.random = SplitMix64(seed)
-        self.ring: deque[tuple[dict[str, float], float, int]] = deque(maxlen=replay_size)
+        self.replay_buffer: deque[tuple[dict[str, float], float, int]] = deque(maxlen=replay_size)
         self.n_events = 0
         self.n_skipped_targets = 0
         self.n_skipped_values = 0
@@ -101,11 +101,11 @@ class Linear:
         if self.replay_steps == 0:
             return
         values_max = max(128 * self.replay_size, 16_384)
-        while sum(len(x) for x, _, _ in self.ring) + len(usable) > values_max:
-            self.ring.popleft()
-        self.ring.append((usable, y, self.n_events))
+        while sum(len(x) for x, _, _ in self.replay_buffer) + len(usable) > values_max:
+            self.replay_buffer.popleft()
+        self.replay_buffer.append((usable, y, self.n_events))
         for _ in range(self.replay_steps):
-            x, old, time = self.ring[self.random.below(len(self.ring))]
+            x, old, time = self.replay_buffer[self.random.below(len(self.replay_buffer))]
             target = standardized_target(self.target, old)
             if abs(target) >= self.target.clip:
                 # An outlier is learned once and no more.
@@ -149,7 +149,7 @@ class Factors:
         self.l2_bias, self.l2_factors = l2_bias, l2_factors
         self.init_scale = init_scale
         self.seed = seed
-        self.target = Moments(10.0, forgetting)
+        self.target = Scaler(10.0, forgetting)
         self.vocabularies = (Vocabulary(users_max, when_full), Vocabulary(items_max, when_full))
         self.rows: tuple[dict[str, Row], dict[str, Row]] = ({}, {})
         self.y_min = self.y_max = 0.0

@@ -12,7 +12,7 @@ import msgspec
 
 from edgedescent.config import Config, State, describe
 from edgedescent.engine.core import Engine
-from edgedescent.messages import DeadLetter, Effect, Message
+from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.state import codec
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store

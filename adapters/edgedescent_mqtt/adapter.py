@@ -26,15 +26,15 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edgedescent import __version__
 from edgedescent.adapters import Delivery, still_valid
 from edgedescent.errors import ConfigError
+from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
+from edgedescent_mqtt.check_broker import probe
 from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
+from edgedescent_mqtt.connect import ENDED_BY_PAHO, Backoff, ConnectAttempt, explain
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
-from edgedescent_mqtt.probe import probe
-from edgedescent_mqtt.reaching import ENDED_BY_PAHO, Attempt, Backoff, explain
 from edgedescent_mqtt.received import delivered
 from edgedescent_mqtt.subscriptions import Subscriptions
-from edgedescent_mqtt.visitor import MqttVisitor
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class MqttAdapter:
     """
 
     Config: ClassVar[type[Broker]] = Broker
-    visitor: ClassVar[type[MqttVisitor]] = MqttVisitor
+    visitor: ClassVar[type[MqttAdminClient]] = MqttAdminClient
     probe = staticmethod(probe)
 
     def __init__(
@@ -100,7 +100,7 @@ class MqttAdapter:
         self._inbox: list[Delivery] = []
         self._inbox_bytes = 0
         self._generation = 0
-        self._attempt: Attempt | None = None
+        self._attempt: ConnectAttempt | None = None
         self._up = False
         """Whether there is a connection whose end has not been told yet."""
         self._accepted = False
@@ -197,7 +197,7 @@ class MqttAdapter:
                 # Certificates and password are read anew for each attempt: they may have been replaced.
                 self._client.username_pw_set(config.username, config.password())
                 context = config.tls.context() if config.tls is not None else None
-                self._attempt = Attempt(
+                self._attempt = ConnectAttempt(
                     config.host, config.port_in_use, timeout_s=config.connect_timeout_s, context=context
                 )
             if not self._attempt.wait(until - time.monotonic()):

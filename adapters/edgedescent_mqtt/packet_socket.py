@@ -6,8 +6,8 @@ import socket
 import ssl
 
 from edgedescent.adapters import Delivery
+from edgedescent_mqtt._packet_reader import take_events
 from edgedescent_mqtt.buffered_socket import BufferedSocket
-from edgedescent_mqtt.events import take_events
 from edgedescent_mqtt.packets import variable_length
 
 

@@ -12,7 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgedescent_mqtt.config import Broker, require_filter
-from edgedescent_mqtt.reaching import Backoff
+from edgedescent_mqtt.connect import Backoff
 
 log = logging.getLogger(__name__)
 

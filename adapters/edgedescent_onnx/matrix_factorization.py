@@ -1,4 +1,4 @@
-"""`MatrixFactorization` and `ImplicitMatrixFactorization` as ONNX: ids as strings in, prediction out."""
+"""`MatrixFactorization` and `BPR` as ONNX: ids as strings in, prediction out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgedescent import ImplicitMatrixFactorization, MatrixFactorization
+from edgedescent import BPR, MatrixFactorization
 from edgedescent.errors import InvalidEventError
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served
@@ -60,7 +60,7 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
 class ImplicitGraph(FactorGraph):
     """The graph of a ranking from interactions: ``prediction = 1 / (1 + exp(-(item_bias + Σ user item)))``."""
 
-    learner: type[Learner] = ImplicitMatrixFactorization
+    learner: type[Learner] = BPR
 
     def build(self, learner: Learner) -> Graph:
         """Make the graph that predicts what `learner` predicts now."""

@@ -22,8 +22,8 @@ from typing import Any, ClassVar
 from river import base, reco
 
 from edgedescent import (
+    BPR,
     FactorizationMachine,
-    ImplicitMatrixFactorization,
     LinearRegressor,
     LogisticRegressor,
     MatrixFactorization,
@@ -83,7 +83,7 @@ class RiverAdapter:
 
     regressors: ClassVar[tuple[type[Learner], ...]] = (LinearRegressor, FactorizationMachine, MLPRegressor)
     classifiers: ClassVar[tuple[type[Learner], ...]] = (LogisticClassifier,)
-    rankers: ClassVar[tuple[type[Learner], ...]] = (MatrixFactorization, ImplicitMatrixFactorization)
+    rankers: ClassVar[tuple[type[Learner], ...]] = (MatrixFactorization, BPR)
 
     @classmethod
     def register(cls) -> None:
@@ -120,7 +120,7 @@ def _checks_to_skip(learner: Learner) -> set[str]:
     # default optimizers and losses are frozen dataclasses, which cannot change.
     skips = {"check_init_default_params_are_not_mutable"}
     # An event of a ranker is a user and an item, from which River's own rankers cannot drop features either.
-    return skips | reco.base.Ranker._unit_test_skips(learner) if learner.takes == "ratings" else skips
+    return skips | reco.base.Ranker._unit_test_skips(learner) if learner.input_kind == "ratings" else skips
 
 
 def _is_contextual(_ranker: Learner) -> bool:

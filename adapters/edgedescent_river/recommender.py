@@ -41,7 +41,7 @@ class RiverRecommender(RiverLearner):
         ['tea', 'beer']
     """
 
-    takes: ClassVar[Literal["features", "ratings"]] = "ratings"
+    input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
 
     def __init__(self, model: Specification, seed: int = 1, state_bytes_max: int = 67_108_864) -> None:
         self._set_up(model, seed, state_bytes_max)

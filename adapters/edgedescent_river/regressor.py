@@ -42,7 +42,7 @@ class RiverRegressor(RiverLearner):
         True
     """
 
-    takes: ClassVar[Literal["features", "ratings"]] = "features"
+    input_kind: ClassVar[Literal["features", "ratings"]] = "features"
 
     def __init__(self, model: Specification, seed: int = 1, state_bytes_max: int = 67_108_864) -> None:
         self._set_up(model, seed, state_bytes_max)

@@ -11,7 +11,7 @@ from edgedescent import config as configuration
 from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, load, printable
 
 if TYPE_CHECKING:
-    from edgedescent.findings import Finding
+    from edgedescent.findings import CheckResult
 
 
 @click.command(
@@ -42,9 +42,9 @@ def check(config: str, offline: bool, no_publish: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _findings(config: configuration.Config, path: str, *, offline: bool, publish: bool) -> Iterator[Finding]:
-    from edgedescent.adapters import Visited, load_adapter
-    from edgedescent.commands.checkup import checkup
+def _findings(config: configuration.Config, path: str, *, offline: bool, publish: bool) -> Iterator[CheckResult]:
+    from edgedescent.adapters import SupportsAdmin, load_adapter
+    from edgedescent.daemon.preflight import checkup
     from edgedescent.findings import ok
 
     yield ok(
@@ -53,7 +53,7 @@ def _findings(config: configuration.Config, path: str, *, offline: bool, publish
     if offline:
         return
     yield from checkup(config)
-    adapter: type[Visited] = load_adapter(config.transport, "transport")
+    adapter: type[SupportsAdmin] = load_adapter(config.transport, "transport")
     yield from adapter.probe(
         configuration.convert(config.broker, adapter.Config, "broker"),
         device=config.device,

@@ -31,7 +31,7 @@ def example(*lines: str) -> str:
 def load(path: str) -> configuration.Config:
     """A configuration with all that adapters have to say about it."""
     from edgedescent.adapters import load_adapter
-    from edgedescent.daemon import running as daemon
+    from edgedescent.daemon import main as daemon
 
     def check(config: configuration.Config) -> None:
         daemon.check(config)

@@ -14,8 +14,8 @@ from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Progress, ask, e
 from edgedescent.commands.journal import duration
 
 if TYPE_CHECKING:
-    from edgedescent.messages import DeadLetter
-    from edgedescent.state.letters import Selection
+    from edgedescent.engine.messages import DeadLetter
+    from edgedescent.state.dead_letters import Selection
 
 SHOWN = 200
 """How much of a payload the list shows."""
@@ -36,7 +36,7 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
 def _selection(
     reason: str | None, topic: str | None, since: float | None, before: float | None, ids: tuple[str, ...] = ()
 ) -> Selection:
-    from edgedescent.state.letters import Selection
+    from edgedescent.state.dead_letters import Selection
 
     now = time.time()
     return Selection(
@@ -69,7 +69,7 @@ def dead_letters() -> None:
 @JSON
 def list_(config: str, limit: int, as_json: bool, **chosen: Any) -> None:
     """Show the newest events that could not be used, and why."""
-    from edgedescent.state.letters import count_by_reason, find, id_of
+    from edgedescent.state.dead_letters import count_by_reason, find, id_of
 
     folder, selection = configuration.load(config).state.path, _selection(**chosen)
     letters = find(folder, selection, limit)
@@ -98,7 +98,7 @@ def list_(config: str, limit: int, as_json: bool, **chosen: Any) -> None:
 def show(config: str, letter_id: str, as_json: bool) -> None:
     """Show the dead letter ID with its whole payload."""
     from edgedescent.errors import StateError
-    from edgedescent.state.letters import find, whole_payload
+    from edgedescent.state.dead_letters import find, whole_payload
 
     folder = configuration.load(config).state.path
     letters = find(folder, _selection(None, None, None, None, (letter_id,)), 1)
@@ -171,8 +171,8 @@ def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen
 @JSON
 def purge(config: str, ids: tuple[str, ...], everything: bool, yes: bool, as_json: bool, **chosen: Any) -> None:
     """Remove dead letters for good. Safe beside a running daemon; what the metrics have counted stays counted."""
-    from edgedescent.state.letters import count_by_reason
-    from edgedescent.state.letters import purge as remove
+    from edgedescent.state.dead_letters import count_by_reason
+    from edgedescent.state.dead_letters import purge as remove
 
     if not (ids or everything or any(value is not None for value in chosen.values())):
         raise click.UsageError("Say which: give IDs, --reason, --topic, --since, --before or --all.")
@@ -185,7 +185,7 @@ def purge(config: str, ids: tuple[str, ...], everything: bool, yes: bool, as_jso
 
 
 def _record(letter: DeadLetter, payload: bytes | None = None) -> dict[str, Any]:
-    from edgedescent.state.letters import id_of
+    from edgedescent.state.dead_letters import id_of
 
     return {
         "id": id_of(letter),

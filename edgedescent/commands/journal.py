@@ -18,7 +18,7 @@ from edgedescent import config as configuration
 from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Progress, example, moment
 
 if TYPE_CHECKING:
-    from edgedescent.messages import Message
+    from edgedescent.engine.messages import Message
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from edgedescent.adapters import Visited, load_adapter
+from edgedescent.adapters import SupportsAdmin, load_adapter
 from edgedescent.config import Config, convert
-from edgedescent.messages import DeadLetter
-from edgedescent.state.letters import Selection, batches, find, id_of, purge, whole_payload
+from edgedescent.engine.messages import DeadLetter
+from edgedescent.state.dead_letters import Selection, batches, find, id_of, purge, whole_payload
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def resend(config: Config, selection: Selection, agree: Callable[[int, list[str]
     if not letters:
         return report
     bar = agree(len(letters), sorted({letter.topic for letter in letters}))
-    adapter: type[Visited] = load_adapter(config.transport, "transport")
+    adapter: type[SupportsAdmin] = load_adapter(config.transport, "transport")
     visitor = adapter.visitor(
         convert(config.broker, adapter.Config, "broker"),
         device=config.device,

@@ -60,7 +60,7 @@ def run(
     style = loaded.logs.format if log_format is None else log_format
     logs.set_up(verbose=verbose, style="json" if style == "json" else "text", limit=loaded.logs.limit_per_10_s)
     if not dry_run:
-        from edgedescent.daemon import running as daemon
+        from edgedescent.daemon import main as daemon
 
         daemon.run(loaded, config, signals)
         return

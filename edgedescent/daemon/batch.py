@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgedescent.adapters import Delivery
-from edgedescent.messages import Message
+from edgedescent.engine.messages import Message
 
 STALLS = 3
 """So many stalls in a row, each after as many messages, tell how many a broker sends ahead."""
@@ -39,7 +39,7 @@ class Batch:
         self.unacknowledged += sum(1 for delivery in deliveries if delivery.qos)
 
 
-class Rhythm:
+class CommitPolicy:
     """Decides when a batch is to be committed: rarely, because each commit costs the disk; but in time.
 
     A broker sends only so many messages ahead before it waits for acknowledgements. The transport tells how many it
@@ -53,7 +53,7 @@ class Rhythm:
         window: how many messages the broker may send ahead; None where it does not wait for us.
 
     Example:
-        >>> rhythm, batch = Rhythm(interval_s=1.0, messages_max=100, bytes_max=10**6, window=4), Batch()
+        >>> rhythm, batch = CommitPolicy(interval_s=1.0, messages_max=100, bytes_max=10**6, window=4), Batch()
         >>> for now in (0.0, 0.1):
         ...     batch.add([Message(1, 0.0, "t", b"1")], [Delivery("t", b"1", 1, 1)], now)
         >>> rhythm.is_due(batch, 0.1, idle=False), rhythm.is_due(batch, 0.1, idle=True)

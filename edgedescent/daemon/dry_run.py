@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from edgedescent.adapters import Visited, load_adapter
+from edgedescent.adapters import SupportsAdmin, load_adapter
 from edgedescent.config import Config, convert
 from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
-from edgedescent.kernels.metrics import Prequential
-from edgedescent.messages import DeadLetter, Message
+from edgedescent.evaluation._prequential import Prequential
 from edgedescent.state.recovery import new_engine, recover
 from edgedescent.state.state_file import is_there
 from edgedescent.state.store import FILE, Store
@@ -51,7 +51,7 @@ def rehearse(
     before = dict(engine.counters)
     # Of this run alone.
     engine.errors = Prequential()
-    adapter: type[Visited] = load_adapter(config.transport, "transport")
+    adapter: type[SupportsAdmin] = load_adapter(config.transport, "transport")
     visitor = adapter.visitor(
         convert(config.broker, adapter.Config, "broker"),
         device=config.device,

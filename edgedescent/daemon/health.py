@@ -10,10 +10,10 @@ import edgedescent
 from edgedescent.config import Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.commit import RUNNING
 from edgedescent.daemon.exposition import render
 from edgedescent.daemon.metrics_server import MetricsServer
-from edgedescent.daemon.saving import RUNNING
-from edgedescent.daemon.supervisor import Supervisor
+from edgedescent.daemon.systemd import SystemdNotifier
 
 State = Literal["starting", "online", "catching_up", "disk_full", "writes_spent", "disconnected", "stopping"]
 READY_PATIENCE_S = 10.0
@@ -34,14 +34,14 @@ class Health:
         supervisor: who started the daemon.
     """
 
-    def __init__(self, config: Config, clock: Clock, supervisor: Supervisor | None = None) -> None:
+    def __init__(self, config: Config, clock: Clock, supervisor: SystemdNotifier | None = None) -> None:
         self.state: State = "starting"
         self.since = clock.time()
         """Since when, in seconds since 1970."""
         self.metrics: Callable[[], dict[str, Any]] = lambda: {"device": config.device}
         """What to tell Prometheus; the daemon sets it."""
         self._clock = clock
-        self._supervisor = supervisor or Supervisor(None)
+        self._supervisor = supervisor or SystemdNotifier(None)
         self._ready = False
         self._ready_by: float | None = None
         self._busy_since: float | None = None

@@ -20,12 +20,12 @@ from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import Answers
 from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.commit import RUNNING, Committer
 from edgedescent.daemon.health import Health
-from edgedescent.daemon.saving import RUNNING, Saver
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import DiskFullError
-from edgedescent.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 
@@ -111,7 +111,7 @@ class Daemon:
 
         self.engine = recover(config, store, on_effect)
         self._sent = self.engine.position
-        self._saver = Saver(config, store, self._transport, self._clock, self.engine, self._answered)
+        self._saver = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
         now = self._clock.monotonic()
         self._metrics_due = now
         self._metrics_events = self._learned

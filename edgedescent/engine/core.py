@@ -13,16 +13,16 @@ from typing import Any, TypeGuard
 import msgspec
 import numpy as np
 
-from edgedescent.engine.decoding import Decoder, Piece, Rejected, is_array
+from edgedescent.engine._dedup_window import DedupWindow
+from edgedescent.engine._fast_path import FastPath
+from edgedescent.engine._redelivery_window import RedeliveryWindow
+from edgedescent.engine.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
 from edgedescent.engine.rate_limit import RateLimit
 from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooLargeError
-from edgedescent.kernels.features import FeatureKernel
-from edgedescent.kernels.metrics import Prequential
-from edgedescent.kernels.plain import PlainEvents
-from edgedescent.kernels.recent import RecentIds
-from edgedescent.kernels.redelivery import Redeliveries
+from edgedescent.evaluation._prequential import Prequential
+from edgedescent.formats.json import Decoder, Piece, Rejected, is_array
 from edgedescent.learners import Learner
-from edgedescent.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
+from edgedescent.learners._feature_model import FeatureModel
 
 DEAD_LETTERS_PER_MESSAGE_MAX = 100
 """More say nothing new: the rest of an array is counted, also as ``dead_letters_unkept``, but not kept."""
@@ -69,16 +69,16 @@ class Engine:
         self.position = 0
         self.counters: Counter[str] = Counter()
         self.errors = Prequential()
-        self._seen = RecentIds(dedup_window)
-        self._redeliveries = Redeliveries(redelivery_window)
+        self._seen = DedupWindow(dedup_window)
+        self._redeliveries = RedeliveryWindow(redelivery_window)
         self._limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
         self._decoder = Decoder(
-            learner.takes, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
+            learner.input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
         )
-        self._plain: PlainEvents | None = None
+        self._plain: FastPath | None = None
         # Whatever is written in Python is to be called, and events are to be counted by topic one by one.
         if self._limit is None and _is_compiled(learner):
-            self._plain = PlainEvents(learner, self._seen, payload_bytes_max, events_per_message_max)
+            self._plain = FastPath(learner, self._seen, payload_bytes_max, events_per_message_max)
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
@@ -113,7 +113,7 @@ class Engine:
         answer = b",".join(answers)
         return [Predictions(b"[%b]" % answer if is_array(message.payload) else answer), *letters]
 
-    def _learn_plain(self, plain: PlainEvents, message: Message, again: bool) -> list[Effect]:
+    def _learn_plain(self, plain: FastPath, message: Message, again: bool) -> list[Effect]:
         """What `handle` does, for a message whose events are plain."""
         answers: list[Prediction] = []
         rejected: list[Rejected] = []
@@ -280,7 +280,7 @@ class Engine:
             ) from error
 
 
-def _is_compiled(learner: Learner) -> TypeGuard[FeatureKernel]:
+def _is_compiled(learner: Learner) -> TypeGuard[FeatureModel]:
     """Whether neither the learner nor its optimizer does anything in Python when it learns."""
     method = getattr(type(learner), "predict_learn_one", None)
-    return method is FeatureKernel.predict_learn_one and learner.optimizer.rule != "python"
+    return method is FeatureModel.predict_learn_one and learner.optimizer.rule != "python"

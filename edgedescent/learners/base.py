@@ -21,7 +21,7 @@ class Learner:
     (most inherit both from their kernel). `takes` says what its events hold: named features, or a user and an item.
     """
 
-    takes: ClassVar[Literal["features", "ratings"]]
+    input_kind: ClassVar[Literal["features", "ratings"]]
     takes_text: ClassVar[bool] = True
     """Whether values of features may be texts. Where models of others decide, an event that has one may be refused."""
     optimizer: Optimizer

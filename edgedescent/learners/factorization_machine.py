@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from edgedescent.kernels.machine import MachineKernel
-from edgedescent.learners.features import FeatureLearner
+from edgedescent.learners._factorization_machine import FactorizationMachineModel
+from edgedescent.learners.feature_learner import FeatureLearner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 from edgedescent.validation import require_count, require_number
 
 
-class FactorizationMachine(MachineKernel, FeatureLearner):
+class FactorizationMachine(FactorizationMachineModel, FeatureLearner):
     """A linear model and the interactions of every two features, learned as products of latent factors.
 
     ::

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from edgedescent.kernels.linear import LinearKernel
-from edgedescent.learners.features import FeatureLearner
+from edgedescent.learners._linear import LinearModel
+from edgedescent.learners.feature_learner import FeatureLearner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 
 
-class LinearRegressor(LinearKernel, FeatureLearner):
+class LinearRegressor(LinearModel, FeatureLearner):
     """A linear model of named features.
 
     ::

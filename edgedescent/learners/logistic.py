@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from edgedescent.kernels.linear import LinearKernel
-from edgedescent.learners.features import FeatureLearner
+from edgedescent.learners._linear import LinearModel
+from edgedescent.learners.feature_learner import FeatureLearner
 from edgedescent.losses import LogisticLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 
 
-class LogisticRegressor(LinearKernel, FeatureLearner):
+class LogisticRegressor(LinearModel, FeatureLearner):
     """The probability of a yes, from a linear model of named features: clicks, alarms, failures.
 
     ::

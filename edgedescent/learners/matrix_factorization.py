@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from edgedescent.kernels.factors import FactorKernel
+from edgedescent.learners._matrix_factorization import MatrixFactorizationModel
 from edgedescent.learners.base import Learner
 from edgedescent.learners.recommender import Recommender
 from edgedescent.losses import AdaptiveHuberLoss, Loss
@@ -13,7 +13,7 @@ from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
-class MatrixFactorization(FactorKernel, Recommender, Learner):
+class MatrixFactorization(MatrixFactorizationModel, Recommender, Learner):
     """Biases and latent factors of users and items, learned from one rating at a time.
 
     ::
@@ -61,7 +61,7 @@ class MatrixFactorization(FactorKernel, Recommender, Learner):
         Koren, Bell and Volinsky 2009, "Matrix Factorization Techniques for Recommender Systems", Computer 42(8).
     """
 
-    takes: ClassVar[Literal["features", "ratings"]] = "ratings"
+    input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
 
     def __init__(
         self,

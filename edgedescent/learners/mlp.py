@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from edgedescent.kernels.network import NetworkKernel
-from edgedescent.learners.features import FeatureLearner
+from edgedescent.learners._mlp import MLPModel
+from edgedescent.learners.feature_learner import FeatureLearner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 from edgedescent.validation import require_count
 
 
-class MLPRegressor(NetworkKernel, FeatureLearner):
+class MLPRegressor(MLPModel, FeatureLearner):
     """A network of one to three hidden layers with a linear model beside it, trained with experience replay.
 
     ::

@@ -22,7 +22,7 @@ class Recommender:
         1
         """
         return {
-            "updates_undone": self.descent.n_undone,
+            "updates_undone": self.stepper.n_undone,
             "users_evicted": self.users.evicted,
             "users_shared": self.users.shared,
             "items_evicted": self.items.evicted,

@@ -122,7 +122,7 @@ class CosineRestarts(Schedule):
         500
 
     References:
-        Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR.
+        Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Stepper with Warm Restarts", ICLR.
     """
 
     rule: ClassVar[str] = "cosine"

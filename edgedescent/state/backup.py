@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgedescent.errors import StateError
 from edgedescent.state.files import sync_folder
-from edgedescent.state.salvage import connect
+from edgedescent.state.repair import connect
 from edgedescent.state.state_file import require_file
 from edgedescent.state.store import FILE
 

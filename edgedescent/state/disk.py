@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from edgedescent.state.files import sync_folder
-from edgedescent.state.salvage import connect
+from edgedescent.state.repair import connect
 
 _PIECE_BYTES = 1_048_576
 _NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP)

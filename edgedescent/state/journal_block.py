@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
-from edgedescent.messages import Message
 
 _ZERO = ord("0")
 _DIGITS = bytes(range(_ZERO, _ZERO + 10))

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from edgedescent.messages import Message
+from edgedescent.engine.messages import Message
 from edgedescent.state.store import Store
 
 PART = 1_000

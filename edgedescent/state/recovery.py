@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 from edgedescent.config import Config, describe
 from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import Effect
 from edgedescent.errors import StateError
-from edgedescent.messages import Effect
 from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.disk import Disk
-from edgedescent.state.salvage import PAGE_BYTES, connect, is_damage, salvage
+from edgedescent.state.repair import PAGE_BYTES, connect, is_damage, repair
 
 APPLICATION_ID = 0x45444753
 SCHEMA = 2
@@ -97,7 +97,7 @@ def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Con
         if not is_damage(error):
             raise
         fault = error
-    salvage(path, lambda new: _empty(new, disk), fault)
+    repair(path, lambda new: _empty(new, disk), fault)
     return _connect(path, disk, durability)
 
 

@@ -22,11 +22,11 @@ from typing import Any
 
 import msgspec
 
+from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import DiskFullError, StateError
-from edgedescent.messages import DeadLetter, Message
 from edgedescent.state import codec, journal_block
 from edgedescent.state.disk import Disk
-from edgedescent.state.salvage import finish
+from edgedescent.state.repair import finish
 from edgedescent.state.state_file import Durability, failure, open_to_read, open_to_write, unusable
 
 log = logging.getLogger(__name__)

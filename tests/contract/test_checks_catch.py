@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 
 from edgedescent import LinearRegressor
-from edgedescent.checks import LEARNER_CHECKS, LOSS_CHECKS, OPTIMIZER_CHECKS, check_learner, check_loss, check_optimizer
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import SGD, Adam, Optimizer
+from edgedescent.testing import (
+    LEARNER_CHECKS,
+    LOSS_CHECKS,
+    OPTIMIZER_CHECKS,
+    check_learner,
+    check_loss,
+    check_optimizer,
+)
 
 
 class ForgetsAParameter(LinearRegressor):

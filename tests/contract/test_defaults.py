@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from exports import LEARNERS, LOSSES, OPTIMIZERS, small, takes
 
-from edgedescent import ImplicitMatrixFactorization, LogisticRegressor
+from edgedescent import BPR, LogisticRegressor
 from edgedescent.losses import AdaptiveHuberLoss, LogisticLoss, QuantileLoss
 
 N = 2000
@@ -43,7 +43,7 @@ def ratings(seed: int) -> Iterator[tuple[str, str, float]]:
 def relative_error(model: Any, n_features: int = 6, seed: int = 1) -> float:
     """The mean error as a multiple of that of the mean of the targets so far; squared where targets are labels."""
     stream: list[tuple[Any, ...]]
-    stream = list(ratings(seed)) if model.takes == "ratings" else list(features(seed, n_features))
+    stream = list(ratings(seed)) if model.input_kind == "ratings" else list(features(seed, n_features))
     loss = getattr(model, "loss", AdaptiveHuberLoss())
     labels = loss.binary
     if labels:
@@ -58,12 +58,12 @@ def relative_error(model: Any, n_features: int = 6, seed: int = 1) -> float:
             errors += (prediction - y) ** 2 if labels else abs(prediction - y)
             baseline += (mean - y) ** 2 if labels else abs(mean - y)
         mean += (y - mean) / (t + 1)
-    assert model.descent.n_undone == 0
+    assert model.stepper.n_undone == 0
     return errors / baseline
 
 
 # What ranks has no error to speak of.
-RATERS = [learner for learner in LEARNERS if learner is not ImplicitMatrixFactorization]
+RATERS = [learner for learner in LEARNERS if learner is not BPR]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -73,7 +73,7 @@ def test_every_optimizer_learns_as_it_comes(learner: Any, optimizer: Any) -> Non
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("learner", [learner for learner in RATERS if learner.takes == "features"])
+@pytest.mark.parametrize("learner", [learner for learner in RATERS if learner.input_kind == "features"])
 def test_more_features_break_none(learner: Any, optimizer: Any) -> None:
     assert relative_error(small(learner, optimizer=optimizer()), n_features=25) < 1.0
 

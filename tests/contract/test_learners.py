@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from exports import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
 
-from edgedescent.checks import LEARNER_CHECKS
-from edgedescent.checks.learners import (
+from edgedescent.config import build, describe
+from edgedescent.learners import Learner
+from edgedescent.optim import Adam, MiniBatch
+from edgedescent.testing import LEARNER_CHECKS
+from edgedescent.testing.learners import (
     check_broken_input_does_no_harm,
     check_is_deterministic,
     check_predicting_leaves_the_state,
     check_state_round_trip,
 )
-from edgedescent.config import build, describe
-from edgedescent.learners import Learner
-from edgedescent.optim import Adam, MiniBatch
 
 every_check = pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda check: check.__name__)
 every_learner = pytest.mark.parametrize("learner", LEARNERS)

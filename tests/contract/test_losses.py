@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from exports import LOSSES
 
-from edgedescent.checks import LOSS_CHECKS
 from edgedescent.losses import Loss
+from edgedescent.testing import LOSS_CHECKS
 
 
 @pytest.mark.parametrize("check", LOSS_CHECKS, ids=lambda check: check.__name__)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from exports import OPTIMIZERS
 
-from edgedescent.checks import OPTIMIZER_CHECKS
 from edgedescent.optim import Optimizer
+from edgedescent.testing import OPTIMIZER_CHECKS
 
 
 @pytest.mark.parametrize("check", OPTIMIZER_CHECKS, ids=lambda check: check.__name__)

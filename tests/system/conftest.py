@@ -9,7 +9,7 @@ import pytest
 from brokers import running_broker
 from daemons import DaemonProcess, Peer
 
-from edgedescent_sims.broker import Broker
+from edgedescent_sims.broker.process import Broker
 
 
 class Devices(Protocol):

@@ -11,8 +11,8 @@ from commands import told
 from daemons import events
 from guarded_broker import GuardedBroker
 
+from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.config import Broker
-from edgedescent_mqtt.visitor import MqttVisitor
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("pump-7", "pump-8", "sensors", "dashboard")
@@ -28,10 +28,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedBroker]:
 
 @pytest.fixture
 def visit(broker: GuardedBroker, monkeypatch: pytest.MonkeyPatch) -> Any:
-    def make(name: str) -> MqttVisitor:
+    def make(name: str) -> MqttAdminClient:
         monkeypatch.setenv(f"PASSWORD_{name}", f"secret of {name}")
         config = Broker(host="127.0.0.1", port=broker.port, username=name, password_env=f"PASSWORD_{name}")
-        return MqttVisitor(config, device=name, purpose="test", bytes_max=1_000)
+        return MqttAdminClient(config, device=name, purpose="test", bytes_max=1_000)
 
     return make
 

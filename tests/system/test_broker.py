@@ -12,7 +12,7 @@ from brokers import running_broker
 
 from edgedescent.errors import ConfigError, TransportError
 from edgedescent_sims import broker as broker_module
-from edgedescent_sims.broker import Broker, BrokerKind, available_kinds
+from edgedescent_sims.broker.process import Broker, BrokerKind, available_kinds
 
 
 def is_running(broker: Broker) -> bool:
@@ -64,7 +64,7 @@ def test_the_embedded_broker_ends_with_its_parent(tmp_path: Path) -> None:
     if "amqtt" not in available_kinds():
         pytest.skip("amqtt is not installed")
     program = (
-        "import os; from edgedescent_sims.broker import Broker\n"
+        "import os; from edgedescent_sims.broker.process import Broker\n"
         "broker = Broker(kind='amqtt'); broker.start(); print(broker._process.pid, flush=True); os._exit(1)"
     )
     # The parent cannot clean up after itself, so its files go where the test's do.

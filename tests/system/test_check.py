@@ -18,7 +18,7 @@ from commands import run
 from daemons import Peer, event, events
 from guarded_broker import GuardedBroker, make_authority, make_certificate
 
-from edgedescent.commands.checkup import _file_system
+from edgedescent.daemon.preflight import _file_system
 
 SECRET = "correct-horse-7"
 

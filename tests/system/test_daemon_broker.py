@@ -13,7 +13,7 @@ from brokers import running_broker
 from daemons import STOP_S, Peer, assert_same_learning, events, eventually
 from wire import Wire
 
-from edgedescent_sims.broker import Broker
+from edgedescent_sims.broker.process import Broker
 
 
 def test_a_broker_that_comes_late_is_waited_for(broker: Broker, settings: str, make_daemon: Any) -> None:

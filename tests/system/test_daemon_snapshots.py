@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from daemons import STOP_S, Peer, events, eventually
 
-from edgedescent_sims.broker import Broker
+from edgedescent_sims.broker.process import Broker
 
 pytest.importorskip("onnxruntime")
 

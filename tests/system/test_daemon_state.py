@@ -11,7 +11,7 @@ import pytest
 from brokers import running_broker
 from daemons import DaemonProcess, Peer, assert_same_learning, events
 
-from edgedescent_sims.broker import Broker
+from edgedescent_sims.broker.process import Broker
 
 
 def test_a_second_daemon_refuses_in_one_line(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:

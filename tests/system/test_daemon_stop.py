@@ -16,7 +16,7 @@ from daemons import STOP_S, Peer, assert_same_learning, events, eventually
 from loads import Sender
 from wire import Wire
 
-from edgedescent_sims.broker import Broker
+from edgedescent_sims.broker.process import Broker
 
 
 @pytest.mark.rounds(quick=3, long=50)

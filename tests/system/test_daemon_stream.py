@@ -12,7 +12,7 @@ import pytest
 from brokers import running_broker
 from daemons import DaemonProcess, Peer, assert_same_learning, event, events, eventually, ids_in
 
-from edgedescent_sims.broker import Broker, BrokerKind
+from edgedescent_sims.broker.process import Broker, BrokerKind
 
 GARBAGE = {
     b"": "malformed",

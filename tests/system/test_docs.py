@@ -130,7 +130,7 @@ def test_every_configuration_key_is_documented() -> None:
 
 
 def test_every_dead_letter_reason_is_documented() -> None:
-    from edgedescent.engine.decoding import REASONS
+    from edgedescent.formats.json import REASONS
 
     text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     assert [reason for reason in REASONS if f"`{reason}`" not in text] == []

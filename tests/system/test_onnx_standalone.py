@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edgedescent import (
+    BPR,
     FactorizationMachine,
-    ImplicitMatrixFactorization,
     LinearRegressor,
     LogisticRegressor,
     MatrixFactorization,
@@ -129,7 +129,7 @@ def test_a_recommender_is_served_without_the_project(tmp_path: Path) -> None:
 
 def test_a_ranking_is_served_without_the_project(tmp_path: Path) -> None:
     rng = random.Random(3)
-    model = ImplicitMatrixFactorization()
+    model = BPR()
     for _ in range(5000):
         user = rng.randrange(60)
         model.learn_one(user, f"itém {user % 4 + 4 * rng.randrange(10)}")

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edgedescent.engine.core import Engine
 from edgedescent.state import codec
 from edgedescent.state.store import Store
-from edgedescent_sims.broker import Broker
+from edgedescent_sims.broker.process import Broker
 
 
 def learned(engine: Engine) -> bytes:

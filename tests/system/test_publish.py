@@ -14,10 +14,10 @@ import pytest
 from brokers import Collector, running_broker
 from click.testing import CliRunner
 
-from edgedescent_sims.broker import Broker, BrokerKind, find_mosquitto
-from edgedescent_sims.connection import Connection
-from edgedescent_sims.publish import publish
-from edgedescent_sims.replay import replay
+from edgedescent_sims.broker.process import Broker, BrokerKind, find_mosquitto
+from edgedescent_sims.publish.connection import Connection
+from edgedescent_sims.publish.publish import publish
+from edgedescent_sims.publish.replay import replay
 from edgedescent_sims.sources import Source, open_source
 
 KINDS: tuple[BrokerKind, ...] = ("mosquitto", "amqtt")
@@ -143,7 +143,7 @@ def test_a_protocol_that_the_broker_does_not_speak_is_told(table: Path) -> None:
 
 def test_ctrl_c_ends_cleanly_and_says_how_far_it_got(table: Path) -> None:
     with running_broker() as broker, Collector(broker, TOPIC) as collector:
-        program = "from edgedescent_sims.replay import replay; replay()"
+        program = "from edgedescent_sims.publish.replay import replay; replay()"
         words = [str(table), "--to", broker.url, "--target", "y", "--rate", "200", "--json"]
         process = subprocess.Popen(
             [sys.executable, "-c", program, *words, "--protocol", broker.protocols[0]],

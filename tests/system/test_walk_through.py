@@ -22,7 +22,7 @@ from edgedescent import config
 from edgedescent.state import codec
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
-from edgedescent_sims.broker import find_mosquitto
+from edgedescent_sims.broker.process import find_mosquitto
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("/etc/", "/opt/", "/root/", "/var/", "/usr/local/")

@@ -14,7 +14,7 @@ import yaml
 
 from edgedescent import config
 from edgedescent.cli import cli
-from edgedescent.daemon import running as daemon
+from edgedescent.daemon import main as daemon
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgedescent import LinearRegressor, MLPRegressor
-from edgedescent.checks import check_learner
+from edgedescent.testing import check_learner
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def test_every_example_runs(guide: dict[str, Any]) -> None:
 
 
 def test_what_is_shown_of_the_compiled_code_is_in_it() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "edgedescent/kernels").glob("*.pyx"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "edgedescent").rglob("*.pyx"))
     assert len(snippets("cython")) == 3
     for snippet in snippets("cython"):
         for function in snippet.split("\n\n\n"):

@@ -1,0 +1,177 @@
+"""What `edgedescent check` looks at on this machine: state folder, disk, clock, learner, and who else is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgedescent.config import Config, describe
+from edgedescent.errors import StateError
+from edgedescent.findings import CheckResult, error, ok, warning
+from edgedescent.state.lock import holder_of
+from edgedescent.state.recovery import require_same_learner
+from edgedescent.state.state_file import is_there
+from edgedescent.state.store import FILE, Store
+
+BUILT_AT = 1_735_689_600.0
+"""2025-01-01: no device that runs this version lives before."""
+CLOCK_SLACK_S = 60.0
+SPARE_BYTES = 67_108_864
+"""What SQLite's log and the snapshots may take beside the journal."""
+_FLEETING = ("tmpfs", "ramfs")
+_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph")
+_RIGHTLESS = ("vfat", "exfat", "msdos")
+
+
+def checkup(config: Config) -> Iterator[CheckResult]:
+    """Look at everything that needs no broker; nothing is written."""
+    folder = Path(config.state.path)
+    yield from _permissions(folder)
+    yield from _room(config, folder)
+    yield _file_system(_mount_of(_existing(folder)))
+    yield from _holder(config, folder)
+    yield from _learned(config, folder)
+    yield from _clock(folder)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    folder = folder.resolve()
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def _permissions(folder: Path) -> Iterator[CheckResult]:
+    there = _existing(folder)
+    made = there == folder.resolve()
+    if not os.access(there, os.W_OK | os.X_OK):
+        yield error(
+            "permissions",
+            f"this user (uid {os.geteuid()}) may not write to {there}.",
+            "Check as the user of the daemon, or give it the folder.",
+        )
+    elif not made:
+        yield ok("permissions", f"{folder} will be made at the first start.")
+    else:
+        yield ok("permissions", f"{folder} can be written to.")
+    if not made:
+        return
+    names = ("", FILE, f"{FILE}-wal", f"{FILE}-shm")
+    if exposed := [str(folder / name) for name in names if _mode(folder / name) & 0o077]:
+        # Where the folder itself is closed, nobody gets as far as the files.
+        if not _mode(folder) & 0o077:
+            return
+        yield warning("permissions", f"others may have access to {', '.join(exposed)}.", f"chmod -R go-rwx {folder}")
+    if (owner := folder.stat().st_uid) not in (os.geteuid(), 0) and os.geteuid() != 0:
+        yield warning("permissions", f"{folder} belongs to uid {owner}, this is uid {os.geteuid()}.")
+
+
+def _mode(path: Path) -> int:
+    found = _stat(path)
+    return 0 if found is None else stat.S_IMODE(found.st_mode)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """What the file system says of a file; None where there is none, or where we may not look."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _room(config: Config, folder: Path) -> Iterator[CheckResult]:
+    there = _existing(folder)
+    free = shutil.disk_usage(there).free
+    file = _stat(folder / FILE)
+    needed = config.state.journal_bytes_max + SPARE_BYTES - (0 if file is None else file.st_size)
+    message = f"{_mib(free)} are free for {folder}"
+    if free < SPARE_BYTES:
+        yield error("disk", f"{message}.", "Make room: without any, nothing is acknowledged or learned.")
+    elif free < needed:
+        hint = "Make room, or lower `state.journal_bytes_max`."
+        yield warning("disk", f"{message}; journal and log may come to take {_mib(needed)} more.", hint)
+    else:
+        yield ok("disk", f"{message}.")
+    inodes = os.statvfs(there)
+    if inodes.f_files and inodes.f_favail < 100:
+        yield error("disk", f"{inodes.f_favail} inodes are free for {folder}.", "Remove files.")
+
+
+def _mib(count: int) -> str:
+    return f"{max(count, 0) / 1_048_576:,.0f} MiB"
+
+
+def _mount_of(path: Path) -> tuple[str, str, str]:
+    """Mount point, type and options of the file system of a path."""
+    found = ("/", "unknown", "")
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
+        for line in mounts:
+            point, kind, options = line.split()[1:4]
+            # A space is written as in C (fstab(5)).
+            point = point.replace("\\040", " ")
+            if path.is_relative_to(point) and len(point) >= len(found[0]):
+                found = point, kind, options
+    return found
+
+
+def _file_system(mount: tuple[str, str, str]) -> CheckResult:
+    point, kind, options = mount
+    message = f"the state lies on {kind} at {point}"
+    if "ro" in options.split(","):
+        return error("file system", f"{message}, which is read-only.", "Mount it writable.")
+    if kind in _REMOTE:
+        return error(
+            "file system", f"{message}: SQLite needs a disk of this machine.", "Set `state.path` to a local one."
+        )
+    if kind in _FLEETING:
+        return warning("file system", f"{message}, which is lost at a restart of the machine.", "Set `state.path`.")
+    if kind in _RIGHTLESS:
+        return warning("file system", f"{message}, which keeps no permissions and is easily damaged.", "Use ext4.")
+    return ok("file system", f"{message}.")
+
+
+def _holder(config: Config, folder: Path) -> Iterator[CheckResult]:
+    try:
+        pid = holder_of(folder)
+    except StateError as fault:
+        yield error("daemon", str(fault), fault.hint)
+        return
+    if pid is None:
+        yield ok("daemon", "none is using the state folder.")
+    else:
+        yield ok(
+            "daemon", f"process {pid} is using the state folder; a second one for {config.device!r} will not start."
+        )
+
+
+def _learned(config: Config, folder: Path) -> Iterator[CheckResult]:
+    wanted = describe(config.build_learner())["type"]
+    try:
+        if not is_there(folder / FILE):
+            yield ok("learner", f"{wanted}; there is no state yet.")
+            return
+        store = Store(folder, read_only=True)
+        try:
+            require_same_learner(config, store)
+            yield ok("learner", f"{wanted}; the state at message {store.last_position} fits it.")
+        finally:
+            store.close()
+    except StateError as fault:
+        yield error("learner", str(fault), fault.hint)
+
+
+def _clock(folder: Path) -> Iterator[CheckResult]:
+    now = time.time()
+    hint = "Set it, and let it be kept by NTP (timedatectl)."
+    if now < BUILT_AT:
+        yield warning("clock", f"it says {time.strftime('%Y-%m-%d', time.gmtime(now))}.", hint)
+        return
+    file = _stat(folder / FILE)
+    ahead = 0.0 if file is None else file.st_mtime - now
+    if ahead > CLOCK_SLACK_S:
+        yield warning("clock", f"the state was written {ahead:.0f} s in the future.", hint)
+    else:
+        yield ok("clock", f"it says {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(now))}.")

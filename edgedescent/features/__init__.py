@@ -1,0 +1,1 @@
+"""Encoder of events: names to table rows, standardized values and categories."""

@@ -1,0 +1,284 @@
+"""A small network: one to three hidden layers of rectified units, and a linear connection past them."""
+import numpy as np
+
+from libc.math cimport sqrt
+from libc.stdint cimport uint64_t
+
+from edgedescent.learners._feature_model cimport FeatureModel, Run
+from edgedescent.optim._parameter_table cimport ParameterTable, Table
+from edgedescent.numerics._random cimport next_normal
+from edgedescent.numerics._vectors cimport dot
+
+cdef enum:
+    LAYERS_MAX = 3
+    # A unit that was silent for so many steps is taken for dead.
+    SILENT_MAX = 50_000
+
+# How long the gradient of an event may be where the optimizer sets no bound. Standardized events stay well below it
+# unless the weights are about to explode.
+cdef double GRADIENT_NORM_MAX = 10.0
+
+# How much smaller the first weights of a category are. Each of its values comes new into a network that is trained
+# already, which full-sized weights would disturb; with none at all, a network of categories alone could not start.
+cdef double CATEGORY_SCALE = 0.1
+
+
+cdef class MLPModel(FeatureModel):
+    """The state and arithmetic of `edgedescent.MLPRegressor`, which validates and documents the parameters.
+
+    ``layers[0]`` has a row for each feature, so that an event touches only the rows of the features it holds; in
+    every other layer row j > 0 holds the weights that leave unit j of the layer before. Row 0 holds the biases.
+    """
+
+    cdef readonly list layers
+    cdef readonly ParameterTable skip
+    cdef readonly ParameterTable output
+    cdef Py_ssize_t n_layers
+    cdef Table* tables[LAYERS_MAX]
+    cdef Py_ssize_t widths[LAYERS_MAX]
+    # Activations, and the derivatives of the loss by them, layer after layer.
+    cdef double* active[LAYERS_MAX]
+    cdef double* delta[LAYERS_MAX]
+    cdef double* gradient[LAYERS_MAX]
+    cdef double* skip_gradient
+    cdef double* output_gradient
+    cdef list scratch
+    # For how many steps each unit has been silent, layer after layer, and how many units were started anew.
+    cdef readonly object silence
+    cdef long long* silent[LAYERS_MAX]
+    cdef readonly long long n_restarts
+
+    def _set_up(self, hidden, optimizer, loss, **shared):
+        cdef Py_ssize_t i, before = 16, first = 0
+        cdef long long[::1] silence
+        self._set_up_features(optimizer, loss, **shared)
+        if optimizer.clip_norm is None:
+            self.stepper.clip_norm = GRADIENT_NORM_MAX
+        self.n_layers = len(hidden)
+        self.layers = []
+        self.scratch = []
+        for i in range(self.n_layers):
+            self.widths[i] = hidden[i]
+            table = ParameterTable(optimizer, hidden[i], before if i == 0 else before + 1)
+            self.layers.append(table)
+            self.tables[i] = &(<ParameterTable>table).table
+            before = hidden[i]
+        self.skip = ParameterTable(optimizer, 1, 16)
+        self.output = ParameterTable(optimizer, 1, before + 1)
+        for i in range(1, self.n_layers):
+            self._start_layer(self.tables[i], self.widths[i - 1], self.widths[i], 2.0, i)
+        self._start_layer(&self.output.table, before, 1, 1.0, self.n_layers)
+        for i in range(self.n_layers):
+            self.active[i] = self._scratch(self.widths[i])
+            self.delta[i] = self._scratch(self.widths[i])
+            self.gradient[i] = NULL if i == 0 else self._scratch((self.widths[i - 1] + 1) * self.widths[i])
+        self.output_gradient = self._scratch(before + 1)
+        silence = self.silence = np.zeros(sum(hidden), dtype=np.int64)
+        for i in range(self.n_layers):
+            self.silent[i] = &silence[first]
+            first += self.widths[i]
+        self.n_restarts = 0
+        self._make_room(0)
+
+    cdef void _start_layer(self, Table* table, Py_ssize_t inputs, Py_ssize_t units, double gain,
+                           Py_ssize_t layer) noexcept nogil:
+        """Zero biases, and normal weights of variance gain / inputs (He et al. 2015)."""
+        cdef uint64_t random = self.seed * 4 + layer
+        cdef Py_ssize_t i
+        for i in range(units, (inputs + 1) * units):
+            table.w[i] = table.serving[i] = sqrt(gain / inputs) * next_normal(&random)
+
+    cdef double* _scratch(self, Py_ssize_t n) except NULL:
+        cdef double[::1] view = np.zeros(max(n, 1))
+        self.scratch.append(view)
+        return &view[0]
+
+    cdef int _make_scratch(self, Py_ssize_t n) except -1:
+        cdef Py_ssize_t h = self.widths[0], i, longest = (n + 1) * h
+        del self.scratch[3 * self.n_layers :]
+        self.gradient[0] = self._scratch((n + 1) * h)
+        self.skip_gradient = self._scratch(n + 1)
+        for i in range(1, self.n_layers):
+            longest = max(longest, (self.widths[i - 1] + 1) * self.widths[i])
+        self.stepper.make_room(2 * n + 2 + self.n_layers, max(longest, self.widths[self.n_layers - 1] + 1))
+        return 0
+
+    cdef int _grow_tables(self, Py_ssize_t rows) except -1:
+        (<ParameterTable>self.layers[0]).grow(rows)
+        return self.skip.grow(rows)
+
+    cdef double _first_scale(self, Py_ssize_t row) noexcept nogil:
+        """The standard deviation of a feature's first weights: as many features as now are expected in an event."""
+        return (CATEGORY_SCALE if self.is_category[row] else 1.0) * sqrt(2.0 / (self.n if self.n > 0 else 1))
+
+    cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
+        """Normal weights seeded by the feature's own name: they depend on nothing that came before."""
+        cdef Table* table = self.tables[0]
+        cdef double scale = self._first_scale(row)
+        cdef Py_ssize_t i, at = row * table.width
+        self.skip.clear_row(row)
+        for i in range(at, at + table.width):
+            set_weight(table, i, scale * next_normal(&word))
+
+    cdef double _forward(self, bint serving) noexcept nogil:
+        cdef const double* w = self.tables[0].serving if serving else self.tables[0].w
+        cdef const double* direct = self.skip.table.serving if serving else self.skip.table.w
+        cdef const double* out = self.output.table.serving if serving else self.output.table.w
+        cdef double* a = self.active[0]
+        cdef double total = out[0], z
+        cdef Py_ssize_t h = self.widths[0], r, i, j, layer
+        cdef Run run
+        for j in range(h):
+            a[j] = w[j]
+        for r in range(self.n_runs):
+            run = self.runs[r]
+            total += dot(direct + run.row, self.z + run.start, run.length)
+            for i in range(run.length):
+                z = self.z[run.start + i]
+                add_scaled(a, w + (run.row + i) * h, z, h)
+        rectify(a, h)
+        for layer in range(1, self.n_layers):
+            w = self.tables[layer].serving if serving else self.tables[layer].w
+            h = self.widths[layer]
+            for j in range(h):
+                self.active[layer][j] = w[j]
+            for i in range(self.widths[layer - 1]):
+                if a[i] != 0.0:
+                    add_scaled(self.active[layer], w + (i + 1) * h, a[i], h)
+            a = self.active[layer]
+            rectify(a, h)
+        return total + dot(out + 1, a, h)
+
+    cdef void _backward(self, double slope) noexcept nogil:
+        cdef Py_ssize_t last = self.n_layers - 1, h = self.widths[last], layer, i, j, r, start
+        cdef double* delta = self.delta[last]
+        cdef double* g
+        cdef const double* w = self.output.table.w
+        cdef const double* a
+        cdef double decay = self.l2, z
+        cdef Run run
+        self.output_gradient[0] = slope
+        for j in range(h):
+            self.output_gradient[j + 1] = slope * self.active[last][j] + decay * w[j + 1]
+            delta[j] = slope * w[j + 1] if self.active[last][j] > 0.0 else 0.0
+        for layer in range(last, 0, -1):
+            # From the units of this layer to those of the layer before.
+            h = self.widths[layer]
+            w = self.tables[layer].w
+            a = self.active[layer - 1]
+            g = self.gradient[layer]
+            delta = self.delta[layer]
+            for j in range(h):
+                g[j] = delta[j]
+            for i in range(self.widths[layer - 1]):
+                start = (i + 1) * h
+                self.delta[layer - 1][i] = dot(w + start, delta, h) if a[i] > 0.0 else 0.0
+                for j in range(h):
+                    g[start + j] = a[i] * delta[j] + decay * w[start + j]
+            self.stepper.add(self.tables[layer], 0, h, g, False)
+            self.stepper.add(self.tables[layer], h, self.widths[layer - 1] * h, g + h, True)
+        h = self.widths[0]
+        delta = self.delta[0]
+        g = self.gradient[0]
+        w = self.tables[0].w
+        for j in range(h):
+            g[j] = delta[j]
+        self.stepper.add(self.tables[0], 0, h, g, False)
+        for r in range(self.n_runs):
+            run = self.runs[r]
+            for i in range(run.length):
+                z = self.z[run.start + i]
+                start = (run.start + i + 1) * h
+                for j in range(h):
+                    g[start + j] = z * delta[j] + decay * w[(run.row + i) * h + j]
+                self.skip_gradient[run.start + i] = slope * z + decay * self.skip.table.w[run.row + i]
+            self.stepper.add(self.tables[0], run.row * h, run.length * h, g + (run.start + 1) * h, True)
+            self.stepper.add(&self.skip.table, run.row, run.length, self.skip_gradient + run.start, True)
+        self.stepper.add(&self.output.table, 0, 1, self.output_gradient, False)
+        self.stepper.add(&self.output.table, 1, self.widths[last], self.output_gradient + 1, True)
+
+    cdef void _descend(self, double target, double score) noexcept nogil:
+        cdef Py_ssize_t layer, j
+        cdef long long longest = 0
+        FeatureModel._descend(self, target, score)
+        for layer in range(self.n_layers):
+            for j in range(self.widths[layer]):
+                self.silent[layer][j] = 0 if self.active[layer][j] > 0.0 else self.silent[layer][j] + 1
+                longest = self.silent[layer][j] if self.silent[layer][j] > longest else longest
+        if longest >= SILENT_MAX:
+            self._restart_dead_units()
+
+    cdef void _restart_dead_units(self) noexcept nogil:
+        cdef Py_ssize_t layer, j
+        for layer in range(self.n_layers):
+            for j in range(self.widths[layer]):
+                if self.silent[layer][j] >= SILENT_MAX:
+                    self._restart_unit(layer, j)
+                    self.silent[layer][j] = 0
+                    self.n_restarts += 1
+
+    cdef void _restart_unit(self, Py_ssize_t layer, Py_ssize_t j) noexcept nogil:
+        """Fresh weights into a unit, and none out of it, so that no prediction changes by it."""
+        cdef Table* table = self.tables[layer]
+        cdef Table* after = &self.output.table if layer == self.n_layers - 1 else self.tables[layer + 1]
+        cdef Py_ssize_t rows = self.vocabulary.size() if layer == 0 else self.widths[layer - 1] + 1, row
+        cdef uint64_t random = self.seed ^ (<uint64_t>(self.n_restarts + 1) << 20)
+        cdef double scale
+        set_weight(table, j, 0.0)
+        for row in range(1, rows):
+            scale = self._first_scale(row) if layer == 0 else sqrt(2.0 / (rows - 1))
+            set_weight(table, row * table.width + j, scale * next_normal(&random))
+        for row in range(after.width):
+            set_weight(after, (j + 1) * after.width + row, 0.0)
+
+    def _save(self):
+        self._require_set_up()
+        cdef Py_ssize_t rows = self.vocabulary.size()
+        hidden = {f"layer{i}": table.save(rows if i == 0 else table.rows) for i, table in enumerate(self.layers)}
+        return {
+            **self._save_features(),
+            **hidden,
+            "skip": self.skip.save(rows),
+            "output": self.output.save(self.output.rows),
+            "silence": np.array(self.silence),
+            "restarts": np.array([self.n_restarts], dtype=np.int64),
+        }
+
+    def _restore(self, **state):
+        rows = len(state["features"]) + 1
+        for name, expected in (("layer0", rows), ("skip", rows), ("output", self.output.rows),
+                               *((f"layer{i}", table.rows) for i, table in enumerate(self.layers) if i)):
+            if len(state[name][0]) != expected:
+                raise ValueError(f"The state's {name} must have {expected} rows. Got {len(state[name][0])}.")
+        silence, restarts = state["silence"], state["restarts"]
+        if len(silence) != len(self.silence) or len(restarts) != 1 or (silence < 0).any() or restarts[0] < 0:
+            raise ValueError(f"The state's `silence` and `restarts` must be {len(self.silence)} counts and 1.")
+        self._restore_features(state)
+        for i, table in enumerate(self.layers):
+            table.restore(state[f"layer{i}"])
+        self.skip.restore(state["skip"])
+        self.output.restore(state["output"])
+        self.silence[:] = silence
+        self.n_restarts = restarts[0]
+
+
+cdef inline void set_weight(Table* table, Py_ssize_t at, double value) noexcept nogil:
+    """Give a weight a new value that knows nothing of the steps so far."""
+    cdef int s
+    table.w[at] = table.serving[at] = value
+    if table.averaged != NULL:
+        table.averaged[at] = 0.0
+    for s in range(table.rule.n_slots):
+        table.rule.slot[s][at] = 0.0
+
+
+cdef inline void add_scaled(double* a, const double* b, double scale, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        a[i] += scale * b[i]
+
+
+cdef inline void rectify(double* a, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        a[i] = a[i] if a[i] > 0.0 else 0.0

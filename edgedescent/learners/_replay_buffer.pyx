@@ -1,0 +1,128 @@
+"""Experience replay: a ring of the latest events, and draws from it."""
+import numpy as np
+
+from libc.stdint cimport uint64_t
+
+from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
+from edgedescent.numerics._random cimport next_below
+
+cdef enum:
+    # How many values an event may have on average before fewer than `size` events are kept: 3 MiB for 2000 events.
+    VALUES_PER_EVENT = 128
+
+
+cdef class ReplayBuffer:
+    """The latest `size` events as rows, values and a target each, in two circles of flat arrays.
+
+    One circle has a slot per event, the other a cell per value; the second grows as it is needed, up to 128 cells per
+    slot. Where events are so wide that these do not suffice, fewer of them are kept. Draws are uniform, from a
+    generator whose word is part of the state (Lin 1992, "Self-improving reactive agents based on reinforcement
+    learning, planning and teaching").
+    """
+
+    def __init__(self, Py_ssize_t size, uint64_t seed):
+        self.size = size
+        # So that any one event fits.
+        self.cells_max = max(VALUES_PER_EVENT * size, EVENT_VALUES_MAX) if size else 0
+        self._clear()
+        self.random = seed
+        self.n_pushed = 0
+
+    def _clear(self):
+        cdef double[::1] targets = np.zeros(max(self.size, 1))
+        cdef int[::1] lengths = np.zeros(max(self.size, 1), dtype=np.int32)
+        cdef int[::1] starts = np.zeros(max(self.size, 1), dtype=np.int32)
+        cdef long long[::1] times = np.zeros(max(self.size, 1), dtype=np.int64)
+        self.targets, self.lengths, self.starts, self.times = &targets[0], &lengths[0], &starts[0], &times[0]
+        self.slots = [np.asarray(targets), np.asarray(lengths), np.asarray(starts), np.asarray(times)]
+        self.first = self.held = self.n_values = 0
+        self._set_cells(np.zeros(1, dtype=np.int32), np.zeros(1))
+
+    def _set_cells(self, rows, values):
+        cdef int[::1] row_view = rows
+        cdef double[::1] value_view = values
+        self.rows, self.values = &row_view[0], &value_view[0]
+        self.cells = [rows, values]
+        self.n_cells = len(rows)
+
+    cdef int make_room(self, Py_ssize_t n) except -1:
+        """Get cells for a further event of `n` values, as far as the bound allows."""
+        if self.size and self.n_values + n > self.n_cells and self.n_cells < self.cells_max:
+            self._grow(min(max(self.n_values + n, 2 * self.n_cells), self.cells_max))
+        return 0
+
+    def _grow(self, Py_ssize_t n_cells):
+        """Move the values, oldest first, into larger arrays."""
+        rows, values = np.zeros(n_cells, dtype=np.int32), np.zeros(n_cells)
+        targets, lengths, starts, times = self._oldest_first()
+        places = (np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(self.n_values)) % self.n_cells
+        rows[: self.n_values] = self.cells[0][places]
+        values[: self.n_values] = self.cells[1][places]
+        # Slots keep their places; only where their cells begin is another now.
+        order = (self.first + np.arange(self.held)) % max(self.size, 1)
+        self.slots[2][order] = np.cumsum(lengths) - lengths
+        self._set_cells(rows, values)
+
+    def _oldest_first(self):
+        order = (self.first + np.arange(self.held)) % max(self.size, 1)
+        return [array[order] for array in self.slots]
+
+    cdef void push(self, const Py_ssize_t* rows, const double* values, Py_ssize_t n, double target,
+                   long long now) noexcept nogil:
+        """Take in an event, and let go the oldest until it fits; there must be room for it."""
+        cdef Py_ssize_t slot, i, cell
+        if self.size == 0:
+            return
+        while self.held == self.size or self.n_values + n > self.n_cells:
+            self.n_values -= self.lengths[self.first]
+            self.first = self.first + 1 if self.first + 1 < self.size else 0
+            self.held -= 1
+        slot = (self.first + self.held) % self.size
+        cell = 0
+        if self.held:
+            cell = (self.starts[self.first] + self.n_values) % self.n_cells
+        self.starts[slot] = <int>cell
+        for i in range(n):
+            self.rows[cell] = <int>rows[i]
+            self.values[cell] = values[i]
+            cell = cell + 1 if cell + 1 < self.n_cells else 0
+        self.lengths[slot] = <int>n
+        self.targets[slot] = target
+        self.times[slot] = now
+        self.held += 1
+        self.n_values += n
+        self.n_pushed += 1
+
+    cdef Py_ssize_t draw(self) noexcept nogil:
+        """The slot of a random event; only where one was pushed."""
+        return (self.first + next_below(&self.random, self.held)) % self.size
+
+    def save(self):
+        """The events, oldest first: the rows and values of all in a row, and each one's target, length and time."""
+        targets, lengths, starts, times = self._oldest_first()
+        places = (np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(self.n_values)) % self.n_cells
+        return {
+            "replay_buffer.rows": self.cells[0][places].astype(np.int64),
+            "replay_buffer.values": self.cells[1][places],
+            "replay_buffer.targets": targets,
+            "replay_buffer.lengths": lengths.astype(np.int64),
+            "replay_buffer.times": times,
+            "replay_buffer.draws": np.array([self.random, self.n_pushed], dtype=np.uint64),
+        }
+
+    def restore(self, rows, values, targets, lengths, times, draws, Py_ssize_t rows_max):
+        """Take what `save` returned; raises ValueError where it is inconsistent."""
+        held = len(targets)
+        if not (held == len(lengths) == len(times) and len(rows) == len(values) <= self.cells_max
+                and len(draws) == 2 and held <= min(int(draws[1]), self.size) and (held or not int(draws[1]))):
+            raise ValueError(f"The state's ring of {held} events does not fit one of {self.size}.")
+        if held and (lengths.min() < 0 or lengths.sum() != len(rows) or ((rows < 0) | (rows >= rows_max)).any()):
+            raise ValueError("The state's ring refers to rows that do not exist.")
+        self._clear()
+        self.make_room(len(rows))
+        for array, saved in zip(self.slots, (targets, lengths, np.cumsum(lengths) - lengths, times)):
+            array[:held] = saved
+        for array, saved in zip(self.cells, (rows, values)):
+            array[: len(saved)] = saved
+        self.held, self.n_values = held, len(rows)
+        self.random, self.n_pushed = int(draws[0]), int(draws[1])

@@ -1,0 +1,13 @@
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class UserHistory:
+    @property
+    def depth(self) -> int: ...
+    def __init__(self, depth: int) -> None: ...
+    def save(self, users: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+    def restore(
+        self, counts: NDArray[np.int64], entries: NDArray[np.int64], users: int, items: int, n_events: int
+    ) -> None: ...

@@ -1,0 +1,25 @@
+"""Losses: what a learner minimizes, in units of the target's standard deviation."""
+
+from edgedescent.losses.absolute import AbsoluteLoss
+from edgedescent.losses.adaptive_huber import AdaptiveHuberLoss
+from edgedescent.losses.base import Loss
+from edgedescent.losses.epsilon_insensitive import EpsilonInsensitiveLoss
+from edgedescent.losses.huber import HuberLoss
+from edgedescent.losses.log_cosh import LogCoshLoss
+from edgedescent.losses.logistic import LogisticLoss
+from edgedescent.losses.poisson import PoissonLoss
+from edgedescent.losses.quantile import QuantileLoss
+from edgedescent.losses.squared import SquaredLoss
+
+__all__ = [
+    "AbsoluteLoss",
+    "AdaptiveHuberLoss",
+    "EpsilonInsensitiveLoss",
+    "HuberLoss",
+    "LogCoshLoss",
+    "LogisticLoss",
+    "Loss",
+    "PoissonLoss",
+    "QuantileLoss",
+    "SquaredLoss",
+]

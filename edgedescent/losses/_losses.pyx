@@ -1,0 +1,262 @@
+"""Value and derivative of each loss; equations and sources stand in ``edgedescent.losses``."""
+from libc.math cimport asinh, copysign, exp, expm1, fabs, log, log1p, tanh
+
+cdef double LOG_2 = 0.6931471805599453
+
+
+cdef inline double clipped(double error, double limit) noexcept nogil:
+    error = error if error < limit else limit
+    return error if error > -limit else -limit
+
+
+cdef inline double huber_value(double error, double limit) noexcept nogil:
+    cdef double size = fabs(error)
+    return 0.5 * error * error if size <= limit else limit * (size - 0.5 * limit)
+
+
+cdef double logistic(double score) noexcept nogil:
+    if score >= 0.0:
+        return 1.0 / (1.0 + exp(-score))
+    score = exp(score)
+    return score / (1.0 + score)
+
+
+# Each `travel` solves df/dt = -slope(f) from the score on: the updates of Karampatziakis and Langford 2011, which never
+# carry the score past where the loss is least.
+
+
+cdef inline double steady_travel(double error, double slope, double time) noexcept nogil:
+    """Along a constant slope, until the error is gone."""
+    return -error if fabs(slope) * time >= fabs(error) else -slope * time
+
+
+cdef inline double huber_travel_within(double error, double limit, double time) noexcept nogil:
+    cdef double size = fabs(error), change
+    cdef double until = (size - limit) / limit
+    if size <= limit:
+        change = -size * expm1(-time)
+    elif time <= until:
+        change = limit * time
+    else:
+        change = size - limit - limit * expm1(until - time)
+    return -copysign(change, error)
+
+
+cdef double squared_value(const Loss* loss, double target, double score) noexcept nogil:
+    return 0.5 * (score - target) * (score - target)
+
+
+cdef double squared_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return score - target
+
+
+cdef double squared_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return (score - target) * expm1(-time)
+
+
+cdef double absolute_value(const Loss* loss, double target, double score) noexcept nogil:
+    return fabs(score - target)
+
+
+cdef double absolute_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return 1.0 if score > target else (-1.0 if score < target else 0.0)
+
+
+cdef double absolute_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return steady_travel(score - target, absolute_slope(loss, target, score), time)
+
+
+cdef double huber_loss_value(const Loss* loss, double target, double score) noexcept nogil:
+    return huber_value(score - target, loss.hyper[0])
+
+
+cdef double huber_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return clipped(score - target, loss.hyper[0])
+
+
+cdef double huber_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return huber_travel_within(score - target, loss.hyper[0], time)
+
+
+cdef double adaptive_huber_value(const Loss* loss, double target, double score) noexcept nogil:
+    return huber_value(score - target, loss.hyper[0] * loss.scale)
+
+
+cdef double adaptive_huber_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return clipped(score - target, loss.hyper[0] * loss.scale)
+
+
+cdef double adaptive_huber_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return huber_travel_within(score - target, loss.hyper[0] * loss.scale, time)
+
+
+cdef double quantile_value(const Loss* loss, double target, double score) noexcept nogil:
+    cdef double error = target - score
+    return loss.hyper[0] * error if error >= 0.0 else (loss.hyper[0] - 1.0) * error
+
+
+cdef double quantile_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return 1.0 - loss.hyper[0] if score > target else (-loss.hyper[0] if score < target else 0.0)
+
+
+cdef double quantile_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    return steady_travel(score - target, quantile_slope(loss, target, score), time)
+
+
+cdef double epsilon_value(const Loss* loss, double target, double score) noexcept nogil:
+    cdef double excess = fabs(score - target) - loss.hyper[0]
+    return excess if excess > 0.0 else 0.0
+
+
+cdef double epsilon_slope(const Loss* loss, double target, double score) noexcept nogil:
+    cdef double error = score - target
+    return 1.0 if error > loss.hyper[0] else (-1.0 if error < -loss.hyper[0] else 0.0)
+
+
+cdef double epsilon_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    # To the nearer edge of the band in which the loss is zero.
+    cdef double error = score - target
+    return steady_travel(error - clipped(error, loss.hyper[0]), epsilon_slope(loss, target, score), time)
+
+
+cdef double log_cosh_value(const Loss* loss, double target, double score) noexcept nogil:
+    # log cosh e without overflow.
+    cdef double size = fabs(score - target)
+    return size + log1p(exp(-2.0 * size)) - LOG_2
+
+
+cdef double log_cosh_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return tanh(score - target)
+
+
+cdef double log_cosh_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    # sinh of the error decays exponentially; in logarithms, nothing overflows.
+    cdef double error = score - target, size = fabs(error)
+    cdef double left = size + log(-expm1(-2.0 * size)) - LOG_2 - time
+    left = left + LOG_2 if left > 20.0 else asinh(exp(left))
+    return -copysign(size - left, error)
+
+
+cdef double poisson_value(const Loss* loss, double target, double score) noexcept nogil:
+    # Beyond e²⁰ times the mean the loss goes on as a straight line, so that nothing overflows.
+    cdef double within = score if score < 20.0 else 20.0
+    return exp(within) * (1.0 + score - within) - target * score
+
+
+cdef double poisson_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return exp(score if score < 20.0 else 20.0) - target
+
+
+cdef double poisson_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    # exp(-f) goes exponentially to 1 / target. Not below e⁻³⁰⁰, because 0 has no logarithm.
+    cdef double start = score if score < 20.0 else 20.0, passed = target * time
+    cdef double share = -expm1(-passed) / target if passed > 1e-12 else time, change
+    start = start if start > -300.0 else -300.0
+    change = share * poisson_slope(loss, target, start)
+    # Both are the same, but the first is exact for short ways and the second for long ones.
+    return -log1p(change) if change > -0.5 else -log(exp(-passed) + share * exp(start))
+
+
+cdef double logistic_value(const Loss* loss, double target, double score) noexcept nogil:
+    cdef double size = fabs(score)
+    return log1p(exp(-size)) + (score if score > 0.0 else 0.0) - target * score
+
+
+cdef double logistic_slope(const Loss* loss, double target, double score) noexcept nogil:
+    return logistic(score) - target
+
+
+cdef double logistic_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
+    cdef double sign = 1.0 if target >= 1.0 else -1.0
+    cdef double size = exp(clipped(sign * score, 300.0)), far, by = 1.0
+    cdef int i
+    if 0.0 < target < 1.0:
+        # Has no closed form; the loss's curvature is at most 1/4, so this goes less far.
+        return 4.0 * (logistic(score) - target) * expm1(-0.25 * time)
+    # With s = ±f, s + exp(s) grows by the time; Newton's method gets there steadily from either bound, both too far.
+    far = log1p(time / size)
+    if far > time / (1.0 + size):
+        far = time / (1.0 + size)
+    for i in range(50):
+        if by <= 1e-15 * far:
+            break
+        by = (far + size * expm1(far) - time) / (1.0 + size * exp(far))
+        far -= by
+    return sign * far
+
+
+cdef Loss make_loss(str name, tuple hyper) except *:
+    cdef Loss loss
+    cdef int i
+    loss.scaling = STANDARDIZED
+    loss.clip, loss.rate_min = 3.0, 0.002
+    for i in range(2):
+        loss.hyper[i] = hyper[i] if i < len(hyper) else 0.0
+    if name == "squared":
+        loss.value, loss.slope, loss.travel = squared_value, squared_slope, squared_travel
+    elif name == "absolute":
+        loss.value, loss.slope, loss.travel = absolute_value, absolute_slope, absolute_travel
+    elif name == "huber":
+        loss.value, loss.slope, loss.travel = huber_loss_value, huber_slope, huber_travel
+    elif name == "adaptive_huber":
+        loss.value, loss.slope, loss.travel = adaptive_huber_value, adaptive_huber_slope, adaptive_huber_travel
+        loss.clip, loss.rate_min = hyper
+    elif name == "quantile":
+        loss.value, loss.slope, loss.travel = quantile_value, quantile_slope, quantile_travel
+    elif name == "epsilon_insensitive":
+        loss.value, loss.slope, loss.travel = epsilon_value, epsilon_slope, epsilon_travel
+    elif name == "log_cosh":
+        loss.value, loss.slope, loss.travel = log_cosh_value, log_cosh_slope, log_cosh_travel
+    elif name == "poisson":
+        loss.value, loss.slope, loss.travel = poisson_value, poisson_slope, poisson_travel
+        loss.scaling = BY_MEAN
+    elif name == "logistic":
+        loss.value, loss.slope, loss.travel = logistic_value, logistic_slope, logistic_travel
+        loss.scaling = AS_IS
+    else:
+        raise ValueError(f"There is no compiled loss named {name!r}.")
+    loss.scale = 1.0
+    loss.count = 0.0
+    return loss
+
+
+cdef void observe(Loss* loss, double target, double score) noexcept nogil:
+    """Let the running scale take in the error of an event, clipped so that one absurd target cannot raise it far."""
+    cdef double error = fabs(clipped(score - target, loss.clip * loss.scale))
+    cdef double rate
+    # The scale starts as if one error of 1, that of predicting the mean, had been seen.
+    loss.count += 1.0
+    rate = 1.0 / (loss.count + 1.0)
+    rate = rate if rate > loss.rate_min else loss.rate_min
+    loss.scale += rate * (error - loss.scale)
+    # Months of a target that never changes would bring the scale so near to 0 that no error could raise it again.
+    if loss.scale < 0.01:
+        loss.scale = 0.01
+
+
+cdef int restore_loss(Loss* loss, double scale, double count) except -1:
+    if scale < 0.0 or count < 0.0:
+        raise ValueError(f"The state's loss must have a scale and a count >= 0. Got {scale} and {count}.")
+    loss.scale, loss.count = scale, count
+    return 0
+
+
+def travels(str name, tuple hyper, double target, double score, times):
+    """How far the score goes in each of some times when it moves against the slope."""
+    cdef Loss loss = make_loss(name, hyper)
+    return [loss.travel(&loss, target, score, time) for time in times]
+
+
+def evaluate(str name, tuple hyper, double[::1] targets, double[::1] scores, bint adapt=True):
+    """The value and the slope of each of a sequence of (target, score) pairs, an adaptive loss adapting as it goes."""
+    cdef Loss loss = make_loss(name, hyper)
+    cdef Py_ssize_t i
+    values, slopes = [], []
+    if targets.shape[0] != scores.shape[0]:
+        raise ValueError(f"{targets.shape[0]} targets do not pair with {scores.shape[0]} scores.")
+    for i in range(targets.shape[0]):
+        values.append(loss.value(&loss, targets[i], scores[i]))
+        slopes.append(loss.slope(&loss, targets[i], scores[i]))
+        if adapt:
+            observe(&loss, targets[i], scores[i])
+    return values, slopes

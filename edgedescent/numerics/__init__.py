@@ -1,0 +1,1 @@
+"""Arithmetic that the compiled modules share: numbers, vectors, random words."""

@@ -1,0 +1,81 @@
+"""Parameters in rows, together with the optimizer's own state for each of them."""
+import numpy as np
+
+from edgedescent.optim._rules cimport Rule, make_rule
+
+
+cdef class ParameterTable:
+    """A table of ``rows × width`` float64 parameters and, of the same shape, the slots of one optimizer.
+
+    ``arrays[0]`` holds the parameters and ``arrays[1:]`` the slots; where the optimizer averages its iterates, the
+    last two are the averages and how many steps each has taken in. Each table owns its optimizer state, so two
+    learners given the same optimizer never share any.
+    """
+
+    def __init__(self, optimizer, Py_ssize_t width, Py_ssize_t rows):
+        if width < 1 or rows < 1:
+            raise ValueError(f"A table must have at least 1 row and 1 column. Got {rows} and {width}.")
+        # Kept, because the rule of an optimizer written in Python points to its method.
+        self._optimizer = getattr(optimizer, "step", None)
+        self.table.rule = make_rule(
+            optimizer.rule, optimizer.hyper, len(optimizer.slots), optimizer.batch, self._optimizer)
+        self.table.width = self.width = width
+        self.averages = optimizer.averaging
+        self.rows = 0
+        self.arrays = [np.zeros((0, width)) for _ in range(1 + self.table.rule.n_slots + 2 * self.averages)]
+        self.grow(rows)
+
+    cdef int grow(self, Py_ssize_t rows) except -1:
+        """Make room for `rows` rows; new ones are zero."""
+        cdef double[:, ::1] view
+        cdef int i, n_slots = self.table.rule.n_slots
+        if rows <= self.rows:
+            return 0
+        # All are made before any is put in place, so that running out of memory leaves the old ones.
+        larger = [np.zeros((rows, self.width)) for _ in self.arrays]
+        for i in range(len(larger)):
+            larger[i][: self.rows] = self.arrays[i]
+            view = larger[i]
+            if i == 0:
+                self.table.w = self.table.serving = &view[0, 0]
+                self.table.averaged = NULL
+            elif i <= n_slots:
+                self.table.rule.slot[i - 1] = &view[0, 0]
+            elif i == n_slots + 1:
+                self.table.serving = &view[0, 0]
+            else:
+                self.table.averaged = &view[0, 0]
+        self.arrays = larger
+        self.rows = rows
+        return 0
+
+    cdef void clear_row(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef int s
+        for i in range(row * self.width, (row + 1) * self.width):
+            self.table.w[i] = self.table.serving[i] = 0.0
+            if self.table.averaged != NULL:
+                self.table.averaged[i] = 0.0
+            for s in range(self.table.rule.n_slots):
+                self.table.rule.slot[s][i] = 0.0
+
+    @property
+    def serving(self):
+        """The parameters that predict."""
+        return self.arrays[len(self.arrays) - 2] if self.averages else self.arrays[0]
+
+    def save(self, Py_ssize_t rows):
+        """Copies of the first `rows` rows of every array: the parameters, the slots, the averages."""
+        return [np.array(array[:rows]) for array in self.arrays]
+
+    def restore(self, list arrays):
+        """Take the rows that `save` returned; raises ValueError where count or width differ."""
+        cdef int i
+        if len(arrays) != len(self.arrays) or {a.shape for a in arrays} != {(len(arrays[0]), self.width)}:
+            raise ValueError(
+                f"A table of width {self.width} has {len(self.arrays)} arrays of equally many rows; "
+                f"the state has the shapes {[a.shape for a in arrays]}.")
+        self.grow(len(arrays[0]))
+        for i in range(len(arrays)):
+            self.arrays[i][:] = 0.0
+            self.arrays[i][: len(arrays[i])] = arrays[i]

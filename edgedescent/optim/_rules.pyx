@@ -1,0 +1,384 @@
+"""One short C function per optimizer; the papers are cited where users meet them, in ``edgedescent.optim``.
+
+Every rule keeps its state per coordinate in slots that start at zero, so a coordinate that an event does not touch
+costs nothing and is not decayed: sparse and dense events follow the same numbers.
+"""
+import numpy as np
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.math cimport fabs, pow, sqrt
+
+
+cdef inline double settled(double value) noexcept nogil:
+    """What decays for long enough comes to rest at zero: processors take a hundred times longer for numbers below 1e-308."""
+    return value if fabs(value) > 1e-300 else 0.0
+
+
+cdef void sgd(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+              Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        w[i] -= lr * g[i]
+
+
+cdef void counted(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                  Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, power = rule.hyper[0]
+    cdef double* count = rule.slot[0] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        count[i] += 1.0
+        w[i] -= lr * g[i] * (1.0 / sqrt(count[i]) if power == 0.5 else pow(count[i], -power))
+
+
+cdef void momentum(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                   Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, mu = rule.hyper[0]
+    cdef double* v = rule.slot[0] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        v[i] = settled(mu * v[i] + g[i])
+        w[i] -= lr * v[i]
+
+
+cdef void nesterov(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                   Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, mu = rule.hyper[0]
+    cdef double* v = rule.slot[0] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        v[i] = settled(mu * v[i] + g[i])
+        w[i] -= lr * (g[i] + mu * v[i])
+
+
+cdef void adagrad(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                  Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, initial = rule.hyper[0], eps = rule.hyper[1]
+    cdef double* total = rule.slot[0] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        total[i] += g[i] * g[i]
+        w[i] -= lr * g[i] / (sqrt(initial + total[i]) + eps)
+
+
+cdef void rmsprop(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                  Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, rho = rule.hyper[0], eps = rule.hyper[1]
+    cdef double rest = 1.0 - rho
+    cdef double* v = rule.slot[0] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        v[i] = settled(rho * v[i] + rest * (g[i] * g[i]))
+        w[i] -= lr * g[i] / (sqrt(v[i]) + eps)
+
+
+cdef void adadelta(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                   Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, rho = rule.hyper[0], eps = rule.hyper[1], step
+    cdef double rest = 1.0 - rho
+    cdef double* v = rule.slot[0] + at
+    cdef double* d = rule.slot[1] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        v[i] = settled(rho * v[i] + rest * (g[i] * g[i]))
+        step = sqrt((d[i] + eps) / (v[i] + eps)) * g[i]
+        d[i] = settled(rho * d[i] + rest * (step * step))
+        w[i] -= lr * step
+
+
+cdef void adam(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+               Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, beta1 = rule.hyper[0], beta2 = rule.hyper[1], eps = rule.hyper[2]
+    cdef double rest1 = 1.0 - beta1, rest2 = 1.0 - beta2
+    cdef double* m = rule.slot[0] + at
+    cdef double* v = rule.slot[1] + at
+    # 1 - beta^t, the bias correction, obeys the recurrence of m and v with a gradient of one. Kept per coordinate,
+    # it spares a step count and two powers.
+    cdef double* c1 = rule.slot[2] + at
+    cdef double* c2 = rule.slot[3] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        m[i] = settled(beta1 * m[i] + rest1 * g[i])
+        v[i] = settled(beta2 * v[i] + rest2 * (g[i] * g[i]))
+        c1[i] = beta1 * c1[i] + rest1
+        c2[i] = beta2 * c2[i] + rest2
+        w[i] -= lr * (m[i] / c1[i]) / (sqrt(v[i] / c2[i]) + eps)
+
+
+cdef void adamw(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                Py_ssize_t n) noexcept nogil:
+    cdef double kept = 1.0 - context.lr * rule.hyper[3]
+    cdef Py_ssize_t i
+    if context.decays:
+        for i in range(at, at + n):
+            w[i] *= kept
+    adam(rule, context, w, g, at, n)
+
+
+cdef void amsgrad(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                  Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, beta1 = rule.hyper[0], beta2 = rule.hyper[1], eps = rule.hyper[2]
+    cdef double rest1 = 1.0 - beta1, rest2 = 1.0 - beta2
+    cdef double* m = rule.slot[0] + at
+    cdef double* v = rule.slot[1] + at
+    cdef double* highest = rule.slot[2] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        m[i] = settled(beta1 * m[i] + rest1 * g[i])
+        v[i] = settled(beta2 * v[i] + rest2 * (g[i] * g[i]))
+        highest[i] = v[i] if v[i] > highest[i] else highest[i]
+        w[i] -= lr * m[i] / (sqrt(highest[i]) + eps)
+
+
+cdef void nadam(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                Py_ssize_t n) noexcept nogil:
+    cdef double lr = context.lr, beta1 = rule.hyper[0], beta2 = rule.hyper[1], eps = rule.hyper[2], ahead
+    cdef double rest1 = 1.0 - beta1, rest2 = 1.0 - beta2
+    cdef double* m = rule.slot[0] + at
+    cdef double* v = rule.slot[1] + at
+    cdef double* c1 = rule.slot[2] + at
+    cdef double* c2 = rule.slot[3] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        m[i] = settled(beta1 * m[i] + rest1 * g[i])
+        v[i] = settled(beta2 * v[i] + rest2 * (g[i] * g[i]))
+        c1[i] = beta1 * c1[i] + rest1
+        c2[i] = beta2 * c2[i] + rest2
+        # The momentum of the next step, corrected as the next step will correct it.
+        ahead = beta1 * m[i] / (beta1 * c1[i] + rest1) + rest1 * g[i] / c1[i]
+        w[i] -= lr * ahead / (sqrt(v[i] / c2[i]) + eps)
+
+
+cdef void ftrl(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+               Py_ssize_t n) noexcept nogil:
+    cdef double alpha = context.lr, beta = rule.hyper[0], l1 = rule.hyper[1], l2 = rule.hyper[2]
+    cdef double root, excess
+    if alpha <= 0.0:
+        return
+    cdef double* z = rule.slot[0] + at
+    cdef double* total = rule.slot[1] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        root = sqrt(total[i])
+        if total[i] == 0.0:
+            # Parameters that do not start at zero, as a network's: the z from which the closed form gives them.
+            z[i] = -w[i] * (beta / alpha + l2)
+            z[i] += l1 if z[i] > 0.0 else (-l1 if z[i] < 0.0 else 0.0)
+        total[i] += g[i] * g[i]
+        z[i] += g[i] - (sqrt(total[i]) - root) / alpha * w[i]
+        excess = fabs(z[i]) - l1
+        if total[i] == 0.0:
+            continue
+        if excess <= 0.0:
+            w[i] = 0.0
+        else:
+            w[i] = (-excess if z[i] > 0.0 else excess) / ((beta + sqrt(total[i])) / alpha + l2)
+
+
+cdef void measure_scale(const Rule* rule, Context* context, double* w, const double* g, Py_ssize_t at,
+                        Py_ssize_t n) noexcept nogil:
+    cdef const double* total = rule.slot[0] + at
+    cdef double* scale = rule.slot[1] + at
+    cdef double x, square
+    cdef Py_ssize_t i
+    # A gradient holds the penalty's part too: where the slope is small, it would swamp the features.
+    if fabs(context.slope) < 1e-3:
+        return
+    for i in range(n):
+        x = fabs(g[i] / context.slope)
+        scale[i] = scale[i] if scale[i] > 1.0 else 1.0
+        scale[i] = x if x > scale[i] else scale[i]
+        context.totals[0] += (x / scale[i]) * (x / scale[i])
+        square = g[i] * g[i]
+        if square > 0.0:
+            context.sum += square / (scale[i] * sqrt(total[i] + square))
+
+
+cdef void normalized_adaptive(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                              Py_ssize_t n) noexcept nogil:
+    # totals[0] is N, the normalized squared length of all events so far; totals[1] is how many there were.
+    cdef double rate = context.lr * sqrt(context.totals[1] / context.totals[0]) if context.totals[0] > 0.0 else 0.0
+    # Every parameter moves the score as far as every other; thousands of them together must not move it too far.
+    if context.slope * context.slope < rate * context.sum:
+        rate = context.slope * context.slope / context.sum
+    cdef double* total = rule.slot[0] + at
+    cdef double* scale = rule.slot[1] + at
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        total[i] += g[i] * g[i]
+        if total[i] > 0.0 and scale[i] > 0.0:
+            w[i] -= rate * g[i] / (scale[i] * sqrt(total[i]))
+
+
+cdef void importance_aware(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                           Py_ssize_t n) noexcept nogil:
+    # With J the score's derivative, g = slope J: a step of `rate` g changes the score by -rate slope |J|².
+    cdef double slope = context.slope, length, change, rate
+    cdef Py_ssize_t i
+    if slope == 0.0 or context.square_sum == 0.0:
+        return
+    length = sqrt(context.square_sum) / fabs(slope)
+    length = length if length < 1e50 else 1e50
+    length *= length
+    change = context.loss.travel(context.loss, context.target, context.score, context.lr * length)
+    rate = -change / (slope * length)
+    # What rounding leaves of a vanishing slope must not become more than plain gradient descent.
+    rate = rate if rate < context.lr else context.lr
+    w += at
+    for i in range(n):
+        w[i] -= rate * g[i]
+
+
+cdef void cocob(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                Py_ssize_t n) noexcept nogil:
+    cdef double alpha = rule.hyper[0], least
+    cdef double* largest = rule.slot[0] + at
+    cdef double* total = rule.slot[1] + at
+    cdef double* reward = rule.slot[2] + at
+    cdef double* theta = rule.slot[3] + at
+    # How far the parameter is from where it started, which is the bet.
+    cdef double* bet = rule.slot[4] + at
+    cdef double start, size
+    cdef Py_ssize_t i
+    w += at
+    for i in range(n):
+        size = fabs(g[i])
+        start = w[i] - bet[i]
+        largest[i] = size if size > largest[i] else largest[i]
+        if largest[i] == 0.0:
+            continue
+        total[i] += size
+        reward[i] -= bet[i] * g[i]
+        reward[i] = reward[i] if reward[i] > 0.0 else 0.0
+        theta[i] -= g[i]
+        least = alpha * largest[i]
+        size = total[i] + largest[i]
+        size = size if size > least else least
+        # Both ratios are moderate, however small or large the gradients.
+        bet[i] = context.lr * (theta[i] / largest[i]) * ((largest[i] + reward[i]) / size)
+        w[i] = start + bet[i]
+
+
+cdef void minibatch(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                    Py_ssize_t n) noexcept nogil:
+    # Counted per coordinate, so that a sparse feature's batch is of the events that hold it.
+    cdef double* total = rule.slot[rule.n_inner_slots] + at
+    cdef double* count = rule.slot[rule.n_inner_slots + 1] + at
+    cdef Py_ssize_t i, start = 0
+    for i in range(n):
+        total[i] += g[i]
+        count[i] += 1.0
+    while start < n:
+        if count[start] < rule.batch:
+            start += 1
+            continue
+        i = start
+        while i < n and count[i] >= rule.batch:
+            total[i] /= count[i]
+            i += 1
+        rule.inner(rule, context, w, total + start, at + start, i - start)
+        while start < i:
+            total[start] = count[start] = 0.0
+            start += 1
+
+
+cdef void python(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+                 Py_ssize_t n) noexcept with gil:
+    cdef Context* shared = <Context*>context
+    cdef int s
+    cdef Py_ssize_t i
+    cdef double[::1] new
+    # Copies, so that an optimizer that keeps one does not end up with memory that was given back.
+    weights, gradient = np.array(<double[:n]>(w + at)), np.array(<double[:n]><double*>g)
+    slots = [np.array(<double[:n]>(rule.slot[s] + at)) for s in range(rule.n_inner_slots)]
+    try:
+        (<object>rule.method)(weights, gradient, *slots, lr=context.lr)
+        if not all(np.isfinite(slot).all() for slot in slots):
+            weights[0] = float("nan")
+    except BaseException as error:
+        # It cannot be raised from here. The guard undoes a step to NaN; the descent raises it later.
+        weights[0] = float("nan")
+        if shared.error == NULL:
+            Py_INCREF(error)
+            shared.error = <PyObject*>error
+    new = weights
+    for i in range(n):
+        w[at + i] = new[i]
+    for s in range(rule.n_inner_slots):
+        new = slots[s]
+        for i in range(n):
+            rule.slot[s][at + i] = new[i]
+
+
+cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object method) except *:
+    cdef Rule rule
+    cdef int i
+    if len(hyper) > HYPER_MAX:
+        raise ValueError(f"A rule takes at most {HYPER_MAX} hyper-parameters. Got {len(hyper)}.")
+    rule.prepare = NULL
+    rule.inner = NULL
+    rule.method = NULL
+    if name == "sgd":
+        rule.step, rule.n_slots = sgd, 0
+    elif name == "counted":
+        rule.step, rule.n_slots = counted, 1
+    elif name == "momentum":
+        rule.step, rule.n_slots = momentum, 1
+    elif name == "nesterov":
+        rule.step, rule.n_slots = nesterov, 1
+    elif name == "adagrad":
+        rule.step, rule.n_slots = adagrad, 1
+    elif name == "rmsprop":
+        rule.step, rule.n_slots = rmsprop, 1
+    elif name == "adadelta":
+        rule.step, rule.n_slots = adadelta, 2
+    elif name == "adam":
+        rule.step, rule.n_slots = adam, 4
+    elif name == "adamw":
+        rule.step, rule.n_slots = adamw, 4
+    elif name == "amsgrad":
+        rule.step, rule.n_slots = amsgrad, 3
+    elif name == "nadam":
+        rule.step, rule.n_slots = nadam, 4
+    elif name == "ftrl":
+        rule.step, rule.n_slots = ftrl, 2
+    elif name == "normalized_adaptive":
+        rule.step, rule.n_slots, rule.prepare = normalized_adaptive, 2, measure_scale
+    elif name == "importance_aware":
+        rule.step, rule.n_slots = importance_aware, 0
+    elif name == "cocob":
+        rule.step, rule.n_slots = cocob, 5
+    elif name == "python":
+        if method is None:
+            raise ValueError("An optimizer must have a compiled `rule` or a method `step`.")
+        rule.step, rule.n_slots = python, n_slots
+        rule.method = <PyObject*>method
+    else:
+        raise ValueError(f"There is no compiled rule named {name!r}.")
+    if rule.n_slots != n_slots or n_slots + 2 > SLOTS_MAX:
+        raise ValueError(f"The rule {name!r} must have {rule.n_slots} slots, at most {SLOTS_MAX - 2}. Got {n_slots}.")
+    rule.n_inner_slots = rule.n_slots
+    rule.batch = batch
+    if batch > 1:
+        rule.inner = rule.step
+        rule.step = minibatch
+        rule.n_slots += 2
+    for i in range(SLOTS_MAX):
+        rule.slot[i] = NULL
+    for i in range(HYPER_MAX):
+        rule.hyper[i] = hyper[i] if i < len(hyper) else 0.0
+    return rule

@@ -1,0 +1,216 @@
+"""One step of all the parameters an event touches: clip, schedule, the optimizer's rule, and a guard around it."""
+import numpy as np
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from libc.math cimport fabs, sqrt
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from edgedescent.losses._losses cimport make_loss
+from edgedescent.numerics._numbers cimport bounded
+from edgedescent.optim._parameter_table cimport ParameterTable, Table
+from edgedescent.optim._schedules cimport MEMORY, make_schedule, watch
+
+
+cdef class Stepper:
+    """What all the tables of a learner share of its optimizer.
+
+    A learner adds the gradient of each run of parameters that the event touches, then takes one step: the gradients
+    are clipped, and each run is stepped by the optimizer's rule. A run that would become non-finite, or larger than
+    1e100, stays as it was and is counted; what the optimizer remembers of it led there and is forgotten.
+    """
+
+    def __init__(self, optimizer, double l1=0.0):
+        self.optimizer = optimizer
+        self.schedule = make_schedule(optimizer.schedule.rule, optimizer.schedule.hyper)
+        self.lr = optimizer.rate
+        self.clip_value = optimizer.clip_value or 0.0
+        self.clip_norm = optimizer.clip_norm or 0.0
+        self.average_rate = optimizer.average_rate or 0.0
+        self.l1 = l1
+        self.n_pieces = 0
+        self.make_room(16, 16)
+
+    def __dealloc__(self):
+        if self.context.error != NULL:
+            Py_DECREF(<object>self.context.error)
+        free(self.pieces)
+        free(self.saved)
+
+    cdef int make_room(self, Py_ssize_t pieces, Py_ssize_t longest) except -1:
+        """Room for so many pieces, the longest of so many parameters."""
+        if pieces != self.room:
+            free(self.pieces)
+            self.room = 0
+            self.pieces = <Piece*>malloc(pieces * sizeof(Piece))
+            if self.pieces == NULL:
+                raise MemoryError(f"There is no memory for {pieces} runs of parameters.")
+            self.room = pieces
+        if longest != self.saved_room:
+            free(self.saved)
+            self.saved_room = 0
+            self.saved = <double*>malloc(longest * sizeof(double))
+            if self.saved == NULL:
+                raise MemoryError(f"There is no memory for a run of {longest} parameters.")
+            self.saved_room = longest
+        return 0
+
+    cdef void add(self, Table* table, Py_ssize_t at, Py_ssize_t n, double* g, bint penalized) noexcept nogil:
+        self.pieces[self.n_pieces] = Piece(table, at, n, g, penalized)
+        self.n_pieces += 1
+
+    cdef void step(self, double slope, const Loss* loss, double target, double score, double share) noexcept nogil:
+        """Step every piece that was added, then forget them.
+
+        `slope` is that of the loss at target and score, `share` which part of the learning rate is used.
+        """
+        cdef Context* context = &self.context
+        cdef double cap = self.clip_value if self.clip_value > 0.0 else 1e100
+        cdef double total = 0.0, shrink
+        cdef Py_ssize_t p, i
+        cdef Piece piece
+        context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps) * share
+        context.slope = slope
+        context.loss = loss
+        context.target = target
+        context.score = score
+        for p in range(self.n_pieces):
+            piece = self.pieces[p]
+            for i in range(piece.n):
+                # Written so that NaN passes, to be found in the total.
+                piece.g[i] = cap if piece.g[i] > cap else piece.g[i]
+                piece.g[i] = -cap if piece.g[i] < -cap else piece.g[i]
+                # Below this its square is no number that processors are fast with. That of the decay of a weight
+                # that nothing else moves any more gets there.
+                piece.g[i] = 0.0 if fabs(piece.g[i]) < 1e-150 else piece.g[i]
+                total += piece.g[i] * piece.g[i]
+        if total != total:
+            self.n_undone += self.n_pieces
+            self.n_pieces = 0
+            return
+        if self.clip_norm > 0.0 and total > self.clip_norm * self.clip_norm:
+            shrink = self.clip_norm / sqrt(total)
+            for p in range(self.n_pieces):
+                for i in range(self.pieces[p].n):
+                    self.pieces[p].g[i] *= shrink
+            total *= shrink * shrink
+        context.square_sum = total
+        context.totals[1] += 1.0
+        context.sum = 0.0
+        for p in range(self.n_pieces):
+            piece = self.pieces[p]
+            if piece.table.rule.prepare != NULL:
+                piece.table.rule.prepare(&piece.table.rule, context, piece.table.w, piece.g, piece.at, piece.n)
+        for p in range(self.n_pieces):
+            self._step_piece(&self.pieces[p])
+        self.n_pieces = 0
+        self.steps += 1.0
+
+    cdef void _step_piece(self, Piece* piece) noexcept nogil:
+        cdef Table* table = piece.table
+        cdef double* w = table.w + piece.at
+        cdef double shrink, rate
+        cdef double* average
+        cdef double* count
+        cdef Py_ssize_t i
+        cdef int s
+        cdef bint broken = False
+        memcpy(self.saved, w, piece.n * sizeof(double))
+        self.context.decays = piece.penalized
+        table.rule.step(&table.rule, &self.context, table.w, piece.g, piece.at, piece.n)
+        if self.l1 > 0.0 and piece.penalized:
+            # Truncated gradient (Langford, Li, Zhang 2009): towards zero, and not past it.
+            shrink = self.context.lr * self.l1
+            for i in range(piece.n):
+                w[i] = w[i] - shrink if w[i] > shrink else (w[i] + shrink if w[i] < -shrink else 0.0)
+        for i in range(piece.n):
+            # Written so that a NaN fails it too.
+            broken |= not -1e100 < w[i] < 1e100
+        if broken:
+            memcpy(w, self.saved, piece.n * sizeof(double))
+            for s in range(table.rule.n_slots):
+                memset(table.rule.slot[s] + piece.at, 0, piece.n * sizeof(double))
+            self.n_undone += 1
+            return
+        if table.averaged != NULL:
+            average, count = table.serving + piece.at, table.averaged + piece.at
+            for i in range(piece.n):
+                count[i] += 1.0
+                rate = 1.0 / count[i]
+                rate = rate if rate > self.average_rate else self.average_rate
+                average[i] += rate * (w[i] - average[i])
+
+    cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil:
+        """Tell a schedule that watches it the loss of the event."""
+        if self.schedule.watches:
+            watch(&self.schedule, bounded(loss.value(loss, target, score)))
+
+    cdef int check(self) except -1:
+        """Raise what an optimizer written in Python raised in the steps since the last check."""
+        if self.context.error == NULL:
+            return 0
+        error = <object>self.context.error
+        Py_DECREF(error)
+        self.context.error = NULL
+        raise error
+
+    def save(self):
+        """The totals, the counts and the schedule's memory, as one array."""
+        memory = [self.schedule.memory[i] for i in range(MEMORY)]
+        return np.array([self.context.totals[0], self.context.totals[1], self.steps, self.n_undone, *memory])
+
+    def restore(self, values):
+        """Take what `save` returned; raises ValueError where it is inconsistent."""
+        cdef int i
+        if len(values) != 4 + MEMORY or not np.isfinite(values).all() or (values[:4] < 0.0).any():
+            raise ValueError(f"The state's `stepper` must be {4 + MEMORY} numbers, the first 4 >= 0. Got {values!r}.")
+        self.context.totals[0], self.context.totals[1], self.steps, undone, *memory = values.tolist()
+        self.n_undone = int(undone)
+        for i in range(MEMORY):
+            self.schedule.memory[i] = memory[i]
+
+
+def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
+    """What a sequence of steps makes of parameters: for tests, and for looking at how an optimizer behaves.
+
+    Args:
+        optimizer: the step rule.
+        gradients: shape (n_steps, n_parameters); NaN for a parameter that the step does not touch.
+        start: the first parameters, shape (n_parameters,).
+        l1: the weight of the L1 penalty.
+        slopes: the derivative of the loss, a squared one, at each step; 1 if not given.
+        losses: the loss at each step, for schedules that watch it; 0 if not given.
+
+    Returns:
+        The parameters after each step, those that would predict then, and how many runs of parameters were left as they
+        were because they would not have stayed finite.
+    """
+    cdef double[:, ::1] g = np.array(gradients, dtype=np.float64)
+    cdef Py_ssize_t n = g.shape[1], n_steps = g.shape[0], t, i, first
+    cdef double[::1] slope = np.ones(n_steps) if slopes is None else np.array(slopes, dtype=np.float64)
+    cdef double[::1] watched = np.zeros(n_steps) if losses is None else np.array(losses, dtype=np.float64)
+    cdef Stepper descent = Stepper(optimizer, l1)
+    cdef ParameterTable table = ParameterTable(optimizer, n, 1)
+    cdef Loss loss = make_loss("squared", ())
+    if slope.shape[0] != n_steps or watched.shape[0] != n_steps:
+        raise ValueError(f"{n_steps} steps do not pair with {slope.shape[0]} slopes and {watched.shape[0]} losses.")
+    table.arrays[0][0] = start
+    table.serving[0] = start
+    descent.make_room(n, n)
+    path, served = np.empty((n_steps, n)), np.empty((n_steps, n))
+    for t in range(n_steps):
+        i = 0
+        while i < n:
+            first = i
+            while i < n and g[t, i] == g[t, i]:
+                i += 1
+            if i > first:
+                descent.add(&table.table, first, i - first, &g[t, first], True)
+            i += 1
+        descent.step(slope[t], &loss, 0.0, slope[t], 1.0)
+        # The squared loss is half the square of the error.
+        descent.learned(&loss, 0.0, (2.0 * watched[t]) ** 0.5)
+        descent.check()
+        path[t], served[t] = table.arrays[0][0], table.serving[0]
+    return path, served, descent.n_undone

@@ -1,0 +1,1 @@
+"""MQTT brokers on the loopback interface."""

@@ -1,0 +1,1 @@
+"""Demonstration: a broker, a daemon and a replay in one command."""

@@ -1,0 +1,77 @@
+"""`edgedescent demo`: the whole path on real data, in one command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgedescent.commands.common import SETTINGS, Number, example
+from edgedescent.errors import ConfigError
+from edgedescent_sims.options import COUNT_MAX, DROP
+
+
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example(
+        "edgedescent demo",
+        "edgedescent demo --data hour.csv.gz --target cnt --drop casual,registered",
+        "edgedescent demo --recommender ratings.dat.gz",
+    ),
+)
+@click.option("--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set.")
+@click.option("--target", help="The column of a CSV file to predict.")
+@DROP
+@click.option(
+    "--recommender",
+    "ratings",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Learn a recommender from a file of user::item::rating::time lines instead.",
+)
+@click.option(
+    "--rate",
+    type=Number(min=0, min_open=True),
+    help="Events per second.  [default: about 8 s in all]",
+)
+@click.option("--limit", type=click.IntRange(2, COUNT_MAX), help="Stop after so many events.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("edgedescent-demo"),
+    show_default=True,
+    help="Where everything is put; an earlier demo there is replaced.",
+)
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON, and print nothing else.")
+def demo(
+    *,
+    spec: str,
+    target: str | None,
+    drop: list[str],
+    ratings: str | None,
+    rate: float | None,
+    limit: int | None,
+    folder: Path,
+    as_json: bool,
+) -> None:
+    """See a device learn: broker, daemon, replay, snapshot, all started here and stopped again."""
+    # Imported here so that `edgedescent --help`, which loads this module, stays quick.
+    from edgedescent_sims.demo.display import Display
+    from edgedescent_sims.demo.session import DemoSession
+    from edgedescent_sims.sources import open_source
+    from edgedescent_sims.sources.ratings import looks_like_ratings
+
+    display = Display(quiet=as_json)
+    if ratings is not None and not looks_like_ratings(Path(ratings)):
+        hint = "Its lines are like user::item::rating::time; for a table, give --data and --target."
+        raise ConfigError(f"{ratings} holds no ratings.", hint)
+    source = open_source(ratings or spec, target=target, drop=drop, notify=display.note)
+    with DemoSession(source, folder, notify=display.note) as rehearsal:
+        display.introduce(rehearsal)
+        with display.live(rehearsal):
+            rehearsal.replay(rate=rate, limit=limit, on_progress=display.update)
+        result = rehearsal.finish()
+    if as_json:
+        click.echo(json.dumps(result.summary()))
+    else:
+        display.conclude(result)

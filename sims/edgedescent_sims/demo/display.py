@@ -1,0 +1,162 @@
+"""What a person sees of the demo: the errors falling, live, and what came of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edgedescent_sims.demo.session import DemoSession, Result
+
+_SERIES = (
+    ("mae", "the model", "green"),
+    ("mae_last_value", "the last value", "yellow"),
+    ("mae_mean", "the mean", "red"),
+)
+_BARS = "▁▂▃▄▅▆▇█"
+_WIDTH = 48
+_PLAIN_INTERVAL_S = 1.0
+
+
+def sparkline(values: Sequence[float], highest: float, width: int = _WIDTH) -> str:
+    """A row of bars, each the mean of its share of the values, as high as its share of `highest`.
+
+    >>> sparkline([4.0, 3.0, 2.0, 1.0], 4.0, width=4)
+    '█▆▄▂'
+    """
+    if not values or highest <= 0:
+        return ""
+    width = min(width, len(values))
+    edges = [round(i * len(values) / width) for i in range(width + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    return "".join(_BARS[min(max(round(m / highest * len(_BARS)), 1), len(_BARS)) - 1] for m in means)
+
+
+class Display:
+    """Shows the demo on a terminal, live; in a pipe, a line a second; with `quiet`, nothing but notices on stderr."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal = not quiet and sys.stdout.isatty()
+        self._rehearsal: DemoSession | None = None
+        self._live: Any = None
+        self._length: int | None = None
+        self._next_line = 0.0
+
+    def note(self, text: str) -> None:
+        """Tell a person something, without disturbing what a program reads."""
+        click.echo(text, err=True)
+
+    def introduce(self, rehearsal: DemoSession) -> None:
+        """Say what was started."""
+        if self._quiet:
+            return
+        self._length = rehearsal.length
+        count = "" if self._length is None else f"{self._length:,} "
+        what = "a small network" if rehearsal.source.kind == "features" else "a recommender"
+        click.echo(f"Broker: {rehearsal.broker.kind} at {rehearsal.broker.url}")
+        click.echo(f"Daemon: learning {what}, one event at a time, log in {rehearsal.log_path}")
+        click.echo(f"Replay: {count}events of {rehearsal.source.name}\n")
+
+    @contextmanager
+    def live(self, rehearsal: DemoSession) -> Iterator[None]:
+        """Show the errors for as long as the block runs."""
+        self._rehearsal = rehearsal
+        if not self._terminal:
+            yield
+            return
+        from rich.live import Live
+
+        with Live(self._picture(0), refresh_per_second=8) as self._live:
+            yield
+            self._live.update(self._picture(rehearsal.metrics[-1]["events_learned"]))
+        self._live = None
+
+    def update(self, sent: int) -> None:
+        """Show that so many events were sent."""
+        if self._live is not None:
+            self._live.update(self._picture(sent))
+        elif not self._quiet and time.monotonic() >= self._next_line and self._rehearsal is not None:
+            self._next_line = time.monotonic() + _PLAIN_INTERVAL_S
+            metrics = self._rehearsal.metrics[-1]
+            if "mae" in metrics:
+                errors = ", ".join(f"{label} {metrics[name]:.4g}" for name, label, _ in _SERIES)
+                share = f"{metrics['mae'] / metrics['mae_mean']:.0%} of the mean's" if metrics["mae_mean"] else ""
+                click.echo(f"{metrics['events_learned']:>8,} learned; mean absolute error: {errors} ({share})")
+
+    def _picture(self, sent: int) -> RenderableType:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        history = [m for m in (self._rehearsal.metrics if self._rehearsal else []) if "mae" in m]
+        learned = history[-1]["events_learned"] if history else 0
+        total = f" of {self._length:,}" if self._length else ""
+        table.add_column(f"{learned:,} learned, {sent:,} sent{total}", no_wrap=True)
+        # Data whose level grows makes every error grow: the shares show who is learning.
+        table.add_column("error so far, as a share of the mean's", width=_WIDTH)
+        table.add_column("share", justify="right")
+        table.add_column("mean absolute error", justify="right")
+        shares = {name: [m[name] / m["mae_mean"] for m in history if m["mae_mean"]] for name, _, _ in _SERIES}
+        highest = max((share for values in shares.values() for share in values), default=0.0)
+        for name, label, color in _SERIES:
+            values = shares[name]
+            now = (f"{values[-1]:.0%}", f"{history[-1][name]:.4g}") if values else ("", "")
+            table.add_row(f"predicted by {label}", f"[{color}]{sparkline(values, highest)}[/]", *now)
+        return table
+
+    def conclude(self, result: Result) -> None:
+        """Say what was learned and where everything lies."""
+        figures, card = result.summary(), result.card
+        click.echo(
+            f"\nLearned {figures['events_learned']:,} of {figures['events_sent']:,} events "
+            f"in {figures['seconds']:.1f} s, "
+            f"{figures['dead_letters']} dead letters, {figures['memory_bytes'] / 2**20:.0f} MiB resident."
+        )
+        click.echo("Mean absolute error, each event predicted before it was learned:")
+        for name, label, _ in _SERIES:
+            click.echo(f"  {label:16} {figures[name]:10.4g}")
+        click.echo("\nWhat was learned:")
+        for line in learned_lines(result.learner):
+            click.echo(f"  {line}")
+        click.echo(
+            f"\nSnapshot: onnxruntime agrees with the daemon within {figures['parity_max_abs_diff']:.1e} "
+            f"on {figures['parity_events']} events."
+        )
+        click.echo(f"  model   {card['path']}")
+        click.echo(f"  card    {Path(card['path']).parent / 'card.json'}")
+        click.echo(f"  config  {result.folder / 'device.toml'}\n  log     {result.folder / 'daemon.log'}")
+        click.echo(f"  state   {result.folder / 'state'}\nEverything that was started has been stopped.")
+
+
+def learned_lines(learner: Any, most: int = 8) -> list[str]:
+    """The gist of a model in a few lines."""
+    if learner.input_kind == "features":
+        effects = sorted(feature_effects(learner).items(), key=lambda pair: -abs(pair[1]))
+        lines = [f"{name:24} {effect:+.4g} per standard deviation" for name, effect in effects[:most]]
+        return [*lines, *([f"and {len(effects) - most} more features"] if len(effects) > most else [])]
+    users = learner.users.keys()
+    lines = [f"{len(users):,} users and {len(learner.items):,} items, {learner.n_factors} factors each"]
+    lines += [f"best for user {user}: {', '.join(learner.recommend(user, k=3))}" for user in users[:3]]
+    return lines
+
+
+def feature_effects(learner: Any) -> dict[str, float]:
+    """How far each numeric feature moves the prediction, from half a deviation below its mean to half above."""
+    state = learner.state_dict()
+    columns = (state[name][1:] for name in ("is_category", "inputs.mean", "inputs.variance"))
+    rows = zip(state["features"], *columns, strict=True)
+    typical = {name: (float(mean), float(variance) ** 0.5) for name, category, mean, variance in rows if not category}
+    means = {name: mean for name, (mean, _) in typical.items()}
+    return {
+        name: learner.predict_one({**means, name: mean + sd / 2}) - learner.predict_one({**means, name: mean - sd / 2})
+        for name, (mean, sd) in typical.items()
+    }

@@ -1,0 +1,316 @@
+"""Broker, daemon and replay together: what the demo runs, and what a test can run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edgedescent import config as configuration
+from edgedescent.daemon.status import read_status
+from edgedescent.errors import ConfigError, EdgeDescentError, TransportError
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import FILE as STATE_FILE
+from edgedescent.state.store import Store
+from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.publish.connection import Connection
+from edgedescent_sims.publish.publish import PublishReport, publish
+from edgedescent_sims.sources import Notify, Source, ignore
+
+DEVICE = "demo"
+WATCHABLE_S = 8.0
+"""How long a replay is made to last, where the data is small enough, so that a person can follow it."""
+_SMALL = 5000
+_START_TIMEOUT_S = 20.0
+_IDLE_TIMEOUT_S = 20.0
+_EXPORT_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 10.0
+
+_CONFIG = """\
+# Written by the demo. Run it yourself with: edgedescent run {path}
+device = "{device}"
+
+[broker]
+host = "{host}"
+port = {port}
+protocol = "{protocol}"
+
+[learner]
+type = "{learner}"
+
+[state]
+path = {state}
+
+[metrics]
+interval_s = 0.25
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a rehearsal came to."""
+
+    report: PublishReport
+    metrics: dict[str, Any]
+    card: dict[str, Any]
+    onnx_max_abs_diff: float
+    """Between onnxruntime and the daemon's own answers over the broker."""
+    asked: int
+    learner: Any
+    folder: Path
+    broker: str
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, for a program."""
+        return {
+            "events_sent": self.report.events_sent,
+            "events_learned": self.metrics["events_learned"],
+            "duplicates": self.metrics["duplicates"],
+            "dead_letters": self.metrics["dead_letters"],
+            **{name: self.metrics[name] for name in ("mae", "rmse", "mae_last_value", "mae_mean")},
+            "seconds": self.report.seconds,
+            "memory_bytes": self.metrics["memory_bytes"],
+            "onnx_path": self.card["path"],
+            "onnx_sha256": self.card["sha256"],
+            "parity_max_abs_diff": max(self.card["parity"]["max_abs_diff"], self.onnx_max_abs_diff),
+            "parity_events": self.card["parity"]["events"] + self.asked,
+            "broker": self.broker,
+            "folder": str(self.folder),
+        }
+
+
+class DemoSession:
+    """A broker and a daemon of its own, in a folder of its own; use it in a `with` block, which stops both.
+
+    Args:
+        source: What to learn from; its kind decides the learner.
+        folder: Where configuration, log, state and snapshots go. An earlier rehearsal there is replaced.
+        notify: Called with one line for each thing worth telling a person.
+
+    Raises:
+        ConfigError: The folder holds something else.
+        TransportError: Broker or daemon do not start.
+    """
+
+    def __init__(self, source: Source, folder: Path, *, notify: Notify = ignore) -> None:
+        self.source = source
+        self.folder = folder.resolve()
+        self.config_path = self.folder / "device.toml"
+        self.log_path = self.folder / "daemon.log"
+        self.metrics: list[dict[str, Any]] = []
+        self.broker = Broker()
+        self._notify = notify
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._watcher: Any = None
+        self._answers: dict[str, float] = {}
+        self._card: dict[str, Any] | None = None
+        self._changed = threading.Condition()
+        self._report: PublishReport | None = None
+        self._last_event: dict[str, Any] | None = None
+
+    # --- Start and stop -------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        """Start broker and daemon."""
+        self._clear_folder()
+        try:
+            self.broker.start()
+            self._write_config()
+            self._watch()
+            with self.log_path.open("wb") as log:
+                self._daemon = subprocess.Popen(
+                    [sys.executable, "-m", "edgedescent", "run", str(self.config_path)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    # Ctrl-C is for us: we stop the daemon in good order.
+                    start_new_session=True,
+                )
+            self._await(lambda: bool(self.metrics), _START_TIMEOUT_S, "The daemon does not start")
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop all that was started."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._daemon is not None and self._daemon.poll() is None:
+            self._daemon.send_signal(signal.SIGTERM)
+            try:
+                self._daemon.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._daemon.kill()
+                self._daemon.wait()
+                self._notify("The daemon did not stop when asked and was killed.")
+        if self._watcher is not None:
+            self._watcher.disconnect()
+            self._watcher.loop_stop()
+            self._watcher = None
+        self.broker.close()
+
+    def _clear_folder(self) -> None:
+        try:
+            if self.folder.exists() and any(self.folder.iterdir()):
+                if not self.config_path.exists() or not self.log_path.exists():
+                    raise ConfigError(f"The folder {self.folder} holds something else.", "Give another --folder.")
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder {self.folder} cannot be used: {error.strerror}.", "Give another --folder."
+            ) from error
+
+    def _write_config(self) -> None:
+        text = _CONFIG.format(
+            path=self.config_path,
+            device=DEVICE,
+            host=self.broker.host,
+            port=self.broker.port,
+            protocol=self.broker.protocols[0],
+            learner="MLPRegressor" if self.source.kind == "features" else "MatrixFactorization",
+            # A string of JSON is one of TOML too, whatever signs are in it.
+            state=json.dumps(str(self.folder / "state"), ensure_ascii=False),
+        )
+        self.config_path.write_text(text, encoding="utf-8")
+
+    # --- Watching -------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self._watcher = Client(CallbackAPIVersion.VERSION2)
+        self._watcher.on_message = self._on_message
+        self._watcher.on_connect = lambda client, *_: client.subscribe(
+            [(f"edgedescent/{DEVICE}/{name}", 1) for name in ("metrics", "snapshots", "predictions")]
+        )
+        self._watcher.connect(self.broker.host, self.broker.port)
+        self._watcher.loop_start()
+
+    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
+        kind = message.topic.rsplit("/", 1)[1]
+        if kind == "predictions" and b'"question-' not in message.payload:
+            return
+        content = json.loads(message.payload)
+        with self._changed:
+            if kind == "metrics":
+                self.metrics.append(content)
+            elif kind == "snapshots":
+                self._card = content
+            else:
+                self._answers[content["id"]] = content["prediction"]
+            self._changed.notify_all()
+
+    def _await(self, condition: Callable[[], bool], timeout_s: float, complaint: str) -> None:
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not condition():
+                if self._daemon is not None and self._daemon.poll() is not None:
+                    raise EdgeDescentError(f"The daemon ended: {self._last_log_line()}", f"See {self.log_path}.")
+                if time.monotonic() > deadline:
+                    raise TransportError(f"{complaint}: {self._last_log_line()}", f"See {self.log_path}.")
+                self._changed.wait(0.1)
+
+    def _last_log_line(self) -> str:
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it says nothing"
+
+    # --- The rehearsal --------------------------------------------------------------------------------------------
+
+    @property
+    def length(self) -> int | None:
+        """How many events the source has, where it knows."""
+        return self.source.length()
+
+    def replay(
+        self,
+        *,
+        rate: float | None = None,
+        limit: int | None = None,
+        on_progress: Callable[[int], None] = lambda _events: None,
+    ) -> None:
+        """Send the source to the daemon and wait until it has learned everything."""
+        length = min(self.length or _SMALL, limit or sys.maxsize)
+        if rate is None and length <= _SMALL:
+            rate = max(length / WATCHABLE_S, 1.0)
+        batch = 1 if length <= _SMALL else 20
+        host = Connection(host=self.broker.host, port=self.broker.port, protocol=self.broker.protocols[0])
+        self._report = publish(
+            self.source,
+            host,
+            topic=f"edgedescent/{DEVICE}/events",
+            rate=rate,
+            limit=limit,
+            batch=batch,
+            notify=self._notify,
+            on_progress=on_progress,
+        )
+        sent = self._report.events_sent
+        seen = ("events_learned", "events_predicted", "duplicates", "dead_letters")
+        deadline = time.monotonic() + _IDLE_TIMEOUT_S
+        done = -1
+        while (now_done := sum(self.metrics[-1][name] for name in seen)) < sent:
+            if now_done > done:
+                done, deadline = now_done, time.monotonic() + _IDLE_TIMEOUT_S
+            if time.monotonic() > deadline:
+                raise TransportError(f"The daemon handled {done} of {sent} events.", f"See {self.log_path}.")
+            on_progress(sent)
+            time.sleep(0.05)
+
+    def finish(self) -> Result:
+        """Export the snapshot, question daemon and snapshot alike, and stop everything."""
+        if self._report is None or self._daemon is None:
+            raise RuntimeError("There was no replay to finish.")
+        self._daemon.send_signal(signal.SIGUSR1)
+        self._await(lambda: self._card is not None, _EXPORT_TIMEOUT_S, "No snapshot was published")
+        card = self._card
+        assert card is not None  # noqa: S101 - just awaited
+        difference, asked = self._question(Path(card["path"]))
+        loaded = configuration.load(self.config_path)
+        metrics = read_status(loaded)
+        self._stop()
+        store = Store(loaded.state.path, read_only=True)
+        try:
+            learner = recover(loaded, store).learner
+        finally:
+            store.close()
+        return Result(self._report, metrics, card, difference, asked, learner, self.folder, self.broker.kind)
+
+    def _question(self, model: Path) -> tuple[float, int]:
+        """Ask the daemon, over the broker, and the snapshot, through onnxruntime, the same questions."""
+        from itertools import islice
+
+        from edgedescent_onnx import OnnxAdapter
+
+        events = list(islice(self.source.events(), 5))
+        questions = [{k: v for k, v in event.items() if k not in ("id", "y")} for event in events]
+        for number, question in enumerate(questions):
+            payload = json.dumps({**question, "id": f"question-{number}"})
+            self._watcher.publish(f"edgedescent/{DEVICE}/events", payload, qos=1)
+        self._await(lambda: len(self._answers) == len(questions), _IDLE_TIMEOUT_S, "The daemon does not answer")
+        served = OnnxAdapter().predict(model.read_bytes(), questions)
+        live = [self._answers[f"question-{number}"] for number in range(len(questions))]
+        return max(abs(a - b) for a, b in zip(live, served, strict=True)), len(questions)
+
+    def files(self) -> dict[str, Path]:
+        """Where everything lies."""
+        return {
+            "configuration": self.config_path,
+            "log": self.log_path,
+            "state": self.folder / "state" / STATE_FILE,
+            "snapshots": self.folder / "state" / "snapshots",
+        }

@@ -1,0 +1,1 @@
+"""Publisher of events to an MQTT broker."""

@@ -1,6 +1,0 @@
-"""The simulated world: the daemon's own code on a simulated clock, disk and broker, all drawn from one seed."""
-
-from edgedescent_sims.world.runner import Outcome, Parts, World, simulate
-from edgedescent_sims.world.soak import Totals, soak
-
-__all__ = ["Outcome", "Parts", "Totals", "World", "simulate", "soak"]

@@ -1,0 +1,154 @@
+"""The simulated world: a sample of it without a violation, and that it is what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from edgedescent_world import Totals, simulate, soak
+from edgedescent_world.chance import CRASH_POINTS
+from edgedescent_world.soak import command
+
+SEEDS = 200
+
+
+@pytest.fixture(scope="module")
+def totals() -> Totals:
+    """A sample of the worlds of `make soak`."""
+    return soak(range(SEEDS), jobs=min(2, os.cpu_count() or 1))
+
+
+def test_no_promise_is_broken(totals: Totals) -> None:
+    found = "\n".join(f"{outcome.violation}: {command(outcome.seed)}" for outcome in totals.violations)
+    assert not found, f"\n{found}"
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("messages", 50),
+        ("journaled", 30),
+        ("learned", 30),
+        ("lost_by_broker", 5),
+        ("lives", 4),
+        ("kills", 1),
+        ("power_cuts", 1),
+        ("failures", 1),
+        ("stops", 0.5),
+        ("in_order", 0.1),
+    ],
+)
+def test_much_happens_in_these_worlds(totals: Totals, name: str, least: float) -> None:
+    assert totals.sums[name] >= least * SEEDS
+
+
+def test_the_machine_goes_down_at_every_point() -> None:
+    points: Counter[str] = Counter()
+
+    def note(line: str) -> None:
+        for how in ("kill -9 before ", "power cut before "):
+            points[line.partition(how)[2]] += 1
+
+    for seed in range(60):
+        simulate(seed, trace=note)
+    assert set(CRASH_POINTS) <= set(points)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "disk: full",
+        "disk: write fails",
+        "disk: sync of edgedescent.db-wal fails",
+        "disk: sync of edgedescent.db fails",
+        "disk: sync of folder /simulated/device/state fails",
+        "connection cut",
+        "connected, old session",
+        "connected, new session",
+        "broker: restart, session kept",
+        "broker: restart, session stale",
+        "broker: restart, session lost",
+        "SIGTERM before",
+        "Checkpoint at message",
+        "of the journal again",
+        "published to edgedescent/pump/snapshots",
+    ],
+)
+def test_the_trace_tells_of_everything(event: str, trace: str) -> None:
+    assert event in trace
+
+
+@pytest.fixture(scope="module")
+def trace() -> str:
+    """The steps of some worlds."""
+    lines: list[str] = []
+    for seed in range(40):
+        simulate(seed, trace=lines.append)
+    return "\n".join(lines)
+
+
+TRACE_OF_FIVE = """
+import hashlib
+from edgedescent_world import simulate
+lines = []
+for seed in range(5):
+    simulate(seed, trace=lines.append)
+print(hashlib.sha256("\\n".join(lines).encode()).hexdigest())
+"""
+
+
+def test_a_seed_decides_everything() -> None:
+    """In this process, which has run other worlds before, and in two others with other hashes."""
+    lines: list[str] = []
+    for seed in range(5):
+        simulate(seed, trace=lines.append)
+    digests = {hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+    for hash_seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", TRACE_OF_FIVE],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(done.stdout.strip())
+    assert len(digests) == 1
+
+
+def test_watching_changes_nothing() -> None:
+    assert simulate(11) == simulate(11, trace=lambda _: None)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "edgedescent_world", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_prints_the_steps_of_one_world() -> None:
+    done = run("--seed", "3", "--verbose")
+    assert done.returncode == 0
+    assert "--- life 1" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 worlds, 0 violations.")
+
+
+def test_the_command_counts_for_programs() -> None:
+    done = run("--seeds", "5", "--first", "100", "--jobs", "2", "--json")
+    assert done.returncode == 0
+    totals = json.loads(done.stdout)
+    assert totals["worlds"] == 5
+    assert totals["violations"] == []
+    assert totals["sums"]["messages"] > 0
+
+
+def test_the_steps_of_many_worlds_are_not_printed() -> None:
+    done = run("--verbose")
+    assert done.returncode == 2
+    assert "--verbose needs --seed" in done.stderr

@@ -1,0 +1,316 @@
+"""A daemon that breaks a rule is caught by the simulated world: each rule is broken here once, on purpose."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click.testing
+import msgspec
+import pytest
+
+from edgedescent.adapters import Delivery
+from edgedescent.config import Config
+from edgedescent.daemon import loop as daemon_module
+from edgedescent.daemon.commit import Committer
+from edgedescent.daemon.loop import Daemon
+from edgedescent.engine import core as engine_module
+from edgedescent.engine._dedup_window import DedupWindow
+from edgedescent.engine._redelivery_window import RedeliveryWindow
+from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import DeadLetter, Effect, Message
+from edgedescent.errors import DiskFullError, StateError
+from edgedescent.state.recovery import OnEffect, new_engine
+from edgedescent.state.store import Store
+from edgedescent.state.write_budget import WriteBudget
+from edgedescent_world import Parts, simulate
+from edgedescent_world import __main__ as command_line
+from edgedescent_world import transport as transport_module
+from edgedescent_world.disk import DiskError, SimulatedDisk
+from edgedescent_world.ledger import WatchedStore
+from edgedescent_world.sqlite import Machine
+from edgedescent_world.transport import SimulatedTransport
+
+WORLDS_MAX = 150
+"""A broken rule must be noticed within so many worlds; `make soak` runs many times as many."""
+
+
+def caught(parts: Parts | None = None, *, first: int = 0) -> str:
+    """What the first world to notice says."""
+    for seed in range(first, first + WORLDS_MAX):
+        if violation := simulate(seed, parts).violation:
+            return violation
+    pytest.fail(f"{WORLDS_MAX} worlds noticed nothing")
+
+
+def is_loss(violation: str) -> bool:
+    """Whether something durable is not: it is gone, the note beside it tells so, or the file is damaged."""
+    return any(text in violation for text in ("acknowledged messages are not in the journal", "has gaps", "gave up"))
+
+
+# --- Acknowledging ----------------------------------------------------------------------------------------------------
+
+
+def test_acknowledging_before_the_commit() -> None:
+    class Hasty(SimulatedTransport):
+        def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
+            arrived = super().poll(timeout_s, take=take)
+            self.acknowledge(arrived)
+            return arrived
+
+    assert "acknowledged" in caught(Parts(transport=Hasty))
+
+
+def test_acknowledging_over_a_later_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "still_valid", lambda deliveries, _: list(deliveries))
+    assert "acknowledged before it was journaled" in caught()
+
+
+def test_acknowledging_what_could_not_be_committed() -> None:
+    class Careless(WatchedStore):
+        def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+            try:
+                super().append(messages, answered, hurry=hurry)
+            except StateError:
+                self.last_position = messages[-1].position
+
+    assert "acknowledged before it was journaled" in caught(Parts(store=Careless))
+
+
+def test_never_acknowledging() -> None:
+    class Silent(SimulatedTransport):
+        def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+            pass
+
+    assert "not everything is processed" in caught(Parts(transport=Silent))
+
+
+# --- Durability -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["OFF", "NORMAL"])
+def test_commits_that_are_not_synced(how: str) -> None:
+    class Unsynced(WatchedStore):
+        def _open(self) -> sqlite3.Connection:
+            db = super()._open()
+            db.execute(f"PRAGMA synchronous = {how}")
+            return db
+
+    violation = caught(Parts(store=Unsynced))
+    assert is_loss(violation)
+
+
+def test_a_new_folder_that_is_not_synced() -> None:
+    class Loose(Machine):
+        def sync_folders_above(self, path: Path) -> None:
+            pass
+
+    assert "acknowledged messages are not in the journal" in caught(Parts(machine=Loose))
+
+
+def test_leaving_the_folder_to_sqlite_which_ignores_that_its_sync_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Relying(Machine):
+        def sync_folders_above(self, path: Path) -> None:
+            for folder in PurePosixPath(path).parent.parents:
+                self.disk.sync_folder(folder)
+
+    sync_folder = SimulatedDisk.sync_folder
+
+    def fail_often(disk: SimulatedDisk, folder: PurePosixPath) -> None:
+        if not disk.chance.calm and disk.chance.dice.random() < 0.4:
+            disk.faults += 1
+            raise DiskError(errno.EIO, "sync fails")
+        sync_folder(disk, folder)
+
+    monkeypatch.setattr(SimulatedDisk, "sync_folder", fail_often)
+    assert is_loss(caught(Parts(machine=Relying)))
+    assert all(simulate(seed).violation is None for seed in range(40))
+
+
+def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
+    class Trusting(Machine):
+        def rewrite(self, path: Path) -> None:
+            pass
+
+    violation = caught(Parts(machine=Trusting))
+    assert is_loss(violation)
+
+
+# --- Learning once ----------------------------------------------------------------------------------------------------
+
+
+def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(DedupWindow):
+        def __init__(self, _window: int) -> None:
+            super().__init__(1)
+
+    monkeypatch.setattr(engine_module, "DedupWindow", Forgetful)
+    assert "events were learned; the journal has" in caught()
+
+
+def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(RedeliveryWindow):
+        def holds(self, *_: object, **__: object) -> bool:
+            return False
+
+    monkeypatch.setattr(engine_module, "RedeliveryWindow", Forgetful)
+    assert "events were learned; the journal has" in caught()
+
+
+def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = Engine.handle
+
+    def by_content(engine: Engine, message: Message) -> list[Effect]:
+        return handle(engine, msgspec.structs.replace(message, packet_id=1, topic="", duplicate=True))
+
+    monkeypatch.setattr(Engine, "handle", by_content)
+    assert "events were learned; the journal has" in caught()
+
+
+@pytest.mark.parametrize("what", ["DedupWindow", "RedeliveryWindow"])
+def test_forgetting_what_was_learned_with_each_restart(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    kind: type[Any] = getattr(engine_module, what)
+
+    class Volatile(kind):  # type: ignore[misc]
+        def restore(self, hashes: Any, n_added: int) -> None:
+            super().restore(hashes[:0], min(n_added, 0))
+
+    monkeypatch.setattr(engine_module, what, Volatile)
+    # Which it is depends on whether a repeat comes.
+    violation = caught()
+    assert "the counters are" in violation or "differ from those" in violation
+
+
+def test_learning_a_part_of_the_journal_again() -> None:
+    class Backward(WatchedStore):
+        def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
+            return super().checkpoint({**state, "position": state["position"] - 1}, position, created_at, learner)
+
+    assert "the counters are" in caught(Parts(store=Backward))
+
+
+def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def skip(config: Config, store: Store, on_effect: OnEffect) -> Engine:
+        engine = new_engine(config)
+        for checkpoint in itertools.islice(store.checkpoints(), 1):
+            engine.load_state_dict(checkpoint.state)
+        engine.skip_to(store.last_position)
+        return engine
+
+    monkeypatch.setattr(daemon_module, "recover", skip)
+    assert "the counters are" in caught()
+
+
+def test_giving_up_for_no_reason() -> None:
+    class Faint(Daemon):
+        def turn(self, timeout_s: float) -> None:
+            super().turn(timeout_s)
+            if self.engine.position > 20:
+                raise RuntimeError("too much")
+
+    assert caught(Parts(daemon=Faint)) == "the daemon died: RuntimeError: too much"
+
+
+def test_learning_what_is_then_not_journaled() -> None:
+    class Leaky(WatchedStore):
+        def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+            super().append(messages, answered, hurry=hurry)
+            if len(messages) > 1:
+                with self._transaction():
+                    self._db.execute(
+                        "UPDATE journal SET last = last - 1, crc = 0 WHERE last = ?", (self.last_position,)
+                    )
+
+    assert caught(Parts(store=Leaky))
+
+
+def test_giving_up_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(_saver: Committer, error: DiskFullError) -> None:
+        raise error
+
+    monkeypatch.setattr(Committer, "_wait_for_room", give_up)
+    assert "a full disk ended the daemon" in caught()
+
+
+def test_taking_in_more_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Committer, "has_room", True)
+    # About one world in thirty fills its disk while that many messages come; none of the first 190 does.
+    assert "messages wait for a commit" in caught(first=150)
+
+
+def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = Committer._wait_for_room
+
+    def wait_for_ever(saver: Committer, error: DiskFullError) -> None:
+        wait(saver, error)
+        saver._retry_at = float("inf")
+
+    monkeypatch.setattr(Committer, "_wait_for_room", wait_for_ever)
+    assert "not everything is processed" in caught()
+
+
+# --- Bounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_journal_that_only_grows() -> None:
+    class Hoarder(WatchedStore):
+        def _trim_journal(self, **_: float) -> int:
+            return 0
+
+    assert "bytes of the journal that recovery does not need" in caught(Parts(store=Hoarder))
+
+
+def test_dropping_what_a_checkpoint_needs() -> None:
+    class Eager(WatchedStore):
+        def _trim_journal(self, **_: float) -> int:
+            newest = self._db.execute("SELECT max(position) FROM checkpoints").fetchone()[0]
+            self._db.execute("DELETE FROM journal WHERE last <= ?", (newest,))
+            return 0
+
+    assert "the older checkpoint needs" in caught(Parts(store=Eager))
+
+
+def test_writing_more_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WriteBudget, "allows", lambda *_: True)
+    assert "bytes were written, though no more than" in caught()
+
+
+def test_a_checkpoint_too_rarely() -> None:
+    class Lazy(WatchedStore):
+        def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
+            if position % 7:
+                return 0
+            return super().checkpoint(state, position, created_at, learner)
+
+    assert "messages behind the checkpoint" in caught(Parts(store=Lazy))
+
+
+def test_dead_letters_that_get_lost() -> None:
+    class Sloppy(WatchedStore):
+        def bury(self, letter: DeadLetter) -> None:
+            if letter.position % 5:
+                super().bury(letter)
+
+    assert "dead letters of messages" in caught(Parts(store=Sloppy))
+
+
+# --- How it is told ---------------------------------------------------------------------------------------------------
+
+
+def test_a_violation_comes_with_the_command_that_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "still_valid", lambda deliveries, _: list(deliveries))
+    seed = next(seed for seed in range(WORLDS_MAX) if simulate(seed).violation)
+    runner = click.testing.CliRunner()
+    done = runner.invoke(command_line.main, ["--first", str(seed), "--seeds", "1", "--jobs", "1"])
+    assert done.exit_code == 1
+    line = f"python -m edgedescent_world --seed {seed} --verbose"
+    assert f"Seed {seed}: acknowledged before it was journaled" in done.output
+    assert f"Reproduce it with: {line}" in done.output
+    again = runner.invoke(command_line.main, line.split()[3:])
+    assert again.exit_code == 1
+    assert "violation: acknowledged before it was journaled" in again.output
+    assert "connection cut" in again.output

@@ -1,0 +1,217 @@
+"""The publisher against brokers that misbehave in ways that a real one seldom does."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from edgedescent.errors import ConfigError, TransportError
+from edgedescent_mqtt.buffered_socket import BufferedSocket
+from edgedescent_sims.publish.connection import Connection
+from edgedescent_sims.publish.publish import publish
+from edgedescent_sims.publish.publisher import Publisher, StopPublishing
+from edgedescent_sims.sources import Event, Kind, SkippedRows
+
+CONNACK_3 = bytes.fromhex("20020000")
+CONNACK_5 = bytes.fromhex("2003000000")
+
+
+class Numbers:
+    """A source of so many events."""
+
+    name = "numbers"
+    kind: Kind = "features"
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.omissions = SkippedRows()
+
+    def length(self) -> int | None:
+        return self.count
+
+    def events(self) -> Iterator[Event]:
+        for number in range(1, self.count + 1):
+            yield {"id": f"numbers-{number}", "x": {"a": 1.0}, "y": 2.0}
+
+
+class ScriptedBroker:
+    """Greets each client with fixed bytes and answers each PUBLISH with whatever a function returns."""
+
+    def __init__(self, greeting: bytes, answer: Callable[[bytes], bytes]) -> None:
+        self.most_unanswered = 0
+        self._greeting = greeting
+        self._answer = answer
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+
+    @property
+    def port(self) -> int:
+        port: int = self._server.getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            # A client that is refused may be gone before it has read the refusal.
+            with client, suppress(ConnectionError):
+                self._talk(client)
+
+    def _talk(self, client: socket.socket) -> None:
+        received = b""
+        while data := client.recv(65536):
+            received += data
+            publishes = []
+            # Every packet of these tests is short enough for a length of one byte.
+            while len(received) >= 2 and len(received) >= 2 + received[1]:
+                packet, received = received[: 2 + received[1]], received[2 + received[1] :]
+                if packet[0] >> 4 == 1:
+                    client.sendall(self._greeting)
+                elif packet[0] >> 4 == 3:
+                    topic_end = 4 + int.from_bytes(packet[2:4], "big")
+                    publishes.append(packet[topic_end : topic_end + 2])
+            self.most_unanswered = max(self.most_unanswered, len(publishes))
+            for mid in publishes:
+                client.sendall(self._answer(mid))
+
+
+def to(broker: ScriptedBroker, protocol: str = "5") -> Connection:
+    return Connection("127.0.0.1", broker.port, protocol="5" if protocol == "5" else "3.1.1")
+
+
+def acknowledge(mid: bytes) -> bytes:
+    return b"\x40\x02" + mid
+
+
+def test_a_refused_login_is_not_tried_again() -> None:
+    with (
+        ScriptedBroker(bytes.fromhex("20020005"), acknowledge) as broker,
+        pytest.raises(TransportError, match=r"refused the connection: Not authorized") as caught,
+    ):
+        publish(Numbers(1), to(broker, "3.1.1"))
+    assert "--password-file" in caught.value.hint
+
+
+def test_a_busy_broker_is_tried_again_until_the_timeout() -> None:
+    notices: list[str] = []
+    with (
+        ScriptedBroker(bytes.fromhex("2003008800"), acknowledge) as broker,
+        pytest.raises(TransportError, match="No MQTT broker answers"),
+    ):
+        publish(Numbers(1), to(broker), connect_timeout_s=0.5, notify=notices.append)
+    assert "Server unavailable" in notices[0]
+
+
+def test_a_refused_message_is_an_error() -> None:
+    with (
+        ScriptedBroker(CONNACK_5, lambda mid: b"\x40\x04" + mid + b"\x87\x00") as broker,
+        pytest.raises(TransportError, match="refused a message: Not authorized") as caught,
+    ):
+        publish(Numbers(3), to(broker), topic="secret")
+    assert "secret" in caught.value.hint
+
+
+def test_a_broker_that_never_acknowledges_is_an_error() -> None:
+    with (
+        ScriptedBroker(CONNACK_3, lambda _mid: b"") as broker,
+        pytest.raises(TransportError, match=r"acknowledged nothing for 0\.3 s, with 3 messages on the way"),
+    ):
+        publish(Numbers(3), to(broker, "3.1.1"), ack_timeout_s=0.3)
+
+
+def test_something_that_does_not_speak_mqtt_is_an_error() -> None:
+    with (
+        ScriptedBroker(b"", acknowledge) as broker,
+        pytest.raises(TransportError, match="does not speak MQTT"),
+    ):
+        publish(Numbers(1), to(broker), connect_timeout_s=0.0)
+
+
+@pytest.mark.parametrize("window", [1, 7, 200])
+def test_the_window_is_kept(window: int) -> None:
+    with ScriptedBroker(CONNACK_5, acknowledge) as broker:
+        report = publish(Numbers(1000), to(broker), window=window)
+        assert report.events_sent == 1000
+        assert broker.most_unanswered <= window
+
+
+def test_the_receive_maximum_of_the_broker_is_kept() -> None:
+    with ScriptedBroker(bytes.fromhex("2006000003210005"), acknowledge) as broker:
+        assert publish(Numbers(500), to(broker), window=200).events_sent == 500
+        assert broker.most_unanswered <= 5
+
+
+def test_messages_that_nobody_heard_are_counted() -> None:
+    with ScriptedBroker(CONNACK_5, lambda mid: b"\x40\x03" + mid + b"\x10") as broker:
+        assert publish(Numbers(5), to(broker)).messages_unheard == 5
+
+
+def test_stopping_while_waiting_for_a_broker() -> None:
+    asked = iter([False, False])
+    report = publish(Numbers(5), "mqtt://127.0.0.1:1", should_stop=lambda: next(asked, True))
+    assert report.interrupted
+    assert report.events_sent == 0
+
+
+def test_stopping_counts_what_was_acknowledged() -> None:
+    seen: list[int] = []
+    with ScriptedBroker(CONNACK_5, acknowledge) as broker:
+        report = publish(
+            Numbers(10_000),
+            to(broker),
+            rate=1000.0,
+            on_progress=seen.append,
+            should_stop=lambda: bool(seen and seen[-1] >= 100),
+        )
+    assert report.interrupted
+    assert 100 <= report.events_sent < 10_000
+
+
+def test_paho_uses_the_buffered_socket() -> None:
+    with ScriptedBroker(CONNACK_5, acknowledge) as broker, Publisher(to(broker), "t") as publisher:
+        assert isinstance(publisher._client.socket(), BufferedSocket)
+
+
+def test_a_stop_is_heeded_before_a_message_is_sent() -> None:
+    stop: list[bool] = []
+    with (
+        ScriptedBroker(CONNACK_5, acknowledge) as broker,
+        Publisher(to(broker), "t", should_stop=lambda: bool(stop)) as publisher,
+    ):
+        publisher.send(b"1")
+        stop.append(True)
+        with pytest.raises(StopPublishing):
+            publisher.send(b"2")
+        publisher.drain_briefly()
+        assert publisher.messages_acked == 1
+
+
+@pytest.mark.parametrize("option", ["rate", "limit", "batch", "window", "ack_timeout_s"])
+def test_numbers_out_of_range_are_refused(option: str) -> None:
+    with pytest.raises(ValueError, match=f"`{option}` of publish"):
+        publish(Numbers(1), "mqtt://127.0.0.1:1", **{option: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("topic", ["", "a/+", "a/#", "a\0"])
+def test_topics_with_wildcards_are_refused(topic: str) -> None:
+    with pytest.raises(ConfigError, match="not a topic"):
+        publish(Numbers(1), "mqtt://127.0.0.1:1", topic=topic)

@@ -1,0 +1,223 @@
+"""`edgedescent journal` and `edgedescent backup`: what was received, and the state, taken away whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from commands import device_file, run, told
+from hypothesis import given
+from hypothesis import strategies as st
+from stores import NOW, Run, a_config, batches, bits, moved, payloads
+
+from edgedescent.engine.messages import Message
+from edgedescent.errors import StateError
+from edgedescent.state import recording
+from edgedescent.state.backup import backup
+from edgedescent.state.recording import extent, from_line, read, to_line
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import FILE, Store
+from edgedescent_sims.sources import SourceOptions, open_source
+from edgedescent_sims.sources.recording import RecordingSource, looks_like_recording
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return device_file(tmp_path)
+
+
+@pytest.fixture
+def state(config: Path) -> Run:
+    made = Run(a_config(config.parent / "state"))
+    for batch in batches([b"\xff\x00", *payloads(59)], 7):
+        made.take(batch)
+    return made
+
+
+@given(
+    received_at=st.floats(allow_nan=False, allow_infinity=False),
+    topic=st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    payload=st.binary(),
+)
+def test_a_message_survives_as_a_line(received_at: float, topic: str, payload: bytes) -> None:
+    message = Message(7, received_at, topic, payload)
+    line = to_line(message)
+    assert "\n" not in line
+    assert line.isascii()
+    assert from_line(line) == message
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[1]", '{"position": 1, "received_at": 1, "topic": "a"}', "x,y"])
+def test_another_line_is_none(line: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        from_line(line)
+
+
+def test_reading_goes_part_by_part(state: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "PART", 4)
+    everything = list(state.store.read(0))
+    folder = state.config.state.path
+    assert list(read(folder)) == everything
+    assert list(read(folder, after=10, up_to=23)) == everything[10:23]
+    assert list(read(folder, after=100)) == []
+    # What comes meanwhile is not waited for.
+    reading = read(folder)
+    found = [next(reading)]
+    state.take([b"1"])
+    assert found + list(reading) == everything
+
+
+def test_a_reader_does_not_keep_the_log_from_being_taken_over(state: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "PART", 4)
+    reading = read(state.config.state.path)
+    next(reading)
+    with sqlite3.connect(Path(state.config.state.path) / FILE) as db:
+        busy, in_log, taken_over = db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    db.close()
+    assert (busy, in_log - taken_over) == (0, 0)
+    assert len(list(reading)) == 59
+
+
+def test_the_journal_is_exported_bit_for_bit(config: Path, state: Run, tmp_path: Path) -> None:
+    lines = run("journal", "export", config).output.splitlines()
+    assert [from_line(line) for line in lines] == list(state.store.read(0))
+    assert json.loads(lines[0]) == {
+        "position": 1,
+        "received_at": NOW,
+        "topic": "pump/events",
+        "payload_base64": "/wA=",
+    }
+    part = run("journal", "export", config, "--from", 5, "--to", 9).output.splitlines()
+    assert part == lines[4:9]
+    assert run("journal", "export", config, "--since", "1h").output == ""
+    report = told("journal", "export", config, "--output", tmp_path / "all.jsonl")
+    assert report == [{"path": f"{tmp_path}/all.jsonl", "messages": 60}]
+    assert (tmp_path / "all.jsonl").read_text().splitlines() == lines
+    again = run("journal", "export", config, "--output", tmp_path / "all.jsonl")
+    assert again.exit_code == 1
+    assert again.stderr.startswith(f"Error: {tmp_path}/all.jsonl exists already.")
+
+
+def test_an_export_that_fails_leaves_no_half_of_it(
+    config: Path, state: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+
+    def until_full(message: Message) -> str:
+        nonlocal written
+        written += 1
+        if written > 40:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return to_line(message)
+
+    output = tmp_path / "all.jsonl"
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{recording.__name__}.to_line", until_full)
+        failed = run("journal", "export", config, "--output", output)
+    assert failed.exit_code == 1
+    assert failed.stderr == f"Error: {output} cannot be written: No space left on device.\n"
+    assert not output.exists()
+    assert told("journal", "export", config, "--output", output) == [{"path": str(output), "messages": 60}]
+
+
+def test_the_journal_as_a_table(config: Path, state: Run) -> None:
+    lines = run("journal", "export", config, "--format", "csv", "--to", 1).output.splitlines()
+    assert lines == ["position,received_at,topic,payload", "1,1700000000.0,pump/events,\\xff\x00"]
+
+
+def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
+    (found,) = told("journal", "info", config)
+    assert (found["first"], found["last"], found["blocks"]) == (1, 60, 9)
+    assert found["bytes"] == extent(state.config.state.path).bytes > 0
+    assert (found["oldest_at"], found["newest_at"], found["bytes_per_day"]) == (NOW, NOW, None)
+    assert run("journal", "info", config).output.startswith("Messages 1 to 60, in 9 blocks of ")
+
+
+def test_an_empty_journal_is_told(config: Path) -> None:
+    Run(a_config(config.parent / "state")).store.close()
+    assert run("journal", "info", config).output == "The journal is empty.\n"
+    assert run("journal", "export", config).output == ""
+
+
+def test_a_recording_is_a_source(config: Path, state: Run, tmp_path: Path) -> None:
+    path = tmp_path / "morning.jsonl"
+    run("journal", "export", config, "--output", path)
+    source = open_source(path)
+    assert (type(source), source.kind, source.name, source.length()) == (
+        RecordingSource,
+        "recorded",
+        "morning.jsonl",
+        60,
+    )
+    expected = [{"topic": message.topic, "payload": message.payload} for message in state.store.read(0)]
+    assert list(source.events()) == expected
+    path.write_text(path.read_text() + "nonsense\n")
+    assert len(list(source.events())) == 60
+    assert source.omissions.rows == 1
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    assert not looks_like_recording(tmp_path / "other.csv")
+    with pytest.raises(Exception, match="is a recording, which is sent as it is"):
+        RecordingSource(path, SourceOptions(target="y"))
+
+
+# --- backup -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_the_state_bit_for_bit(config: Path, state: Run, tmp_path: Path) -> None:
+    state.checkpoint()
+    state.take(payloads(30, seed=3))
+    # The daemon still has the file open.
+    before = bits(state.engine)
+    (report,) = told("backup", config, tmp_path / "copy.db")
+    assert report["bytes"] == (tmp_path / "copy.db").stat().st_size
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "device.toml", "state"]
+    state.take(payloads(30, seed=4))
+    assert bits(state.engine) != before
+    other = tmp_path / "restored"
+    other.mkdir(mode=0o700)
+    shutil.copyfile(tmp_path / "copy.db", other / FILE)
+    restored = moved(state.config, other)
+    store = Store(other)
+    assert bits(recover(restored, store)) == before
+    store.close()
+
+
+def test_a_backup_never_takes_the_place_of_another(config: Path, state: Run, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_bytes(b"precious")
+    result = run("backup", config, tmp_path / "copy.db")
+    assert result.exit_code == 1
+    assert "copy.db exists already." in result.stderr
+    assert (tmp_path / "copy.db").read_bytes() == b"precious"
+
+
+def test_a_backup_that_cannot_be_written_leaves_nothing(state: Run, tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"cannot be copied to .*: No such file or directory"):
+        backup(state.config.state.path, tmp_path / "nowhere" / "copy.db")
+    with pytest.raises(StateError, match="There is no state in"):
+        backup(tmp_path, tmp_path / "copy.db")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device.toml", "state"]
+
+
+def test_a_backup_is_of_one_moment_although_the_daemon_writes(
+    state: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedescent.state import backup as module
+
+    monkeypatch.setattr(module, "PAGES", 1)
+    told_of: list[int] = []
+
+    def write(done: int, total: int) -> None:
+        told_of.append(done)
+        if len(told_of) < 200:
+            state.take([b'{"x": {"temp": 1}, "y": 2}'])
+
+    module.backup(state.config.state.path, tmp_path / "copy.db", write)
+    assert len(told_of) < 200, "it began anew with each commit"
+    with sqlite3.connect(tmp_path / "copy.db") as db:
+        assert db.execute("SELECT max(last) FROM journal").fetchone() == (60,)
+    db.close()
