@@ -119,7 +119,6 @@ END
 # An emulated processor is slow: the limits only guard against what never ends.
 test -n "$skip_tests" || inside "$@" << 'END' || status=1
 cd /src
-test $# -gt 0 || set -- tests/unit tests/contract
-/venv/bin/pytest -q --numprocesses auto --dist worksteal --timeout 3600 "$@"
+/venv/bin/pytest -q --numprocesses auto --dist worksteal --timeout 3600 tests/unit tests/contract "$@"
 END
 exit $status
