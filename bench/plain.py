@@ -18,10 +18,13 @@ DOUBLES = ctypes.POINTER(ctypes.c_double)
 
 
 def compiler_options() -> list[str]:
-    """The options for the kernels, as CMakeLists.txt has them."""
+    """Compiler options of the modules with hot arithmetic, read from CMakeLists.txt."""
     text = (HERE.parent / "CMakeLists.txt").read_text(encoding="utf-8")
-    found = re.findall(r"(?:set\(kernel_options|list\(APPEND kernel_options) ([^)]*)\)", text)
-    return [option for options in found for option in options.split()]
+    found = re.findall(r"(?:set|list)\((?:APPEND )?(?:exact|arithmetic)_options ([^)]*)\)", text)
+    options = [option for options in found for option in options.split()]
+    if "-O3" not in options or "-ffp-contract=off" not in options:
+        raise RuntimeError(f"CMakeLists.txt does not hold the options of the compiled arithmetic. Found {options}.")
+    return options
 
 
 @cache
