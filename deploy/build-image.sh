@@ -1,8 +1,8 @@
 #!/bin/sh
 # Build the image without a Docker engine and without an image registry: build-image.sh [TAG]
 #
-# Needs root, buildah and debootstrap (all in Debian). It makes a base image of Debian's own Python once, then builds
-# the Dockerfile on it. Options of `buildah build`, such as secrets, go into BUILD_OPTIONS: see deploy/README.md.
+# Needs root, buildah and debootstrap (both in Debian). It creates a base image with Debian's own Python once, then
+# builds the Dockerfile on it. Options of `buildah build`, such as secrets, go into BUILD_OPTIONS: see deploy/README.md.
 set -eu
 
 tag=${1:-edgedescent:latest}
@@ -20,7 +20,8 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
   # Packages come from debootstrap's default mirror; MIRROR names another.
   debootstrap --variant=minbase --include=python3,ca-certificates "$suite" "$work/root" ${MIRROR:+"$MIRROR"}
 
-  # As Debian's slim images do: no package lists, documents (licences stay) or translations, and none to come.
+  # As in Debian's slim images, remove package lists, documentation (except licences) and translations, also for
+  # packages that are installed later.
   cd "$work/root"
   rm -rf var/cache/apt/* var/lib/apt/lists/* var/log/* usr/share/locale/* usr/share/man/* usr/share/info/*
   find usr/share/doc -type f ! -name copyright -delete

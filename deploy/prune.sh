@@ -2,13 +2,13 @@
 # Make an installed environment smaller: prune.sh ENVIRONMENT
 #
 # The Dockerfile calls this in its build stage. It removes what no part of EdgeDescent imports, which is about half
-# of the size. The Dockerfile then imports what is left, so a wrong line here fails the build.
+# of the size. The Dockerfile then imports the rest, so an error here fails the build.
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: $0 ENVIRONMENT" >&2; exit 2; }
 cd "$1"
 
-# Commands of the packages, and what a person needs to enter an environment.
+# Commands of the packages, and the scripts that activate an environment.
 find bin -type f ! -name edgedescent -delete
 
 cd lib/python3*/site-packages
@@ -24,9 +24,9 @@ rm -rf onnxruntime/datasets onnxruntime/quantization onnxruntime/tools onnxrunti
 # A second copy of the runtime, for programs in C; the Python module has its own copy linked in.
 rm -f onnxruntime/capi/libonnxruntime.so.*
 
-# Stubs and sources serve type checkers and compilers.
+# Stubs and sources are for type checkers and compilers only.
 find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.cc' -o -name '*.proto' \) -delete
 
-# Symbols for a debugger. Libraries that a wheel brings along (in *.libs) were edited by its packager, so that strip
-# would break their alignment.
+# Debug symbols. Libraries bundled with a wheel (in *.libs) were edited by its packager; strip would break their
+# alignment.
 find . -type d -name '*.libs' -prune -o -type f -name '*.so*' -exec strip --strip-unneeded {} +

@@ -1,4 +1,4 @@
-"""The command line: what is common to all commands. The commands themselves are in `edgedescent.commands`."""
+"""Command line: lookup of commands, and the conversion of errors to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -6,49 +6,33 @@ import errno
 import logging
 import os
 import sys
-from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
 import click
 
 import edgedescent
-from edgedescent.commands.backup import backup
-from edgedescent.commands.check import check
-from edgedescent.commands.common import SETTINGS, example
-from edgedescent.commands.dead_letters import dead_letters
-from edgedescent.commands.export import export
-from edgedescent.commands.journal import journal
-from edgedescent.commands.run import run
-from edgedescent.commands.snapshots import snapshots
-from edgedescent.commands.status import status
+from edgedescent.commands import COMMANDS
+from edgedescent.console.options import SETTINGS, example
 from edgedescent.daemon import logs
-from edgedescent.errors import EdgeDescentError
-from edgedescent.suggest import did_you_mean
+from edgedescent.errors import EdgeDescentError, did_you_mean
 
-GROUP = "edgedescent.commands"
-"""Entry points of commands that live outside this package."""
 _OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What comes of printing to a file that can hold no more; files of ours have errors of their own."""
+"""Errors of writing to standard output. Errors with other files are caught where they happen."""
 
 
 class _Commands(click.Group):
-    """The built-in commands and those of installed packages, which are imported only when they are called."""
+    """Group of the registered commands, each imported when it is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *(point.name for point in entry_points(group=GROUP))])
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if (command := super().get_command(ctx, name)) is not None:
-            return command
-        for point in entry_points(group=GROUP, name=name):
-            loaded: click.Command = point.load()
-            return loaded
-        return None
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        return COMMANDS.get(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None:
+        if args and args[0] not in COMMANDS:
             hint = did_you_mean(args[0], self.list_commands(ctx))
             raise click.UsageError(f"There is no command {args[0]!r}. {hint}".rstrip())
         return super().resolve_command(ctx, args)
@@ -58,9 +42,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except EdgeDescentError as error:
             hint = f" Hint: {error.hint}" if error.hint else ""
-            # What others say in an error of ours may have several lines.
+            # The text of a library within the message may have several lines.
             line = " ".join(f"Error: {error}{hint}".split("\n"))
-            click.echo(logs.marked(line, logging.ERROR) if logs.journal_listens() else line, err=True)
+            click.echo(logs.with_priority(line, logging.ERROR) if logs.is_system_log() else line, err=True)
             ctx.exit(error.exit_code)
 
 
@@ -77,10 +61,6 @@ def cli() -> None:
     """Learn from a message broker, one event at a time."""
 
 
-for command in (backup, check, dead_letters, export, journal, run, snapshots, status):
-    cli.add_command(command)
-
-
 def main() -> NoReturn:
     """Run the command line; the exit code is 0 only on success."""
     try:
@@ -89,7 +69,7 @@ def main() -> NoReturn:
         if error.errno not in _OUTPUT_FULL or error.filename is not None:
             raise
         click.echo(f"Error: The output cannot be written: {error.strerror}.", err=True)
-        # What is left of it is tried once more at the end, and would fail once more.
+        # Python flushes the rest of the output at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)

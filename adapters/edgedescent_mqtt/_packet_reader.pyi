@@ -1,4 +1,4 @@
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 
 def take_events(
     data: bytes, at: int, generation: int, *, five: bool, count_max: int, bytes_max: int

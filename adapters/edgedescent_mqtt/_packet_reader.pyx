@@ -1,12 +1,12 @@
-"""The events among the packets that were received, taken many at a time (MQTT 5, section 3.3)."""
+"""Reader of PUBLISH packets, many at a time (MQTT 5, section 3.3)."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 
 
 cdef Py_ssize_t variable_length(const unsigned char* data, Py_ssize_t* at, Py_ssize_t end) except -2:
-    """The variable byte integer (1.5.5) at a place, which moves behind it; -1 where it is not complete."""
+    """Read a variable byte integer (1.5.5) and move `at` behind it; returns -1 where it is not complete."""
     cdef Py_ssize_t value = 0
     cdef int i
     for i in range(4):
@@ -28,23 +28,23 @@ cdef str text(bytes name):
 
 def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, Py_ssize_t count_max,
                 Py_ssize_t bytes_max):
-    """Take the events from `at` on, up to the first packet that is none or is not complete.
+    """Take the PUBLISH packets from `at` on, up to the first packet of another type or one that is not complete.
 
-    One with QoS 2 counts as none, because nobody asks for it.
+    A PUBLISH with QoS 2 counts as another type: nobody subscribes with it, so paho may handle it.
 
     Args:
-        data: what was received.
-        at: where a packet begins.
-        generation: the connection's.
-        five: whether they have the properties of MQTT 5, which are passed over.
-        count_max: how many to take at most.
-        bytes_max: stop as soon as they hold so much.
+        data: Received bytes.
+        at: Index at which a packet begins.
+        generation: Number of the connection.
+        five: True if the packets have the properties of MQTT 5, which are skipped.
+        count_max: Most events to take.
+        bytes_max: Size of packets after which to stop.
 
     Returns:
-        The events, and where the next packet begins.
+        The events, and the index at which the next packet begins.
 
     Raises:
-        ValueError: if a packet is malformed.
+        ValueError: If a packet is malformed.
     """
     cdef const unsigned char* raw = <const unsigned char*>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), until = at + bytes_max, n = 0, place, end, length
@@ -64,7 +64,7 @@ def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, P
         length = 2 + (raw[place] << 8) + raw[place + 1] if place + 2 <= end else size
         if place + length + 2 * qos > end:
             raise ValueError("an event that is longer than its packet")
-        # The topic is mostly that of the event before.
+        # Most events have the topic of the event before, which is then not decoded again.
         if length != name_length or memcmp(raw + name, raw + place, length) != 0:
             name, name_length = place, length
             topic = text(data[place + 2 : place + length])

@@ -1,4 +1,4 @@
-"""The transport that the daemon drives: connect, read, acknowledge, publish, reconnect."""
+"""MQTT transport of the daemon: connect, read, acknowledge, publish, reconnect."""
 
 from __future__ import annotations
 
@@ -6,46 +6,39 @@ import json
 import logging
 import struct
 import time
-from collections import deque
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from paho.mqtt.client import (
-    MQTT_CLEAN_START_FIRST_ONLY,
-    Client,
-    ConnectFlags,
-    DisconnectFlags,
-    MQTTMessage,
-    MQTTMessageInfo,
-)
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent import __version__
-from edgedescent.adapters import Delivery, still_valid
-from edgedescent.errors import ConfigError
+from edgedescent.interfaces import Delivery, still_valid
 from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
-from edgedescent_mqtt.check_broker import probe
-from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker, require_name
-from edgedescent_mqtt.connect import ENDED_BY_PAHO, Backoff, ConnectAttempt, explain
+from edgedescent_mqtt.check_broker import check_broker
+from edgedescent_mqtt.client import MqttClient
+from edgedescent_mqtt.config import BrokerConfig
+from edgedescent_mqtt.connect import PAHO_REASONS, Connector, explain
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
-from edgedescent_mqtt.received import delivered
+from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.subscriptions import Subscriptions
+from edgedescent_mqtt.topics import check_topics
+from edgedescent_mqtt.unconfirmed import Unconfirmed
 
 log = logging.getLogger(__name__)
 
 INBOX_BYTES_MAX = 262_144
-"""How much one poll takes in; the rest waits with the broker."""
+"""Most bytes that one poll takes in; the rest waits with the broker."""
 WRITE_BYTES = 65_536
-"""How much `publish` lets gather before it hands it to the socket."""
+"""Size of the queued payloads at which `publish` hands them to the socket."""
 UNCONFIRMED_MAX = 10_000
-"""How many messages sent with QoS 1 may wait for the broker's confirmation."""
+"""Most messages sent with QoS 1 that may wait for the broker's confirmation."""
 STABLE_S = 10.0
-"""A connection that lasted so long was a good one: the next delay is the shortest again."""
+"""Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
 
 _HINTS = {
     0x84: ' (set broker.protocol = "3.1.1")',
@@ -54,105 +47,84 @@ _HINTS = {
     0x87: " (see `broker.username` and its password, and the broker's access rules)",
 }
 _MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
-"""What paho raises, among others, on packets that are none."""
-
-
-class _Client(Client):
-    """paho's client over a socket of ours that was connected beforehand.
-
-    paho has no public way to give it a socket of one's own; this is the one place it makes them.
-    """
-
-    fresh: PacketSocket
-
-    def _create_socket(self) -> Any:
-        return self.fresh
+"""Errors that paho raises, among others, on malformed packets."""
 
 
 class MqttAdapter:
-    """A connection to an MQTT broker with a persistent session.
+    """Connection to an MQTT broker with a persistent session.
 
-    Callbacks only take notes: everything happens in `poll`, in the caller's thread. Acknowledgements carry the
-    connection they belong to, because the broker uses packet ids again on the next one.
+    Callbacks only record: everything happens in `poll`, in the caller's thread. Acknowledgements carry the number of
+    the connection they belong to, because the broker uses packet ids again on the next one.
 
-    paho has the connection in its care: it connects, subscribes, pings, and sends what has to be confirmed. Events,
-    their acknowledgements and answers with QoS 0 go past it, which is several times faster.
+    paho is in charge of the connection: it logs in, subscribes, pings, and sends what has to be confirmed. Events,
+    their acknowledgements and messages with QoS 0 bypass it, which is several times faster.
 
-    Nothing that a broker or a network does is raised: it is logged and tried again, because whoever could change a
-    password or a certificate may well do so while the device waits.
+    Nothing that a broker or a network does is raised: it is logged and tried again, because passwords, certificates
+    and networks get repaired while the device waits.
+
+    Args:
+        config: The ``[broker]`` table.
+        device: Name of the device.
+        topics: Topic filters of the events, which `check_topics` has accepted.
+        status_topic: Topic of the status and the last will.
+        bytes_max: Largest payload to receive.
 
     Raises:
-        ConfigError: if a topic cannot be one, or a file that the configuration names cannot be read.
+        ConfigError: If a configured file cannot be read.
     """
 
-    Config: ClassVar[type[Broker]] = Broker
-    visitor: ClassVar[type[MqttAdminClient]] = MqttAdminClient
-    probe = staticmethod(probe)
+    Config: ClassVar[type[BrokerConfig]] = BrokerConfig
+    admin_client: ClassVar[type[MqttAdminClient]] = MqttAdminClient
+    check_broker = staticmethod(check_broker)
+    check_topics = staticmethod(check_topics)
 
     def __init__(
-        self, config: Broker, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
+        self, config: BrokerConfig, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int
     ) -> None:
         self._config = config
-        self._client_id = config.client_id or f"edgedescent-{device}"
-        self._status_topic = require_name(status_topic, "topics.status")
+        self._client_id = config.client_id_of(device)
+        self._status_topic = status_topic
         self._subscriptions = Subscriptions(topics, config)
-        self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
+        self._connector = Connector(config)
         self._inbox: list[Delivery] = []
         self._inbox_bytes = 0
         self._generation = 0
-        self._attempt: ConnectAttempt | None = None
+        """Number of the connection."""
         self._up = False
-        """Whether there is a connection whose end has not been told yet."""
+        """True while there is a connection, accepted or not, whose end was not logged."""
         self._accepted = False
         self._since = 0.0
-        """When the connection was made, and later, when the broker accepted it."""
+        """Time when the connection was made; once the broker has accepted it, the time of that."""
         self._closing = False
         self._to_greet = False
-        """Whether the connection is too new to have been told of."""
+        """True until the status was sent over a new connection."""
         self._greeting = 0
-        """The packet id of the last message that said we are online."""
+        """Packet id of the last status "online"."""
         self._queued_bytes = 0
-        self._unconfirmed: deque[tuple[MQTTMessageInfo, int]] = deque()
-        self._unconfirmed_bytes = 0
-        self._five = five = config.protocol == "5"
-        self._publish_qos = config.publish_qos
+        self._unconfirmed = Unconfirmed()
+        self._five = config.protocol == "5"
         self._publications: dict[str, Publication] = {}
-        self._properties: Properties | None = None
-        if five:
-            self._properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            self._properties.SessionExpiryInterval = config.session_expiry_s
-            self._properties.ReceiveMaximum = config.receive_max
-            self._properties.MaximumPacketSize = bytes_max + PACKET_OVERHEAD_BYTES
-        self._client = client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
-            clean_session=None if five else False,
-            # Otherwise paho answers a refusal of 3.1.1 by connecting with 3.1, by itself and at once.
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
+        session = config.session(payload_bytes_max=bytes_max, resume=True, expiry_s=config.session_expiry_s)
+        self._client = client = MqttClient(self._client_id, config.protocol, session, manual_ack=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_subscribe = self._subscriptions.on_subscribe
-        # With this callback set, paho queues what it has to send and leaves it to us to write it all in one go.
+        # With this callback set, paho queues what it has to send, so that it can be written all at once.
         client.on_socket_register_write = lambda *_: None
         client.max_queued_messages_set(UNCONFIRMED_MAX)
         client.will_set(self._status_topic, _status("offline"), qos=1, retain=True)
-        self._exposed = config.exposed_secrets()
-        config.password()
-        if config.tls is not None:
-            config.tls.context()
+        # Files that cannot be used are reported before anything starts.
+        config.connection()
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted the connection."""
+        """True once the broker has accepted the connection."""
         return self._accepted
 
     @property
     def window(self) -> int | None:
-        """How many events may be under way unacknowledged; None with QoS 0."""
+        """Most events that may be under way unacknowledged; None with QoS 0."""
         return self._config.receive_max if self._config.qos else None
 
     # --- The loop -------------------------------------------------------------------------------------------------
@@ -161,74 +133,46 @@ class MqttAdapter:
         """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
 
         Args:
-            timeout_s: how long to wait.
-            take: whether to take messages; otherwise nothing is read, and the connection kept by pings alone.
+            timeout_s: Longest time to wait.
+            take: False leaves messages with the broker: nothing is read, and pings alone keep the connection.
         """
-        sock = self._socket() or self._reach(timeout_s)
+        sock = self._socket() or self._connect(timeout_s)
         if sock is not None:
             self._write(sock)
-            # Until it has accepted us, nothing but its answer is to be read.
+            # Until the broker has accepted the connection, there is nothing to read but its answer.
             if take or not self._accepted:
                 readable = sock.wait(timeout_s)
                 sock.flush()
                 if readable or sock.fault is not None:
                     self._read(sock)
-                self._look_after(sock)
+                self._maintain(sock)
             else:
                 self._hold(sock, timeout_s)
         arrived, self._inbox, self._inbox_bytes = self._inbox, [], 0
         return arrived
 
     def _socket(self) -> PacketSocket | None:
-        # Whatever paho has for a socket, we made: a call of `cast` would take longer than this one.
+        # paho has no other sockets than those that `_connect` made. A call of `cast` would take longer than this one.
         return self._client.socket()  # type: ignore[return-value]
 
-    def _reach(self, timeout_s: float) -> PacketSocket | None:
-        """Connect if it is time to; takes `timeout_s` at most, and goes on where it was when it is called again."""
-        config, until = self._config, time.monotonic() + timeout_s
-        try:
-            while self._exposed:
-                log.warning("Every user of this machine can read %s; chmod o-rwx mends that.", self._exposed.pop())
-            if self._attempt is None:
-                wait_s = self._backoff.left_s
-                time.sleep(min(wait_s, timeout_s))
-                if wait_s > timeout_s:
-                    return None
-                # Certificates and password are read anew for each attempt: they may have been replaced.
-                self._client.username_pw_set(config.username, config.password())
-                context = config.tls.context() if config.tls is not None else None
-                self._attempt = ConnectAttempt(
-                    config.host, config.port_in_use, timeout_s=config.connect_timeout_s, context=context
-                )
-            if not self._attempt.wait(until - time.monotonic()):
-                return None
-            attempt, self._attempt = self._attempt, None
-            self._client.fresh = PacketSocket(attempt.result())
-        except (OSError, ValueError, ConfigError) as error:
-            self._failed(explain(error))
+    def _connect(self, timeout_s: float) -> PacketSocket | None:
+        """Connect if it is time to, within `timeout_s`; the next call continues where this one stopped."""
+        opened = self._connector.poll(timeout_s)
+        if opened is None:
             return None
-        self._client.connect(
-            config.host,
-            config.port_in_use,
-            keepalive=config.keepalive_s,
-            # paho's default would wipe an MQTT 5 session, and with it the events that wait for us.
-            clean_start=False if self._properties else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=self._properties,
-        )
+        sock, connection = PacketSocket(opened[0]), opened[1]
+        self._client.connect_over(sock, connection)
         self._up, self._since = True, time.monotonic()
-        return self._client.fresh
+        return sock
 
     def _failed(self, reason: str) -> None:
         if self._accepted and time.monotonic() - self._since > STABLE_S:
-            self._backoff.reset()
+            self._connector.reset()
         self._up = self._accepted = False
-        delay = self._backoff.failed()
-        log.warning(
-            "No connection to the broker at %s: %s. Next attempt in %.1f s.", self._config.address, reason, delay
-        )
+        self._connector.failed(reason)
 
     def _read(self, sock: PacketSocket) -> None:
-        """Take what has arrived, within bounds: a fast publisher cannot keep us here."""
+        """Take what has arrived, within bounds, so that a fast publisher cannot hold up the loop."""
         room = INBOX_BYTES_MAX
         try:
             while room > 0:
@@ -241,17 +185,17 @@ class MqttAdapter:
                     return
                 room -= arrived
         except _MALFORMED as error:
-            self._give_up(sock, f"it does not speak MQTT ({error})")
+            self._drop(sock, f"it does not speak MQTT ({error})")
 
     def _take_events(self, sock: PacketSocket) -> bool:
-        """Take the events that are next; whether there is room for more."""
+        """Take the events that are next; returns True if there is room for more."""
         if not self._accepted:
             return True
         count_max, bytes_max = self._config.receive_max - len(self._inbox), INBOX_BYTES_MAX - self._inbox_bytes
         before = sock.buffered
         events = sock.take_events(self._generation, five=self._five, count_max=count_max, bytes_max=bytes_max)
         taken = before - sock.buffered
-        # While closing they are not acknowledged: the broker keeps them for our return.
+        # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
             self._inbox += events
             self._inbox_bytes += taken
@@ -263,44 +207,44 @@ class MqttAdapter:
             self._client.loop_write()
         sock.flush()
 
-    def _give_up(self, sock: PacketSocket, reason: str) -> None:
-        """End a connection that paho still takes for a good one, by a goodbye that cannot be sent.
+    def _drop(self, sock: PacketSocket, reason: str) -> None:
+        """End a connection that paho still uses, by a DISCONNECT that cannot be sent.
 
-        Reading would do as well but for a malformed packet, over which paho would stumble again.
+        A failing read would do as well, but after a malformed packet paho would meet that packet again.
         """
         sock.fail(ConnectionError(reason))
         self._client.disconnect()
         self._client.loop_write()
 
     def _hold(self, sock: PacketSocket, timeout_s: float) -> None:
-        """Keep a connection of which nothing is read: the broker hears of us, and we of its end.
+        """Keep a connection of which nothing is read: send pings and notice its end.
 
-        paho is not asked to ping: the answer waits behind events, and it would give the connection up.
+        paho is not asked to ping: the answer waits behind events, and paho would end the connection.
         """
         if sock.wait_for_end(timeout_s):
             self._read(sock)
-        elif time.monotonic() - sock.said_at >= self._config.keepalive_s / 2:
+        elif time.monotonic() - sock.sent_at >= self._config.keepalive_s / 2:
             sock.queue(PING)
         sock.flush()
 
-    def _look_after(self, sock: PacketSocket) -> None:
-        """Do what is due by the clock."""
-        # paho does not see what goes past it: it is asked to ping only when there is quiet in either direction.
-        if time.monotonic() - min(sock.heard_at, sock.said_at) >= self._config.keepalive_s / 2:
+    def _maintain(self, sock: PacketSocket) -> None:
+        """Do what is due by the clock: pings, the status, refused subscriptions, the wait for CONNACK."""
+        # paho does not see what bypasses it: it is asked to ping only when there is quiet in either direction.
+        if time.monotonic() - min(sock.received_at, sock.sent_at) >= self._config.keepalive_s / 2:
             self._client.loop_misc()
         if not self._up:
             return
         if self._accepted:
             self._greet()
-            self._subscriptions.renew(self._client)
+            self._subscriptions.retry(self._client)
         elif time.monotonic() - self._since > self._config.connect_timeout_s:
-            hint = ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._properties else ""
-            self._give_up(sock, f"it accepts connections but does not answer{hint}")
+            hint = ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
+            self._drop(sock, f"it accepts connections but does not answer{hint}")
 
     def _greet(self) -> None:
-        """Say that we are online, after what paho sends again of what an earlier connection left unconfirmed.
+        """Publish the status "online", after the messages of an earlier connection that paho sends again.
 
-        It may hold another state, and what is retained is what comes last.
+        Those may hold another status, and the broker retains the last one.
         """
         if not self._to_greet:
             return
@@ -309,10 +253,10 @@ class MqttAdapter:
         self._greeting = self._client.publish(self._status_topic, greeting, qos=1, retain=True).mid
         self._client.on_publish = self._on_publish
 
-    # --- What the daemon asks for ---------------------------------------------------------------------------------
+    # --- Requests of the daemon -----------------------------------------------------------------------------------
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that it may forget these; those of an earlier connection are left out."""
+        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out."""
         sock = self._socket()
         if sock is None or not self._accepted:
             return
@@ -324,22 +268,21 @@ class MqttAdapter:
         self._write(sock)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Queue a message; False where there is no connection to send it over, or too much waits for it already."""
+        """Queue a message; returns False where there is no connection, or too much waits to be sent already."""
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
-        # What is retained replaces what was said before, and is small and rare: it always finds room.
+        # A retained message replaces the one before, and is small and rare: there is always room for it.
         if not retain and sock.unsent >= PENDING_BYTES_MAX:
             return False
-        if retain or self._publish_qos:
-            self._forget_confirmed()
-            if not retain and self._unconfirmed_bytes >= PENDING_BYTES_MAX:
+        if retain or self._config.publish_qos:
+            self._unconfirmed.forget_confirmed()
+            if not retain and self._unconfirmed.bytes >= PENDING_BYTES_MAX:
                 return False
             info = self._client.publish(topic, payload, qos=1, retain=retain)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return False
-            self._unconfirmed.append((info, len(payload)))
-            self._unconfirmed_bytes += len(payload)
+            self._unconfirmed.add(info, len(payload))
         else:
             publication = self._publications.get(topic)
             if publication is None:
@@ -351,48 +294,47 @@ class MqttAdapter:
         return True
 
     def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
-        """Send what is queued, say goodbye, and disconnect.
+        """Send what is queued and the status "stopped", and disconnect; returns True once that is done.
 
-        A broker takes packets in order and closes the connection at the last one: that proves that it has every
-        acknowledgement sent before. Where it does not in time, the connection is cut; should the goodbye not have
-        reached it, it tells of that with the last will.
+        A broker handles packets in order and closes the connection at the last one: that proves that it has every
+        acknowledgement sent before. Where it does not within `timeout_s`, the connection is cut; if the status has not
+        reached the broker by then, it publishes the last will.
+
+        Args:
+            timeout_s: Longest time to wait for the broker.
+            if_quiet: Return False instead where something has arrived since the last poll or is unconfirmed.
         """
         until = time.monotonic() + timeout_s
-        goodbye = Publication(self._status_topic, five=self._five, retain=True)
-        last = goodbye.packet(_status("stopped", time.time())) + DISCONNECT
+        stopped = Publication(self._status_topic, five=self._five, retain=True)
+        last = stopped.packet(_status("stopped", time.time())) + DISCONNECT
         if not if_quiet:
             self._closing = True
             self._wait_for_confirmations(until)
-        if self._attempt is not None:
-            self._attempt.abandon()
+        self._connector.close()
         if (sock := self._socket()) is None:
             return True
         self._write(sock)
-        self._forget_confirmed()
-        # Nothing is done between this look and the goodbye: what the broker sends meanwhile, it must send again.
+        self._unconfirmed.forget_confirmed()
+        # Nothing is done between this look and the last packets: what the broker sends meanwhile, it must send again.
         if if_quiet and (self._unconfirmed or sock.wait(0.0)):
             return False
         if self._accepted and not self._unconfirmed:
             sock.queue(last)
             sock.linger(until - time.monotonic())
         self._closing = True
-        self._give_up(sock, "we took leave of it")
+        self._drop(sock, "the daemon has disconnected")
         return True
 
     def _wait_for_confirmations(self, until: float) -> None:
         while (sock := self._socket()) is not None and self._accepted:
             self._write(sock)
-            self._forget_confirmed()
+            self._unconfirmed.forget_confirmed()
             if not self._unconfirmed or (left_s := until - time.monotonic()) <= 0:
                 return
             if sock.wait(left_s):
                 self._read(sock)
 
-    def _forget_confirmed(self) -> None:
-        while self._unconfirmed and self._unconfirmed[0][0].is_published():
-            self._unconfirmed_bytes -= self._unconfirmed.popleft()[1]
-
-    # --- Callbacks: they take notes -------------------------------------------------------------------------------
+    # --- Callbacks: they only record ------------------------------------------------------------------------------
 
     def _on_connect(
         self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -412,18 +354,18 @@ class MqttAdapter:
         self._to_greet = True
 
     def _on_disconnect(
-        self, client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if not self._up or self._closing:
             self._up = self._accepted = False
             return
-        fault = cast("_Client", client).fresh.fault
+        fault = self._client.opened.fault
         if flags.is_disconnect_packet_from_server:
             why = f"the broker ended it: {reason}"
         elif fault is not None:
             why = explain(fault)
-        elif reason.value in ENDED_BY_PAHO:
-            why = ENDED_BY_PAHO[reason.value]
+        elif reason.value in PAHO_REASONS:
+            why = PAHO_REASONS[reason.value]
         else:
             why = "the broker closed it" if self._accepted else "the broker closed it before it accepted us"
         if self._accepted and time.monotonic() - self._since < STABLE_S:
@@ -435,7 +377,7 @@ class MqttAdapter:
     ) -> None:
         if packet_id != self._greeting:
             return
-        # The one message whose fate is asked after; paho would make much ado about every answer that is sent.
+        # Only the reply to this message is needed; with the callback set, paho takes much longer for every message.
         client.on_publish = None
         if reason.is_failure:
             log.error(
@@ -444,11 +386,11 @@ class MqttAdapter:
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:
-            return  # Not acknowledged: the broker keeps it for our return.
-        self._inbox.append(delivered(message, self._generation))
+            return  # Not acknowledged: the broker keeps it for the next connection.
+        self._inbox.append(to_delivery(message, self._generation))
         self._inbox_bytes += len(message.payload)
 
 
 def _status(state: str, since: float | None = None) -> bytes:
-    """What the device says of itself. A last will has no `since`: the broker sends it, at a time that is its own."""
+    """Return the device's status message; a last will has no `since`, as the broker decides when it is sent."""
     return json.dumps({"state": state, "since": since, "version": __version__}).encode()

@@ -1,4 +1,4 @@
-"""A short connection beside the daemon's: it keeps no session, takes no event away and announces nothing."""
+"""Short connections of the operating commands, beside the daemon's own."""
 
 from __future__ import annotations
 
@@ -9,60 +9,63 @@ from types import TracebackType
 from typing import Any, Self
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgedescent.adapters import Delivery
 from edgedescent.errors import TransportError
-from edgedescent_mqtt.config import PACKET_OVERHEAD_BYTES, Broker
-from edgedescent_mqtt.connect import ENDED_BY_PAHO, explain
-from edgedescent_mqtt.received import delivered
+from edgedescent.interfaces import Delivery
+from edgedescent_mqtt.client import MqttClient
+from edgedescent_mqtt.config import BrokerConfig
+from edgedescent_mqtt.connect import PAHO_REASONS, explain, key_hint, open_socket
+from edgedescent_mqtt.received import to_delivery
+from edgedescent_mqtt.topics import without_group
 
 ANSWER_S = 5.0
-"""How long the broker may take to answer."""
+"""Longest time for an answer of the broker's."""
 WINDOW = 200
-"""How many messages may be sent ahead of their confirmations."""
+"""Most messages that may be sent ahead of their confirmations."""
 _ENDED = "it ended the connection"
 
 
 class MqttAdminClient:
-    """A client of its own for an operating command; use it in a `with` block.
+    """Connection of an operating command: it keeps no session, takes no event away and has no last will.
 
-    Its client id is the device's with something behind it, so that the daemon's session goes on undisturbed. Of a
-    shared subscription it takes the filter alone: as a member of the group it would take messages from the others.
+    Use it in a `with` block. Its client id is the device's with a suffix, so that the daemon's session goes on
+    undisturbed. Of a shared subscription it uses the filter alone: as a member of the group it would take messages
+    from the others.
 
     Args:
-        config: how the daemon connects.
-        device: its name.
-        purpose: a word that becomes part of the client id.
-        bytes_max: the largest payload to receive.
-        session_expiry_s: what to ask for, to see what is granted; whatever it is, the session ends when we leave.
+        config: The ``[broker]`` table.
+        device: Name of the device.
+        purpose: A word that becomes part of the client id.
+        bytes_max: Largest payload to receive.
+        session_expiry_s: Session expiry to ask for, to see what is granted; the session ends with the `with` block.
 
     Raises:
-        TransportError: on entry, if the broker cannot be reached or refuses us; from the methods, if it goes away.
+        TransportError: On entry, if the broker cannot be reached or refuses the client; from the methods, if the
+            connection is lost.
     """
 
-    def __init__(self, config: Broker, *, device: str, purpose: str, bytes_max: int, session_expiry_s: int = 0) -> None:
+    def __init__(
+        self, config: BrokerConfig, *, device: str, purpose: str, bytes_max: int, session_expiry_s: int = 0
+    ) -> None:
         self._config = config
         self._five = config.protocol == "5"
-        self.client_id = f"{config.client_id or f'edgedescent-{device}'}-{purpose}-{secrets.token_hex(3)}"
+        self.client_id = f"{config.client_id_of(device)}-{purpose}-{secrets.token_hex(3)}"
         self.granted: dict[str, Any] = {}
-        """The properties with which the broker accepted us (MQTT 5)."""
+        """Properties with which the broker accepted the connection (MQTT 5)."""
         self._connected: ReasonCode | None = None
         self._lost = ""
+        """Reason why the connection was lost; empty while it was not."""
         self._inbox: list[Delivery] = []
         self._subscribed: dict[int, list[ReasonCode]] = {}
         self._confirmed: dict[int, ReasonCode] = {}
-        self._client = client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self.client_id,
-            protocol=MQTTProtocolVersion.MQTTv5 if self._five else MQTTProtocolVersion.MQTTv311,
-            clean_session=None if self._five else True,
-            reconnect_on_failure=False,
-        )
+        self._keeps_session = self._five and session_expiry_s > 0
+        session = config.session(payload_bytes_max=bytes_max, resume=False, expiry_s=session_expiry_s)
+        self._client = client = MqttClient(self.client_id, config.protocol, session)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -72,27 +75,19 @@ class MqttAdminClient:
         client.on_publish = lambda _client, _data, packet_id, code, _properties: self._confirmed.update(
             {packet_id: code}
         )
-        client.connect_timeout = config.connect_timeout_s
-        self._keeps_session = self._five and session_expiry_s > 0
-        self._properties: Properties | None = None
-        if self._five:
-            self._properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            self._properties.SessionExpiryInterval = session_expiry_s
-            self._properties.ReceiveMaximum = config.receive_max
-            self._properties.MaximumPacketSize = bytes_max + PACKET_OVERHEAD_BYTES
 
     def __enter__(self) -> Self:
+        """Connect and log in."""
         config = self._config
-        if config.tls is not None:
-            self._client.tls_set_context(config.tls.context())
-        self._client.username_pw_set(config.username, config.password())
+        connection = config.connection()
         try:
-            options = {"clean_start": True, "properties": self._properties} if self._five else {}
-            self._client.connect(config.host, config.port_in_use, keepalive=config.keepalive_s, **options)  # type: ignore[arg-type]
+            sock = open_socket(connection, config.connect_timeout_s)
         except (OSError, ValueError) as error:
+            reason = explain(error) + key_hint(error)
             raise TransportError(
-                f"The broker at {config.address} cannot be reached: {explain(error)}.", "Is it running?"
+                f"The broker at {config.address} cannot be reached: {reason}.", "Is it running?"
             ) from error
+        self._client.connect_over(sock, connection)
         if not self._until(lambda: self._connected is not None or bool(self._lost)):
             self.__exit__(None, None, None)
             raise TransportError(f"The broker at {config.address} accepts connections but does not answer.")
@@ -113,68 +108,78 @@ class MqttAdminClient:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        farewell = None
+        """Disconnect and end the session."""
+        properties = None
         if self._keeps_session:
-            farewell = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
-            farewell.SessionExpiryInterval = 0
-        self._client.disconnect(properties=farewell)
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = 0
+        self._client.disconnect(properties=properties)
         until = time.monotonic() + 1.0
         while self._client.socket() is not None and time.monotonic() < until:
             self._client.loop(0.05)
 
-    # --- What the commands ask for --------------------------------------------------------------------------------
+    # --- Requests -------------------------------------------------------------------------------------------------
 
     def subscribe(self, filters: Sequence[str]) -> dict[str, ReasonCode]:
-        """Subscribe, without becoming a member of a group; returns the broker's answer by filter."""
-        answers = {}
+        """Subscribe, without becoming a member of a group; returns the broker's reply by filter."""
+        replies = {}
         for name in filters:
             options: Any = self._config.qos
             if self._five:
                 options = SubscribeOptions(qos=self._config.qos)
             _, packet_id = self._client.subscribe([(without_group(name), options)])
             if packet_id is None or not self._until(lambda key=packet_id: key in self._subscribed):  # type: ignore[misc]
-                self._require()
+                self._require_connection()
                 raise TransportError(f"The broker does not answer to the subscription to {name!r}.")
-            answers[name] = self._subscribed.pop(packet_id)[0]
-        return answers
+            replies[name] = self._subscribed.pop(packet_id)[0]
+        return replies
 
     def poll(self, timeout_s: float) -> list[Delivery]:
-        """The messages that arrived, waiting at most `timeout_s` for the first."""
+        """Return the messages that arrived, waiting at most `timeout_s` for the first."""
         until = time.monotonic() + timeout_s
         while not self._inbox and (left_s := until - time.monotonic()) > 0:
             self._turn(left_s)
         arrived, self._inbox = self._inbox, []
-        self._require()
+        self._require_connection()
         return arrived
 
     def publish(self, topic: str, payload: bytes) -> ReasonCode:
-        """Send a message with QoS 1 and wait for the broker's answer; with MQTT 3.1.1 that is always a good one."""
+        """Send a message with QoS 1 and return the broker's reply; MQTT 3.1.1 has only one, success."""
         return self.publish_all([(topic, payload)], lambda _count: None)[0]
 
-    def publish_all(self, messages: Sequence[tuple[str, bytes]], told: Callable[[int], None]) -> list[ReasonCode]:
-        """Send messages in order and wait for all answers; `told` hears how many there are so far."""
+    def publish_all(
+        self, messages: Sequence[tuple[str, bytes]], on_progress: Callable[[int], None]
+    ) -> list[ReasonCode]:
+        """Send messages in order with QoS 1 and return the broker's replies.
+
+        Args:
+            messages: Topics and payloads.
+            on_progress: Called with the number of replies so far.
+        """
         ids: list[int] = []
         for topic, payload in messages:
             while len(ids) - len(self._confirmed) >= WINDOW:
-                self._patiently(len(self._confirmed))
-                told(len(self._confirmed))
+                self._await_reply()
+                on_progress(len(self._confirmed))
             ids.append(self._client.publish(topic, payload, qos=1).mid)
             self._client.loop_write()
         while not all(packet_id in self._confirmed for packet_id in ids):
-            self._patiently(len(self._confirmed))
-            told(len(self._confirmed))
+            self._await_reply()
+            on_progress(len(self._confirmed))
         codes = [self._confirmed[packet_id] for packet_id in ids]
         self._confirmed.clear()
         return codes
 
-    def _patiently(self, before: int) -> None:
+    def _await_reply(self) -> None:
+        before = len(self._confirmed)
         if not self._until(lambda: len(self._confirmed) > before):
-            self._require()
+            self._require_connection()
             raise TransportError(f"The broker at {self._config.address} does not confirm what it is sent.")
 
-    # --- Inside ---------------------------------------------------------------------------------------------------
+    # --- The network loop -----------------------------------------------------------------------------------------
 
     def _until(self, done: Callable[[], bool]) -> bool:
+        """Run the network loop until `done`, for at most `ANSWER_S`; returns False if it ended otherwise."""
         until = time.monotonic() + ANSWER_S
         while not done():
             left_s = until - time.monotonic()
@@ -188,7 +193,7 @@ class MqttAdminClient:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and not self._lost:
             self._lost = _ENDED
 
-    def _require(self) -> None:
+    def _require_connection(self) -> None:
         if self._lost:
             raise TransportError(f"The broker at {self._config.address} is gone: {self._lost}.")
 
@@ -204,16 +209,7 @@ class MqttAdminClient:
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         known = flags.is_disconnect_packet_from_server
-        self._lost = str(reason) if known else ENDED_BY_PAHO.get(reason.value, _ENDED)
+        self._lost = str(reason) if known else PAHO_REASONS.get(reason.value, _ENDED)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._inbox.append(delivered(message))
-
-
-def without_group(name: str) -> str:
-    """The filter of a shared subscription.
-
-    >>> without_group("$share/fleet/plant/+/events")
-    'plant/+/events'
-    """
-    return name.split("/", 2)[2] if name.startswith("$share/") and name.count("/") >= 2 else name
+        self._inbox.append(to_delivery(message))

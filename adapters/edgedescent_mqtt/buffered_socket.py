@@ -1,6 +1,6 @@
-"""A socket that reads and writes in large pieces, whatever size it is asked for.
+"""Socket that reads and writes in large pieces, whatever size it is asked for.
 
-paho-mqtt reads each packet with three small `recv` calls and writes each with a `send` of its own. Behind this, both
+paho-mqtt reads each packet with three small `recv` calls and writes each with a `send` of its own. With this, both
 become one system call for hundreds of packets.
 """
 
@@ -12,8 +12,9 @@ import ssl
 import time
 
 READ_BYTES = 65_536
-"""Few enough that the memory for it is used again and again, and not asked of the kernel each time."""
+"""Size of one read; small enough that the allocator reuses its memory instead of asking the kernel each time."""
 PENDING_BYTES_MAX = 4_194_304
+"""Unsent bytes from which on `send` raises BlockingIOError."""
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -21,40 +22,43 @@ _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class BufferedSocket:
     """The part of a socket's interface that paho-mqtt uses, over a connected socket.
 
-    A fault met while flushing is kept and raised by the next `recv` and `send`: those are paho's, and only through
-    them does it notice that a connection is lost.
+    A fault met while flushing is kept and raised by the next `recv` and `send`, which paho calls: only through them
+    does it notice that a connection is lost.
+
+    Args:
+        inner: The connected socket, plain or with TLS.
 
     Attributes:
-        fault: Why the connection is of no more use; None while it is, or if the other side closed it.
-        heard_at: When something was last received, by the monotonic clock.
-        said_at: When something was last sent.
+        fault: Error that ended the connection; None while it is usable, or if the other side closed it.
+        received_at: Time of the last receipt, by the monotonic clock.
+        sent_at: Time of the last sending.
     """
 
     def __init__(self, inner: socket.socket | ssl.SSLSocket) -> None:
         self._inner = inner
         self._incoming = b""
         self._taken = 0
-        """How much of `_incoming` is gone."""
+        """Bytes of `_incoming` that were taken."""
         self._outgoing = bytearray()
         self.fault: OSError | None = None
-        self.heard_at = self.said_at = time.monotonic()
+        self.received_at = self.sent_at = time.monotonic()
 
     @property
     def buffered(self) -> int:
-        """How many received bytes wait to be taken."""
+        """Number of received bytes that wait to be taken."""
         return len(self._incoming) - self._taken
 
     @property
     def unsent(self) -> int:
-        """How many bytes wait to be sent."""
+        """Number of bytes that wait to be sent."""
         return len(self._outgoing)
 
     def recv(self, size: int) -> bytes:
-        """Take up to `size` bytes, none at the end of the stream.
+        """Return up to `size` bytes, none at the end of the stream.
 
         Raises:
-            BlockingIOError: if nothing has arrived.
-            OSError: if the connection is lost.
+            BlockingIOError: If nothing has arrived.
+            OSError: If the connection is lost.
         """
         if not self.buffered:
             self._incoming, self._taken = self._receive(), 0
@@ -63,7 +67,7 @@ class BufferedSocket:
         return taken
 
     def _receive(self) -> bytes:
-        """Read once from the socket beneath."""
+        """Read once from the inner socket."""
         if self.fault is not None:
             raise self.fault
         try:
@@ -73,15 +77,15 @@ class BufferedSocket:
         except OSError as fault:
             self.fault = fault
             raise
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
         return received
 
     def send(self, data: bytes) -> int:
-        """Queue bytes for `flush`; returns how many, which is all of them.
+        """Queue bytes for `flush`; returns their number.
 
         Raises:
-            BlockingIOError: while too many wait.
-            OSError: if the connection is lost.
+            BlockingIOError: While too many wait.
+            OSError: If the connection is lost.
         """
         if self.fault is not None:
             raise self.fault
@@ -91,12 +95,12 @@ class BufferedSocket:
         return len(data)
 
     def queue(self, data: bytes) -> None:
-        """Queue bytes for `flush`, however many wait; they are dropped where the connection is lost."""
+        """Queue bytes for `flush`, however many wait; they are discarded if the connection is lost."""
         if self.fault is None:
             self._outgoing += data
 
     def flush(self) -> None:
-        """Send what is queued as far as the connection takes it."""
+        """Send queued bytes, as many as the connection takes without blocking."""
         while self._outgoing:
             try:
                 sent = self._inner.send(self._outgoing)
@@ -107,27 +111,28 @@ class BufferedSocket:
                 self._outgoing.clear()
                 return
             del self._outgoing[:sent]
-            self.said_at = time.monotonic()
+            self.sent_at = time.monotonic()
 
     def fail(self, fault: OSError) -> None:
-        """Give the connection up: what is buffered is dropped, and `recv` and `send` raise `fault`."""
+        """Discard what is buffered; from now on `recv` and `send` raise `fault`."""
         self.fault = fault
         self._incoming, self._taken = b"", 0
         self._outgoing.clear()
 
     def pending(self) -> int:
-        """How many bytes can be read although `poll` may not say so; a fault counts as one."""
+        """Return the number of bytes that can be read without waiting for the descriptor; a fault counts as one."""
         inner = self._inner.pending() if isinstance(self._inner, ssl.SSLSocket) else 0
         return self.buffered + inner + (self.fault is not None)
 
     def fileno(self) -> int:
-        """The descriptor to wait on."""
+        """Return the descriptor to wait on."""
         return self._inner.fileno()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until there is something to read, or room for what is unsent, at most `timeout_s`.
 
-        Returns whether there is something to read, be it the end of the stream or a fault.
+        Returns:
+            True if there is something to read, which may be the end of the stream or a fault.
         """
         if self.pending():
             return True
@@ -136,17 +141,17 @@ class BufferedSocket:
         return any(event & ~select.POLLOUT for _, event in poll.poll(max(timeout_s, 0.0) * 1000))
 
     def wait_for_end(self, timeout_s: float) -> bool:
-        """Wait until the connection is lost, at most `timeout_s`, whatever there is to read; whether it is."""
+        """Wait until the connection is lost, at most `timeout_s`, whatever arrives; returns True if it is lost."""
         poll = select.poll()
         poll.register(self.fileno(), select.POLLRDHUP)
         return self.fault is not None or bool(poll.poll(max(timeout_s, 0.0) * 1000))
 
     def setblocking(self, flag: bool) -> None:
-        """As of the socket beneath."""
+        """Set the mode of the inner socket."""
         self._inner.setblocking(flag)
 
     def linger(self, timeout_s: float) -> None:
-        """Send what is queued, and wait for the other side to close; what it still says is dropped.
+        """Send what is queued, and wait for the other side to close; what it still sends is discarded.
 
         A socket that is closed while bytes wait to be read resets the connection, and the other side may then lose
         what was sent last.
@@ -161,12 +166,12 @@ class BufferedSocket:
                 break
 
     def close(self) -> None:
-        """Send what still can be sent, and close."""
+        """Send what can be sent without blocking, and close."""
         self.flush()
         self._inner.close()
 
     def _discard(self) -> bool:
-        """Read and forget; whether the other side may still say more."""
+        """Read and discard; returns False once the other side has closed."""
         try:
             return bool(self._inner.recv(READ_BYTES))
         except _NOT_NOW:

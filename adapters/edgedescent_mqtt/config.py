@@ -1,10 +1,9 @@
-"""The ``[broker]`` table."""
+"""The ``[broker]`` table of the configuration."""
 
 from __future__ import annotations
 
 import os
 import ssl
-import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,27 +11,40 @@ import msgspec
 from msgspec import Meta
 
 from edgedescent.errors import ConfigError
+from edgedescent_mqtt.client import (
+    Connection,
+    Protocol,
+    Session,
+    default_port,
+    is_readable_by_all,
+    read_password,
+    tls_context,
+)
 
 Seconds = Annotated[float, Meta(gt=0)]
 
 PACKET_OVERHEAD_BYTES = 65_536
 """Room for topic and properties beside the largest payload."""
 CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
-"""Begins the path of a file that systemd hands to the service (`LoadCredential=`)."""
+"""Prefix of the path of a file that systemd hands to the service (`LoadCredential=`)."""
 
 
-def resolved(path: str, name: str) -> str:
-    """The path of a file that the configuration gives as `name`, in the folder of credentials if it says so.
+def resolve_credential(path: str, key: str) -> str:
+    """Return the path of a configured file, with `CREDENTIALS` replaced by systemd's folder.
+
+    Args:
+        path: Path as it was configured.
+        key: The key that gave it, for the error message.
 
     Raises:
-        ConfigError: if there is no such folder.
+        ConfigError: If the path needs the folder and systemd has set none.
     """
     if not path.startswith(CREDENTIALS):
         return path
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         raise ConfigError(
-            f"`{name}` is {path!r}, but the variable CREDENTIALS_DIRECTORY is not set.",
+            f"`{key}` is {path!r}, but the variable CREDENTIALS_DIRECTORY is not set.",
             f"systemd sets it for a service with a line LoadCredential={path.removeprefix(CREDENTIALS)}:/path/of/file; "
             "on the shell, export it as the folder that has the file.",
         )
@@ -43,69 +55,58 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The ``[broker.tls]`` table; its presence turns TLS on. Certificates are always verified."""
 
     ca_file: str | None = None
-    """Certificate authorities in PEM; the system's own where it is not given."""
+    """Certificate authorities (PEM); the system's if it is not given."""
     cert_file: str | None = None
+    """Certificate of the client (PEM), for brokers that ask for one."""
     key_file: str | None = None
-    """Not encrypted; where it is not given, the key is in ``cert_file``."""
+    """Its private key, not encrypted; if it is not given, ``cert_file`` holds the key."""
 
     def __post_init__(self) -> None:
         if self.key_file is not None and self.cert_file is None:
             raise ConfigError("`broker.tls.cert_file` is missing: a key needs its certificate.")
 
     def context(self) -> ssl.SSLContext:
-        """The TLS settings.
+        """Read the files and return the TLS settings.
 
         Raises:
-            ConfigError: if a file cannot be used.
+            ConfigError: If a file cannot be used.
         """
-        ca_file, cert_file, key_file = (self.path_of(name) for name in ("ca_file", "cert_file", "key_file"))
-        try:
-            context = ssl.create_default_context(cafile=ca_file)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if cert_file is not None:
-                # Without a password given, OpenSSL would ask the terminal for one and wait.
-                context.load_cert_chain(cert_file, key_file, password="")
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"`broker.tls`: the certificates cannot be used: {error}.",
-                f"Check ca_file = {self.ca_file!r}, cert_file = {self.cert_file!r}, key_file = {self.key_file!r}.",
-            ) from error
-        return context
+        return tls_context("broker.tls", *(self.path_of(name) for name in ("ca_file", "cert_file", "key_file")))
 
     def path_of(self, name: str) -> str | None:
-        """The path of one of the files; None where it is not given.
+        """Return the path of one of the files, None if it is not given.
 
         Raises:
-            ConfigError: if it is a credential, and there are none.
+            ConfigError: If it is a credential and systemd has set no folder of credentials.
         """
         path = getattr(self, name)
-        return None if path is None else resolved(path, f"broker.tls.{name}")
+        return None if path is None else resolve_credential(path, f"broker.tls.{name}")
 
 
-class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which broker to use and how."""
+class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``[broker]`` table: address of the broker, credentials, session and delays."""
 
     host: Annotated[str, Meta(min_length=1)] = "localhost"
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    """1883, or 8883 with TLS, where it is not given."""
-    protocol: Literal["5", "3.1.1"] = "5"
+    """1883, or 8883 with TLS, if it is not given."""
+    protocol: Protocol = "5"
     client_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
-    """``edgedescent-<device>`` where it is not given; the broker keeps the session under this name."""
+    """``edgedescent-<device>`` if it is not given; the broker keeps the session under this name."""
     username: str | None = None
     password_file: str | None = None
     password_env: str | None = None
     qos: int = 1
-    """Of the events, 0 or 1. With 1, the broker keeps an event until the journal has it."""
+    """Quality of service of events, 0 or 1. With 1, the broker keeps an event until the journal has it."""
     publish_qos: Literal[0, 1] = 0
-    """Of predictions and metrics. Status and snapshots are always sent with 1."""
+    """Quality of service of predictions and metrics. Status and snapshots are always sent with 1."""
     keepalive_s: Annotated[int, Meta(ge=5, le=65535)] = 30
     connect_timeout_s: Annotated[float, Meta(gt=0, le=8)] = 5.0
     reconnect_min_s: Seconds = 0.5
     reconnect_max_s: Seconds = 60.0
     session_expiry_s: Annotated[int, Meta(ge=0, le=4_294_967_295)] = 604_800
-    """How long the broker keeps events for an absent device (MQTT 5; with 3.1.1 its own setting decides)."""
+    """Time for which the broker keeps events for an absent device (MQTT 5; with 3.1.1 its own setting decides)."""
     receive_max: Annotated[int, Meta(ge=1, le=65535)] = 1000
-    """How many unacknowledged events the broker may send ahead (MQTT 5)."""
+    """Most unacknowledged events that the broker may send ahead (MQTT 5)."""
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
@@ -133,29 +134,54 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def port_in_use(self) -> int:
-        """The port to connect to."""
-        return self.port or (8883 if self.tls else 1883)
+        """Port to connect to."""
+        return self.port or default_port(tls=self.tls is not None)
 
     @property
     def address(self) -> str:
         """Host and port, for messages."""
         return f"{self.host}:{self.port_in_use}"
 
-    def password(self) -> str | None:
-        """The password, read anew so that it can be changed while the daemon runs.
+    def connection(self) -> Connection:
+        """Read password and certificates, and return what a client needs to connect.
+
+        Called anew for each attempt, so that the files can be replaced while the daemon runs.
 
         Raises:
-            ConfigError: if the file or the variable is missing.
+            ConfigError: If a file or a variable is missing or cannot be used.
+        """
+        return Connection(
+            host=self.host,
+            port=self.port_in_use,
+            protocol=self.protocol,
+            username=self.username,
+            password=self.password(),
+            tls=None if self.tls is None else self.tls.context(),
+            keepalive_s=self.keepalive_s,
+        )
+
+    def session(self, *, payload_bytes_max: int, resume: bool, expiry_s: int) -> Session:
+        """Return the session to ask the broker for."""
+        return Session(
+            resume=resume,
+            expiry_s=expiry_s,
+            receive_max=self.receive_max,
+            packet_bytes_max=payload_bytes_max + PACKET_OVERHEAD_BYTES,
+        )
+
+    def client_id_of(self, device: str) -> str:
+        """Return the client id of a device's daemon."""
+        return self.client_id or f"edgedescent-{device}"
+
+    def password(self) -> str | None:
+        """Read the password from its file or variable; None if there is none.
+
+        Raises:
+            ConfigError: If the file or the variable is missing.
         """
         if self.password_file is not None:
-            path = resolved(self.password_file, "broker.password_file")
-            try:
-                return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-            except OSError as error:
-                raise ConfigError(f"`broker.password_file` {path}: {error.strerror}.") from error
-            except UnicodeDecodeError:
-                # Without its cause: that would hold a part of the password.
-                raise ConfigError(f"`broker.password_file` {path}: not UTF-8.") from None
+            key = "broker.password_file"
+            return read_password(resolve_credential(self.password_file, key), key)
         if self.password_env is not None:
             if self.password_env not in os.environ:
                 raise ConfigError(f"`broker.password_env`: the variable {self.password_env} is not set.")
@@ -163,56 +189,10 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return None
 
     def exposed_secrets(self) -> list[str]:
-        """The files with secrets that every user of this machine can read."""
+        """Return the paths of the files with secrets that every user of this machine can read."""
         tls = self.tls
         paths = [
-            None if self.password_file is None else resolved(self.password_file, "broker.password_file"),
+            None if self.password_file is None else resolve_credential(self.password_file, "broker.password_file"),
             None if tls is None else tls.path_of("key_file") or tls.path_of("cert_file"),
         ]
-        return [path for path in paths if path is not None and _is_open(Path(path))]
-
-
-def _is_open(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
-        # Whoever needs the file says what is wrong with it.
-        return False
-
-
-def require_name(topic: str, path: str) -> str:
-    """Return `topic` if messages can be published to it.
-
-    >>> require_name("plant/pump/status", "topics.status")
-    'plant/pump/status'
-
-    Raises:
-        ConfigError: naming `path`, where the configuration gave it.
-    """
-    _require_text(topic, path)
-    if "+" in topic or "#" in topic:
-        raise ConfigError(f"`{path}` is {topic!r}: expected a topic without the wildcards + and #.")
-    return topic
-
-
-def require_filter(topic: str, path: str) -> str:
-    """Return `topic` if it can be subscribed to.
-
-    >>> require_filter("plant/+/events", "topics.events[0]")
-    'plant/+/events'
-
-    Raises:
-        ConfigError: naming `path`, where the configuration gave it.
-    """
-    _require_text(topic, path)
-    *before, last = topic.split("/")
-    if any("#" in level or ("+" in level and level != "+") for level in before) or (
-        ("#" in last or "+" in last) and last not in ("#", "+")
-    ):
-        raise ConfigError(f"`{path}` is {topic!r}: expected + only as a whole level, # only as the last one.")
-    return topic
-
-
-def _require_text(topic: str, path: str) -> None:
-    if not topic or "\0" in topic or len(topic.encode(errors="replace")) > 65_535:
-        raise ConfigError(f"`{path}` is {topic!r}: expected 1 to 65535 bytes, none of them zero.")
+        return [path for path in paths if path is not None and is_readable_by_all(path)]

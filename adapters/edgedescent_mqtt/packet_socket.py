@@ -1,36 +1,36 @@
-"""A socket that lets events past paho-mqtt and gives it every other packet, one at a time and whole."""
+"""Socket that takes the events out of a connection and gives paho-mqtt every other packet, one at a time and whole."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 from edgedescent_mqtt._packet_reader import take_events
 from edgedescent_mqtt.buffered_socket import BufferedSocket
 from edgedescent_mqtt.packets import variable_length
 
 
 class PacketSocket(BufferedSocket):
-    """Knows where packets begin, which is all that it takes to share a connection with paho.
+    """Buffered socket that knows where packets begin, so that events can bypass paho.
 
-    `read` first; then, in turns, `take_events` and, as long as `grant` allows it, one `loop_read` of paho's.
+    Call `read` first; then, in turns, `take_events` and, as long as `grant` returns True, paho's `loop_read`.
     """
 
     def __init__(self, inner: socket.socket | ssl.SSLSocket) -> None:
         super().__init__(inner)
         self._granted = 0
-        """How much paho may read: the rest of a packet."""
+        """Bytes that paho may read: the rest of a packet."""
         self._partial = bytearray()
-        """The beginning of a packet whose end has not arrived."""
+        """Beginning of a packet whose end has not arrived."""
         self._partial_size = 0
-        """How long it will be; 0 where that is not known."""
+        """Its full size; 0 where that is not known."""
         self._ended = False
 
     def read(self) -> int:
-        """Read once, unless packets wait that arrived before; returns how many bytes there were.
+        """Read once, unless packets wait that arrived before; returns the number of bytes.
 
-        A fault is kept for paho.
+        A fault is kept for paho's next `recv`.
         """
         if self.buffered or self._ended:
             return self.buffered
@@ -48,10 +48,10 @@ class PacketSocket(BufferedSocket):
         return len(received)
 
     def take_events(self, generation: int, *, five: bool, count_max: int, bytes_max: int) -> list[Delivery]:
-        """Take the events that come before the next packet for paho.
+        """Return the events that come before the next packet for paho; the arguments are those of the packet reader.
 
         Raises:
-            ValueError: if a packet is malformed.
+            ValueError: If a packet is malformed.
         """
         events, self._taken = take_events(
             self._incoming, self._taken, generation, five=five, count_max=count_max, bytes_max=bytes_max
@@ -59,10 +59,10 @@ class PacketSocket(BufferedSocket):
         return events
 
     def grant(self) -> bool:
-        """Whether paho has something to read now: the next packet, or how the connection ended.
+        """Let paho read the next packet, or the end of the connection; returns False if there is neither.
 
         Raises:
-            ValueError: if the packet is malformed.
+            ValueError: If the packet is malformed.
         """
         found = variable_length(self._incoming, self._taken + 1)
         end = sum(found) if found else 0
@@ -76,11 +76,11 @@ class PacketSocket(BufferedSocket):
         return self._ended or self.fault is not None
 
     def recv(self, size: int) -> bytes:
-        """Take up to `size` bytes of the packet that paho was granted; none at the end of the stream.
+        """Return up to `size` bytes of the packet that `grant` released; none at the end of the stream.
 
         Raises:
-            BlockingIOError: if it has taken all of it.
-            OSError: if the connection is lost.
+            BlockingIOError: If the whole packet was read.
+            OSError: If the connection is lost.
         """
         if self._granted:
             taken = super().recv(min(size, self._granted))
@@ -93,7 +93,7 @@ class PacketSocket(BufferedSocket):
         raise BlockingIOError
 
     def fail(self, fault: OSError) -> None:
-        """Give the connection up: what is buffered is dropped, and `recv` and `send` raise `fault`."""
+        """Discard what is buffered; from now on `recv` and `send` raise `fault`."""
         super().fail(fault)
         self._granted = self._partial_size = 0
         self._partial.clear()

@@ -1,6 +1,6 @@
-"""The packets that go with every event: PUBACK and PUBLISH, written many at a time, and where a packet ends.
+"""Writer of the packets that go with every event, PUBACK and PUBLISH, and reader of packet lengths.
 
-What paho-mqtt does for each of them costs several times what it takes to learn the event. Sections are those of the
+paho-mqtt needs several times as long for each packet as the device needs to learn the event. Sections are those of the
 MQTT 5 standard; 3.1.1 differs by having no properties.
 """
 
@@ -10,20 +10,20 @@ import struct
 from collections.abc import Iterable
 
 PING = b"\xc0\x00"
-"""A PINGREQ (3.12)."""
+"""PINGREQ (3.12)."""
 DISCONNECT = b"\xe0\x00"
-"""A DISCONNECT in good order (3.14): there is to be no last will."""
+"""DISCONNECT with reason 0 (3.14): the broker discards the last will."""
 _LONGEST_LENGTH = 4
 
 
 def variable_length(data: bytes, at: int) -> tuple[int, int] | None:
-    """The variable byte integer (1.5.5) at a place, and the place behind it; None where it is not complete.
+    """Return the variable byte integer (1.5.5) at an index and the index behind it; None where it is not complete.
+
+    Raises:
+        ValueError: If it is longer than the standard allows.
 
     >>> variable_length(bytes([0x80, 0x01]), 0)
     (128, 2)
-
-    Raises:
-        ValueError: if it is longer than the standard allows.
     """
     value = 0
     for i, byte in enumerate(data[at : at + _LONGEST_LENGTH]):
@@ -36,7 +36,7 @@ def variable_length(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def acknowledgements(packet_ids: Iterable[int]) -> bytes:
-    """A PUBACK (3.4) for each, which says that all went well.
+    """Return a PUBACK (3.4) with reason 0 for each packet id.
 
     >>> acknowledgements([1, 258]).hex(" ")
     '40 02 00 01 40 02 01 02'
@@ -46,12 +46,12 @@ def acknowledgements(packet_ids: Iterable[int]) -> bytes:
 
 
 class Publication:
-    """Makes messages (3.3) to one topic with QoS 0 and without properties.
+    """Writer of PUBLISH packets (3.3) to one topic, with QoS 0 and without properties.
 
     Args:
-        topic: a valid one.
-        five: whether they are of MQTT 5.
-        retain: whether the broker is to keep the last of them for whoever comes later.
+        topic: A valid topic name.
+        five: True for MQTT 5.
+        retain: True makes the broker retain the last of them.
 
     Example:
         >>> Publication("t", five=False).packet(b"21.5").hex(" ")
@@ -64,10 +64,10 @@ class Publication:
         self._head = struct.pack(">H", len(name)) + name + (b"\0" if five else b"")
 
     def packet(self, payload: bytes) -> bytes:
-        """The whole packet.
+        """Return the packet of one message.
 
         Raises:
-            ValueError: if the payload is longer than the standard allows.
+            ValueError: If the payload is longer than the standard allows.
         """
         kind, head = self._kind, self._head
         length = len(head) + len(payload)

@@ -1,18 +1,20 @@
-"""What paho-mqtt received, as the daemon takes it."""
+"""Conversion of paho-mqtt's messages to deliveries."""
 
 from __future__ import annotations
 
 from paho.mqtt.client import MQTTMessage
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 
 
-def delivered(message: MQTTMessage, generation: int = 0) -> Delivery:
-    """A message of paho's; a topic that is no UTF-8 becomes one that nobody publishes to.
+def to_delivery(message: MQTTMessage, generation: int = 0) -> Delivery:
+    """Return a received message as a delivery.
+
+    A topic that is not UTF-8 becomes U+FFFD, to which nobody publishes.
 
     Args:
-        message: as a callback gets it.
-        generation: the connection's.
+        message: Message as a callback of paho's gets it.
+        generation: Number of the connection.
     """
     try:
         topic = message.topic

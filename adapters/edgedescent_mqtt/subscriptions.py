@@ -1,4 +1,4 @@
-"""Subscribing to the events' topics, and again to those that the broker refused."""
+"""Subscriptions to the topics of the events, repeated where the broker refused them."""
 
 from __future__ import annotations
 
@@ -11,44 +11,42 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgedescent_mqtt.config import Broker, require_filter
+from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import Backoff
 
 log = logging.getLogger(__name__)
 
 
 class Subscriptions:
-    """What to subscribe to over one connection after another.
+    """Topic filters to subscribe to over one connection after another.
 
-    A refusal is logged and tried again, because access rules may be mended while the device waits.
+    A refusal is logged and tried again, because access rules may be repaired while the device waits.
 
     Args:
-        filters: topic filters of the events.
-        config: says with which QoS and protocol, and how long to wait after a refusal.
-
-    Raises:
-        ConfigError: if a filter cannot be one.
+        filters: Valid topic filters of the events.
+        config: Quality of service, protocol, and delays after a refusal.
     """
 
-    def __init__(self, filters: Sequence[str], config: Broker) -> None:
+    def __init__(self, filters: Sequence[str], config: BrokerConfig) -> None:
         options: SubscribeOptions | int = config.qos
         if config.protocol == "5":
-            # A retained event was sent when the subscription was new. After each reconnect it would be learned again.
+            # A retained event is sent when the subscription is new. After each reconnect it would be learned again.
             options = SubscribeOptions(qos=config.qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-        self._options = {require_filter(name, f"topics.events[{i}]"): options for i, name in enumerate(filters)}
+        self._options = dict.fromkeys(filters, options)
         self._qos = config.qos
         self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
         self._asked: dict[int, list[str]] = {}
+        """Filters that the broker has not answered, by packet id."""
         self._refused: list[str] = []
 
     def start(self, client: Client) -> None:
-        """Ask for all of them over a new connection."""
+        """Subscribe to all of them over a new connection."""
         self._asked.clear()
         self._backoff.reset()
         self._ask(client, list(self._options))
 
-    def renew(self, client: Client) -> None:
-        """Ask again for those that were refused, when it is time to."""
+    def retry(self, client: Client) -> None:
+        """Subscribe again to those that were refused, when the delay is over."""
         if self._refused and self._backoff.left_s == 0:
             self._ask(client, self._refused)
 
@@ -61,7 +59,7 @@ class Subscriptions:
     def on_subscribe(
         self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        """Take note of the broker's answer; paho calls this."""
+        """Record the broker's answer; a callback of paho's."""
         for name, reason in zip(self._asked.pop(packet_id, []), reasons, strict=False):
             if reason.is_failure:
                 self._refused.append(name)

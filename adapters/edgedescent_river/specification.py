@@ -23,7 +23,7 @@ from typing import Any
 from river import compose
 
 from edgedescent.config import Variable
-from edgedescent.suggest import did_you_mean
+from edgedescent.errors import did_you_mean
 from edgedescent_river.allowed import PACKAGES
 from edgedescent_river.ordered import Select
 

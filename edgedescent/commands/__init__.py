@@ -1,1 +1,22 @@
-"""The built-in commands, one to a file; each is a thin face of a function that programs can call too."""
+"""Commands of the command line, one a file: arguments and output of functions that programs can call too."""
+
+from __future__ import annotations
+
+import click
+
+from edgedescent.registry import Registry
+
+COMMANDS: Registry[click.Command] = Registry(
+    "command",
+    "edgedescent.commands",
+    {
+        "backup": "edgedescent.commands.backup:backup",
+        "check": "edgedescent.commands.check:check",
+        "dead-letters": "edgedescent.commands.dead_letters:dead_letters",
+        "export": "edgedescent.commands.export:export",
+        "journal": "edgedescent.commands.journal:journal",
+        "run": "edgedescent.commands.run:run",
+        "snapshots": "edgedescent.commands.snapshots:snapshots",
+        "status": "edgedescent.commands.status:status",
+    },
+)

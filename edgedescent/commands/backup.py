@@ -1,4 +1,4 @@
-"""`edgedescent backup`: a copy of the state, beside a running daemon."""
+"""`edgedescent backup`: copy the state beside a running daemon."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Progress, example
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.terminal import Progress
 
 
 @click.command(
@@ -26,14 +27,8 @@ def backup(config: str, target: Path, as_json: bool) -> None:
     """
     from edgedescent.state.backup import backup as copy
 
-    bar = Progress("Copying", 0)
-    with bar:
-
-        def told(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done)
-
-        size = copy(configuration.load(config).state.path, target, told)
+    with Progress("Copying") as bar:
+        size = copy(configuration.load(config).state.path, target, bar.update)
     if as_json:
         click.echo(json.dumps({"path": str(target), "bytes": size}))
     else:

@@ -1,4 +1,4 @@
-"""`edgedescent dead-letters`: what could not be used, and what to do about it."""
+"""`edgedescent dead-letters`: list, show, replay and purge events that could not be used."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Progress, ask, example, moment, printable
-from edgedescent.commands.journal import duration
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, duration, example
+from edgedescent.console.terminal import Progress, confirm, printable, timestamp
 
 if TYPE_CHECKING:
-    from edgedescent.engine.messages import DeadLetter
     from edgedescent.state.dead_letters import Selection
 
-SHOWN = 200
-"""How much of a payload the list shows."""
+SHOWN_BYTES = 200
+"""Length to which the list cuts a payload."""
 
 
 def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which letters are chosen."""
+    """Add the options that select dead letters."""
     for option in (
         click.option("--before", callback=duration, help="Only those that are older than 90s, 15m, 6h or 7d."),
         click.option("--since", callback=duration, help="Only those of the last 90s, 15m, 6h or 7d."),
@@ -57,66 +56,67 @@ def _selection(
     ),
 )
 def dead_letters() -> None:
-    """Look at the events that could not be used, send them again, or remove them."""
+    """Show the events that could not be used, publish them again, or remove them."""
 
 
 @dead_letters.command(
     "list", epilog=example("edgedescent dead-letters list device.toml --reason wrong_type --since 1d")
 )
 @CONFIG
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="How many to show.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="Number to show.")
 @selecting
 @JSON
 def list_(config: str, limit: int, as_json: bool, **chosen: Any) -> None:
     """Show the newest events that could not be used, and why."""
-    from edgedescent.state.dead_letters import count_by_reason, find, id_of
+    from edgedescent.state.dead_letters import count_by_reason, find, id_of, to_record
 
     folder, selection = configuration.load(config).state.path, _selection(**chosen)
-    letters = find(folder, selection, limit)
-    for letter in letters:
+    found = find(folder, selection, limit)
+    for dead_letter in found:
         if as_json:
-            click.echo(json.dumps(_record(letter)))
+            click.echo(json.dumps(to_record(dead_letter)))
         else:
-            # Error and topic may quote what came; the list keeps to a line of bearable length.
-            line = f"{id_of(letter)}  {moment(letter.received_at)}  {letter.reason}  {letter.topic}  {letter.error}"
+            fields = id_of(dead_letter), timestamp(dead_letter.received_at), dead_letter.reason, dead_letter.topic
+            # The error and the topic may quote the payload.
+            line = "  ".join((*fields, dead_letter.error))
             click.echo(printable(line))
-            click.echo(f"    {printable(letter.payload.decode(errors='replace')[:SHOWN])}")
+            click.echo(f"    {printable(dead_letter.payload.decode(errors='replace')[:SHOWN_BYTES])}")
     if as_json:
         return
-    if not letters:
+    if not found:
         click.echo("No dead letters.")
         return
     counts = count_by_reason(folder, selection)
-    if sum(counts.values()) > len(letters):
-        click.echo(f"{len(letters)} of {sum(counts.values())}: " + ", ".join(f"{n} {r}" for r, n in counts.items()))
+    if sum(counts.values()) > len(found):
+        click.echo(f"{len(found)} of {sum(counts.values())}: " + ", ".join(f"{n} {r}" for r, n in counts.items()))
 
 
 @dead_letters.command(epilog=example("edgedescent dead-letters show device.toml 17.0"))
 @CONFIG
-@click.argument("letter_id", metavar="ID")
+@click.argument("dead_letter_id", metavar="ID")
 @JSON
-def show(config: str, letter_id: str, as_json: bool) -> None:
+def show(config: str, dead_letter_id: str, as_json: bool) -> None:
     """Show the dead letter ID with its whole payload."""
     from edgedescent.errors import StateError
-    from edgedescent.state.dead_letters import find, whole_payload
+    from edgedescent.state.dead_letters import find, to_record, whole_payload
 
     folder = configuration.load(config).state.path
-    letters = find(folder, _selection(None, None, None, None, (letter_id,)), 1)
-    if not letters:
-        raise StateError(f"There is no dead letter {letter_id}.", "See: edgedescent dead-letters list CONFIG")
-    letter = letters[0]
-    payload = whole_payload(folder, letter)
+    found = find(folder, _selection(None, None, None, None, (dead_letter_id,)), 1)
+    if not found:
+        raise StateError(f"There is no dead letter {dead_letter_id}.", "See: edgedescent dead-letters list CONFIG")
+    dead_letter = found[0]
+    payload = whole_payload(folder, dead_letter)
     if as_json:
-        click.echo(json.dumps({**_record(letter, payload), "complete": payload is not None}))
+        click.echo(json.dumps({**to_record(dead_letter, payload), "complete": payload is not None}))
         return
-    record = _record(letter)
-    record["received_at"] = moment(letter.received_at)
+    record = to_record(dead_letter)
+    record["received_at"] = timestamp(dead_letter.received_at)
     del record["payload"]
     for name, value in record.items():
         click.echo(printable(f"{name:12} {value}"))
-    click.echo(printable((payload or letter.payload).decode(errors="backslashreplace")))
+    click.echo(printable((payload or dead_letter.payload).decode(errors="backslashreplace")))
     if payload is None:
-        click.echo("(This is its beginning: the rest was not kept.)", err=True)
+        click.echo("(This is only the beginning: the rest was not kept.)", err=True)
 
 
 @dead_letters.command(
@@ -131,27 +131,29 @@ def show(config: str, letter_id: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen: Any) -> None:
-    """Send dead letters once more to the topic they came from, oldest first, where the daemon takes them as new.
+    """Publish dead letters again to the topics they came from, oldest first; the daemon receives them as new events.
 
-    Those that the broker has confirmed are removed. Without ID or option, all are meant. One whose beginning only was
-    kept, and whose message is no longer in the journal, stays where it is.
+    Those that the broker has confirmed are removed. Without an ID or option, all are published. One that was cut off,
+    and whose message is no longer in the journal, is kept.
     """
-    from edgedescent.commands.resend import resend
+    from edgedescent.state.dead_letters import find
+    from edgedescent.state.resend import resend
 
     loaded = configuration.load(config)
-    selection = _selection(**chosen, ids=ids)
-
-    def agree(count: int, topics: list[str]) -> Progress:
-        ask(f"Publish {count} dead letters to {printable(', '.join(topics[:5]))}?", yes=yes)
-        return Progress("Sending", count)
-
-    report = resend(loaded, selection, agree)
+    folder = loaded.state.path
+    found = find(folder, _selection(**chosen, ids=ids))[::-1]
+    report = {"sent": 0, "refused": 0, "incomplete": 0}
+    if found:
+        topics = sorted({dead_letter.topic for dead_letter in found})
+        confirm(f"Publish {len(found)} dead letters to {printable(', '.join(topics[:5]))}?", yes=yes)
+        with Progress("Sending") as bar:
+            report = resend(folder, found, loaded.build_admin_client("letters"), bar.update)
     if as_json:
         click.echo(json.dumps(report))
     else:
         click.echo(
-            f"{report['sent']} dead letters sent again and removed; {report['incomplete']} stay because they are not "
-            f"complete, {report['refused']} because the broker refused them."
+            f"{report['sent']} dead letters published again and removed; {report['incomplete']} kept because they are "
+            f"not complete, {report['refused']} because the broker refused them."
         )
     if report["refused"]:
         raise click.exceptions.Exit(1)
@@ -166,11 +168,11 @@ def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen
 @CONFIG
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @selecting
-@click.option("--all", "everything", is_flag=True, help="All there are.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 def purge(config: str, ids: tuple[str, ...], everything: bool, yes: bool, as_json: bool, **chosen: Any) -> None:
-    """Remove dead letters for good. Safe beside a running daemon; what the metrics have counted stays counted."""
+    """Remove dead letters permanently. Safe beside a running daemon; the counts in the metrics stay."""
     from edgedescent.state.dead_letters import count_by_reason
     from edgedescent.state.dead_letters import purge as remove
 
@@ -179,21 +181,6 @@ def purge(config: str, ids: tuple[str, ...], everything: bool, yes: bool, as_jso
     folder, selection = configuration.load(config).state.path, _selection(**chosen, ids=ids)
     count = sum(count_by_reason(folder, selection).values())
     if count:
-        ask(f"Remove {count} dead letters for good?", yes=yes)
+        confirm(f"Remove {count} dead letters for good?", yes=yes)
         count = remove(folder, selection)
     click.echo(json.dumps({"purged": count}) if as_json else f"{count} dead letters removed.")
-
-
-def _record(letter: DeadLetter, payload: bytes | None = None) -> dict[str, Any]:
-    from edgedescent.state.dead_letters import id_of
-
-    return {
-        "id": id_of(letter),
-        "position": letter.position,
-        "index": letter.index,
-        "received_at": letter.received_at,
-        "topic": letter.topic,
-        "reason": letter.reason,
-        "error": letter.error,
-        "payload": (letter.payload if payload is None else payload).decode(errors="replace"),
-    }

@@ -1,4 +1,4 @@
-"""`edgedescent export`: a snapshot now."""
+"""`edgedescent export`: export a snapshot now."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
 
 
 @click.command(
@@ -23,14 +23,14 @@ def export(config: str, output: Path | None, as_json: bool) -> None:
 
     Works beside a running daemon and without one.
     """
-    from edgedescent import snapshots
+    from edgedescent.snapshots.export import export_snapshot
 
-    card = snapshots.export(configuration.load(config), output)
+    model_card = export_snapshot(configuration.load(config), output)
     if as_json:
-        click.echo(json.dumps(card))
+        click.echo(json.dumps(model_card))
     else:
-        parity = card["parity"]
+        parity = model_card["parity"]
         click.echo(
-            f"{card['path']}: message {card['position']}, {card['bytes']} bytes, agrees with the live model on "
-            f"{parity['events']} events (largest relative difference {parity['max_rel_diff']:.2g})."
+            f"{model_card['path']}: message {model_card['position']}, {model_card['bytes']} bytes, agrees with the "
+            f"live model on {parity['events']} events (largest relative difference {parity['max_rel_diff']:.2g})."
         )

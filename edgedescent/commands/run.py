@@ -1,4 +1,4 @@
-"""`edgedescent run`: the daemon, or a rehearsal of it that leaves no trace."""
+"""`edgedescent run`: run the daemon, or a dry run that publishes and writes nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, Number, example, load, printable
+from edgedescent import config as configuration
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, Number, example
+from edgedescent.console.terminal import printable
 
 
 @click.command(
@@ -42,8 +44,8 @@ def run(
 
     SIGUSR1 makes it export a snapshot.
 
-    A dry run connects under a name of its own and hears what is published from then on; the daemon's own queue stays
-    as it is. It begins with a copy of the newest state, and ends with a summary on standard output.
+    A dry run connects under a name of its own and receives what is published from then on; the daemon's queue stays
+    as it is. It starts with a copy of the newest state, and ends with a summary on standard output.
     """
     from edgedescent.daemon import logs
     from edgedescent.daemon.signals import Signals
@@ -52,11 +54,11 @@ def run(
         raise click.UsageError("--events, --seconds, --show and --json belong to --dry-run.")
     signals = Signals()
     if not dry_run:
-        # Before the rest is even imported, which takes a while.
-        signals.listen()
-    # What goes wrong with the configuration is told in the form that was asked for here.
+        # Before the imports below, which take a while.
+        signals.install()
+    # Errors in the configuration are logged in this format already.
     logs.set_up(verbose=verbose, style="json" if log_format == "json" else "text")
-    loaded = load(config)
+    loaded = configuration.load(config, check_adapters=True)
     style = loaded.logs.format if log_format is None else log_format
     logs.set_up(verbose=verbose, style="json" if style == "json" else "text", limit=loaded.logs.limit_per_10_s)
     if not dry_run:
@@ -64,21 +66,21 @@ def run(
 
         daemon.run(loaded, config, signals)
         return
-    from edgedescent.daemon.dry_run import rehearse
+    from edgedescent.daemon.dry_run import dry_run as run_dry
 
-    summary = rehearse(loaded, events=events, seconds=seconds, tell=_teller(show))
-    click.echo(json.dumps(summary) if as_json else _told(summary))
+    summary = run_dry(loaded, events=events, seconds=seconds, on_output=_printer(show))
+    click.echo(json.dumps(summary) if as_json else _summary(summary))
 
 
-def _teller(show: tuple[str, ...]) -> Any:
-    def tell(kind: str, payload: bytes) -> None:
+def _printer(show: tuple[str, ...]) -> Any:
+    def on_output(kind: str, payload: bytes) -> None:
         if kind in show:
             click.echo(payload)
 
-    return tell
+    return on_output
 
 
-def _told(summary: dict[str, Any]) -> str:
+def _summary(summary: dict[str, Any]) -> str:
     first = (
         f"{summary['messages']} messages in {summary['seconds']:.1f} s: {summary['events_learned']} events learned, "
         f"{summary['events_predicted']} only predicted, {summary['duplicates']} repeats, "
@@ -88,5 +90,5 @@ def _told(summary: dict[str, Any]) -> str:
     lines += [f"  rejected as {reason}: {count}" for reason, count in summary["rejected"].items()]
     if summary["mae"] is not None:
         lines.append(f"  mean absolute error of this run: {summary['mae']:.6g}")
-    lines.append(f"  begun with: {printable(summary['begun_with'])}")
+    lines.append(f"  started from: {printable(summary['started_from'])}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`edgedescent snapshots`: those that were published."""
+"""`edgedescent snapshots`: list the published snapshots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
 
 
 @click.command(
@@ -19,15 +19,15 @@ from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example
 @JSON
 def snapshots(config: str, as_json: bool) -> None:
     """List the published snapshots, oldest first."""
-    from edgedescent import snapshots as published
+    from edgedescent.snapshots.publish import FOLDER, list_snapshots
 
-    cards = published.snapshots(Path(configuration.load(config).state.path) / published.FOLDER)
-    for card in cards:
+    model_cards = list_snapshots(Path(configuration.load(config).state.path) / FOLDER)
+    for model_card in model_cards:
         if as_json:
-            click.echo(json.dumps(card))
+            click.echo(json.dumps(model_card))
         else:
-            mae = card["metrics"].get("mae")
+            mae = model_card["metrics"].get("mae")
             error = "" if mae is None else f"  mae {mae:.4g}"
-            click.echo(f"{card['created_at']}  message {card['position']}{error}  {card['path']}")
-    if not cards and not as_json:
+            click.echo(f"{model_card['created_at']}  message {model_card['position']}{error}  {model_card['path']}")
+    if not model_cards and not as_json:
         click.echo("No snapshots.")

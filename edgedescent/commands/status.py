@@ -1,4 +1,4 @@
-"""`edgedescent status`: whether the daemon lives, and how it is doing."""
+"""`edgedescent status`: show the state and the metrics of the running daemon."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import json
 import click
 
 from edgedescent import config as configuration
-from edgedescent.commands.common import CONFIG, JSON, SETTINGS, example, moment
+from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.terminal import timestamp
 
-_TOLD_AT_THE_TOP = ("pid", "connected", "age_s", "time", "device", "state", "since", "version")
+_IN_SUMMARY = ("pid", "connected", "age_s", "time", "device", "state", "since", "version")
 
 
 @click.command(
@@ -19,7 +20,7 @@ _TOLD_AT_THE_TOP = ("pid", "connected", "age_s", "time", "device", "state", "sin
 @CONFIG
 @JSON
 def status(config: str, as_json: bool) -> None:
-    """Say how the running daemon is doing.
+    """Show the state and the metrics of the running daemon.
 
     Fails if none runs or if it has not reported for three intervals of `metrics.interval_s`: fit for a health check.
     """
@@ -32,7 +33,7 @@ def status(config: str, as_json: bool) -> None:
     connected = "connected" if found["connected"] else "not connected"
     click.echo(f"Process {found['pid']}, {connected}, reported {found['age_s']:.0f} s ago.")
     if "state" in found:
-        click.echo(f"State {found['state']} since {moment(found['since'])}, version {found['version']}.")
+        click.echo(f"State {found['state']} since {timestamp(found['since'])}, version {found['version']}.")
     for name, value in found.items():
-        if name not in _TOLD_AT_THE_TOP:
+        if name not in _IN_SUMMARY:
             click.echo(f"  {name:24} {value:.6g}" if isinstance(value, float) else f"  {name:24} {value}")

@@ -1,11 +1,11 @@
-"""The daemon's configuration: a TOML file, checked whole before anything starts.
+"""Configuration of the daemon: a TOML file, validated as a whole before anything starts.
 
-Unknown keys are errors. Every error names the path, the value and what was expected. Environment variables override
-the file: ``EDGEDESCENT_BROKER__HOST=pump`` sets ``host`` of ``[broker]``; two underscores part a table from its key.
-Where text is expected, a variable is taken as it is; everywhere else it is read as a TOML value.
+Unknown keys are errors. Every error names the path of the key, its value and the expected one. Environment variables
+override the file: ``EDGEDESCENT_BROKER__HOST=pump`` sets ``host`` of ``[broker]``. Two underscores separate a table
+from its key. Where text is expected, a variable is used literally; everywhere else it is parsed as a TOML value.
 """
 
-from edgedescent.config.building import REGISTRIES, build, check_keys, convert, describe
+from edgedescent.config.building import build, check_keys, convert, describe
 from edgedescent.config.loading import load
 from edgedescent.config.tables import (
     OUTPUTS,
@@ -22,7 +22,6 @@ from edgedescent.config.values import Variable
 
 __all__ = [
     "OUTPUTS",
-    "REGISTRIES",
     "Config",
     "Limits",
     "Logs",

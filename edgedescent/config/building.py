@@ -1,4 +1,4 @@
-"""From the tables of a file to what they describe: structs, learners, optimizers, schedules and losses; and back."""
+"""Conversion of TOML tables to structs, learners, optimizers, schedules and losses, and back."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from edgedescent import learners, losses, optim
-from edgedescent.config.values import Variable, join, origin, shown
-from edgedescent.errors import ConfigError
-from edgedescent.learners import Learner
-from edgedescent.losses import Loss
-from edgedescent.optim import Optimizer, Schedule
-from edgedescent.plugins import Learners
-from edgedescent.suggest import did_you_mean
+from edgedescent.config.values import Variable, join, origin
+from edgedescent.errors import ConfigError, did_you_mean, shown
+from edgedescent.learners import LEARNERS, Learner
+from edgedescent.losses import LOSSES, Loss
+from edgedescent.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from edgedescent.registry import Registry
 
 T = TypeVar("T")
 _SECRET_WORDS = ("password", "passwd", "secret", "token")
 
 
 def convert(value: Any, kind: type[T], path: str = "") -> T:
-    """Turn parsed TOML into `kind`, a table or a plain type.
+    """Convert a parsed TOML value.
+
+    Args:
+        value: The value.
+        kind: The type to convert to: a table (`msgspec.Struct`) or a plain type.
+        path: Path of the key, for error messages.
 
     Raises:
-        ConfigError: naming the path, the value and what was expected.
+        ConfigError: If the value has another type or is out of range; names path, value and expected value.
     """
     if isinstance(value, Variable):
         try:
@@ -48,7 +51,7 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         kinds = typing.get_type_hints(kind, include_extras=True)
         return kind(**{name: convert(item, kinds[name], join(path, name)) for name, item in value.items()})
     if typing.get_origin(kind) is dict:
-        # Its content is checked by whoever it is for.
+        # The plug-in that the table belongs to validates its content.
         if not isinstance(value, dict):
             raise ConfigError(f"`{path}` is {shown(value)}: expected a table.")
         return typing.cast(T, value)
@@ -65,12 +68,18 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
 
 
 def build(base: type[T], table: Any, path: str) -> T:
-    """Make the learner, optimizer or loss that a table describes: ``type`` names it, the rest are its parameters.
+    """Build a learner, optimizer, schedule or loss from a table.
+
+    Args:
+        base: Base class of what to build; it selects the registry.
+        table: The table: ``type`` is the name in the registry, the other keys are constructor arguments. Text is the
+            short form of a table that has only a ``type``.
+        path: Path of the table, for error messages.
 
     Raises:
-        ConfigError: naming the path, the value and what was expected.
+        ConfigError: If a key or a value is wrong; names path, value and expected value.
     """
-    registry = REGISTRIES[base]
+    registry = _REGISTRIES[base]
     source = origin(table)
     if isinstance(table, Variable):
         table = table.parsed()
@@ -81,19 +90,17 @@ def build(base: type[T], table: Any, path: str) -> T:
     name = table.get("type")
     if name is None:
         raise ConfigError(f"`{path}.type` is missing: expected one of {', '.join(registry)}.{source}")
-    if not isinstance(name, str) or name not in registry:
-        raise ConfigError(
-            f"`{path}.type` is {shown(name)}: expected one of {', '.join(registry)}.{source or origin(name)}",
-            did_you_mean(name, registry),
-        )
-    kind = registry[name]
+    try:
+        kind = registry.find(name, f"{path}.type")
+    except ConfigError as error:
+        raise ConfigError(f"{error}{source or origin(name)}", error.hint) from error.__cause__
     parameters, kinds = _parameters(kind), _types(kind)
     given = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
     check_keys(given, required, path)
     arguments = {
         key: build(kinds[key], value, join(path, key))
-        if kinds[key] in REGISTRIES
+        if kinds[key] in _REGISTRIES
         else convert(value, kinds[key], join(path, key))
         for key, value in given.items()
     }
@@ -104,11 +111,12 @@ def build(base: type[T], table: Any, path: str) -> T:
 
 
 def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
-    """The table from which `build` makes an equal thing.
+    """Table from which `build` makes an equal object.
 
-    >>> from edgedescent.optim import SGD
-    >>> describe(SGD(lr=0.1))
-    {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
+    Example:
+        >>> from edgedescent.optim import SGD
+        >>> describe(SGD(lr=0.1))
+        {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
     """
     kind: type = type(thing)
     table: dict[str, Any] = {"type": kind.__name__}
@@ -117,29 +125,38 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
         if isinstance(value, Optimizer | Schedule | Loss):
             table[name] = describe(value)
         elif value is not None:
-            # What is None is left out, because TOML has no such value: it is always the default. Nor has it tuples.
+            # TOML has no null and no tuples. None is always the default, so it can be left out.
             table[name] = list(value) if isinstance(value, tuple) else value
     return table
 
 
 @functools.cache
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
-    # Working them out takes longer than the rest of a small checkpoint.
+    # Cached, because reading the signature takes longer than the rest of a small checkpoint.
     return inspect.signature(kind).parameters
 
 
 @functools.cache
 def _types(kind: type) -> Mapping[str, Any]:
-    # The annotation of an inherited field means what it means where the field stands.
+    # The annotations of a dataclass belong to the modules of the classes that declare the fields.
     return typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else inspect.getattr_static(kind, "__init__"))
 
 
 def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str) -> None:
-    """Raise ConfigError for an unknown key or a missing one."""
+    """Check the keys of a table.
+
+    Args:
+        table: The table.
+        required: The known keys; True for those that have no default.
+        path: Path of the table, for error messages.
+
+    Raises:
+        ConfigError: If a key is unknown or missing.
+    """
     for key in table:
         if key not in required:
             if any(word in key.lower() for word in _SECRET_WORDS):
-                # The value is not shown, nor are words that are like it.
+                # Neither the value nor a near match of the key is shown.
                 raise ConfigError(
                     f"`{join(path, key)}` is refused: a secret is never part of the configuration."
                     + origin(table[key]),
@@ -159,7 +176,7 @@ def _choices(kind: Any) -> tuple[str, ...]:
 
 
 def _expected(kind: Any, message: str) -> tuple[str, str]:
-    """Where in the value something is wrong, and what is expected there."""
+    """Place of the fault within the value, and the expected value there, from a message of msgspec."""
     if choices := _choices(kind):
         return "", "expected one of " + ", ".join(repr(choice) for choice in choices)
     # msgspec says "Expected `int`, got `str`" and, for an array, where in it: "- at `$[0]`".
@@ -167,15 +184,10 @@ def _expected(kind: Any, message: str) -> tuple[str, str]:
     return place.removesuffix("`"), message[0].lower() + message[1:]
 
 
-def _exported(module: types.ModuleType, base: type) -> dict[str, type]:
-    things = ((name, getattr(module, name)) for name in dir(module))
-    return {n: t for n, t in things if isinstance(t, type) and issubclass(t, base) and t is not base}
-
-
-REGISTRIES: dict[type, Mapping[str, type]] = {
-    Learner: Learners(_exported(learners, Learner)),
-    Optimizer: _exported(optim, Optimizer),
-    Schedule: _exported(optim, Schedule),
-    Loss: _exported(losses, Loss),
+_REGISTRIES: dict[type, Registry[Any]] = {
+    Learner: LEARNERS,
+    Optimizer: OPTIMIZERS,
+    Schedule: SCHEDULES,
+    Loss: LOSSES,
 }
-"""What a `type` in the configuration may name: what these packages export, and learners of installed packages."""
+"""Registry in which a table's ``type`` is looked up, by the base class of what it describes."""

@@ -1,18 +1,26 @@
-"""Environment variables that override the file."""
+"""Environment variables that override the configuration file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from edgedescent.config.values import Variable, shown
-from edgedescent.errors import ConfigError
+from edgedescent.config.values import Variable
+from edgedescent.errors import ConfigError, shown
 
 ENVIRONMENT_PREFIX = "EDGEDESCENT_"
 
 
 def override(table: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Set what the environment says, in place."""
+    """Set the keys of a parsed file that the environment names.
+
+    Args:
+        table: The parsed file, changed in place.
+        environment: The environment variables.
+
+    Raises:
+        ConfigError: If a variable is not UTF-8, or its path leads through something that is not a table.
+    """
     for name in sorted(environment):
         if not name.startswith(ENVIRONMENT_PREFIX):
             continue

@@ -1,10 +1,10 @@
-"""From a file to a checked configuration."""
+"""Reading of a configuration file."""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgedescent.config.building import convert
@@ -13,25 +13,24 @@ from edgedescent.config.tables import Config
 from edgedescent.errors import ConfigError, ConfigFileError
 
 
-def load(
-    path: str | Path,
-    environment: Mapping[str, str] = os.environ,
-    check: Callable[[Config], None] | None = None,
-) -> Config:
-    """Read and check a configuration file.
+def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, check_adapters: bool = False) -> Config:
+    """Read and validate a configuration file.
 
     Args:
-        path: of the file.
-        environment: whose variables override it.
-        check: looks at what this module knows nothing about, such as an adapter's part, and raises ConfigError.
+        path: Path of the file.
+        environment: Environment variables, which override the file.
+        check_adapters: Import the transport and the exporter, and validate their parts of the configuration too.
+
+    Returns:
+        The configuration.
 
     Raises:
-        ConfigFileError: if anything in it is wrong; the message begins with the path of the file.
-        ConfigError: if it, or something that it names, cannot be used now.
+        ConfigFileError: If something in the file is wrong; the message starts with the path of the file.
+        ConfigError: If the file, or something that it names, cannot be used now.
     """
     path = Path(path)
     try:
-        # Some editors begin a file with a byte order mark.
+        # Some editors start a file with a byte order mark.
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}.", "Give the path of a TOML file.") from error
@@ -40,16 +39,17 @@ def load(
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        # Beside its own errors, tomllib has that of a number with more digits than Python reads.
+        # tomllib raises a plain ValueError for an integer with more digits than Python converts.
         raise ConfigFileError(f"{path}: not valid TOML: {error}.") from error
     try:
         override(table, environment)
         config = convert(table, Config)
         config.build_learner()
-        if check is not None:
-            check(config)
+        if check_adapters:
+            config.build_transport()
+            config.build_exporter()
     except ConfigError as error:
-        # Behind what may be mended without this file, such as a certificate or a package, another error stands.
+        # An error with a cause, such as a missing certificate or package, can be solved without changing the file.
         kind = ConfigFileError if error.__cause__ is None else ConfigError
         raise kind(f"{path}: {error}", error.hint) from None
     return config

@@ -1,30 +1,33 @@
-"""The tables of the file: their keys, defaults and bounds."""
+"""Tables of the configuration file: keys, defaults and bounds."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from edgedescent.config.building import build
-from edgedescent.config.values import shown
-from edgedescent.errors import ConfigError
+from edgedescent.config.building import build, convert, describe
+from edgedescent.engine.core import Engine
+from edgedescent.errors import ConfigError, shown
+from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport
 from edgedescent.learners import Learner
+from edgedescent.registry import EXPORTERS, TRANSPORTS
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 OUTPUTS = ("predictions", "metrics", "snapshots", "status")
-"""The topics that the daemon publishes to."""
+"""Keys in ``[topics]`` of the topics that the daemon publishes to."""
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration file."""
+    """Base of the tables."""
 
 
 class Topics(_Table, frozen=True):
-    """Where events come from and answers go; ``{device}`` stands for the device's name."""
+    """The ``[topics]`` table: topics to subscribe to and to publish to; ``{device}`` is the device's name."""
 
     events: Annotated[tuple[str, ...], Meta(min_length=1)] = ("edgedescent/{device}/events",)
     predictions: str = "edgedescent/{device}/predictions"
@@ -34,71 +37,69 @@ class Topics(_Table, frozen=True):
 
 
 class State(_Table, frozen=True):
-    """Where the state lies, and how safely."""
+    """The ``[state]`` table: the state folder, its durability and its limits."""
 
     path: str = "state"
     durability: Literal["power", "process"] = "power"
-    """``power`` survives a power cut; ``process`` survives kill -9, and may lose the last commits when power fails."""
+    """``power`` survives a power cut. ``process`` survives kill -9, but a power cut may lose the last commits."""
     checkpoint_interval_s: Seconds = 300.0
     checkpoint_events: Positive = 1_000_000
     commit_interval_s: Seconds = 1.0
-    """A message waits at most so long until it is durable and acknowledged; it is answered at once."""
+    """Longest time until a message is durable and acknowledged. It is answered at once."""
     commit_messages: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000
-    """So many that wait are committed at once."""
+    """Number of waiting messages that starts a commit."""
     commit_bytes: Annotated[int, Meta(ge=1, le=1_073_741_824)] = 1_000_000
-    """Likewise their bytes. Beside these, one poll's messages are all that is ever kept in memory."""
+    """Size of the waiting messages that starts a commit. Only the messages of one poll are in memory beside them."""
     written_bytes_per_day_max: Annotated[int, Meta(ge=1_000_000, le=2**53)] = 20_000_000_000
-    """Where a day's allowance is used up, commits are spaced further apart, and less is taken in."""
+    """Write limit per day. When it is used up, commits are further apart and fewer messages are accepted."""
     journal_bytes_max: Positive = 268_435_456
     journal_age_max_s: Seconds | None = None
-    """Messages that are older, and that recovery does not need, are dropped with the next checkpoint."""
+    """Age of messages that are removed with the next checkpoint, unless recovery needs them."""
     dead_letters_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
 
     def __post_init__(self) -> None:
         if not self.path or "\0" in self.path:
             raise ConfigError(f"`state.path` is {self.path!r}: expected the path of a folder.")
         if self.path.startswith("~"):
-            raise ConfigError(
-                f"`state.path` is {self.path!r}: `~` stands for no folder here.", "Give the whole path, from / on."
-            )
+            raise ConfigError(f"`state.path` is {self.path!r}: `~` is not expanded.", "Give the absolute path.")
 
 
 class Limits(_Table, frozen=True):
-    """Bounds on what comes in."""
+    """The ``[limits]`` table: bounds on incoming messages and on memory."""
 
     payload_bytes_max: Annotated[int, Meta(ge=1, le=268_435_455)] = 1_048_576
-    """MQTT itself allows no more than 256 MiB."""
+    """Largest payload. MQTT allows 256 MiB."""
     events_per_message_max: Positive = 10_000
     dedup_window: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
-    """How many ids of learned events are remembered to recognize repeats, in up to 40 bytes each."""
+    """Number of ids of learned events that are kept to recognize duplicates, in up to 40 bytes each."""
     redelivery_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
-    """How many messages are remembered to recognize those sent again whose events have no ids, in 8 bytes each."""
+    """Number of messages that are kept to recognize redeliveries of events without ids, in 8 bytes each."""
     events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    """Of one topic; what comes beyond is counted and left alone."""
+    """Rate limit of one topic. Events beyond it are counted and not learned."""
     answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
-    """How many bytes of answers wait for a connection; the oldest make room."""
+    """Size of the answers that wait for a connection. The oldest are dropped first."""
 
 
 class Snapshots(_Table, frozen=True):
-    """When and how the model is exported."""
+    """The ``[snapshots]`` table: when and how the model is exported."""
 
     exporter: str = "onnx"
     every_events: Positive | None = None
     every_s: Seconds | None = None
     keep: Positive = 5
     tolerance: Annotated[float, Meta(gt=0, lt=1)] = 1e-5
-    """The greatest relative difference to the live model's predictions with which a snapshot is published."""
+    """Largest relative difference from the live model's predictions at which a snapshot is published."""
     check_events: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
-    """How many recent events the snapshot is checked on."""
+    """Number of recent events that the snapshot is checked on."""
     timeout_s: Seconds = 120.0
 
 
 class Metrics(_Table, frozen=True):
-    """How often the metrics are published, and where else they can be read."""
+    """The ``[metrics]`` table: how often metrics are published, and the address for Prometheus."""
 
     interval_s: Seconds = 10.0
     listen: str | None = None
-    """An address such as ``127.0.0.1:9464``, where Prometheus can ask; nowhere unless it is given."""
+    """Address of the HTTP server for Prometheus, such as ``127.0.0.1:9464``; no server where it is None."""
 
     def __post_init__(self) -> None:
         if self.listen is not None:
@@ -106,13 +107,14 @@ class Metrics(_Table, frozen=True):
 
 
 def address_of(text: str) -> tuple[str, int]:
-    """Host and port of an address to listen on.
-
-    >>> address_of("[::1]:9464")
-    ('::1', 9464)
+    """Parse host and port of an address to listen on.
 
     Raises:
-        ConfigError: if it is none.
+        ConfigError: If it is not an address with a port.
+
+    Example:
+        >>> address_of("[::1]:9464")
+        ('::1', 9464)
     """
     host, _, port = text.rpartition(":")
     if not host or not (re.fullmatch("[0-9]{1,5}", port) and int(port) <= 65_535):
@@ -123,18 +125,19 @@ def address_of(text: str) -> tuple[str, int]:
 
 
 class Logs(_Table, frozen=True):
-    """How the log is written."""
+    """The ``[logs]`` table: format and rate limit of the log."""
 
     format: Literal["text", "json"] = "text"
-    """``json`` writes one object a line, for programs that collect logs."""
+    """``json`` writes one object per line, for log collectors."""
     limit_per_10_s: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
-    """How many warnings of one kind are written in ten seconds; how many were left out is told."""
+    """Number of warnings of one kind that are written in ten seconds. The number of omitted ones is logged."""
 
 
 class Config(_Table, frozen=True):
-    """The whole configuration; ``broker`` and ``learner`` are checked by the adapter and the learner they name.
+    """The whole configuration.
 
-    The learner that comes without being asked for is the one that needs no tuning: see docs/learners.md.
+    The transport validates ``broker``, and the learner validates ``learner``. The default learner needs no tuning, see
+    docs/learners.md.
     """
 
     device: str
@@ -149,40 +152,93 @@ class Config(_Table, frozen=True):
     logs: Logs = Logs()
 
     def __post_init__(self) -> None:
-        device = self.device
-        if not 1 <= len(device) <= 64 or not device.isprintable() or any(c in "/+#" for c in device):
-            raise ConfigError(f"`device` is {shown(device)}: expected 1 to 64 characters, printable, without / + #.")
-        for name in OUTPUTS:
-            topic = self.topic(name)
-            if not topic or any(c in topic for c in "+#\0"):
-                raise ConfigError(f"`topics.{name}` is {shown(topic)}: expected a topic without wildcards.")
-            if heard := [events for events in self.event_topics() if _matches(events, topic)]:
-                raise ConfigError(
-                    f"`topics.{name}` is {shown(topic)}, which {heard[0]!r} of `topics.events` takes in too.",
-                    "The daemon would take its own answers for events.",
-                )
+        if not 1 <= len(self.device) <= 64 or not self.device.isprintable():
+            raise ConfigError(f"`device` is {shown(self.device)}: expected 1 to 64 characters, printable.")
 
     def topic(self, name: str) -> str:
-        """A topic by name with the device filled in."""
+        """Topic of a key in ``[topics]``, with the device filled in."""
         return str(getattr(self.topics, name)).replace("{device}", self.device)
 
     def event_topics(self) -> list[str]:
-        """The topic filters to subscribe to."""
+        """Topic filters to subscribe to, with the device filled in."""
         return [topic.replace("{device}", self.device) for topic in self.topics.events]
 
     def build_learner(self) -> Learner:
-        """The learner that ``[learner]`` describes."""
+        """Build the learner that ``[learner]`` describes."""
         return build(Learner, self.learner, "learner")
 
+    def describe_learner(self) -> dict[str, Any]:
+        """Type and all parameters of the learner, the defaults included."""
+        return describe(self.build_learner())
 
-def _matches(events: str, topic: str) -> bool:
-    """Whether a topic filter takes in a topic."""
-    levels = events.split("/")
-    if levels[0] == "$share":
-        levels = levels[2:]
-    names = topic.split("/")
-    if levels and levels[-1] == "#":
-        levels.pop()
-        # The level above the wildcard belongs to it too.
-        names = names[: len(levels)]
-    return len(levels) == len(names) and all(level in ("+", name) for level, name in zip(levels, names, strict=True))
+    def build_engine(self) -> Engine:
+        """Build an engine with the learner and the limits, which has learned nothing."""
+        return Engine(
+            self.build_learner(),
+            dedup_window=self.limits.dedup_window,
+            redelivery_window=self.limits.redelivery_window,
+            events_per_second_max=self.limits.events_per_second_max,
+            payload_bytes_max=self.limits.payload_bytes_max,
+            events_per_message_max=self.limits.events_per_message_max,
+        )
+
+    def build_transport(self) -> Transport:
+        """Build the transport that ``transport`` names, configured by ``[broker]`` and not yet connected.
+
+        Raises:
+            ConfigError: If it cannot be imported, or a key of its table or a topic is wrong.
+        """
+        adapter = TRANSPORTS.find(self.transport, "transport")
+        table = convert(self.broker, adapter.Config, "broker")
+        outputs = {f"topics.{name}": self.topic(name) for name in OUTPUTS}
+        adapter.check_topics(device=self.device, events=self.event_topics(), outputs=outputs)
+        return adapter(
+            table,
+            device=self.device,
+            topics=self.event_topics(),
+            status_topic=self.topic("status"),
+            bytes_max=self.limits.payload_bytes_max,
+        )
+
+    def build_admin_client(self, purpose: str) -> AdminClient:
+        """Build the client of an operating command, not yet connected.
+
+        Args:
+            purpose: A word that becomes part of the client's name.
+
+        Raises:
+            ConfigError: If the transport cannot be imported, or a key of its table is wrong.
+        """
+        adapter = TRANSPORTS.find(self.transport, "transport")
+        table = convert(self.broker, adapter.Config, "broker")
+        return adapter.admin_client(table, device=self.device, purpose=purpose, bytes_max=self.limits.payload_bytes_max)
+
+    def check_broker(self, *, publish: bool) -> Iterator[CheckResult]:
+        """Check that the broker grants what the daemon needs.
+
+        Args:
+            publish: Send an empty message to each output, to see whether that is allowed.
+
+        Yields:
+            The result of each check.
+
+        Raises:
+            ConfigError: If the transport cannot be imported, or a key of its table is wrong.
+        """
+        adapter = TRANSPORTS.find(self.transport, "transport")
+        return adapter.check_broker(
+            convert(self.broker, adapter.Config, "broker"),
+            device=self.device,
+            topics=self.event_topics(),
+            outputs=[self.topic(name) for name in OUTPUTS],
+            bytes_max=self.limits.payload_bytes_max,
+            publish=publish,
+        )
+
+    def build_exporter(self) -> Exporter[Learner]:
+        """Build the exporter that ``snapshots.exporter`` names.
+
+        Raises:
+            ConfigError: If there is none of this name, or it cannot be imported.
+        """
+        return EXPORTERS.find(self.snapshots.exporter, "snapshots.exporter")()

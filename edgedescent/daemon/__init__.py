@@ -1,1 +1,1 @@
-"""The daemon: its loop, when it saves and answers, and how it tells others how it is."""
+"""The daemon: its main loop, commits, answers, health reports, preflight checks and dry runs."""

@@ -1,4 +1,4 @@
-"""How the C library's allocator gives memory back."""
+"""Setting of the C library's allocator that makes it return freed memory to the operating system."""
 
 cdef extern from *:
     """
@@ -14,10 +14,19 @@ cdef extern from *:
     int return_large_blocks(long n_bytes) nogil
 
 
-def give_back(long n_bytes):
-    """Have every block of `n_bytes` or more given back as soon as it is free; whether this allocator can.
+def release_large_blocks(long n_bytes):
+    """Make the allocator return every block of at least `n_bytes` to the system as soon as it is freed.
 
-    By default the GNU C library keeps larger and larger blocks the more often such are freed. A process that runs for
-    months would hold on to what one large message once took: mallopt(3), M_MMAP_THRESHOLD.
+    By default the GNU C library raises this threshold whenever a large block is freed, up to 32 MiB. A process that
+    runs for months would then keep the memory of its largest message.
+
+    Args:
+        n_bytes: Size of a block from which on it is returned at once.
+
+    Returns:
+        True if the allocator has this setting; False for C libraries other than glibc.
+
+    References:
+        mallopt(3), M_MMAP_THRESHOLD.
     """
     return return_large_blocks(n_bytes) != 0

@@ -1,4 +1,4 @@
-"""Answers on their way out, and those that wait for a connection."""
+"""Queue of answers (published predictions), which wait while there is no connection."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections import deque
 from collections.abc import Callable
 
 OVERHEAD_BYTES = 200
-"""What an answer takes in memory beside its content."""
+"""Memory that a waiting answer takes in addition to its payload."""
 
 
 class Answers:
-    """Sends answers in order. Where one cannot be sent, it waits, and those behind it; the oldest make room.
+    """Sends answers in order, and keeps those that cannot be sent yet in a bounded queue.
+
+    When the queue is full, the oldest answers are dropped.
 
     Args:
-        publish: sends one; False where it cannot be sent now.
-        bytes_max: how many bytes may wait.
+        publish: Sends one answer; returns False if it cannot be sent now.
+        bytes_max: Size limit of the queue in bytes.
 
     Example:
         >>> out: list[bytes] = []
@@ -31,34 +33,39 @@ class Answers:
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
         self.dropped = 0
-        """How many had to make room."""
+        """Number of answers dropped because the queue was full."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     @property
     def first_waiting(self) -> int | None:
-        """The position of the oldest that waits."""
+        """Position of the oldest waiting answer; None if none is waiting."""
         return self._waiting[0][0] if self._waiting else None
 
     def send(self, position: int, payload: bytes) -> None:
-        """Send the answer to a message, or let it wait."""
+        """Send an answer, or queue it if others wait or it cannot be sent now.
+
+        Args:
+            position: Position of the message that is answered.
+            payload: The answer.
+        """
         if self._waiting or not self._publish(payload):
             self.keep(position, payload)
 
     def keep(self, position: int, payload: bytes) -> None:
-        """Let an answer wait."""
+        """Queue an answer without trying to send it."""
         self._waiting.append((position, payload))
         self._bytes += len(payload) + OVERHEAD_BYTES
         while self._bytes > self._bytes_max:
-            self._forget_first()
+            self._remove_first()
             self.dropped += 1
 
     def send_waiting(self) -> None:
-        """Send what waits, as far as that is possible."""
+        """Send waiting answers until the queue is empty or one cannot be sent."""
         while self._waiting and self._publish(self._waiting[0][1]):
-            self._forget_first()
+            self._remove_first()
 
-    def _forget_first(self) -> None:
+    def _remove_first(self) -> None:
         _, payload = self._waiting.popleft()
         self._bytes -= len(payload) + OVERHEAD_BYTES

@@ -1,4 +1,4 @@
-"""Time, as the daemon is given it: a simulated world gives it another."""
+"""Clock of the daemon. The simulated world replaces it with simulated time."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two ways to ask for the time, both in seconds."""
+    """Source of wall-clock and monotonic time, both in seconds."""
 
     def time(self) -> float:
-        """Since 1970; may jump."""
+        """Wall-clock time since 1970; may jump."""
 
     def monotonic(self) -> float:
-        """Since some moment; never goes back."""
+        """Time since an arbitrary moment; never goes back."""
 
 
 class SystemClock:
-    """The operating system's clock."""
+    """Clock of the operating system."""
 
     def time(self) -> float:
-        """Since 1970; may jump."""
+        """Wall-clock time since 1970; may jump."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Since some moment; never goes back."""
+        """Time since an arbitrary moment; never goes back."""
         return time.monotonic()

@@ -1,4 +1,4 @@
-"""A dry run: the engine on live events, in memory, beside the daemon and without leaving a trace."""
+"""Dry run: the engine on live events in memory, beside the daemon, without writing or publishing anything."""
 
 from __future__ import annotations
 
@@ -12,54 +12,55 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from edgedescent.adapters import SupportsAdmin, load_adapter
-from edgedescent.config import Config, convert
+from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
 from edgedescent.evaluation._prequential import Prequential
-from edgedescent.state.recovery import new_engine, recover
-from edgedescent.state.state_file import is_there
+from edgedescent.state.recovery import recover
+from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
+"""Longest wait for messages between two looks at the signals and the clock."""
+
+OnOutput = Callable[[str, bytes], None]
+"""Callback that receives a kind of output, ``predictions`` or ``metrics``, and its payload."""
+
 _COUNTED = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters")
 
 
-def rehearse(
+def dry_run(
     config: Config,
     *,
     events: int | None = None,
     seconds: float | None = None,
-    tell: Callable[[str, bytes], None] = lambda _kind, _payload: None,
+    on_output: OnOutput = lambda _kind, _payload: None,
 ) -> dict[str, Any]:
-    """Learn from what is published until a signal, so many events or so long; returns a summary.
+    """Learn from published events until a signal, a number of events or a time limit.
 
     Args:
-        config: of the device.
-        events: end after so many.
-        seconds: end after so long.
-        tell: hears ``predictions`` and ``metrics`` as they would be published.
+        config: Configuration of the device.
+        events: Number of events after which the run ends.
+        seconds: Time after which the run ends.
+        on_output: Called with the predictions and metrics that a daemon would publish.
+
+    Returns:
+        A summary of this run: counts, rejections by reason, seconds, error, and the state that it started from.
 
     Raises:
-        TransportError: if the broker cannot be reached, refuses the topics, or goes away.
-        StateError: if the state belongs to another learner.
+        TransportError: If the broker cannot be reached, refuses the topics, or closes the connection.
+        StateError: If the state belongs to another learner.
     """
-    engine, begun_with = _begin(config)
+    engine, started_from = _starting_engine(config)
     before = dict(engine.counters)
-    # Of this run alone.
+    # The error is that of this run alone.
     engine.errors = Prequential()
-    adapter: type[SupportsAdmin] = load_adapter(config.transport, "transport")
-    visitor = adapter.visitor(
-        convert(config.broker, adapter.Config, "broker"),
-        device=config.device,
-        purpose="dry",
-        bytes_max=config.limits.payload_bytes_max,
-    )
+    client = config.build_admin_client("dry")
     started = time.monotonic()
-    with _stop_on_signals() as stopped, visitor as connection:
+    with _stop_on_signals() as stopped, client as connection:
         for name, answer in connection.subscribe(config.event_topics()).items():
             if answer.is_failure:
                 raise TransportError(
@@ -68,26 +69,26 @@ def rehearse(
         log.info("Listening to %s beside the daemon.", ", ".join(config.event_topics()))
         metrics_due = started + config.metrics.interval_s
         ends = started + (seconds or float("inf"))
-        while not stopped and (now := time.monotonic()) < ends and not _enough(engine, before, events):
+        while not stopped and (now := time.monotonic()) < ends and not _is_complete(engine, before, events):
             for delivery in connection.poll(min(POLL_S, ends - now)):
-                _handle(engine, delivery.topic, delivery.payload, tell)
-                if _enough(engine, before, events):
+                _handle(engine, delivery.topic, delivery.payload, on_output)
+                if _is_complete(engine, before, events):
                     break
             if time.monotonic() >= metrics_due:
                 metrics_due += config.metrics.interval_s
-                tell("metrics", json.dumps({"device": config.device, **engine.metrics()}).encode())
+                on_output("metrics", json.dumps({"device": config.device, **engine.metrics()}).encode())
     summary: dict[str, Any] = {name: engine.counters[name] - before.get(name, 0) for name in _COUNTED}
-    summary["rejected"] = _rejected(engine, before)
+    summary["rejected"] = _rejections(engine, before)
     summary["seconds"] = time.monotonic() - started
     summary["mae"] = engine.errors.summary().get("mae")
-    summary["begun_with"] = begun_with
+    summary["started_from"] = started_from
     return summary
 
 
-def _begin(config: Config) -> tuple[Engine, str]:
-    """The engine as the newest state has it, or a new one; nothing is written."""
-    if not is_there(Path(config.state.path) / FILE):
-        return new_engine(config), "a learner that knows nothing: there is no state yet"
+def _starting_engine(config: Config) -> tuple[Engine, str]:
+    """Engine with a copy of the newest state, or a new one, and a description of it; nothing is written."""
+    if not state_exists(Path(config.state.path) / FILE):
+        return config.build_engine(), "a new learner: there is no state yet"
     store = Store(config.state.path, read_only=True)
     try:
         engine = recover(config, store)
@@ -96,7 +97,7 @@ def _begin(config: Config) -> tuple[Engine, str]:
     return engine, f"a copy of the state at message {engine.position}"
 
 
-def _handle(engine: Engine, topic: str, payload: bytes, tell: Callable[[str, bytes], None]) -> None:
+def _handle(engine: Engine, topic: str, payload: bytes, on_output: OnOutput) -> None:
     for effect in engine.handle(Message(engine.position + 1, time.time(), topic, payload)):
         if isinstance(effect, DeadLetter):
             log.warning(
@@ -107,15 +108,15 @@ def _handle(engine: Engine, topic: str, payload: bytes, tell: Callable[[str, byt
                 extra={"reason": effect.reason},
             )
         else:
-            tell("predictions", effect.payload)
+            on_output("predictions", effect.payload)
 
 
-def _enough(engine: Engine, before: dict[str, int], events: int | None) -> bool:
+def _is_complete(engine: Engine, before: dict[str, int], events: int | None) -> bool:
     names = ("events_learned", "events_predicted", "duplicates", "dead_letters")
     return events is not None and sum(engine.counters[name] - before.get(name, 0) for name in names) >= events
 
 
-def _rejected(engine: Engine, before: dict[str, int]) -> dict[str, int]:
+def _rejections(engine: Engine, before: dict[str, int]) -> dict[str, int]:
     counts = {name: count - before.get(name, 0) for name, count in engine.counters.items()}
     prefix = "dead_letters."
     return {name.removeprefix(prefix): n for name, n in counts.items() if n and name.startswith(prefix)}
@@ -123,13 +124,13 @@ def _rejected(engine: Engine, before: dict[str, int]) -> dict[str, int]:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[list[int]]:
-    """Turn SIGTERM and SIGINT into an entry of the list that is yielded."""
+    """Handle SIGTERM and SIGINT by adding an entry to the list that is yielded."""
     stopped: list[int] = []
 
-    def note(number: int, _frame: FrameType | None) -> None:
+    def add(number: int, _frame: FrameType | None) -> None:
         stopped.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, add) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stopped
     finally:

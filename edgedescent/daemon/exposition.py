@@ -1,4 +1,4 @@
-"""The metrics in the text format that Prometheus reads (exposition format 0.0.4)."""
+"""Metrics in Prometheus' text format (exposition format 0.0.4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PREFIX = "edgedescent_"
 
 
 class Family(NamedTuple):
-    """One metric: what it is called there, and what it means."""
+    """Name, type and help text of a metric in Prometheus."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -18,65 +18,84 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    "time": Family("report_timestamp_seconds", "gauge", "When these metrics were taken, in seconds since 1970."),
-    "position": Family("journal_position", "gauge", "The message that was handled last."),
+    "time": Family("report_timestamp_seconds", "gauge", "Time of these metrics, in seconds since 1970."),
+    "position": Family("journal_position", "gauge", "Position of the last message handled."),
     "messages": Family("messages_total", "counter", "Messages handled."),
     "messages_lost": Family("messages_lost_total", "counter", "Journaled messages that could not be read back."),
     "events_learned": Family("events_learned_total", "counter", "Events learned."),
     "events_predicted": Family("events_predicted_total", "counter", "Events without a label, predicted only."),
-    "duplicates": Family("duplicates_total", "counter", "Repeats of learned events, left alone."),
-    "messages_redelivered": Family("messages_redelivered_total", "counter", "Messages that came a second time."),
-    "rate_limited": Family("messages_rate_limited_total", "counter", "Left alone: too many events in a second."),
-    "dead_letters_unkept": Family("dead_letters_unkept_total", "counter", "Beyond the first hundred of a message."),
-    "values_skipped": Family("values_skipped_total", "counter", "Values that no sensor can mean, left out."),
-    "targets_skipped": Family("targets_skipped_total", "counter", "Labels that no sensor can mean, not learned."),
-    "updates_undone": Family("updates_undone_total", "counter", "Steps that would have left a weight not finite."),
-    "features_evicted": Family("features_evicted_total", "counter", "Features that made room for new ones."),
-    "features_shared": Family("features_shared_total", "counter", "New features for which there was no room."),
-    "users_evicted": Family("users_evicted_total", "counter", "Users that made room for new ones."),
-    "users_shared": Family("users_shared_total", "counter", "New users for whom there was no room."),
-    "items_evicted": Family("items_evicted_total", "counter", "Items that made room for new ones."),
-    "items_shared": Family("items_shared_total", "counter", "New items for which there was no room."),
-    "units_restarted": Family("units_restarted_total", "counter", "Silent units of a network, started anew."),
-    "predictions_replaced": Family("predictions_replaced_total", "counter", "Not finite, so the mean was answered."),
-    "events_beyond_bound": Family("events_beyond_bound_total", "counter", "Not learned, as the model is at its bound."),
-    "messages_uncommitted": Family("messages_uncommitted", "gauge", "Learned, and not yet acknowledged."),
+    "duplicates": Family("duplicates_total", "counter", "Repeats of learned events, not learned again."),
+    "messages_redelivered": Family(
+        "messages_redelivered_total", "counter", "Messages recognized as sent again by the broker."
+    ),
+    "rate_limited": Family("messages_rate_limited_total", "counter", "Messages not learned because of the rate limit."),
+    "dead_letters_unkept": Family(
+        "dead_letters_unkept_total", "counter", "Dead letters beyond the first 100 of a message."
+    ),
+    "values_skipped": Family("values_skipped_total", "counter", "Values out of range, treated as missing."),
+    "targets_skipped": Family("targets_skipped_total", "counter", "Labels out of range, not learned."),
+    "updates_undone": Family("updates_undone_total", "counter", "Steps undone because a weight was not finite."),
+    "features_evicted": Family("features_evicted_total", "counter", "Features replaced by new ones in a full table."),
+    "features_shared": Family("features_shared_total", "counter", "New features that share a row of a full table."),
+    "users_evicted": Family("users_evicted_total", "counter", "Users replaced by new ones in a full table."),
+    "users_shared": Family("users_shared_total", "counter", "New users that share a row of a full table."),
+    "items_evicted": Family("items_evicted_total", "counter", "Items replaced by new ones in a full table."),
+    "items_shared": Family("items_shared_total", "counter", "New items that share a row of a full table."),
+    "units_restarted": Family("units_restarted_total", "counter", "Inactive units of a network, initialized again."),
+    "predictions_replaced": Family(
+        "predictions_replaced_total", "counter", "Predictions not finite, replaced by the mean."
+    ),
+    "events_beyond_bound": Family(
+        "events_beyond_bound_total", "counter", "Events not learned: the model is at its bound."
+    ),
+    "messages_uncommitted": Family("messages_uncommitted", "gauge", "Messages learned and not yet acknowledged."),
     "commits": Family("commits_total", "counter", "Commits to the journal since the start."),
     "checkpoints": Family("checkpoints_total", "counter", "Checkpoints since the start."),
-    "disk_full": Family("disk_full_total", "counter", "How often the disk had no room, since the start."),
-    "writes_spent": Family("writes_spent_total", "counter", "How often a day's writing was used up, since the start."),
+    "disk_full": Family("disk_full_total", "counter", "Pauses because of a full disk since the start."),
+    "writes_spent": Family("writes_spent_total", "counter", "Pauses because of the write budget since the start."),
     "written_bytes": Family("written_bytes_total", "counter", "Bytes written to disks since the start."),
-    "written_bytes_left": Family("written_bytes_left", "gauge", "What is left of a day's allowance of bytes to write."),
-    "written_bytes_per_day": Family("written_bytes_per_day", "gauge", "Bytes written to disks, at the present pace."),
-    "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
-    "answers_dropped": Family("answers_dropped_total", "counter", "Predictions that could not be sent."),
-    "events_per_second": Family("events_per_second", "gauge", "Events learned per second since the last report."),
-    "memory_bytes": Family("resident_memory_bytes", "gauge", "Memory that the daemon holds."),
-    "mae": Family("mean_absolute_error", "gauge", "Of the predictions made before each event was learned."),
-    "mae_recent": Family("mean_absolute_error_recent", "gauge", "The same, with more weight on recent events."),
-    "mae_last_value_recent": Family(
-        "mean_absolute_error_last_value_recent", "gauge", "Of always predicting the last value, recent events first."
+    "written_bytes_left": Family("written_bytes_left", "gauge", "Bytes left of the day's write budget."),
+    "written_bytes_per_day": Family(
+        "written_bytes_per_day", "gauge", "Bytes written to disks per day, at the current rate."
     ),
-    "rmse": Family("root_mean_squared_error", "gauge", "Of the predictions made before each event was learned."),
-    "mae_last_value": Family("mean_absolute_error_last_value", "gauge", "Of always predicting the last value."),
-    "mae_mean": Family("mean_absolute_error_mean", "gauge", "Of always predicting the mean so far."),
-    "since": Family("state_since_timestamp_seconds", "gauge", "Since when the state is so, in seconds since 1970."),
-    "connected": Family("connected", "gauge", "1 while the broker has accepted the connection."),
+    "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
+    "answers_dropped": Family("answers_dropped_total", "counter", "Predictions dropped because too many were waiting."),
+    "events_per_second": Family("events_per_second", "gauge", "Events learned per second since the last report."),
+    "memory_bytes": Family("resident_memory_bytes", "gauge", "Resident memory of the daemon."),
+    "mae": Family("mean_absolute_error", "gauge", "Mean absolute error of prequential predictions."),
+    "mae_recent": Family("mean_absolute_error_recent", "gauge", "The same with exponentially decaying weights."),
+    "mae_last_value_recent": Family(
+        "mean_absolute_error_last_value_recent", "gauge", "The same for predicting the last value."
+    ),
+    "rmse": Family("root_mean_squared_error", "gauge", "Root mean squared error of prequential predictions."),
+    "mae_last_value": Family("mean_absolute_error_last_value", "gauge", "Error of predicting the last value."),
+    "mae_mean": Family("mean_absolute_error_mean", "gauge", "Error of predicting the mean of the labels so far."),
+    "since": Family(
+        "state_since_timestamp_seconds", "gauge", "Time of the last change of state, in seconds since 1970."
+    ),
+    "connected": Family("connected", "gauge", "1 while connected to the broker, else 0."),
 }
-"""By the name that a metric has everywhere else. Dead letters have a family of their own, by reason."""
-LETTERS = Family("dead_letters_total", "counter", "Events that could not be used, by reason.")
-STATE = Family("state", "gauge", "1 for the state that the daemon is in.")
-BUILD = Family("build_info", "gauge", "1, with the version of the daemon.")
+"""Families by the name of the metric in the daemon. Dead letters by reason are separate."""
+DEAD_LETTERS = Family("dead_letters_total", "counter", "Events that could not be used, by reason.")
+STATE = Family("state", "gauge", "1, labelled with the state of the daemon.")
+BUILD = Family("build_info", "gauge", "1, labelled with the version of the daemon.")
 _REASON = "dead_letters."
 
 
 def render(metrics: Mapping[str, Any]) -> bytes:
-    """All metrics as text; what has no number at the moment is left out.
+    """Render metrics in Prometheus' text format. Metrics without a number are omitted.
 
-    >>> print(render({"device": "pump", "messages": 3}).decode(), end="")
-    # HELP edgedescent_messages_total Messages handled.
-    # TYPE edgedescent_messages_total counter
-    edgedescent_messages_total{device="pump"} 3
+    Args:
+        metrics: Metrics of the daemon by name.
+
+    Returns:
+        The text, encoded as UTF-8.
+
+    Example:
+        >>> print(render({"device": "pump", "messages": 3}).decode(), end="")
+        # HELP edgedescent_messages_total Messages handled.
+        # TYPE edgedescent_messages_total counter
+        edgedescent_messages_total{device="pump"} 3
     """
     device = {"device": str(metrics.get("device", ""))}
     lines: list[str] = []
@@ -84,11 +103,11 @@ def render(metrics: Mapping[str, Any]) -> bytes:
         value = metrics.get(name)
         if isinstance(value, int | float):
             lines += _family(family, [(device, value)])
-    letters = {key.removeprefix(_REASON): value for key, value in metrics.items() if key.startswith(_REASON)}
-    if letters or "dead_letters" in metrics:
-        # Without any, the family is still there, so that an alert on it can be tried.
-        samples = [({**device, "reason": reason}, value) for reason, value in letters.items()]
-        lines += _family(LETTERS, samples)
+    dead_letters = {key.removeprefix(_REASON): value for key, value in metrics.items() if key.startswith(_REASON)}
+    if dead_letters or "dead_letters" in metrics:
+        # The family is present even without samples, so that an alert on it can be tested.
+        samples = [({**device, "reason": reason}, value) for reason, value in dead_letters.items()]
+        lines += _family(DEAD_LETTERS, samples)
     if "state" in metrics:
         lines += _family(STATE, [({**device, "state": str(metrics["state"])}, 1)])
     if "version" in metrics:
@@ -97,6 +116,7 @@ def render(metrics: Mapping[str, Any]) -> bytes:
 
 
 def _family(family: Family, samples: list[tuple[dict[str, str], int | float]]) -> list[str]:
+    """Lines of one family."""
     name = PREFIX + family.name
     return [
         f"# HELP {name} {family.meaning}",
@@ -114,5 +134,5 @@ def _escaped(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    # repr writes the shortest text that gives the same number; the format's own words for the rest are NaN and +Inf.
+    # `repr` gives the shortest text that reads back as the same number; the format writes NaN and +Inf differently.
     return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}.get(text := repr(value + 0), text)

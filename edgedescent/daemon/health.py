@@ -1,4 +1,4 @@
-"""How the daemon is, told to everybody who wants to know: the supervisor, Prometheus, and the broker's listeners."""
+"""Health of the daemon: its current state, reported to systemd, to Prometheus and over the broker."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from edgedescent.daemon.metrics_server import MetricsServer
 from edgedescent.daemon.systemd import SystemdNotifier
 
 State = Literal["starting", "online", "catching_up", "disk_full", "writes_spent", "disconnected", "stopping"]
-READY_PATIENCE_S = 10.0
-"""How long a start waits for the broker. A missing one is no fault of the daemon: others need not wait for it."""
+READY_TIMEOUT_S = 10.0
+"""Time for which a start waits for the broker before systemd is notified that the daemon is ready without it."""
 BEHIND_MESSAGES = 100
+"""Number of messages in a turn that indicates a backlog."""
 BEHIND_S = 1.0
-"""Where every turn for so long brings so many messages, they were waiting: answers are about the past."""
+"""Time over which every turn must indicate a backlog before the state becomes ``catching_up``."""
 
 Publish = Callable[[bytes], bool]
+"""Function that publishes a payload as the retained status; returns False if it cannot be sent now."""
 
 
 class Health:
-    """Follows the daemon's turns, and says what has become of it.
+    """Derives the state of the daemon from its turns and reports it.
 
     Args:
-        config: of the daemon.
-        clock: the time.
-        supervisor: who started the daemon.
+        config: Configuration of the daemon.
+        clock: The clock.
+        systemd: Notifier for systemd; none by default.
     """
 
-    def __init__(self, config: Config, clock: Clock, supervisor: SystemdNotifier | None = None) -> None:
+    def __init__(self, config: Config, clock: Clock, systemd: SystemdNotifier | None = None) -> None:
         self.state: State = "starting"
         self.since = clock.time()
-        """Since when, in seconds since 1970."""
+        """Time of the last change of state, in seconds since 1970."""
         self.metrics: Callable[[], dict[str, Any]] = lambda: {"device": config.device}
-        """What to tell Prometheus; the daemon sets it."""
+        """Function that returns the metrics for Prometheus; set by the daemon."""
         self._clock = clock
-        self._supervisor = supervisor or SystemdNotifier(None)
+        self._systemd = systemd or SystemdNotifier(None)
         self._ready = False
         self._ready_by: float | None = None
         self._busy_since: float | None = None
@@ -51,92 +53,104 @@ class Health:
         self._server = None if listen is None else MetricsServer(listen, self._page)
 
     def describe(self) -> dict[str, Any]:
-        """The state, since when it has been so, and the daemon's version."""
+        """State, time of its last change, and version of the daemon."""
         return {"state": self.state, "since": self.since, "version": edgedescent.__version__}
 
     @property
     def port(self) -> int | None:
-        """Where the metrics can be read; None where they cannot."""
+        """Port of the metrics server; None if there is none."""
         return None if self._server is None else self._server.port
 
-    # --- What happens to the daemon -------------------------------------------------------------------------------
+    # --- Calls from the loop --------------------------------------------------------------------------------------
 
-    def recovering(self, position: int) -> None:
-        """A message of the journal was run again."""
-        self._supervisor.still_starting()
-        self._serve()
-        if position % 1_000 == 0:
-            self._supervisor.status(f"Running the journal again, at message {position}.")
-
-    def turned(self, arrived: int, publish: Publish, *, connected: bool, saving: str = RUNNING) -> None:
-        """A turn has done its work: what arrived is learned, and saved if it was time to.
+    def after_recovered(self, position: int) -> None:
+        """Report progress of the recovery.
 
         Args:
-            arrived: how many messages it brought.
-            publish: sends a status to the broker, to be retained.
-            connected: whether there is a broker.
-            saving: what becomes of what was learned: `RUNNING`, or what the daemon waits for.
+            position: Position of the message that was processed again.
+        """
+        self._systemd.extend_timeout()
+        self._serve()
+        if position % 1_000 == 0:
+            self._systemd.status(f"Recovering from the journal, at message {position}.")
+
+    def after_turn(self, arrived: int, publish: Publish, *, connected: bool, committer_state: str = RUNNING) -> None:
+        """Update and report the state after a turn of the loop.
+
+        Args:
+            arrived: Number of messages received in the turn.
+            publish: Publishes the retained status.
+            connected: True while connected to the broker.
+            committer_state: State of the committer.
         """
         now = self._clock.monotonic()
-        self._supervisor.progress()
+        self._systemd.progress()
         self._serve()
         if connected and not self._connected:
-            # The transport itself tells of a new connection, with this word.
+            # The transport itself publishes "online" on each new connection.
             self._announced = "online"
         self._connected = connected
-        self._become(self._judge(arrived, now, connected=connected, saving=saving))
-        if connected and self.state != self._announced and publish(self.announcement()):
+        self._set_state(self._next_state(arrived, now, connected=connected, committer_state=committer_state))
+        if connected and self.state != self._announced and publish(self.status_message()):
             self._announced = self.state
         if not self._ready:
-            self._ready_by = self._ready_by or now + READY_PATIENCE_S
+            self._ready_by = self._ready_by or now + READY_TIMEOUT_S
             if connected or now >= self._ready_by:
                 self._ready = True
-                self._supervisor.ready()
+                self._systemd.ready()
 
-    def tell(self, metrics: dict[str, Any]) -> None:
-        """Tell the supervisor in a line how the daemon is."""
-        self._supervisor.status(
+    def report(self, metrics: dict[str, Any]) -> None:
+        """Update the status line in systemd.
+
+        Args:
+            metrics: Current metrics of the daemon.
+        """
+        self._systemd.status(
             f"{self.state}: {metrics['messages']} messages, {metrics['events_learned']} events learned, "
             f"{metrics['dead_letters']} dead letters."
         )
 
-    def reported(self, publish: Publish) -> None:
-        """The metrics were published; the time to tell again what may not have been heard."""
-        logs.tell_left_out()
-        if self._connected and self.state != "online":
-            # A connection that broke and was made again within a turn went unseen: "online" was said over it.
-            publish(self.announcement())
+    def after_metrics(self, publish: Publish) -> None:
+        """Repeat what may have been missed; called each time the metrics are published.
 
-    def announcement(self) -> bytes:
-        """The status as it is published."""
+        Args:
+            publish: Publishes the retained status.
+        """
+        logs.report_suppressed()
+        if self._connected and self.state != "online":
+            # After a reconnection within a turn, which is not noticed here, the transport has published "online".
+            publish(self.status_message())
+
+    def status_message(self) -> bytes:
+        """Payload of the retained status."""
         return json.dumps(self.describe()).encode()
 
     def stopping(self) -> None:
-        """The daemon is on its way out, which may take a while."""
-        self._become("stopping")
-        self._supervisor.stopping()
-        self._supervisor.still_starting()
+        """Report that the daemon is stopping, and ask systemd for time."""
+        self._set_state("stopping")
+        self._systemd.stopping()
+        self._systemd.extend_timeout()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop the metrics server."""
         if self._server is not None:
             self._server.close()
 
-    # --- Inside ---------------------------------------------------------------------------------------------------
+    # --- State ----------------------------------------------------------------------------------------------------
 
-    def _judge(self, arrived: int, now: float, *, connected: bool, saving: str) -> State:
+    def _next_state(self, arrived: int, now: float, *, connected: bool, committer_state: str) -> State:
         if arrived < BEHIND_MESSAGES:
             self._busy_since = None
         elif self._busy_since is None:
             self._busy_since = now
-        if saving != RUNNING:
-            return cast(State, saving)
+        if committer_state != RUNNING:
+            return cast(State, committer_state)
         if not connected:
             return "disconnected"
         behind = self._busy_since is not None and now - self._busy_since >= BEHIND_S
         return "catching_up" if behind else "online"
 
-    def _become(self, state: State) -> None:
+    def _set_state(self, state: State) -> None:
         if state != self.state:
             self.state, self.since = state, self._clock.time()
 

@@ -1,4 +1,4 @@
-"""Log lines: when, how bad, what. For a person or for a program, never a flood, and never more than a line each."""
+"""Logging set-up: text or JSON lines on standard error, with a rate limit for repeated warnings."""
 
 from __future__ import annotations
 
@@ -13,55 +13,59 @@ from typing import Any, Literal
 
 Format = Literal["text", "json"]
 MESSAGE_MAX = 2_000
-"""A longer message is cut: what comes from a broker may be of any length."""
+"""Length to which a message is cut: text from a broker may be of any length."""
 FIELD_MAX = 500
+"""Length to which any other field of a record is cut."""
 WINDOW_S = 10.0
+"""Length of the time window of the rate limit."""
 KINDS_MAX = 1_000
-"""How many kinds of record are told apart; beyond that they are forgotten and start anew."""
+"""Number of kinds of records that are counted at the same time; when it is reached, all counts are reset."""
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def set_up(*, verbose: bool = False, style: Format = "text", limit: int = 20) -> None:
-    """Log to standard error, where systemd and container engines look for it.
+    """Set up logging to standard error, from which systemd and container engines collect it.
 
     Args:
-        verbose: log what is of interest to developers only, too.
-        style: ``text`` for a person, ``json`` for one object a line.
-        limit: how many records of one kind, from warnings upwards, are written in ten seconds.
+        verbose: Also write debug messages.
+        style: ``text`` for readable lines, ``json`` for one object per line.
+        limit: Number of warnings and errors of one kind that are written in ten seconds.
     """
     handler = LimitedHandler(limit)
     formatter = JsonFormatter() if style == "json" else TextFormatter()
-    handler.setFormatter(JournalFormatter(formatter) if journal_listens() else formatter)
+    handler.setFormatter(SystemLogFormatter(formatter) if is_system_log() else formatter)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
 
 
 def cut(text: str, length: int) -> str:
-    """A text that is not longer than that, and says so where it was.
+    """Cut a text to a length, and state how many characters were removed.
 
-    >>> cut("a long text", 6)
-    'a long… (5 more)'
+    Example:
+        >>> cut("a long text", 6)
+        'a long… (5 more)'
     """
     return text if len(text) <= length else f"{text[:length]}… ({len(text) - length} more)"
 
 
 def payload(data: bytes) -> str:
-    r"""The beginning of a payload, with everything escaped that is not plain text.
+    r"""Beginning of a payload as text, with everything escaped that is not plain ASCII.
 
-    >>> payload(b'{"x": 1}\n\xff')
-    '{"x": 1}\\n\\xff'
+    Example:
+        >>> payload(b'{"x": 1}\n\xff')
+        '{"x": 1}\\n\\xff'
     """
     return cut(repr(data)[2:-1], 200)
 
 
 class TextFormatter(logging.Formatter):
-    """One line for a person."""
+    """Formatter for readable lines: time, level and message."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; a stack trace of a programming error follows on lines of its own."""
+        """Format a record as one line; a stack trace follows on lines of its own."""
         record.message = _one_line(record.getMessage())
         record.asctime = self.formatTime(record, self.datefmt)
         line = self.formatMessage(record)
@@ -69,10 +73,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, and what else the record holds."""
+    """Formatter for JSON lines with ``time``, ``level``, ``logger``, ``message`` and the extra fields of the record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Format a record as one line of JSON."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
             "time": when,
@@ -89,14 +93,15 @@ class JsonFormatter(logging.Formatter):
 
 
 def _one_line(text: str) -> str:
+    """Text cut to `MESSAGE_MAX`, with control characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut(text, MESSAGE_MAX))
 
 
-class JournalFormatter(logging.Formatter):
-    """What another formatter makes of a record, marked with how bad it is, for ``journalctl --priority``.
+class SystemLogFormatter(logging.Formatter):
+    """Formatter that puts a priority prefix before each line of another one, for ``journalctl --priority``.
 
     Args:
-        inner: the other formatter.
+        inner: The other formatter.
     """
 
     def __init__(self, inner: logging.Formatter) -> None:
@@ -104,22 +109,23 @@ class JournalFormatter(logging.Formatter):
         self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        """The lines, each with its mark: the journal takes each for an entry."""
-        return marked(self._inner.format(record), record.levelno)
+        """Format a record; each of its lines has the prefix, because the system log makes each an entry."""
+        return with_priority(self._inner.format(record), record.levelno)
 
 
-def marked(text: str, level: int) -> str:
-    r"""A text with the mark before each line by which systemd knows how bad it is (sd-daemon(3)).
+def with_priority(text: str, level: int) -> str:
+    r"""Put systemd's priority prefix before each line of a text (sd-daemon(3)).
 
-    >>> marked("no room\nat all", logging.ERROR)
-    '<3>no room\n<3>at all'
+    Example:
+        >>> with_priority("no room\nat all", logging.ERROR)
+        '<3>no room\n<3>at all'
     """
-    mark = f"<{next((number for least, number in _PRIORITIES if level >= least), 7)}>"
-    return "\n".join(mark + line for line in text.split("\n"))
+    prefix = f"<{next((number for least, number in _PRIORITIES if level >= least), 7)}>"
+    return "\n".join(prefix + line for line in text.split("\n"))
 
 
-def journal_listens() -> bool:
-    """Whether standard error goes to systemd's journal, which is what ``JOURNAL_STREAM`` tells (systemd.exec(5))."""
+def is_system_log() -> bool:
+    """True if standard error is the system log, according to ``JOURNAL_STREAM`` (systemd.exec(5))."""
     try:
         stream = os.fstat(sys.stderr.fileno())
     except OSError:
@@ -128,26 +134,26 @@ def journal_listens() -> bool:
 
 
 class _Window:
-    """How often one kind of record came since a moment."""
+    """Counts of one kind of record within a time window."""
 
-    __slots__ = ("count", "left_out", "record", "since")
+    __slots__ = ("count", "record", "since", "suppressed")
 
     def __init__(self, record: logging.LogRecord, since: float) -> None:
         self.record = record
         self.since = since
         self.count = 0
-        self.left_out = 0
+        self.suppressed = 0
 
 
 class LimitedHandler(logging.StreamHandler[Any]):
-    """Writes to standard error, of each kind of warning or error at most so many in ten seconds.
+    """Handler that writes to standard error and limits each kind of warning or error to a number in ten seconds.
 
-    Records of one kind have the same text before values are filled in, and the same field ``reason`` if they have one.
-    How many were left out is told once the ten seconds are over, with the next record or by `tell_left_out`.
+    Records of one kind have the same message template, and the same field ``reason`` if they have one. The number of
+    suppressed records is written after the ten seconds, before the next record or by `report_suppressed`.
 
     Args:
-        limit: how many of one kind.
-        clock: the time.
+        limit: Number of records of one kind in ten seconds.
+        clock: Monotonic clock.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -157,53 +163,58 @@ class LimitedHandler(logging.StreamHandler[Any]):
         self._windows: dict[tuple[str, object], _Window] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, unless there are too many like it."""
+        """Write a record unless the limit of its kind is reached."""
         if self._windows:
-            self.tell_left_out()
+            self.report_suppressed()
         if record.levelno >= logging.WARNING and not record.exc_info:
             kind = (str(record.msg), getattr(record, "reason", None))
             window = self._windows.get(kind)
             if window is None:
                 if len(self._windows) >= KINDS_MAX:
-                    self.tell_left_out(everything=True)
+                    self.report_suppressed(everything=True)
                 window = self._windows[kind] = _Window(record, self._clock())
             window.count += 1
             if window.count > self._limit:
-                window.left_out += 1
+                window.suppressed += 1
                 window.record = record
                 return
         super().emit(record)
 
-    def tell_left_out(self, *, everything: bool = False) -> None:
-        """Say how many records were left out, of the kinds whose ten seconds are over."""
+    def report_suppressed(self, *, everything: bool = False) -> None:
+        """Write the numbers of suppressed records.
+
+        Args:
+            everything: Include the kinds whose ten seconds are not over.
+        """
         now = self._clock()
         over = [kind for kind, window in self._windows.items() if everything or now - window.since >= WINDOW_S]
         for kind in over:
             window = self._windows.pop(kind)
-            if window.left_out:
+            if window.suppressed:
                 super().emit(_summary(window, now))
 
     def close(self) -> None:
-        """Say what was left out, at the end of the process."""
-        self.tell_left_out(everything=True)
+        """Write the numbers of all suppressed records and close the handler."""
+        self.report_suppressed(everything=True)
         super().close()
 
 
 def _summary(window: _Window, now: float) -> logging.LogRecord:
+    """Record that replaces the suppressed ones of a window."""
     last = window.record
     fields: Mapping[str, Any] = {
         "name": last.name,
         "levelno": last.levelno,
         "levelname": last.levelname,
-        "msg": "%d more like this were left out in %.0f s; the last: %s",
-        "args": (window.left_out, now - window.since, cut(last.getMessage(), FIELD_MAX)),
-        "left_out": window.left_out,
+        "msg": "%d similar messages were suppressed in %.0f s; the last: %s",
+        "args": (window.suppressed, now - window.since, cut(last.getMessage(), FIELD_MAX)),
+        "suppressed": window.suppressed,
     }
     return logging.makeLogRecord(dict(fields))
 
 
-def tell_left_out() -> None:
-    """Say what the limit has left out, where nothing else is logged that would bring it up."""
+def report_suppressed() -> None:
+    """Write the numbers of suppressed records, for times in which nothing else is logged."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LimitedHandler):
-            handler.tell_left_out()
+            handler.report_suppressed()

@@ -1,8 +1,8 @@
-"""The daemon: one thread, one loop around the engine.
+"""Main loop of the daemon, in a single thread.
 
-Each turn reads what the broker has sent, learns it and publishes the answers. What was learned waits, with others, for
-the next commit: one transaction makes many messages durable, and only then are they acknowledged. Whatever is due by
-the clock follows: metrics, checkpoints, snapshots.
+Each turn receives messages from the broker, learns them and publishes the answers. Learned messages are collected for
+the next commit: one transaction makes many of them durable, and only then are they acknowledged. At the end of a turn,
+tasks that are due by the clock run: metrics, checkpoints and snapshots.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import resource
 from collections.abc import Sequence
 from typing import Any
 
-from edgedescent.adapters import Delivery, Transport
 from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import Answers
@@ -26,40 +25,42 @@ from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import DiskFullError
+from edgedescent.interfaces import Delivery, Transport
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
-"""How long a turn waits for messages; signals and the clock are looked at in between."""
-SETTLE_S = 2.0
-"""How long a daemon that was asked to stop goes on, in search of a moment at which nothing is under way."""
+"""Longest time for which a turn waits for messages."""
+DRAIN_S = 2.0
+"""Longest time for which a stopping daemon continues, until a moment at which no message is on its way."""
 BACKLOG_S = 0.05
-"""After it acknowledged many, it waits so long for those that the broker sends in their place."""
+"""Time for which a stopping daemon waits for more messages after acknowledging many."""
 CONFIRMATION_S = 0.005
-"""What was published is confirmed in about that time."""
+"""Typical time until the broker confirms a published message."""
 CLOSE_TIMEOUT_S = 3.0
-NEWS_S = 1.0
-"""The status tells a new state at once, but is not written more often than this for it."""
+"""Longest time for closing the connection."""
+STATUS_INTERVAL_S = 1.0
+"""Shortest time between two status files that are written because the state changed."""
 TICKS_PER_S = 1024
-"""Messages carry the time in steps of this, which a float holds exactly: the journal packs it better."""
+"""Resolution of the times of receipt. A float holds such times exactly, and the journal compresses them better."""
 
 
-class Stopped(Exception):  # noqa: N818 - a request that was heeded, not a fault
-    """The daemon was asked to stop before it had recovered."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The daemon was asked to stop before the recovery was complete."""
 
 
 class Daemon:
-    """An engine, its store and its transport, driven in turns.
+    """Daemon that connects an engine, its store and a transport, and runs them in turns.
 
     Args:
-        config: what to run.
-        transport: where messages come from and answers go.
-        store: where the state lies; closed by `close`.
-        clock: the time.
-        snapshot_job: runs the export beside the daemon.
-        health: tells others how the daemon is.
+        config: The configuration.
+        transport: Receives messages and publishes answers.
+        store: The state file; closed by `close`.
+        clock: The clock.
+        snapshot_job: Runs the export of snapshots.
+        health: Reports the state of the daemon; one without systemd by default.
     """
 
     def __init__(
@@ -81,37 +82,38 @@ class Daemon:
         self._stop_by: float | None = None
         self._snapshot_wanted = False
         self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
-        self._sent = 0
-        """Up to which position the answers that did not have to wait are out."""
-        self._card: bytes | None = None
+        self._sent_position = 0
+        """Position of the last answer sent, apart from those that wait for a connection."""
+        self._model_card: bytes | None = None
+        """Model card of a new snapshot that is not published yet."""
         self._status = StatusFile(config)
-        self._told = ""
-        """The state that the status tells of."""
-        self._news_due = -math.inf
+        self._reported_state = ""
+        """State in the last status file."""
+        self._status_due = -math.inf
 
     def recover(self) -> None:
-        """Bring the engine to where the journal ends; comes before the first turn.
+        """Recover the engine from the store. Must be called before the first turn.
 
         Raises:
-            Stopped: if `stop` was called meanwhile. What is in the state folder is as good as before.
-            StateError: if the state is another learner's, or nothing of it is usable.
+            Stopped: If `stop` was called meanwhile. The state folder is then as good as before.
+            StateError: If the state belongs to another learner, or nothing of it is usable.
         """
         store, config, answered = self._store, self._config, self._store.answered
-        self._require_windows()
+        self._check_windows()
 
         def on_effect(position: int, effect: Effect) -> None:
             if self._stop_by is not None:
                 raise Stopped
-            self._health.recovering(position)
-            # Answers that went out before the crash are not sent again; those that may not have are.
+            self._health.after_recovered(position)
+            # Answers known to be sent before the crash are not sent again; all others are.
             if isinstance(effect, DeadLetter):
-                store.bury(effect)
+                store.add_dead_letter(effect)
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
         self.engine = recover(config, store, on_effect)
-        self._sent = self.engine.position
-        self._saver = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
+        self._sent_position = self.engine.position
+        self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
         now = self._clock.monotonic()
         self._metrics_due = now
         self._metrics_events = self._learned
@@ -120,10 +122,11 @@ class Daemon:
         self._snapshot_due = now + (config.snapshots.every_s or float("inf"))
         self._health.metrics = self.metrics
         if self.engine.position:
-            # So that whatever was run again, or was damaged, need not be dealt with at the next start.
-            self._saver.checkpoint_soon()
+            # With a new checkpoint, the next start need not process the tail or handle damage again.
+            self._committer.request_checkpoint()
 
-    def _require_windows(self) -> None:
+    def _check_windows(self) -> None:
+        """Log a warning if the broker may send more messages again than the engine recognizes."""
         window, remembered = self._transport.window, self._config.limits.redelivery_window
         if window is not None and window > remembered:
             log.warning(
@@ -134,19 +137,19 @@ class Daemon:
             )
 
     def _answered(self) -> int:
-        """Up to which position the answers are out."""
+        """Position of the last answer sent."""
         waiting = self._answers.first_waiting
-        return self._sent if waiting is None else min(self._sent, waiting - 1)
+        return self._sent_position if waiting is None else min(self._sent_position, waiting - 1)
 
     @property
     def state(self) -> str:
-        """What it is about: starting, at work, or waiting for something."""
-        return self._health.state if self._saver.state == RUNNING else self._saver.state
+        """Current state of the daemon."""
+        return self._health.state if self._committer.state == RUNNING else self._committer.state
 
     @property
     def uncommitted(self) -> int:
-        """How many messages wait for the next commit."""
-        return self._saver.uncommitted
+        """Number of messages that wait for the next commit."""
+        return self._committer.uncommitted
 
     @property
     def _learned(self) -> int:
@@ -155,11 +158,11 @@ class Daemon:
     # --- Turns ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Take turns until `stop` is called, then stop in good order.
+        """Run turns until `stop` is called, then close the daemon.
 
         Raises:
-            StateError: if something cannot be made durable, for another reason than a full disk. The broker keeps
-                what was not acknowledged, and tells with the last will that the device is gone.
+            StateError: If a commit or checkpoint fails for another reason than a full disk. The broker keeps the
+                messages that were not acknowledged, and publishes the last will.
         """
         try:
             while self._stop_by is None:
@@ -170,154 +173,162 @@ class Daemon:
             raise
 
     def stop(self) -> None:
-        """End `run` at the next good moment, after two seconds at the latest."""
+        """Make `run` end once no message is on its way, after `DRAIN_S` seconds at the latest."""
         if self._stop_by is None:
-            self._stop_by = self._clock.monotonic() + SETTLE_S
+            self._stop_by = self._clock.monotonic() + DRAIN_S
 
     def request_snapshot(self) -> None:
         """Export a snapshot as soon as possible."""
         self._snapshot_wanted = True
 
     def turn(self, timeout_s: float) -> None:
-        """Take in what has arrived, waiting at most `timeout_s` for it, and do what is due."""
-        saver = self._saver
-        # While what is due cannot be saved, there is no hurry.
-        wait_s = min(timeout_s, saver.due_in_s) if saver.state == RUNNING else timeout_s
-        n_arrived = self._take_in(wait_s)
-        saver.save(idle=not n_arrived)
-        self._health.turned(n_arrived, self._announce, connected=self._transport.connected, saving=saver.state)
-        self._do_what_is_due()
+        """Receive and learn messages, and run the tasks that are due.
 
-    def _take_in(self, wait_s: float) -> int:
-        """Learn and answer what arrives, waiting at most `wait_s` for it; how many messages there were."""
-        deliveries = self._transport.poll(wait_s, take=self._saver.has_room)
-        # A poll writes first: what was published before it is on its way.
-        self._sent = self.engine.position
+        Args:
+            timeout_s: Longest time to wait for messages.
+        """
+        committer = self._committer
+        # During a pause a commit may be overdue, which must not shorten the wait.
+        wait_s = min(timeout_s, committer.due_in_s) if committer.state == RUNNING else timeout_s
+        n_arrived = self._receive(wait_s)
+        committer.save(idle=not n_arrived)
+        self._health.after_turn(
+            n_arrived, self._publish_status, connected=self._transport.connected, committer_state=committer.state
+        )
+        self._run_due_tasks()
+
+    def _receive(self, wait_s: float) -> int:
+        """Receive, learn and answer messages, waiting at most `wait_s` for them; returns their number."""
+        deliveries = self._transport.poll(wait_s, take=self._committer.has_room)
+        # A poll writes before it reads: answers published before it are sent now.
+        self._sent_position = self.engine.position
         if self._transport.connected:
-            self._catch_up()
+            self._send_waiting()
         if deliveries:
             self._learn(deliveries)
         return len(deliveries)
 
     def _learn(self, deliveries: Sequence[Delivery]) -> None:
-        """Give messages their positions, learn them, and answer."""
+        """Assign positions to messages, learn them and publish the answers."""
         received_at = math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
         first = self.engine.position + 1
         messages = [
             Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
             for i, one in enumerate(deliveries)
         ]
-        self._saver.add(messages, deliveries)
+        self._committer.add(messages, deliveries)
         for message in messages:
-            if self._out_of_time:
-                # It is committed with the others, and learned after the next start.
+            if self._is_stop_overdue:
+                # The rest is committed with the batch, and recovery learns it at the next start.
                 return
-            self._carry_out(message.position, self.engine.handle(message))
+            self._apply(message.position, self.engine.handle(message))
 
     @property
-    def _out_of_time(self) -> bool:
-        """Whether it was to stop by now."""
+    def _is_stop_overdue(self) -> bool:
+        """True if the time limit of a requested stop has passed."""
         return self._stop_by is not None and self._clock.monotonic() >= self._stop_by
 
-    def _carry_out(self, position: int, effects: Sequence[Effect]) -> None:
-        letters = 0
+    def _apply(self, position: int, effects: Sequence[Effect]) -> None:
+        """Publish the predictions and keep the dead letters of a message."""
+        n_dead_letters = 0
         for effect in effects:
             if isinstance(effect, Predictions):
                 self._answers.send(position, effect.payload)
                 continue
-            self._store.bury(effect)
-            letters += 1
-            # A message may hold thousands: its first one stands for them in the log.
-            if letters == 1:
-                self._tell(effect)
-        if letters > 1:
-            log.warning("It is the first of %d dead letters kept from message %d.", letters, position)
+            self._store.add_dead_letter(effect)
+            n_dead_letters += 1
+            # A message may hold thousands of dead letters: only the first one is logged.
+            if n_dead_letters == 1:
+                self._log_dead_letter(effect)
+        if n_dead_letters > 1:
+            log.warning("It is the first of %d dead letters kept from message %d.", n_dead_letters, position)
 
-    def _tell(self, letter: DeadLetter) -> None:
+    def _log_dead_letter(self, dead_letter: DeadLetter) -> None:
         log.warning(
             "Dead letter (%s) from %r: %s",
-            letter.reason,
-            letter.topic,
-            letter.error,
-            extra={"reason": letter.reason, "position": letter.position, "index": letter.index},
+            dead_letter.reason,
+            dead_letter.topic,
+            dead_letter.error,
+            extra={"reason": dead_letter.reason, "position": dead_letter.position, "index": dead_letter.index},
         )
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("It holds: %s", logs.payload(letter.payload))
+            log.debug("Its payload: %s", logs.payload(dead_letter.payload))
 
-    def _catch_up(self) -> None:
-        """Send what had to wait for a connection."""
+    def _send_waiting(self) -> None:
+        """Send what waits for a connection: answers and the model card of a new snapshot."""
         self._answers.send_waiting()
-        if self._card is not None and self._publish("snapshots", self._card, retain=True):
-            self._card = None
+        if self._model_card is not None and self._publish("snapshots", self._model_card, retain=True):
+            self._model_card = None
 
     def close(self) -> None:
-        """Save what was learned, tell the broker, and take leave of it."""
+        """Commit all messages, disconnect from the broker, save a checkpoint and close the store."""
         self._health.stopping()
         self._job.stop()
-        saver, saved = self._saver, False
+        committer, saved = self._committer, False
         try:
-            self._settle()
-            saver.commit()
+            self._drain()
+            committer.commit()
             saved = True
         except DiskFullError as error:
-            log.error("%s The last %d messages stay with the broker.", error, saver.uncommitted)
+            log.error("%s The last %d messages stay with the broker.", error, committer.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
         try:
-            if saved and self.engine.position > saver.checkpoint_position:
-                saver.checkpoint()
+            if saved and self.engine.position > committer.checkpoint_position:
+                committer.checkpoint()
         except DiskFullError as error:
-            log.error("%s The next start runs the journal again.", error)
+            log.error("%s The next start recovers from the journal.", error)
             saved = False
         self._store.close()
         self._health.close()
         log.info("Stopped at message %d%s.", self.engine.position, " with everything saved" if saved else "")
 
-    def _settle(self) -> None:
-        """Take in and commit what arrives, up to a moment at which nothing is under way.
+    def _drain(self) -> None:
+        """Receive and commit messages until none is on its way, then disconnect.
 
-        What the broker sends after the last acknowledgement, it sends again after the next start, unread as it was.
+        Messages that the broker sends after the last acknowledgement are not read; it sends them again after the next
+        start.
 
         Raises:
-            DiskFullError: if there is no room.
+            DiskFullError: If the disk is full.
         """
-        saver, window, wait_s = self._saver, self._transport.window, 0.0
-        # Each round may cost a commit, which nobody is to pay for beyond the day's allowance.
-        while self._transport.connected and saver.may_write and not self._out_of_time:
-            if self._take_in(wait_s):
+        committer, window, wait_s = self._committer, self._transport.window, 0.0
+        # Each round may need a commit, which must not exceed the write budget.
+        while self._transport.connected and committer.may_write and not self._is_stop_overdue:
+            if self._receive(wait_s):
                 wait_s = 0.0
-            elif saver.uncommitted:
-                # As many as it may send ahead: there is more where they came from.
-                wait_s = BACKLOG_S if window is not None and saver.uncommitted * 2 >= window else 0.0
-                saver.save_now()
+            elif committer.uncommitted:
+                # A batch of half the window or more indicates that the broker has further messages.
+                wait_s = BACKLOG_S if window is not None and committer.uncommitted * 2 >= window else 0.0
+                committer.save_now()
             elif self._transport.close(CLOSE_TIMEOUT_S, if_quiet=True):
                 return
             else:
                 wait_s = CONFIRMATION_S
 
-    # --- What is due ----------------------------------------------------------------------------------------------
+    # --- Tasks that are due by the clock --------------------------------------------------------------------------
 
-    def _do_what_is_due(self) -> None:
+    def _run_due_tasks(self) -> None:
         now = self._clock.monotonic()
         snapshots = self._config.snapshots
         if now >= self._metrics_due:
             self._report(now)
-        elif self._health.state != self._told and now >= self._news_due:
-            # Whoever has just started the daemon asks how it is, not how it was before it was connected.
-            self._news_due = now + NEWS_S
-            self._tell_status(self.metrics())
+        elif self._health.state != self._reported_state and now >= self._status_due:
+            # A change of state is reported at once, so that a status requested just after a start is not outdated.
+            self._status_due = now + STATUS_INTERVAL_S
+            self._write_status(self.metrics())
         due = now >= self._snapshot_due or (
             snapshots.every_events is not None and self._learned - self._snapshot_events >= snapshots.every_events
         )
-        if (due or self._snapshot_wanted) and not self._job.running and self._saver.want_checkpoint():
+        if (due or self._snapshot_wanted) and not self._job.running and self._committer.ensure_checkpoint():
             self._snapshot_wanted = False
             self._snapshot_due = now + (snapshots.every_s or float("inf"))
             self._snapshot_events = self._learned
             self._job.start()
-        if (card := self._job.poll()) is not None:
-            self._card = json.dumps(card).encode()
+        if (model_card := self._job.poll()) is not None:
+            self._model_card = json.dumps(model_card).encode()
 
     def metrics(self) -> dict[str, Any]:
-        """Counters, errors and resources as they are published."""
+        """Metrics as they are published: counters, errors and resources."""
         now = self._clock.monotonic()
         return {
             "device": self._config.device,
@@ -325,13 +336,13 @@ class Daemon:
             **self._health.describe(),
             "position": self.engine.position,
             **self.engine.metrics(),
-            **self._saver.counts,
+            **self._committer.counts,
             "messages_uncommitted": self.uncommitted,
             "answers_waiting": len(self._answers),
             "answers_dropped": self._answers.dropped,
-            "written_bytes_per_day": round(self._saver.budget.per_day(now)),
-            "written_bytes": self._saver.budget.total,
-            "written_bytes_left": round(self._saver.budget.left),
+            "written_bytes_per_day": round(self._committer.budget.per_day(now)),
+            "written_bytes": self._committer.budget.total,
+            "written_bytes_left": round(self._committer.budget.left),
             "memory_bytes": resident_bytes(),
         }
 
@@ -343,15 +354,15 @@ class Daemon:
         self._metrics_events, self._metrics_at = self._learned, now
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
-        self._health.reported(self._announce)
-        self._tell_status(metrics)
+        self._health.after_metrics(self._publish_status)
+        self._write_status(metrics)
 
-    def _tell_status(self, metrics: dict[str, Any]) -> None:
-        self._told = self._health.state
-        self._health.tell(metrics)
+    def _write_status(self, metrics: dict[str, Any]) -> None:
+        self._reported_state = self._health.state
+        self._health.report(metrics)
         self._status.write({**metrics, "pid": os.getpid(), "connected": self._transport.connected})
 
-    def _announce(self, payload: bytes) -> bool:
+    def _publish_status(self, payload: bytes) -> bool:
         return self._publish("status", payload, retain=True)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
@@ -359,6 +370,6 @@ class Daemon:
 
 
 def resident_bytes() -> int:
-    """The memory this process holds."""
+    """Resident memory of this process in bytes."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a Path would cost more than the read
         return int(file.read().split()[1]) * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""Bringing a daemon up in this process, from a configuration to its last turn."""
+"""Main function of the daemon: construction from a configuration, recovery, and the loop."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import logging
 import os
 from pathlib import Path
 
-from edgedescent.adapters import Transport, load_adapter
-from edgedescent.config import Config, convert
-from edgedescent.daemon._memory import give_back
+from edgedescent.config import Config
+from edgedescent.daemon._memory import release_large_blocks
 from edgedescent.daemon.clock import SystemClock
 from edgedescent.daemon.health import Health
 from edgedescent.daemon.loop import Daemon, Stopped
@@ -22,25 +21,25 @@ from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 
-RETURNED_BYTES = 65_536
-"""Blocks of so much memory are given back as soon as they are free."""
+RELEASED_BLOCK_BYTES = 65_536
+"""Size from which on freed blocks of memory are returned to the system at once."""
 
 
 def run(config: Config, config_path: str, signals: Signals) -> None:
     """Run a daemon in this process until SIGTERM or SIGINT; SIGUSR1 exports a snapshot.
 
     Args:
-        config: what to run.
-        config_path: where that was read.
-        signals: listening since this process began.
+        config: The configuration.
+        config_path: Path of the configuration file.
+        signals: The signal handlers, installed at the start of the process.
 
     Raises:
-        ConfigError: if an adapter's part of the configuration is wrong.
-        StateError: if the state folder is in use, damaged beyond use, or another learner's.
+        ConfigError: If an adapter's part of the configuration is invalid.
+        StateError: If the state folder is in use, damaged beyond repair, or belongs to another learner.
     """
-    # Whatever is made from here on, by us, SQLite or the exporting child, is for its owner only.
+    # All files created from here on, also by SQLite and the exporting child, are for the owner only.
     os.umask(0o077)
-    transport = make_transport(config)
+    transport = config.build_transport()
     clock = SystemClock()
     health = Health(config, clock, SystemdNotifier.from_environment())
     with FolderLock(config.state.path, note=str(runtime_folder(config).resolve())):
@@ -53,12 +52,12 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
         daemon = Daemon(config, transport, store, clock, job, health)
-        signals.pass_on(stop=daemon.stop, snapshot=daemon.request_snapshot)
+        signals.connect(stop=daemon.stop, snapshot=daemon.request_snapshot)
         try:
             daemon.recover()
         except Stopped:
             store.close()
-            log.info("Stopped before the journal was run again; nothing is lost.")
+            log.info("Stopped before the recovery was complete; nothing is lost.")
             return
         log.info(
             "Learning %s as %r from %s; state in %s.",
@@ -67,34 +66,8 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
             ", ".join(config.event_topics()),
             Path(config.state.path).resolve(),
         )
-        # What one large message took must not stay with a process that runs for months.
-        give_back(RETURNED_BYTES)
-        # What is here by now stays: looking through it again and again would hold up answers by 10 ms each time.
+        # A process that runs for months must not keep the memory of its largest message.
+        release_large_blocks(RELEASED_BLOCK_BYTES)
+        # The objects that exist now are permanent. Excluding them from garbage collection saves 10 ms per collection.
         gc.freeze()
         daemon.run()
-
-
-def make_transport(config: Config) -> Transport:
-    """The transport that a configuration describes, not yet connected.
-
-    Raises:
-        ConfigError: naming what is wrong.
-    """
-    adapter = load_adapter(config.transport, "transport")
-    transport: Transport = adapter(
-        convert(config.broker, adapter.Config, "broker"),
-        device=config.device,
-        topics=config.event_topics(),
-        status_topic=config.topic("status"),
-        bytes_max=config.limits.payload_bytes_max,
-    )
-    return transport
-
-
-def check(config: Config) -> None:
-    """Check the adapters' parts of a configuration.
-
-    Raises:
-        ConfigError: naming what is wrong.
-    """
-    make_transport(config)

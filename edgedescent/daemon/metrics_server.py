@@ -1,4 +1,4 @@
-"""The metrics over HTTP on a port of this machine, served by the daemon's own loop a little at a time."""
+"""Non-blocking HTTP server for the metrics, run from the daemon's loop."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from edgedescent.errors import ConfigError
 log = logging.getLogger(__name__)
 
 CLIENTS_MAX = 8
-"""More have to wait in the queue of the operating system, where there are a few places."""
+"""Number of connections served at once; as many more wait in the operating system's queue."""
 REQUEST_MAX = 8_192
-PATIENCE_S = 5.0
-"""A client that has not asked, or not taken its answer, within that time is left."""
+"""Size limit of a request in bytes."""
+CLIENT_TIMEOUT_S = 5.0
+"""Time within which a client must have sent its request and received the response."""
 
 
 class _Client:
-    """One connection: what it has asked so far, and what is left to send."""
+    """Connection of a client, with the request received so far and the rest of the response."""
 
     def __init__(self, sock: socket.socket, now: float) -> None:
         self.sock = sock
-        self.until = now + PATIENCE_S
-        self.asked = b""
-        self.left: memoryview | None = None
+        self.until = now + CLIENT_TIMEOUT_S
+        self.request = b""
+        self.response: memoryview | None = None
 
 
 class MetricsServer:
-    """Answers ``GET /metrics``; never waits for anybody, and holds a bounded number of clients and bytes.
+    """HTTP server for ``GET /metrics`` without a thread, with a bounded number of clients and bytes.
 
-    It has no thread: `serve` does what can be done at once. So an answer shows that the loop is alive, and one that
-    stays away that it is not.
+    The loop calls `serve`, which never blocks. So a response also shows that the loop is running.
 
     Args:
-        listen: the address, such as ``127.0.0.1:9464``.
-        page: makes the answer's body.
-        clock: the time.
+        listen: Address and port, such as ``127.0.0.1:9464``.
+        page: Returns the body of the response.
+        clock: Monotonic clock.
 
     Raises:
-        ConfigError: if the address cannot be listened on.
+        ConfigError: If the server cannot listen on the address.
     """
 
     def __init__(self, listen: str, page: Callable[[], bytes], clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,38 +65,38 @@ class MetricsServer:
         except OSError as error:
             raise ConfigError(
                 f"`metrics.listen` is {listen!r}, where the daemon cannot listen: {error.strerror}.",
-                "Give an address of this machine, in numbers, and a port that is free.",
+                "Use a numeric address of this machine and a free port.",
             ) from error
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """Port on which the server listens."""
         return int(self._socket.getsockname()[1])
 
     def serve(self) -> None:
-        """Do what can be done without waiting."""
+        """Accept a client, and advance all connections as far as possible without blocking."""
         if len(self._clients) < CLIENTS_MAX:
             try:
                 sock, _ = self._socket.accept()
             except (BlockingIOError, ConnectionError):
                 pass
             except OSError as error:
-                log.warning("A client of the metrics cannot be let in: %s.", error.strerror)
+                log.warning("A connection to the metrics server cannot be accepted: %s.", error.strerror)
             else:
                 sock.setblocking(False)
                 self._clients.append(_Client(sock, self._clock()))
         if self._clients:
-            self._clients = [client for client in self._clients if self._goes_on(client)]
+            self._clients = [client for client in self._clients if self._advance(client)]
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close all connections and stop listening."""
         for client in self._clients:
             client.sock.close()
         self._clients.clear()
         self._socket.close()
 
-    def _goes_on(self, client: _Client) -> bool:
-        """Take a client further; whether there is more to do for it."""
+    def _advance(self, client: _Client) -> bool:
+        """Advance a connection without blocking; closes it and returns False once it is done."""
         try:
             done = self._step(client)
         except BlockingIOError:
@@ -108,20 +108,26 @@ class MetricsServer:
         return not done
 
     def _step(self, client: _Client) -> bool:
-        if client.left is None:
-            while b"\r\n\r\n" not in client.asked and b"\n\n" not in client.asked:
-                piece = client.sock.recv(REQUEST_MAX)
-                client.asked += piece
-                if not piece or len(client.asked) > REQUEST_MAX:
+        """Receive the request or send the response; returns True once the connection is done.
+
+        Raises:
+            BlockingIOError: If the client has to be waited for.
+            OSError: If the connection fails.
+        """
+        if client.response is None:
+            while b"\r\n\r\n" not in client.request and b"\n\n" not in client.request:
+                chunk = client.sock.recv(REQUEST_MAX)
+                client.request += chunk
+                if not chunk or len(client.request) > REQUEST_MAX:
                     return True
-            client.left = memoryview(self._answer(client.asked))
-        client.left = client.left[client.sock.send(client.left) :]
-        if len(client.left):
+            client.response = memoryview(self._respond(client.request))
+        client.response = client.response[client.sock.send(client.response) :]
+        if len(client.response):
             raise BlockingIOError
         return True
 
-    def _answer(self, asked: bytes) -> bytes:
-        method, _, rest = asked.split(b"\n", 1)[0].partition(b" ")
+    def _respond(self, request: bytes) -> bytes:
+        method, _, rest = request.split(b"\n", 1)[0].partition(b" ")
         path = rest.split(b" ")[0].partition(b"?")[0]
         if method not in (b"GET", b"HEAD"):
             return _response("405 Method Not Allowed", "text/plain", b"Only GET is answered.\n")

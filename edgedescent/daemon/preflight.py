@@ -1,4 +1,4 @@
-"""What `edgedescent check` looks at on this machine: state folder, disk, clock, learner, and who else is there."""
+"""Preflight checks of `edgedescent check` on this machine: state folder, disk, clock, learner and running daemon."""
 
 from __future__ import annotations
 
@@ -11,35 +11,43 @@ from pathlib import Path
 
 from edgedescent.config import Config, describe
 from edgedescent.errors import StateError
-from edgedescent.findings import CheckResult, error, ok, warning
+from edgedescent.interfaces import CheckResult, error, ok, warning
 from edgedescent.state.lock import holder_of
 from edgedescent.state.recovery import require_same_learner
-from edgedescent.state.state_file import is_there
+from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
 BUILT_AT = 1_735_689_600.0
-"""2025-01-01: no device that runs this version lives before."""
+"""2025-01-01: an earlier time means that the clock is not set."""
 CLOCK_SLACK_S = 60.0
+"""Tolerated difference between the clock and the time of the state file."""
 SPARE_BYTES = 67_108_864
-"""What SQLite's log and the snapshots may take beside the journal."""
-_FLEETING = ("tmpfs", "ramfs")
+"""Space for SQLite's write-ahead log and the snapshots, in addition to the journal."""
+_VOLATILE = ("tmpfs", "ramfs")
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph")
-_RIGHTLESS = ("vfat", "exfat", "msdos")
+_WITHOUT_PERMISSIONS = ("vfat", "exfat", "msdos")
 
 
-def checkup(config: Config) -> Iterator[CheckResult]:
-    """Look at everything that needs no broker; nothing is written."""
+def preflight(config: Config) -> Iterator[CheckResult]:
+    """Run all checks that need no broker. Nothing is written.
+
+    Args:
+        config: The configuration to check.
+
+    Yields:
+        The results.
+    """
     folder = Path(config.state.path)
     yield from _permissions(folder)
-    yield from _room(config, folder)
+    yield from _disk_space(config, folder)
     yield _file_system(_mount_of(_existing(folder)))
     yield from _holder(config, folder)
-    yield from _learned(config, folder)
+    yield from _learner(config, folder)
     yield from _clock(folder)
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
+    """The folder, or its nearest existing parent."""
     folder = folder.resolve()
     return next(path for path in (folder, *folder.parents) if path.is_dir())
 
@@ -51,17 +59,17 @@ def _permissions(folder: Path) -> Iterator[CheckResult]:
         yield error(
             "permissions",
             f"this user (uid {os.geteuid()}) may not write to {there}.",
-            "Check as the user of the daemon, or give it the folder.",
+            "Run the check as the daemon's user, or give that user the folder.",
         )
     elif not made:
-        yield ok("permissions", f"{folder} will be made at the first start.")
+        yield ok("permissions", f"{folder} will be created at the first start.")
     else:
-        yield ok("permissions", f"{folder} can be written to.")
+        yield ok("permissions", f"{folder} is writable.")
     if not made:
         return
     names = ("", FILE, f"{FILE}-wal", f"{FILE}-shm")
     if exposed := [str(folder / name) for name in names if _mode(folder / name) & 0o077]:
-        # Where the folder itself is closed, nobody gets as far as the files.
+        # The permissions of the files do not matter if the folder itself is closed to others.
         if not _mode(folder) & 0o077:
             return
         yield warning("permissions", f"others may have access to {', '.join(exposed)}.", f"chmod -R go-rwx {folder}")
@@ -75,24 +83,24 @@ def _mode(path: Path) -> int:
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    """What the file system says of a file; None where there is none, or where we may not look."""
+    """Status of a file; None if it does not exist or is not accessible."""
     try:
         return path.stat()
     except OSError:
         return None
 
 
-def _room(config: Config, folder: Path) -> Iterator[CheckResult]:
+def _disk_space(config: Config, folder: Path) -> Iterator[CheckResult]:
     there = _existing(folder)
     free = shutil.disk_usage(there).free
     file = _stat(folder / FILE)
     needed = config.state.journal_bytes_max + SPARE_BYTES - (0 if file is None else file.st_size)
     message = f"{_mib(free)} are free for {folder}"
     if free < SPARE_BYTES:
-        yield error("disk", f"{message}.", "Make room: without any, nothing is acknowledged or learned.")
+        yield error("disk", f"{message}.", "Free some space: on a full disk nothing is acknowledged or learned.")
     elif free < needed:
-        hint = "Make room, or lower `state.journal_bytes_max`."
-        yield warning("disk", f"{message}; journal and log may come to take {_mib(needed)} more.", hint)
+        hint = "Free some space, or lower `state.journal_bytes_max`."
+        yield warning("disk", f"{message}; journal and write-ahead log may need {_mib(needed)} more.", hint)
     else:
         yield ok("disk", f"{message}.")
     inodes = os.statvfs(there)
@@ -110,7 +118,7 @@ def _mount_of(path: Path) -> tuple[str, str, str]:
     with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
         for line in mounts:
             point, kind, options = line.split()[1:4]
-            # A space is written as in C (fstab(5)).
+            # A space is escaped as in C (fstab(5)).
             point = point.replace("\\040", " ")
             if path.is_relative_to(point) and len(point) >= len(found[0]):
                 found = point, kind, options
@@ -119,17 +127,15 @@ def _mount_of(path: Path) -> tuple[str, str, str]:
 
 def _file_system(mount: tuple[str, str, str]) -> CheckResult:
     point, kind, options = mount
-    message = f"the state lies on {kind} at {point}"
+    message = f"the state is on {kind} at {point}"
     if "ro" in options.split(","):
         return error("file system", f"{message}, which is read-only.", "Mount it writable.")
     if kind in _REMOTE:
-        return error(
-            "file system", f"{message}: SQLite needs a disk of this machine.", "Set `state.path` to a local one."
-        )
-    if kind in _FLEETING:
-        return warning("file system", f"{message}, which is lost at a restart of the machine.", "Set `state.path`.")
-    if kind in _RIGHTLESS:
-        return warning("file system", f"{message}, which keeps no permissions and is easily damaged.", "Use ext4.")
+        return error("file system", f"{message}: SQLite needs a local disk.", "Set `state.path` to a folder on one.")
+    if kind in _VOLATILE:
+        return warning("file system", f"{message}, which is lost when the machine restarts.", "Set `state.path`.")
+    if kind in _WITHOUT_PERMISSIONS:
+        return warning("file system", f"{message}, which stores no permissions and is easily damaged.", "Use ext4.")
     return ok("file system", f"{message}.")
 
 
@@ -140,23 +146,23 @@ def _holder(config: Config, folder: Path) -> Iterator[CheckResult]:
         yield error("daemon", str(fault), fault.hint)
         return
     if pid is None:
-        yield ok("daemon", "none is using the state folder.")
+        yield ok("daemon", "no daemon is using the state folder.")
     else:
         yield ok(
             "daemon", f"process {pid} is using the state folder; a second one for {config.device!r} will not start."
         )
 
 
-def _learned(config: Config, folder: Path) -> Iterator[CheckResult]:
+def _learner(config: Config, folder: Path) -> Iterator[CheckResult]:
     wanted = describe(config.build_learner())["type"]
     try:
-        if not is_there(folder / FILE):
+        if not state_exists(folder / FILE):
             yield ok("learner", f"{wanted}; there is no state yet.")
             return
         store = Store(folder, read_only=True)
         try:
             require_same_learner(config, store)
-            yield ok("learner", f"{wanted}; the state at message {store.last_position} fits it.")
+            yield ok("learner", f"{wanted}; the state at message {store.last_position} belongs to it.")
         finally:
             store.close()
     except StateError as fault:
@@ -165,13 +171,13 @@ def _learned(config: Config, folder: Path) -> Iterator[CheckResult]:
 
 def _clock(folder: Path) -> Iterator[CheckResult]:
     now = time.time()
-    hint = "Set it, and let it be kept by NTP (timedatectl)."
+    hint = "Set it, and synchronize it by NTP (timedatectl)."
     if now < BUILT_AT:
-        yield warning("clock", f"it says {time.strftime('%Y-%m-%d', time.gmtime(now))}.", hint)
+        yield warning("clock", f"the time is {time.strftime('%Y-%m-%d', time.gmtime(now))}.", hint)
         return
     file = _stat(folder / FILE)
     ahead = 0.0 if file is None else file.st_mtime - now
     if ahead > CLOCK_SLACK_S:
         yield warning("clock", f"the state was written {ahead:.0f} s in the future.", hint)
     else:
-        yield ok("clock", f"it says {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(now))}.")
+        yield ok("clock", f"the time is {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(now))}.")

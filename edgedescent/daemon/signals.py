@@ -1,4 +1,4 @@
-"""What a daemon is told by signals, heard from the beginning of its process."""
+"""Signal handlers of the daemon, installed as soon as its process starts."""
 
 from __future__ import annotations
 
@@ -11,21 +11,30 @@ log = logging.getLogger(__name__)
 
 
 class Signals:
-    """Hears SIGTERM, SIGINT and SIGUSR1, and passes them on as soon as there is somebody to do what they ask for."""
+    """Handlers for SIGTERM, SIGINT and SIGUSR1 that may be installed before the daemon exists.
+
+    A request to stop that arrives before `connect` is passed on by it. A request for a snapshot before that is
+    ignored.
+    """
 
     def __init__(self) -> None:
         self._stop: Callable[[], None] | None = None
         self._snapshot: Callable[[], None] | None = None
         self._stop_wanted = False
 
-    def listen(self) -> None:
-        """Begin to hear: until then each of them ends the process."""
+    def install(self) -> None:
+        """Install the handlers. Without them, each of the signals ends the process."""
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGUSR1, self._on_snapshot)
 
-    def pass_on(self, *, stop: Callable[[], None], snapshot: Callable[[], None]) -> None:
-        """Pass on what comes, and a stop that came before."""
+    def connect(self, *, stop: Callable[[], None], snapshot: Callable[[], None]) -> None:
+        """Set the functions that the handlers call.
+
+        Args:
+            stop: Called on SIGTERM and SIGINT; at once, if one of them arrived before.
+            snapshot: Called on SIGUSR1.
+        """
         self._stop, self._snapshot = stop, snapshot
         if self._stop_wanted:
             stop()

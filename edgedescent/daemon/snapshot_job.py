@@ -1,4 +1,4 @@
-"""The export of a snapshot in a child process, watched from the daemon's loop."""
+"""Export of a snapshot in a child process, supervised from the daemon's loop."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 class SnapshotJob:
-    """Runs ``edgedescent export`` beside the daemon, one at a time.
+    """Runs ``edgedescent export`` as a child process, one at a time.
 
-    The child reads the state file by itself, so that neither its packages nor its failures reach the daemon.
+    The child reads the state file itself, so that neither its packages nor its failures affect the daemon.
 
     Args:
-        config_path: what the daemon was configured with.
-        timeout_s: a child that takes longer is killed.
+        config_path: Path of the daemon's configuration file.
+        timeout_s: Time after which the child is killed.
     """
 
     def __init__(self, config_path: str, *, timeout_s: float) -> None:
@@ -33,14 +33,14 @@ class SnapshotJob:
 
     @property
     def running(self) -> bool:
-        """Whether an export is under way."""
+        """True while an export is running."""
         return self._child is not None
 
     def start(self) -> None:
-        """Begin an export; that it cannot begin is logged."""
+        """Start an export. A failure to start is logged."""
         try:
             with ExitStack() as files:
-                # Files rather than pipes: nobody reads until the child has ended, and a full pipe would stop it.
+                # Files rather than pipes: nothing reads until the child has ended, and a full pipe would block it.
                 self._output = files.enter_context(tempfile.TemporaryFile())
                 self._errors = files.enter_context(tempfile.TemporaryFile())
                 self._child = subprocess.Popen(
@@ -49,7 +49,7 @@ class SnapshotJob:
                     stdout=self._output,
                     stderr=self._errors,
                 )
-                # From here on `_finish` closes them.
+                # From here on `_finish` closes the files.
                 files.pop_all()
             # The export must never slow the learning down.
             os.setpriority(os.PRIO_PROCESS, self._child.pid, 10)
@@ -58,7 +58,11 @@ class SnapshotJob:
         self._deadline = time.monotonic() + self._timeout_s
 
     def poll(self) -> dict[str, Any] | None:
-        """The card of a snapshot that was just published; None while there is none."""
+        """Check on the export without waiting; failures and timeouts are logged.
+
+        Returns:
+            The model card of a snapshot that was published since the last call; else None.
+        """
         if self._child is None:
             return None
         code = self._child.poll()
@@ -71,29 +75,30 @@ class SnapshotJob:
             return None
         output, errors = self._finish()
         if code != 0:
-            # The last line says why, also where a package that is broken leaves a stack trace.
+            # The last line holds the reason, even if a broken package leaves a stack trace.
             why = errors.strip().rpartition("\n")[2].removeprefix("Error: ")
             log.error("The export failed: %s", why or f"exit code {code}")
             return None
-        # The card is its last line; whatever a library had to say comes before it.
+        # The model card is the last line; libraries may have printed others before it.
         last = output.strip().rpartition("\n")[2]
         try:
-            card: dict[str, Any] = json.loads(last)
-            told = card["position"], card["path"], card["parity"]["max_rel_diff"]
+            model_card: dict[str, Any] = json.loads(last)
+            published = model_card["position"], model_card["path"], model_card["parity"]["max_rel_diff"]
         except (ValueError, TypeError, KeyError):
-            log.error("The export ended well, but did not say what it published: %.200r", last)
+            log.error("The export succeeded, but its output is not a model card: %.200r", last)
             return None
-        log.info("Snapshot at message %d published: %s (largest relative difference %.2g).", *told)
-        return card
+        log.info("Snapshot at message %d published: %s (largest relative difference %.2g).", *published)
+        return model_card
 
     def stop(self) -> None:
-        """End an export that is under way; what it had not published, a later one clears away."""
+        """Kill a running export. A later export removes its temporary files."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
             self._finish()
 
     def _finish(self) -> tuple[str, str]:
+        """Close the files of a child that has ended; returns its standard output and standard error."""
         texts = []
         for file in (self._output, self._errors):
             file.seek(0)

@@ -1,4 +1,4 @@
-"""Whether the daemon is alive, and how it is doing."""
+"""Status file of the running daemon, which `edgedescent status` reads."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FILE = "status.json"
 
 
 def runtime_folder(config: Config) -> Path:
-    """Where the status lies: in memory where systemd offers a folder for it, else with the state."""
+    """Folder of the status file: the one in memory that systemd provides, else the state folder."""
     return Path(os.environ.get("RUNTIME_DIRECTORY") or config.state.path)
 
 
 class StatusFile:
-    """What the daemon last said of itself, for `read_status`.
+    """Writer of the status file.
 
     Args:
-        config: of the daemon.
+        config: Configuration of the daemon.
     """
 
     def __init__(self, config: Config) -> None:
@@ -37,10 +37,13 @@ class StatusFile:
         self._written = True
 
     def write(self, status: Mapping[str, Any]) -> None:
-        """Write it; that it cannot be written is logged once each time it begins: learning does not depend on it."""
+        """Replace the status file.
+
+        A failure is logged, only once while it lasts, because learning does not depend on the file.
+        """
         path = runtime_folder(self._config) / FILE
         try:
-            # No sync: a status lost in a power cut tells nothing that is still true.
+            # Without a sync: after a power cut the status would be outdated anyway.
             replace_atomically(path, json.dumps(status).encode(), sync=False)
         except OSError as error:
             if self._written:
@@ -51,17 +54,23 @@ class StatusFile:
 
 
 def read_status(config: Config) -> dict[str, Any]:
-    """What the running daemon last said of itself, with its age in seconds.
+    """Read the last status of the running daemon.
+
+    Args:
+        config: Configuration of the daemon.
+
+    Returns:
+        The status, with its age in seconds as ``age_s``.
 
     Raises:
-        StateError: if no daemon runs, or it has not reported for three intervals.
+        StateError: If no daemon runs, or it has not reported for three intervals.
     """
     pid = holder_of(config.state.path)
     if pid is None:
         raise StateError(
             f"No daemon is using the state folder {config.state.path}.", "Start one with: edgedescent run CONFIG"
         )
-    # The daemon says where it writes: systemd gives it a folder that whoever asks here knows nothing of.
+    # The daemon records its folder in the lock: a folder that systemd provides is unknown to other processes.
     folder = Path(note_of(config.state.path) or runtime_folder(config))
     try:
         status: dict[str, Any] = json.loads((folder / FILE).read_bytes())

@@ -1,4 +1,4 @@
-"""Telling systemd how the daemon is: the protocol of ``sd_notify(3)``, one datagram a message."""
+"""Notifications to systemd: the protocol of ``sd_notify(3)``, with one datagram for each message."""
 
 from __future__ import annotations
 
@@ -12,72 +12,79 @@ from typing import Self
 log = logging.getLogger(__name__)
 
 STATUS_MAX = 200
-FEEDS_PER_TIMEOUT = 4
-"""How often the watchdog is fed in the time that it waits."""
+"""Length to which a status line is cut."""
+KEEPALIVES_PER_TIMEOUT = 4
+"""Number of keep-alive messages sent to the watchdog within its timeout."""
 EXTENSION_S = 60.0
-"""How much more time a recovery asks for, each time it has got on."""
+"""Time by which a recovery or a stop that makes progress extends systemd's timeout."""
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class SystemdNotifier:
-    """Whoever started the daemon and watches over it; without one, nothing is sent.
+    """Client of systemd's notification socket; sends nothing if there is none.
 
-    The watchdog is fed by `progress` alone, which the loop calls at the end of a turn: a loop that hangs is noticed
-    even where a timer or a thread would still run.
+    Only `progress`, which the loop calls at the end of each turn, sends keep-alive messages to the watchdog. So a
+    blocked loop is noticed even if a timer or another thread would still run.
 
     Args:
-        address: of the socket; an abstract one begins with ``@``. None where nobody listens.
-        watchdog_s: how long the watchdog waits; never where it is None.
-        clock: the time.
+        address: Address of the socket; an abstract one begins with ``@``. None if systemd did not start the process.
+        watchdog_s: Timeout of the watchdog; None if it is off.
+        clock: Monotonic clock.
     """
 
     def __init__(
         self, address: str | None, watchdog_s: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._address = address
-        self._feed_s = None if watchdog_s is None else watchdog_s / FEEDS_PER_TIMEOUT
+        self._keepalive_s = None if watchdog_s is None else watchdog_s / KEEPALIVES_PER_TIMEOUT
         self._clock = clock
-        self._fed_at = -float("inf")
+        self._kept_alive_at = -float("inf")
         self._extended_at = -float("inf")
         self._status = ""
-        self._deaf = False
+        self._failing = False
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Self:
-        """The supervisor that the environment names; its variables are taken away, so that no child speaks for us."""
+        """Create a notifier from systemd's environment variables.
+
+        The variables are removed, so that no child process sends notifications in the daemon's name.
+
+        Args:
+            environment: The environment variables.
+        """
         address, watchdog_s = environment.get("NOTIFY_SOCKET"), _watchdog_s(environment)
         for name in _VARIABLES:
             environment.pop(name, None)
         return cls(address or None, watchdog_s)
 
     def ready(self) -> None:
-        """Say that the daemon is at work."""
+        """Notify systemd that the start is complete."""
         self._send("READY=1")
 
     def stopping(self) -> None:
-        """Say that the daemon is on its way out."""
+        """Notify systemd that the daemon is stopping."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Say in a line how it is; the same line is said once."""
+        """Set the status line that ``systemctl status`` shows; an unchanged line is not sent again."""
         if text != self._status:
             self._status = text
             self._send(f"STATUS={' '.join(text.split())[:STATUS_MAX]}")
 
     def progress(self) -> None:
-        """Feed the watchdog, if it is time to."""
-        if self._feed_s is None:
+        """Send a keep-alive message to the watchdog if one is due."""
+        if self._keepalive_s is None:
             return
         now = self._clock()
-        if now - self._fed_at >= self._feed_s:
-            self._fed_at = now
+        if now - self._kept_alive_at >= self._keepalive_s:
+            self._kept_alive_at = now
             self._send("WATCHDOG=1")
 
-    def still_starting(self) -> None:
-        """Ask for more time to start, or to stop, because there is progress; the watchdog is fed too."""
+    def extend_timeout(self) -> None:
+        """Extend the timeout of a start or a stop that makes progress, and send a keep-alive message if one is due."""
         self.progress()
         now = self._clock()
-        if now - self._extended_at >= EXTENSION_S / FEEDS_PER_TIMEOUT:
+        if now - self._extended_at >= EXTENSION_S / KEEPALIVES_PER_TIMEOUT:
             self._extended_at = now
             self._send(f"EXTEND_TIMEOUT_USEC={int(EXTENSION_S * 1e6)}")
 
@@ -88,20 +95,23 @@ class SystemdNotifier:
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                # A supervisor that does not read must not hold up the loop.
+                # A full socket must not block the loop.
                 sock.setblocking(False)
                 sock.sendto(message.encode(errors="replace"), address)
-            self._deaf = False
+            self._failing = False
         except OSError as error:
-            if not self._deaf:
+            if not self._failing:
                 name = message.partition("=")[0]
-                log.warning("The supervisor at %s cannot be told %s: %s.", self._address, name, error.strerror)
-            self._deaf = True
-            self._fed_at = -float("inf")
+                log.warning(
+                    "The notification %s cannot be sent to systemd at %s: %s.", name, self._address, error.strerror
+                )
+            self._failing = True
+            # The next keep-alive message is sent at once.
+            self._kept_alive_at = -float("inf")
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float | None:
-    """How long the watchdog waits, if it waits for this process."""
+    """Timeout of the watchdog in seconds; None if it is off or meant for another process."""
     pid, micros = environment.get("WATCHDOG_PID"), environment.get("WATCHDOG_USEC", "")
     if pid and pid != str(os.getpid()):
         return None

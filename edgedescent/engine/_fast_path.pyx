@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, realloc
 
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
 from edgedescent.formats._json_reader cimport JsonReader, blank, take
 from edgedescent.evaluation._prequential cimport Prequential
 from edgedescent.numerics._numbers cimport is_sane
@@ -48,7 +48,7 @@ cdef class FastPath:
         n_redelivered: how many it left alone because they have none, and their message came again.
     """
 
-    cdef FeatureModel kernel
+    cdef CompiledFeatureLearner kernel
     cdef DedupWindow seen
     cdef JsonReader reader
     cdef Py_ssize_t bytes_max
@@ -63,7 +63,7 @@ cdef class FastPath:
     cdef readonly Py_ssize_t n_repeats
     cdef readonly Py_ssize_t n_redelivered
 
-    def __init__(self, FeatureModel kernel, DedupWindow seen, Py_ssize_t bytes_max, Py_ssize_t events_max):
+    def __init__(self, CompiledFeatureLearner kernel, DedupWindow seen, Py_ssize_t bytes_max, Py_ssize_t events_max):
         self.kernel = kernel
         self.seen = seen
         self.bytes_max = min(bytes_max, BYTES_MAX)
@@ -141,7 +141,7 @@ cdef class FastPath:
             errors: what scores the predictions.
             answers: takes them in.
         """
-        cdef FeatureModel kernel = self.kernel
+        cdef CompiledFeatureLearner kernel = self.kernel
         cdef JsonReader reader = self.reader
         cdef Event* event
         cdef uint64_t word = 0
@@ -166,9 +166,7 @@ cdef class FastPath:
             except ValueError:
                 # Whoever looks closer finds the same fault.
                 return 0
-            kernel._settle(True)
-            prediction = kernel._learn(event.target)
-            kernel.stepper.check()
+            prediction = kernel.learn_event(event.target)
             if event.id != NULL:
                 self.seen._add(word)
             errors.update(event.target, prediction)

@@ -22,7 +22,7 @@ from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooL
 from edgedescent.evaluation._prequential import Prequential
 from edgedescent.formats.json import Decoder, Piece, Rejected, is_array
 from edgedescent.learners import Learner
-from edgedescent.learners._feature_model import FeatureModel
+from edgedescent.learners._feature_learner import CompiledFeatureLearner
 
 DEAD_LETTERS_PER_MESSAGE_MAX = 100
 """More say nothing new: the rest of an array is counted, also as ``dead_letters_unkept``, but not kept."""
@@ -280,7 +280,7 @@ class Engine:
             ) from error
 
 
-def _is_compiled(learner: Learner) -> TypeGuard[FeatureModel]:
+def _is_compiled(learner: Learner) -> TypeGuard[CompiledFeatureLearner]:
     """Whether neither the learner nor its optimizer does anything in Python when it learns."""
     method = getattr(type(learner), "predict_learn_one", None)
-    return method is FeatureModel.predict_learn_one and learner.optimizer.rule != "python"
+    return method is CompiledFeatureLearner.predict_learn_one and learner.optimizer.rule != "python"

@@ -1,48 +1,130 @@
+"""The encoder: an event of named features as rows of tables and standardized values."""
 from cpython.object cimport PyObject
+from cython cimport final
 from libc.stdint cimport uint64_t
 
+from edgedescent.features._scaler cimport Scaler
 from edgedescent.features._vocabulary cimport Vocabulary
 
-# Where the i-th key of an event equals the i-th key of the one before, so does its row, unless that was given to another
-# name since. `key` is NULL where nothing is remembered. Of a category, `value` is the object that had the row; else NULL.
-cdef struct RowCache:
+# What was found for one key of the event before. Where the i-th key of an event equals the i-th key of the one before,
+# its row is the same too, unless that row was assigned to another name since.
+cdef struct CachedRow:
+    # NULL where nothing is cached.
     PyObject* key
+    # The object that has this row as a category; NULL where the row does not depend on the value.
     PyObject* value
     Py_ssize_t row
-    long long born
+    long long assigned_at
+
+# Features whose rows lie side by side, all of them numbers or all of them categories: one loop serves them all, which
+# the compiler can vectorize.
+cdef struct Run:
+    Py_ssize_t row
+    # The place of the first in the event.
+    Py_ssize_t start
+    Py_ssize_t length
+    bint category
+
+# One event as the arithmetic takes it. It is scratch, not state: reading an event overwrites it.
+cdef struct EncodedEvent:
+    Py_ssize_t n
+    Py_ssize_t n_runs
+    Py_ssize_t* rows
+    # The values as they came.
+    double* x
+    # The standardized values; 1 for a category.
+    double* z
+    Run* runs
 
 cdef dict as_event(object x)
+cdef int allocate_event(EncodedEvent* event, Py_ssize_t n) except -1
+cdef void free_event(EncodedEvent* event) noexcept
 
+@final
 cdef class Encoder:
     cdef readonly Vocabulary vocabulary
+    cdef readonly Scaler scaler
+    cdef readonly long long n_events
+    cdef readonly long long n_skipped_values
     cdef uint64_t hash_mask
     cdef frozenset category_names
     cdef bint has_categories
-    # The event at hand. None of this is state: every call fills it anew.
-    cdef Py_ssize_t room
-    cdef Py_ssize_t room_kept
-    cdef Py_ssize_t* rows
-    cdef double* x
-    cdef Py_ssize_t n
-    # The names of the event at hand that have no row, in the order of their zeros in `rows`, and which are categories.
-    cdef list unknown
-    # How many values of the event at hand belong to such names.
-    cdef Py_ssize_t n_unknown
-    # What was found for the keys of the event before; the lists keep them and their values alive.
-    cdef RowCache* recent
-    cdef list recent_keys
-    cdef list recent_values
-    # The vocabulary's version for which they hold.
-    cdef long long recent_version
+    # For each row whether it belongs to a category.
+    cdef char* is_category
+    cdef object is_category_array
 
-    cdef int _make_room(self, Py_ssize_t n) except -1
-    cdef int _make_more_room(self, Py_ssize_t n) except -1
-    cdef _forget_recent(self)
-    cdef void _forget_rows_that_went(self) noexcept
-    cdef int _read_dict(self, dict features, bint learning) except -1
+    # The event at hand, and how many features the scratch has room for.
+    cdef EncodedEvent event
+    cdef Py_ssize_t room
+    # Room for so many features is never given back.
+    cdef Py_ssize_t room_kept
+    # How many usable values the event came with, and how many that were not.
+    cdef Py_ssize_t n_read
+    cdef Py_ssize_t n_skipped
+    # How many of the values have no row yet: row 0 stands for it. When learning, their names and whether each is a
+    # category, in the order in which they came.
+    cdef Py_ssize_t n_unknown
+    cdef list unknown
+    # Whether the runs of the event before are those of the event at hand.
+    cdef bint same_runs
+    # The part of the event at hand that had rows before it.
+    cdef EncodedEvent known
+    cdef Py_ssize_t known_room
+    # The rows that `settle` assigned to new names, and the hashes of these.
+    cdef Py_ssize_t n_new
+    cdef Py_ssize_t* new_rows
+    cdef uint64_t* new_hashes
+    cdef Py_ssize_t new_room
+
+    cdef CachedRow* cache
+    # They keep the cached objects alive.
+    cdef list cached_keys
+    cdef list cached_values
+    # The vocabulary's version for which the cache holds.
+    cdef long long cache_version
+
+    cdef int make_room(self, Py_ssize_t n) except -1
+    cdef int begin_event(self, Py_ssize_t n) except -1
+    cdef int read_dict(self, dict features, bint learning) except -1
+    cdef int read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
+                      bint learning) except -1
+    cdef int cache_row(self, Py_ssize_t place, object key, object value, Py_ssize_t row, bint by_value) except -1
+    cdef int reserve_rows(self) except -1
+    cdef bint settle(self, bint learning) except -1
+    cdef EncodedEvent* known_part(self) except NULL
+    cdef void find_runs(self, EncodedEvent* event) noexcept nogil
+
+    cdef _clear_cache(self)
+    cdef void _drop_reassigned_rows(self) noexcept
     cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1
-    cdef int _remember(self, Py_ssize_t place, object key, object value, Py_ssize_t row, bint by_value) except -1
-    cdef Py_ssize_t _read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
-                              bint learning) except -1
     cdef bint _is_category(self, object key, object value) except -1
     cdef str _category_name(self, object key, object value)
+    cdef void _mark_learned(self) noexcept nogil
+    cdef int _assign_rows(self) except -1
+    cdef int _grow_rows(self, Py_ssize_t rows) except -1
+    cdef int _make_room_for_new(self, Py_ssize_t n) except -1
+
+    # Inline, so that the step from an event to its arithmetic costs no call.
+    cdef inline void standardize(self, EncodedEvent* event) noexcept nogil:
+        """Fill the standardized values of an event from its values."""
+        cdef Py_ssize_t r, i
+        cdef Run run
+        for r in range(event.n_runs):
+            run = event.runs[r]
+            if run.category:
+                for i in range(run.start, run.start + run.length):
+                    # Whatever the event says: a number may have the name of a category's row, such as "site=north".
+                    event.z[i] = 1.0
+            else:
+                self.scaler.standardize(event.x + run.start, event.z + run.start, run.row, run.length)
+
+    cdef inline void update(self) noexcept nogil:
+        """Let the statistics take in the event at hand."""
+        cdef EncodedEvent* event = &self.event
+        cdef Py_ssize_t r
+        cdef Run run
+        for r in range(event.n_runs):
+            run = event.runs[r]
+            if not run.category:
+                self.scaler.update(event.x + run.start, run.row, run.length)
+        self.n_skipped_values += self.n_skipped

@@ -1,16 +1,35 @@
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from typing_extensions import disjoint_base
 
+from edgedescent.features._scaler import Scaler
 from edgedescent.features._vocabulary import Vocabulary
 
 @disjoint_base
 class Encoder:
     @property
     def vocabulary(self) -> Vocabulary: ...
-    def _set_up_reading(
-        self, features_max: int, when_full: str, categories: Sequence[str], hash_bits: int | None
+    @property
+    def scaler(self) -> Scaler: ...
+    @property
+    def n_events(self) -> int: ...
+    @property
+    def n_skipped_values(self) -> int: ...
+    def __init__(
+        self,
+        *,
+        clip: float,
+        forgetting: float,
+        features_max: int,
+        when_full: str,
+        categories: Iterable[str] = (),
+        hash_bits: int | None = None,
+    ) -> None: ...
+    def column_names(self, names: Iterable[Any] | None, columns: int) -> list[str]: ...
+    def save(self) -> dict[str, Any]: ...
+    def restore(
+        self, state: dict[str, Any], n_events: int, n_skipped_values: int, evicted: int, shared: int
     ) -> None: ...
     def _flattened(self, features: Any, prefix: str) -> dict[str, Any]: ...
-    def _column_names(self, names: Any, columns: int) -> list[str]: ...
+    def _set_categories(self, array: Any) -> None: ...

@@ -1,5 +1,7 @@
-"""From an event as it comes, a dict or a row of numbers, to rows of tables and plain values."""
+"""The encoder of events: names to rows of tables, numbers to standardized values."""
 from collections.abc import Mapping
+
+import numpy as np
 
 from cpython.dict cimport PyDict_Next
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -11,8 +13,9 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, check_text, is_plain, is_sane, plain_number, to_number, to_text
 from edgedescent.features._hash cimport hash_text
+from edgedescent.features._vocabulary cimport check_history
+from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, check_text, is_plain, is_sane, plain_number, to_number, to_text
 
 from edgedescent.errors import TooDeepError, TooLargeError
 
@@ -24,21 +27,24 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    # No row, but a value whose conversion runs code.
+    # In place of a row: the value must be converted by Python code first.
     FLATTEN = -2
-    # Events with more features than that are rare: the room for them is given back.
+    # Events with more features than that are rare: their memory is given back.
     ROOM_KEPT = 1024
+    # Rows of a new encoder.
+    ROWS_FIRST = 16
+    NESTING_MAX = 16
 
 
 cdef inline str feature_name(object key):
-    """Names are strings; an integer, as River's generators give, is the same name as its decimal digits."""
+    """Name of a feature; an integer, as River's generators give, is the same name as its decimal digits."""
     if isinstance(key, int) and not isinstance(key, bool):
         return str(key)
     return to_text("The name of a feature", key)
 
 
 cdef inline str category_name(str feature, str text):
-    """What a category is called: ``site=north``."""
+    """Name of a category, such as ``site=north``."""
     cdef Py_ssize_t n, m
     cdef str name
     cdef char* letters
@@ -54,16 +60,16 @@ cdef inline str category_name(str feature, str text):
     return name
 
 
-cdef inline bint is_same(PyObject* known, PyObject* key) noexcept:
-    """Whether two keys are the same name; where the objects differ, comparing them is still faster than looking up."""
-    if known == key:
+cdef inline bint is_same(PyObject* cached, PyObject* key) noexcept:
+    """True if two keys are the same name. Comparing two strings is still faster than looking one up."""
+    if cached == key:
         return True
-    return (known != NULL and PyUnicode_CheckExact(<object>known) and PyUnicode_CheckExact(<object>key)
-            and <str>known == <str>key)
+    return (cached != NULL and PyUnicode_CheckExact(<object>cached) and PyUnicode_CheckExact(<object>key)
+            and <str>cached == <str>key)
 
 
 cdef dict as_event(object x):
-    """The features of an event as the plain dict that can be walked without running Python code."""
+    """The features of an event as a plain dict, which can be walked without running Python code."""
     if type(x) is dict:
         return x
     if isinstance(x, Mapping):
@@ -71,102 +77,132 @@ cdef dict as_event(object x):
     raise TypeError(f"The features x of an event must map names to numbers. Got {x!r:.80}.")
 
 
-cdef class Encoder:
-    """Reads events into scratch arrays; the vocabulary gives each feature a row from 1 on.
+cdef int allocate_event(EncodedEvent* event, Py_ssize_t n) except -1:
+    """Replace the arrays of an event by empty ones for `n` features."""
+    free_event(event)
+    event.rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
+    event.x = <double*>malloc(n * sizeof(double))
+    event.z = <double*>malloc(n * sizeof(double))
+    event.runs = <Run*>malloc(n * sizeof(Run))
+    if not (event.rows and event.x and event.z and event.runs):
+        raise MemoryError(f"There is no memory for an event of {n} features.")
+    return 0
 
-    Reading changes nothing but the scratch, so that an event can be refused half way.
+
+cdef void free_event(EncodedEvent* event) noexcept:
+    free(event.rows)
+    free(event.x)
+    free(event.z)
+    free(event.runs)
+    event.rows = NULL
+    event.x = event.z = NULL
+    event.runs = NULL
+    event.n = event.n_runs = 0
+
+
+cdef class Encoder:
+    """Turns events of named features into rows of tables and standardized values.
+
+    Reading an event fills scratch arrays and leaves the state alone, so that an event can be refused half way. To
+    learn it, `settle` gives new names their rows, and `update` lets the statistics take it in. Row 0 of a table belongs
+    to the intercept; the vocabulary gives each feature and each value of a category a row from 1 on.
+
+    Several models may share an encoder: see `edgedescent.learners._feature_learner`.
     """
 
-    def __cinit__(self):
-        self.rows = NULL
-        self.recent = NULL
-        self.x = NULL
-
-    def __dealloc__(self):
-        free(self.rows)
-        free(self.recent)
-        free(self.x)
-
-    def _set_up_reading(self, Py_ssize_t features_max, str when_full, categories, hash_bits):
+    def __init__(self, *, double clip, double forgetting, Py_ssize_t features_max, str when_full, categories=(),
+                 hash_bits=None):
         self.vocabulary = Vocabulary(features_max + 1, when_full)
+        self.scaler = Scaler(clip, forgetting, ROWS_FIRST)
         self.category_names = frozenset(categories)
         self.has_categories = len(self.category_names) > 0
         self.hash_mask = 0 if hash_bits is None else (<uint64_t>1 << <int>hash_bits) - 1
+        self.n_events = self.n_skipped_values = 0
+        self._set_categories(np.zeros(ROWS_FIRST, dtype=np.int8))
         self.unknown = []
         self.room_kept = ROOM_KEPT
-        self._forget_recent()
+        self._clear_cache()
+        self.make_room(0)
 
-    cdef int _make_more_room(self, Py_ssize_t n) except -1:
-        """Whatever else an event of `n` features needs."""
-        return 0
+    def __dealloc__(self):
+        free_event(&self.event)
+        free_event(&self.known)
+        free(self.cache)
+        free(self.new_rows)
+        free(self.new_hashes)
 
-    cdef int _make_room(self, Py_ssize_t n) except -1:
-        """Room in the scratch for an event of `n` features."""
+    def _set_categories(self, array):
+        cdef char[::1] view = array
+        self.is_category_array = array
+        self.is_category = &view[0]
+
+    # --- Reading --------------------------------------------------------------------------------------------------
+
+    cdef int make_room(self, Py_ssize_t n) except -1:
+        """Make the scratch large enough for an event of `n` features."""
         if n > EVENT_VALUES_MAX:
             raise TooLargeError(f"An event may have {EVENT_VALUES_MAX} features at most. Got {n}.")
         if self.room and n <= self.room and (self.room <= self.room_kept or n > self.room // 8):
             return 0
         n = min(max(n, 2 * self.room, 16), EVENT_VALUES_MAX) if n > self.room else max(n, self.room_kept)
         self.room = 0
-        self._forget_recent()
-        free(self.rows)
-        free(self.recent)
-        free(self.x)
-        self.rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
-        self.recent = <RowCache*>malloc(n * sizeof(RowCache))
-        self.x = <double*>malloc(n * sizeof(double))
-        if not (self.rows and self.recent and self.x):
+        self._clear_cache()
+        free(self.cache)
+        self.cache = <CachedRow*>malloc(n * sizeof(CachedRow))
+        if self.cache == NULL:
             raise MemoryError(f"There is no memory for an event of {n} features.")
-        self._make_more_room(n)
+        allocate_event(&self.event, n)
         self.room = n
         return 0
 
-    cdef _forget_recent(self):
-        self.recent_keys = []
-        self.recent_values = []
-        self.recent_version = self.vocabulary.version
+    cdef int begin_event(self, Py_ssize_t n) except -1:
+        """Prepare the scratch for an event of `n` features; whoever reads it fills `event` from its first place on."""
+        self.make_room(n)
+        self.event.n = self.n_unknown = self.n_skipped = 0
+        self.same_runs = False
+        if self.unknown:
+            self.unknown = []
+        return 0
 
-    cdef void _forget_rows_that_went(self) noexcept:
-        """Forget keys whose rows were given to other names since."""
+    cdef _clear_cache(self):
+        self.cached_keys = []
+        self.cached_values = []
+        self.cache_version = self.vocabulary.version
+
+    cdef void _drop_reassigned_rows(self) noexcept:
+        """Drop the cached rows that were assigned to other names since."""
         cdef Py_ssize_t place
-        cdef RowCache* recent
-        for place in range(PyList_GET_SIZE(self.recent_keys)):
-            recent = &self.recent[place]
-            if recent.born != self.vocabulary.born[recent.row]:
-                recent.key = NULL
-        self.recent_version = self.vocabulary.version
+        cdef CachedRow* cached
+        for place in range(PyList_GET_SIZE(self.cached_keys)):
+            cached = &self.cache[place]
+            if cached.assigned_at != self.vocabulary.assigned_at[cached.row]:
+                cached.key = NULL
+        self.cache_version = self.vocabulary.version
 
-    cdef int _read_dict(self, dict features, bint learning) except -1:
-        """Fill the scratch from a dict, with row 0 for names without one; returns how many values were unusable.
-
-        The state stays as it is, so that an event can be refused half way; `_settle` then changes it.
-        """
+    cdef int read_dict(self, dict features, bint learning) except -1:
+        """Fill the event from a dict; with `learning`, note the names that have no row yet."""
         cdef PyObject* key
         cdef PyObject* value
-        cdef Py_ssize_t position = 0, place = 0, n = 0, row, n_recent
-        cdef int skipped = 0
+        cdef Py_ssize_t position = 0, place = 0, n = 0, row, n_cached
         cdef double number
         cdef Py_ssize_t* rows
         cdef double* x
-        cdef RowCache* recent
-        self._make_room(len(features))
-        if self.recent_version != self.vocabulary.version:
-            self._forget_rows_that_went()
-        n_recent = PyList_GET_SIZE(self.recent_keys)
-        rows, x, recent = self.rows, self.x, self.recent
-        self.n_unknown = 0
-        if self.unknown:
-            self.unknown = []
+        cdef CachedRow* cache
+        self.begin_event(len(features))
+        if self.cache_version != self.vocabulary.version:
+            self._drop_reassigned_rows()
+        n_cached = PyList_GET_SIZE(self.cached_keys)
+        rows, x, cache = self.event.rows, self.event.x, self.cache
         while PyDict_Next(features, &position, &key, &value):
             # The cases that matter: a number where the event before had one of the same name, or the same category.
-            if place < n_recent and is_same(recent[place].key, key):
-                row = recent[place].row
-                if recent[place].value == NULL and PyFloat_CheckExact(<object>value):
+            if place < n_cached and is_same(cache[place].key, key):
+                row = cache[place].row
+                if cache[place].value == NULL and PyFloat_CheckExact(<object>value):
                     number = PyFloat_AS_DOUBLE(<object>value)
-                elif recent[place].value == NULL and PyLong_CheckExact(<object>value):
+                elif cache[place].value == NULL and PyLong_CheckExact(<object>value):
                     number = plain_number(<object>value)
                 else:
-                    number = 1.0 if recent[place].value == value else -1e100
+                    number = 1.0 if cache[place].value == value else -1e100
                 if is_sane(number):
                     rows[n] = row
                     x[n] = number
@@ -176,20 +212,20 @@ cdef class Encoder:
             row = self._row_of(<object>key, <object>value, place, learning, &number)
             if row == FLATTEN:
                 # Its conversion runs code that might change the dict, so read from a copy of plain values.
-                return self._read_dict(self._flattened(features, ""), learning)
-            n_recent = PyList_GET_SIZE(self.recent_keys)
+                return self.read_dict(self._flattened(features, ""), learning)
+            n_cached = PyList_GET_SIZE(self.cached_keys)
             if is_sane(number):
                 rows[n] = row
                 x[n] = number
                 n += 1
             elif <object>value is not None:
-                skipped += 1
+                self.n_skipped += 1
             place += 1
-        self.n = n
-        return skipped
+        self.event.n = n
+        return 0
 
     cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1:
-        """The row and the number of one feature; the `place`-th key of the event is remembered with its row."""
+        """The row and the number of one feature; the row is cached for the `place`-th key of the next event."""
         cdef bint category = PyUnicode_CheckExact(value), named = self.has_categories and key in self.category_names
         cdef Py_ssize_t row = 0
         cdef str name
@@ -203,7 +239,7 @@ cdef class Encoder:
                 name = category_name(<str>key, <str>value)
                 row = self.vocabulary.find(name)
                 if row == 0:
-                    # Whatever is known was checked when it became so.
+                    # A known name was checked when it got its row.
                     check_text("The name of a feature", <str>key)
                     check_text("A category", <str>value)
             else:
@@ -217,30 +253,30 @@ cdef class Encoder:
             self.n_unknown += 1
             if learning:
                 self.unknown.append((name, category))
-        self._remember(place, key, value, row, category or named)
+        self.cache_row(place, key, value, row, category or named)
         return row
 
-    cdef int _remember(self, Py_ssize_t place, object key, object value, Py_ssize_t row, bint by_value) except -1:
-        """Note the row of the `place`-th key of the event; where it hangs on the value, under the value as well."""
-        cdef RowCache* recent = &self.recent[place]
+    cdef int cache_row(self, Py_ssize_t place, object key, object value, Py_ssize_t row, bint by_value) except -1:
+        """Cache the row of the event's `place`-th key; with `by_value`, for this value only."""
+        cdef CachedRow* cached = &self.cache[place]
         # Only values that cannot change, as the same object must be the same category.
         cdef bint holds = row > 0 and (not by_value or type(value) is str or type(value) is int)
-        recent.key = recent.value = NULL
-        if place == PyList_GET_SIZE(self.recent_keys):
-            self.recent_keys.append(key)
-            self.recent_values.append(None)
+        cached.key = cached.value = NULL
+        if place == PyList_GET_SIZE(self.cached_keys):
+            self.cached_keys.append(key)
+            self.cached_values.append(None)
         else:
-            self.recent_keys[place] = key
-        self.recent_values[place] = value if by_value and holds else None
+            self.cached_keys[place] = key
+        self.cached_values[place] = value if by_value and holds else None
         if holds:
-            recent.key = <PyObject*>key
-            recent.value = <PyObject*>value if by_value else NULL
-        recent.row = row
-        recent.born = self.vocabulary.born[row]
+            cached.key = <PyObject*>key
+            cached.value = <PyObject*>value if by_value else NULL
+        cached.row = row
+        cached.assigned_at = self.vocabulary.assigned_at[row]
         return 0
 
     cdef bint _is_category(self, object key, object value) except -1:
-        """Whether the value of a named category, that is no string, is one all the same."""
+        """True if a value that is no string, of a feature in `categories`, is a category."""
         if value is None:
             return False
         if isinstance(value, float):
@@ -260,8 +296,8 @@ cdef class Encoder:
         for key, value in list(features.items()):
             name = prefix + feature_name(key)
             if isinstance(value, dict):
-                if prefix.count(".") >= 16:
-                    raise TooDeepError(f"The feature {name!r:.80} is nested more than 16 deep.")
+                if prefix.count(".") >= NESTING_MAX:
+                    raise TooDeepError(f"The feature {name!r:.80} is nested more than {NESTING_MAX} deep.")
                 flat.update(self._flattened(value, name + "."))
             elif value is None or isinstance(value, (str, bool)) or name in self.category_names:
                 flat[name] = str(value) if isinstance(value, str) else value
@@ -269,30 +305,190 @@ cdef class Encoder:
                 flat[name] = to_number(f"The feature {name!r:.80}", value)
         return flat
 
-    cdef Py_ssize_t _read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
-                              bint learning) except -1:
-        """Fill the scratch from a row of numbers as `_read_dict` does from a dict."""
-        cdef Py_ssize_t j, n = 0, skipped = 0
-        self.n_unknown = 0
-        if self.unknown:
-            self.unknown = []
+    cdef int read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
+                      bint learning) except -1:
+        """Fill the event from a row of numbers as `read_dict` does from a dict; NaN stands for a missing value."""
+        cdef Py_ssize_t j, n = 0
+        cdef Py_ssize_t* event_rows
+        cdef double* x
+        self.begin_event(columns)
+        event_rows, x = self.event.rows, self.event.x
         for j in range(columns):
             if is_sane(row[j]):
-                self.rows[n] = rows[j]
-                self.x[n] = row[j]
+                event_rows[n] = rows[j]
+                x[n] = row[j]
                 n += 1
                 if rows[j] == 0:
                     self.n_unknown += 1
                     if learning:
                         self.unknown.append((names[j], False))
             else:
-                skipped += row[j] == row[j]
-        self.n = n
-        return skipped
+                self.n_skipped += row[j] == row[j]
+        self.event.n = n
+        return 0
 
-    def _column_names(self, names, Py_ssize_t columns):
+    def column_names(self, names, Py_ssize_t columns):
+        """The names of so many columns: `names` once checked, or ``x0``, ``x1``, … where that is None."""
         names = [f"x{j}" for j in range(columns)] if names is None else list(names)
         names = [feature_name(name) for name in names]
         if len(names) != columns or len(set(names)) != columns:
             raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r:.200}.")
         return names
+
+    # --- From names to rows ---------------------------------------------------------------------------------------
+
+    cdef int reserve_rows(self) except -1:
+        """Make room for the new names of the event, before any of them is registered.
+
+        Running out of memory then leaves no name without a row.
+        """
+        cdef Py_ssize_t needed, rows = self.scaler.rows
+        if not self.unknown:
+            return 0
+        needed = min(self.vocabulary.size() + PyList_GET_SIZE(self.unknown), self.vocabulary.rows_max)
+        if needed > rows:
+            while rows < needed:
+                rows *= 2
+            self._grow_rows(rows)
+        return 0
+
+    cdef int _grow_rows(self, Py_ssize_t rows) except -1:
+        larger = np.zeros(rows, dtype=np.int8)
+        larger[: len(self.is_category_array)] = self.is_category_array
+        self.scaler.grow(rows)
+        self._set_categories(larger)
+        return 0
+
+    cdef bint settle(self, bint learning) except -1:
+        """Fix the rows of the event that was read; returns whether a name got a row.
+
+        With `learning`, the rows are marked as learned and new names get rows: those in `new_rows`. What has no row
+        after that is dropped from the event.
+        """
+        cdef long long version = self.vocabulary.version
+        cdef Py_ssize_t size = self.vocabulary.rows_in_use, i, n = 0
+        cdef EncodedEvent* event = &self.event
+        self.n_new = 0
+        self.n_read = event.n
+        if learning:
+            # Before any name gets a row, so that no feature of this event has to give up its own.
+            self._mark_learned()
+            if self.unknown:
+                self._assign_rows()
+        if self.n_unknown:
+            for i in range(event.n):
+                if event.rows[i]:
+                    event.rows[n] = event.rows[i]
+                    event.x[n] = event.x[i]
+                    n += 1
+            event.n = n
+        if not self.same_runs:
+            self.find_runs(event)
+        return version != self.vocabulary.version or size != self.vocabulary.rows_in_use
+
+    cdef void _mark_learned(self) noexcept nogil:
+        cdef long long* last_learned = self.vocabulary.last_learned
+        cdef const Py_ssize_t* rows = self.event.rows
+        cdef long long now = self.n_events
+        cdef Py_ssize_t i
+        for i in range(self.event.n):
+            last_learned[rows[i]] = now
+
+    cdef int _assign_rows(self) except -1:
+        """Give rows to the new names of the event, where there are any left."""
+        cdef Py_ssize_t i, j = 0, row
+        cdef tuple newcomer
+        cdef str name
+        if PyList_GET_SIZE(self.unknown) > self.new_room:
+            self._make_room_for_new(2 * PyList_GET_SIZE(self.unknown))
+        for i in range(self.event.n):
+            if self.event.rows[i]:
+                continue
+            newcomer = self.unknown[j]
+            name = newcomer[0]
+            j += 1
+            row = self.vocabulary.learn(name, self.n_events)
+            self.event.rows[i] = row
+            if self.vocabulary.is_new:
+                self.scaler.clear_row(row)
+                # A category is not standardized.
+                self.is_category[row] = newcomer[1]
+                self.new_rows[self.n_new] = row
+                self.new_hashes[self.n_new] = hash_text(name)
+                self.n_new += 1
+        return 0
+
+    cdef int _make_room_for_new(self, Py_ssize_t n) except -1:
+        free(self.new_rows)
+        free(self.new_hashes)
+        self.new_room = 0
+        self.new_rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
+        self.new_hashes = <uint64_t*>malloc(n * sizeof(uint64_t))
+        if not (self.new_rows and self.new_hashes):
+            raise MemoryError(f"There is no memory for an event of {n} new features.")
+        self.new_room = n
+        return 0
+
+    cdef EncodedEvent* known_part(self) except NULL:
+        """The features of the event that have rows, standardized; the event itself stays as it is."""
+        cdef EncodedEvent* known = &self.known
+        cdef Py_ssize_t i, n = 0
+        if self.known_room != self.room:
+            self.known_room = 0
+            allocate_event(known, self.room)
+            self.known_room = self.room
+        for i in range(self.event.n):
+            if self.event.rows[i]:
+                known.rows[n] = self.event.rows[i]
+                known.x[n] = self.event.x[i]
+                n += 1
+        known.n = n
+        self.find_runs(known)
+        self.standardize(known)
+        return known
+
+    cdef void find_runs(self, EncodedEvent* event) noexcept nogil:
+        """Group the features whose rows lie side by side."""
+        cdef const Py_ssize_t* rows = event.rows
+        cdef const char* is_category = self.is_category
+        cdef Run* runs = event.runs
+        cdef Py_ssize_t start = 0, end, n_runs = 0, n = event.n
+        while start < n:
+            end = start + 1
+            while end < n and rows[end] == rows[end - 1] + 1 and is_category[rows[end]] == is_category[rows[start]]:
+                end += 1
+            runs[n_runs] = Run(rows[start], start, end - start, is_category[rows[start]])
+            n_runs += 1
+            start = end
+        event.n_runs = n_runs
+
+    # --- State ----------------------------------------------------------------------------------------------------
+
+    def save(self):
+        """The names, their history and the statistics, by the names that they have in a learner's state."""
+        cdef Py_ssize_t rows = self.vocabulary.size()
+        names, last_learned, assigned_at = self.vocabulary.save()
+        return {
+            "features": names,
+            "stamps": last_learned,
+            "born": assigned_at,
+            "is_category": self.is_category_array[:rows].astype(np.int64),
+            "inputs": self.scaler.save(rows),
+        }
+
+    def restore(self, dict state, long long n_events, long long n_skipped_values, long long evicted, long long shared):
+        """Take what `save` returned, and the counts; raises ValueError where it is inconsistent."""
+        features = state["features"]
+        cdef Py_ssize_t rows = len(features) + 1
+        if not rows == len(state["inputs"][0]) == len(state["is_category"]):
+            raise ValueError(f"The state has {len(features)} features but {len(state['inputs'][0])} moments.")
+        check_history(state["stamps"], n_events)
+        check_history(state["born"], n_events)
+        self.vocabulary.restore(features, state["stamps"], state["born"], evicted, shared)
+        if rows > self.scaler.rows:
+            self._grow_rows(rows)
+        self.scaler.restore(state["inputs"])
+        self.is_category_array[:] = 0
+        self.is_category_array[:rows] = state["is_category"] != 0
+        self._clear_cache()
+        self.n_events, self.n_skipped_values = n_events, n_skipped_values

@@ -1,4 +1,4 @@
-"""Names to rows, within a bound."""
+"""Names of features, categories and ids to rows of tables, within a bound."""
 import numpy as np
 
 from cpython.dict cimport PyDict_GetItemWithError
@@ -6,10 +6,10 @@ from cpython.object cimport PyObject
 
 
 cdef class Vocabulary:
-    """Gives every key a row of its own until `rows_max` rows are in use. Row 0 is reserved and belongs to no key.
+    """Assigns a row to every name until `rows_max` rows are in use. Row 0 is reserved and belongs to no name.
 
-    Once full, a new key takes the row of the least recently learned one (``when_full="evict"``), or is shared into
-    row 0 (``when_full="share"``). Both are counted.
+    Once full, a new name gets the row of the least recently learned one (``when_full="evict"``), or none, which row 0
+    stands for (``when_full="share"``). Both are counted.
     """
 
     def __init__(self, Py_ssize_t rows_max, str when_full):
@@ -22,123 +22,125 @@ cdef class Vocabulary:
         self.restore([], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0, 0)
 
     cdef Py_ssize_t size(self) noexcept nogil:
-        """How many rows are in use, with row 0."""
+        """Number of rows in use, row 0 included."""
         return self.rows_in_use
 
-    cdef Py_ssize_t find(self, object key) except -1:
-        """The row of `key`; 0 where it has none."""
-        cdef PyObject* row = PyDict_GetItemWithError(self.row_of, key)
+    cdef Py_ssize_t find(self, object name) except -1:
+        """The row of `name`; 0 where it has none."""
+        cdef PyObject* row = PyDict_GetItemWithError(self.row_of, name)
         return 0 if row is NULL else <object>row
 
-    cdef Py_ssize_t learn(self, object key, long long now) except -1:
-        """The row of `key`, given one if need be and stamped with the event number `now`; 0 where it is shared."""
-        cdef PyObject* known = PyDict_GetItemWithError(self.row_of, key)
+    cdef Py_ssize_t learn(self, object name, long long now) except -1:
+        """The row of `name`, which gets one if it has none, for the event number `now`; 0 where none is left."""
+        cdef PyObject* known = PyDict_GetItemWithError(self.row_of, name)
         cdef Py_ssize_t row
         self.is_new = False
         if known is not NULL:
             row = <object>known
-        elif len(self.key_of) < self.rows_max:
-            row = len(self.key_of)
-            if row >= len(self.stamps):
-                self._grow_stamps(2 * row)
-            self.key_of.append(key)
+        elif len(self.name_of) < self.rows_max:
+            row = len(self.name_of)
+            if row >= len(self.last_learned_array):
+                self._grow(2 * row)
+            self.name_of.append(name)
             self.rows_in_use = row + 1
-            self.row_of[key] = row
+            self.row_of[name] = row
             self.is_new = True
         else:
             row = self._evict(now) if self.evicts else 0
             if row == 0:
                 self.shared += 1
                 return 0
-            self.key_of[row] = key
-            self.row_of[key] = row
+            self.name_of[row] = name
+            self.row_of[name] = row
             self.is_new = True
         if self.is_new:
-            self.born[row] = now
-        self.stamp[row] = now
+            self.assigned_at[row] = now
+        self.last_learned[row] = now
         return row
 
-    def _grow_stamps(self, Py_ssize_t rows):
+    def _grow(self, Py_ssize_t rows):
         cdef long long[::1] view
-        stamps, births = (np.zeros(max(rows, 16), dtype=np.int64) for _ in range(2))
-        stamps[: len(self.stamps)] = self.stamps
-        births[: len(self.births)] = self.births
-        view = self.stamps = stamps
-        self.stamp = &view[0]
-        view = self.births = births
-        self.born = &view[0]
+        last_learned, assigned_at = (np.zeros(max(rows, 16), dtype=np.int64) for _ in range(2))
+        last_learned[: len(self.last_learned_array)] = self.last_learned_array
+        assigned_at[: len(self.assigned_at_array)] = self.assigned_at_array
+        view = self.last_learned_array = last_learned
+        self.last_learned = &view[0]
+        view = self.assigned_at_array = assigned_at
+        self.assigned_at = &view[0]
 
     def _evict(self, long long now):
-        """Free the row of the least recently learned key; 0 where every row is needed by the event at hand."""
+        """Free the row of the least recently learned name; 0 where the event at hand needs every row itself."""
         cdef Py_ssize_t row
-        cdef long long stamp
+        cdef long long learned_at
         if now == self.needed_by:
             return 0
         while True:
-            if not self.oldest:
-                # Sorting a sixteenth of the table ahead keeps eviction cheap, and exact: whatever is not in the
-                # list, or was learned since, is younger than all that is left in it.
-                stamps = self.stamps[1 : len(self.key_of)]
-                count = max(len(stamps) // 16, 1)
-                # All rows of the last stamp or none, so that the order in which they go does not hang on where it was cut.
-                few = np.flatnonzero(stamps <= np.partition(stamps, count - 1)[count - 1])
-                order = few[np.argsort(stamps[few], kind="stable")]
-                self.oldest = [(int(i) + 1, int(stamps[i])) for i in order[::-1]]
-            row, stamp = self.oldest.pop()
-            if self.stamp[row] != stamp:
+            if not self.eviction_queue:
+                # Sorting a sixteenth of the table ahead keeps eviction cheap, and exact: whatever is not queued, or was
+                # learned since, is younger than all that is left in the queue.
+                learned = self.last_learned_array[1 : len(self.name_of)]
+                count = max(len(learned) // 16, 1)
+                # All rows of one event or none, so that the order in which they go does not depend on where the queue
+                # was cut.
+                oldest = np.flatnonzero(learned <= np.partition(learned, count - 1)[count - 1])
+                order = oldest[np.argsort(learned[oldest], kind="stable")]
+                self.eviction_queue = [(int(i) + 1, int(learned[i])) for i in order[::-1]]
+            row, learned_at = self.eviction_queue.pop()
+            if self.last_learned[row] != learned_at:
                 continue
-            if stamp == now:
-                self.oldest = []
+            if learned_at == now:
+                self.eviction_queue = []
                 self.needed_by = now
                 return 0
-            del self.row_of[self.key_of[row]]
+            del self.row_of[self.name_of[row]]
             self.evicted += 1
             self.version += 1
             return row
 
     def __len__(self):
-        """How many keys have a row."""
+        """Number of names that have a row."""
         return len(self.row_of)
 
-    def __contains__(self, key):
-        return key in self.row_of
+    def __contains__(self, name):
+        return name in self.row_of
 
     def keys(self):
-        """The keys in the order of their rows, the first at row 1."""
-        return self.key_of[1:]
+        """The names in the order of their rows, the first at row 1."""
+        return self.name_of[1:]
 
-    def row(self, key):
-        """The row of `key`, 0 where it has none."""
-        return self.find(key)
+    def row(self, name):
+        """The row of `name`, 0 where it has none."""
+        return self.find(name)
 
     def save(self):
-        """The keys, their stamps and their births in row order."""
-        size = len(self.key_of)
-        return self.keys(), np.array(self.stamps[1:size]), np.array(self.births[1:size])
+        """The names, when each was last learned and when its row was assigned, in row order."""
+        size = len(self.name_of)
+        return self.keys(), np.array(self.last_learned_array[1:size]), np.array(self.assigned_at_array[1:size])
 
-    def restore(self, list keys, stamps, births, long long evicted, long long shared):
+    def restore(self, list names, last_learned, assigned_at, long long evicted, long long shared):
         """Take what `save` returned; raises ValueError where it is inconsistent."""
-        if len(keys) + 1 > self.rows_max or not len(stamps) == len(births) == len(keys) or len(set(keys)) != len(keys):
+        if (len(names) + 1 > self.rows_max or not len(last_learned) == len(assigned_at) == len(names)
+                or len(set(names)) != len(names)):
             raise ValueError(
-                f"A vocabulary of at most {self.rows_max - 1} keys cannot take {len(keys)} keys "
-                f"({len(set(keys))} distinct) with {len(stamps)} stamps."
+                f"A vocabulary of at most {self.rows_max - 1} keys cannot take {len(names)} keys "
+                f"({len(set(names))} distinct) with {len(last_learned)} stamps."
             )
-        self.key_of = [None, *keys]
-        self.rows_in_use = len(self.key_of)
-        self.row_of = {key: row for row, key in enumerate(keys, start=1)}
-        self.stamps = self.births = np.zeros(0, dtype=np.int64)
-        self._grow_stamps(len(self.key_of))
-        self.stamps[1 : len(self.key_of)] = stamps
-        self.births[1 : len(self.key_of)] = births
-        self.oldest = []
+        self.name_of = [None, *names]
+        self.rows_in_use = len(self.name_of)
+        self.row_of = {name: row for row, name in enumerate(names, start=1)}
+        self.last_learned_array = self.assigned_at_array = np.zeros(0, dtype=np.int64)
+        self._grow(len(self.name_of))
+        self.last_learned_array[1 : len(self.name_of)] = last_learned
+        self.assigned_at_array[1 : len(self.name_of)] = assigned_at
+        self.eviction_queue = []
         self.needed_by = -1
         self.version += 1
         self.evicted = evicted
         self.shared = shared
 
 
-cdef int check_history(counts, stamps) except -1:
-    """Raise ValueError unless `stamps` are numbers of events before ``counts[0]`` and no count is negative."""
-    if (counts < 0).any() or (stamps < 0).any() or (stamps >= counts[0]).any():
-        raise ValueError(f"The state's stamps or counts do not fit its {counts[0]} events.")
+cdef int check_history(numbers, long long n_events) except -1:
+    """Raise ValueError unless `numbers` are those of events before number `n_events`."""
+    if (numbers < 0).any() or (numbers >= n_events).any():
+        raise ValueError(f"The state's stamps or counts do not fit its {n_events} events.")
     return 0

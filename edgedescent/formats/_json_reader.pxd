@@ -1,4 +1,4 @@
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
 
 # One feature of an event in JSON: where its name stands, and its number.
 cdef struct Field:
@@ -25,4 +25,4 @@ cdef class JsonReader:
     cdef void give_back(self) noexcept
 
 cdef const char* blank(const char* at, const char* end) noexcept nogil
-cdef bint take(FeatureModel kernel, JsonReader reader) except -1
+cdef bint take(CompiledFeatureLearner learner, JsonReader reader) except -1

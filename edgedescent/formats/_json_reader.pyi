@@ -5,12 +5,12 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer, disjoint_base
 
-from edgedescent.learners._feature_model import FeatureModel
+from edgedescent.learners._feature_learner import CompiledFeatureLearner
 
 @disjoint_base
 class JsonReader: ...
 
 def learn_lines(
-    kernel: FeatureModel, text: Buffer, decode: Callable[[bytes], tuple[dict[str, Any], Any]]
+    kernel: CompiledFeatureLearner, text: Buffer, decode: Callable[[bytes], tuple[dict[str, Any], Any]]
 ) -> NDArray[np.float64]: ...
 def plain_event(line: Buffer) -> tuple[list[tuple[str, float]], float] | None: ...

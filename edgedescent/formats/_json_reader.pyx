@@ -8,9 +8,9 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp
 
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
 from edgedescent.numerics._numbers cimport is_sane
-from edgedescent.features._encoder cimport RowCache
+from edgedescent.features._encoder cimport CachedRow, Encoder
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -241,60 +241,59 @@ cdef inline bint is_named(PyObject* key, const Field* field) noexcept:
             and memcmp(PyUnicode_1BYTE_DATA(<object>key), field.name, field.length) == 0)
 
 
-cdef bint find_row(FeatureModel kernel, Py_ssize_t place, const Field* field) except -1:
+cdef bint find_row(Encoder encoder, Py_ssize_t place, const Field* field) except -1:
     """Remember the row of the `place`-th feature of the event; False where it has none, or is a category."""
     cdef str name = field.name[: field.length].decode("ascii")
     cdef Py_ssize_t row
-    if kernel.has_categories and name in kernel.category_names:
+    if encoder.has_categories and name in encoder.category_names:
         return False
-    row = kernel.vocabulary.find(name)
+    row = encoder.vocabulary.find(name)
     if row:
-        kernel._remember(place, name, None, row, False)
+        encoder.cache_row(place, name, None, row, False)
     return row > 0
 
 
-cdef bint take(FeatureModel kernel, JsonReader reader) except -1:
+cdef bint take(CompiledFeatureLearner learner, JsonReader reader) except -1:
     """Give a learner the event that was read, unless a feature needs a closer look; nothing is learned yet."""
-    cdef Py_ssize_t i, row, before = 0, n_recent
-    cdef const long long* born = kernel.vocabulary.born
-    cdef long long* stamp = kernel.vocabulary.stamp
+    cdef Encoder encoder = learner.encoder
+    cdef Py_ssize_t i, row, before = 0, n_cached
+    cdef const long long* assigned_at = encoder.vocabulary.assigned_at
+    cdef long long* last_learned = encoder.vocabulary.last_learned
     cdef const Field* fields = reader.fields + reader.first
     cdef const Field* field
-    cdef RowCache* recent
+    cdef CachedRow* cached
     cdef bint ordered = True
     if not is_sane(reader.target):
         return False
-    kernel._check_target(reader.target)
-    kernel._make_room(reader.n)
-    n_recent = PyList_GET_SIZE(kernel.recent_keys)
+    learner.check_target(reader.target)
+    encoder.begin_event(reader.n)
+    n_cached = PyList_GET_SIZE(encoder.cached_keys)
     for i in range(reader.n):
         field = &fields[i]
-        recent = &kernel.recent[i]
-        if not (i < n_recent and recent.value == NULL and is_named(recent.key, field)
-                and recent.born == born[recent.row]):
-            if not find_row(kernel, i, field):
+        cached = &encoder.cache[i]
+        if not (i < n_cached and cached.value == NULL and is_named(cached.key, field)
+                and cached.assigned_at == assigned_at[cached.row]):
+            if not find_row(encoder, i, field):
                 return False
-            n_recent = PyList_GET_SIZE(kernel.recent_keys)
-        row = recent.row
+            n_cached = PyList_GET_SIZE(encoder.cached_keys)
+        row = cached.row
         if not is_sane(field.number):
             return False
-        kernel.rows[i] = row
-        kernel.x[i] = field.number
+        encoder.event.rows[i] = row
+        encoder.event.x[i] = field.number
         ordered = ordered and row > before
         before = row
     if not ordered:
         # Of a name that comes twice, a decoder takes the last: it learns those features too, so they may be stamped.
         for i in range(reader.n):
-            if stamp[kernel.rows[i]] == kernel.n_events:
+            if last_learned[encoder.event.rows[i]] == encoder.n_events:
                 return False
-            stamp[kernel.rows[i]] = kernel.n_events
-    kernel.n = reader.n
-    kernel.n_unknown = 0
-    kernel.unknown = []
+            last_learned[encoder.event.rows[i]] = encoder.n_events
+    encoder.event.n = reader.n
     return True
 
 
-def learn_lines(FeatureModel kernel, const unsigned char[::1] text, decode):
+def learn_lines(CompiledFeatureLearner kernel, const unsigned char[::1] text, decode):
     """Predict the event of each line, then learn from it, in order; returns the predictions.
 
     Args:
@@ -302,7 +301,7 @@ def learn_lines(FeatureModel kernel, const unsigned char[::1] text, decode):
         text: the lines; those of white space alone are left out.
         decode: makes features and target of a line that is not plain; the target is None where there is none.
     """
-    kernel._require_set_up()
+    kernel.require_constructed()
     cdef JsonReader reader = JsonReader()
     cdef const char* at = <const char*>&text[0] if text.shape[0] else NULL
     cdef const char* stop = at + text.shape[0]
@@ -319,13 +318,11 @@ def learn_lines(FeatureModel kernel, const unsigned char[::1] text, decode):
         number += 1
         try:
             if reader.read(at, end) and take(kernel, reader):
-                kernel._settle(True)
-                predictions[n] = kernel._learn(reader.target)
-                kernel.stepper.check()
+                predictions[n] = kernel.learn_event(reader.target)
                 n += 1
             elif blank(at, end) < end:
                 x, y = decode(at[: end - at])
-                predictions[n] = kernel._predict(x) if y is None else kernel._predict_learn(x, y)
+                predictions[n] = kernel.predict_dict(x) if y is None else kernel.predict_learn_dict(x, y)
                 n += 1
         except ValueError as error:
             raise ValueError(f"Line {number}: {error}") from error

@@ -7,9 +7,11 @@ from edgedescent.learners.linear import LinearRegressor
 from edgedescent.learners.logistic import LogisticRegressor
 from edgedescent.learners.matrix_factorization import MatrixFactorization
 from edgedescent.learners.mlp import MLPRegressor
+from edgedescent.registry import Registry, exported
 
 __all__ = [
     "BPR",
+    "LEARNERS",
     "FactorizationMachine",
     "Learner",
     "LinearRegressor",
@@ -17,3 +19,7 @@ __all__ = [
     "MLPRegressor",
     "MatrixFactorization",
 ]
+
+LEARNERS: Registry[type[Learner]] = Registry(
+    "learner", "edgedescent.learners", exported(__name__, globals(), Learner), base=Learner
+)

@@ -4,14 +4,15 @@ import numpy as np
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
-from edgedescent.learners._feature_model cimport WIDE, FeatureModel, Run
-from edgedescent.optim._parameter_table cimport ParameterTable
+from edgedescent.features._encoder cimport EncodedEvent, Encoder, Run
+from edgedescent.learners._feature_model cimport WIDE, FeatureModel
 from edgedescent.numerics._random cimport next_normal
 from edgedescent.numerics._vectors cimport add_scaled, dot
+from edgedescent.optim._parameter_table cimport ParameterTable
 
 
 cdef class FactorizationMachineModel(FeatureModel):
-    """The state and arithmetic of `edgedescent.FactorizationMachine`, which validates and documents the parameters.
+    """Weights and factors of `edgedescent.FactorizationMachine`.
 
     A row of the table is ``[w, v 1, …, v k]``.
     """
@@ -23,31 +24,30 @@ cdef class FactorizationMachineModel(FeatureModel):
     cdef double[::1] sums
     cdef double[::1] gradient
 
-    def _set_up(self, Py_ssize_t n_factors, double init_scale, double l2_factors, optimizer, loss, **shared):
-        self._set_up_features(optimizer, loss, **shared)
-        self.k = n_factors
-        self.init_scale = init_scale
-        self.l2_factors = l2_factors
-        self.weights = ParameterTable(optimizer, n_factors + 1, 16)
-        self.sums = np.zeros(n_factors)
-        self._make_room(0)
+    def __init__(self, Encoder encoder, parameters):
+        FeatureModel.__init__(self, encoder, parameters)
+        self.k = parameters.n_factors
+        self.init_scale = parameters.init_scale
+        self.l2_factors = parameters.l2_factors
+        self.weights = ParameterTable(parameters.optimizer, self.k + 1, self.rows)
+        self.sums = np.zeros(self.k)
 
-    cdef int _make_scratch(self, Py_ssize_t n) except -1:
+    cdef int make_scratch(self, Py_ssize_t n) except -1:
         self.gradient = np.zeros((n + 1) * (self.k + 1))
         self.stepper.make_room(n + 1, (n + 1) * (self.k + 1))
         return 0
 
-    cdef int _grow_tables(self, Py_ssize_t rows) except -1:
+    cdef int grow_tables(self, Py_ssize_t rows) except -1:
         return self.weights.grow(rows)
 
-    cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
-        cdef double scale = self.init_scale * (sqrt(<double>WIDE / self.n) if self.n > WIDE else 1.0)
-        cdef Py_ssize_t i
+    cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
+        cdef Py_ssize_t n = self.encoder.n_read, i
+        cdef double scale = self.init_scale * (sqrt(<double>WIDE / n) if n > WIDE else 1.0)
         self.weights.clear_row(row)
         for i in range(row * (self.k + 1) + 1, (row + 1) * (self.k + 1)):
             self.weights.table.w[i] = self.weights.table.serving[i] = scale * next_normal(&word)
 
-    cdef double _forward(self, bint serving) noexcept nogil:
+    cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         cdef const double* table = self.weights.table.serving if serving else self.weights.table.w
         cdef const double* row
         cdef double* sums = &self.sums[0]
@@ -56,17 +56,17 @@ cdef class FactorizationMachineModel(FeatureModel):
         cdef Run run
         for f in range(k):
             sums[f] = 0.0
-        for r in range(self.n_runs):
-            run = self.runs[r]
+        for r in range(event.n_runs):
+            run = event.runs[r]
             for i in range(run.length):
                 row = table + (run.row + i) * (k + 1)
-                z = self.z[run.start + i]
+                z = event.z[run.start + i]
                 total += row[0] * z
                 part = add_scaled(sums, row + 1, z, k)
                 squares += part * z * z
         return total + 0.5 * (dot(sums, sums, k) - squares)
 
-    cdef void _backward(self, double slope) noexcept nogil:
+    cdef void backward(self, const EncodedEvent* event, double slope) noexcept nogil:
         cdef const double* table = self.weights.table.w
         cdef const double* row
         cdef double* sums = &self.sums[0]
@@ -77,24 +77,22 @@ cdef class FactorizationMachineModel(FeatureModel):
         cdef Run run
         g[0] = slope
         self.stepper.add(&self.weights.table, 0, 1, g, False)
-        for r in range(self.n_runs):
-            run = self.runs[r]
+        for r in range(event.n_runs):
+            run = event.runs[r]
             for i in range(run.length):
                 row = table + (run.row + i) * (k + 1)
                 part = g + (run.start + i + 1) * (k + 1)
-                z = self.z[run.start + i]
+                z = event.z[run.start + i]
                 part[0] = slope * z + self.l2 * row[0]
                 for f in range(k):
                     part[f + 1] = slope * z * (sums[f] - row[f + 1] * z) + self.l2_factors * row[f + 1]
             self.stepper.add(
                 &self.weights.table, run.row * (k + 1), run.length * (k + 1), g + (run.start + 1) * (k + 1), True)
 
-    def _save(self):
-        return {**self._save_features(), "weights": self.weights.save(self.vocabulary.size())}
+    def save(self):
+        return {**FeatureModel.save(self), "weights": self.weights.save(self.encoder.vocabulary.size())}
 
-    def _restore(self, **state):
-        weights = state["weights"]
-        if len(weights[0]) != len(state["features"]) + 1:
-            raise ValueError(f"The state has {len(state['features'])} features but {len(weights[0])} weights.")
-        self._restore_features(state)
-        self.weights.restore(weights)
+    def restore(self, dict state):
+        self.check_rows(state, "weights")
+        FeatureModel.restore(self, state)
+        self.weights.restore(state["weights"])

@@ -2,68 +2,68 @@
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
-from edgedescent.learners._feature_model cimport FeatureModel, Run
-from edgedescent.optim._parameter_table cimport ParameterTable
+from edgedescent.features._encoder cimport EncodedEvent, Encoder, Run
+from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.numerics._vectors cimport dot
+from edgedescent.optim._parameter_table cimport ParameterTable
 
 
 cdef class LinearModel(FeatureModel):
-    """The state and arithmetic of the linear learners, which validate and document the parameters."""
+    """Weights of the linear learners, one for each row of the encoder."""
 
     cdef readonly ParameterTable weights
-    cdef double* g
+    cdef double* gradient
+
+    def __init__(self, Encoder encoder, parameters):
+        FeatureModel.__init__(self, encoder, parameters)
+        self.weights = ParameterTable(parameters.optimizer, 1, self.rows)
 
     def __dealloc__(self):
-        free(self.g)
+        free(self.gradient)
 
-    def _set_up(self, optimizer, loss, **shared):
-        self._set_up_features(optimizer, loss, **shared)
-        self.weights = ParameterTable(optimizer, 1, 16)
-        self._make_room(0)
-
-    cdef int _make_scratch(self, Py_ssize_t n) except -1:
-        free(self.g)
-        self.g = <double*>malloc((n + 1) * sizeof(double))
-        if self.g == NULL:
+    cdef int make_scratch(self, Py_ssize_t n) except -1:
+        free(self.gradient)
+        self.gradient = <double*>malloc((n + 1) * sizeof(double))
+        if self.gradient == NULL:
             raise MemoryError(f"There is no memory for an event of {n} features.")
         self.stepper.make_room(n + 1, n + 1)
         return 0
 
-    cdef int _grow_tables(self, Py_ssize_t rows) except -1:
+    cdef int grow_tables(self, Py_ssize_t rows) except -1:
         return self.weights.grow(rows)
 
-    cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
+    cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
         self.weights.clear_row(row)
 
-    cdef double _forward(self, bint serving) noexcept nogil:
+    cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         cdef const double* w = self.weights.table.serving if serving else self.weights.table.w
         cdef double total = w[0]
         cdef Py_ssize_t r
-        for r in range(self.n_runs):
-            total += dot(w + self.runs[r].row, self.z + self.runs[r].start, self.runs[r].length)
+        for r in range(event.n_runs):
+            total += dot(w + event.runs[r].row, event.z + event.runs[r].start, event.runs[r].length)
         return total
 
-    cdef void _backward(self, double slope) noexcept nogil:
-        cdef double* g = self.g + 1
+    cdef void backward(self, const EncodedEvent* event, double slope) noexcept nogil:
+        cdef double* g = self.gradient + 1
         cdef const double* w
+        cdef const double* z
         cdef double decay = self.l2
         cdef Py_ssize_t r, i
         cdef Run run
-        self.g[0] = slope
-        self.stepper.add(&self.weights.table, 0, 1, self.g, False)
-        for r in range(self.n_runs):
-            run = self.runs[r]
+        self.gradient[0] = slope
+        self.stepper.add(&self.weights.table, 0, 1, self.gradient, False)
+        for r in range(event.n_runs):
+            run = event.runs[r]
             w = self.weights.table.w + run.row
+            z = event.z + run.start
             for i in range(run.length):
-                g[run.start + i] = slope * self.z[run.start + i] + decay * w[i]
+                g[run.start + i] = slope * z[i] + decay * w[i]
             self.stepper.add(&self.weights.table, run.row, run.length, g + run.start, True)
 
-    def _save(self):
-        return {**self._save_features(), "weights": self.weights.save(self.vocabulary.size())}
+    def save(self):
+        return {**FeatureModel.save(self), "weights": self.weights.save(self.encoder.vocabulary.size())}
 
-    def _restore(self, **state):
-        weights = state["weights"]
-        if len(weights[0]) != len(state["features"]) + 1:
-            raise ValueError(f"The state has {len(state['features'])} features but {len(weights[0])} weights.")
-        self._restore_features(state)
-        self.weights.restore(weights)
+    def restore(self, dict state):
+        self.check_rows(state, "weights")
+        FeatureModel.restore(self, state)
+        self.weights.restore(state["weights"])

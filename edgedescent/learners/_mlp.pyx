@@ -4,10 +4,11 @@ import numpy as np
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
-from edgedescent.learners._feature_model cimport FeatureModel, Run
-from edgedescent.optim._parameter_table cimport ParameterTable, Table
+from edgedescent.features._encoder cimport EncodedEvent, Encoder, Run
+from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.numerics._random cimport next_normal
 from edgedescent.numerics._vectors cimport dot
+from edgedescent.optim._parameter_table cimport ParameterTable, Table
 
 cdef enum:
     LAYERS_MAX = 3
@@ -48,10 +49,11 @@ cdef class MLPModel(FeatureModel):
     cdef long long* silent[LAYERS_MAX]
     cdef readonly long long n_restarts
 
-    def _set_up(self, hidden, optimizer, loss, **shared):
-        cdef Py_ssize_t i, before = 16, first = 0
+    def __init__(self, Encoder encoder, parameters):
+        FeatureModel.__init__(self, encoder, parameters)
+        cdef Py_ssize_t i, before = self.rows, first = 0
         cdef long long[::1] silence
-        self._set_up_features(optimizer, loss, **shared)
+        hidden, optimizer = parameters.hidden, parameters.optimizer
         if optimizer.clip_norm is None:
             self.stepper.clip_norm = GRADIENT_NORM_MAX
         self.n_layers = len(hidden)
@@ -63,7 +65,7 @@ cdef class MLPModel(FeatureModel):
             self.layers.append(table)
             self.tables[i] = &(<ParameterTable>table).table
             before = hidden[i]
-        self.skip = ParameterTable(optimizer, 1, 16)
+        self.skip = ParameterTable(optimizer, 1, self.rows)
         self.output = ParameterTable(optimizer, 1, before + 1)
         for i in range(1, self.n_layers):
             self._start_layer(self.tables[i], self.widths[i - 1], self.widths[i], 2.0, i)
@@ -78,7 +80,6 @@ cdef class MLPModel(FeatureModel):
             self.silent[i] = &silence[first]
             first += self.widths[i]
         self.n_restarts = 0
-        self._make_room(0)
 
     cdef void _start_layer(self, Table* table, Py_ssize_t inputs, Py_ssize_t units, double gain,
                            Py_ssize_t layer) noexcept nogil:
@@ -93,7 +94,7 @@ cdef class MLPModel(FeatureModel):
         self.scratch.append(view)
         return &view[0]
 
-    cdef int _make_scratch(self, Py_ssize_t n) except -1:
+    cdef int make_scratch(self, Py_ssize_t n) except -1:
         cdef Py_ssize_t h = self.widths[0], i, longest = (n + 1) * h
         del self.scratch[3 * self.n_layers :]
         self.gradient[0] = self._scratch((n + 1) * h)
@@ -103,24 +104,23 @@ cdef class MLPModel(FeatureModel):
         self.stepper.make_room(2 * n + 2 + self.n_layers, max(longest, self.widths[self.n_layers - 1] + 1))
         return 0
 
-    cdef int _grow_tables(self, Py_ssize_t rows) except -1:
+    cdef int grow_tables(self, Py_ssize_t rows) except -1:
         (<ParameterTable>self.layers[0]).grow(rows)
         return self.skip.grow(rows)
 
-    cdef double _first_scale(self, Py_ssize_t row) noexcept nogil:
-        """The standard deviation of a feature's first weights: as many features as now are expected in an event."""
-        return (CATEGORY_SCALE if self.is_category[row] else 1.0) * sqrt(2.0 / (self.n if self.n > 0 else 1))
+    cdef double _first_scale(self, Py_ssize_t row, Py_ssize_t n) noexcept nogil:
+        """The standard deviation of a feature's first weights, if events have `n` features."""
+        return (CATEGORY_SCALE if self.encoder.is_category[row] else 1.0) * sqrt(2.0 / (n if n > 0 else 1))
 
-    cdef void _start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
-        """Normal weights seeded by the feature's own name: they depend on nothing that came before."""
+    cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
         cdef Table* table = self.tables[0]
-        cdef double scale = self._first_scale(row)
+        cdef double scale = self._first_scale(row, self.encoder.n_read)
         cdef Py_ssize_t i, at = row * table.width
         self.skip.clear_row(row)
         for i in range(at, at + table.width):
             set_weight(table, i, scale * next_normal(&word))
 
-    cdef double _forward(self, bint serving) noexcept nogil:
+    cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         cdef const double* w = self.tables[0].serving if serving else self.tables[0].w
         cdef const double* direct = self.skip.table.serving if serving else self.skip.table.w
         cdef const double* out = self.output.table.serving if serving else self.output.table.w
@@ -130,11 +130,11 @@ cdef class MLPModel(FeatureModel):
         cdef Run run
         for j in range(h):
             a[j] = w[j]
-        for r in range(self.n_runs):
-            run = self.runs[r]
-            total += dot(direct + run.row, self.z + run.start, run.length)
+        for r in range(event.n_runs):
+            run = event.runs[r]
+            total += dot(direct + run.row, event.z + run.start, run.length)
             for i in range(run.length):
-                z = self.z[run.start + i]
+                z = event.z[run.start + i]
                 add_scaled(a, w + (run.row + i) * h, z, h)
         rectify(a, h)
         for layer in range(1, self.n_layers):
@@ -149,7 +149,7 @@ cdef class MLPModel(FeatureModel):
             rectify(a, h)
         return total + dot(out + 1, a, h)
 
-    cdef void _backward(self, double slope) noexcept nogil:
+    cdef void backward(self, const EncodedEvent* event, double slope) noexcept nogil:
         cdef Py_ssize_t last = self.n_layers - 1, h = self.widths[last], layer, i, j, r, start
         cdef double* delta = self.delta[last]
         cdef double* g
@@ -184,10 +184,10 @@ cdef class MLPModel(FeatureModel):
         for j in range(h):
             g[j] = delta[j]
         self.stepper.add(self.tables[0], 0, h, g, False)
-        for r in range(self.n_runs):
-            run = self.runs[r]
+        for r in range(event.n_runs):
+            run = event.runs[r]
             for i in range(run.length):
-                z = self.z[run.start + i]
+                z = event.z[run.start + i]
                 start = (run.start + i + 1) * h
                 for j in range(h):
                     g[start + j] = z * delta[j] + decay * w[(run.row + i) * h + j]
@@ -197,46 +197,45 @@ cdef class MLPModel(FeatureModel):
         self.stepper.add(&self.output.table, 0, 1, self.output_gradient, False)
         self.stepper.add(&self.output.table, 1, self.widths[last], self.output_gradient + 1, True)
 
-    cdef void _descend(self, double target, double score) noexcept nogil:
+    cdef void descend(self, const EncodedEvent* event, double target, double score) noexcept nogil:
         cdef Py_ssize_t layer, j
         cdef long long longest = 0
-        FeatureModel._descend(self, target, score)
+        FeatureModel.descend(self, event, target, score)
         for layer in range(self.n_layers):
             for j in range(self.widths[layer]):
                 self.silent[layer][j] = 0 if self.active[layer][j] > 0.0 else self.silent[layer][j] + 1
                 longest = self.silent[layer][j] if self.silent[layer][j] > longest else longest
         if longest >= SILENT_MAX:
-            self._restart_dead_units()
+            self._restart_dead_units(event.n)
 
-    cdef void _restart_dead_units(self) noexcept nogil:
+    cdef void _restart_dead_units(self, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t layer, j
         for layer in range(self.n_layers):
             for j in range(self.widths[layer]):
                 if self.silent[layer][j] >= SILENT_MAX:
-                    self._restart_unit(layer, j)
+                    self._restart_unit(layer, j, n)
                     self.silent[layer][j] = 0
                     self.n_restarts += 1
 
-    cdef void _restart_unit(self, Py_ssize_t layer, Py_ssize_t j) noexcept nogil:
-        """Fresh weights into a unit, and none out of it, so that no prediction changes by it."""
+    cdef void _restart_unit(self, Py_ssize_t layer, Py_ssize_t j, Py_ssize_t n) noexcept nogil:
+        """Give a unit fresh weights into it, and none out of it, so that no prediction changes by it."""
         cdef Table* table = self.tables[layer]
         cdef Table* after = &self.output.table if layer == self.n_layers - 1 else self.tables[layer + 1]
-        cdef Py_ssize_t rows = self.vocabulary.size() if layer == 0 else self.widths[layer - 1] + 1, row
+        cdef Py_ssize_t rows = self.encoder.vocabulary.size() if layer == 0 else self.widths[layer - 1] + 1, row
         cdef uint64_t random = self.seed ^ (<uint64_t>(self.n_restarts + 1) << 20)
         cdef double scale
         set_weight(table, j, 0.0)
         for row in range(1, rows):
-            scale = self._first_scale(row) if layer == 0 else sqrt(2.0 / (rows - 1))
+            scale = self._first_scale(row, n) if layer == 0 else sqrt(2.0 / (rows - 1))
             set_weight(table, row * table.width + j, scale * next_normal(&random))
         for row in range(after.width):
             set_weight(after, (j + 1) * after.width + row, 0.0)
 
-    def _save(self):
-        self._require_set_up()
-        cdef Py_ssize_t rows = self.vocabulary.size()
+    def save(self):
+        cdef Py_ssize_t rows = self.encoder.vocabulary.size()
         hidden = {f"layer{i}": table.save(rows if i == 0 else table.rows) for i, table in enumerate(self.layers)}
         return {
-            **self._save_features(),
+            **FeatureModel.save(self),
             **hidden,
             "skip": self.skip.save(rows),
             "output": self.output.save(self.output.rows),
@@ -244,8 +243,8 @@ cdef class MLPModel(FeatureModel):
             "restarts": np.array([self.n_restarts], dtype=np.int64),
         }
 
-    def _restore(self, **state):
-        rows = len(state["features"]) + 1
+    def restore(self, dict state):
+        cdef Py_ssize_t rows = self.encoder.vocabulary.size()
         for name, expected in (("layer0", rows), ("skip", rows), ("output", self.output.rows),
                                *((f"layer{i}", table.rows) for i, table in enumerate(self.layers) if i)):
             if len(state[name][0]) != expected:
@@ -253,7 +252,7 @@ cdef class MLPModel(FeatureModel):
         silence, restarts = state["silence"], state["restarts"]
         if len(silence) != len(self.silence) or len(restarts) != 1 or (silence < 0).any() or restarts[0] < 0:
             raise ValueError(f"The state's `silence` and `restarts` must be {len(self.silence)} counts and 1.")
-        self._restore_features(state)
+        FeatureModel.restore(self, state)
         for i, table in enumerate(self.layers):
             table.restore(state[f"layer{i}"])
         self.skip.restore(state["skip"])

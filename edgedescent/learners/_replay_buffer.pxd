@@ -26,3 +26,5 @@ cdef class ReplayBuffer:
     cdef void push(self, const Py_ssize_t* rows, const double* values, Py_ssize_t n, double target,
                    long long now) noexcept nogil
     cdef Py_ssize_t draw(self) noexcept nogil
+    cdef Py_ssize_t recall(self, Py_ssize_t slot, const long long* assigned_at, Py_ssize_t* rows,
+                           double* values) noexcept nogil

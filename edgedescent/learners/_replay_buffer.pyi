@@ -1,6 +1,5 @@
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
@@ -20,13 +19,4 @@ class ReplayBuffer:
     def n_pushed(self) -> int: ...
     def __init__(self, size: int, seed: int) -> None: ...
     def save(self) -> dict[str, NDArray[Any]]: ...
-    def restore(
-        self,
-        rows: NDArray[np.int64],
-        values: NDArray[np.float64],
-        targets: NDArray[np.float64],
-        lengths: NDArray[np.int64],
-        times: NDArray[np.int64],
-        draws: NDArray[np.uint64],
-        rows_max: int,
-    ) -> None: ...
+    def restore(self, state: dict[str, Any], rows_max: int) -> None: ...

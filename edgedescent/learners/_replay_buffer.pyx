@@ -97,6 +97,19 @@ cdef class ReplayBuffer:
         """The slot of a random event; only where one was pushed."""
         return (self.first + next_below(&self.random, self.held)) % self.size
 
+    cdef Py_ssize_t recall(self, Py_ssize_t slot, const long long* assigned_at, Py_ssize_t* rows,
+                           double* values) noexcept nogil:
+        """Copy the rows and values of an event, without rows assigned to another name since; returns how many."""
+        cdef Py_ssize_t cell = self.starts[slot], n = 0, i, row
+        for i in range(self.lengths[slot]):
+            row = self.rows[cell]
+            if assigned_at[row] <= self.times[slot]:
+                rows[n] = row
+                values[n] = self.values[cell]
+                n += 1
+            cell = cell + 1 if cell + 1 < self.n_cells else 0
+        return n
+
     def save(self):
         """The events, oldest first: the rows and values of all in a row, and each one's target, length and time."""
         targets, lengths, starts, times = self._oldest_first()
@@ -110,14 +123,17 @@ cdef class ReplayBuffer:
             "replay_buffer.draws": np.array([self.random, self.n_pushed], dtype=np.uint64),
         }
 
-    def restore(self, rows, values, targets, lengths, times, draws, Py_ssize_t rows_max):
-        """Take what `save` returned; raises ValueError where it is inconsistent."""
+    def restore(self, dict state, Py_ssize_t rows_max):
+        """Take what `save` returned, for tables of `rows_max` rows; raises ValueError where it is inconsistent."""
+        rows, values = state["replay_buffer.rows"], state["replay_buffer.values"]
+        targets, lengths = state["replay_buffer.targets"], state["replay_buffer.lengths"]
+        times, draws = state["replay_buffer.times"], state["replay_buffer.draws"]
         held = len(targets)
         if not (held == len(lengths) == len(times) and len(rows) == len(values) <= self.cells_max
                 and len(draws) == 2 and held <= min(int(draws[1]), self.size) and (held or not int(draws[1]))):
-            raise ValueError(f"The state's ring of {held} events does not fit one of {self.size}.")
+            raise ValueError(f"The state's replay buffer of {held} events does not fit one of {self.size}.")
         if held and (lengths.min() < 0 or lengths.sum() != len(rows) or ((rows < 0) | (rows >= rows_max)).any()):
-            raise ValueError("The state's ring refers to rows that do not exist.")
+            raise ValueError("The state's replay buffer refers to rows that do not exist.")
         self._clear()
         self.make_room(len(rows))
         for array, saved in zip(self.slots, (targets, lengths, np.cumsum(lengths) - lengths, times)):

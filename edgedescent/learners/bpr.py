@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Iterable
+from typing import SupportsFloat, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from edgedescent.learners._bpr import BPRModel
-from edgedescent.learners.base import Learner
 from edgedescent.learners.recommender import Recommender
-from edgedescent.losses import LogisticLoss
 from edgedescent.optim import Adam, Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
-class BPR(BPRModel, Recommender, Learner):
+class BPR(Recommender):
     """Ranks items for users from what they took, watched or bought, where nobody says what was disliked.
 
     ::
@@ -67,8 +69,6 @@ class BPR(BPRModel, Recommender, Learner):
         Feedback", UAI.
     """
 
-    input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
-
     def __init__(
         self,
         n_factors: int = 16,
@@ -111,21 +111,26 @@ class BPR(BPRModel, Recommender, Learner):
         self.replay_steps = replay_steps
         self.seen_max = seen_max
         self.seed = seed
-        self._set_up(
-            optimizer,
-            LogisticLoss(),
-            n_factors,
-            init_scale,
-            l2_bias,
-            l2_factors,
-            # Nothing is standardized: how fast a mean forgets says nothing here.
-            0.5,
-            users_max,
-            items_max,
-            when_full,
-            replay_size,
-            replay_steps,
-            seen_max,
-            seed,
-        )
-        self._set_up_negatives(n_negatives)
+        encoder = self._make_encoder()
+        super().__init__(encoder, BPRModel(encoder, self))
+
+    def predict_learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat = 1.0) -> float:
+        """Predict, then learn that `user` took `item`; returns what `predict_one` would have returned before."""
+        return super().predict_learn_one(user, item, y)
+
+    def learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat = 1.0) -> None:
+        """Learn that `user` took `item`; a `y` that is not a finite number above 0 is counted and skipped."""
+        super().learn_one(user, item, y)
+
+    def learn_many(
+        self, users: Iterable[str | SupportsIndex], items: Iterable[str | SupportsIndex], y: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Predict each interaction, then learn from it, in order; returns the predictions.
+
+        Args:
+            users: ids, n_events of them.
+            items: ids, n_events of them.
+            y: positive where the item was taken, shape (n_events,); may be left out where all were.
+        """
+        users = list(users)
+        return super().learn_many(users, items, np.ones(len(users)) if y is None else y)

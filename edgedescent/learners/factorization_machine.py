@@ -11,7 +11,7 @@ from edgedescent.optim import Adam, Optimizer
 from edgedescent.validation import require_count, require_number
 
 
-class FactorizationMachine(FactorizationMachineModel, FeatureLearner):
+class FactorizationMachine(FeatureLearner):
     """A linear model and the interactions of every two features, learned as products of latent factors.
 
     ::
@@ -72,6 +72,8 @@ class FactorizationMachine(FactorizationMachineModel, FeatureLearner):
 
     labels: ClassVar[Literal["numbers", "yes/no", "both"]] = "both"
 
+    model_type = FactorizationMachineModel
+
     def __init__(
         self,
         n_factors: int = 10,
@@ -97,7 +99,7 @@ class FactorizationMachine(FactorizationMachineModel, FeatureLearner):
         self.n_factors = n_factors
         self.l2_factors = l2_factors
         self.init_scale = init_scale
-        shared = self._keep(
+        self._keep(
             optimizer,
             loss,
             l1,
@@ -112,4 +114,4 @@ class FactorizationMachine(FactorizationMachineModel, FeatureLearner):
             replay_steps,
             seed,
         )
-        self._set_up(n_factors, init_scale, l2_factors, **shared)
+        self._build()

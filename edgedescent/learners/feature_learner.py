@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgedescent.features._encoder import Encoder
 from edgedescent.formats._json_reader import learn_lines
 from edgedescent.formats.json import Decoder
+from edgedescent.learners._feature_learner import CompiledFeatureLearner
 from edgedescent.learners._feature_model import FeatureModel
 from edgedescent.learners.base import Learner
 from edgedescent.losses import Loss
@@ -34,12 +36,14 @@ def _decoded(line: bytes) -> tuple[dict[str, Any], Any]:
     return events[0][1].x, events[0][1].y
 
 
-class FeatureLearner(FeatureModel, Learner):
+class FeatureLearner(CompiledFeatureLearner, Learner):
     """Base of the learners of named features.
 
-    A subclass spells out its constructor's arguments, hands those that all share to `_keep`, and what that returns to
-    its kernel's `_set_up`.
+    A subclass spells out its constructor's arguments, hands those that all share to `_keep`, then calls `_build`.
     """
+
+    model_type: ClassVar[type[FeatureModel]]
+    """Compiled model of the learner."""
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "features"
     labels: ClassVar[Literal["numbers", "yes/no", "both"]] = "numbers"
@@ -74,8 +78,8 @@ class FeatureLearner(FeatureModel, Learner):
         replay_size: int,
         replay_steps: int,
         seed: int,
-    ) -> dict[str, Any]:
-        """Check and store the parameters that all these learners have, and give them as a kernel takes them.
+    ) -> None:
+        """Check and store the parameters that all these learners have.
 
         Raises:
             ValueError: if one is out of its range.
@@ -116,21 +120,18 @@ class FeatureLearner(FeatureModel, Learner):
         self.replay_size = replay_size
         self.replay_steps = replay_steps
         self.seed = seed
-        return {
-            "optimizer": optimizer,
-            "loss": loss,
-            "l1": l1,
-            "l2": l2,
-            "clip": clip,
-            "rate_min": forgetting,
-            "features_max": features_max,
-            "when_full": when_full,
-            "categories": self.categories,
-            "hash_bits": hash_bits,
-            "replay_size": replay_size,
-            "replay_steps": replay_steps,
-            "seed": seed,
-        }
+
+    def _build(self) -> None:
+        """Make the encoder and the model from the parameters."""
+        encoder = Encoder(
+            clip=self.clip,
+            forgetting=self.forgetting,
+            features_max=self.features_max,
+            when_full=self.when_full,
+            categories=self.categories,
+            hash_bits=self.hash_bits,
+        )
+        super().__init__(encoder, (self.model_type(encoder, self),))
 
     def counts(self) -> dict[str, int]:
         """How often a guard or a bound stepped in.
@@ -142,10 +143,10 @@ class FeatureLearner(FeatureModel, Learner):
         1
         """
         return {
-            "values_skipped": self.n_skipped_values,
-            "updates_undone": self.stepper.n_undone,
-            "features_evicted": self.vocabulary.evicted,
-            "features_shared": self.vocabulary.shared,
+            "values_skipped": self.encoder.n_skipped_values,
+            "updates_undone": self.model.stepper.n_undone,
+            "features_evicted": self.encoder.vocabulary.evicted,
+            "features_shared": self.encoder.vocabulary.shared,
         }
 
     def learn_lines(self, lines: Buffer) -> NDArray[np.float64]:

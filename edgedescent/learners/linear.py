@@ -8,7 +8,7 @@ from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 
 
-class LinearRegressor(LinearModel, FeatureLearner):
+class LinearRegressor(FeatureLearner):
     """A linear model of named features.
 
     ::
@@ -58,6 +58,8 @@ class LinearRegressor(LinearModel, FeatureLearner):
         15.0
     """
 
+    model_type = LinearModel
+
     def __init__(
         self,
         optimizer: Optimizer = Adam(),  # noqa: B008 - optimizers are immutable
@@ -74,7 +76,7 @@ class LinearRegressor(LinearModel, FeatureLearner):
         replay_steps: int = 0,
         seed: int = 1,
     ) -> None:
-        shared = self._keep(
+        self._keep(
             optimizer,
             loss,
             l1,
@@ -89,10 +91,10 @@ class LinearRegressor(LinearModel, FeatureLearner):
             replay_steps,
             seed,
         )
-        self._set_up(**shared)
+        self._build()
 
     @property
     def coefficients(self) -> dict[str, float]:
         """The weight of each feature, per standard deviation of the feature and of the target."""
-        weights = self.weights.serving[1:, 0]
-        return dict(zip(self.vocabulary.keys(), weights.tolist(), strict=False))
+        weights = self.model.weights.serving[1:, 0]
+        return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))

@@ -11,7 +11,7 @@ from edgedescent.losses import LogisticLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 
 
-class LogisticRegressor(LinearModel, FeatureLearner):
+class LogisticRegressor(FeatureLearner):
     """The probability of a yes, from a linear model of named features: clicks, alarms, failures.
 
     ::
@@ -63,6 +63,8 @@ class LogisticRegressor(LinearModel, FeatureLearner):
 
     labels: ClassVar[Literal["numbers", "yes/no", "both"]] = "yes/no"
 
+    model_type = LinearModel
+
     def __init__(
         self,
         optimizer: Optimizer = Adam(),  # noqa: B008 - optimizers are immutable
@@ -79,7 +81,7 @@ class LogisticRegressor(LinearModel, FeatureLearner):
         replay_steps: int = 0,
         seed: int = 1,
     ) -> None:
-        shared = self._keep(
+        self._keep(
             optimizer,
             loss,
             l1,
@@ -94,7 +96,7 @@ class LogisticRegressor(LinearModel, FeatureLearner):
             replay_steps,
             seed,
         )
-        self._set_up(**shared)
+        self._build()
 
     def predict_proba_one(self, x: Mapping[str, Any]) -> dict[bool, float]:
         """The probability of either label; the state stays as it is.
@@ -109,5 +111,5 @@ class LogisticRegressor(LinearModel, FeatureLearner):
     @property
     def coefficients(self) -> dict[str, float]:
         """The weight of each feature, per standard deviation of the feature."""
-        weights = self.weights.serving[1:, 0]
-        return dict(zip(self.vocabulary.keys(), weights.tolist(), strict=False))
+        weights = self.model.weights.serving[1:, 0]
+        return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))

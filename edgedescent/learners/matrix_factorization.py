@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
 
 from edgedescent.learners._matrix_factorization import MatrixFactorizationModel
-from edgedescent.learners.base import Learner
 from edgedescent.learners.recommender import Recommender
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
 
 
-class MatrixFactorization(MatrixFactorizationModel, Recommender, Learner):
+class MatrixFactorization(Recommender):
     """Biases and latent factors of users and items, learned from one rating at a time.
 
     ::
@@ -60,8 +58,6 @@ class MatrixFactorization(MatrixFactorizationModel, Recommender, Learner):
     References:
         Koren, Bell and Volinsky 2009, "Matrix Factorization Techniques for Recommender Systems", Computer 42(8).
     """
-
-    input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
 
     def __init__(
         self,
@@ -110,19 +106,5 @@ class MatrixFactorization(MatrixFactorizationModel, Recommender, Learner):
         self.replay_steps = replay_steps
         self.seen_max = seen_max
         self.seed = seed
-        self._set_up(
-            optimizer,
-            loss,
-            n_factors,
-            init_scale,
-            l2_bias,
-            l2_factors,
-            forgetting,
-            users_max,
-            items_max,
-            when_full,
-            replay_size,
-            replay_steps,
-            seen_max,
-            seed,
-        )
+        encoder = self._make_encoder()
+        super().__init__(encoder, MatrixFactorizationModel(encoder, self, loss=loss, forgetting=forgetting))

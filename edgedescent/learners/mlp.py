@@ -9,7 +9,7 @@ from edgedescent.optim import Adam, Optimizer
 from edgedescent.validation import require_count
 
 
-class MLPRegressor(MLPModel, FeatureLearner):
+class MLPRegressor(FeatureLearner):
     """A network of one to three hidden layers with a linear model beside it, trained with experience replay.
 
     ::
@@ -75,6 +75,8 @@ class MLPRegressor(MLPModel, FeatureLearner):
         Dohare et al. 2024, "Loss of Plasticity in Deep Continual Learning", Nature 632.
     """
 
+    model_type = MLPModel
+
     def __init__(
         self,
         hidden: tuple[int, ...] = (64, 32),
@@ -97,7 +99,7 @@ class MLPRegressor(MLPModel, FeatureLearner):
         for width in hidden:
             require_count(self, "hidden", width, at_least=1, at_most=4096)
         self.hidden = tuple(hidden)
-        shared = self._keep(
+        self._keep(
             optimizer,
             loss,
             l1,
@@ -112,8 +114,8 @@ class MLPRegressor(MLPModel, FeatureLearner):
             replay_steps,
             seed,
         )
-        self._set_up(self.hidden, **shared)
+        self._build()
 
     def counts(self) -> dict[str, int]:
         """How often a guard or a bound stepped in."""
-        return {**super().counts(), "units_restarted": self.n_restarts}
+        return {**super().counts(), "units_restarted": self.model.n_restarts}

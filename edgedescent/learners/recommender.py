@@ -1,17 +1,32 @@
-"""What all recommenders share."""
+"""Base class of recommenders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import ClassVar, Literal
 
+from edgedescent.features._id_encoder import IdEncoder
+from edgedescent.learners._recommender import CompiledRecommender
+from edgedescent.learners.base import Learner
 from edgedescent.validation import require_count
 
 
-class Recommender:
-    """Ranks the items of a learner whose kernel has `_recommend`."""
+class Recommender(CompiledRecommender, Learner):
+    """Base of the learners of users and items."""
 
-    def counts(self: Any) -> dict[str, int]:
+    input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
+
+    users_max: int
+    items_max: int
+    when_full: str
+    seen_max: int
+
+    def _make_encoder(self) -> IdEncoder:
+        return IdEncoder(
+            users_max=self.users_max, items_max=self.items_max, when_full=self.when_full, seen_max=self.seen_max
+        )
+
+    def counts(self) -> dict[str, int]:
         """How often a guard or a bound stepped in.
 
         >>> from edgedescent import MatrixFactorization
@@ -22,15 +37,15 @@ class Recommender:
         1
         """
         return {
-            "updates_undone": self.stepper.n_undone,
-            "users_evicted": self.users.evicted,
-            "users_shared": self.users.shared,
-            "items_evicted": self.items.evicted,
-            "items_shared": self.items.shared,
+            "updates_undone": self.model.stepper.n_undone,
+            "users_evicted": self.encoder.users.evicted,
+            "users_shared": self.encoder.users.shared,
+            "items_evicted": self.encoder.items.evicted,
+            "items_shared": self.encoder.items.shared,
         }
 
     def recommend(
-        self: Any,
+        self,
         user: str | int,
         k: int = 10,
         exclude: Iterable[str | int] = (),
@@ -64,5 +79,4 @@ class Recommender:
         []
         """
         require_count("recommend", "k", k, at_least=1)
-        names: list[str] = self._recommend(user, k, tuple(exclude), among, exclude_seen)
-        return names
+        return self._recommend(user, k, tuple(exclude), among, exclude_seen)

@@ -10,8 +10,10 @@ from edgedescent.losses.logistic import LogisticLoss
 from edgedescent.losses.poisson import PoissonLoss
 from edgedescent.losses.quantile import QuantileLoss
 from edgedescent.losses.squared import SquaredLoss
+from edgedescent.registry import Registry, exported
 
 __all__ = [
+    "LOSSES",
     "AbsoluteLoss",
     "AdaptiveHuberLoss",
     "EpsilonInsensitiveLoss",
@@ -23,3 +25,5 @@ __all__ = [
     "QuantileLoss",
     "SquaredLoss",
 ]
+
+LOSSES: Registry[type[Loss]] = Registry("loss", "edgedescent.losses", exported(__name__, globals(), Loss), base=Loss)

@@ -18,9 +18,12 @@ from edgedescent.optim.normalized_adaptive import NormalizedAdaptive
 from edgedescent.optim.rmsprop import RMSProp
 from edgedescent.optim.schedules import Constant, CosineRestarts, InverseScaling, ReduceOnPlateau, Schedule, Step
 from edgedescent.optim.sgd import SGD
+from edgedescent.registry import Registry, exported
 
 __all__ = [
     "COCOB",
+    "OPTIMIZERS",
+    "SCHEDULES",
     "SGD",
     "AMSGrad",
     "AdaDelta",
@@ -44,3 +47,10 @@ __all__ = [
     "Schedule",
     "Step",
 ]
+
+OPTIMIZERS: Registry[type[Optimizer]] = Registry(
+    "optimizer", "edgedescent.optimizers", exported(__name__, globals(), Optimizer), base=Optimizer
+)
+SCHEDULES: Registry[type[Schedule]] = Registry(
+    "schedule", "edgedescent.schedules", exported(__name__, globals(), Schedule), base=Schedule
+)

@@ -1,1 +1,1 @@
-"""What lasts: journal, checkpoints and dead letters on the disk, and how an engine comes back from them."""
+"""Durable state: the journal, checkpoints and dead letters in one SQLite file, and their repair and recovery."""

@@ -1,4 +1,4 @@
-"""A copy of the state at one moment, taken beside a running daemon or without one."""
+"""Backup of the state file, taken beside a running daemon or without one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,28 @@ from edgedescent.state.state_file import require_file
 from edgedescent.state.store import FILE
 
 PAGES = 256
-"""How many pages are copied between two looks at how far it is."""
+"""Number of pages that are copied between two progress reports."""
+
+OnProgress = Callable[[int, int], None]
+"""Callback that receives the number of pages copied and the total."""
 
 
-def backup(folder: str | Path, target: Path, told: Callable[[int, int], None] = lambda _done, _total: None) -> int:
-    """Copy the state file to `target`, which is complete and synced once it is there; returns its size in bytes.
+def backup(folder: str | Path, target: Path, on_progress: OnProgress = lambda _done, _total: None) -> int:
+    """Copy the state file to `target`, consistent, checked and synced.
 
-    The copy is of one moment, however much the daemon writes meanwhile. It is checked before it takes its name.
+    The copy shows the state at one moment, however much the daemon writes meanwhile. It gets its name only after the
+    check, so `target` is complete as soon as it exists.
 
     Args:
-        folder: the state folder.
-        target: a file that is not there yet, readable by its owner only.
-        told: hears how many pages of how many are copied.
+        folder: The state folder.
+        target: The file to create, readable by its owner only. It must not exist.
+        on_progress: Called with the number of pages copied and the total.
+
+    Returns:
+        The size of the copy in bytes.
 
     Raises:
-        StateError: if there is no state, the target exists or cannot be written, or the copy is damaged.
+        StateError: If there is no state, the target exists or cannot be written, or the copy is damaged.
     """
     path = Path(folder) / FILE
     require_file(path)
@@ -39,7 +46,7 @@ def backup(folder: str | Path, target: Path, told: Callable[[int, int], None] = 
             raise StateError(f"{target} exists already.", "Give each backup a name of its own, or remove the old one.")
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
-            _copy(path, temporary, told)
+            _copy(path, temporary, on_progress)
             temporary.rename(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -49,24 +56,25 @@ def backup(folder: str | Path, target: Path, told: Callable[[int, int], None] = 
     except (OSError, sqlite3.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise StateError(
-            f"The state cannot be copied to {target}: {why}.", "Is there room, and may you write?"
+            f"The state cannot be copied to {target}: {why}.", "Check the free space and the permissions of the folder."
         ) from error
 
 
-def _copy(path: Path, to: Path, told: Callable[[int, int], None]) -> None:
+def _copy(path: Path, to: Path, on_progress: OnProgress) -> None:
     """Copy the state file over an empty one, check the copy, and sync it."""
     with closing(connect(path, "ro")) as source, closing(connect(to, "rw")) as copy:
-        # The moment is this one. Without a transaction, each commit of the daemon would make SQLite begin anew.
+        # The transaction fixes the moment of the copy. Without it, each commit of the daemon would make SQLite start
+        # the copy again.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM meta").fetchone()
-        source.backup(copy, pages=PAGES, progress=lambda _status, left, total: told(total - left, total))
-        # One file instead of one with a log beside it.
+        source.backup(copy, pages=PAGES, progress=lambda _status, left, total: on_progress(total - left, total))
+        # Store everything in one file, without a WAL beside it.
         copy.execute("PRAGMA journal_mode = DELETE")
         found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
             raise StateError(
                 f"The copy of {path} is damaged: {found.splitlines()[-1]}.",
-                "Restart the daemon: it rescues what it can.",
+                "Restart the daemon: it repairs what it can.",
             )
     with to.open("rb") as file:
         os.fsync(file.fileno())

@@ -1,11 +1,11 @@
-"""The dead letters as an operator handles them, beside a running daemon or without one.
+"""Queries and removal of dead letters, beside a running daemon or without one.
 
-Each function opens the state file for a moment and leaves it: a reader that stays would keep SQLite's log from being
-taken over into the file, and it would grow.
+Each function opens the state file for a moment and closes it again: a reader that stays open would prevent SQLite from
+moving its write-ahead log (WAL) into the file, and the log would grow.
 
-Recovery runs the journal's tail again and with it writes the dead letters of the tail again. A letter that is purged
-from there leaves an empty row in its place, which keeps it away; once no checkpoint needs that part of the journal any
-more, the next purge removes the row too.
+Recovery processes the tail of the journal again and writes the dead letters of the tail again. A dead letter that is
+purged from there leaves an empty row in its place, so that recovery does not bring it back. Once no checkpoint needs
+that part of the journal, the next purge removes the empty row too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,29 +25,30 @@ from edgedescent.engine.messages import DeadLetter
 from edgedescent.errors import StateError
 from edgedescent.state.recording import read
 from edgedescent.state.repair import connect
-from edgedescent.state.state_file import failure, require_file
+from edgedescent.state.state_file import require_file, sqlite_error
 from edgedescent.state.store import CHECKPOINTS_KEPT, FILE
 
 _COLUMNS = "position, place, received_at, topic, reason, error, payload"
 _PURGED = ""
-"""The reason that an empty row has instead of one."""
+"""Reason of an empty row, which stands for a purged dead letter."""
 BATCH = 200
-"""How many letters are sent and purged together."""
+"""Number of dead letters that are sent and purged together."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which letters are meant: those that everything given here fits."""
+    """Filter for dead letters: those that meet all given conditions."""
 
     ids: tuple[str, ...] = ()
+    """Ids as `id_of` makes them, or positions of messages for all of their dead letters."""
     reason: str | None = None
     topic: str | None = None
     since: float | None = None
-    """Received then or later, in seconds since 1970."""
+    """Earliest time of receipt, in seconds since 1970."""
     before: float | None = None
-    """Received earlier than then."""
+    """Time before which it was received, in seconds since 1970."""
 
     def where(self) -> tuple[str, list[object]]:
-        """The condition in SQL, and its values."""
+        """SQL condition of the filter, and the values of its placeholders."""
         terms: list[str] = ["reason != ?"]
         values: list[object] = [_PURGED]
         for term, value in (
@@ -60,7 +62,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
                 values.append(value)
         if self.ids:
             places = [_place_of(text) for text in self.ids]
-            # As JSON, because SQLite bounds how many terms a condition may have.
+            # The ids are one JSON value because SQLite limits the number of terms of a condition.
             terms.append(
                 "((position, place) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') "
                 "FROM json_each(?)) OR position IN (SELECT value FROM json_each(?)))"
@@ -70,25 +72,53 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         return " AND ".join(terms), values
 
 
-def id_of(letter: DeadLetter) -> str:
-    """The name of a letter: the message it came in, and its place there.
+def id_of(dead_letter: DeadLetter) -> str:
+    """Id of a dead letter: the position of its message, and its index in the message's array.
 
-    >>> id_of(DeadLetter(17, 3, 0.0, "events", "malformed", "", b""))
-    '17.3'
+    Example:
+        >>> id_of(DeadLetter(17, 3, 0.0, "events", "malformed", "", b""))
+        '17.3'
     """
-    return f"{letter.position}.{letter.index}"
+    return f"{dead_letter.position}.{dead_letter.index}"
+
+
+def to_record(dead_letter: DeadLetter, payload: bytes | None = None) -> dict[str, Any]:
+    """Fields of a dead letter as JSON shows them, with its id.
+
+    Args:
+        dead_letter: The dead letter.
+        payload: Its complete payload, where the stored one was cut off.
+    """
+    return {
+        "id": id_of(dead_letter),
+        "position": dead_letter.position,
+        "index": dead_letter.index,
+        "received_at": dead_letter.received_at,
+        "topic": dead_letter.topic,
+        "reason": dead_letter.reason,
+        "error": dead_letter.error,
+        "payload": (dead_letter.payload if payload is None else payload).decode(errors="replace"),
+    }
 
 
 def find(folder: str | Path, selection: Selection, limit: int | None = None) -> list[DeadLetter]:
-    """The newest letters that are meant, newest first.
+    """Find the selected dead letters.
+
+    Args:
+        folder: The state folder.
+        selection: The filter.
+        limit: The largest number of dead letters to return; all where it is None.
+
+    Returns:
+        The newest selected dead letters, newest first.
 
     Raises:
-        StateError: if there is no state or it cannot be read.
+        StateError: If there is no state or it cannot be read.
     """
     where, values = selection.where()
     with _opened(folder, "ro") as db:
         rows = db.execute(
-            f"SELECT {_COLUMNS} FROM dead_letters WHERE {where} "  # noqa: S608 - our own words
+            f"SELECT {_COLUMNS} FROM dead_letters WHERE {where} "  # noqa: S608 - constants only
             "ORDER BY position DESC, place DESC LIMIT ?",
             (*values, -1 if limit is None else limit),
         ).fetchall()
@@ -96,12 +126,16 @@ def find(folder: str | Path, selection: Selection, limit: int | None = None) -> 
 
 
 def count_by_reason(folder: str | Path, selection: Selection) -> dict[str, int]:
-    """How many letters are meant, by reason, the most frequent first."""
+    """Count the selected dead letters by reason, the most frequent first.
+
+    Raises:
+        StateError: If there is no state or it cannot be read.
+    """
     where, values = selection.where()
     with _opened(folder, "ro") as db:
         return dict(
             db.execute(
-                f"SELECT reason, count(*) FROM dead_letters WHERE {where} "  # noqa: S608 - our own words
+                f"SELECT reason, count(*) FROM dead_letters WHERE {where} "  # noqa: S608 - constants only
                 "GROUP BY reason ORDER BY count(*) DESC, reason",
                 values,
             )
@@ -109,19 +143,26 @@ def count_by_reason(folder: str | Path, selection: Selection) -> dict[str, int]:
 
 
 def purge(folder: str | Path, selection: Selection) -> int:
-    """Remove the letters that are meant, for good; returns how many. Safe beside a running daemon.
+    """Remove the selected dead letters permanently. Safe beside a running daemon.
+
+    Args:
+        folder: The state folder.
+        selection: The filter.
+
+    Returns:
+        The number of removed dead letters.
 
     Raises:
-        StateError: if there is no state or it cannot be written.
+        StateError: If there is no state or it cannot be written.
     """
     where, values = selection.where()
     with _opened(folder, "rw") as db:
-        # The daemon waits as long for us as we for it; neither takes more than a few milliseconds.
+        # The daemon may have to wait for this transaction, and this one for the daemon's: a few milliseconds each.
         db.execute("PRAGMA synchronous = FULL")
         db.execute("BEGIN IMMEDIATE")
         try:
             count, oldest = db.execute("SELECT count(*), min(position) FROM checkpoints").fetchone()
-            # Up to here nothing is ever run again.
+            # Recovery starts behind this position, so it never processes earlier messages again.
             settled = oldest if count >= CHECKPOINTS_KEPT else 0
             emptied = db.execute(
                 f"UPDATE dead_letters SET reason = ?, topic = '', error = '', payload = x'' WHERE {where}",  # noqa: S608
@@ -135,37 +176,52 @@ def purge(folder: str | Path, selection: Selection) -> int:
     return emptied
 
 
-def whole_payload(folder: str | Path, letter: DeadLetter) -> bytes | None:
-    """All of a letter's payload; None where it was cut and the journal no longer has the message.
+def whole_payload(folder: str | Path, dead_letter: DeadLetter) -> bytes | None:
+    """Complete payload of a dead letter, from the journal where the stored one was cut off.
 
-    >>> whole_payload("state", DeadLetter(17, 0, 0.0, "events", "malformed", "", b"{"))
-    b'{'
+    Args:
+        folder: The state folder.
+        dead_letter: The dead letter.
+
+    Returns:
+        The payload; None if it was cut off and the journal no longer holds it as a message of its own.
+
+    Raises:
+        StateError: If the journal cannot be read.
+
+    Example:
+        >>> whole_payload("state", DeadLetter(17, 0, 0.0, "events", "malformed", "", b"{"))
+        b'{'
     """
-    if len(letter.payload) < DEAD_PAYLOAD_MAX:
-        return letter.payload
-    for message in read(folder, after=letter.position - 1, up_to=letter.position):
-        # Of an array, the letter holds one event, which is not cut out of the message again here.
-        if message.payload.startswith(letter.payload):
+    if len(dead_letter.payload) < DEAD_PAYLOAD_MAX:
+        return dead_letter.payload
+    for message in read(folder, after=dead_letter.position - 1, up_to=dead_letter.position):
+        # An event of an array is only a part of its message, and is not extracted from it again here.
+        if message.payload.startswith(dead_letter.payload):
             return message.payload
     return None
 
 
-def batches(letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
-    """Letters in groups that are sent and purged together."""
-    for start in range(0, len(letters), BATCH):
-        yield letters[start : start + BATCH]
+def batches(dead_letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
+    """Split dead letters into groups that are sent and purged together."""
+    for start in range(0, len(dead_letters), BATCH):
+        yield dead_letters[start : start + BATCH]
 
 
 def _place_of(text: str) -> tuple[int, int | None]:
+    """Position and index of an id; the index is None if the id is that of a message."""
     found = re.fullmatch(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?", text)
     if found is None:
-        raise StateError(f"{text!r} is not the id of a dead letter.", "They are like 17.0; see: dead-letters list.")
+        raise StateError(
+            f"{text!r} is not the id of a dead letter.", "Ids look like 17.0; see: edgedescent dead-letters list CONFIG"
+        )
     position, place = found.groups()
     return int(position), None if place is None else int(place)
 
 
 @contextmanager
 def _opened(folder: str | Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """Connection to the state file for the duration of a `with` block."""
     path = Path(folder) / FILE
     require_file(path)
     try:
@@ -175,4 +231,4 @@ def _opened(folder: str | Path, mode: str) -> Iterator[sqlite3.Connection]:
         finally:
             db.close()
     except sqlite3.Error as error:
-        raise failure(path, error) from error
+        raise sqlite_error(path, error) from error

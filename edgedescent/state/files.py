@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a power cut, meets the old content or the new and nothing between."""
+"""Atomic and durable file writes: after a crash or for a concurrent reader, a file has its old or its new content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a new file, for its owner only, and sync it; the caller renames it, or its folder, into place."""
+    """Write a new file and sync it. The caller renames the file, or its folder, into place.
+
+    Args:
+        path: The file to write.
+        data: Its content.
+        mode: Its permissions; for the owner only by default.
+    """
     descriptor = os.open(path, _NEW, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
@@ -20,7 +26,17 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def replace_atomically(path: Path, data: bytes, *, sync: bool = True, mode: int = 0o600) -> None:
-    """Put `data` in the place of whatever file is at `path`; without `sync`, a power cut may lose it."""
+    """Replace the file at `path`, or create it, by writing a temporary file and renaming it.
+
+    Args:
+        path: The file to replace.
+        data: Its new content.
+        sync: Sync the file and its folder. Without it, a power cut may lose the content.
+        mode: Permissions of the file.
+
+    Raises:
+        OSError: If the file cannot be written. The old one is then unchanged.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if sync:
@@ -37,7 +53,7 @@ def replace_atomically(path: Path, data: bytes, *, sync: bool = True, mode: int 
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
+    """Sync a folder, so that renames in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -47,15 +63,17 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def as_owner_of(folder: Path) -> Iterator[None]:
-    """Let root write as the user to whom a folder belongs, who could do nothing with what belongs to root.
+    """Switch from root to the owner of a folder for the duration of a `with` block.
 
-    Nor does root then follow where that user may have laid links.
+    Files written meanwhile belong to that user, who could not use files of root. Symbolic links that the user may have
+    placed there are followed with the user's permissions, not with those of root. Other users than root are not
+    switched.
 
     Args:
-        folder: or where it is to be made.
+        folder: The folder. Where it does not exist yet, its nearest existing parent decides.
 
     Raises:
-        OSError: if root may not be that user.
+        OSError: If the process may not switch to that user.
     """
     owner = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()).stat()
     if os.geteuid() != 0 or owner.st_uid == 0:

@@ -1,8 +1,8 @@
-"""A run of messages as one row of the journal: packed, compressed and checked.
+"""Journal block: consecutive messages packed, compressed and checksummed as one row of the journal.
 
-Messages of one kind differ in little but their digits, so these go one way and everything else another: what is left of
-a text without its digits repeats almost word for word, and digits alone take little more than the 3.3 bits that chance
-makes them hold. A block takes half the room of one in which the messages are compressed as they are.
+Messages of one kind differ mainly in their digits, so digits and the remaining text are compressed separately. The
+text without its digits repeats almost word for word, and random digits alone take little more than their entropy of
+3.3 bits each. A block takes half the space of one in which the messages are compressed unchanged.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _NOT_DIGITS = bytes(byte for byte in range(256) if byte not in _DIGITS)
 _ALL_ZERO = bytes(_ZERO if byte in _DIGITS else byte for byte in range(256))
 _SEPARATOR = b"\n"
 _SAMPLE_BYTES = 4096
-_PIECE_BYTES = 65_536
+_CHUNK_BYTES = 65_536
 
 
 class _Block(msgspec.Struct, array_like=True):
-    """What is stored; each part is compressed by itself."""
+    """Stored form of a block; each part is compressed separately."""
 
     topics: list[str]
-    """The different ones, in the order of their first message."""
+    """Distinct topics, in the order of their first message."""
     topic_numbers: bytes
     times: bytes
     packet_ids: bytes
     duplicates: bytes
     lengths: bytes
-    """Of the payloads; empty where each of them ends with a separator instead."""
+    """Lengths of the payloads; empty if the payloads are separated by newlines instead."""
     text: bytes
-    """The payloads, each digit a zero."""
+    """Payloads with every digit replaced by a zero."""
     digits: bytes
 
 
@@ -46,11 +46,14 @@ _decode = msgspec.msgpack.Decoder(_Block).decode
 
 
 def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
-    """Messages that follow each other in one piece; their positions are kept beside it.
+    """Pack consecutive messages into one block. Their positions are stored outside of it.
 
     Args:
-        messages: some, or many.
-        hurry: take half the time, and an eighth more room.
+        messages: At least one message.
+        hurry: Use a faster compression, which takes half the time and an eighth more space.
+
+    Returns:
+        The block, which `unpack` reads.
     """
     payloads = [message.payload for message in messages]
     text = _SEPARATOR.join(payloads)
@@ -64,7 +67,7 @@ def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
         _Block(
             list(topics),
             _pack_numbers([topics[message.topic] for message in messages], "<u4") if len(topics) > 1 else b"",
-            # Neighbours have nearly the same bits, so what lies between them is a small number.
+            # The bits of successive times are nearly equal, so their differences as integers are small numbers.
             _pack_steps(np.array([message.received_at for message in messages], "<f8").view("<u8")),
             _pack_steps(np.array([message.packet_id for message in messages], "<u8")),
             zlib.compress(bytes(message.duplicate for message in messages)),
@@ -75,24 +78,35 @@ def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
 
 
 def checksum(first: int, last: int, data: bytes) -> int:
-    """Covers the positions too, so that a message never comes back in another's place.
+    """CRC-32 of a block and its positions, so that a block is never read at other positions.
 
-    >>> checksum(1, 2, b"data") == checksum(2, 3, b"data")
-    False
+    Example:
+        >>> checksum(1, 2, b"data") == checksum(2, 3, b"data")
+        False
     """
     return zlib.crc32(data, zlib.crc32(f"{first} {last}".encode()))
 
 
 def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
-    """Read back what `pack` made.
+    """Unpack a block that `pack` made.
 
-    >>> messages = [Message(7, 1.0, "events", b"21.5"), Message(8, 1.5, "events", b"21.6", packet_id=3)]
-    >>> data = pack(messages)
-    >>> unpack(7, 8, checksum(7, 8, data), data) == messages
-    True
+    Args:
+        first: Position of the first message.
+        last: Position of the last message.
+        crc: The stored checksum.
+        data: The block.
+
+    Returns:
+        The messages.
 
     Raises:
-        StateError: if the checksum does not match.
+        StateError: If the checksum does not match.
+
+    Example:
+        >>> messages = [Message(7, 1.0, "events", b"21.5"), Message(8, 1.5, "events", b"21.6", packet_id=3)]
+        >>> data = pack(messages)
+        >>> unpack(7, 8, checksum(7, 8, data), data) == messages
+        True
     """
     # A damaged cell may hold a value of another type.
     if not isinstance(data, bytes) or checksum(first, last, data) != crc:
@@ -118,11 +132,11 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
 
 
 def _pack_text(text: bytes, level: int) -> tuple[bytes, bytes]:
-    """A text without its digits, and these."""
-    words, digits = zlib.compressobj(level), zlib.compressobj(strategy=_strategy(text[:_PIECE_BYTES]))
-    # Piece by piece, so that a large text is not in memory three times over.
-    pieces = (text[at : at + _PIECE_BYTES] for at in range(0, len(text), _PIECE_BYTES))
-    packed = [(words.compress(p.translate(_ALL_ZERO)), digits.compress(p.translate(None, _NOT_DIGITS))) for p in pieces]
+    """Compressed text without its digits, and its compressed digits."""
+    words, digits = zlib.compressobj(level), zlib.compressobj(strategy=_strategy(text[:_CHUNK_BYTES]))
+    # In chunks, so that a large text is not in memory three times.
+    chunks = (text[at : at + _CHUNK_BYTES] for at in range(0, len(text), _CHUNK_BYTES))
+    packed = [(words.compress(c.translate(_ALL_ZERO)), digits.compress(c.translate(None, _NOT_DIGITS))) for c in chunks]
     return (
         b"".join(word for word, _ in packed) + words.flush(),
         b"".join(digit for _, digit in packed) + digits.flush(),
@@ -130,7 +144,10 @@ def _pack_text(text: bytes, level: int) -> tuple[bytes, bytes]:
 
 
 def _strategy(text: bytes) -> int:
-    """How to pack digits, by a sample: those of chance hold no repeats, and looking for some costs room."""
+    """Strategy of zlib that packs a sample of the digits best.
+
+    Random digits hold no repetitions. For them, Huffman coding alone is smaller than encoding matches too.
+    """
     digits = text.translate(None, _NOT_DIGITS)[:_SAMPLE_BYTES]
     huffman = zlib.compressobj(strategy=zlib.Z_HUFFMAN_ONLY)
     size = len(huffman.compress(digits) + huffman.flush())
@@ -138,12 +155,14 @@ def _strategy(text: bytes) -> int:
 
 
 def _with_digits(text: bytes, digits: bytes) -> bytes:
+    """Text with its zeros replaced by the original digits."""
     characters = np.frombuffer(bytearray(text), np.uint8)
     characters[characters == _ZERO] = np.frombuffer(digits, np.uint8)
     return characters.tobytes()
 
 
 def _split(text: bytes, lengths: list[int] | None) -> list[bytes]:
+    """Payloads of a block's text."""
     if lengths is None:
         return text.split(_SEPARATOR)
     ends = np.cumsum(lengths).tolist()
@@ -160,11 +179,12 @@ def _unpack_numbers(data: bytes, kind: str) -> list[int]:
 
 
 def _pack_steps(numbers: np.ndarray) -> bytes:
-    """From one number to the next, the bytes of one rank together: most of them are all zeros."""
+    """Compressed differences of successive numbers, stored byte plane by byte plane: most planes are all zeros."""
     steps = np.diff(numbers, prepend=np.zeros(1, numbers.dtype))
     return zlib.compress(steps.view(np.uint8).reshape(-1, 8).T.tobytes())
 
 
 def _unpack_steps(data: bytes) -> np.ndarray:
-    ranks = np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, -1)
-    return np.cumsum(np.ascontiguousarray(ranks.T).view("<u8").ravel(), dtype="<u8")
+    """Numbers that `_pack_steps` packed."""
+    planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, -1)
+    return np.cumsum(np.ascontiguousarray(planes.T).view("<u8").ravel(), dtype="<u8")

@@ -1,4 +1,4 @@
-"""One daemon to a state folder."""
+"""Lock of the state folder, so that at most one daemon uses it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from types import TracebackType
 from typing import Self
 
 from edgedescent.errors import StateError
-from edgedescent.state.state_file import unusable
+from edgedescent.state.state_file import folder_error
 
 FILE = "lock"
-PATIENCE_S = 0.5
-"""Whoever asks for the holder of a lock holds it for an instant; a daemon that starts just then waits so long."""
+ACQUIRE_TIMEOUT_S = 0.5
+"""Time for which a starting daemon retries: a process that asks for the holder takes the lock for an instant."""
 
 
 class FolderLock:
-    """Holds a state folder for this process as long as it lives, however it ends.
+    """Context manager that locks a state folder for this process.
+
+    The kernel releases the lock when the process ends, for whatever reason.
 
     Args:
-        folder: the state folder.
-        note: a line for those who ask `note_of` while it is held.
+        folder: The state folder; created if it is missing.
+        note: A line that `note_of` returns to other processes while the lock is held.
 
     Raises:
-        StateError: on entry, if another process holds it.
+        StateError: On entry, if another process holds the lock or the folder cannot be used.
     """
 
     def __init__(self, folder: str | Path, note: str = "") -> None:
@@ -38,16 +40,16 @@ class FolderLock:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise unusable(self._path.parent, error) from error
+            raise folder_error(self._path.parent, error) from error
         try:
-            self._take()
+            self._acquire()
         except BaseException:
             os.close(self._descriptor)
             raise
         return self
 
-    def _take(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+    def _acquire(self) -> None:
+        deadline = time.monotonic() + ACQUIRE_TIMEOUT_S
         while not _lock(self._path, self._descriptor, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 holder = _lines(self._descriptor)[0] or "unknown"
@@ -69,33 +71,37 @@ class FolderLock:
 
 
 def holder_of(folder: str | Path) -> int | None:
-    """The process that holds the lock of a state folder; None where none does, -1 where it has yet to say.
+    """Process id of the holder of a state folder's lock.
+
+    Returns:
+        The process id; None if nobody holds the lock, -1 if the holder has not written its id yet.
 
     Raises:
-        StateError: if the folder cannot be read.
+        StateError: If the folder cannot be read.
     """
     holder = _holder(folder)
     return None if holder is None else holder[0]
 
 
 def note_of(folder: str | Path) -> str:
-    """The note of the process that holds the lock of a state folder; empty where there is none.
+    """Note of the holder of a state folder's lock; empty if there is none.
 
     Raises:
-        StateError: if the folder cannot be read.
+        StateError: If the folder cannot be read.
     """
     holder = _holder(folder)
     return "" if holder is None else holder[1]
 
 
 def _holder(folder: str | Path) -> tuple[int, str] | None:
+    """Process id and note of the holder; None if nobody holds the lock."""
     path = Path(folder) / FILE
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StateError(f"{path} cannot be read: {error.strerror}.", "Ask as the user of the daemon.") from error
+        raise StateError(f"{path} cannot be read: {error.strerror}.", "Run this as the daemon's user.") from error
     try:
         if _lock(path, descriptor, fcntl.LOCK_SH):
             return None
@@ -106,10 +112,10 @@ def _holder(folder: str | Path) -> tuple[int, str] | None:
 
 
 def _lock(path: Path, descriptor: int, kind: int) -> bool:
-    """Whether the lock is ours now; it is not where another process holds it.
+    """Try to lock an open file; False if another process holds the lock.
 
     Raises:
-        StateError: if the file system has no locks.
+        StateError: If the file system does not support locks.
     """
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -123,5 +129,6 @@ def _lock(path: Path, descriptor: int, kind: int) -> bool:
 
 
 def _lines(descriptor: int) -> tuple[str, str]:
+    """First two lines of the lock file: process id and note."""
     lines = os.pread(descriptor, 8192, 0).decode(errors="replace").split("\n")
     return lines[0].strip(), lines[1] if len(lines) > 1 else ""

@@ -1,11 +1,11 @@
-"""From the store to a running engine: the newest good checkpoint, then the journal's tail."""
+"""Recovery of the engine: the newest good checkpoint, then the messages of the journal behind it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
-from edgedescent.config import Config, describe
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Effect
 from edgedescent.errors import StateError
@@ -14,71 +14,69 @@ from edgedescent.state.store import Store
 log = logging.getLogger(__name__)
 
 OnEffect = Callable[[int, Effect], None]
+"""Callback that receives the position of a message and one of its effects."""
+
+
+class EngineFactory(Protocol):
+    """Maker of new engines; a configuration is one."""
+
+    def build_engine(self) -> Engine:
+        """Make an engine that has learned nothing."""
+
+    def describe_learner(self) -> dict[str, Any]:
+        """Type and parameters of the engine's learner. A state belongs to one such description."""
 
 
 def ignore(position: int, effect: Effect) -> None:
     """Do nothing about an effect."""
 
 
-def new_engine(config: Config) -> Engine:
-    """The engine of a configuration, having learned nothing."""
-    return Engine(
-        config.build_learner(),
-        dedup_window=config.limits.dedup_window,
-        redelivery_window=config.limits.redelivery_window,
-        events_per_second_max=config.limits.events_per_second_max,
-        payload_bytes_max=config.limits.payload_bytes_max,
-        events_per_message_max=config.limits.events_per_message_max,
-    )
+def recover(factory: EngineFactory, store: Store, on_effect: OnEffect = ignore) -> Engine:
+    """Restore the engine as it was when the last message was journaled, bit for bit.
 
-
-def recover(config: Config, store: Store, on_effect: OnEffect = ignore) -> Engine:
-    """The engine as it was when the last message was journaled, bit for bit.
-
-    A damaged checkpoint or journal is reported in the log. Whichever good checkpoint loses no message is taken, the
-    newest first; where each would lose some, the newest good one is, and what is lost is counted and reported.
+    It starts from the newest good checkpoint behind which no message is missing. Where messages are missing behind
+    each of them, it starts from the newest good one; the lost messages are counted and logged, like every damaged
+    checkpoint or block of the journal.
 
     Args:
-        config: must describe the learner that wrote the state.
-        store: where the state lies.
-        on_effect: called with the position and each effect of the tail that is run again.
+        factory: Makes the engine. Its learner must be the one that wrote the state.
+        store: The state.
+        on_effect: Called with each effect of the messages that are processed again.
+
+    Returns:
+        The engine behind the last message of the journal.
 
     Raises:
-        StateError: if the state belongs to another learner, or nothing of it is usable.
+        StateError: If the state belongs to another learner, or nothing of it is usable.
     """
-    require_same_learner(config, store)
+    require_same_learner(factory, store)
     fallback: Engine | None = None
-    for engine in _beginnings(config, store):
-        if _missing(engine, store) == 0:
-            return _run_tail(engine, store, on_effect)
+    for engine in _starting_points(factory, store):
+        if _count_missing(engine, store) == 0:
+            return _process_tail(engine, store, on_effect)
         fallback = fallback or engine
     if fallback is None:
         raise StateError(
             f"The state in {store.folder} cannot be recovered: no checkpoint is usable and the journal is not whole.",
             "Restore the folder from a backup, or give `state.path` a new folder.",
         )
-    return _run_tail(fallback, store, on_effect)
+    return _process_tail(fallback, store, on_effect)
 
 
-def _beginnings(config: Config, store: Store) -> Iterator[Engine]:
-    """Where the journal can be run from, the newest first."""
-    for checkpoint in store.checkpoints():
-        yield _engine_at(config, checkpoint.state)
-    # A journal that begins with the first message is as good as a checkpoint of an engine that knows nothing.
-    if store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1:
-        yield new_engine(config)
+def require_same_learner(factory: EngineFactory, store: Store) -> None:
+    """Check that the state was written by the configured learner; a new state is claimed for it.
 
-
-def require_same_learner(config: Config, store: Store) -> None:
-    """Claim a new state for the learner of the configuration; raise StateError where it is another's."""
-    wanted, written = describe(config.build_learner()), store.learner
+    Raises:
+        StateError: If it was written by another one; names the parameters that differ.
+    """
+    wanted, written = factory.describe_learner(), store.learner
     if written is None and not store.read_only:
         store.claim(wanted)
     if written is None or written == wanted:
         return
     changed = [key for key in {**wanted, **written} if written.get(key) != wanted.get(key)]
     if "type" in changed:
-        # The parameters of two types have little to do with each other.
+        # Two types have other parameters, so that a list of differences says nothing.
         changed = ["type"]
     pairs = "; ".join(f"{key}: {written.get(key)!r} there, {wanted.get(key)!r} here" for key in changed)
     raise StateError(
@@ -87,18 +85,24 @@ def require_same_learner(config: Config, store: Store) -> None:
     )
 
 
-def _engine_at(config: Config, state: dict[str, object]) -> Engine:
-    engine = new_engine(config)
-    engine.load_state_dict(state)
-    return engine
+def _starting_points(factory: EngineFactory, store: Store) -> Iterator[Engine]:
+    """Engines from which the journal can be processed, the newest first."""
+    for checkpoint in store.checkpoints():
+        engine = factory.build_engine()
+        engine.load_state_dict(checkpoint.state)
+        yield engine
+    # A journal that starts with the first message needs no checkpoint.
+    if store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1:
+        yield factory.build_engine()
 
 
-def _missing(engine: Engine, store: Store) -> int:
-    """How many messages between the engine and the journal's end cannot be read."""
+def _count_missing(engine: Engine, store: Store) -> int:
+    """Number of messages behind the engine's position that cannot be read from the journal."""
     return store.last_position - engine.position - sum(1 for _ in store.read(after=engine.position))
 
 
-def _run_tail(engine: Engine, store: Store, on_effect: OnEffect) -> Engine:
+def _process_tail(engine: Engine, store: Store, on_effect: OnEffect) -> Engine:
+    """Process the messages behind the engine's position."""
     start, lost_before = engine.position, engine.counters["messages_lost"]
     for message in store.read(after=start):
         if message.position > engine.position + 1:
@@ -111,5 +115,5 @@ def _run_tail(engine: Engine, store: Store, on_effect: OnEffect) -> Engine:
     if lost:
         log.error("%d messages behind message %d could not be read from the journal and are lost.", lost, start)
     if engine.position > start:
-        log.info("Ran messages %d to %d of the journal again.", start + 1, engine.position)
+        log.info("Processed messages %d to %d of the journal again.", start + 1, engine.position)
     return engine

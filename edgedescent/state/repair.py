@@ -1,6 +1,7 @@
-"""What can still be read of a damaged state file becomes a new one; the damaged one is kept beside it.
+"""Repair of a damaged state file: its readable rows are copied to a new file, and the damaged one is kept beside it.
 
-A power cut in the middle of this leaves the damaged file in its place, or a finished new one that waits to take it.
+After a power cut during a repair, either the damaged file is still in place, or a complete new file waits to replace
+it (`install_repaired`).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from edgedescent.state.journal_block import unpack
 log = logging.getLogger(__name__)
 
 PAGE_BYTES = 1024
-"""Of the state file. A commit changes a few places in pages of their own: the smaller these, the less is written."""
-# The key of each table and what is carried over of it. A damaged cell may hold a value of another type.
+"""Page size of the state file. A commit changes a few pages; the smaller they are, the less is written."""
+# Key and copied columns of each table. The casts are there because a damaged cell may hold a value of another type.
 _TABLES = {
     "meta": ("key", "key, value"),
     "checkpoints": ("position", "position, CAST(created_at AS REAL), CAST(data AS BLOB)"),
@@ -37,10 +38,18 @@ _TABLES = {
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open an SQLite file; `mode` is ``ro``, ``rw`` or ``rwc``."""
-    # As a URI the path is quoted: a `#` or `?` in it would otherwise end it.
+    """Open an SQLite file.
+
+    Args:
+        path: The file.
+        mode: ``ro``, ``rw`` or ``rwc``, as in SQLite's URIs.
+
+    Raises:
+        sqlite3.Error: If it cannot be opened.
+    """
+    # `as_uri` quotes the path: a `#` or `?` in it would otherwise end it.
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10.0)
-    # Damaged text is to be seen, not to stop the reading.
+    # Damaged text must not stop the reading.
     db.text_factory = _as_text
     return db
 
@@ -50,15 +59,15 @@ def _as_text(data: bytes) -> str:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether an error is about the content of the file, not about the disk, its room or its permissions."""
-    # sqlite3 fails to decode the message of an error that quotes damaged text.
+    """True if an error is caused by the content of the file, not by the disk, its free space or permissions."""
+    # Decoding the message of an error fails in `sqlite3` if the message quotes damaged text.
     return isinstance(error, UnicodeDecodeError) or (
-        isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _SURROUNDINGS
+        isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _ENVIRONMENT_CODES
     )
 
 
-# The codes of SQLite for what is wrong around the file.
-_SURROUNDINGS = (
+# SQLite's result codes for faults that are not in the content of the file.
+_ENVIRONMENT_CODES = (
     sqlite3.SQLITE_AUTH,
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -73,96 +82,104 @@ _SURROUNDINGS = (
 
 
 def repair(path: Path, create: Callable[[Path], sqlite3.Connection], fault: Exception) -> None:
-    """Put what is readable of the file at `path` into a new one in its place.
+    """Replace a damaged state file by a new one with its readable rows.
 
     Args:
-        path: of the damaged file.
-        create: makes an empty state file.
-        fault: what was found to be wrong.
+        path: The damaged file.
+        create: Creates an empty state file.
+        fault: The fault that was found.
 
     Raises:
-        StateError: if no checkpoint and no message is readable; the file then stays where it is.
+        StateError: If no checkpoint and no message is readable. The file is then unchanged.
     """
-    rescuing = path.with_name(f"{path.name}.rescuing")
-    repaired = path.with_name(f"{path.name}.repaired")
+    new = path.with_name(f"{path.name}.repairing")
+    patched = path.with_name(f"{path.name}.patched")
     try:
-        rescued = _rescue(path, rescuing, create)
-        if not (rescued["checkpoints"] or rescued["journal"]):
-            # Without its first page nothing of it can be found; but that page is the same in every state file.
-            _repair(path, repaired, rescuing)
-            rescued = _rescue(repaired, rescuing, create)
+        rows = _copy_readable(path, new, create)
+        if not (rows["checkpoints"] or rows["journal"]):
+            # Without its first page SQLite finds nothing in the file; but that page is the same in every state file.
+            _patch_first_page(path, patched, new)
+            rows = _copy_readable(patched, new, create)
     finally:
-        _remove(repaired)
-    if not (rescued["checkpoints"] or rescued["journal"]):
-        _remove(rescuing)
+        _remove(patched)
+    if not (rows["checkpoints"] or rows["journal"]):
+        _remove(new)
         raise StateError(
-            f"The state file {path} is damaged beyond rescue: {fault}.",
-            "Restore it from a backup, or move it away to begin with nothing.",
+            f"The state file {path} is damaged beyond repair: {fault}.",
+            "Restore it from a backup, or move it away to start without a state.",
         )
-    rescuing.rename(_finished(path))
-    kept = finish(path)
-    counts = ", ".join(f"{count} {table.replace('_', ' ')}" for table, count in rescued.items())
-    log.error("The state file was damaged (%s). It is kept as %s; rescued from it: %s.", fault, kept, counts)
+    new.rename(_repaired(path))
+    kept = install_repaired(path)
+    counts = ", ".join(f"{count} {table.replace('_', ' ')}" for table, count in rows.items())
+    log.error("The state file was damaged (%s) and has been repaired; rows kept: %s.", fault, counts)
+    log.error("The damaged state file is kept as %s.", kept)
 
 
-def finish(path: Path) -> Path | None:
-    """Let a rescued file that is complete take its place; returns where the damaged one is kept."""
-    rescued = _finished(path)
-    if not rescued.exists():
+def install_repaired(path: Path) -> Path | None:
+    """Replace a damaged state file by its complete repaired copy, if there is one.
+
+    Returns:
+        The new path of the damaged file; None if no repaired copy was waiting.
+    """
+    repaired = _repaired(path)
+    if not repaired.exists():
         return None
     kept = next(_free_names(path))
-    # The log first: applied to the new file, it would destroy it.
+    # The WAL is moved first: applied to the new file, it would destroy it.
     for suffix in ("-wal", ""):
         damaged = Path(f"{path}{suffix}")
         if damaged.exists():
             damaged.rename(f"{kept}{suffix}")
     for name in (path, kept):
         Path(f"{name}-shm").unlink(missing_ok=True)
-    rescued.rename(path)
+    repaired.rename(path)
     sync_folder(path.parent)
     return kept
 
 
-def _rescue(old_path: Path, new_path: Path, create: Callable[[Path], sqlite3.Connection]) -> dict[str, int]:
-    """Make a new file of what is readable of an old one; returns how many rows of each table were."""
+def _copy_readable(old_path: Path, new_path: Path, create: Callable[[Path], sqlite3.Connection]) -> dict[str, int]:
+    """Create a new file with the readable rows of an old one; returns the number of rows by table."""
     _remove(new_path)
     old, new = connect(old_path, "ro"), create(new_path)
     try:
-        # Also lets a file be read that was cut short.
+        # This setting also makes a truncated file readable.
         old.execute("PRAGMA writable_schema = ON")
         new.execute("BEGIN")
-        rescued = {table: _copy(old, new, table) for table in _TABLES}
+        rows = {table: _copy_table(old, new, table) for table in _TABLES}
         new.execute("COMMIT")
     finally:
         old.close()
         new.close()
-    return rescued
+    return rows
 
 
-def _repair(path: Path, repaired: Path, fresh: Path) -> None:
-    """Copy a damaged file, with the first page of a fresh one."""
-    _remove(repaired)
+def _patch_first_page(path: Path, patched: Path, empty: Path) -> None:
+    """Copy a damaged file, with its first page taken from an empty state file."""
+    _remove(patched)
     for suffix in ("", "-wal"):
         damaged = Path(f"{path}{suffix}")
         if damaged.exists():
-            shutil.copyfile(damaged, f"{repaired}{suffix}")
-    page = bytearray(fresh.read_bytes()[:PAGE_BYTES])
-    # The count of pages, and no free ones (SQLite file format, section 1.3).
+            shutil.copyfile(damaged, f"{patched}{suffix}")
+    page = bytearray(empty.read_bytes()[:PAGE_BYTES])
+    # The number of pages, and no free pages (SQLite file format, section 1.3).
     page[28:40] = (path.stat().st_size // PAGE_BYTES).to_bytes(4, "big") + bytes(8)
-    with repaired.open("r+b") as file:
+    with patched.open("r+b") as file:
         file.write(page)
 
 
 def _remove(path: Path) -> None:
+    """Delete an SQLite file and the files that SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def _finished(path: Path) -> Path:
-    return path.with_name(f"{path.name}.rescued")
+def _repaired(path: Path) -> Path:
+    """Name under which a complete repaired file waits."""
+    return path.with_name(f"{path.name}.repaired")
 
 
 def _free_names(path: Path) -> Iterator[Path]:
+    """Unused names for a damaged file."""
     number = 0
     while True:
         number += 1
@@ -171,15 +188,15 @@ def _free_names(path: Path) -> Iterator[Path]:
             yield name
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> int:
-    """Copy the rows that are readable and whole; returns how many."""
+def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> int:
+    """Copy the readable and undamaged rows of a table; returns their number."""
     key, columns = _TABLES[table]
     copied = lost = 0
     for value in _keys(old, table, key):
         try:
             row = old.execute(f"SELECT {columns} FROM {table} WHERE {key} = ?", (value,)).fetchone()  # noqa: S608
             if row is None:
-                raise StateError("The row is not where its key says.")
+                raise StateError("There is no row with this key.")
             if table == "checkpoints":
                 codec.decode(row[2])
             elif table == "journal":
@@ -190,22 +207,22 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> int:
             if isinstance(error, sqlite3.Error) and not is_damage(error):
                 raise
             lost += 1
-            log.debug("%s %r is lost: %s", table, value, error)
+            log.debug("The row %r of the table %s is lost: %s", value, table, error)
     if lost:
-        log.error("%d rows of %s are lost.", lost, table)
+        log.error("%d damaged rows of the table %s are lost.", lost, table)
     return copied
 
 
 def _keys(db: sqlite3.Connection, table: str, key: str) -> list[object]:
-    """The keys that can be reached from either end of a table, in order: damage in the middle ends both ways."""
+    """Keys of a table that are reachable from either end, in order: damage in the middle stops a scan."""
     found: dict[str, list[object]] = {"ASC": [], "DESC": []}
     for order, keys in found.items():
         try:
-            rows = db.execute(f"SELECT {key} FROM {table} ORDER BY {key} {order}")  # noqa: S608 - our own words
+            rows = db.execute(f"SELECT {key} FROM {table} ORDER BY {key} {order}")  # noqa: S608 - constants only
             while (row := rows.fetchone()) is not None:
                 keys.append(row[0])
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
-            log.debug("Reading the damaged %s ended after %d rows: %s.", table, len(keys), error)
+            log.debug("Reading the damaged table %s ended after %d rows: %s.", table, len(keys), error)
     return list(dict.fromkeys([*found["ASC"], *reversed(found["DESC"])]))

@@ -1,4 +1,4 @@
-"""The SQLite file that holds the state: made, opened, checked, and rescued where it is damaged."""
+"""The SQLite file that holds the state: creation, opening, checks, and the start of a repair."""
 
 from __future__ import annotations
 
@@ -14,136 +14,158 @@ APPLICATION_ID = 0x45444753
 SCHEMA = 2
 Durability = Literal["power", "process"]
 
-_LOG_PAGES = 4000
-"""SQLite moves its log into the file when it has grown to so many pages: the rarer, the fewer pages it moves twice.
+_WAL_PAGES = 4000
+"""Number of pages at which SQLite moves its write-ahead log (WAL) into the file.
 
-Up to 4062, the index of the log needs no more room than it has from the beginning; it could not grow on a full disk.
+The rarer it does so, the fewer pages it moves more than once. Up to 4062 pages, the index of the WAL stays at its
+initial size; on a full disk it could not grow.
 """
-_LOG_BYTES_MAX = 67_108_864
-"""A log that had to grow further, because somebody read for long, is cut to this."""
+_WAL_BYTES_MAX = 67_108_864
+"""Size to which SQLite truncates a WAL that a long-running reader made grow further."""
 _CACHE_KIB = 512
-"""What SQLite keeps of the file in memory. Almost nothing is read twice."""
-_SPARE = "INSERT INTO spare VALUES (zeroblob({}));"
-# What a disk loses in one piece has 4096 bytes, mostly, and these are four pages. The pages between the beginnings of
-# the tables are filled, so that no piece holds two: with the first piece, nothing is lost but what every file has.
+"""Size of SQLite's page cache. Almost nothing is read twice."""
+_FILLER = "INSERT INTO spare VALUES (zeroblob({}));"
+# A disk usually loses pieces of 4096 bytes, which are four pages. Filler rows separate the root pages of the tables, so
+# that no piece holds two of them. The first piece then holds nothing but what every state file has.
 _TABLES = f"""
 CREATE TABLE spare (data);
-{_SPARE.format(2140)}
+{_FILLER.format(2140)}
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-{_SPARE.format(3160)}
+{_FILLER.format(3160)}
 CREATE TABLE journal (
     first INTEGER PRIMARY KEY, last INTEGER NOT NULL, received_at REAL NOT NULL, crc INTEGER NOT NULL,
     data BLOB NOT NULL);
-{_SPARE.format(3160)}
+{_FILLER.format(3160)}
 CREATE TABLE checkpoints (position INTEGER PRIMARY KEY, created_at REAL NOT NULL, data BLOB NOT NULL);
-{_SPARE.format(3160)}
+{_FILLER.format(3160)}
 CREATE TABLE dead_letters (
     id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place INTEGER NOT NULL, received_at REAL NOT NULL,
     topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (position, place));
 """
 
 
-def is_there(path: Path) -> bool:
-    """Whether there is a state file.
+def state_exists(path: Path) -> bool:
+    """True if there is a state file.
 
     Raises:
-        StateError: if that cannot be told.
+        StateError: If the folder cannot be accessed.
     """
     try:
         return path.exists()
     except OSError as error:
-        raise unusable(path.parent, error) from error
+        raise folder_error(path.parent, error) from error
 
 
 def require_file(path: Path) -> None:
-    """Raise StateError unless there is a state file."""
-    if not is_there(path):
-        raise _nothing_at(path)
+    """Raise StateError if there is no state file."""
+    if not state_exists(path):
+        raise _no_state_error(path)
 
 
 def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
-    """Open a file beside the daemon that writes it; all that is read comes from one moment.
+    """Open a state file for reading, possibly beside the daemon that writes it.
+
+    Args:
+        path: The state file.
+        disk: The file system.
+
+    Returns:
+        A connection on which everything that is read comes from one moment.
 
     Raises:
-        StateError: if there is none, it was emptied, or another version wrote it.
+        StateError: If there is no file, it was emptied, or another version wrote it.
     """
-    if disk.size(path) is None and not disk.size(_log_of(path)):
-        raise _nothing_at(path)
+    if disk.size(path) is None and not disk.size(_wal_of(path)):
+        raise _no_state_error(path)
     _require_content(path, disk)
     db = connect(path, "ro")
-    # Held until the file is closed.
+    # This transaction lasts until the connection is closed and fixes the moment.
     db.execute("BEGIN")
-    return _checked(db, path)
+    return _require_schema(db, path)
 
 
 def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connection:
-    """Open a file; made where there is none, and rescued where it is damaged.
+    """Open a state file for writing. Creates it if it is missing, and repairs it if it is damaged.
+
+    Args:
+        path: The state file.
+        disk: The file system.
+        durability: As in `Store`.
+
+    Returns:
+        The connection.
 
     Raises:
-        StateError: if it was emptied, is damaged beyond rescue, or another version wrote it.
+        StateError: If the file was emptied, is damaged beyond repair, or another version wrote it.
     """
     _require_content(path, disk)
     if disk.size(path) is None:
         _create(path, disk)
     try:
-        db = _checked(_connect(path, disk, durability), path)
+        db = _require_schema(_connect(path, disk, durability), path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found == "ok":
             return db
         db.close()
-        # The last line says what, the one before in which database.
+        # The last line names the fault, the one before it the database.
         fault: Exception = StateError(found.splitlines()[-1])
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if not is_damage(error):
             raise
         fault = error
-    repair(path, lambda new: _empty(new, disk), fault)
+    repair(path, lambda new: _create_empty(new, disk), fault)
     return _connect(path, disk, durability)
 
 
-def unusable(folder: Path, error: OSError) -> StateError:
-    """What to tell of a folder that the operating system does not let us use."""
+def folder_error(folder: Path, error: OSError) -> StateError:
+    """StateError for a state folder that the operating system refuses access to."""
     return StateError(
         f"The state folder {folder} cannot be used: {error.strerror}.", "Check `state.path` and its permissions."
     )
 
 
-def _nothing_at(path: Path) -> StateError:
+def _no_state_error(path: Path) -> StateError:
+    """StateError for a folder without a state file."""
     return StateError(f"There is no state in {path.parent}.", "Run the daemon first, or check `state.path`.")
 
 
-def failure(path: Path, error: Exception) -> StateError:
-    """What to tell of an error of SQLite's."""
+def sqlite_error(path: Path, error: Exception) -> StateError:
+    """StateError for an error that SQLite reports."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
         return DiskFullError(
-            f"The state file {path} cannot be written: {error}.", "Make room on its disk; it then goes on by itself."
+            f"The state file {path} cannot be written: {error}.",
+            "Free space on its disk; the daemon then continues by itself.",
         )
     if not is_damage(error):
         return StateError(
             f"The state file {path} cannot be used: {error}.",
-            "Check that the disk has room, is writable and is not failing.",
+            "Check that the disk has free space, is writable and is not failing.",
         )
     return StateError(
-        f"The state file {path} is damaged: {error}.", "The daemon rescues what it can at its next start."
+        f"The state file {path} is damaged: {error}.", "The daemon repairs what it can at its next start."
     )
 
 
-def _log_of(path: Path) -> Path:
+def _wal_of(path: Path) -> Path:
+    """Path of the write-ahead log of an SQLite file."""
     return Path(f"{path}-wal")
 
 
 def _require_content(path: Path, disk: Disk) -> None:
-    """Refuse a file that was emptied, and a log without its file: to SQLite both are new, and it deletes the log."""
+    """Raise StateError for an emptied file, or a WAL without its file.
+
+    SQLite would take both for a new database and delete the WAL.
+    """
     size = disk.size(path)
-    if size == 0 or (size is None and disk.size(_log_of(path))):
+    if size == 0 or (size is None and disk.size(_wal_of(path))):
         raise StateError(
             f"The state file {path} is {'missing, though its log is there' if size is None else 'empty'}: damaged.",
-            "Restore the folder from a backup, or give `state.path` a new folder to begin with nothing.",
+            "Restore the folder from a backup, or set `state.path` to a new folder to start without a state.",
         )
 
 
-def _checked(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """The connection, unless another version wrote the file."""
+def _require_schema(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Return the connection if the file has the expected schema version; else close it and raise StateError."""
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.Error:
@@ -153,23 +175,23 @@ def _checked(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         db.close()
         raise StateError(
             f"The state file {path} has version {version}; this version reads {SCHEMA}.",
-            "Run the version of EdgeDescent that wrote it, or give `state.path` a new folder.",
+            "Run the version of EdgeDescent that wrote it, or set `state.path` to a new folder.",
         )
     return db
 
 
 def _create(path: Path, disk: Disk) -> None:
-    """Make a new file, whole and synced before it has its name: an empty one is then never a new one."""
+    """Create a state file, complete and synced before it gets its name: an empty file is then always a damaged one."""
     new = path.with_name(f"{path.name}.new")
-    # What is left of an attempt that was cut off.
+    # These may be left from an attempt that was interrupted.
     disk.remove(new)
     disk.remove(Path(f"{new}-journal"))
-    _empty(new, disk).close()
+    _create_empty(new, disk).close()
     disk.rename(new, path)
 
 
-def _empty(path: Path, disk: Disk) -> sqlite3.Connection:
-    """A new file, open; a commit to it is in the file, not in a log beside it."""
+def _create_empty(path: Path, disk: Disk) -> sqlite3.Connection:
+    """Create an empty state file and return its connection, which writes commits into the file without a WAL."""
     db = disk.open_database(path)
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -184,17 +206,18 @@ def _empty(path: Path, disk: Disk) -> sqlite3.Connection:
 
 
 def _connect(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connection:
+    """Open an existing state file for writing, with the settings of the daemon."""
     db = disk.open_database(path)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_MAX}")
-        # Debian's SQLite writes zeros over what is deleted, which doubles what a journal of constant size writes.
+        db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
+        # Debian's SQLite overwrites deleted rows with zeros, which would double what a journal of constant size writes.
         db.execute("PRAGMA secure_delete = OFF")
         if durability == "power":
-            # To read makes a new log. SQLite would sync the folder for it too, but goes on where that fails.
+            # Reading creates a new WAL. SQLite syncs the folder for it too, but ignores a failure.
             db.execute("SELECT 1 FROM sqlite_schema").fetchone()
             disk.sync_folders_above(path)
     except BaseException:

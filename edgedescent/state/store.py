@@ -1,11 +1,11 @@
-"""Journal, checkpoints and dead letters: one SQLite file in the state folder.
+"""Store for the journal, checkpoints and dead letters, in one SQLite file of the state folder.
 
-The journal holds every message that was received, before the broker may forget it; a checkpoint holds the engine's
-whole state at a place in the journal. Both are kept in generations: whatever the older checkpoint needs stays in the
-journal, so that one damaged checkpoint costs nothing.
+The journal holds every received message, written before the message is acknowledged to the broker. A checkpoint holds
+the complete state of the engine at a position of the journal. Two checkpoints are kept, and the journal keeps what the
+older one needs, so a single damaged checkpoint costs nothing.
 
-Beside the file lies a note of a few bytes that says up to which message the journal reached. SQLite drops without a
-word what stands behind a damaged place of its log; by the note such a loss is seen, counted and told.
+A small position file beside the database holds the last position of the journal. SQLite silently drops everything
+behind a damaged place of its write-ahead log; with the position file, such a loss is noticed, counted and logged.
 """
 
 from __future__ import annotations
@@ -26,49 +26,51 @@ from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import codec, journal_block
 from edgedescent.state.disk import Disk
-from edgedescent.state.repair import finish
-from edgedescent.state.state_file import Durability, failure, open_to_read, open_to_write, unusable
+from edgedescent.state.repair import install_repaired
+from edgedescent.state.state_file import Durability, folder_error, open_to_read, open_to_write, sqlite_error
 
 log = logging.getLogger(__name__)
 
 FILE = "edgedescent.db"
-NOTE = "edgedescent.position"
+POSITION_FILE = "edgedescent.position"
 CHECKPOINTS_KEPT = 2
 
 
-def _sealed(learner: dict[str, Any]) -> str:
-    """A learner's configuration with its checksum: a damaged one must not pass for another learner's."""
+def _with_checksum(learner: dict[str, Any]) -> str:
+    """JSON of a learner's configuration after its checksum: a damaged one must not look like another learner's."""
     text = json.dumps(learner, sort_keys=True)
     return f"{zlib.crc32(text.encode()):08x} {text}"
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The engine's state once it had handled the message at `position`."""
+    """State of the engine after the message at `position`."""
 
     position: int
     created_at: float
+    """Time of creation in seconds since 1970."""
     state: dict[str, Any]
 
 
 class Store:
-    """The state file of one daemon.
+    """State file of one daemon.
+
+    Every method raises StateError if the file cannot be read or written. An interrupted write leaves no trace in the
+    file. After a DiskFullError the write can be tried again; after any other StateError the store cannot be used any
+    more.
 
     Args:
-        folder: the state folder; created if it is missing, readable by its owner only.
-        durability: ``"power"`` syncs every commit to the disk, ``"process"`` leaves that to the operating system: it
-            survives kill -9, and may lose the last commits in a power cut.
-        journal_bytes_max: how much of the journal to keep beyond what recovery needs.
-        journal_age_max_s: how long to keep it, likewise; for ever where it is None.
-        dead_letters_max: how many dead letters to keep; the oldest make room.
-        read_only: open an existing file beside the daemon that writes it, as it is at this moment: what is written
-            later is not seen.
-        disk: where the file lies; the operating system's where it is not given.
-
-    Every method raises StateError when the file cannot be read or written. What was being written is then not in the
-    file. Where that is a DiskFullError, it can be tried again; otherwise the store is of no further use.
+        folder: The state folder; created if it is missing, readable by its owner only.
+        durability: ``"power"`` syncs every commit to the disk. ``"process"`` leaves that to the operating system: a
+            commit survives kill -9, and a power cut may lose the last ones.
+        journal_bytes_max: Size to which the journal is trimmed, except for what recovery needs.
+        journal_age_max_s: Age to which the journal is trimmed, except for what recovery needs; unlimited if None.
+        dead_letters_max: Number of dead letters to keep; the oldest are removed.
+        read_only: Open an existing file beside the daemon that writes it, as it is at this moment. Later writes are
+            not seen.
+        disk: The file system; the operating system's by default.
 
     Raises:
-        StateError: if the file cannot be opened, is damaged beyond use, or a newer version wrote it.
+        StateError: If the file cannot be opened, is damaged beyond repair, or another version wrote it.
     """
 
     def __init__(
@@ -90,32 +92,36 @@ class Store:
         self._journal_bytes_max = journal_bytes_max
         self._journal_age_max_s = journal_age_max_s
         self._dead_letters_max = dead_letters_max
-        self._letters: deque[DeadLetter] = deque(maxlen=dead_letters_max)
+        self._pending: deque[DeadLetter] = deque(maxlen=dead_letters_max)
+        """Dead letters that are not written yet."""
         self._allowance: str | None = None
         try:
             if not read_only:
                 self._disk.make_folder(self.folder)
-            # Before anything else is read: a daemon may go on writing meanwhile.
-            noted = self._noted()
+            # The position file is read first, because a daemon may go on writing meanwhile.
+            noted = self._read_position_file()
             self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
         except OSError as error:
-            raise unusable(self.folder, error) from error
+            raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise failure(self.path, error) from error
+            raise sqlite_error(self.path, error) from error
         if noted > self.last_position:
-            log.error("The journal ends with message %d, but once it reached %d.", self.last_position, noted)
+            log.error("The journal ends at message %d, but it had reached message %d.", self.last_position, noted)
             self.last_position = noted
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
     def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
-        """Make messages durable in one transaction.
+        """Append messages to the journal in one transaction, together with their dead letters.
 
         Args:
-            messages: those that follow the last one.
-            answered: up to which position the answers have been sent, for recovery.
-            hurry: rather take more room than more time.
+            messages: The messages that follow the last one.
+            answered: Position of the last answer sent, for recovery.
+            hurry: Use a faster compression, which takes more space.
+
+        Raises:
+            ValueError: If the first message does not follow the last one of the journal.
         """
         first, last = messages[0].position, messages[-1].position
         if first != self.last_position + 1:
@@ -129,10 +135,20 @@ class Store:
             self._set("answered", answered)
         self.last_position = last
         self._journal_bytes += len(data)
-        self._note(last)
+        self._write_position_file(last)
 
     def read(self, after: int, up_to: int | None = None) -> Iterator[Message]:
-        """The readable messages behind a position, in order; where some are missing, the positions show it."""
+        """Read the readable messages behind a position, in order.
+
+        Damaged blocks are logged and skipped; the gap shows in the positions.
+
+        Args:
+            after: Position before the first message to read.
+            up_to: Position of the last message to read; the end of the journal by default.
+
+        Yields:
+            The messages.
+        """
         end = self.last_position if up_to is None else up_to
         with self._guarded():
             rows = self._db.execute(
@@ -150,7 +166,7 @@ class Store:
                 yield from (message for message in block if after < message.position <= end)
 
     def first_of_last(self, count: int, up_to: int) -> int:
-        """The position before which the newest blocks with at least `count` messages up to `up_to` begin."""
+        """Position before the newest blocks that hold at least `count` messages up to `up_to`."""
         with self._guarded():
             first, oldest = self._db.execute(
                 "SELECT (SELECT max(first) FROM journal WHERE first <= ?), (SELECT min(first) FROM journal)",
@@ -160,7 +176,7 @@ class Store:
         return up_to if first is None else int(first) - 1
 
     def journal_extent(self) -> tuple[int, int, int, int]:
-        """The first and last position, the number of blocks and their bytes; zeros where there is none."""
+        """First and last position, number of blocks and their size in bytes; zeros if the journal is empty."""
         with self._guarded():
             found = self._db.execute(
                 "SELECT min(first), max(last), count(*), sum(length(data)) FROM journal"
@@ -170,14 +186,24 @@ class Store:
 
     @property
     def answered(self) -> int:
-        """Up to which position the answers are known to have been published."""
+        """Position of the last answer known to be published; 0 if none is."""
         value = self._get("answered")
         return value if isinstance(value, int) else 0
 
     # --- Checkpoints ----------------------------------------------------------------------------------------------
 
     def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
-        """Save the engine's state; returns its size in bytes. Trims what recovery no longer needs."""
+        """Save the state of the engine, and remove what recovery no longer needs.
+
+        Args:
+            state: The state of the engine.
+            position: Position of the last message that the state includes.
+            created_at: The current time in seconds since 1970.
+            learner: Configuration of the learner, as `claim` saves it.
+
+        Returns:
+            The size of the checkpoint in bytes.
+        """
         data = codec.encode(state)
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (position, created_at, data))
@@ -186,13 +212,13 @@ class Store:
                 "(SELECT position FROM checkpoints ORDER BY position DESC LIMIT ?)",
                 (CHECKPOINTS_KEPT,),
             )
-            self._set("learner", _sealed(learner))
+            self._set("learner", _with_checksum(learner))
             dropped = self._trim_journal(now=created_at)
         self._journal_bytes -= dropped
         return len(data)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
-        """The good checkpoints, newest first; a damaged one is reported and passed over."""
+        """Read the undamaged checkpoints, newest first. Damaged ones are logged and skipped."""
         with self._guarded():
             positions = self._db.execute("SELECT position FROM checkpoints ORDER BY position DESC").fetchall()
         for (position,) in positions:
@@ -208,31 +234,36 @@ class Store:
 
     @property
     def learner(self) -> dict[str, Any] | None:
-        """The configuration of the learner whose state this is; None in a new folder."""
+        """Configuration of the learner that wrote the state; None in a new folder."""
         text = self._get("learner")
         if text is None:
             return None
         _, _, written = str(text).partition(" ")
         with suppress(ValueError):
             learner: dict[str, Any] = json.loads(written)
-            if _sealed(learner) == text:
+            if _with_checksum(learner) == text:
                 return learner
-        log.error("The note in %s on whose state it is, is damaged.", self.path)
+        log.error("The record of the learner in %s is damaged.", self.path)
         return None
 
     def claim(self, learner: dict[str, Any]) -> None:
-        """Say whose state this is, before the first message is journaled."""
+        """Record the configuration of the learner to which the state belongs, before the first message."""
         with self._transaction():
-            self._set("learner", _sealed(learner))
+            self._set("learner", _with_checksum(learner))
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Keep a dead letter; it is written with its message, and again by recovery if that never comes."""
-        self._letters.append(letter)
+    def add_dead_letter(self, dead_letter: DeadLetter) -> None:
+        """Add a dead letter. It is written in the transaction of its message, or by recovery after a crash."""
+        self._pending.append(dead_letter)
 
     def dead_letters(self, limit: int = 100, reason: str | None = None) -> list[DeadLetter]:
-        """The newest dead letters, newest first; the empty rows of purged ones are left out."""
+        """Newest dead letters, newest first, without the empty rows of purged ones.
+
+        Args:
+            limit: The largest number of dead letters to return.
+            reason: The reason of those to return; all if None.
+        """
         with self._guarded():
             rows = self._db.execute(
                 "SELECT position, place, received_at, topic, reason, error, payload FROM dead_letters "
@@ -241,51 +272,54 @@ class Store:
             )
             return [DeadLetter(*row) for row in rows]
 
-    def _write_letters(self, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
+    def _write_dead_letters(self, dead_letters: Sequence[DeadLetter]) -> None:
+        if not dead_letters:
             return
         self._db.executemany(
             "INSERT OR IGNORE INTO dead_letters (position, place, received_at, topic, reason, error, payload) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [msgspec.structs.astuple(letter) for letter in letters],
+            [msgspec.structs.astuple(dead_letter) for dead_letter in dead_letters],
         )
-        # By position, not by age: recovery writes letters again that had made room before.
+        # By position, not by time of writing: recovery may write dead letters again that were removed before.
         self._db.execute(
             "DELETE FROM dead_letters WHERE (position, place) <= "
             "(SELECT position, place FROM dead_letters ORDER BY position DESC, place DESC LIMIT 1 OFFSET ?)",
             (self._dead_letters_max,),
         )
 
-    # --- What it costs --------------------------------------------------------------------------------------------
+    # --- Write budget ---------------------------------------------------------------------------------------------
 
     @property
     def written_bytes(self) -> int | None:
-        """How much this process has had written to disks so far; None where that is not known."""
+        """Number of bytes that this process has written to disks so far; None if it is unknown."""
         return self._disk.written_bytes()
 
     @property
     def allowance(self) -> tuple[float, float] | None:
-        """How many bytes could still be written when that was last kept, and the time then."""
+        """Number of bytes left of the day's allowance when it was last saved, and that time; None if never saved."""
         value = self._get("allowance")
         with suppress(ValueError, AttributeError):
             left, at = map(float, value.split())
             return left, at
         return None
 
-    def keep_allowance(self, left: float, at: float) -> None:
-        """Keep it with the next transaction, so that a restart is no new day."""
+    def set_allowance(self, left: float, at: float) -> None:
+        """Save the rest of the day's allowance with the next transaction, so that a restart does not renew it."""
         self._allowance = f"{left:.0f} {at:.3f}"
 
-    # --- Inside ---------------------------------------------------------------------------------------------------
+    # --- File and transactions ------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write the dead letters whose messages are durable."""
-        if self._letters and self._letters[0].position <= self.last_position:
+        """Write the pending dead letters whose messages are in the journal."""
+        if self._pending and self._pending[0].position <= self.last_position:
             with self._transaction():
                 pass
 
     def close(self) -> None:
-        """Write what is left and close the file; what there is no room for, recovery writes again."""
+        """Write the pending dead letters and close the file.
+
+        If the disk is full, the error is logged, and recovery writes them again.
+        """
         try:
             if not self.read_only:
                 self.flush()
@@ -294,65 +328,70 @@ class Store:
         finally:
             self._db.close()
 
-    def _noted(self) -> int:
-        """Up to which message the journal once reached, by the note beside it; 0 where that is not to be read."""
-        text, _, crc = self._disk.read_note(self.folder / NOTE).rstrip(b"\n").partition(b" ")
+    def _read_position_file(self) -> int:
+        """Last position of the journal according to the position file; 0 if the file is missing or damaged."""
+        text, _, crc = self._disk.read_small(self.folder / POSITION_FILE).rstrip(b"\n").partition(b" ")
         return int(text) if text.isdigit() and crc == b"%08x" % zlib.crc32(text) else 0
 
-    def _note(self, position: int) -> None:
-        # Of one length, so that a shorter one leaves nothing of a longer one behind.
+    def _write_position_file(self, position: int) -> None:
+        # The length is fixed because the file is overwritten in place.
         text = b"%020d" % position
-        # A note that is missing or old tells nothing false.
+        # A position file that is missing or old only detects less.
         with suppress(OSError):
-            self._disk.write_note(self.folder / NOTE, b"%b %08x\n" % (text, zlib.crc32(text)))
+            self._disk.overwrite_small(self.folder / POSITION_FILE, b"%b %08x\n" % (text, zlib.crc32(text)))
 
     def _open(self) -> sqlite3.Connection:
         if self.read_only:
             return open_to_read(self.path, self._disk)
         if self._durability == "power":
-            # What an earlier life could not sync looks as if it were on the disk. New commits follow it in SQLite's
-            # log, and would be lost with it.
+            # Pages of the WAL that an earlier process failed to sync look as if they were on the disk. New commits are
+            # written behind them and would be lost together with them.
             self._disk.rewrite(Path(f"{self.path}-wal"))
-        finish(self.path)
+        install_repaired(self.path)
         return open_to_write(self.path, self._disk, self._durability)
 
     @contextmanager
     def _transaction(self, up_to: int | None = None) -> Iterator[None]:
-        """All that is executed within, and the dead letters of messages that are durable with it, or none of it."""
+        """Transaction for the duration of a `with` block.
+
+        It also writes the pending dead letters of messages up to `up_to`, by default the last one, and the allowance.
+        """
         last = self.last_position if up_to is None else up_to
-        letters = [letter for letter in self._letters if letter.position <= last]
+        dead_letters = [dead_letter for dead_letter in self._pending if dead_letter.position <= last]
         with self._guarded():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
-                self._write_letters(letters)
+                self._write_dead_letters(dead_letters)
                 if self._allowance is not None:
                     self._set("allowance", self._allowance)
                 self._db.execute("COMMIT")
             except BaseException:
-                # What went wrong first is what matters, and SQLite may have rolled back by itself.
+                # The first error is the one to report, and SQLite may have rolled back by itself.
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
-        self._letters = deque((x for x in self._letters if x.position > last), maxlen=self._dead_letters_max)
+        self._pending = deque((x for x in self._pending if x.position > last), maxlen=self._dead_letters_max)
         self._allowance = None
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
+        """Raise errors of SQLite as StateError."""
         try:
             yield
         except sqlite3.Error as error:
-            raise failure(self.path, error) from error
+            raise sqlite_error(self.path, error) from error
 
     def _journal_end(self) -> tuple[int, int]:
+        """Last position and size in bytes of the journal."""
         last, size = self._db.execute("SELECT max(last), sum(length(data)) FROM journal").fetchone()
         newest = self._db.execute("SELECT max(position) FROM checkpoints").fetchone()[0]
         return max(last or 0, newest or 0), size or 0
 
     def _trim_journal(self, now: float) -> int:
-        """Drop the oldest blocks above the bounds, but none that the oldest kept checkpoint needs; returns their size.
+        """Delete the oldest blocks beyond the bounds that no checkpoint needs; returns their size in bytes.
 
-        Before there is a second checkpoint, the journal is what stands in for a damaged one.
+        Nothing is deleted before there is a second checkpoint, because the journal replaces a damaged first one.
         """
         dropped = 0
         count, needed = self._db.execute("SELECT count(*), min(position) FROM checkpoints").fetchone()

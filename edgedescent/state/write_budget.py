@@ -1,4 +1,4 @@
-"""How much is written to the disk, and how much may be: flash wears out by what is written to it."""
+"""Daily budget of bytes written to the disk, because every write wears flash memory."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Callable
 
 DAY_S = 86_400.0
 PACE_S = 3600.0
-"""The pace is that of the last hour."""
+"""Time over which the current rate of writing is measured."""
 SAMPLES = 60
+"""Number of samples in that time."""
 
 
 class WriteBudget:
-    """A token bucket of bytes that holds a day's allowance and is refilled all day long.
+    """Token bucket of bytes that holds one day's allowance and is refilled continuously.
 
-    What is written is known only afterwards, so the last write may overdraw it; the next one then waits. In any time
-    at most a day's allowance, what is refilled meanwhile, and one such write go to the disk.
+    The size of a write is known only afterwards, so the last write may overdraw the bucket; the next one then waits.
+    In any period at most one day's allowance, the refill of that period and one such write reach the disk.
 
     Args:
-        per_day: how many bytes may be written a day.
-        written: how many the process has written so far; None where that is not known, which is taken for none.
-        now: by the monotonic clock.
-        left: what was left of the allowance when that was last kept; a whole one where it is not given.
-        away_s: how long ago that was.
+        per_day: Number of bytes that may be written per day.
+        written: Returns the number of bytes that the process has written so far; None, which counts as 0, if it is
+            unknown.
+        now: Time of the monotonic clock in seconds.
+        left: Number of bytes that were left of the allowance when it was last saved; the full allowance by default.
+        away_s: Seconds since that time.
 
     Example:
         >>> written = 0
@@ -43,30 +45,30 @@ class WriteBudget:
         self._per_day = per_day
         self._written = written
         self.total = 0
-        """How many bytes this process has written."""
+        """Number of bytes that this process has written."""
         self._now = now
         self.left = per_day if left is None else min(per_day, left + max(away_s, 0.0) * per_day / DAY_S)
         self._samples = deque([(now, 0)], maxlen=SAMPLES + 1)
 
     @property
-    def is_eased(self) -> bool:
-        """Whether enough is left to write freely again: a hundredth of a day's allowance."""
+    def can_resume(self) -> bool:
+        """True if enough is left to end a pause: a hundredth of a day's allowance."""
         return self.left >= self._per_day / 100
 
     def allows(self, now: float) -> bool:
-        """Whether something may be written now."""
-        self.settle(now)
+        """True if a write may start now."""
+        self.update(now)
         return self.left >= 0.0
 
     def per_day(self, now: float) -> float:
-        """At which pace bytes are written, by what was written in the last hour, or the first minute."""
-        self.settle(now)
+        """Current rate of writing in bytes per day, measured over the last hour."""
+        self.update(now)
         then, total = self._samples[0]
-        # What a start writes within an instant is not what goes on all day.
+        # At least a minute is counted: the writes of the first moments say nothing about a whole day.
         return (self.total - total) / max(now - then, PACE_S / SAMPLES) * DAY_S
 
-    def settle(self, now: float) -> None:
-        """Take account of what was written and refilled by now."""
+    def update(self, now: float) -> None:
+        """Account for the bytes written and the refill since the last update."""
         total = self._written() or 0
         self.left = min(self._per_day, self.left + (now - self._now) * self._per_day / DAY_S) - (total - self.total)
         self.total, self._now = total, now

@@ -1,11 +1,11 @@
-"""Options that more than one command has."""
+"""Command line options that both `replay` and `demo` have."""
 
 from __future__ import annotations
 
 import click
 
 COUNT_MAX = 2**53
-"""More events than anybody will ever send."""
+"""Bound of the options that count events."""
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, listed: tuple[str, ...]) -> list[str]:

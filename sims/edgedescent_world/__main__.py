@@ -1,4 +1,4 @@
-"""The command line of the simulated world."""
+"""Command line of the simulated world."""
 
 from __future__ import annotations
 
@@ -10,59 +10,60 @@ import time
 import click
 import msgspec
 
-from edgedescent.commands.common import JSON, SETTINGS, example
-from edgedescent_world.runner import Outcome, simulate
+from edgedescent.console.options import JSON, SETTINGS, example
 from edgedescent_world.soak import Totals, command, soak
+from edgedescent_world.world import Outcome, simulate
 
 _PROGRESS_S = 1.0
+"""Time between two progress reports on a terminal."""
 _PROGRESS_IN_A_FILE_S = 30.0
-"""How often the progress is told where nobody sees it being overwritten."""
+"""Time between two progress reports if the output is not a terminal."""
 
 
 class _Progress:
-    """One line that says how far it is, and one for each violation."""
+    """Progress line, with one more line for each violation."""
 
     def __init__(self, worlds: int) -> None:
         self._worlds = worlds
         self._started = time.monotonic()
-        self._told = self._started
-        self._watched = sys.stderr.isatty()
+        self._reported_at = self._started
+        self._terminal = sys.stderr.isatty()
 
     def __call__(self, totals: Totals, outcome: Outcome) -> None:
         if outcome.violation is not None:
             click.echo(f"{self._end()}Seed {outcome.seed}: {outcome.violation}", err=True)
             click.echo(f"  Reproduce it with: {command(outcome.seed)}", err=True)
         now = time.monotonic()
-        if now - self._told >= (_PROGRESS_S if self._watched else _PROGRESS_IN_A_FILE_S):
-            self._told = now
+        if now - self._reported_at >= (_PROGRESS_S if self._terminal else _PROGRESS_IN_A_FILE_S):
+            self._reported_at = now
             rate = totals.worlds / (now - self._started)
             line = (
                 f"{totals.worlds:,} of {self._worlds:,} worlds, {rate:.0f} a second, "
                 f"{(self._worlds - totals.worlds) / rate:.0f} s left, {len(totals.violations)} violations"
             )
-            click.echo(f"\r{line}  " if self._watched else line, err=True, nl=not self._watched)
+            click.echo(f"\r{line}  " if self._terminal else line, err=True, nl=not self._terminal)
 
     def _end(self) -> str:
-        return "\n" if self._watched else ""
+        return "\n" if self._terminal else ""
 
 
 @click.command(
     context_settings=SETTINGS,
     epilog=example("python -m edgedescent_world --seeds 500", "python -m edgedescent_world --seed 7 --verbose"),
 )
-@click.option("--seed", type=int, help="Run this one world.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1000, show_default=True, help="Run so many worlds.")
-@click.option("--first", type=int, default=0, show_default=True, help="The seed of the first of them.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes that share them.  [default: one a processor]")
-@click.option("--verbose", is_flag=True, help="Print the steps of the one world.")
+@click.option("--seed", type=int, help="Run the one world of this seed.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1000, show_default=True, help="Number of worlds to run.")
+@click.option("--first", type=int, default=0, show_default=True, help="Seed of the first world.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: one per processor]")
+@click.option("--verbose", is_flag=True, help="Print the trace of the one world.")
 @JSON
 def main(seed: int | None, seeds: int, first: int, jobs: int | None, verbose: bool, as_json: bool) -> None:
-    """Run the daemon's own code on a simulated clock, disk and broker on which everything goes wrong.
+    """Run the daemon's own code on a simulated clock, disk and broker with faults of all kinds.
 
-    Each seed is a world of its own. Fails if the daemon breaks a promise in any of them.
+    Each seed determines one world. Exits with 1 if the daemon breaks a promise in any of them.
     """
     if verbose and seed is None:
-        raise click.UsageError("--verbose needs --seed: the steps of one world are enough to read.")
+        raise click.UsageError("--verbose needs --seed: it prints the trace of a single world.")
     if seed is not None:
         outcome = simulate(seed, trace=click.echo if verbose else None)
         totals = Totals()
@@ -85,9 +86,9 @@ def _print(totals: Totals) -> None:
     sums = totals.sums
     click.echo(
         f"{totals.worlds:,} worlds, {len(totals.violations)} violations. "
-        f"{sums['lives']:,} lives of the daemon: {sums['kills']:,} kills, {sums['power_cuts']:,} power cuts, "
-        f"{sums['failures']:,} ends for a failing or full disk, {sums['stops']:,} stops. "
-        f"{sums['messages']:,} messages sent, {sums['lost_by_broker']:,} copies lost by the broker with its session, "
+        f"{sums['runs']:,} runs of the daemon: {sums['kills']:,} kills, {sums['power_cuts']:,} power cuts, "
+        f"{sums['failures']:,} exits because of a failing disk, {sums['stops']:,} stops. "
+        f"{sums['messages']:,} messages sent, {sums['lost_by_broker']:,} lost by the broker with its session, "
         f"{sums['learned']:,} events learned, each once; "
         f"{sums['in_order']:,} worlds compared to a run without faults."
     )

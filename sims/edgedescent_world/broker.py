@@ -1,4 +1,4 @@
-"""The simulated broker: MQTT's QoS 1 with a persistent session for the one device of a world."""
+"""Simulated MQTT broker: QoS 1 with a persistent session for one device."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from edgedescent_world.link import Link, Packet
 from edgedescent_world.timeline import Timeline
 
 
-class Copy(msgspec.Struct, eq=False):
-    """One message that the broker took on; a publisher may send the same payload twice."""
+class Publication(msgspec.Struct, eq=False):
+    """Message accepted from a publisher, who may send the same payload twice."""
 
     number: int
     payload: bytes
     acknowledged: bool = False
+    """True once the device has acknowledged it."""
     lost: bool = False
-    """Whether the broker forgot it, or never had a session to keep it for."""
+    """True if it was lost with the session, or there was no session to keep it for."""
 
 
 class Session(msgspec.Struct):
-    """What the broker keeps for the device while it is away."""
+    """Persistent session of the device."""
 
     subscribed: bool = False
-    queue: deque[Copy] = msgspec.field(default_factory=deque)
-    in_flight: dict[int, Copy] = msgspec.field(default_factory=dict)
-    """What was sent and not acknowledged, by packet id, in the order of sending."""
+    queue: deque[Publication] = msgspec.field(default_factory=deque)
+    in_flight: dict[int, Publication] = msgspec.field(default_factory=dict)
+    """Unacknowledged messages by packet id, in the order of sending."""
     last_id: int = 0
 
     def copy(self) -> Session:
-        """As it is now."""
+        """Copy of the session as it is now."""
         return Session(self.subscribed, deque(self.queue), dict(self.in_flight), self.last_id)
 
 
 class Broker:
-    """Takes messages for one device, sends them, and forgets what is acknowledged.
+    """Broker with one device, to which it sends the accepted messages until they are acknowledged.
 
     Args:
-        chance: of the world.
-        timeline: of the world.
-        receive_max: how many messages the device lets it send ahead.
-        on_acknowledged: told of each acknowledged payload.
+        chance: Random source of the world.
+        timeline: Time of the world.
+        receive_max: Number of unacknowledged messages that it sends ahead.
+        on_acknowledged: Called with the payload of each acknowledged message.
     """
 
     def __init__(
@@ -53,39 +54,39 @@ class Broker:
         self._chance = chance
         self._timeline = timeline
         self._receive_max = receive_max
-        # A few ids more than can be in flight: they are used again soon, as they are in a long life.
+        # With few packet ids they are reused soon, as they are in a long run.
         self._id_max = receive_max + chance.dice.choice((0, 1, 5, 60_000))
         self._on_acknowledged = on_acknowledged
         self.up = True
         self.session: Session | None = None
         self._saved: Session | None = None
         self._link: Link | None = None
-        self.copies: list[Copy] = []
-        self.forgetful = False
-        """Whether it ever came back with a session of old, and sent again what it had been told to forget."""
+        self.publications: list[Publication] = []
+        self.was_stale = False
+        """True if it ever restored an outdated session, and so sent acknowledged messages again."""
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits for the device."""
+        """True if no message waits for the device."""
         return self.up and (self.session is None or not (self.session.queue or self.session.in_flight))
 
-    def take(self, payload: bytes) -> bool:
-        """Take on a message from a publisher; False while it is down."""
+    def accept(self, payload: bytes) -> bool:
+        """Accept a message from a publisher; returns False while the broker is down."""
         if not self.up:
             return False
-        copy = Copy(len(self.copies), payload)
-        self.copies.append(copy)
+        publication = Publication(len(self.publications), payload)
+        self.publications.append(publication)
         if self.session is None or not self.session.subscribed:
-            copy.lost = True
+            publication.lost = True
         else:
-            self.session.queue.append(copy)
+            self.session.queue.append(publication)
             self._send()
         return True
 
     # --- The device's connection ----------------------------------------------------------------------------------
 
     def receive(self, link: Link, packet: Packet) -> None:
-        """Take a packet from the device."""
+        """Handle a packet from the device."""
         if packet.kind == "connect":
             if not self.up:
                 link.cut()
@@ -96,8 +97,8 @@ class Broker:
             present = self.session is not None
             self.session = self.session or Session()
             link.send_down(Packet("connack", session_present=present))
-            for packet_id, copy in self.session.in_flight.items():
-                link.send_down(Packet("publish", packet_id, copy.payload, duplicate=True))
+            for packet_id, publication in self.session.in_flight.items():
+                link.send_down(Packet("publish", packet_id, publication.payload, duplicate=True))
             self._send()
         elif link is not self._link or self.session is None:
             return
@@ -106,61 +107,66 @@ class Broker:
         elif packet.kind == "puback":
             acknowledged = self.session.in_flight.pop(packet.packet_id, None)
             if acknowledged is not None:
-                if self._chance.note:
-                    self._chance.note(f"broker: {packet.packet_id} acknowledged: {acknowledged.payload[:40]!r}")
+                if self._chance.trace:
+                    self._chance.trace(f"broker: {packet.packet_id} acknowledged: {acknowledged.payload[:40]!r}")
                 acknowledged.acknowledged = True
                 self._on_acknowledged(acknowledged.payload)
             self._send()
 
-    def hang_up(self, link: Link) -> None:
-        """Take note that a connection broke."""
+    def disconnected(self, link: Link) -> None:
+        """Handle the loss of a connection."""
         if link is self._link:
             self._link = None
 
     def _send(self) -> None:
         session = self.session
         while self._link and session and session.queue and len(session.in_flight) < self._receive_max:
-            copy = session.queue.popleft()
+            publication = session.queue.popleft()
             packet_id = session.last_id
             while True:
                 packet_id = packet_id % self._id_max + 1
                 if packet_id not in session.in_flight:
                     break
             session.last_id = packet_id
-            session.in_flight[packet_id] = copy
-            self._link.send_down(Packet("publish", packet_id, copy.payload))
+            session.in_flight[packet_id] = publication
+            self._link.send_down(Packet("publish", packet_id, publication.payload))
 
-    # --- What goes wrong ------------------------------------------------------------------------------------------
+    # --- Faults ---------------------------------------------------------------------------------------------------
 
     def cut(self) -> None:
-        """Lose the device's connection."""
+        """Cut the connection of the device."""
         if self._link is not None:
             self._link.cut()
 
-    def save(self) -> None:
-        """Write to its disk what it knows, as brokers do now and then."""
+    def save_session(self) -> None:
+        """Save the session to disk, as brokers do from time to time."""
         self._saved = self.session.copy() if self.session else None
 
     def restart(self, session: Literal["kept", "stale", "lost"], away_s: float) -> None:
-        """Go down, and come back with the session as it was, as it was last saved, or without."""
-        if self._chance.note:
-            self._chance.note(f"broker: restart, session {session}")
+        """Restart the broker.
+
+        Args:
+            session: ``kept`` restores the current session, ``stale`` the one last saved, ``lost`` none.
+            away_s: Time for which the broker is down.
+        """
+        if self._chance.trace:
+            self._chance.trace(f"broker: restart, session {session}")
         self.up = False
         if self._link is not None:
             self._link.cut()
-        self._timeline.after(away_s, self._come_back)
+        self._timeline.after(away_s, self._finish_restart)
         if session == "kept" or self.session is None:
             return
-        self.forgetful = self.forgetful or session == "stale"
+        self.was_stale = self.was_stale or session == "stale"
         known = [*self.session.in_flight.values(), *self.session.queue]
         self.session = self._saved.copy() if session == "stale" and self._saved else None
         kept = {*self.session.in_flight.values(), *self.session.queue} if self.session else set()
-        for copy in known:
-            copy.lost = copy not in kept
-        for copy in kept:
-            copy.lost = False
+        for publication in known:
+            publication.lost = publication not in kept
+        for publication in kept:
+            publication.lost = False
         if session == "lost":
             self._saved = None
 
-    def _come_back(self) -> None:
+    def _finish_restart(self) -> None:
         self.up = True

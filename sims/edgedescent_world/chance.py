@@ -1,4 +1,4 @@
-"""What is left to chance in one world: all of it is drawn, in order, from the one seed."""
+"""Random decisions of a world: all of them are drawn, in order, from its seed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ CRASH_POINTS = (
     "publish",
     "snapshot",
 )
-"""The operations before each of which the machine can go down; `write` also in its middle."""
-_PATIENCE_STEPS = 300
-"""A crash waits so many steps for the operation it was drawn for, then takes any."""
+"""Operations before each of which the process can crash; during `write` also in its middle."""
+_CRASH_DELAY_STEPS = 300
+"""Number of steps after which a planned crash no longer waits for its operation and happens at any."""
 
 
 class Crash(BaseException):
-    """The daemon's process is gone; nothing it does from here on has any effect.
+    """Crash of the daemon's process; nothing that its code does afterwards has any effect.
 
     Args:
-        power: whether the machine lost its power too, and with it whatever was not synced.
+        power: True for a power cut, which also loses what was not synced.
     """
 
     def __init__(self, *, power: bool) -> None:
@@ -40,48 +40,61 @@ class Crash(BaseException):
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """How often what goes wrong in one world, and how its devices and networks behave."""
+    """Rates of the faults in a world, and parameters of its network and devices."""
 
     duration_s: float
-    """How long faults happen."""
+    """Time after which all faults stop."""
     crash_steps: float
-    """Mean steps between crashes; infinite where there are none."""
+    """Mean number of steps between crashes; infinite for none."""
     power: float
-    """The part of crashes that are power cuts."""
+    """Share of the crashes that are power cuts."""
     stop_steps: float
-    """Mean steps between requests to stop."""
+    """Mean number of steps between requests to stop."""
     sync_fails: float
+    """Probability that a sync fails."""
     write_fails: float
+    """Probability that a write fails."""
     full_every_s: float
-    """The disk is full as often, for a while."""
+    """Mean time between periods with a full disk."""
     cut_every_s: float
-    """Connections break as often."""
+    """Mean time between losses of the connection."""
     restart_every_s: float
-    """The broker restarts as often."""
+    """Mean time between restarts of the broker."""
     session_lost: float
-    """The part of the broker's restarts that lose its sessions."""
+    """Share of the broker's restarts that lose its sessions."""
     session_stale: float
-    """The part of the others that bring back what it had last saved, not what it last knew."""
+    """Share of the other restarts that restore the session last saved."""
     doubled: float
+    """Probability that a sensor sends a message twice."""
     delayed: float
+    """Probability that a message is sent late."""
     delay_s: float
+    """Mean delay of a late or second message."""
     linger: float
-    """How often a poll reads on after the first messages, over a new connection if need be."""
+    """Probability that a poll reads on after the first messages, possibly over a new connection."""
     read_max: int
-    """How many packets one reading of the socket brings."""
+    """Number of packets that one read of the socket returns at most."""
     latency_s: float
+    """Longest latency of the network."""
     refused: float
-    """How often there is no room for an answer."""
+    """Probability that an answer cannot be sent."""
     spent_every_s: float
-    """What may be written in a day is used up as often."""
+    """Mean time between moments at which the write budget is used up."""
     anonymous: float
-    """The part of messages whose event has no id."""
+    """Share of the messages whose event has no id."""
     clock_jumps: float
-    """How often the wall clock is wrong after a restart."""
+    """Probability that the wall clock is wrong after a crash."""
 
 
 def draw_rates(dice: random.Random, *, power: bool) -> Rates:
-    """Each fault is absent from some worlds, so that others are seen by themselves, and spread over magnitudes."""
+    """Draw the rates of a world.
+
+    Each fault is absent from some worlds, so that others occur alone, and its rate varies over orders of magnitude.
+
+    Args:
+        dice: The random numbers of the world.
+        power: True if the world has power cuts.
+    """
 
     def between(low: float, high: float) -> float:
         return math.exp(dice.uniform(math.log(low), math.log(high)))
@@ -119,44 +132,47 @@ def draw_rates(dice: random.Random, *, power: bool) -> Rates:
 
 
 class Chance:
-    """The dice of one world, and the plan of its crashes.
+    """Random source of a world, and the plan of the crashes of its daemon.
 
     Args:
-        seed: decides everything.
-        power: whether the world has power cuts.
-        note: takes a line of the trace; None where nobody reads it.
+        seed: Determines all decisions.
+        trace: Called with each line of the trace; None for no trace.
     """
 
-    def __init__(self, seed: int, note: Callable[[str], None] | None = None) -> None:
+    def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
         self.dice = random.Random(seed)  # noqa: S311 - nothing secret depends on it
         self.power = self.dice.random() < 0.85
+        """True if the world has power cuts."""
         self.rates = draw_rates(self.dice, power=self.power)
-        self.note = note
+        self.trace = trace
         self.steps = 0
         self.calm = False
-        """Whether faults have stopped."""
+        """True once faults have stopped."""
         self.crashed: Crash | None = None
-        """How the process ended that is still running here and does not know it yet."""
+        """Crash of the current process, whose code may still run in `finally` blocks and in SQLite."""
         self.on_stop: Callable[[], None] | None = None
-        """Asks the daemon to stop, as SIGTERM does."""
+        """Function that requests the daemon to stop, as SIGTERM does."""
         self._crash_at = self._stop_at = math.inf
         self._crash_point = ""
         self._plan_crash()
         self._plan_stop()
 
     def hit(self, rate: float) -> bool:
-        """Whether a fault of this rate happens now."""
+        """Decide if a fault with this probability happens now."""
         return not self.calm and rate > 0 and self.dice.random() < rate
 
     def wait_s(self, every_s: float) -> float:
-        """How long until the next fault of a kind."""
+        """Draw the time until the next fault of a kind, which is exponentially distributed."""
         return math.inf if every_s == math.inf else self.dice.expovariate(1 / every_s)
 
     def step(self, point: str) -> None:
-        """Pass one of `CRASH_POINTS`.
+        """Count a step of the daemon, which may end with a crash or request a stop.
+
+        Args:
+            point: The operation that follows, one of `CRASH_POINTS`.
 
         Raises:
-            Crash: if the process ends here.
+            Crash: If the process crashes here.
         """
         self.steps += 1
         if self.steps < self._next or self.calm or self.crashed:
@@ -164,31 +180,35 @@ class Chance:
         if self.steps >= self._stop_at:
             self._plan_stop()
             if self.on_stop is not None:
-                if self.note:
-                    self.note(f"SIGTERM before {point}")
+                if self.trace:
+                    self.trace(f"SIGTERM before {point}")
                 self.on_stop()
         if self.steps >= self._crash_at and (
-            point == self._crash_point or self.steps >= self._crash_at + _PATIENCE_STEPS
+            point == self._crash_point or self.steps >= self._crash_at + _CRASH_DELAY_STEPS
         ):
             self._plan_crash()
             self.crash(point, power=self.dice.random() < self.rates.power)
 
     def crash(self, point: str, *, power: bool) -> None:
-        """End the process.
+        """Crash the process.
+
+        Args:
+            point: The operation that would follow, for the trace.
+            power: True for a power cut.
 
         Raises:
-            Crash: always.
+            Crash: Always.
         """
         self.crashed = Crash(power=power)
-        if self.note:
-            self.note(f"--- {self.crashed} before {point}")
+        if self.trace:
+            self.trace(f"--- {self.crashed} before {point}")
         raise self.crashed
 
-    def require_life(self) -> None:
-        """Go on only if the process has not ended.
+    def raise_if_crashed(self) -> None:
+        """Raise the crash again if the process has crashed: SQLite may have handled it as an error of the disk.
 
         Raises:
-            Crash: once more, if it has: SQLite may have taken the first for a fault of the disk.
+            Crash: If the process has crashed.
         """
         if self.crashed is not None:
             raise self.crashed

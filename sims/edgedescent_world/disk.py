@@ -1,9 +1,9 @@
-"""The simulated disk: what a process sees of its files, and what of that a power cut leaves.
+"""Simulated disk with page cache, syncs and power cuts.
 
-A write is seen at once by every process, but lasts only once the file is synced; a file or folder lasts only once the
-folder it is in is synced. A power cut keeps, of what was not synced, any part: whole writes, some of their sectors, a
-piece of a sector. A sync that fails leaves unsynced for good what it did not write, as Linux does: the next sync
-succeeds without it, though every process goes on seeing it.
+A write is visible to every process at once, but durable only after the file is synced. A new, renamed or deleted file
+is durable only after its folder is synced. A power cut keeps any part of what was not synced: whole writes, some of
+their sectors, or a piece of a sector. Writes that a failed sync did not store are never stored by a later sync, as on
+Linux: the next sync succeeds, and every process still sees them until the power is cut.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ SECTOR_BYTES = 512
 
 
 class DiskError(OSError):
-    """The simulated disk did not do what it was asked."""
+    """Error of the simulated disk."""
 
 
 class File:
-    """One file: as processes see it, as it lasts, and the writes between the two."""
+    """File with its visible content, its durable content, and the unsynced writes between the two."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
         self.data = bytearray()
         self.durable = bytearray()
         self.pending: list[tuple[int, bytes | None]] = []
-        """Place and content of each write, in order; without content, the size that the file was cut to."""
+        """Offset and content of each unsynced write, in order; for a truncation, the new size and None."""
 
-    def note(self, at: int, content: bytes | None) -> None:
-        """Write, or cut the file short; seen at once."""
+    def write(self, at: int, content: bytes | None) -> None:
+        """Write content at an offset; None truncates the file there."""
         _apply(self.data, at, content)
         self.pending.append((at, content))
 
@@ -47,39 +47,40 @@ def _apply(data: bytearray, at: int, content: bytes | None) -> None:
 
 
 class SimulatedDisk:
-    """Files and folders by their paths.
+    """File system of a world.
 
     Args:
-        chance: decides what fails.
-        timeline: takes the time that a sync needs.
-        root: a folder that was there before the world began.
+        chance: Random source of the world, which decides what fails.
+        timeline: Time of the world, which a sync advances.
+        root: A durable folder that exists from the beginning.
     """
 
     def __init__(self, chance: Chance, timeline: Timeline, root: PurePosixPath) -> None:
         self.chance = chance
         self._timeline = timeline
         self._entries: dict[PurePosixPath, File | None] = {root: None}
-        """Every file, and None for a folder."""
+        """Visible files by path; None stands for a folder."""
         self._durable = dict(self._entries)
         self.full = False
+        """True while there is no space for a file to grow."""
         self.written = 0
-        """How many bytes were ever written."""
+        """Number of bytes written since the beginning."""
         self.faults = 0
-        """How many operations failed in the life at hand."""
+        """Number of failed operations since the daemon's process started."""
 
     # --- Files ----------------------------------------------------------------------------------------------------
 
     def size(self, path: PurePosixPath) -> int | None:
-        """Of a file; None where there is none."""
+        """Size of a file in bytes; None if there is no file."""
         file = self._entries.get(path)
         return None if file is None else len(file.data)
 
     def exists(self, path: PurePosixPath) -> bool:
-        """Whether there is such a file or folder."""
+        """True if there is a file or folder of this path."""
         return path in self._entries
 
     def open(self, path: PurePosixPath) -> File:
-        """A file, made if it is missing."""
+        """Open a file; creates it if it is missing."""
         self.chance.step("open")
         file = self._entries.get(path)
         if file is None:
@@ -89,15 +90,15 @@ class SimulatedDisk:
         return file
 
     def read(self, file: File, size: int, at: int) -> bytes:
-        """What is there, up to the end of the file."""
+        """Read up to `size` bytes at an offset."""
         self.chance.step("read")
         return bytes(file.data[at : at + size])
 
     def write(self, file: File, at: int, content: bytes) -> None:
-        """Write a piece; seen at once, and lasting after the next sync.
+        """Write content at an offset. It is durable after the next sync.
 
         Raises:
-            DiskError: if there is no room, or the disk fails. A part of it may have been written.
+            DiskError: If the disk is full or fails. A part of the content may have been written.
         """
         chance = self.chance
         try:
@@ -111,28 +112,28 @@ class SimulatedDisk:
         if chance.hit(chance.rates.write_fails):
             self._write_some(file, at, content)
             self._fail(errno.EIO, "write fails")
-        file.note(at, content)
+        file.write(at, content)
         self.written += len(content)
-        if chance.note:
-            chance.note(f"disk: {file.name} written at {at}, {len(content)} bytes")
+        if chance.trace:
+            chance.trace(f"disk: {file.name} written at {at}, {len(content)} bytes")
 
     def _write_some(self, file: File, at: int, content: bytes) -> None:
         if written := self.chance.dice.randrange(len(content) + 1):
-            file.note(at, content[:written])
+            file.write(at, content[:written])
 
     def truncate(self, file: File, size: int) -> None:
-        """Cut a file short."""
+        """Truncate a file."""
         self.chance.step("truncate")
         if size < len(file.data):
-            file.note(size, None)
-            if self.chance.note:
-                self.chance.note(f"disk: {file.name} cut to {size} bytes")
+            file.write(size, None)
+            if self.chance.trace:
+                self.chance.trace(f"disk: {file.name} truncated to {size} bytes")
 
     def sync(self, file: File) -> None:
-        """Make everything written to a file last.
+        """Make all writes to a file durable.
 
         Raises:
-            DiskError: if that fails. What was not written by then never will be.
+            DiskError: If the sync fails. The writes that it did not store are never stored.
         """
         chance = self.chance
         chance.step("sync")
@@ -142,20 +143,20 @@ class SimulatedDisk:
             self._fail(errno.EIO, f"sync of {file.name} fails")
         for at, content in file.pending:
             _apply(file.durable, at, content)
-        if chance.note and file.pending:
-            chance.note(f"disk: {file.name} synced")
+        if chance.trace and file.pending:
+            chance.trace(f"disk: {file.name} synced")
         file.pending.clear()
 
     def _fail(self, number: int, what: str) -> None:
         self.faults += 1
-        if self.chance.note:
-            self.chance.note(f"disk: {what}")
+        if self.chance.trace:
+            self.chance.trace(f"disk: {what}")
         raise DiskError(number, what)
 
     # --- Folders --------------------------------------------------------------------------------------------------
 
     def make_folder(self, folder: PurePosixPath) -> None:
-        """Make a folder and those above it that are missing."""
+        """Create a folder and its missing parents."""
         for path in (*reversed(folder.parents), folder):
             self.chance.step("open")
             self._entries.setdefault(path, None)
@@ -163,12 +164,12 @@ class SimulatedDisk:
     def delete(self, path: PurePosixPath) -> None:
         """Delete a file."""
         self.chance.step("delete")
-        if self.chance.note:
-            self.chance.note(f"disk: {path.name} deleted")
+        if self.chance.trace:
+            self.chance.trace(f"disk: {path.name} deleted")
         self._entries.pop(path, None)
 
     def rename(self, path: PurePosixPath, to: PurePosixPath) -> None:
-        """Give a file another name."""
+        """Rename a file."""
         self.chance.step("open")
         file = self._entries.pop(path)
         if file is not None:
@@ -176,40 +177,40 @@ class SimulatedDisk:
         self._entries[to] = file
 
     def sync_folder(self, folder: PurePosixPath) -> None:
-        """Make what was made in a folder, and deleted from it, last.
+        """Make the entries of a folder durable.
 
         Raises:
-            DiskError: if that fails.
+            DiskError: If the sync fails.
         """
         self.chance.step("sync")
         if self.chance.hit(self.chance.rates.sync_fails):
             self._fail(errno.EIO, f"sync of folder {folder} fails")
-        if self.chance.note:
-            self.chance.note(f"disk: folder {folder} synced")
+        if self.chance.trace:
+            self.chance.trace(f"disk: folder {folder} synced")
         for path in {*self._entries, *self._durable}:
             if path.parent == folder:
-                self._settle(path)
+                self._store_entry(path)
 
-    def _settled(self, path: PurePosixPath) -> bool:
+    def _is_entry_durable(self, path: PurePosixPath) -> bool:
         missing = object()
         return self._entries.get(path, missing) is self._durable.get(path, missing)
 
-    def _settle(self, path: PurePosixPath) -> None:
+    def _store_entry(self, path: PurePosixPath) -> None:
         if path in self._entries:
             self._durable[path] = self._entries[path]
         else:
             self._durable.pop(path, None)
 
-    # --- The end of the machine -----------------------------------------------------------------------------------
+    # --- Power cuts -----------------------------------------------------------------------------------------------
 
     def lose_power(self) -> None:
-        """Keep what was synced, and of the rest whatever chance decides."""
+        """Cut the power: keep what was synced, and a random part of the rest."""
         dice = self.chance.dice
-        # In order: a set's would depend on the process.
-        unsettled = (path for path in sorted({*self._entries, *self._durable}) if not self._settled(path))
-        for path in unsettled:
+        # Sorted, because the order of a set depends on the process.
+        unsynced = (path for path in sorted({*self._entries, *self._durable}) if not self._is_entry_durable(path))
+        for path in unsynced:
             if dice.random() < 0.5:
-                self._settle(path)
+                self._store_entry(path)
         for path in sorted(self._durable):
             if path.parent != path and path.parent not in self._durable:
                 del self._durable[path]
@@ -218,16 +219,16 @@ class SimulatedDisk:
         for path in sorted(self._entries):
             file = self._entries[path]
             if file is not None:
-                if self.chance.note:
-                    self.chance.note(f"disk: {file.name} had {len(file.pending)} unsynced writes")
+                if self.chance.trace:
+                    self.chance.trace(f"disk: {file.name} had {len(file.pending)} unsynced writes")
                 for at, content in file.pending:
                     if dice.random() < kept:
-                        self._keep(file, at, content)
+                        self._store_part(file, at, content)
                 file.pending.clear()
                 file.data = bytearray(file.durable)
 
-    def _keep(self, file: File, at: int, content: bytes | None) -> None:
-        """Let a write last that was not synced, or a part of it."""
+    def _store_part(self, file: File, at: int, content: bytes | None) -> None:
+        """Make an unsynced write durable, or a part of it."""
         dice = self.chance.dice
         if content is None or dice.random() < 0.5:
             _apply(file.durable, at, content)

@@ -1,4 +1,4 @@
-"""What was journaled, as an onlooker sees it: the measure by which a world is checked."""
+"""Ledger of journaled and acknowledged messages, against which a world is checked."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from edgedescent.engine.messages import Message
 from edgedescent.state.store import Store
 
 
-class Violation(Exception):  # noqa: N818 - it is what the world is searched for, not a fault of the search
+class Violation(Exception):  # noqa: N818 - the result that the simulation searches for, not an error of it
     """The daemon broke one of its promises."""
 
 
 class Ledger:
-    """Every message of the journal, also those that the journal no longer needs, and what the broker may forget."""
+    """Record of every journaled message, including those trimmed from the journal, and of the acknowledgements."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        """By position, from 1 on."""
+        """All journaled messages, from position 1."""
         self.acknowledged: set[bytes] = set()
+        """Payloads of the messages that were acknowledged to the broker."""
         self._payloads: set[bytes] = set()
 
     def append(self, messages: Sequence[Message]) -> None:
-        """Take note of what the store says is durable."""
+        """Record messages that the store has made durable.
+
+        Raises:
+            Violation: If their positions do not follow the last one.
+        """
         for message in messages:
             if message.position != len(self.messages) + 1:
                 raise Violation(f"message {message.position} was journaled behind message {len(self.messages)}")
@@ -30,20 +35,24 @@ class Ledger:
             self._payloads.add(message.payload)
 
     def acknowledge(self, payload: bytes) -> None:
-        """Take note that the broker forgets a message.
+        """Record that the broker received an acknowledgement.
 
         Raises:
-            Violation: if the journal does not have it.
+            Violation: If the message is not in the journal.
         """
         if payload not in self._payloads:
             raise Violation(f"acknowledged before it was journaled: {_shown(payload)}")
         self.acknowledged.add(payload)
 
     def compare(self, found: Sequence[Message], last_position: int) -> None:
-        """Take note of what a new life of the daemon finds.
+        """Compare the journal after a restart with the record, and continue with what the journal holds.
+
+        Args:
+            found: Messages at the end of the journal.
+            last_position: Last position of the journal.
 
         Raises:
-            Violation: if an acknowledged message is missing, or the journal differs from what was written.
+            Violation: If an acknowledged message is missing, or the journal differs from what was written.
         """
         positions = [message.position for message in found]
         if found and positions != list(range(positions[0], last_position + 1)):
@@ -51,7 +60,7 @@ class Ledger:
         first = positions[0] if found else last_position + 1
         if first > len(self.messages) + 1:
             raise Violation(f"the journal begins with message {first}; {len(self.messages)} were known before")
-        # What was not acknowledged may be gone, and other messages may come in its place.
+        # Messages that were not acknowledged may be lost, and others may take their positions.
         known = self.messages[first - 1 : last_position]
         for before, after in zip(known, found, strict=False):
             if before != after:
@@ -66,12 +75,12 @@ def _shown(payload: bytes) -> str:
     return repr(payload[:60])
 
 
-class WatchedStore(Store):
-    """A store that tells a ledger what it has made durable."""
+class LedgerStore(Store):
+    """Store that records in a ledger what it has made durable."""
 
     ledger: Ledger
 
     def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
-        """Make messages durable, and say so."""
+        """Append messages to the journal, then record them."""
         super().append(messages, answered, hurry=hurry)
         self.ledger.append(messages)

@@ -1,4 +1,4 @@
-"""One connection between the device and its broker: in order, delayed, and cut at any moment."""
+"""Simulated network connection between the device and the broker: ordered, delayed, and cut at any moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgedescent_world.timeline import Timeline
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """What goes over a connection, as much of it as matters."""
+    """MQTT packet, reduced to what the simulation needs."""
 
     kind: Literal["connect", "connack", "subscribe", "publish", "puback", "answer"]
     packet_id: int = 0
@@ -22,22 +22,24 @@ class Packet(msgspec.Struct, frozen=True):
 
 
 class Peer(Protocol):
-    """The broker's side."""
+    """Broker's end of a connection."""
 
     def receive(self, link: Link, packet: Packet) -> None:
-        """Take a packet."""
+        """Handle a packet from the device."""
 
-    def hang_up(self, link: Link) -> None:
-        """Take note that the connection broke."""
+    def disconnected(self, link: Link) -> None:
+        """Handle the loss of the connection."""
 
 
 class Link:
-    """A connection; what is on its way when it is cut may arrive or not, but never with a gap.
+    """Connection between the device and the broker.
+
+    When it is cut, any number of the packets in transit still arrive, but never with a gap.
 
     Args:
-        chance: of the world.
-        timeline: of the world.
-        broker: the other side.
+        chance: Random source of the world.
+        timeline: Time of the world.
+        broker: The other end.
     """
 
     def __init__(self, chance: Chance, timeline: Timeline, broker: Peer) -> None:
@@ -47,28 +49,28 @@ class Link:
         self._up: deque[Packet] = deque()
         self._down: deque[Packet] = deque()
         self.received: deque[Packet] = deque()
-        """What waits in the device's socket."""
+        """Packets in the receive buffer of the device's socket."""
         self.alive = True
 
     def send_up(self, packet: Packet) -> None:
-        """Send from the device to the broker."""
+        """Send a packet from the device to the broker."""
         if self.alive:
             self._up.append(packet)
             self._timeline.after(self._latency_s(), self._arrive_up)
 
     def send_down(self, packet: Packet) -> None:
-        """Send from the broker to the device."""
+        """Send a packet from the broker to the device."""
         if self.alive:
             self._down.append(packet)
             self._timeline.after(self._latency_s(), self._arrive_down)
 
     def cut(self) -> None:
-        """Break; either side learns of it, the device when it has read what it had received."""
+        """Cut the connection. The device notices it once it has read its receive buffer."""
         if not self.alive:
             return
         dice = self._chance.dice
-        if self._chance.note:
-            self._chance.note("connection cut")
+        if self._chance.trace:
+            self._chance.trace("connection cut")
         for _ in range(dice.randint(0, len(self._up))):
             self._arrive_up()
         for _ in range(dice.randint(0, len(self._down))):
@@ -78,13 +80,13 @@ class Link:
         self._down.clear()
         if dice.random() < 0.5:
             self.received.clear()
-        self._broker.hang_up(self)
+        self._broker.disconnected(self)
 
     def _latency_s(self) -> float:
         return self._chance.rates.latency_s * self._chance.dice.random()
 
     def _arrive_up(self) -> None:
-        # Each packet has a moment at which one arrives: the oldest, so that they stay in order.
+        # Each packet schedules one arrival, but the oldest packet arrives, so that the order is kept.
         if self._up:
             self._broker.receive(self, self._up.popleft())
 

@@ -1,4 +1,4 @@
-"""What publishes to the simulated broker: events in order, some of which come late, out of order or twice."""
+"""Simulated sensors: publishers of events, some of which are late, out of order, duplicated or invalid."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from edgedescent_world.chance import Chance
 from edgedescent_world.timeline import Timeline
 
 _RETRY_S = 0.2
-"""How soon a sensor tries again while the broker is down."""
+"""Time after which a sensor sends again while the broker is down."""
 _UNUSABLE = ('{"id": "u%d", "x": 3}', '{"id": "u%d"', "[%d]", '{"x": {}, "y": 1e300, "id": "u%d"}', '"%d"')
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """One message as a sensor made it."""
+class SentMessage(msgspec.Struct, frozen=True):
+    """Message as a sensor made it."""
 
     payload: bytes
     learnable: tuple[str, ...]
-    """The names of the events in it that have a label: their ids, where they have some."""
+    """Names of its events with a label: their ids, if they have some."""
     anonymous: bool = False
-    """Whether its one event has no id."""
+    """True if its single event has no id."""
 
 
 class Sensors:
-    """Makes the messages of a world, and sends them at their times.
+    """Publishers of all messages of a world, scheduled over its time.
 
     Args:
-        chance: of the world.
-        timeline: of the world.
-        broker: takes them.
-        ratings: whether the events are ratings rather than features.
-        count: how many messages.
+        chance: Random source of the world.
+        timeline: Time of the world.
+        broker: Receives the messages.
+        ratings: True for events with user and item, False for events with features.
+        count: Number of messages.
     """
 
     def __init__(self, chance: Chance, timeline: Timeline, broker: Broker, *, ratings: bool, count: int) -> None:
@@ -43,12 +43,12 @@ class Sensors:
         self._broker = broker
         self._ratings = ratings
         self._events = 0
-        self._on_the_way = 0
+        self._unsent = 0
         self.sent = [self._message(number) for number in range(count)]
-        """In the order of sending."""
+        """Messages in the order of sending."""
         rates, dice = chance.rates, chance.dice
         for number, message in enumerate(self.sent):
-            # They begin when the daemon had time to subscribe, which it may have used or not.
+            # The first tenth of the time is left for the daemon to subscribe, which it may fail to do.
             at = rates.duration_s * (0.1 + 0.8 * (number + dice.random()) / count)
             late = dice.expovariate(1 / rates.delay_s) if dice.random() < rates.delayed else 0.0
             self._send(message.payload, at + late)
@@ -57,36 +57,36 @@ class Sensors:
 
     @property
     def done(self) -> bool:
-        """Whether the broker has taken everything."""
-        return self._on_the_way == 0
+        """True once the broker has accepted all messages."""
+        return self._unsent == 0
 
     def _send(self, payload: bytes, after_s: float) -> None:
-        self._on_the_way += 1
+        self._unsent += 1
 
         def arrive() -> None:
-            if self._broker.take(payload):
-                self._on_the_way -= 1
+            if self._broker.accept(payload):
+                self._unsent -= 1
             else:
                 self._timeline.after(_RETRY_S, arrive)
 
         self._timeline.after(after_s, arrive)
 
-    def _message(self, number: int) -> Sent:
+    def _message(self, number: int) -> SentMessage:
         dice = self._chance.dice
         kind = dice.random()
         if dice.random() < self._chance.rates.anonymous:
             event = self._event()
             name = event.pop("id")
-            # No two are the same, so that one which was learned twice is found.
+            # The label makes the payload unique, so that an event learned twice is detected.
             event["y"] += dice.random()
-            return Sent(json.dumps(event).encode(), (name,), anonymous=True)
+            return SentMessage(json.dumps(event).encode(), (name,), anonymous=True)
         if kind < 0.05:
-            return Sent((dice.choice(_UNUSABLE) % number).encode(), ())
+            return SentMessage((dice.choice(_UNUSABLE) % number).encode(), ())
         events = [self._event() for _ in range(1 if kind < 0.8 else dice.randint(2, 5))]
         if kind < 0.1:
             del events[0]["y"]
         learnable = tuple(event["id"] for event in events if "y" in event)
-        return Sent(json.dumps(events if kind >= 0.8 else events[0]).encode(), learnable)
+        return SentMessage(json.dumps(events if kind >= 0.8 else events[0]).encode(), learnable)
 
     def _event(self) -> dict[str, Any]:
         dice = self._chance.dice

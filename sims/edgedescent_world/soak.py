@@ -1,4 +1,4 @@
-"""Many worlds at once, on all processors."""
+"""Soak test: many worlds on all processors."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from edgedescent_world.runner import Outcome, simulate
+from edgedescent_world.world import Outcome, simulate
 
 _CHUNK = 10
-"""How many worlds a process takes at a time."""
+"""Number of worlds that a process runs at a time."""
 
 
 class Totals(msgspec.Struct):
-    """What happened in all worlds together."""
+    """Sums over the outcomes of many worlds."""
 
     worlds: int = 0
     violations: list[Outcome] = msgspec.field(default_factory=list)
+    """Outcomes with a violation."""
     sums: dict[str, int] = msgspec.field(default_factory=dict)
-    """Of each count of an outcome, by its name."""
+    """Sum of each count of `Outcome`, by its name."""
 
     def add(self, outcome: Outcome) -> None:
-        """Count one more."""
+        """Add the outcome of one world."""
         self.worlds += 1
         if outcome.violation is not None:
             self.violations.append(outcome)
@@ -32,10 +33,11 @@ class Totals(msgspec.Struct):
 
 
 def command(seed: int) -> str:
-    """What reproduces one world, step by step.
+    """Command that runs one world again and prints its trace.
 
-    >>> command(7)
-    'python -m edgedescent_world --seed 7 --verbose'
+    Example:
+        >>> command(7)
+        'python -m edgedescent_world --seed 7 --verbose'
     """
     return f"python -m edgedescent_world --seed {seed} --verbose"
 
@@ -44,9 +46,12 @@ def soak(seeds: Sequence[int], jobs: int = 1, on_outcome: Callable[[Totals, Outc
     """Run one world for each seed.
 
     Args:
-        seeds: of the worlds.
-        jobs: how many processes share them.
-        on_outcome: told of each world as it ends, in no certain order.
+        seeds: The seeds.
+        jobs: Number of processes.
+        on_outcome: Called with the sums so far and the outcome of each world, in the order in which they end.
+
+    Returns:
+        The sums over all worlds.
 
     Example:
         >>> soak(range(3)).worlds

@@ -1,4 +1,4 @@
-"""Simulated time: what is to happen when, and the clock that the daemon is given."""
+"""Simulated time: a queue of scheduled events and the clock of the daemon."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable
 
 EPOCH_S = 1_700_000_000.0
+"""Wall-clock time at which a world begins, in seconds since 1970."""
 
 
 class Timeline:
-    """Events in the order of their time; a `Clock` for the daemon.
+    """Scheduler that runs events in the order of their times, and a `Clock` for the daemon.
 
     Example:
         >>> timeline = Timeline()
@@ -26,27 +27,31 @@ class Timeline:
     def __init__(self) -> None:
         self.now = 0.0
         self.wall_error_s = 0.0
-        """How wrong the wall clock is."""
+        """Error of the wall clock."""
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
 
     def time(self) -> float:
-        """Seconds since 1970; jumps."""
+        """Wall-clock time in seconds since 1970; may jump."""
         return EPOCH_S + self.now + self.wall_error_s
 
     def monotonic(self) -> float:
-        """Seconds since the world began."""
+        """Seconds since the beginning of the world."""
         return self.now
 
     def after(self, delay_s: float, event: Callable[[], None]) -> None:
-        """Let something happen later; never, if the delay is infinite."""
+        """Schedule an event; an infinite delay means never."""
         if delay_s < math.inf:
-            # The count keeps what happens at one time in order.
+            # The count keeps events of the same time in order.
             self._count += 1
             heapq.heappush(self._events, (self.now + delay_s, self._count, event))
 
     def run_next(self, until: float) -> bool:
-        """Let the next event happen if it is due by `until`; else only the time passes."""
+        """Run the next event if it is due by `until`; else advance the time to `until`.
+
+        Returns:
+            True if an event was run.
+        """
         if self._events and self._events[0][0] <= until:
             due, _, event = heapq.heappop(self._events)
             self.now = max(self.now, due)
@@ -56,6 +61,6 @@ class Timeline:
         return False
 
     def run_until(self, until: float) -> None:
-        """Let everything happen that is due by then."""
+        """Run all events that are due by `until`, and advance the time to it."""
         while self.run_next(until):
             pass

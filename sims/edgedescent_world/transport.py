@@ -1,13 +1,10 @@
-"""The daemon's side of the connection, as a transport."""
+"""Simulated transport: the daemon's end of the connection to the simulated broker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
-import msgspec
-
-from edgedescent.adapters import Delivery, still_valid
+from edgedescent.interfaces import Delivery, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.link import Link, Packet
@@ -16,24 +13,18 @@ from edgedescent_world.timeline import Timeline
 TOPIC = "edgedescent/pump/events"
 
 
-class NoConfig(msgspec.Struct):
-    """There is nothing to configure."""
-
-
 class SimulatedTransport:
-    """Connects to the simulated broker, and again whenever that breaks.
+    """Transport that connects to the simulated broker, and reconnects after each loss.
 
-    It behaves as the MQTT adapter does, in one respect worse: one poll may read on over a new connection, so that what
-    it returns belongs to several.
+    It behaves like the MQTT adapter with one difference, which makes it harder for the daemon: one poll may continue
+    over a new connection, so its deliveries may belong to several connections.
 
     Args:
-        chance: of the world.
-        timeline: of the world.
-        broker: to connect to.
-        receive_max: how many messages may wait here; the broker may send fewer ahead.
+        chance: Random source of the world.
+        timeline: Time of the world.
+        broker: The broker.
+        receive_max: Number of unacknowledged messages that the broker is allowed to send; it may send fewer.
     """
-
-    Config: ClassVar[type[msgspec.Struct]] = NoConfig
 
     def __init__(self, chance: Chance, timeline: Timeline, broker: Broker, receive_max: int) -> None:
         self._chance = chance
@@ -45,35 +36,44 @@ class SimulatedTransport:
         self._retry_at = 0.0
         self._inbox: list[Delivery] = []
         self.connected = False
-        """Whether the broker has accepted the connection."""
-        self.on_poll: Callable[[], None] = _nothing
+        """True while the broker has accepted the connection."""
+        self.on_poll: Callable[[], None] = _do_nothing
+        """Called at the beginning of each poll."""
 
     @property
     def window(self) -> int | None:
-        """How many messages we ask the broker to send ahead at most."""
+        """Number of unacknowledged messages that the broker may send."""
         return self._receive_max
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
-        """Let time pass until something arrives, at most `timeout_s`; nothing is read where it is not to be taken."""
+        """Advance the time until messages arrive.
+
+        Args:
+            timeout_s: Longest time to wait.
+            take: False to read no messages.
+
+        Returns:
+            The deliveries.
+        """
         chance, timeline = self._chance, self._timeline
         self.on_poll()
         chance.step("poll")
         until = timeline.now + timeout_s
-        self._tend(take)
+        self._read_socket(take)
         while not self._inbox and timeline.run_next(until):
-            self._tend(take)
+            self._read_socket(take)
         if self._inbox and chance.hit(chance.rates.linger):
             until = timeline.now + timeout_s * chance.dice.random()
             while timeline.run_next(until):
-                self._tend(take)
+                self._read_socket(take)
         arrived, self._inbox = self._inbox, []
-        if chance.note and arrived:
-            chance.note(f"polled {[(d.generation, d.packet_id) for d in arrived]}")
+        if chance.trace and arrived:
+            chance.trace(f"polled {[(d.generation, d.packet_id) for d in arrived]}")
         chance.step("polled")
         return arrived
 
-    def _tend(self, take: bool) -> None:
-        """Read what the socket has; connect where there is no connection."""
+    def _read_socket(self, take: bool) -> None:
+        """Read packets from the socket, or connect if there is no connection."""
         link = self._link
         if link is None:
             if self._timeline.now >= self._retry_at:
@@ -83,26 +83,26 @@ class SimulatedTransport:
         for _ in range(self._chance.rates.read_max):
             if not link.received or len(self._inbox) >= self._receive_max or (self.connected and not take):
                 break
-            self._take(link, link.received.popleft())
+            self._handle(link, link.received.popleft())
         if not link.alive and not (link.received and take):
             link.received.clear()
             self._link, self.connected = None, False
             self._retry_at = self._timeline.now + 0.5 * self._chance.dice.random() ** 3
-            # Something must happen at that time, or nobody would look.
-            self._timeline.after(self._retry_at - self._timeline.now, _nothing)
+            # An event at that time wakes up a poll that waits.
+            self._timeline.after(self._retry_at - self._timeline.now, _do_nothing)
 
-    def _take(self, link: Link, packet: Packet) -> None:
+    def _handle(self, link: Link, packet: Packet) -> None:
         if packet.kind == "connack":
             self._generation += 1
             self.connected = True
-            if self._chance.note:
-                self._chance.note(f"connected, {'old' if packet.session_present else 'new'} session")
+            if self._chance.trace:
+                self._chance.trace(f"connected, {'old' if packet.session_present else 'new'} session")
             link.send_up(Packet("subscribe"))
         else:
             self._inbox.append(Delivery(TOPIC, packet.payload, packet.packet_id, 1, packet.duplicate, self._generation))
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that it may forget these."""
+        """Acknowledge deliveries to the broker."""
         if self._link is not None and self.connected:
             for delivery in still_valid(deliveries, self._generation):
                 self._chance.step("acknowledge")
@@ -110,31 +110,31 @@ class SimulatedTransport:
         self._chance.step("acknowledged")
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Send a message; False where there is no connection, or no room."""
+        """Publish a message; returns False if it cannot be sent now."""
         chance = self._chance
         chance.step("publish")
-        if chance.note:
-            chance.note(f"published to {topic}: {payload[:40]!r}")
+        if chance.trace:
+            chance.trace(f"published to {topic}: {payload[:40]!r}")
         if self._link is None or not self.connected or (not retain and chance.hit(chance.rates.refused)):
             return False
         self._link.send_up(Packet("answer", payload=payload))
         return True
 
     def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
-        """Let what was sent arrive, and disconnect."""
+        """Disconnect after time for sent packets to arrive; returns False if `if_quiet` and packets are unread."""
         if if_quiet and self._link is not None and self._link.received:
             return False
         self._chance.step("acknowledged")
         self._timeline.run_until(self._timeline.now + timeout_s * self._chance.dice.random())
-        self.hang_up()
+        self.drop_connection()
         return True
 
-    def hang_up(self) -> None:
-        """Lose the connection, as a process that ends does."""
+    def drop_connection(self) -> None:
+        """Drop the connection, as the end of a process does."""
         if self._link is not None:
             self._link.cut()
         self._link, self.connected = None, False
 
 
-def _nothing() -> None:
-    """Let a moment pass."""
+def _do_nothing() -> None:
+    """Event without an effect."""

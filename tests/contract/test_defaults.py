@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exports import LEARNERS, LOSSES, OPTIMIZERS, small, takes
 
 from edgedescent import BPR, LogisticRegressor
 from edgedescent.losses import AdaptiveHuberLoss, LogisticLoss, QuantileLoss
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, small, takes
 
 N = 2000
 

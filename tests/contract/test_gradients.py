@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exports import LEARNERS, LOSSES, takes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import LOSSES as SPECIFIED
 
 from edgedescent import (
     FactorizationMachine,
@@ -25,6 +23,8 @@ from edgedescent import (
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, LogisticLoss, Loss
 from edgedescent.optim import SGD
+from reference.losses import LOSSES as SPECIFIED
+from support.exported import LEARNERS, LOSSES, takes
 
 LR = 1e-6
 STEP = 1e-5

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from exports import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
 
 from edgedescent.config import build, describe
 from edgedescent.learners import Learner
@@ -18,6 +17,7 @@ from edgedescent.testing.learners import (
     check_predicting_leaves_the_state,
     check_state_round_trip,
 )
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
 
 every_check = pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda check: check.__name__)
 every_learner = pytest.mark.parametrize("learner", LEARNERS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from exports import LOSSES
 
 from edgedescent.losses import Loss
 from edgedescent.testing import LOSS_CHECKS
+from support.exported import LOSSES
 
 
 @pytest.mark.parametrize("check", LOSS_CHECKS, ids=lambda check: check.__name__)

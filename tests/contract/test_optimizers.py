@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from exports import OPTIMIZERS
 
 from edgedescent.optim import Optimizer
 from edgedescent.testing import OPTIMIZER_CHECKS
+from support.exported import OPTIMIZERS
 
 
 @pytest.mark.parametrize("check", OPTIMIZER_CHECKS, ids=lambda check: check.__name__)

@@ -36,7 +36,7 @@ def test_no_promise_is_broken(totals: Totals) -> None:
         ("journaled", 30),
         ("learned", 30),
         ("lost_by_broker", 5),
-        ("lives", 4),
+        ("runs", 4),
         ("kills", 1),
         ("power_cuts", 1),
         ("failures", 1),
@@ -135,7 +135,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_prints_the_steps_of_one_world() -> None:
     done = run("--seed", "3", "--verbose")
     assert done.returncode == 0
-    assert "--- life 1" in done.stdout
+    assert "--- run 1" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("1 worlds, 0 violations.")
 
 

@@ -13,7 +13,6 @@ import click.testing
 import msgspec
 import pytest
 
-from edgedescent.adapters import Delivery
 from edgedescent.config import Config
 from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
@@ -24,15 +23,16 @@ from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.errors import DiskFullError, StateError
-from edgedescent.state.recovery import OnEffect, new_engine
+from edgedescent.interfaces import Delivery
+from edgedescent.state.recovery import OnEffect
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
 from edgedescent_world import Parts, simulate
 from edgedescent_world import __main__ as command_line
 from edgedescent_world import transport as transport_module
 from edgedescent_world.disk import DiskError, SimulatedDisk
-from edgedescent_world.ledger import WatchedStore
-from edgedescent_world.sqlite import Machine
+from edgedescent_world.ledger import LedgerStore
+from edgedescent_world.sqlite import WorldDisk
 from edgedescent_world.transport import SimulatedTransport
 
 WORLDS_MAX = 150
@@ -48,7 +48,7 @@ def caught(parts: Parts | None = None, *, first: int = 0) -> str:
 
 
 def is_loss(violation: str) -> bool:
-    """Whether something durable is not: it is gone, the note beside it tells so, or the file is damaged."""
+    """Whether something durable is not: it is gone, the position file shows it, or the file is damaged."""
     return any(text in violation for text in ("acknowledged messages are not in the journal", "has gaps", "gave up"))
 
 
@@ -71,7 +71,7 @@ def test_acknowledging_over_a_later_connection(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_acknowledging_what_could_not_be_committed() -> None:
-    class Careless(WatchedStore):
+    class Careless(LedgerStore):
         def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
             try:
                 super().append(messages, answered, hurry=hurry)
@@ -94,7 +94,7 @@ def test_never_acknowledging() -> None:
 
 @pytest.mark.parametrize("how", ["OFF", "NORMAL"])
 def test_commits_that_are_not_synced(how: str) -> None:
-    class Unsynced(WatchedStore):
+    class Unsynced(LedgerStore):
         def _open(self) -> sqlite3.Connection:
             db = super()._open()
             db.execute(f"PRAGMA synchronous = {how}")
@@ -105,15 +105,15 @@ def test_commits_that_are_not_synced(how: str) -> None:
 
 
 def test_a_new_folder_that_is_not_synced() -> None:
-    class Loose(Machine):
+    class Loose(WorldDisk):
         def sync_folders_above(self, path: Path) -> None:
             pass
 
-    assert "acknowledged messages are not in the journal" in caught(Parts(machine=Loose))
+    assert "acknowledged messages are not in the journal" in caught(Parts(disk=Loose))
 
 
 def test_leaving_the_folder_to_sqlite_which_ignores_that_its_sync_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Relying(Machine):
+    class Relying(WorldDisk):
         def sync_folders_above(self, path: Path) -> None:
             for folder in PurePosixPath(path).parent.parents:
                 self.disk.sync_folder(folder)
@@ -127,16 +127,16 @@ def test_leaving_the_folder_to_sqlite_which_ignores_that_its_sync_failed(monkeyp
         sync_folder(disk, folder)
 
     monkeypatch.setattr(SimulatedDisk, "sync_folder", fail_often)
-    assert is_loss(caught(Parts(machine=Relying)))
+    assert is_loss(caught(Parts(disk=Relying)))
     assert all(simulate(seed).violation is None for seed in range(40))
 
 
 def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
-    class Trusting(Machine):
+    class Trusting(WorldDisk):
         def rewrite(self, path: Path) -> None:
             pass
 
-    violation = caught(Parts(machine=Trusting))
+    violation = caught(Parts(disk=Trusting))
     assert is_loss(violation)
 
 
@@ -186,7 +186,7 @@ def test_forgetting_what_was_learned_with_each_restart(monkeypatch: pytest.Monke
 
 
 def test_learning_a_part_of_the_journal_again() -> None:
-    class Backward(WatchedStore):
+    class Backward(LedgerStore):
         def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
             return super().checkpoint({**state, "position": state["position"] - 1}, position, created_at, learner)
 
@@ -195,7 +195,7 @@ def test_learning_a_part_of_the_journal_again() -> None:
 
 def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def skip(config: Config, store: Store, on_effect: OnEffect) -> Engine:
-        engine = new_engine(config)
+        engine = config.build_engine()
         for checkpoint in itertools.islice(store.checkpoints(), 1):
             engine.load_state_dict(checkpoint.state)
         engine.skip_to(store.last_position)
@@ -216,7 +216,7 @@ def test_giving_up_for_no_reason() -> None:
 
 
 def test_learning_what_is_then_not_journaled() -> None:
-    class Leaky(WatchedStore):
+    class Leaky(LedgerStore):
         def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
             super().append(messages, answered, hurry=hurry)
             if len(messages) > 1:
@@ -229,10 +229,10 @@ def test_learning_what_is_then_not_journaled() -> None:
 
 
 def test_giving_up_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_up(_saver: Committer, error: DiskFullError) -> None:
+    def give_up(_committer: Committer, error: DiskFullError) -> None:
         raise error
 
-    monkeypatch.setattr(Committer, "_wait_for_room", give_up)
+    monkeypatch.setattr(Committer, "_pause_for_space", give_up)
     assert "a full disk ended the daemon" in caught()
 
 
@@ -243,13 +243,13 @@ def test_taking_in_more_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    wait = Committer._wait_for_room
+    wait = Committer._pause_for_space
 
-    def wait_for_ever(saver: Committer, error: DiskFullError) -> None:
-        wait(saver, error)
-        saver._retry_at = float("inf")
+    def wait_for_ever(committer: Committer, error: DiskFullError) -> None:
+        wait(committer, error)
+        committer._retry_at = float("inf")
 
-    monkeypatch.setattr(Committer, "_wait_for_room", wait_for_ever)
+    monkeypatch.setattr(Committer, "_pause_for_space", wait_for_ever)
     assert "not everything is processed" in caught()
 
 
@@ -257,7 +257,7 @@ def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_journal_that_only_grows() -> None:
-    class Hoarder(WatchedStore):
+    class Hoarder(LedgerStore):
         def _trim_journal(self, **_: float) -> int:
             return 0
 
@@ -265,7 +265,7 @@ def test_a_journal_that_only_grows() -> None:
 
 
 def test_dropping_what_a_checkpoint_needs() -> None:
-    class Eager(WatchedStore):
+    class Eager(LedgerStore):
         def _trim_journal(self, **_: float) -> int:
             newest = self._db.execute("SELECT max(position) FROM checkpoints").fetchone()[0]
             self._db.execute("DELETE FROM journal WHERE last <= ?", (newest,))
@@ -280,7 +280,7 @@ def test_writing_more_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_checkpoint_too_rarely() -> None:
-    class Lazy(WatchedStore):
+    class Lazy(LedgerStore):
         def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
             if position % 7:
                 return 0
@@ -290,10 +290,10 @@ def test_a_checkpoint_too_rarely() -> None:
 
 
 def test_dead_letters_that_get_lost() -> None:
-    class Sloppy(WatchedStore):
-        def bury(self, letter: DeadLetter) -> None:
-            if letter.position % 5:
-                super().bury(letter)
+    class Sloppy(LedgerStore):
+        def add_dead_letter(self, dead_letter: DeadLetter) -> None:
+            if dead_letter.position % 5:
+                super().add_dead_letter(dead_letter)
 
     assert "dead letters of messages" in caught(Parts(store=Sloppy))
 

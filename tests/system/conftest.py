@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from brokers import running_broker
-from daemons import DaemonProcess, Peer
 
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
+from support.brokers import running_broker
+from support.daemon_process import DaemonProcess
+from support.device_peer import DevicePeer
 
 
 class Devices(Protocol):
@@ -34,20 +35,20 @@ def make_daemon(tmp_path: Path) -> Iterator[Devices]:
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
+def broker() -> Iterator[BrokerProcess]:
     """The best broker that is installed."""
     with running_broker() as running:
         yield running
 
 
 @pytest.fixture
-def settings(broker: Broker) -> str:
+def settings(broker: BrokerProcess) -> str:
     """What the daemon must be told about `broker`."""
     return f'protocol = "{broker.protocols[0]}"'
 
 
 @pytest.fixture
-def peer(broker: Broker) -> Iterator[Peer]:
+def peer(broker: BrokerProcess) -> Iterator[DevicePeer]:
     """Whoever sends to the device `pump` over `broker` and listens to it."""
-    with Peer(broker.port) as connected:
+    with DevicePeer(broker.port) as connected:
         yield connected

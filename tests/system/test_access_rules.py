@@ -7,30 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import told
-from daemons import events
-from guarded_broker import GuardedBroker
 
 from edgedescent_mqtt.admin_client import MqttAdminClient
-from edgedescent_mqtt.config import Broker
+from edgedescent_mqtt.config import BrokerConfig
+from support.command_line import run_json
+from support.event_streams import events
+from support.secured_broker import SecuredBroker
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("pump-7", "pump-8", "sensors", "dashboard")
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedBroker]:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     rules = (ROOT / "deploy" / "broker" / "acl").read_text()
     folder = tmp_path_factory.mktemp("broker")
-    with GuardedBroker(folder, users={name: f"secret of {name}" for name in NAMES}, rules=rules) as running:
+    with SecuredBroker(folder, users={name: f"secret of {name}" for name in NAMES}, rules=rules) as running:
         yield running
 
 
 @pytest.fixture
-def visit(broker: GuardedBroker, monkeypatch: pytest.MonkeyPatch) -> Any:
+def admin_client(broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(name: str) -> MqttAdminClient:
         monkeypatch.setenv(f"PASSWORD_{name}", f"secret of {name}")
-        config = Broker(host="127.0.0.1", port=broker.port, username=name, password_env=f"PASSWORD_{name}")
+        config = BrokerConfig(host="127.0.0.1", port=broker.port, username=name, password_env=f"PASSWORD_{name}")
         return MqttAdminClient(config, device=name, purpose="test", bytes_max=1_000)
 
     return make
@@ -50,10 +50,10 @@ TOPICS = [
 
 
 @pytest.mark.parametrize("name", ["pump-7", "sensors", "dashboard"])
-def test_who_may_write_what(visit: Any, name: str) -> None:
-    with visit(name) as visitor:
+def test_who_may_write_what(admin_client: Any, name: str) -> None:
+    with admin_client(name) as client:
         taken = {
-            topic for topic in [*TOPICS, "other", "$SYS/broker/version"] if not visitor.publish(topic, b"x").is_failure
+            topic for topic in [*TOPICS, "other", "$SYS/broker/version"] if not client.publish(topic, b"x").is_failure
         }
     assert taken == {topic for who, topic in ALLOWED if who == name}
 
@@ -70,8 +70,8 @@ def test_who_may_write_what(visit: Any, name: str) -> None:
         ),
     ],
 )
-def test_who_may_read_what(visit: Any, name: str, expected: set[str]) -> None:
-    with visit(name) as reader, visit("pump-7") as seven, visit("pump-8") as eight:
+def test_who_may_read_what(admin_client: Any, name: str, expected: set[str]) -> None:
+    with admin_client(name) as reader, admin_client("pump-7") as seven, admin_client("pump-8") as eight:
         # Mosquitto grants subscriptions and drops what must not be read.
         reader.subscribe(["#"])
         for writer, device in ((seven, "pump-7"), (eight, "pump-8")):
@@ -85,17 +85,17 @@ def test_who_may_read_what(visit: Any, name: str, expected: set[str]) -> None:
 
 
 def test_a_device_and_its_checks_get_what_they_need(
-    broker: GuardedBroker, make_daemon: Any, visit: Any, monkeypatch: pytest.MonkeyPatch
+    broker: SecuredBroker, make_daemon: Any, admin_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PUMP_PASSWORD", "secret of pump-7")
     with make_daemon(
         broker.port, device="pump-7", broker='username = "pump-7"\npassword_env = "PUMP_PASSWORD"'
     ) as daemon:
         daemon.connected()
-        found = told("check", daemon.config_path)
+        found = run_json("check", daemon.config_path)
         assert [finding for finding in found if finding["level"] == "error"] == []
         assert any("mosquitto version" in finding["message"] for finding in found)
-        with visit("dashboard") as dashboard, visit("sensors") as sensors:
+        with admin_client("dashboard") as dashboard, admin_client("sensors") as sensors:
             dashboard.subscribe(["edgedescent/pump-7/predictions"])
             for payload in events(0, 3):
                 assert not sensors.publish("edgedescent/pump-7/events", payload).is_failure

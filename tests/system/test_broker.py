@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from brokers import running_broker
 
 from edgedescent.errors import ConfigError, TransportError
-from edgedescent_sims import broker as broker_module
-from edgedescent_sims.broker.process import Broker, BrokerKind, available_kinds
+from edgedescent_sims.broker import process as broker_process
+from edgedescent_sims.broker.process import BrokerKind, BrokerProcess, available_kinds
+from support.brokers import running_broker
 
 
-def is_running(broker: Broker) -> bool:
+def is_running(broker: BrokerProcess) -> bool:
     """Ask afresh: a type checker would take the first answer for all."""
     return broker.running
 
@@ -42,14 +42,14 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
         running_broker() as first,
         pytest.raises(TransportError, match="broker does not start: port") as caught,
     ):
-        Broker(kind=first.kind, port=first.port).start()
+        BrokerProcess(kind=first.kind, port=first.port).start()
     assert "\n" not in str(caught.value)
 
 
 def test_without_any_broker_the_hint_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module, "available_kinds", lambda: ())
+    monkeypatch.setattr(broker_process, "available_kinds", lambda: ())
     with pytest.raises(ConfigError, match="No MQTT broker is installed") as caught:
-        Broker()
+        BrokerProcess()
     assert "mosquitto" in caught.value.hint
 
 
@@ -57,15 +57,15 @@ def test_the_embedded_broker_cannot_persist() -> None:
     if "amqtt" not in available_kinds():
         pytest.skip("amqtt is not installed")
     with pytest.raises(ConfigError, match="keeps nothing"):
-        Broker(kind="amqtt", persistent=True)
+        BrokerProcess(kind="amqtt", persistent=True)
 
 
 def test_the_embedded_broker_ends_with_its_parent(tmp_path: Path) -> None:
     if "amqtt" not in available_kinds():
         pytest.skip("amqtt is not installed")
     program = (
-        "import os; from edgedescent_sims.broker.process import Broker\n"
-        "broker = Broker(kind='amqtt'); broker.start(); print(broker._process.pid, flush=True); os._exit(1)"
+        "import os; from edgedescent_sims.broker.process import BrokerProcess\n"
+        "broker = BrokerProcess(kind='amqtt'); broker.start(); print(broker._process.pid, flush=True); os._exit(1)"
     )
     # The parent cannot clean up after itself, so its files go where the test's do.
     environment = os.environ | {"TMPDIR": str(tmp_path)}

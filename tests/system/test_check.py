@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run
-from daemons import Peer, event, events
-from guarded_broker import GuardedBroker, make_authority, make_certificate
 
 from edgedescent.daemon.preflight import _file_system
+from support.certificates import make_authority, make_certificate
+from support.command_line import run
+from support.device_peer import DevicePeer
+from support.event_streams import event, events
+from support.secured_broker import SecuredBroker
 
 SECRET = "correct-horse-7"
 
@@ -31,9 +33,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedBroker]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     """A broker that lets anyone in."""
-    with GuardedBroker(tmp_path_factory.mktemp("broker")) as broker:
+    with SecuredBroker(tmp_path_factory.mktemp("broker")) as broker:
         yield broker
 
 
@@ -59,7 +61,7 @@ def levels(found: dict[str, list[dict[str, Any]]], level: str) -> set[str]:
     return {subject for subject, some in found.items() if any(finding["level"] == level for finding in some)}
 
 
-def test_all_is_well(server: GuardedBroker, tmp_path: Path) -> None:
+def test_all_is_well(server: SecuredBroker, tmp_path: Path) -> None:
     config = write(tmp_path, f"port = {server.port}")
     found = findings(config)
     assert levels(found, "error") == set()
@@ -86,8 +88,8 @@ def test_offline_it_looks_at_the_file_alone(tmp_path: Path) -> None:
     assert set(findings(config, "--offline")) == {"configuration"}
 
 
-def test_it_leaves_the_daemon_alone(server: GuardedBroker, make_daemon: Any) -> None:
-    with Peer(server.port) as peer, make_daemon(server.port) as daemon:
+def test_it_leaves_the_daemon_alone(server: SecuredBroker, make_daemon: Any) -> None:
+    with DevicePeer(server.port) as peer, make_daemon(server.port) as daemon:
         daemon.connected()
         peer.send(events(0, 5))
         found = findings(daemon.config_path)
@@ -99,21 +101,21 @@ def test_it_leaves_the_daemon_alone(server: GuardedBroker, make_daemon: Any) -> 
         # What is sent to see whether publishing is allowed replaces nothing that is retained.
         empty = [topic for topic, payload, retained in peer.received if not payload and not retained]
         assert sorted(empty) == ["metrics", "predictions", "snapshots", "status"]
-        with Peer(server.port) as later:
+        with DevicePeer(server.port) as later:
             later.state("online")
         daemon.stop()
 
 
-def test_nothing_is_sent_when_that_is_not_wanted(server: GuardedBroker, tmp_path: Path) -> None:
-    with Peer(server.port) as peer:
+def test_nothing_is_sent_when_that_is_not_wanted(server: SecuredBroker, tmp_path: Path) -> None:
+    with DevicePeer(server.port) as peer:
         assert "publishing" not in findings(write(tmp_path, f"port = {server.port}"), "--no-publish")
         peer.send([b"x"])
         assert [topic for topic, payload, _ in peer.received if not payload] == []
 
 
-def test_of_a_shared_subscription_it_takes_nothing(server: GuardedBroker, make_daemon: Any, tmp_path: Path) -> None:
+def test_of_a_shared_subscription_it_takes_nothing(server: SecuredBroker, make_daemon: Any, tmp_path: Path) -> None:
     tables = '[topics]\nevents = ["$share/fleet/edgedescent/pump/events"]'
-    with Peer(server.port) as peer, make_daemon(server.port, tables=tables) as daemon:
+    with DevicePeer(server.port) as peer, make_daemon(server.port, tables=tables) as daemon:
         daemon.logged("Receiving .share/fleet")
         checking = subprocess.Popen(
             [sys.executable, "-m", "edgedescent", "check", str(daemon.config_path)], stdout=subprocess.PIPE
@@ -132,7 +134,7 @@ def test_access_rules_that_are_too_tight_are_found(folder: Path, tmp_path: Path,
     password = folder / "secret"
     password.write_text(SECRET)
     password.chmod(0o600)
-    with GuardedBroker(folder, users={"pump": SECRET}, rules=rules) as broker:
+    with SecuredBroker(folder, users={"pump": SECRET}, rules=rules) as broker:
         options = f'port = {broker.port}\nusername = "pump"\npassword_file = "{password}"\nprotocol = "{protocol}"'
         found = findings(write(tmp_path, options), code=1 if protocol == "5" else 0)
     if protocol == "5":
@@ -147,7 +149,7 @@ def test_a_wrong_password_is_found_and_not_shown(folder: Path, tmp_path: Path) -
     password = folder / "secret"
     password.write_text("not-the-one-2")
     password.chmod(0o644)
-    with GuardedBroker(folder, users={"pump": SECRET}) as broker:
+    with SecuredBroker(folder, users={"pump": SECRET}) as broker:
         options = f'port = {broker.port}\nusername = "pump"\npassword_file = "{password}"'
         config = write(tmp_path, options)
         found = findings(config, code=1)
@@ -179,7 +181,7 @@ def test_a_broker_that_is_not_there_is_found(tmp_path: Path, broker: str, subjec
 def test_tls_is_looked_at(folder: Path, tmp_path: Path) -> None:
     authority, other = make_authority(tmp_path / "authority"), make_authority(tmp_path / "other")
     certificate = make_certificate(tmp_path / "server", authority, "DNS:localhost")
-    with GuardedBroker(folder, certificate=certificate) as broker:
+    with SecuredBroker(folder, certificate=certificate) as broker:
 
         def checked(host: str, ca: Path, code: int) -> dict[str, Any]:
             config = write(tmp_path, f'port = {broker.port}\n[broker.tls]\nca_file = "{ca / "cert.pem"}"')
@@ -194,8 +196,8 @@ def test_tls_is_looked_at(folder: Path, tmp_path: Path) -> None:
         assert "IP address mismatch" in checked("127.0.0.1", authority, 1)["message"]
 
 
-def test_the_state_of_another_learner_is_found(server: GuardedBroker, make_daemon: Any) -> None:
-    with Peer(server.port) as peer, make_daemon(server.port) as daemon:
+def test_the_state_of_another_learner_is_found(server: SecuredBroker, make_daemon: Any) -> None:
+    with DevicePeer(server.port) as peer, make_daemon(server.port) as daemon:
         daemon.connected()
         peer.send([json.dumps(event(1)).encode()])
         daemon.counted(1)
@@ -233,7 +235,7 @@ def test_a_port_that_does_not_speak_mqtt_is_found(tmp_path: Path, answer: bytes)
     assert found["login"][0]["hint"].startswith("Is this its port for MQTT, with TLS or without?")
 
 
-def test_a_folder_that_may_not_be_written_to_is_found(server: GuardedBroker, tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_written_to_is_found(server: SecuredBroker, tmp_path: Path) -> None:
     if os.geteuid() == 0:
         # Nothing is forbidden to root, but /proc is of a file system that takes nothing.
         config = write(tmp_path, f"port = {server.port}", '[state]\npath = "/sys/edgedescent"')
@@ -258,10 +260,10 @@ def test_file_systems(kind: str, options: str, level: str) -> None:
     assert _file_system(("/data", kind, options)).level == level
 
 
-def test_a_clock_that_stands_is_found(server: GuardedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_stands_is_found(server: SecuredBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
     monkeypatch.setattr(time, "time", lambda: 86_400.0)
     found = findings(write(tmp_path, f"port = {server.port}"), "--no-publish")
     assert found["clock"][0]["level"] == "warning"
-    assert found["clock"][0]["message"] == "it says 1970-01-02."
+    assert found["clock"][0]["message"] == "the time is 1970-01-02."

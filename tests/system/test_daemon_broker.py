@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import running_broker
-from daemons import STOP_S, Peer, assert_same_learning, events, eventually
-from wire import Wire
 
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
+from support.brokers import running_broker
+from support.daemon_process import STOP_S, assert_same_learning
+from support.device_peer import DevicePeer
+from support.event_streams import events
+from support.fault_proxy import FaultProxy
+from support.waiting import eventually
 
 
-def test_a_broker_that_comes_late_is_waited_for(broker: Broker, settings: str, make_daemon: Any) -> None:
+def test_a_broker_that_comes_late_is_waited_for(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
     broker.stop()
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.logged(r"WARNING No connection to the broker at 127\.0\.0\.1:\d+: Connection refused\. Next attempt", 3)
         assert daemon.status()["connected"] is False
         broker.start()
         daemon.connected()
-        with Peer(broker.port) as peer:
+        with DevicePeer(broker.port) as peer:
             peer.send(events(0, 20))
             peer.answered({"e19"})
         eventually(lambda: daemon.status()["connected"], "being connected")
@@ -37,7 +40,7 @@ def test_a_restarted_broker_with_its_sessions_loses_nothing(make_daemon: Any) ->
         with daemon:
             daemon.connected()
             for part in range(3):
-                with Peer(broker.port) as peer:
+                with DevicePeer(broker.port) as peer:
                     peer.send(payloads[part * 400 : (part + 1) * 400])
                 broker.stop()
                 broker.start()
@@ -52,12 +55,12 @@ def test_a_restarted_broker_with_its_sessions_loses_nothing(make_daemon: Any) ->
 @pytest.mark.parametrize("keeps", [True, False], ids=["session kept", "session lost"])
 def test_a_killed_broker(make_daemon: Any, rounds: Iterable[int], chance: random.Random, keeps: bool) -> None:
     sent = 0
-    with running_broker("mosquitto", persistent=keeps) as broker, Wire(broker.port) as wire:
+    with running_broker("mosquitto", persistent=keeps) as broker, FaultProxy(broker.port) as wire:
         daemon = make_daemon(wire.port, broker="receive_max = 50\nreconnect_max_s = 0.2")
         with daemon:
             daemon.connected()
             for life in rounds:
-                with Peer(broker.port) as peer:
+                with DevicePeer(broker.port) as peer:
                     peer.send(events(sent, sent + 200), wait=keeps)
                     if keeps:
                         broker.save()
@@ -70,7 +73,7 @@ def test_a_killed_broker(make_daemon: Any, rounds: Iterable[int], chance: random
                 sent += 400
                 broker.start()
                 daemon.connected(life + 2)
-                with Peer(broker.port) as peer:
+                with DevicePeer(broker.port) as peer:
                     # Packet ids begin anew: an acknowledgement left over from before would confirm a new event unread.
                     peer.send(events(first, sent))
                 daemon.counted(sent)
@@ -87,8 +90,8 @@ def test_a_killed_broker(make_daemon: Any, rounds: Iterable[int], chance: random
         assert published[: len(connection.acknowledged())] == connection.acknowledged()
 
 
-def test_the_status_tells_how_the_device_is(broker: Broker, settings: str, make_daemon: Any) -> None:
-    with Peer(broker.port) as peer, make_daemon(broker.port, broker=settings) as daemon:
+def test_the_status_tells_how_the_device_is(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
+    with DevicePeer(broker.port) as peer, make_daemon(broker.port, broker=settings) as daemon:
         peer.state("online")
         daemon.kill()
         peer.state("offline")
@@ -97,7 +100,7 @@ def test_the_status_tells_how_the_device_is(broker: Broker, settings: str, make_
         daemon.stop()
         peer.state("stopped")
     if broker.kind == "mosquitto":
-        with Peer(broker.port) as late:
+        with DevicePeer(broker.port) as late:
             late.state("stopped")
             assert [retained for topic, _, retained in late.received if topic == "status"] == [True]
 
@@ -118,7 +121,7 @@ def test_two_with_one_client_id_are_told_of_each_other(make_daemon: Any) -> None
 
 
 def test_an_unreachable_status_file_does_not_stop_it(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     missing = str(tmp_path / "nowhere")
     with make_daemon(broker.port, broker=settings, environment={"RUNTIME_DIRECTORY": missing}) as daemon:
@@ -134,7 +137,7 @@ def test_an_unreachable_status_file_does_not_stop_it(
 def test_answers_at_qos_1_survive_a_broker_that_is_slow_to_confirm(make_daemon: Any, protocol: str) -> None:
     with (
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
+        DevicePeer(broker.port) as peer,
         make_daemon(broker.port, broker=f'protocol = "{protocol}"\npublish_qos = 1') as daemon,
     ):
         daemon.connected()

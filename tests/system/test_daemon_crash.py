@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from brokers import running_broker
-from daemons import Peer, assert_each_learned_once, assert_same_learning, events, eventually
-from loads import Sender, stream, take
+
+from support.brokers import running_broker
+from support.daemon_process import assert_each_learned_once, assert_same_learning
+from support.device_peer import DevicePeer
+from support.event_streams import Sender, events, stream, take
+from support.waiting import eventually
 
 MESSAGES = 400
 """Of each round: many of them wait in the broker when it ends."""
@@ -32,7 +35,7 @@ def test_kill_9_neither_loses_nor_doubles(
     source = stream(chance, learner=learner, nameless=nameless)
     payloads: list[bytes] = []
     sent = 0
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
+    with running_broker("mosquitto") as broker, DevicePeer(broker.port) as peer:
         daemon = make_daemon(
             broker.port,
             broker=f'protocol = "{protocol}"\nreceive_max = 50',
@@ -67,7 +70,7 @@ def test_kill_9_while_a_checkpoint_is_written(make_daemon: Any, rounds: Iterable
     sent = 0
     with (
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
+        DevicePeer(broker.port) as peer,
         make_daemon(broker.port, environment={"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "1"}) as daemon,
     ):
         daemon.connected()
@@ -86,7 +89,7 @@ def test_kill_9_while_a_checkpoint_is_written(make_daemon: Any, rounds: Iterable
 
 def test_answers_that_a_crash_kept_back_are_sent_after_it(make_daemon: Any) -> None:
     payloads = events(0, 400)
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer, make_daemon(broker.port) as daemon:
+    with running_broker("mosquitto") as broker, DevicePeer(broker.port) as peer, make_daemon(broker.port) as daemon:
         daemon.connected()
         peer.send(payloads, wait=False)
         daemon.counted(1)

@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from brokers import running_broker
-from daemons import Peer, assert_each_learned_once, assert_same_learning, events, eventually
-from loads import Sender, stream, take
-from wire import Wire
+
+from support.brokers import running_broker
+from support.daemon_process import assert_each_learned_once, assert_same_learning
+from support.device_peer import DevicePeer
+from support.event_streams import Sender, events, stream, take
+from support.fault_proxy import FaultProxy
+from support.waiting import eventually
 
 
 @pytest.mark.rounds(quick=15, long=200)
@@ -23,7 +26,7 @@ def test_cuts_at_any_byte(
     source = stream(chance, nameless=nameless)
     payloads: list[bytes] = []
     sent = 0
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer, Wire(broker.port) as wire:
+    with running_broker("mosquitto") as broker, DevicePeer(broker.port) as peer, FaultProxy(broker.port) as wire:
         options = f'protocol = "{protocol}"\nreceive_max = 50\nreconnect_max_s = 0.2'
         with make_daemon(wire.port, broker=options, metrics_s=0.02) as daemon:
             daemon.connected()  # Makes the session, without which the broker would keep nothing.
@@ -52,7 +55,7 @@ def test_who_stood_still_goes_on(make_daemon: Any, rounds: Iterable[int], who: s
     options = "receive_max = 50\nkeepalive_s = 5\nreconnect_max_s = 0.2\nconnect_timeout_s = 0.5"
     with (
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
+        DevicePeer(broker.port) as peer,
         make_daemon(broker.port, broker=options) as daemon,
     ):
         sleeper = daemon if who == "daemon" else broker

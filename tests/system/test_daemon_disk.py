@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import running_broker
-from daemons import PATIENCE_S, STOP_S, DaemonProcess, Peer, assert_same_learning, events, eventually
-from disks import SmallDisk
-from loads import Sender
-from stores import bits
-from wire import Connection, Wire
+
+from support.brokers import running_broker
+from support.daemon_process import STOP_S, DaemonProcess, assert_same_learning
+from support.device_peer import DevicePeer
+from support.event_streams import Sender, events
+from support.fault_proxy import FaultProxy, ProxiedConnection
+from support.small_disk import SmallDisk
+from support.state_folder import bits
+from support.waiting import PATIENCE_S, eventually
 
 
 def tracing(fault: str, when: int) -> list[str]:
@@ -30,7 +33,7 @@ def tracing(fault: str, when: int) -> list[str]:
     return [strace, *words, "-e", f"inject={calls}:error={fault}:when={when}"]
 
 
-def acknowledged(connection: Connection) -> list[bytes]:
+def acknowledged(connection: ProxiedConnection) -> list[bytes]:
     """The events that a device let the broker forget."""
     published = connection.published(five=True)
     confirmed = connection.acknowledged()
@@ -38,7 +41,7 @@ def acknowledged(connection: Connection) -> list[bytes]:
     return [event.payload for event in published[: len(confirmed)]]
 
 
-def assert_safe(daemon: DaemonProcess, wire: Wire) -> None:
+def assert_safe(daemon: DaemonProcess, wire: FaultProxy) -> None:
     """Nothing was acknowledged that is not in the journal."""
     journal = {message.payload for message in daemon.journal()} if list(daemon.state_path.glob("*.db")) else set()
     for connection in wire.connections:
@@ -48,7 +51,7 @@ def assert_safe(daemon: DaemonProcess, wire: Wire) -> None:
 @pytest.mark.rounds(quick=3, long=40)
 def test_a_failed_sync_ends_it_unacknowledged(make_daemon: Any, rounds: Iterable[int], chance: random.Random) -> None:
     sent = 0
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer, Wire(broker.port) as wire:
+    with running_broker("mosquitto") as broker, DevicePeer(broker.port) as peer, FaultProxy(broker.port) as wire:
         quick = {"EDGEDESCENT_STATE__COMMIT_INTERVAL_S": "0.01"}
         daemon = make_daemon(wire.port, broker="receive_max = 50", environment=quick)
         with daemon:
@@ -85,8 +88,8 @@ def test_a_power_cut_loses_nothing(
     with (
         SmallDisk(tmp_path / "card", "ext4", 16) as disk,
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
-        Wire(broker.port) as wire,
+        DevicePeer(broker.port) as peer,
+        FaultProxy(broker.port) as wire,
     ):
         state = f'[state]\npath = "{disk.path / "state"}"'
         daemon = make_daemon(wire.port, broker="receive_max = 50", tables=state)
@@ -122,8 +125,8 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
     with (
         SmallDisk(tmp_path / "card", "tmpfs", 8) as disk,
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
-        Wire(broker.port) as wire,
+        DevicePeer(broker.port) as peer,
+        FaultProxy(broker.port) as wire,
     ):
         state = f'[state]\npath = "{disk.path / "state"}"\ncommit_interval_s = 0.01'
         daemon = make_daemon(wire.port, broker="receive_max = 50", tables=state)
@@ -138,7 +141,7 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
                 while state_of(peer) != "disk_full":
                     peer.send(events(sent, sent + 20))
                     sent += 20
-                assert daemon.log.count("Until then nothing is taken in") == life + 1
+                assert daemon.log.count("Until then no messages are received") == life + 1
                 connection = wire.connections[-1]
                 confirmed = len(connection.acknowledged())
                 assert_safe(daemon, wire)
@@ -158,7 +161,7 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
                 if life % 3:
                     daemon.start()
                 else:
-                    daemon.logged("There is room on the disk again", life // 3 + 1)
+                    daemon.logged("The disk has free space again", life // 3 + 1)
                 daemon.counted(sent)
             daemon.stop()
         assert "Traceback" not in daemon.log
@@ -167,7 +170,7 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
         assert bits(engine) == bits(daemon.replayed())
 
 
-def state_of(peer: Peer) -> str:
+def state_of(peer: DevicePeer) -> str:
     """What the device last said that it is about."""
     metrics = peer.of("metrics")
     return str(json.loads(metrics[-1])["state"]) if metrics else ""
@@ -177,7 +180,7 @@ def test_a_disk_that_goes_dead_ends_it(make_daemon: Any, tmp_path: Path) -> None
     with (
         SmallDisk(tmp_path / "card", "ext4", 16) as disk,
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
+        DevicePeer(broker.port) as peer,
     ):
         daemon = make_daemon(broker.port, tables=f'[state]\npath = "{disk.path / "state"}"')
         daemon.state_path = disk.path / "state"
@@ -203,7 +206,7 @@ def test_a_read_only_disk_is_told_in_one_line(make_daemon: Any, tmp_path: Path) 
     with (
         SmallDisk(tmp_path / "card", "ext4", 16) as disk,
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
+        DevicePeer(broker.port) as peer,
     ):
         daemon = make_daemon(broker.port, tables=f'[state]\npath = "{disk.path / "state"}"')
         daemon.state_path = disk.path / "state"

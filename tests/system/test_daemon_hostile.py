@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brokers import running_broker
-from daemons import Peer, eventually
-from hostile import EVENTS_MAX, LIMIT_BYTES, Hostile
+
+from support.brokers import running_broker
+from support.device_peer import DevicePeer
+from support.hostile_payloads import EVENTS_MAX, LIMIT_BYTES, HostilePayloads
+from support.waiting import eventually
 
 AT_ONCE = 500
 PACKET_BYTES_MAX = LIMIT_BYTES + 65_536
@@ -40,13 +42,13 @@ def test_hostile_payloads(
     held_max: int,
     peak_max: int,
 ) -> None:
-    source = iter(Hostile(chance, takes))
+    source = iter(HostilePayloads(chance, takes))
     expected: Counter[str] = Counter()
     ids: list[str] = []
     delivered = 0
     with (
         running_broker("mosquitto") as broker,
-        Peer(broker.port) as peer,
+        DevicePeer(broker.port) as peer,
         make_daemon(broker.port, learner=learner, metrics_s=0.05) as daemon,
     ):
         daemon.connected()
@@ -84,7 +86,7 @@ def test_hostile_payloads(
     assert peak_mib < peak_max
 
 
-def answered(peer: Peer) -> dict[str, Any]:
+def answered(peer: DevicePeer) -> dict[str, Any]:
     """The predictions by id."""
     found: dict[str, Any] = {}
     for payload in peer.of("predictions"):

@@ -11,9 +11,11 @@ import pytest
 
 pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent[river]'")
 
-from brokers import running_broker
-from daemons import Peer, assert_same_learning
 from river import datasets
+
+from support.brokers import running_broker
+from support.daemon_process import assert_same_learning
+from support.device_peer import DevicePeer
 
 FOREST = '{type = "forest.ARFRegressor", n_models = 3}'
 TREE = '["preprocessing.StandardScaler", {type = "tree.HoeffdingAdaptiveTreeRegressor", grace_period = 50}]'
@@ -30,7 +32,7 @@ def payloads(stream: Any) -> list[bytes]:
 )
 def test_kill_9_leaves_the_same_model(make_daemon: Any, model: str, stream: Any) -> None:
     sent = payloads(stream)
-    with running_broker() as broker, Peer(broker.port) as peer:
+    with running_broker() as broker, DevicePeer(broker.port) as peer:
         daemon = make_daemon(
             broker.port,
             broker=f'protocol = "{broker.protocols[0]}"',
@@ -68,7 +70,7 @@ def test_events_that_river_cannot_take_are_dead_letters(make_daemon: Any) -> Non
     good = payloads(list(datasets.ChickWeights())[:60])
     bad = [json.dumps({"id": f"bad-{i}", "x": {"time": "noon", "diet": 1}, "y": 1.0}).encode() for i in range(20)]
     mixed = [payload for pair in zip(good, bad * 3, strict=True) for payload in pair]
-    with running_broker() as broker, Peer(broker.port) as peer:
+    with running_broker() as broker, DevicePeer(broker.port) as peer:
         daemon = make_daemon(
             broker.port,
             broker=f'protocol = "{broker.protocols[0]}"',

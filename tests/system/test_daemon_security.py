@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemons import STOP_S, Peer, events
-from guarded_broker import GuardedBroker, make_authority, make_certificate, openssl
+
+from support.certificates import make_authority, make_certificate, openssl
+from support.daemon_process import STOP_S
+from support.device_peer import DevicePeer
+from support.event_streams import events
+from support.secured_broker import SecuredBroker
 
 SECRET = "correct-horse-7"
 
@@ -26,8 +30,8 @@ def test_a_password_from(folder: Path, make_daemon: Any, source: str, protocol: 
     path.write_text(SECRET + "\n")
     given = f'password_file = "{path}"' if source == "file" else 'password_env = "BROKER_PASSWORD"'
     with (
-        GuardedBroker(folder, users={"pump": SECRET}) as broker,
-        Peer(broker.port, username="pump", password=SECRET) as peer,
+        SecuredBroker(folder, users={"pump": SECRET}) as broker,
+        DevicePeer(broker.port, username="pump", password=SECRET) as peer,
         make_daemon(
             broker.port,
             broker=f'protocol = "{protocol}"\nusername = "pump"\n{given}',
@@ -47,7 +51,7 @@ def test_a_wrong_password_is_told_and_its_mending_noticed(folder: Path, make_dae
     path = folder / "secret"
     path.write_text("not-the-one-2")
     options = f'protocol = "{protocol}"\nusername = "pump"\npassword_file = "{path}"\nreconnect_max_s = 0.4'
-    with GuardedBroker(folder, users={"pump": SECRET}) as broker, make_daemon(broker.port, broker=options) as daemon:
+    with SecuredBroker(folder, users={"pump": SECRET}) as broker, make_daemon(broker.port, broker=options) as daemon:
         daemon.logged(r"it refused us: .*ot authorized|it refused us: Bad user name or password", 3)
         assert "(see `broker.username` and its password" in daemon.log
         path.unlink()
@@ -64,7 +68,7 @@ def test_access_rules_that_forbid_the_status_are_told(folder: Path, make_daemon:
     rules = "user pump\ntopic read edgedescent/pump/events\n"
     options = 'username = "pump"\npassword_env = "BROKER_PASSWORD"'
     with (
-        GuardedBroker(folder, users={"pump": SECRET}, rules=rules) as broker,
+        SecuredBroker(folder, users={"pump": SECRET}, rules=rules) as broker,
         make_daemon(broker.port, broker=options, environment={"BROKER_PASSWORD": SECRET}) as daemon,
     ):
         daemon.logged(r"ERROR The broker refused what we publish to 'edgedescent/pump/status': Not authorized")
@@ -74,7 +78,7 @@ def test_access_rules_that_forbid_the_status_are_told(folder: Path, make_daemon:
 def test_tls_with_an_authority_of_ones_own(folder: Path, tmp_path: Path, make_daemon: Any) -> None:
     authority, other = make_authority(tmp_path / "authority"), make_authority(tmp_path / "other")
     certificate = make_certificate(tmp_path / "server", authority, "DNS:localhost")
-    with GuardedBroker(folder, certificate=certificate) as broker:
+    with SecuredBroker(folder, certificate=certificate) as broker:
         trusting = f'[broker.tls]\nca_file = "{authority / "cert.pem"}"'
         with make_daemon(broker.port, broker='host = "localhost"\n' + trusting) as daemon:
             daemon.connected()
@@ -109,7 +113,7 @@ def test_an_expired_certificate_is_refused_and_its_renewal_noticed(
     authority = make_authority(tmp_path / "authority")
     expired = make_certificate(tmp_path / "expired", authority, "DNS:localhost", days=-1)
     options = f'host = "localhost"\nreconnect_max_s = 0.4\n[broker.tls]\nca_file = "{authority / "cert.pem"}"'
-    with GuardedBroker(folder, certificate=expired) as broker, make_daemon(broker.port, broker=options) as daemon:
+    with SecuredBroker(folder, certificate=expired) as broker, make_daemon(broker.port, broker=options) as daemon:
         assert "certificate has expired" in daemon.logged(r"WARNING (.*)\n")[0]
         assert "Connected" not in daemon.log
         renewed = make_certificate(tmp_path / "renewed", authority, "DNS:localhost")
@@ -126,7 +130,7 @@ def test_a_certificate_of_another_host_is_refused(folder: Path, tmp_path: Path, 
     authority = make_authority(tmp_path / "authority")
     certificate = make_certificate(tmp_path / "server", authority, name)
     options = f'host = "localhost"\n[broker.tls]\nca_file = "{authority / "cert.pem"}"'
-    with GuardedBroker(folder, certificate=certificate) as broker, make_daemon(broker.port, broker=options) as daemon:
+    with SecuredBroker(folder, certificate=certificate) as broker, make_daemon(broker.port, broker=options) as daemon:
         assert "Hostname mismatch" in daemon.logged(r"WARNING (.*)\n", 2)[0]
         assert "Connected" not in daemon.log
 
@@ -140,7 +144,7 @@ def test_a_broker_that_asks_for_client_certificates(folder: Path, tmp_path: Path
         "late": make_certificate(tmp_path / "late", authority, "DNS:pump", days=-1),
     }
     trusting = f'host = "localhost"\n[broker.tls]\nca_file = "{authority / "cert.pem"}"\n'
-    with GuardedBroker(folder, certificate=server, clients=authority) as broker:
+    with SecuredBroker(folder, certificate=server, clients=authority) as broker:
         for device, certificate in shown.items():
             files = f'cert_file = "{certificate / "cert.pem"}"\nkey_file = "{certificate / "key.pem"}"'
             with make_daemon(broker.port, device=device, broker=trusting + files) as daemon:
@@ -158,7 +162,7 @@ def test_a_broker_that_asks_for_client_certificates(folder: Path, tmp_path: Path
 
 def test_tls_to_a_plain_port_is_told(folder: Path, make_daemon: Any) -> None:
     with (
-        GuardedBroker(folder) as broker,
+        SecuredBroker(folder) as broker,
         make_daemon(broker.port, broker="connect_timeout_s = 1\n[broker.tls]") as daemon,
     ):
         message = daemon.logged(r"WARNING (.*)\n")[0]

@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemons import STOP_S, Peer, events, eventually
 
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
+from support.daemon_process import STOP_S
+from support.device_peer import DevicePeer
+from support.event_streams import events
+from support.waiting import eventually
 
 pytest.importorskip("onnxruntime")
 
 
-def cards(peer: Peer) -> list[dict[str, Any]]:
+def cards(peer: DevicePeer) -> list[dict[str, Any]]:
     """The snapshots that were announced."""
     return [json.loads(payload) for payload in peer.of("snapshots")]
 
 
-def test_on_a_signal(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_on_a_signal(broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
         peer.send(events(0, 300))
@@ -36,12 +39,12 @@ def test_on_a_signal(broker: Broker, settings: str, peer: Peer, make_daemon: Any
         daemon.stop()
         assert daemon.log.count("Snapshot at message 300 published") == 1
     if broker.kind == "mosquitto":
-        with Peer(broker.port) as late:
+        with DevicePeer(broker.port) as late:
             assert eventually(lambda: cards(late), "the retained card") == [card]
 
 
 @pytest.mark.parametrize("schedule", ["every_events = 200", "every_s = 0.5"])
-def test_on_schedule(broker: Broker, settings: str, peer: Peer, make_daemon: Any, schedule: str) -> None:
+def test_on_schedule(broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, schedule: str) -> None:
     with make_daemon(broker.port, broker=settings, tables=f"[snapshots]\n{schedule}\nkeep = 2") as daemon:
         daemon.connected()
         for first in range(0, 600, 100):
@@ -58,7 +61,7 @@ def test_on_schedule(broker: Broker, settings: str, peer: Peer, make_daemon: Any
 
 
 def test_a_broken_exporter_hurts_nobody(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     # The child process finds this in the place of the real package; the daemon does not import it.
     broken = tmp_path / "broken" / "onnxruntime"
@@ -80,7 +83,7 @@ def test_a_broken_exporter_hurts_nobody(
 
 
 def test_an_export_that_takes_too_long_is_killed(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     hanging = tmp_path / "hanging" / "onnxruntime"
     hanging.mkdir(parents=True)
@@ -103,7 +106,7 @@ def test_an_export_that_takes_too_long_is_killed(
         assert not Path(f"/proc/{child}").exists()
 
 
-def test_nothing_to_export_is_told(broker: Broker, settings: str, make_daemon: Any) -> None:
+def test_nothing_to_export_is_told(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
         daemon.tell(signal.SIGUSR1)

@@ -8,13 +8,17 @@ import sqlite3
 from typing import Any
 
 import pytest
-from brokers import running_broker
-from daemons import DaemonProcess, Peer, assert_same_learning, events
 
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
+from support.brokers import running_broker
+from support.daemon_process import DaemonProcess, assert_same_learning
+from support.device_peer import DevicePeer
+from support.event_streams import events
 
 
-def test_a_second_daemon_refuses_in_one_line(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_a_second_daemon_refuses_in_one_line(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
     with make_daemon(broker.port, broker=settings) as first:
         first.connected()
         tables = f'[state]\npath = "{first.state_path}"'
@@ -26,7 +30,7 @@ def test_a_second_daemon_refuses_in_one_line(broker: Broker, settings: str, peer
         peer.answered({"e9"})
 
 
-def test_another_learner_on_the_same_folder_is_refused(broker: Broker, settings: str, make_daemon: Any) -> None:
+def test_another_learner_on_the_same_folder_is_refused(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
         daemon.stop()
@@ -46,7 +50,9 @@ def spoil(daemon: DaemonProcess, statement: str) -> None:
     database.close()
 
 
-def test_a_damaged_checkpoint_costs_nothing(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_a_damaged_checkpoint_costs_nothing(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
     environment = {"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "100"}
     with make_daemon(broker.port, broker=settings, environment=environment) as daemon:
         daemon.connected()
@@ -76,7 +82,7 @@ def test_a_damaged_checkpoint_costs_nothing(broker: Broker, settings: str, peer:
 
 
 def test_a_damaged_file_is_told_and_what_is_left_of_it_used(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -99,7 +105,7 @@ def test_a_damaged_file_is_told_and_what_is_left_of_it_used(
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_disk_that_fails_ends_it_and_loses_nothing(make_daemon: Any, protocol: str) -> None:
     payloads = events(0, 600)
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer:
+    with running_broker("mosquitto") as broker, DevicePeer(broker.port) as peer:
         daemon = make_daemon(broker.port, broker=f'protocol = "{protocol}"')
         with daemon:
             daemon.connected()
@@ -122,7 +128,7 @@ def test_a_disk_that_fails_ends_it_and_loses_nothing(make_daemon: Any, protocol:
 
 
 def test_a_journal_that_outgrows_its_bound_is_trimmed(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     environment = {"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "100", "EDGEDESCENT_STATE__JOURNAL_BYTES_MAX": "2000"}
     with make_daemon(broker.port, broker=settings, environment=environment) as daemon:

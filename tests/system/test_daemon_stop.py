@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from brokers import running_broker
-from daemons import STOP_S, Peer, assert_same_learning, events, eventually
-from loads import Sender
-from wire import Wire
 
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
+from support.brokers import running_broker
+from support.daemon_process import STOP_S, assert_same_learning
+from support.device_peer import DevicePeer
+from support.event_streams import Sender, events
+from support.fault_proxy import FaultProxy
+from support.waiting import eventually
 
 
 @pytest.mark.rounds(quick=3, long=50)
@@ -26,7 +28,7 @@ def test_under_load_nothing_is_lost_nor_comes_again(
 ) -> None:
     payloads: list[bytes] = []
     saved: list[int] = []
-    with running_broker("mosquitto") as broker, Peer(broker.port) as peer, Wire(broker.port) as wire:
+    with running_broker("mosquitto") as broker, DevicePeer(broker.port) as peer, FaultProxy(broker.port) as wire:
         daemon = make_daemon(wire.port, broker=f'protocol = "{protocol}"\nreceive_max = 100')
         with daemon:
             daemon.connected()
@@ -68,7 +70,7 @@ def test_under_load_nothing_is_lost_nor_comes_again(
 
 
 def test_what_came_too_late_is_learned_after_the_next_start(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -99,7 +101,7 @@ def test_without_an_answer_it_stops_in_time(
         assert daemon.log.endswith("Stopped at message 0 with everything saved.\n")
 
 
-def test_without_a_broker_it_stops_in_time_and_tells_of_its_attempts(broker: Broker, make_daemon: Any) -> None:
+def test_without_a_broker_it_stops_in_time_and_tells_of_its_attempts(broker: BrokerProcess, make_daemon: Any) -> None:
     broker.stop()
     with make_daemon(broker.port, broker="reconnect_max_s = 0.8") as daemon:
         delays = [float(d) for d in daemon.logged(r"Connection refused\. Next attempt in ([\d.]+) s", 6)]
@@ -111,7 +113,7 @@ def test_without_a_broker_it_stops_in_time_and_tells_of_its_attempts(broker: Bro
     assert len(set(delays)) > 1
 
 
-def test_a_second_signal_changes_nothing(broker: Broker, settings: str, make_daemon: Any) -> None:
+def test_a_second_signal_changes_nothing(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
         for _ in range(5):

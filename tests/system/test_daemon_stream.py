@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import running_broker
-from daemons import DaemonProcess, Peer, assert_same_learning, event, events, eventually, ids_in
 
-from edgedescent_sims.broker.process import Broker, BrokerKind
+from edgedescent_sims.broker.process import BrokerKind, BrokerProcess
+from support.brokers import running_broker
+from support.daemon_process import DaemonProcess, assert_same_learning
+from support.device_peer import DevicePeer
+from support.event_streams import event, events, ids_in
+from support.waiting import eventually
 
 GARBAGE = {
     b"": "malformed",
@@ -48,7 +51,7 @@ def test_events_are_learned_and_answered(make_daemon: Any, kind: BrokerKind, pro
     payloads = [*singles, array, asked, mixed]
     with (
         running_broker(kind) as broker,
-        Peer(broker.port) as peer,
+        DevicePeer(broker.port) as peer,
         make_daemon(
             broker.port,
             broker=f'protocol = "{protocol}"\nqos = {qos}\npublish_qos = {qos}',
@@ -81,7 +84,7 @@ def test_events_are_learned_and_answered(make_daemon: Any, kind: BrokerKind, pro
         assert peer.states() == ["online", "stopped"]
 
 
-def test_a_recommender_learns_ratings(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_a_recommender_learns_ratings(broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any) -> None:
     ratings = [
         json.dumps({"id": f"r{i}", "user": f"u{i % 7}", "item": i % 11, "y": float(i % 7 + i % 11)}).encode()
         for i in range(300)
@@ -95,7 +98,7 @@ def test_a_recommender_learns_ratings(broker: Broker, settings: str, peer: Peer,
 
 
 def test_a_retained_event_is_not_learned_at_every_start(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     if "5" not in broker.protocols:
         pytest.skip("only MQTT 5 can ask for retained events once")
@@ -109,7 +112,9 @@ def test_a_retained_event_is_not_learned_at_every_start(
         assert daemon.counted(2)["events_learned"] == 2
 
 
-def test_memory_stays_small_with_100_features(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_memory_stays_small_with_100_features(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
     names = [f"sensor-{i:02d}" for i in range(100)]
     payloads = []
     for first in range(0, 20_000, 100):
@@ -128,7 +133,7 @@ def test_memory_stays_small_with_100_features(broker: Broker, settings: str, pee
 
 
 @pytest.mark.parametrize("reachable", [True, False])
-def test_an_idle_daemon_rests(broker: Broker, settings: str, make_daemon: Any, reachable: bool) -> None:
+def test_an_idle_daemon_rests(broker: BrokerProcess, settings: str, make_daemon: Any, reachable: bool) -> None:
     if not reachable:
         broker.stop()
     with make_daemon(broker.port, broker=settings, metrics_s=10.0) as daemon:

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from brokers import running_broker
 
 from edgedescent import config
-from edgedescent_mqtt.config import Broker, Tls
+from edgedescent_mqtt.config import BrokerConfig, Tls
+from support.brokers import running_broker
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -119,7 +119,7 @@ def test_every_configuration_key_is_documented() -> None:
         config.Snapshots,
         config.Metrics,
         config.Logs,
-        Broker,
+        BrokerConfig,
         Tls,
     )
     for table in tables:

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run, told
-from daemons import DaemonProcess, Peer, event, events, eventually
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgedescent.engine.core import Engine
 from edgedescent.state import codec
 from edgedescent.state.store import Store
-from edgedescent_sims.broker.process import Broker
+from edgedescent_sims.broker.process import BrokerProcess
+from support.command_line import run, run_json
+from support.daemon_process import DaemonProcess
+from support.device_peer import DevicePeer
+from support.event_streams import event, events
+from support.waiting import eventually
 
 
 def learned(engine: Engine) -> bytes:
@@ -43,18 +46,18 @@ class Systemd:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
         self._socket.setblocking(False)
-        self._told: list[str] = []
+        self._messages: list[str] = []
 
     def environment(self, watchdog_s: float) -> dict[str, str]:
         return {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": str(int(watchdog_s * 1e6))}
 
     @property
-    def told(self) -> list[str]:
+    def messages(self) -> list[str]:
         while True:
             try:
-                self._told.append(self._socket.recv(65_536).decode())
+                self._messages.append(self._socket.recv(65_536).decode())
             except BlockingIOError:
-                return self._told
+                return self._messages
 
     def close(self) -> None:
         self._socket.close()
@@ -68,29 +71,29 @@ def systemd(tmp_path: Path) -> Any:
 
 
 def test_systemd_is_told_of_a_whole_life(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
 ) -> None:
     with make_daemon(broker.port, broker=settings, environment=systemd.environment(0.8)) as daemon:
-        eventually(lambda: "READY=1" in systemd.told, "READY=1")
+        eventually(lambda: "READY=1" in systemd.messages, "READY=1")
         assert "INFO Connected" in daemon.log
-        eventually(lambda: systemd.told.count("WATCHDOG=1") >= 3, "food for the watchdog")
+        eventually(lambda: systemd.messages.count("WATCHDOG=1") >= 3, "food for the watchdog")
         peer.send(events(0, 5))
-        eventually(lambda: any("online: 5 messages, 5 events" in line for line in systemd.told), "a status")
+        eventually(lambda: any("online: 5 messages, 5 events" in line for line in systemd.messages), "a status")
         # A loop that stands still is noticed: nothing else feeds the watchdog.
         daemon.tell(signal.SIGSTOP)
         time.sleep(0.3)
-        fed = systemd.told.count("WATCHDOG=1")
+        fed = systemd.messages.count("WATCHDOG=1")
         time.sleep(1.0)
-        assert systemd.told.count("WATCHDOG=1") == fed
+        assert systemd.messages.count("WATCHDOG=1") == fed
         daemon.tell(signal.SIGCONT)
-        eventually(lambda: systemd.told.count("WATCHDOG=1") > fed, "food again")
+        eventually(lambda: systemd.messages.count("WATCHDOG=1") > fed, "food again")
         daemon.stop()
-        assert "STOPPING=1" in systemd.told
-        assert systemd.told.index("STOPPING=1") > systemd.told.index("READY=1")
+        assert "STOPPING=1" in systemd.messages
+        assert systemd.messages.index("STOPPING=1") > systemd.messages.index("READY=1")
 
 
 def test_a_recovery_is_told_before_it_is_ready(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -100,12 +103,14 @@ def test_a_recovery_is_told_before_it_is_ready(
         eventually(lambda: len(daemon.journal()) == 200, "the journal")
     again = make_daemon(broker.port, broker=settings, environment=systemd.environment(5.0))
     with again:
-        eventually(lambda: "READY=1" in systemd.told, "READY=1")
-        assert "EXTEND_TIMEOUT_USEC=60000000" in systemd.told[: systemd.told.index("READY=1")]
+        eventually(lambda: "READY=1" in systemd.messages, "READY=1")
+        assert "EXTEND_TIMEOUT_USEC=60000000" in systemd.messages[: systemd.messages.index("READY=1")]
         again.stop()
 
 
-def test_the_metrics_are_served_while_it_learns(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_the_metrics_are_served_while_it_learns(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
     port = free_port()
     # The table comes last in the test's own configuration, so that this key joins it.
     with make_daemon(
@@ -142,7 +147,7 @@ def test_the_metrics_are_served_while_it_learns(broker: Broker, settings: str, p
         daemon.stop()
 
 
-def test_a_port_in_use_is_told_in_one_line(broker: Broker, make_daemon: Any) -> None:
+def test_a_port_in_use_is_told_in_one_line(broker: BrokerProcess, make_daemon: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         with make_daemon(broker.port, environment={"EDGEDESCENT_METRICS__LISTEN": listen}) as daemon:
@@ -152,7 +157,7 @@ def test_a_port_in_use_is_told_in_one_line(broker: Broker, make_daemon: Any) -> 
 
 
 def test_the_status_says_since_when_and_which_version(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     before = time.time()
     with make_daemon(broker.port, broker=settings) as daemon:
@@ -172,7 +177,7 @@ def test_the_status_says_since_when_and_which_version(
 
 
 def test_a_status_is_found_wherever_the_daemon_writes_it(
-    broker: Broker, settings: str, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, make_daemon: Any, tmp_path: Path
 ) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir()
@@ -182,7 +187,7 @@ def test_a_status_is_found_wherever_the_daemon_writes_it(
         assert not (daemon.state_path / "status.json").exists()
         # Whoever asks has no such variable.
         eventually(lambda: run("status", daemon.config_path).exit_code == 0, "an answer")
-        (status,) = told("status", daemon.config_path)
+        (status,) = run_json("status", daemon.config_path)
         assert (status["state"], status["pid"]) == ("online", daemon.pid)
         daemon.stop()
 
@@ -218,7 +223,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def test_a_dry_run_leaves_no_trace(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_a_dry_run_leaves_no_trace(broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
         peer.send(events(0, 50))
@@ -240,7 +245,7 @@ def test_a_dry_run_leaves_no_trace(broker: Broker, settings: str, peer: Peer, ma
         "dead_letters": 1,
     }
     assert summary["rejected"] == {"malformed": 1}
-    assert summary["begun_with"] == "a copy of the state at message 50"
+    assert summary["started_from"] == "a copy of the state at message 50"
     assert everything_in(daemon.state_path) == before
     # Nothing was published, and nothing taken: the daemon gets it all, and gives the same answers.
     assert [name for name, _, _ in peer.received[received:]] == []
@@ -254,7 +259,7 @@ def test_a_dry_run_leaves_no_trace(broker: Broker, settings: str, peer: Peer, ma
 
 
 def test_a_dry_run_beside_the_daemon_ends_when_told_to(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -283,14 +288,16 @@ def test_a_dry_run_without_a_broker_fails(make_daemon: Any) -> None:
 # --- Dead letters and recordings --------------------------------------------------------------------------------------
 
 
-def test_dead_letters_are_sent_again_and_learned(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_dead_letters_are_sent_again_and_learned(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
     tables = "[limits]\nevents_per_message_max = 2"
     batch = json.dumps([event(i) for i in range(3)]).encode()
     with make_daemon(broker.port, broker=settings, tables=tables) as daemon:
         daemon.connected()
         peer.send([b"nonsense", batch])
         daemon.counted(2, "dead_letters")
-        eventually(lambda: len(told("dead-letters", "list", daemon.config_path)) == 2, "two dead letters")
+        eventually(lambda: len(run_json("dead-letters", "list", daemon.config_path)) == 2, "two dead letters")
         daemon.stop()
         # The operator finds that the limit was too low.
         daemon.config_path.write_text(daemon.config_path.read_text().replace(tables, ""))
@@ -298,20 +305,20 @@ def test_dead_letters_are_sent_again_and_learned(broker: Broker, settings: str, 
             daemon.connected(2)
             result = run("dead-letters", "replay", daemon.config_path, "--reason", "too_many_events")
             assert result.exit_code == 2, "it asks first"
-            (report,) = told("dead-letters", "replay", daemon.config_path, "--reason", "too_many_events", "--yes")
+            (report,) = run_json("dead-letters", "replay", daemon.config_path, "--reason", "too_many_events", "--yes")
             assert report == {"sent": 1, "refused": 0, "incomplete": 0}
             assert daemon.counted(3)["events_learned"] == 3
-            (left,) = told("dead-letters", "list", daemon.config_path)
+            (left,) = run_json("dead-letters", "list", daemon.config_path)
             assert left["payload"] == "nonsense"
             daemon.stop()
     # Not even a crash brings it back.
     with daemon:
         daemon.connected(3)
-        assert len(told("dead-letters", "list", daemon.config_path)) == 1
+        assert len(run_json("dead-letters", "list", daemon.config_path)) == 1
 
 
 def test_a_recording_replayed_teaches_another_device_the_same(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     payloads = [*events(0, 40), b"\xff\xfe\x00", b"", json.dumps([event(i) for i in range(40, 45)]).encode()]
     with make_daemon(broker.port, broker=settings) as first:
@@ -321,7 +328,7 @@ def test_a_recording_replayed_teaches_another_device_the_same(
         recording = tmp_path / "recording.jsonl"
         eventually(lambda: len(first.journal()) == len(payloads), "the journal")
         # Beside the running daemon.
-        assert told("journal", "export", first.config_path, "--output", recording)[0]["messages"] == len(payloads)
+        assert run_json("journal", "export", first.config_path, "--output", recording)[0]["messages"] == len(payloads)
         first.stop()
     with make_daemon(broker.port, device="other", broker=settings) as second:
         second.connected()
@@ -338,7 +345,7 @@ def test_a_recording_replayed_teaches_another_device_the_same(
 
 
 def test_a_backup_taken_under_load_restores_a_moment_of_the_past(
-    broker: Broker, settings: str, peer: Peer, make_daemon: Any, tmp_path: Path
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:
     payloads = events(0, 600)
     with make_daemon(broker.port, broker=settings) as daemon:
@@ -347,7 +354,7 @@ def test_a_backup_taken_under_load_restores_a_moment_of_the_past(
         daemon.counted(200)
         eventually(lambda: len(daemon.journal()) == 200, "the journal")
         peer.send(payloads[200:], wait=False)
-        told("backup", daemon.config_path, tmp_path / "copy.db")
+        run_json("backup", daemon.config_path, tmp_path / "copy.db")
         daemon.counted(600)
         daemon.stop()
     folder = tmp_path / "restored"
@@ -359,7 +366,9 @@ def test_a_backup_taken_under_load_restores_a_moment_of_the_past(
     assert learned(restored) == learned(daemon.undisturbed(payloads[: restored.position]))
 
 
-def test_all_that_is_kept_is_for_its_owner_only(broker: Broker, settings: str, peer: Peer, make_daemon: Any) -> None:
+def test_all_that_is_kept_is_for_its_owner_only(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
     pytest.importorskip("onnxruntime")
     mask = os.umask(0)
     try:
@@ -374,7 +383,7 @@ def test_all_that_is_kept_is_for_its_owner_only(broker: Broker, settings: str, p
             found = {path: path.lstat() for path in (daemon.state_path, *daemon.state_path.rglob("*"))}
             names = {path.name for path in found}
             assert {"edgedescent.db", "edgedescent.db-wal", "edgedescent.db-shm", "status.json", "lock"} <= names
-            assert {"snapshots", "model.onnx", "card.json"} <= names
+            assert {"snapshots", "model.onnx", "model_card.json"} <= names
             exposed = [str(path) for path, of in found.items() if of.st_mode & 0o077 and not path.is_symlink()]
             assert exposed == []
             daemon.stop()

@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from brokers import Collector, running_broker
 from click.testing import CliRunner
 
-from edgedescent_sims.broker.process import Broker, BrokerKind, find_mosquitto
-from edgedescent_sims.publish.connection import Connection
-from edgedescent_sims.publish.publish import publish
-from edgedescent_sims.publish.replay import replay
+from edgedescent_mqtt.client import Connection
+from edgedescent_sims.broker.process import BrokerKind, BrokerProcess, find_mosquitto
+from edgedescent_sims.publish.command import replay
+from edgedescent_sims.publish.stream import publish
 from edgedescent_sims.sources import Source, open_source
+from support.brokers import EventCollector, running_broker
 
 KINDS: tuple[BrokerKind, ...] = ("mosquitto", "amqtt")
 TOPIC = "edgedescent/edge/events"
@@ -44,7 +44,7 @@ def ids(count: int, start: int = 1) -> set[str]:
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 @pytest.mark.parametrize("batch", [1, 7])
 def test_everything_arrives_once_and_in_order(kind: BrokerKind, protocol: str, batch: int, source: Source) -> None:
-    with running_broker(kind) as broker, Collector(broker, TOPIC) as collector:
+    with running_broker(kind) as broker, EventCollector(broker, TOPIC) as collector:
         if protocol not in broker.protocols:
             pytest.skip(f"{kind} does not speak MQTT {protocol}")
         connection = Connection.from_url(broker.url, protocol="5" if protocol == "5" else "3.1.1")
@@ -58,7 +58,7 @@ def test_everything_arrives_once_and_in_order(kind: BrokerKind, protocol: str, b
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_nothing_is_lost_when_the_broker_restarts_midway(how: str, source: Source) -> None:
     # A killed broker loses what waits for its subscribers, so after a kill only the publisher is asked.
-    with running_broker("mosquitto", persistent=True) as broker, Collector(broker, TOPIC) as collector:
+    with running_broker("mosquitto", persistent=True) as broker, EventCollector(broker, TOPIC) as collector:
         report = publish(
             source,
             broker.url,
@@ -90,7 +90,7 @@ def test_a_lost_broker_that_stays_away_is_told_with_the_way_to_go_on(source: Sou
 class Restart:
     """Stops a broker once so many events are acknowledged, and starts it again."""
 
-    def __init__(self, broker: Broker, how: str, after_events: int, *, start: bool = True) -> None:
+    def __init__(self, broker: BrokerProcess, how: str, after_events: int, *, start: bool = True) -> None:
         self._end = getattr(broker, how)
         self._start = broker.start if start else None
         self._after = after_events
@@ -105,7 +105,7 @@ class Restart:
 
 
 def test_the_command_prints_json_and_respects_skip_limit_prefix_and_rate(table: Path) -> None:
-    with running_broker() as broker, Collector(broker, "edgedescent/shed/events") as collector:
+    with running_broker() as broker, EventCollector(broker, "edgedescent/shed/events") as collector:
         words = [str(table), "--to", broker.url, "--target", "y", "--drop", "b", "--device", "shed", "--json"]
         words += ["--skip", "100", "--limit", "200", "--id-prefix", "r", "--rate", "1000"]
         result = CliRunner().invoke(replay, [*words, "--protocol", broker.protocols[0]])
@@ -120,7 +120,7 @@ def test_the_command_prints_json_and_respects_skip_limit_prefix_and_rate(table: 
 
 
 def test_qos_0_and_a_plain_summary(table: Path) -> None:
-    with running_broker() as broker, Collector(broker, TOPIC) as collector:
+    with running_broker() as broker, EventCollector(broker, TOPIC) as collector:
         words = [str(table), "--to", broker.url, "--target", "y", "--qos", "0"]
         result = CliRunner().invoke(replay, [*words, "--protocol", broker.protocols[0]])
         assert collector.wait_for(2000) == ids(2000)
@@ -142,8 +142,8 @@ def test_a_protocol_that_the_broker_does_not_speak_is_told(table: Path) -> None:
 
 
 def test_ctrl_c_ends_cleanly_and_says_how_far_it_got(table: Path) -> None:
-    with running_broker() as broker, Collector(broker, TOPIC) as collector:
-        program = "from edgedescent_sims.publish.replay import replay; replay()"
+    with running_broker() as broker, EventCollector(broker, TOPIC) as collector:
+        program = "from edgedescent_sims.publish.command import replay; replay()"
         words = [str(table), "--to", broker.url, "--target", "y", "--rate", "200", "--json"]
         process = subprocess.Popen(
             [sys.executable, "-c", program, *words, "--protocol", broker.protocols[0]],
@@ -184,7 +184,7 @@ def test_tls_checks_the_broker(source: Source, tmp_path: Path) -> None:
     )
     process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
-        trusted = Connection.from_url(f"mqtts://localhost:{port}", cafile=certificate)
+        trusted = Connection.from_url(f"mqtts://localhost:{port}", ca_file=certificate)
         assert publish(source, trusted).events_sent == 2000
         with pytest.raises(Exception, match="cannot be trusted") as caught:
             publish(source, f"mqtts://localhost:{port}")

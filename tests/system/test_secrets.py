@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run
-from daemons import Peer, events
-from guarded_broker import GuardedBroker
+
+from support.command_line import run
+from support.device_peer import DevicePeer
+from support.event_streams import events
+from support.secured_broker import SecuredBroker
 
 SECRET = "correct-horse-7"
 WRONG = "not-the-one-2"
@@ -43,7 +45,7 @@ def test_no_output_holds_a_secret(folder: Path, make_daemon: Any, style: str, so
         "credential": 'password_file = "$CREDENTIALS_DIRECTORY/mqtt_password"',
     }[source]
     environment = {"BROKER_PASSWORD": secret, "CREDENTIALS_DIRECTORY": str(folder)}
-    with GuardedBroker(folder, users={"pump": SECRET}) as broker:
+    with SecuredBroker(folder, users={"pump": SECRET}) as broker:
         daemon = make_daemon(
             broker.port,
             broker=f'username = "pump"\nreconnect_max_s = 0.3\n{given}',
@@ -51,7 +53,7 @@ def test_no_output_holds_a_secret(folder: Path, make_daemon: Any, style: str, so
         )
         with daemon:
             if secret == SECRET:
-                with Peer(broker.port, username="pump", password=SECRET) as peer:
+                with DevicePeer(broker.port, username="pump", password=SECRET) as peer:
                     daemon.logged("Receiving edgedescent/")
                     peer.send([*events(0, 5), b"nonsense"])
                     daemon.counted(5)
@@ -138,7 +140,7 @@ def test_a_password_that_everybody_can_read_is_warned_of_once(folder: Path, make
     path.write_text(WRONG)
     path.chmod(0o644)
     with (
-        GuardedBroker(folder, users={"pump": SECRET}) as broker,
+        SecuredBroker(folder, users={"pump": SECRET}) as broker,
         make_daemon(
             broker.port, broker=f'username = "pump"\npassword_file = "{path}"\nreconnect_max_s = 0.2'
         ) as daemon,

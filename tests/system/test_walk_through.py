@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from daemons import eventually
 
 from edgedescent import config
 from edgedescent.state import codec
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from edgedescent_sims.broker.process import find_mosquitto
+from support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("/etc/", "/opt/", "/root/", "/var/", "/usr/local/")

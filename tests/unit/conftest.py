@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import Make, World
+
+from support.daemon_harness import DaemonHarness, MakeHarness
 
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes worlds, each on the same folder, and ends them."""
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeHarness]:
+    """Makes daemons with fake surroundings, all on one state folder, and closes their stores."""
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    made: list[World] = []
+    made: list[DaemonHarness] = []
 
-    def build(**tables: Any) -> World:
-        made.append(World(tmp_path / "state", **tables))
+    def build(**tables: Any) -> DaemonHarness:
+        made.append(DaemonHarness(tmp_path / "state", **tables))
         return made[-1]
 
     yield build
-    for world in made:
-        world.store.close()
+    for harness in made:
+        harness.store.close()

@@ -37,8 +37,8 @@ def guide() -> Iterator[dict[str, Any]]:
 
 
 def test_every_example_runs(guide: dict[str, Any]) -> None:
-    assert len(snippets("python")) == 7
-    assert {"Lion", "CheckedLion", "RangeRegressor"} <= set(guide)
+    assert len(snippets("python")) == 9
+    assert {"Lion", "CheckedLion", "RangeRegressor", "FridgeSource"} <= set(guide)
 
 
 def test_what_is_shown_of_the_compiled_code_is_in_it() -> None:
@@ -55,5 +55,5 @@ def test_an_optimizer_in_one_file_passes_the_contract(learner: Any, guide: dict[
 
 
 def test_files_it_names_exist() -> None:
-    for path in set(re.findall(r"`((?:edgedescent|tests)/[\w/.]+)`", GUIDE)):
+    for path in set(re.findall(r"`((?:edgedescent|sims|tests)/[\w/.]+)`", GUIDE)):
         assert (ROOT / path).exists(), path

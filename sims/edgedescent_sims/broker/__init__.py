@@ -1,1 +1,1 @@
-"""MQTT brokers on the loopback interface."""
+"""Private MQTT brokers on the loopback interface."""

@@ -1,4 +1,4 @@
-"""The embedded broker's process: amqtt on one address, until it is told to end or its parent is gone.
+"""Process of the embedded broker: amqtt on one address, until it is asked to end or its parent is gone.
 
 Run as `python -m edgedescent_sims.broker.embedded HOST PORT`.
 """
@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 
-_FAREWELL_S = 1.0
+_SHUTDOWN_S = 1.0
 
 
 async def serve(host: str, port: int) -> None:
@@ -34,9 +34,9 @@ async def serve(host: str, port: int) -> None:
     threading.Thread(target=_wait_for_parent, args=(loop, ended), daemon=True).start()
     await broker.start()
     await ended.wait()
-    # amqtt waits for its clients to leave; nothing it holds is worth waiting for long.
+    # amqtt waits for its clients to disconnect; nothing it holds is worth a long wait.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(broker.shutdown(), _FAREWELL_S)
+        await asyncio.wait_for(broker.shutdown(), _SHUTDOWN_S)
 
 
 def _wait_for_parent(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""A private MQTT broker on the loopback interface, to rehearse on: mosquitto if installed, else amqtt."""
+"""Private MQTT broker on the loopback interface for demos and tests: mosquitto if installed, else amqtt."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from edgedescent.errors import ConfigError, TransportError
-from edgedescent_sims.publish.connection import Protocol
+
+if TYPE_CHECKING:
+    from edgedescent_mqtt.client import Protocol
 
 BrokerKind = Literal["mosquitto", "amqtt"]
 
@@ -24,8 +26,8 @@ _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
 _PORT_TRIES = 3
 
-# The default of 1000 queued messages makes mosquitto drop what a slow subscriber has not fetched, while the
-# publisher is told that all went well. These limits hold any rehearsal, and still bound the broker's memory.
+# The default of 1000 queued messages makes mosquitto drop what a slow subscriber has not received, while the
+# publisher gets its acknowledgements. These limits suffice for any demo, and still bound the broker's memory.
 _MOSQUITTO_CONFIG = """\
 listener {port} {host}
 allow_anonymous true
@@ -43,12 +45,12 @@ persistence_location {folder}/
 
 
 def find_mosquitto() -> str | None:
-    """Return the path of mosquitto, also where Debian puts it outside a user's PATH; None if absent."""
+    """Return the path of mosquitto, None if it is not installed; Debian puts it outside a user's PATH."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
 def available_kinds() -> tuple[BrokerKind, ...]:
-    """Return the kinds of broker that can be started here, the better first."""
+    """Return the kinds of broker that are installed, the better first."""
     kinds: list[BrokerKind] = []
     if find_mosquitto() is not None:
         kinds.append("mosquitto")
@@ -57,21 +59,21 @@ def available_kinds() -> tuple[BrokerKind, ...]:
     return tuple(kinds)
 
 
-class Broker:
-    """A broker as a process of its own, without passwords, that only this machine can reach.
+class BrokerProcess:
+    """Broker in a process of its own, without passwords, that only this machine can reach.
 
-    Use it in a `with` block, or call `start` and `close`. After `stop` or `kill`, `start` brings it back on
+    Use it in a `with` block, or call `start` and `close`. After `stop` or `kill`, `start` starts it again on
     the same port.
 
     Args:
-        kind: Which broker; the best that is installed if None.
-        port: The port to listen on; a free one if None.
-        persistent: Whether sessions and queued messages outlive `stop` (mosquitto only).
+        kind: Kind of broker; the best that is installed if None.
+        port: Port to listen on; a free one if None.
+        persistent: True keeps sessions and queued messages across `stop` (mosquitto only).
 
     Raises:
-        ConfigError: No such broker is installed, or it cannot persist.
+        ConfigError: If no such broker is installed, or it cannot persist.
 
-    >>> with Broker() as broker:  # doctest: +SKIP
+    >>> with BrokerProcess() as broker:  # doctest: +SKIP
     ...     print(broker.url)
     mqtt://127.0.0.1:43115
     """
@@ -96,31 +98,31 @@ class Broker:
 
     @property
     def port(self) -> int:
-        """The port it listens on; known once it was started."""
+        """Port that it listens on; known once it was started."""
         if self._port is None:
             raise RuntimeError("The broker was not started yet.")
         return self._port
 
     @property
     def url(self) -> str:
-        """The address to give to clients."""
+        """Address to give to clients."""
         return f"mqtt://{self.host}:{self.port}"
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:
-        """The protocol versions it speaks, the better first."""
+        """Versions of MQTT that it speaks, the better first."""
         return ("5", "3.1.1") if self.kind == "mosquitto" else ("3.1.1",)
 
     @property
     def running(self) -> bool:
-        """Whether its process is alive."""
+        """True while its process is alive."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it and wait until it accepts connections; does nothing if it is running.
 
         Raises:
-            TransportError: It does not come up; the message holds the end of its log.
+            TransportError: If it does not start; the message holds the last line of its log.
         """
         if self.running:
             return
@@ -138,34 +140,34 @@ class Broker:
         raise TransportError(f"The {self.kind} broker does not start: {fault}")
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has; a persistent one saves its sessions first."""
+        """Ask it to end, and wait for that; a persistent one saves its sessions first."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut would, with nothing saved."""
+        """End it at once, with nothing saved, as a power cut would."""
         self._end(signal.SIGKILL)
 
-    def tell(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send its process a signal, such as SIGSTOP.
 
         Raises:
-            RuntimeError: if it is not running.
+            RuntimeError: If it is not running.
         """
         if self._process is None or not self.running:
             raise RuntimeError("The broker is not running.")
         self._process.send_signal(number)
 
     def save(self) -> None:
-        """Have a persistent broker write its sessions to the disk now; what comes later, `kill` loses.
+        """Make a persistent broker write its sessions to the disk, so that `kill` loses only what comes later.
 
         Raises:
-            RuntimeError: if it is not running.
-            TransportError: if it does not do so in good time.
+            RuntimeError: If it is not running.
+            TransportError: If it does not write them in time.
         """
         assert self._folder is not None, "it was not started"  # noqa: S101 -- a mistake of the caller's
         path = Path(self._folder.name) / "mosquitto.db"
         before = path.stat().st_mtime_ns if path.exists() else 0
-        self.tell(signal.SIGUSR1)
+        self.send_signal(signal.SIGUSR1)
         until = time.monotonic() + _START_TIMEOUT_S
         while not path.exists() or path.stat().st_mtime_ns == before:
             if time.monotonic() > until:
@@ -192,10 +194,10 @@ class Broker:
         self.close()
 
     def _launch(self, port: int) -> str:
-        """Return why it did not start; an empty string if it did."""
+        """Return the reason why it did not start; an empty string if it did."""
         assert self._folder is not None  # noqa: S101 -- `start` has just made it
         if not _is_free(self.host, port):
-            # Whoever holds the port would answer in the place of a broker that cannot start.
+            # Another program on the port would answer in the place of a broker that cannot start.
             return f"port {port} is in use"
         folder = Path(self._folder.name)
         log_path = folder / "broker.log"
@@ -206,7 +208,7 @@ class Broker:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                # In a session of its own it does not see Ctrl-C: whoever started it decides when it ends.
+                # In a session of its own it does not get Ctrl-C: the caller decides when it ends.
                 start_new_session=True,
             )
         until = time.monotonic() + _START_TIMEOUT_S
@@ -216,7 +218,7 @@ class Broker:
             time.sleep(0.02)
         self.kill()
         lines = log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it says nothing"
+        return lines[-1] if lines else "its log is empty"
 
     def _command(self, folder: Path, port: int) -> list[str]:
         if self.kind == "amqtt":

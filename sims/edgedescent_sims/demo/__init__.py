@@ -1,1 +1,1 @@
-"""Demonstration: a broker, a daemon and a replay in one command."""
+"""The command `edgedescent demo`: broker, daemon and replay on one machine."""

@@ -1,4 +1,4 @@
-"""`edgedescent demo`: the whole path on real data, in one command."""
+"""The command `edgedescent demo`: broker, daemon, replay and snapshot on real data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgedescent.commands.common import SETTINGS, Number, example
+from edgedescent.console.options import SETTINGS, Number, example
 from edgedescent.errors import ConfigError
 from edgedescent_sims.options import COUNT_MAX, DROP
 
@@ -59,18 +59,18 @@ def demo(
     from edgedescent_sims.demo.display import Display
     from edgedescent_sims.demo.session import DemoSession
     from edgedescent_sims.sources import open_source
-    from edgedescent_sims.sources.ratings import looks_like_ratings
+    from edgedescent_sims.sources.ratings import RatingsSource
 
     display = Display(quiet=as_json)
-    if ratings is not None and not looks_like_ratings(Path(ratings)):
+    if ratings is not None and not RatingsSource.recognizes(ratings):
         hint = "Its lines are like user::item::rating::time; for a table, give --data and --target."
         raise ConfigError(f"{ratings} holds no ratings.", hint)
-    source = open_source(ratings or spec, target=target, drop=drop, notify=display.note)
-    with DemoSession(source, folder, notify=display.note) as rehearsal:
-        display.introduce(rehearsal)
-        with display.live(rehearsal):
-            rehearsal.replay(rate=rate, limit=limit, on_progress=display.update)
-        result = rehearsal.finish()
+    source = open_source(ratings or spec, target=target, drop=drop, notify=display.notify)
+    with DemoSession(source, folder, notify=display.notify) as session:
+        display.introduce(session)
+        with display.live(session):
+            session.replay(rate=rate, limit=limit, on_progress=display.update)
+        result = session.finish()
     if as_json:
         click.echo(json.dumps(result.summary()))
     else:

@@ -1,4 +1,4 @@
-"""What a person sees of the demo: the errors falling, live, and what came of it."""
+"""Terminal output of the demo: a live table of the errors, and the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from edgedescent_sims.demo.session import DemoSession, Result
+    from edgedescent_sims.demo.session import DemoResult, DemoSession
 
 _SERIES = (
     ("mae", "the model", "green"),
@@ -28,7 +28,7 @@ _PLAIN_INTERVAL_S = 1.0
 
 
 def sparkline(values: Sequence[float], highest: float, width: int = _WIDTH) -> str:
-    """A row of bars, each the mean of its share of the values, as high as its share of `highest`.
+    """Return a row of bars, each the mean of its share of the values, as high as its share of `highest`.
 
     >>> sparkline([4.0, 3.0, 2.0, 1.0], 4.0, width=4)
     '█▆▄▂'
@@ -42,35 +42,39 @@ def sparkline(values: Sequence[float], highest: float, width: int = _WIDTH) -> s
 
 
 class Display:
-    """Shows the demo on a terminal, live; in a pipe, a line a second; with `quiet`, nothing but notices on stderr."""
+    """Display of a demo: a live table on a terminal, a line a second in a pipe.
+
+    Args:
+        quiet: True shows nothing but notices on standard error.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._terminal = not quiet and sys.stdout.isatty()
-        self._rehearsal: DemoSession | None = None
+        self._session: DemoSession | None = None
         self._live: Any = None
         self._length: int | None = None
         self._next_line = 0.0
 
-    def note(self, text: str) -> None:
-        """Tell a person something, without disturbing what a program reads."""
+    def notify(self, text: str) -> None:
+        """Print a notice to standard error, which no program reads."""
         click.echo(text, err=True)
 
-    def introduce(self, rehearsal: DemoSession) -> None:
-        """Say what was started."""
+    def introduce(self, session: DemoSession) -> None:
+        """Print what was started."""
         if self._quiet:
             return
-        self._length = rehearsal.length
+        self._length = session.length
         count = "" if self._length is None else f"{self._length:,} "
-        what = "a small network" if rehearsal.source.kind == "features" else "a recommender"
-        click.echo(f"Broker: {rehearsal.broker.kind} at {rehearsal.broker.url}")
-        click.echo(f"Daemon: learning {what}, one event at a time, log in {rehearsal.log_path}")
-        click.echo(f"Replay: {count}events of {rehearsal.source.name}\n")
+        what = "a small network" if session.source.kind == "features" else "a recommender"
+        click.echo(f"Broker: {session.broker.kind} at {session.broker.url}")
+        click.echo(f"Daemon: learning {what}, one event at a time, log in {session.log_path}")
+        click.echo(f"Replay: {count}events of {session.source.name}\n")
 
     @contextmanager
-    def live(self, rehearsal: DemoSession) -> Iterator[None]:
-        """Show the errors for as long as the block runs."""
-        self._rehearsal = rehearsal
+    def live(self, session: DemoSession) -> Iterator[None]:
+        """Show the table of errors while the block runs."""
+        self._session = session
         if not self._terminal:
             yield
             return
@@ -78,16 +82,16 @@ class Display:
 
         with Live(self._picture(0), refresh_per_second=8) as self._live:
             yield
-            self._live.update(self._picture(rehearsal.metrics[-1]["events_learned"]))
+            self._live.update(self._picture(session.metrics[-1]["events_learned"]))
         self._live = None
 
     def update(self, sent: int) -> None:
-        """Show that so many events were sent."""
+        """Show the number of events that were sent, and the errors so far."""
         if self._live is not None:
             self._live.update(self._picture(sent))
-        elif not self._quiet and time.monotonic() >= self._next_line and self._rehearsal is not None:
+        elif not self._quiet and time.monotonic() >= self._next_line and self._session is not None:
             self._next_line = time.monotonic() + _PLAIN_INTERVAL_S
-            metrics = self._rehearsal.metrics[-1]
+            metrics = self._session.metrics[-1]
             if "mae" in metrics:
                 errors = ", ".join(f"{label} {metrics[name]:.4g}" for name, label, _ in _SERIES)
                 share = f"{metrics['mae'] / metrics['mae_mean']:.0%} of the mean's" if metrics["mae_mean"] else ""
@@ -97,11 +101,11 @@ class Display:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False)
-        history = [m for m in (self._rehearsal.metrics if self._rehearsal else []) if "mae" in m]
+        history = [m for m in (self._session.metrics if self._session else []) if "mae" in m]
         learned = history[-1]["events_learned"] if history else 0
         total = f" of {self._length:,}" if self._length else ""
         table.add_column(f"{learned:,} learned, {sent:,} sent{total}", no_wrap=True)
-        # Data whose level grows makes every error grow: the shares show who is learning.
+        # Data whose level grows makes every error grow: the shares show which prediction improves.
         table.add_column("error so far, as a share of the mean's", width=_WIDTH)
         table.add_column("share", justify="right")
         table.add_column("mean absolute error", justify="right")
@@ -113,9 +117,9 @@ class Display:
             table.add_row(f"predicted by {label}", f"[{color}]{sparkline(values, highest)}[/]", *now)
         return table
 
-    def conclude(self, result: Result) -> None:
-        """Say what was learned and where everything lies."""
-        figures, card = result.summary(), result.card
+    def conclude(self, result: DemoResult) -> None:
+        """Print what was learned and where the files are."""
+        figures, model_path = result.summary(), Path(result.model_card["path"])
         click.echo(
             f"\nLearned {figures['events_learned']:,} of {figures['events_sent']:,} events "
             f"in {figures['seconds']:.1f} s, "
@@ -131,14 +135,14 @@ class Display:
             f"\nSnapshot: onnxruntime agrees with the daemon within {figures['parity_max_abs_diff']:.1e} "
             f"on {figures['parity_events']} events."
         )
-        click.echo(f"  model   {card['path']}")
-        click.echo(f"  card    {Path(card['path']).parent / 'card.json'}")
+        click.echo(f"  model   {model_path}")
+        click.echo(f"  card    {model_path.parent / 'model_card.json'}")
         click.echo(f"  config  {result.folder / 'device.toml'}\n  log     {result.folder / 'daemon.log'}")
         click.echo(f"  state   {result.folder / 'state'}\nEverything that was started has been stopped.")
 
 
 def learned_lines(learner: Any, most: int = 8) -> list[str]:
-    """The gist of a model in a few lines."""
+    """Return a summary of a model in a few lines."""
     if learner.input_kind == "features":
         effects = sorted(feature_effects(learner).items(), key=lambda pair: -abs(pair[1]))
         lines = [f"{name:24} {effect:+.4g} per standard deviation" for name, effect in effects[:most]]
@@ -150,7 +154,7 @@ def learned_lines(learner: Any, most: int = 8) -> list[str]:
 
 
 def feature_effects(learner: Any) -> dict[str, float]:
-    """How far each numeric feature moves the prediction, from half a deviation below its mean to half above."""
+    """Return the change of the prediction with each numeric feature, over one standard deviation around its mean."""
     state = learner.state_dict()
     columns = (state[name][1:] for name in ("is_category", "inputs.mean", "inputs.variance"))
     rows = zip(state["features"], *columns, strict=True)

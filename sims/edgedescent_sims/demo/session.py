@@ -1,4 +1,4 @@
-"""Broker, daemon and replay together: what the demo runs, and what a test can run."""
+"""Session of the demo: a broker, a daemon and a replay, and the comparison of its snapshot with the daemon."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,16 +20,16 @@ from edgedescent import config as configuration
 from edgedescent.daemon.status import read_status
 from edgedescent.errors import ConfigError, EdgeDescentError, TransportError
 from edgedescent.state.recovery import recover
-from edgedescent.state.store import FILE as STATE_FILE
 from edgedescent.state.store import Store
-from edgedescent_sims.broker.process import Broker
-from edgedescent_sims.publish.connection import Connection
-from edgedescent_sims.publish.publish import PublishReport, publish
+from edgedescent_mqtt.client import Connection, MqttClient
+from edgedescent_mqtt.connect import open_socket
+from edgedescent_sims.broker.process import BrokerProcess
+from edgedescent_sims.publish.stream import PublishReport, publish
 from edgedescent_sims.sources import Notify, Source, ignore
 
 DEVICE = "demo"
 WATCHABLE_S = 8.0
-"""How long a replay is made to last, where the data is small enough, so that a person can follow it."""
+"""Duration of the replay of a small data set, long enough for a person to follow it."""
 _SMALL = 5000
 _START_TIMEOUT_S = 20.0
 _IDLE_TIMEOUT_S = 20.0
@@ -56,21 +57,22 @@ interval_s = 0.25
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a rehearsal came to."""
+class DemoResult:
+    """Outcome of a demo session."""
 
     report: PublishReport
     metrics: dict[str, Any]
-    card: dict[str, Any]
+    model_card: dict[str, Any]
     onnx_max_abs_diff: float
-    """Between onnxruntime and the daemon's own answers over the broker."""
-    asked: int
+    """Largest difference between predictions of onnxruntime and those of the daemon over the broker."""
+    questions: int
+    """Number of events that both have predicted."""
     learner: Any
     folder: Path
     broker: str
 
     def summary(self) -> dict[str, Any]:
-        """The figures, for a program."""
+        """Return the figures, for `--json`."""
         return {
             "events_sent": self.report.events_sent,
             "events_learned": self.metrics["events_learned"],
@@ -79,26 +81,26 @@ class Result:
             **{name: self.metrics[name] for name in ("mae", "rmse", "mae_last_value", "mae_mean")},
             "seconds": self.report.seconds,
             "memory_bytes": self.metrics["memory_bytes"],
-            "onnx_path": self.card["path"],
-            "onnx_sha256": self.card["sha256"],
-            "parity_max_abs_diff": max(self.card["parity"]["max_abs_diff"], self.onnx_max_abs_diff),
-            "parity_events": self.card["parity"]["events"] + self.asked,
+            "onnx_path": self.model_card["path"],
+            "onnx_sha256": self.model_card["sha256"],
+            "parity_max_abs_diff": max(self.model_card["parity"]["max_abs_diff"], self.onnx_max_abs_diff),
+            "parity_events": self.model_card["parity"]["events"] + self.questions,
             "broker": self.broker,
             "folder": str(self.folder),
         }
 
 
 class DemoSession:
-    """A broker and a daemon of its own, in a folder of its own; use it in a `with` block, which stops both.
+    """Broker and daemon of a demo, with their files in one folder; use it in a `with` block, which stops both.
 
     Args:
-        source: What to learn from; its kind decides the learner.
-        folder: Where configuration, log, state and snapshots go. An earlier rehearsal there is replaced.
-        notify: Called with one line for each thing worth telling a person.
+        source: Events to learn from; their kind decides the learner.
+        folder: Folder for configuration, log, state and snapshots. Those of an earlier session are replaced.
+        notify: Called with one line for each notice to the user.
 
     Raises:
-        ConfigError: The folder holds something else.
-        TransportError: Broker or daemon do not start.
+        ConfigError: If the folder holds something else.
+        TransportError: If the broker or the daemon does not start.
     """
 
     def __init__(self, source: Source, folder: Path, *, notify: Notify = ignore) -> None:
@@ -107,15 +109,14 @@ class DemoSession:
         self.config_path = self.folder / "device.toml"
         self.log_path = self.folder / "daemon.log"
         self.metrics: list[dict[str, Any]] = []
-        self.broker = Broker()
+        self.broker = BrokerProcess()
         self._notify = notify
         self._daemon: subprocess.Popen[bytes] | None = None
-        self._watcher: Any = None
+        self._watcher: MqttClient | None = None
         self._answers: dict[str, float] = {}
-        self._card: dict[str, Any] | None = None
+        self._model_card: dict[str, Any] | None = None
         self._changed = threading.Condition()
         self._report: PublishReport | None = None
-        self._last_event: dict[str, Any] | None = None
 
     # --- Start and stop -------------------------------------------------------------------------------------------
 
@@ -132,7 +133,7 @@ class DemoSession:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    # Ctrl-C is for us: we stop the daemon in good order.
+                    # In a session of its own it does not get Ctrl-C: `_stop` ends it.
                     start_new_session=True,
                 )
             self._await(lambda: bool(self.metrics), _START_TIMEOUT_S, "The daemon does not start")
@@ -144,7 +145,7 @@ class DemoSession:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop all that was started."""
+        """Stop daemon and broker."""
         self._stop()
 
     def _stop(self) -> None:
@@ -182,7 +183,7 @@ class DemoSession:
             port=self.broker.port,
             protocol=self.broker.protocols[0],
             learner="MLPRegressor" if self.source.kind == "features" else "MatrixFactorization",
-            # A string of JSON is one of TOML too, whatever signs are in it.
+            # A JSON string is a TOML string too, whatever characters it holds.
             state=json.dumps(str(self.folder / "state"), ensure_ascii=False),
         )
         self.config_path.write_text(text, encoding="utf-8")
@@ -190,16 +191,17 @@ class DemoSession:
     # --- Watching -------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        self._watcher = Client(CallbackAPIVersion.VERSION2)
-        self._watcher.on_message = self._on_message
-        self._watcher.on_connect = lambda client, *_: client.subscribe(
+        connection = self._connection()
+        self._watcher = watcher = MqttClient(f"edgedescent-{DEVICE}-watcher", connection.protocol)
+        watcher.on_message = self._on_message
+        watcher.on_connect = lambda client, *_: client.subscribe(
             [(f"edgedescent/{DEVICE}/{name}", 1) for name in ("metrics", "snapshots", "predictions")]
         )
-        self._watcher.connect(self.broker.host, self.broker.port)
-        self._watcher.loop_start()
+        watcher.connect_over(open_socket(connection, _START_TIMEOUT_S), connection)
+        watcher.loop_start()
+
+    def _connection(self) -> Connection:
+        return Connection(self.broker.host, self.broker.port, self.broker.protocols[0])
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         kind = message.topic.rsplit("/", 1)[1]
@@ -210,7 +212,7 @@ class DemoSession:
             if kind == "metrics":
                 self.metrics.append(content)
             elif kind == "snapshots":
-                self._card = content
+                self._model_card = content
             else:
                 self._answers[content["id"]] = content["prediction"]
             self._changed.notify_all()
@@ -227,13 +229,13 @@ class DemoSession:
 
     def _last_log_line(self) -> str:
         lines = self.log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it says nothing"
+        return lines[-1] if lines else "its log is empty"
 
-    # --- The rehearsal --------------------------------------------------------------------------------------------
+    # --- The session ----------------------------------------------------------------------------------------------
 
     @property
     def length(self) -> int | None:
-        """How many events the source has, where it knows."""
+        """Number of events of the source, None where it is unknown."""
         return self.source.length()
 
     def replay(
@@ -243,15 +245,23 @@ class DemoSession:
         limit: int | None = None,
         on_progress: Callable[[int], None] = lambda _events: None,
     ) -> None:
-        """Send the source to the daemon and wait until it has learned everything."""
+        """Publish the source and wait until the daemon has learned everything.
+
+        Args:
+            rate: Events per second; if None, such that a small data set takes `WATCHABLE_S`.
+            limit: Most events to send; all if None.
+            on_progress: Called with the number of events sent so far.
+
+        Raises:
+            TransportError: If the broker or the daemon does not make progress.
+        """
         length = min(self.length or _SMALL, limit or sys.maxsize)
         if rate is None and length <= _SMALL:
             rate = max(length / WATCHABLE_S, 1.0)
         batch = 1 if length <= _SMALL else 20
-        host = Connection(host=self.broker.host, port=self.broker.port, protocol=self.broker.protocols[0])
         self._report = publish(
             self.source,
-            host,
+            self._connection(),
             topic=f"edgedescent/{DEVICE}/events",
             rate=rate,
             limit=limit,
@@ -260,26 +270,30 @@ class DemoSession:
             on_progress=on_progress,
         )
         sent = self._report.events_sent
-        seen = ("events_learned", "events_predicted", "duplicates", "dead_letters")
+        counters = ("events_learned", "events_predicted", "duplicates", "dead_letters")
         deadline = time.monotonic() + _IDLE_TIMEOUT_S
-        done = -1
-        while (now_done := sum(self.metrics[-1][name] for name in seen)) < sent:
-            if now_done > done:
-                done, deadline = now_done, time.monotonic() + _IDLE_TIMEOUT_S
+        last = -1
+        while (done := sum(self.metrics[-1][name] for name in counters)) < sent:
+            if done > last:
+                last, deadline = done, time.monotonic() + _IDLE_TIMEOUT_S
             if time.monotonic() > deadline:
                 raise TransportError(f"The daemon handled {done} of {sent} events.", f"See {self.log_path}.")
             on_progress(sent)
             time.sleep(0.05)
 
-    def finish(self) -> Result:
-        """Export the snapshot, question daemon and snapshot alike, and stop everything."""
+    def finish(self) -> DemoResult:
+        """Export a snapshot, compare its predictions with the daemon's, and stop daemon and broker.
+
+        Raises:
+            TransportError: If the daemon publishes no snapshot or does not answer.
+        """
         if self._report is None or self._daemon is None:
             raise RuntimeError("There was no replay to finish.")
         self._daemon.send_signal(signal.SIGUSR1)
-        self._await(lambda: self._card is not None, _EXPORT_TIMEOUT_S, "No snapshot was published")
-        card = self._card
-        assert card is not None  # noqa: S101 - just awaited
-        difference, asked = self._question(Path(card["path"]))
+        self._await(lambda: self._model_card is not None, _EXPORT_TIMEOUT_S, "No snapshot was published")
+        model_card = self._model_card
+        assert model_card is not None  # noqa: S101 - just awaited
+        difference, questions = self._compare(Path(model_card["path"]))
         loaded = configuration.load(self.config_path)
         metrics = read_status(loaded)
         self._stop()
@@ -288,14 +302,19 @@ class DemoSession:
             learner = recover(loaded, store).learner
         finally:
             store.close()
-        return Result(self._report, metrics, card, difference, asked, learner, self.folder, self.broker.kind)
+        return DemoResult(
+            self._report, metrics, model_card, difference, questions, learner, self.folder, self.broker.kind
+        )
 
-    def _question(self, model: Path) -> tuple[float, int]:
-        """Ask the daemon, over the broker, and the snapshot, through onnxruntime, the same questions."""
-        from itertools import islice
+    def _compare(self, model: Path) -> tuple[float, int]:
+        """Let the daemon, over the broker, and the snapshot, through onnxruntime, predict the same events.
 
+        Returns:
+            The largest difference, and the number of events.
+        """
         from edgedescent_onnx import OnnxAdapter
 
+        assert self._watcher is not None  # noqa: S101 - made on entry
         events = list(islice(self.source.events(), 5))
         questions = [{k: v for k, v in event.items() if k not in ("id", "y")} for event in events]
         for number, question in enumerate(questions):
@@ -305,12 +324,3 @@ class DemoSession:
         served = OnnxAdapter().predict(model.read_bytes(), questions)
         live = [self._answers[f"question-{number}"] for number in range(len(questions))]
         return max(abs(a - b) for a, b in zip(live, served, strict=True)), len(questions)
-
-    def files(self) -> dict[str, Path]:
-        """Where everything lies."""
-        return {
-            "configuration": self.config_path,
-            "log": self.log_path,
-            "state": self.folder / "state" / STATE_FILE,
-            "snapshots": self.folder / "state" / "snapshots",
-        }

@@ -1,1 +1,1 @@
-"""Publisher of events to an MQTT broker."""
+"""Publishing a source to an MQTT broker, and the command `edgedescent replay`."""

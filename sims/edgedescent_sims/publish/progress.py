@@ -1,4 +1,4 @@
-"""A progress bar on standard error, shown only to a person, and only if the work takes a while."""
+"""Progress bar on standard error, shown only on a terminal, and only if the work takes more than two seconds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _PATIENCE_S = 2.0
 
 
 class ProgressBar:
-    """Shows events, rate and time left once two seconds have passed; use it in a `with` block.
+    """Progress bar with events, rate and time left, shown once two seconds have passed; use it in a `with` block.
 
     Args:
-        title: What stands before the bar.
-        total: Counts the events to come; called once, and only if the bar is shown. It may return None.
+        title: Text before the bar.
+        total: Returns the number of events to come, if it is known; called once, and only if the bar is shown.
     """
 
     def __init__(self, title: str, total: Callable[[], int | None]) -> None:
@@ -31,7 +31,7 @@ class ProgressBar:
         self._task: TaskID | None = None
 
     def update(self, done: int) -> None:
-        """Show that so many events are done."""
+        """Show the number of events that are done."""
         if self._bar is None and self._wanted and time.monotonic() - self._started > _PATIENCE_S:
             self._show()
         if self._bar is not None and self._task is not None:
@@ -44,7 +44,7 @@ class ProgressBar:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar and leave it on the screen."""
         if self._bar is not None:
             self._bar.stop()
 
@@ -54,7 +54,7 @@ class ProgressBar:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
         except ImportError:
-            return  # A bar is a comfort that comes with the demo extra; the replay does not need it.
+            return  # rich comes with the extra `demo`; the replay does not need it.
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -1,16 +1,13 @@
-"""Messages to an MQTT broker, fast and without losing one: the sending half of a replay.
+"""Publisher of messages to an MQTT broker that loses none at QoS 1.
 
 One thread does everything: paho's `loop_read`, `loop_write` and `loop_misc` are called between messages,
-which is faster than handing every message to a thread of paho's own.
+which is faster than passing every message to a thread of paho's own.
 """
 
 from __future__ import annotations
 
-import contextlib
 import random
 import secrets
-import select
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -18,17 +15,17 @@ from types import TracebackType
 from typing import Self, cast
 
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.errors import TransportError
 from edgedescent_mqtt.buffered_socket import BufferedSocket
-from edgedescent_sims.publish.connection import Connection
-from edgedescent_sims.sources import Notify, ignore
+from edgedescent_mqtt.client import Connection, MqttClient
+from edgedescent_mqtt.connect import explain, open_socket
+from edgedescent_sims.sources.base import Notify, ignore
 
-# Reason codes (MQTT 5, section 2.4) after which trying again may help: unavailable, busy, rate exceeded.
-_PASSING_REFUSALS = frozenset({0x88, 0x89, 0x9F})
+_TEMPORARY_REFUSALS = frozenset({0x88, 0x89, 0x9F})
+"""Reason codes (MQTT 5, section 2.4) after which trying again may help: unavailable, busy, rate exceeded."""
 _NO_SUBSCRIBER = 0x10
 
 _HINTS = {
@@ -46,27 +43,27 @@ _STOP_DRAIN_S = 2.0
 
 
 class StopPublishing(Exception):  # noqa: N818 -- a request, not a fault
-    """Raised out of a wait when the caller's `should_stop` says so."""
+    """Raised out of a wait once the caller's `should_stop` returns True."""
 
 
 class Publisher:
-    """Publishes to one topic, with at most `window` messages that the broker has not acknowledged.
+    """Connection that publishes to one topic, with at most `window` unacknowledged messages.
 
-    A lost connection is made again, and at QoS 1 whatever was not acknowledged is sent again: a message can
-    arrive twice but not get lost. Use it in a `with` block: entering connects, leaving says goodbye.
+    After a lost connection it connects again, and at QoS 1 sends again whatever was not acknowledged: a message can
+    arrive twice but not get lost. Use it in a `with` block: entering connects, leaving disconnects.
 
     Args:
-        connection: Where to and how.
+        connection: Address, credentials and protocol.
         topic: The topic, without wildcards.
         qos: 0 or 1.
-        window: The most messages on the way at a time; a broker that speaks MQTT 5 may lower it.
-        connect_timeout_s: How long a missing broker is waited for, at the start and after each loss.
-        ack_timeout_s: How long to wait for the next acknowledgement before giving up.
-        notify: Called with one line for each thing worth telling a person.
+        window: Most messages that may be unacknowledged at a time; a broker that speaks MQTT 5 may lower it.
+        connect_timeout_s: Longest wait for a missing broker, at the start and after each loss of the connection.
+        ack_timeout_s: Longest wait for the next acknowledgement.
+        notify: Called with one line for each notice to the user.
         should_stop: Asked during waits; once it returns True, `StopPublishing` is raised.
 
     Raises:
-        TransportError: No broker answers in time, or it refuses the client or a message.
+        TransportError: If no broker answers in time, or it refuses the client or a message.
     """
 
     def __init__(
@@ -88,7 +85,7 @@ class Publisher:
         self.events_acked = 0
         self.messages_acked = 0
         self.messages_unheard = 0
-        """Messages that the broker took although nobody was subscribed (known with MQTT 5 only)."""
+        """Messages that the broker accepted although nobody was subscribed (known with MQTT 5 only)."""
         self.reconnects = 0
         self._connect_timeout_s = connect_timeout_s
         self._ack_timeout_s = ack_timeout_s
@@ -98,17 +95,17 @@ class Publisher:
         self._events_by_mid: dict[int, int] = {}
         self._unflushed = 0
         self._flushed_at = 0.0
-        self._heard_at = 0.0
+        self._acked_at = 0.0
         self._lost_at: float | None = None
         self._connected = False
         self._ever_connected = False
         self._lost_because = ""
         self._refused = ""
-        self._refusal = 0
+        self._refusal_code = 0
         self._client = self._make_client()
 
     def __enter__(self) -> Self:
-        """Connect, waiting for the broker if need be."""
+        """Connect; waits for a missing broker."""
         try:
             self._connect()
         except BaseException:
@@ -123,31 +120,36 @@ class Publisher:
         self.close()
 
     def close(self) -> None:
-        """Disconnect; what is not acknowledged by now stays so."""
+        """Disconnect, without a wait for acknowledgements."""
         self._client.disconnect()
         self._client.loop_write()
 
     @property
     def in_flight(self) -> int:
-        """How many messages the broker has not acknowledged."""
+        """Number of messages that the broker has not acknowledged."""
         return len(self._events_by_mid)
 
     def send(self, payload: bytes, events: int = 1, topic: str | None = None) -> None:
-        """Publish one message that holds so many events, waiting for room in the window; `topic` for another topic.
+        """Publish one message; waits for room in the window.
+
+        Args:
+            payload: Content of the message.
+            events: Number of events in it.
+            topic: Topic to use instead of the publisher's.
 
         Raises:
-            TransportError: The broker is gone for too long, or refuses the message.
-            StopPublishing: The caller asked to stop while this waited; the message was not sent.
+            TransportError: If the broker is missing for too long, or refuses a message.
+            StopPublishing: If the caller asked to stop while this waited; the message was not sent.
         """
-        self._heed_stop()
+        self._check_stop()
         if not self._connected:
             self.pump(0.0)
         while len(self._events_by_mid) >= self.window:
             self.pump(0.1)
-            self._check_patience()
+            self._check_ack_timeout()
         while True:
             if not self._events_by_mid:
-                self._heard_at = time.monotonic()  # Nothing was awaited until now.
+                self._acked_at = time.monotonic()  # Nothing was awaited until now.
             info = self._client.publish(topic or self.topic, payload, self.qos)
             if self.qos > 0 or info.rc == mqtt.MQTT_ERR_SUCCESS:
                 break
@@ -162,14 +164,14 @@ class Publisher:
             self.pump(0.0)
 
     def pump(self, timeout_s: float) -> None:
-        """Write and read what is there, and make a lost connection again; waits up to `timeout_s`.
+        """Write and read what is there, and replace a lost connection; waits up to `timeout_s`.
 
         Raises:
-            TransportError: The broker is gone for too long, or refused a message.
-            StopPublishing: The caller asked to stop.
+            TransportError: If the broker is missing for too long, or refused a message.
+            StopPublishing: If the caller asked to stop.
         """
         if timeout_s > 0:
-            self._heed_stop()
+            self._check_stop()
         if not self._connected:
             self._connect()
         self._exchange(timeout_s)
@@ -185,38 +187,28 @@ class Publisher:
         """Wait until the broker has acknowledged everything.
 
         Raises:
-            TransportError: It acknowledges nothing for `ack_timeout_s`, or is gone for too long.
-            StopPublishing: The caller asked to stop.
+            TransportError: If it acknowledges nothing for `ack_timeout_s`, or is missing for too long.
+            StopPublishing: If the caller asked to stop.
         """
         while self._events_by_mid or self._unwritten():
             self.pump(0.1)
-            self._check_patience()
+            self._check_ack_timeout()
 
     def drain_briefly(self) -> None:
-        """Wait a moment for what is on the way, after a request to stop; never reconnects."""
+        """Wait up to two seconds for acknowledgements, after a request to stop; never reconnects."""
         until = time.monotonic() + _STOP_DRAIN_S
         while self._connected and (self._events_by_mid or self._unwritten()) and time.monotonic() < until:
             self._exchange(0.05)
 
-    # -- the network
+    # --- The network ----------------------------------------------------------------------------------------------
 
-    def _make_client(self) -> _Client:
-        connection = self.connection
-        protocol = mqtt.MQTTv5 if connection.protocol == "5" else mqtt.MQTTv311
-        client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"edgedescent-replay-{secrets.token_hex(4)}",
-            protocol=protocol,
-            reconnect_on_failure=False,
-        )
-        client.use(connection, self._handshake_s)
+    def _make_client(self) -> MqttClient:
+        client = MqttClient(f"edgedescent-replay-{secrets.token_hex(4)}", self.connection.protocol)
         client.max_inflight_messages_set(self.window)
-        if connection.username is not None:
-            client.username_pw_set(connection.username, connection.password)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
-        # With this set, paho leaves writing to us instead of doing it in the middle of `publish`.
+        # With this callback set, paho queues what it has to send, so that `publish` does not write.
         client.on_socket_register_write = lambda _client, _userdata, _sock: None
         return client
 
@@ -226,14 +218,12 @@ class Publisher:
         sock = self._socket()
         if sock is None:
             return
-        _flush(sock)
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if sock.unsent else 0))
-        ready = poll.poll(0 if sock.pending() else timeout_s * 1000)
-        if ready or sock.pending():
-            _flush(sock)
+        sock.flush()
+        readable = sock.wait(timeout_s)
+        sock.flush()
+        if readable:
             client.loop_read()
-            # paho stops after a number of packets; what is left in the buffer would not wake the next poll.
+            # paho stops after a number of packets; the rest in the buffer would not end the next wait.
             while sock.pending() and self._socket() is sock:
                 client.loop_read()
         client.loop_misc()
@@ -246,10 +236,10 @@ class Publisher:
         return self._client.want_write() or (sock is not None and sock.unsent > 0)
 
     def _connect(self) -> None:
-        """Connect or connect again, telling the user why it takes so long."""
+        """Connect, repeatedly if need be; notifies the user of the wait and its reason."""
         now = time.monotonic()
         if self._lost_at is None:
-            # The clock goes on until an acknowledgement proves that the new connection is of use.
+            # The time runs on until an acknowledgement proves that the new connection works.
             self._lost_at = now
         give_up_at = self._lost_at + self._connect_timeout_s
         notice_at, delay_s = now, 0.1
@@ -257,15 +247,15 @@ class Publisher:
             self._notify(f"The connection to {self.connection} was lost ({self._lost_because}). Reconnecting.")
             notice_at += 1.0
         while True:
-            self._heed_stop()
+            self._check_stop()
             reason = self._try_to_connect()
             if not reason:
                 break
             now = time.monotonic()
             if now >= give_up_at:
                 raise TransportError(
-                    f"No MQTT broker answers at {self.connection}: {reason}.{self._account()}",
-                    hint=self._advice(),
+                    f"No MQTT broker answers at {self.connection}: {reason}.{self._acked_so_far()}",
+                    hint=self._connect_hint(),
                 )
             if now >= notice_at:
                 left_s = give_up_at - now
@@ -277,56 +267,57 @@ class Publisher:
         if self._ever_connected:
             self.reconnects += 1
         self._ever_connected = True
-        self._heard_at = time.monotonic()
+        self._acked_at = time.monotonic()
 
     def _try_to_connect(self) -> str:
-        """Return why it did not work; an empty string if it did."""
+        """Return the reason why it did not work; an empty string if it did."""
         connection, client = self.connection, self._client
         self._lost_because = ""
         try:
-            client.connect(connection.host, connection.port)
+            sock = BufferedSocket(open_socket(connection, self._handshake_s))
+            client.connect_over(sock, connection)
             until = time.monotonic() + self._handshake_s
             while not self._connected and client.socket() is not None and not self._refused:
                 if time.monotonic() >= until:
                     return "it accepts connections but does not speak MQTT"
-                self._heed_stop()
+                self._check_stop()
                 self._exchange(0.1)
         except ssl.SSLCertVerificationError as fault:
             raise TransportError(
                 f"The certificate of {connection} cannot be trusted: {fault.verify_message}.",
                 hint="Name the authority that signed it with --cafile.",
             ) from fault
-        except OSError as fault:
-            return fault.strerror or str(fault) or type(fault).__name__
+        except (OSError, ValueError) as fault:
+            return explain(fault)
         if self._refused:
             raise TransportError(
                 f"The broker at {connection} refused the connection: {self._refused}.",
-                hint=_HINTS.get(self._refusal, "The broker's log may say more."),
+                hint=_HINTS.get(self._refusal_code, "The broker's log may say more."),
             )
         return "" if self._connected else self._lost_because or "it closed the connection"
 
-    def _heed_stop(self) -> None:
+    def _check_stop(self) -> None:
         if self._should_stop():
             raise StopPublishing
 
-    def _check_patience(self) -> None:
-        if self._events_by_mid and time.monotonic() - self._heard_at > self._ack_timeout_s:
+    def _check_ack_timeout(self) -> None:
+        if self._events_by_mid and time.monotonic() - self._acked_at > self._ack_timeout_s:
             raise TransportError(
                 f"The broker at {self.connection} has acknowledged nothing for {self._ack_timeout_s:g} s, "
-                f"with {self.in_flight} messages on the way.{self._account()}",
+                f"with {self.in_flight} messages on the way.{self._acked_so_far()}",
                 hint="Look at the broker's log.",
             )
 
-    def _account(self) -> str:
+    def _acked_so_far(self) -> str:
         return f" {self.events_acked} events were acknowledged." if self._ever_connected else ""
 
-    def _advice(self) -> str:
+    def _connect_hint(self) -> str:
         if self._ever_connected:
             return f"Go on later with --skip raised by {self.events_acked}."
         older = " One that does not know MQTT 5 needs --protocol 3.1.1." if self.connection.protocol == "5" else ""
         return f"Is the broker running, and is the address right?{older}"
 
-    # -- paho's callbacks only take note: an exception in them would leave paho in an undefined state
+    # --- Callbacks of paho's: they only record, as an exception in them would leave paho in an undefined state ----
 
     def _on_connect(
         self,
@@ -340,10 +331,10 @@ class Publisher:
             self._connected = True
             # No more messages may be on the way than the broker receives at a time (MQTT 5, section 3.3.4).
             self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
-        elif reason.value in _PASSING_REFUSALS:
+        elif reason.value in _TEMPORARY_REFUSALS:
             self._lost_because = str(reason)
         else:
-            self._refused, self._refusal = str(reason), reason.value
+            self._refused, self._refusal_code = str(reason), reason.value
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
@@ -364,29 +355,5 @@ class Publisher:
             self.messages_unheard += 1
         self.events_acked += events
         self.messages_acked += 1
-        self._heard_at = time.monotonic()
+        self._acked_at = time.monotonic()
         self._lost_at = None
-
-
-def _flush(sock: BufferedSocket) -> None:
-    # A lost connection is left to the read that follows: only through that does paho notice it.
-    with contextlib.suppress(OSError):
-        sock.flush()
-
-
-class _Client(mqtt.Client):
-    """paho's client on a buffered socket; paho puts its WebSockets in at this very place."""
-
-    def use(self, connection: Connection, timeout_s: float) -> None:
-        """Set where connections go, with how long a wait."""
-        self._address = (connection.host, connection.port)
-        self._timeout_s = timeout_s
-        self._context = connection.tls_context() if connection.tls else None
-
-    def _create_socket(self) -> mqtt.SocketLike:
-        sock = socket.create_connection(self._address, self._timeout_s)
-        # Acknowledgements of small messages must not wait for each other.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context is not None:
-            sock = self._context.wrap_socket(sock, server_hostname=self._address[0])
-        return cast("mqtt.SocketLike", BufferedSocket(sock))

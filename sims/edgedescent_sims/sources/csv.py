@@ -1,4 +1,4 @@
-"""CSV files, plain or gzipped, as streams of events."""
+"""CSV files, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgedescent.errors import ConfigError
-from edgedescent.suggest import did_you_mean
-from edgedescent_sims.sources import SourceOptions
-from edgedescent_sims.sources.parsing import to_number
+from edgedescent.errors import ConfigError, did_you_mean
+from edgedescent_sims.sources.base import SourceOptions
+from edgedescent_sims.sources.parsing import is_number
 from edgedescent_sims.sources.tabular import Row, TabularSource
-from edgedescent_sims.sources.text_files import open_text, stem_of
+from edgedescent_sims.sources.text_files import first_line, open_text, stem_of
 
 _COUNTED_BYTES_MAX = 64 * 1024 * 1024
-"""Above this size the rows are not counted beforehand: a progress bar is not worth reading the file twice."""
+"""Largest file whose rows are counted beforehand: a progress bar is not worth reading a larger one twice."""
 
 _DELIMITERS = ",;\t|"
 
@@ -23,26 +22,29 @@ class CsvSource(TabularSource):
     """A CSV file with a header line, delimited by commas, semicolons, tabs or bars.
 
     Args:
-        path: The file, gzipped if its name ends in `.gz`.
+        spec: Path of the file, gzipped if its name ends in `.gz`.
         options: `target` is required.
 
     Raises:
-        ConfigError: The file cannot be read, has no header, or has no such target column.
+        ConfigError: If the file cannot be read, has no header, or has no such target column.
     """
 
-    def __init__(self, path: Path, options: SourceOptions) -> None:
-        self._path = path
+    def __init__(self, spec: str, options: SourceOptions) -> None:
+        self._path = path = Path(spec)
         self._length: int | None = None
-        with open_text(path) as stream:
-            first_line = stream.readline()
-        self._delimiter = max(_DELIMITERS, key=first_line.count)
+        self._delimiter = max(_DELIMITERS, key=first_line(path).count)
         with open_text(path) as stream:
             self._columns = [name.strip() for name in next(self._reader(stream), [])]
         target = self._check_header(options)
         super().__init__(stem_of(path), target, options)
 
+    @classmethod
+    def recognizes(cls, spec: str) -> bool:
+        """Return True for every file: one that is not a CSV file gets an error that says so."""
+        return Path(spec).is_file()
+
     def length(self) -> int | None:
-        """Count the rows of a file that is not large; None for a large one."""
+        """Return the number of rows of a file that is not large; None for a large one."""
         if self._length is None and self._path.stat().st_size <= _COUNTED_BYTES_MAX:
             with open_text(self._path) as stream:
                 self._length = sum(1 for cells in self._reader(stream) if cells) - 1
@@ -59,7 +61,7 @@ class CsvSource(TabularSource):
             next(lines, None)
             for number, cells in enumerate(lines, start=1):
                 if len(cells) != len(columns):
-                    self.omissions.row(number, f"it has {len(cells)} cells where the header has {len(columns)}")
+                    self.skipped_rows.row(number, f"it has {len(cells)} cells where the header has {len(columns)}")
                     continue
                 row: dict[str, object] = dict(zip(columns, cells, strict=True))
                 del row[self.target]
@@ -71,7 +73,7 @@ class CsvSource(TabularSource):
         path, columns = self._path, self._columns
         if not any(columns):
             raise ConfigError(f"{path} is empty or has no header line.", hint="The first line must name the columns.")
-        if all(_is_numeric(name) for name in columns):
+        if all(map(is_number, columns)):
             raise ConfigError(
                 f"The first line of {path} holds numbers, not names.",
                 hint="The first line must name the columns.",
@@ -93,10 +95,3 @@ class CsvSource(TabularSource):
         if options.target in options.drop:
             raise ConfigError(f"The target {options.target!r} cannot be dropped as well.")
         return options.target
-
-
-def _is_numeric(name: str) -> bool:
-    try:
-        return to_number(name) is not None
-    except ValueError:
-        return False

@@ -1,13 +1,14 @@
-"""The data sets that come with River, by name, as streams of events."""
+"""Data sets that come with River, by name."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from edgedescent.errors import ConfigError
-from edgedescent_sims.sources import SourceOptions, near_matches
+from edgedescent_sims.sources.base import SourceOptions, suggest
 from edgedescent_sims.sources.tabular import Row, TabularSource
 
 
@@ -15,22 +16,22 @@ class RiverSource(TabularSource):
     """A River data set with a numeric target, such as `ChickWeights` or `TrumpApproval`.
 
     Args:
-        name: The data set's name, in any case of letters.
+        spec: The data set's name, in any case of letters.
         options: `target` does not apply: a data set knows its own.
 
     Raises:
-        ConfigError: River is not installed, has no such data set, or has not downloaded it yet.
+        ConfigError: If River is not installed, has no such data set, or has not downloaded it yet.
     """
 
-    def __init__(self, name: str, options: SourceOptions) -> None:
+    def __init__(self, spec: str, options: SourceOptions) -> None:
         classes = _datasets()
         by_folded = {known.casefold(): known for known in classes}
-        if name.casefold() not in by_folded:
+        if spec.casefold() not in by_folded:
             raise ConfigError(
-                f"There is no file and no River data set named {name!r}.",
-                hint=near_matches(name, sorted(classes), "River data sets"),
+                f"There is no file and no River data set named {spec!r}.",
+                hint=suggest(spec, sorted(classes), "River data sets"),
             )
-        known = by_folded[name.casefold()]
+        known = by_folded[spec.casefold()]
         if options.target is not None:
             raise ConfigError(f"--target does not apply to {known}: a River data set knows its target.")
         self._dataset: Any = classes[known]()
@@ -40,6 +41,12 @@ class RiverSource(TabularSource):
                 hint=f'Run: python -c "from river import datasets; datasets.{known}().download()"',
             )
         super().__init__(known, getattr(self._dataset, "target", None) or "y", options)
+
+    @classmethod
+    def recognizes(cls, spec: str) -> bool:
+        """Return True for everything that can be a name; importing River to look it up takes a second."""
+        path = Path(spec)
+        return len(path.parts) == 1 and not path.suffix and not path.exists()
 
     def length(self) -> int | None:
         """Return the number of rows that River states."""

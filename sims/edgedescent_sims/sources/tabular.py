@@ -1,4 +1,4 @@
-"""The part that every table of features shares: which columns are sent, and what is left out of a row."""
+"""Base class of sources that are tables: selection of columns, and conversion of rows to events."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, islice
 
 from edgedescent.errors import ConfigError
-from edgedescent_sims.sources import Event, Kind, SkippedRows, SourceOptions, near_matches
-from edgedescent_sims.sources.parsing import to_number
+from edgedescent_sims.sources.base import Event, Kind, SkippedRows, SourceOptions, suggest
+from edgedescent_sims.sources.parsing import is_number, to_number
 
 HEAD_ROWS = 1000
-"""How many rows are looked at to tell columns of numbers from columns of words."""
+"""Number of rows that decide whether a column holds numbers or words."""
 
 Row = tuple[int, dict[str, object], object]
-"""A row's number, counted from 1, its cells by column, and its target."""
+"""Number of a row, counted from 1, its cells by column, and its target."""
 
 
 class TabularSource(ABC):
     """Rows of named cells and a target, as events `{"id", "x", "y"}` with nothing but numbers in them.
 
     A column is sent if its first thousand rows hold some number, and beside numbers only missing cells.
+
+    Args:
+        name: Name of the source.
+        target: Name of the target, for notices.
+        options: Options of the user.
     """
 
     kind: Kind = "features"
@@ -28,26 +33,26 @@ class TabularSource(ABC):
     def __init__(self, name: str, target: str, options: SourceOptions) -> None:
         self.name = name
         self.target = target
-        self.omissions = SkippedRows(options.notify)
+        self.skipped_rows = SkippedRows(options.notify)
         self._drop = frozenset(options.drop)
-        self._prefix = f"{name}-" if options.id_prefix is None else options.id_prefix
+        self._prefix = options.prefix_for(name)
         self._notify = options.notify
 
     @abstractmethod
     def length(self) -> int | None:
-        """Count the rows where that is cheap, else return None."""
+        """Return the number of rows, None where counting them is expensive."""
 
     @abstractmethod
     def _rows(self) -> Iterator[Row]:
-        """Yield the rows from the first one on, reporting those that cannot be used."""
+        """Yield the rows from the first one on, and report those that cannot be used."""
 
     def events(self) -> Iterator[Event]:
-        """Yield one event a row, from the first one on; what is left out is counted in `omissions`.
+        """Yield one event for each row, from the first one on; `skipped_rows` counts what is left out.
 
         Raises:
-            ConfigError: There are no rows, a column to drop does not exist, or the target holds no numbers.
+            ConfigError: If there are no rows, a column to drop does not exist, or the target holds no numbers.
         """
-        self.omissions.reset()
+        self.skipped_rows.reset()
         rows = self._rows()
         head = list(islice(rows, HEAD_ROWS))
         self._check_head(head)
@@ -56,10 +61,10 @@ class TabularSource(ABC):
             try:
                 y = to_number(target)
             except ValueError:
-                self.omissions.row(number, f"its target {self.target} is {target!r}, not a finite number")
+                self.skipped_rows.row(number, f"its target {self.target} is {target!r}, not a finite number")
                 continue
             if y is None:
-                self.omissions.row(number, f"its target {self.target} is missing")
+                self.skipped_rows.row(number, f"its target {self.target} is missing")
                 continue
             yield {"id": f"{self._prefix}{number}", "x": self._features(number, cells, left_out), "y": y}
 
@@ -71,7 +76,7 @@ class TabularSource(ABC):
             try:
                 value = to_number(cell)
             except ValueError:
-                self.omissions.cell(number, column, cell)
+                self.skipped_rows.cell(number, column, cell)
                 continue
             if value is not None:
                 features[column] = value
@@ -84,16 +89,16 @@ class TabularSource(ABC):
         for column in sorted(self._drop - columns.keys()):
             raise ConfigError(
                 f"{self.name} has no column {column!r} to drop.",
-                hint=near_matches(column, columns, "columns"),
+                hint=suggest(column, columns, "columns"),
             )
-        if not any(_is_number(target) for _, _, target in head):
+        if not any(is_number(target) for _, _, target in head):
             raise ConfigError(
                 f"The target {self.target} of {self.name} holds no number, but for example {head[0][2]!r}.",
                 hint="Only regression targets can be learned.",
             )
 
     def _words(self, head: Sequence[Row]) -> frozenset[str]:
-        """Name the columns that are not numbers, and tell the user of them."""
+        """Return the columns that do not hold numbers, and notify the user of them."""
         seen: dict[str, object] = {}
         numeric, words = set(), {}
         for _, cells, _ in head:
@@ -114,13 +119,6 @@ class TabularSource(ABC):
         if not numeric - words.keys():
             self._notify(f"{self.name} has no column of numbers beside its target: its events have no features.")
         return frozenset(words)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return to_number(value) is not None
-    except ValueError:
-        return False
 
 
 def _is_infinite(value: object) -> bool:

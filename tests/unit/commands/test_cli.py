@@ -10,13 +10,14 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import COMMANDS, CONFIGURED, REST, device_file, run
-from stores import Run, a_config, payloads
 
-from edgedescent import __version__, cli, errors, snapshots
+from edgedescent import __version__, cli, errors
 from edgedescent.config import Config
 from edgedescent.daemon.status import FILE as STATUS_FILE
+from edgedescent.snapshots.publish import publish_snapshot
 from edgedescent.state.lock import FolderLock
+from support.command_line import COMMANDS, CONFIGURED, REST, device_file, run
+from support.state_folder import Run, a_config, payloads
 
 
 def ran(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -198,7 +199,7 @@ def test_what_others_say_in_several_lines_is_told_in_one(monkeypatch: pytest.Mon
     def failing() -> None:
         raise errors.ExportError("The checker refuses it:\nline 1\nline 2", "Look.")
 
-    monkeypatch.setitem(cli.cli.commands, "failing", failing)
+    monkeypatch.setattr(cli, "COMMANDS", {"failing": failing})
     result = run("failing")
     assert (result.exit_code, result.stderr) == (1, "Error: The checker refuses it: line 1 line 2 Hint: Look.\n")
 
@@ -252,7 +253,7 @@ def test_snapshots_are_listed(config: Path) -> None:
             "created_at": "2024-01-01T00:00:00+00:00",
             "metrics": metrics,
         }
-        snapshots.publish(folder, b"model", card, keep=5)
+        publish_snapshot(folder, b"model", card, keep=5)
     lines = run("snapshots", config).output.splitlines()
     at = "2024-01-01T00:00:00+00:00"
     assert lines == [

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from commands import CONFIGURED, REST, device_file
-from stores import Run, a_config, payloads
+
+from support.command_line import CONFIGURED, REST, device_file
+from support.state_folder import Run, a_config, payloads
 
 # Root may read everything unless it goes without this right.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
@@ -72,7 +73,7 @@ def test_a_backup_into_a_closed_folder_is_told_in_one_line(config: Path) -> None
     assert done.returncode == 1
     assert done.stderr == (
         f"Error: The state cannot be copied to {folder}/copy.db: Permission denied. "
-        "Hint: Is there room, and may you write?\n"
+        "Hint: Check the free space and the permissions of the folder.\n"
     )
 
 

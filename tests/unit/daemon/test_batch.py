@@ -6,16 +6,16 @@ from itertools import pairwise
 
 import pytest
 
-from edgedescent.adapters import Delivery
-from edgedescent.daemon.batch import PROBE_INTERVALS, Batch, CommitPolicy
+from edgedescent.daemon.batch import RETRY_INTERVALS, Batch, CommitPolicy
 from edgedescent.engine.messages import Message
+from edgedescent.interfaces import Delivery
 
 
 class Stream:
-    """A broker that sends so many messages ahead, and a rhythm that acknowledges them."""
+    """A broker that sends so many messages ahead, and a policy that acknowledges them."""
 
     def __init__(self, *, window: int | None = 1000, messages_max: int = 10_000, bytes_max: int = 10**9) -> None:
-        self.rhythm = CommitPolicy(interval_s=1.0, messages_max=messages_max, bytes_max=bytes_max, window=window)
+        self.policy = CommitPolicy(interval_s=1.0, messages_max=messages_max, bytes_max=bytes_max, window=window)
         self.batch = Batch()
         self.now = 0.0
         self.commits: list[tuple[float, int]] = []
@@ -27,9 +27,9 @@ class Stream:
         self.look()
 
     def look(self, *, idle: bool = False) -> None:
-        if self.rhythm.is_due(self.batch, self.now, idle=idle):
+        if self.policy.is_due(self.batch, self.now, idle=idle):
             self.commits.append((self.now, len(self.batch)))
-            self.rhythm.committed(self.batch, self.now)
+            self.policy.committed(self.batch, self.now)
             self.batch = Batch()
 
     def wait(self, seconds: float) -> None:
@@ -44,7 +44,7 @@ def test_nothing_is_never_due() -> None:
     stream = Stream()
     stream.wait(10.0)
     assert stream.commits == []
-    assert stream.rhythm.due_at(stream.batch) == float("inf")
+    assert stream.policy.due_at(stream.batch) == float("inf")
 
 
 def test_the_oldest_message_waits_no_longer_than_the_interval() -> None:
@@ -71,7 +71,7 @@ def test_half_of_what_is_sent_ahead_is_committed_when_nothing_more_is_there() ->
     stream.look(idle=True)
     assert stream.commits == []
     stream.arrive(1)
-    assert stream.rhythm.due_at(stream.batch) == stream.now, "it is asked at once whether there is more"
+    assert stream.policy.due_at(stream.batch) == stream.now, "it is asked at once whether there is more"
     stream.arrive(30)
     assert stream.commits == []
     stream.look(idle=True)
@@ -109,10 +109,10 @@ def starve(stream: Stream, ahead: int, seconds: float) -> int:
 def test_a_broker_that_sends_fewer_ahead_is_noticed(ahead: int) -> None:
     stream = Stream()
     starve(stream, ahead, 3.5)
-    # From then on the rhythm is the broker's: a hundred times as fast.
+    # From then on the policy is the broker's: a hundred times as fast.
     assert starve(stream, ahead, 10.0) > 500 * ahead
     # It is tried out now and then whether that still holds, which costs one interval.
-    assert starve(stream, ahead, 2.0 * PROBE_INTERVALS) > 0.9 * 2.0 * PROBE_INTERVALS * 100 * ahead * 0.95
+    assert starve(stream, ahead, 2.0 * RETRY_INTERVALS) > 0.9 * 2.0 * RETRY_INTERVALS * 100 * ahead * 0.95
 
 
 def test_it_is_noticed_too_where_something_else_commits_before_it_is_due() -> None:
@@ -121,7 +121,7 @@ def test_it_is_noticed_too_where_something_else_commits_before_it_is_due() -> No
         stream.arrive(20)
         stream.wait(0.5)
         # As a checkpoint does.
-        stream.rhythm.committed(stream.batch, stream.now)
+        stream.policy.committed(stream.batch, stream.now)
         stream.batch = Batch()
     stream.arrive(20)
     assert stream.commits == [(stream.now, 20)]
@@ -133,7 +133,7 @@ def test_a_broker_that_sends_more_again_is_noticed() -> None:
     before = len(stream.commits)
     starve(stream, 200, 5.0)
     stream.wait(1.0)
-    # One interval for each, as before anything was noticed; then it has its own rhythm.
+    # One interval for each, as before anything was noticed; then it has its own policy.
     assert stream.commits[before][1] == 200
 
 

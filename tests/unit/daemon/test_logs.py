@@ -103,10 +103,10 @@ def test_a_flood_is_counted_instead_of_written(capsys: pytest.CaptureFixture[str
     assert len([line for line in lines if "Something else." in line]) == 10
     # Told even if nothing like it comes any more.
     clock.now += WINDOW_S
-    logs.tell_left_out()
+    logs.report_suppressed()
     told = capsys.readouterr().err
-    assert "997 more like this were left out in 11 s; the last: Dead letter (malformed) 999" in told
-    assert "7 more like this were left out" in told
+    assert "997 similar messages were suppressed in 11 s; the last: Dead letter (malformed) 999" in told
+    assert "7 similar messages were suppressed" in told
     # Afterwards it begins anew.
     log.warning("Dead letter (%s) %d", "malformed", 7, extra={"reason": "malformed"})
     assert "Dead letter (malformed) 7" in capsys.readouterr().err
@@ -122,10 +122,10 @@ def test_the_next_record_tells_what_was_left_out(capsys: pytest.CaptureFixture[s
     clock.now += WINDOW_S
     log.warning("No broker")
     records = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [record.get("left_out", 0) for record in records] == [0, 1, 0]
+    assert [record.get("suppressed", 0) for record in records] == [0, 1, 0]
     log.warning("No broker")
     handler.close()
-    assert "1 more like this were left out in 0 s" in capsys.readouterr().err
+    assert "1 similar messages were suppressed in 0 s" in capsys.readouterr().err
 
 
 def test_how_many_kinds_are_told_apart_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:

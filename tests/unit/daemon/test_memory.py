@@ -10,14 +10,14 @@ import pytest
 
 CODE = """
 import sys
-from edgedescent.daemon._memory import give_back
+from edgedescent.daemon._memory import release_large_blocks
 
 def resident_mib():
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * 4096 / 2**20
 
 if sys.argv[1] == "give back":
-    assert give_back(131_072)
+    assert release_large_blocks(131_072)
 # By default, freeing a large block makes the C library keep all up to its size.
 del [bytes(16 * 2**20) for _ in range(2)][:]
 before = resident_mib()

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakes import World
 from prometheus_client.parser import text_string_to_metric_families
 
-from edgedescent.daemon.exposition import FAMILIES, LETTERS, PREFIX, render
-from edgedescent.daemon.metrics_server import CLIENTS_MAX, PATIENCE_S, REQUEST_MAX, MetricsServer
+from edgedescent.daemon.exposition import DEAD_LETTERS, FAMILIES, PREFIX, render
+from edgedescent.daemon.metrics_server import CLIENT_TIMEOUT_S, CLIENTS_MAX, REQUEST_MAX, MetricsServer
 from edgedescent.errors import ConfigError
+from support.daemon_harness import DaemonHarness
 
 PAGE = b"# TYPE a gauge\na 1\n"
 
@@ -95,7 +95,7 @@ def test_a_request_in_pieces(server: MetricsServer) -> None:
 def test_a_client_that_asks_nothing_is_left(server: MetricsServer, clock: Clock) -> None:
     with client(server) as sock:
         assert answer(server, sock, turns=5) is None
-        clock.now += PATIENCE_S
+        clock.now += CLIENT_TIMEOUT_S
         assert answer(server, sock) == b""
 
 
@@ -111,7 +111,7 @@ def test_a_client_that_does_not_take_its_answer_is_left(clock: Clock) -> None:
         for _ in range(20):
             server.serve()
         assert time.monotonic() - started < 2.0
-        clock.now += PATIENCE_S
+        clock.now += CLIENT_TIMEOUT_S
         server.serve()
         got = answer(server, sock, turns=5_000)
     assert got is not None
@@ -125,7 +125,7 @@ def test_a_crowd_waits_and_is_served_in_the_end(server: MetricsServer, clock: Cl
         server.serve()
     with client(server, b"GET /metrics HTTP/1.1\r\n\r\n") as sock:
         assert answer(server, sock, turns=10) is None
-        clock.now += PATIENCE_S
+        clock.now += CLIENT_TIMEOUT_S
         got = answer(server, sock)
     assert got is not None
     assert got.endswith(PAGE)
@@ -166,9 +166,9 @@ def families(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
-    world = World(tmp_path).recover()
-    world.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
-    metrics = world.daemon.metrics()
+    harness = DaemonHarness(tmp_path).recover()
+    harness.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
+    metrics = harness.daemon.metrics()
     elsewhere = ("device", "state", "version")
     names = {name for name in metrics if not name.startswith(("dead_letters", "duplicates.")) and name not in elsewhere}
     assert names <= FAMILIES.keys()
@@ -179,7 +179,7 @@ def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
 
 
 def test_names_say_kind_and_unit() -> None:
-    for family in (*FAMILIES.values(), LETTERS):
+    for family in (*FAMILIES.values(), DEAD_LETTERS):
         assert (family.kind == "counter") == family.name.endswith("_total"), family
         assert family.meaning.endswith(".")
         assert "\n" not in family.meaning

@@ -17,7 +17,7 @@ HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 def signals() -> Iterator[Signals]:
     before = {number: signal.getsignal(number) for number in HEARD}
     made = Signals()
-    made.listen()
+    made.install()
     yield made
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -31,7 +31,7 @@ def test_a_stop_that_came_early_is_heeded_as_soon_as_there_is_a_daemon(
     asked: list[str] = []
     os.kill(os.getpid(), number)
     assert caplog.messages == [f"{number.name} received: stopping."]
-    signals.pass_on(stop=lambda: asked.append("stop"), snapshot=lambda: asked.append("snapshot"))
+    signals.connect(stop=lambda: asked.append("stop"), snapshot=lambda: asked.append("snapshot"))
     assert asked == ["stop"]
     os.kill(os.getpid(), number)
     assert asked == ["stop", "stop"]
@@ -40,7 +40,7 @@ def test_a_stop_that_came_early_is_heeded_as_soon_as_there_is_a_daemon(
 def test_a_snapshot_that_nobody_can_make_yet_is_left_out(signals: Signals) -> None:
     asked: list[str] = []
     os.kill(os.getpid(), signal.SIGUSR1)
-    signals.pass_on(stop=lambda: asked.append("stop"), snapshot=lambda: asked.append("snapshot"))
+    signals.connect(stop=lambda: asked.append("stop"), snapshot=lambda: asked.append("snapshot"))
     assert asked == []
     os.kill(os.getpid(), signal.SIGUSR1)
     assert asked == ["snapshot"]

@@ -68,7 +68,7 @@ def test_what_ends_without_a_card_ends_nothing_else(caplog: pytest.LogCaptureFix
     job = a_job(said or "true")
     job.start()
     assert ended(job) is None
-    assert "The export ended well, but did not say what it published: " in caplog.text
+    assert "The export succeeded, but its output is not a model card: " in caplog.text
 
 
 def test_what_takes_too_long_is_killed(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from stores import a_config
 
 from edgedescent.daemon.status import FILE, read_status, runtime_folder
 from edgedescent.errors import StateError
 from edgedescent.state.lock import FolderLock
+from support.state_folder import a_config
 
 
 @pytest.fixture(autouse=True)

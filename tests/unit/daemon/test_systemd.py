@@ -22,7 +22,7 @@ class Listener:
         self.socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
         self.socket.setblocking(False)
 
-    def told(self) -> list[str]:
+    def received(self) -> list[str]:
         found = []
         while True:
             try:
@@ -46,13 +46,13 @@ class Clock:
 
 
 def test_it_is_told_what_happens(listener: Listener) -> None:
-    supervisor = SystemdNotifier(listener.address)
-    supervisor.status("Running the journal\nagain.")
-    supervisor.status("Running the journal\nagain.")
-    supervisor.ready()
-    supervisor.status("x" * 1000)
-    supervisor.stopping()
-    assert listener.told() == [
+    notifier = SystemdNotifier(listener.address)
+    notifier.status("Running the journal\nagain.")
+    notifier.status("Running the journal\nagain.")
+    notifier.ready()
+    notifier.status("x" * 1000)
+    notifier.stopping()
+    assert listener.received() == [
         "STATUS=Running the journal again.",
         "READY=1",
         f"STATUS={'x' * STATUS_MAX}",
@@ -62,32 +62,32 @@ def test_it_is_told_what_happens(listener: Listener) -> None:
 
 def test_the_watchdog_is_fed_by_progress_four_times_as_often_as_it_must(listener: Listener) -> None:
     clock = Clock()
-    supervisor = SystemdNotifier(listener.address, 20.0, clock)
+    notifier = SystemdNotifier(listener.address, 20.0, clock)
     for _ in range(100):
-        supervisor.progress()
+        notifier.progress()
         clock.now += 0.25
-    assert listener.told() == ["WATCHDOG=1"] * 5
+    assert listener.received() == ["WATCHDOG=1"] * 5
     # Nothing but progress feeds it.
     clock.now += 100
-    supervisor.status("x")
-    assert listener.told() == ["STATUS=x"]
+    notifier.status("x")
+    assert listener.received() == ["STATUS=x"]
 
 
 def test_without_a_watchdog_nothing_feeds_it(listener: Listener) -> None:
     SystemdNotifier(listener.address).progress()
-    assert listener.told() == []
+    assert listener.received() == []
 
 
 def test_a_long_start_asks_for_more_time_as_long_as_it_gets_on(listener: Listener) -> None:
     clock = Clock()
-    supervisor = SystemdNotifier(listener.address, 20.0, clock)
-    told: list[str] = []
+    notifier = SystemdNotifier(listener.address, 20.0, clock)
+    received: list[str] = []
     for _ in range(60):
-        supervisor.still_starting()
+        notifier.extend_timeout()
         clock.now += 1.0
-        told += listener.told()
-    assert told.count(f"EXTEND_TIMEOUT_USEC={int(EXTENSION_S * 1e6)}") == 4
-    assert told.count("WATCHDOG=1") == 12
+        received += listener.received()
+    assert received.count(f"EXTEND_TIMEOUT_USEC={int(EXTENSION_S * 1e6)}") == 4
+    assert received.count("WATCHDOG=1") == 12
 
 
 @pytest.mark.parametrize(
@@ -106,37 +106,37 @@ def test_the_environment_says_whether_there_is_a_watchdog(
     listener: Listener, environment: dict[str, str], watchdog: bool
 ) -> None:
     environment = {**environment, "NOTIFY_SOCKET": listener.address, "OTHER": "stays"}
-    supervisor = SystemdNotifier.from_environment(environment)
+    notifier = SystemdNotifier.from_environment(environment)
     # A child must not speak for the daemon.
     assert environment == {"OTHER": "stays"}
-    supervisor.progress()
-    assert listener.told() == (["WATCHDOG=1"] if watchdog else [])
+    notifier.progress()
+    assert listener.received() == (["WATCHDOG=1"] if watchdog else [])
 
 
 def test_without_a_supervisor_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     for environment in ({}, {"NOTIFY_SOCKET": ""}):
-        supervisor = SystemdNotifier.from_environment(environment)
-        supervisor.ready()
-        supervisor.progress()
+        notifier = SystemdNotifier.from_environment(environment)
+        notifier.ready()
+        notifier.progress()
     assert caplog.records == []
 
 
 def test_one_that_is_gone_is_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    supervisor = SystemdNotifier(str(tmp_path / "gone"), 1.0)
+    notifier = SystemdNotifier(str(tmp_path / "gone"), 1.0)
     with caplog.at_level(logging.WARNING):
-        supervisor.ready()
-        supervisor.stopping()
+        notifier.ready()
+        notifier.stopping()
     assert [record.getMessage() for record in caplog.records] == [
-        f"The supervisor at {tmp_path}/gone cannot be told READY: No such file or directory."
+        f"The notification READY cannot be sent to systemd at {tmp_path}/gone: No such file or directory."
     ]
 
 
 def test_one_that_does_not_read_holds_nobody_up(listener: Listener) -> None:
     clock = Clock()
-    supervisor = SystemdNotifier(listener.address, 1.0, clock)
+    notifier = SystemdNotifier(listener.address, 1.0, clock)
     for i in range(5_000):
-        supervisor.status(f"line {i} " + "x" * 150)
-    assert listener.told()[0].startswith("STATUS=line 0 ")
+        notifier.status(f"line {i} " + "x" * 150)
+    assert listener.received()[0].startswith("STATUS=line 0 ")
     # It hears again once it has read, and the watchdog's food that was lost is sent again at once.
-    supervisor.progress()
-    assert listener.told() == ["WATCHDOG=1"]
+    notifier.progress()
+    assert listener.received() == ["WATCHDOG=1"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import DedupWindow as Specified
-from reference import siphash24
 
 from edgedescent.engine._dedup_window import DedupWindow
+from reference.engine import DedupWindow as Specified
+from reference.features import siphash24
 
 few_keys = st.lists(st.integers(0, 25).map(str), max_size=150)
 windows = st.integers(1, 20)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import bits, payloads
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.engine.core import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Engine
@@ -17,6 +16,7 @@ from edgedescent.engine.rate_limit import SOURCES_MAX
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
 from edgedescent.state import codec
+from support.state_folder import bits, payloads
 
 KINDS: list[type[Learner]] = [LinearRegressor, MatrixFactorization]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import Prequential as Specified
 
 from edgedescent.evaluation._prequential import Prequential
+from reference.evaluation import Prequential as Specified
 
 numbers = st.one_of(st.integers(-50, 50), st.floats(-100, 100), st.just(1e9))
 pairs = st.lists(st.tuples(numbers, numbers), max_size=60)

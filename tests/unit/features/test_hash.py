@@ -6,9 +6,9 @@ import hashlib
 
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import siphash24 as specified
 
 from edgedescent.features._hash import siphash24
+from reference.features import siphash24 as specified
 
 
 def test_the_example_of_appendix_a() -> None:

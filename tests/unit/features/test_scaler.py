@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import Scaler as Specified
 
 from edgedescent.features._scaler import Scaler
+from reference.features import Scaler as Specified
 
 numbers = st.one_of(st.floats(-1e3, 1e3), st.sampled_from([0.0, 1e30, -1e99, 1e-20]))
 

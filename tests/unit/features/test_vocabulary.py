@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import Vocabulary as Specified
 
 from edgedescent import LinearRegressor
 from edgedescent.features._vocabulary import Vocabulary
+from reference.features import Vocabulary as Specified
 
 events_of_keys = st.lists(st.lists(st.integers(0, 12).map(str), max_size=5, unique=True), max_size=60)
 policies = st.sampled_from(["evict", "share"])

@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from exports import LEARNERS, small
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import frozen
 
 from edgedescent import LinearRegressor, LogisticRegressor
 from edgedescent.engine.messages import FeatureEvent
 from edgedescent.formats._json_reader import plain_event
 from edgedescent.losses import PoissonLoss
+from support.exported import LEARNERS, small
+from support.strategies import frozen
 
 FEATURE_LEARNERS = [learner for learner in LEARNERS if learner.input_kind == "features"]
 

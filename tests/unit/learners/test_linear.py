@@ -14,7 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import (
+
+from edgedescent import LinearRegressor
+from edgedescent.losses import Loss
+from edgedescent.optim import SGD, Optimizer
+from support.strategies import (
     all_finite,
     bits,
     feature_events,
@@ -26,10 +30,6 @@ from strategies import (
     targets,
     values,
 )
-
-from edgedescent import LinearRegressor
-from edgedescent.losses import Loss
-from edgedescent.optim import SGD, Optimizer
 
 COLUMNS = ["a", "b", "c", "d"]
 rows = st.lists(st.tuples(st.lists(values, min_size=4, max_size=4), targets), max_size=30)

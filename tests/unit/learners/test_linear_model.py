@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import is_usable
-from reference_learners import Linear as Specified
-from strategies import feature_events, good_targets, good_values, losses, optimizers
 
 from edgedescent import LinearRegressor
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
 from edgedescent.optim import SGD, Adam, Optimizer
+from reference.learners import Linear as Specified
+from reference.numerics import is_usable
+from support.strategies import feature_events, good_targets, good_values, losses, optimizers
 
 
 @settings(max_examples=120)

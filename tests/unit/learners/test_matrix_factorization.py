@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import bits, frozen, losses, optimizers, ratings
 
 from edgedescent import MatrixFactorization
 from edgedescent.losses import Loss
 from edgedescent.optim import Adam, Optimizer
+from support.strategies import bits, frozen, losses, optimizers, ratings
 
 
 @settings(max_examples=100)

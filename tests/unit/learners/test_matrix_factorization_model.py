@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import is_usable
-from reference_learners import Factors as Specified
-from strategies import all_finite, losses, optimizers, ratings
 
 from edgedescent import MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, Loss, SquaredLoss
 from edgedescent.optim import SGD, Optimizer
+from reference.learners import Factors as Specified
+from reference.numerics import is_usable
+from support.strategies import all_finite, losses, optimizers, ratings
 
 
 @settings(max_examples=120)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import frozen
 
 from edgedescent import LinearRegressor
 from edgedescent.learners._replay_buffer import ReplayBuffer
+from support.strategies import frozen
 
 wide_events = st.lists(
     st.tuples(st.dictionaries(st.sampled_from("abcdef"), st.integers(-9, 9), max_size=6), st.integers(-9, 9)),

@@ -8,14 +8,14 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from exports import LEARNERS, LOSSES, OPTIMIZERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import all_finite, feature_events, frozen, ratings
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, SquaredLoss
 from edgedescent.optim import SGD, Adam, CountedSGD
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS
+from support.strategies import all_finite, feature_events, frozen, ratings
 
 poison = st.one_of(
     st.floats(),

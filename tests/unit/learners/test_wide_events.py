@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exports import OPTIMIZERS
-from reference_learners import Linear as Specified
 
 from edgedescent import FactorizationMachine, LinearRegressor, LogisticRegressor, MLPRegressor
 from edgedescent.losses import AdaptiveHuberLoss
 from edgedescent.optim import SGD, Adam, MiniBatch, NormalizedAdaptive
 from edgedescent.state import codec
+from reference.learners import Linear as Specified
+from support.exported import OPTIMIZERS
 
 N_FEATURES, N_EVENTS = 200, 3000
 

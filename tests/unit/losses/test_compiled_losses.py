@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import LOSSES, travelled
-from strategies import EVERY_LOSS
 
 from edgedescent.losses import (
     AbsoluteLoss,
@@ -21,6 +19,8 @@ from edgedescent.losses import (
     QuantileLoss,
 )
 from edgedescent.losses._losses import evaluate, travels
+from reference.losses import LOSSES, travelled
+from support.strategies import EVERY_LOSS
 
 VARIANTS = [
     *EVERY_LOSS,

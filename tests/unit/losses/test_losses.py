@@ -8,7 +8,6 @@ import re
 from typing import Any
 
 import pytest
-from exports import LOSSES
 
 from edgedescent import FactorizationMachine, LinearRegressor, LogisticRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.losses import (
@@ -20,6 +19,7 @@ from edgedescent.losses import (
     QuantileLoss,
     SquaredLoss,
 )
+from support.exported import LOSSES
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from fake_broker import (
+
+from edgedescent_mqtt.adapter import INBOX_BYTES_MAX
+from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
+from support.fake_broker import (
     PUBACK,
     PUBLISH,
     SUBSCRIBE,
     FakeBroker,
-    Make,
+    MakeAdapter,
     adapters_for,
     connect,
     deliveries,
@@ -23,9 +26,6 @@ from fake_broker import (
     warnings,
 )
 
-from edgedescent_mqtt.adapter import INBOX_BYTES_MAX
-from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
-
 
 @pytest.fixture
 def broker() -> Iterator[FakeBroker]:
@@ -34,7 +34,7 @@ def broker() -> Iterator[FakeBroker]:
 
 
 @pytest.fixture
-def make(broker: FakeBroker) -> Iterator[Make]:
+def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
     with adapters_for(broker) as make_adapter:
         yield make_adapter
 
@@ -42,7 +42,7 @@ def make(broker: FakeBroker) -> Iterator[Make]:
 # --- Events -----------------------------------------------------------------------------------------------------------
 
 
-def test_events_are_delivered_and_acknowledged_when_told_to(broker: FakeBroker, make: Make) -> None:
+def test_events_are_delivered_and_acknowledged_when_told_to(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     link = connect(transport, broker)
     link.send(message(b"one", 1) + message(b"two", 2) + message(b"three"))
@@ -54,7 +54,7 @@ def test_events_are_delivered_and_acknowledged_when_told_to(broker: FakeBroker, 
     assert link.of(PUBACK) == [b"\x00\x01", b"\x00\x02"]
 
 
-def test_acknowledgements_of_an_earlier_connection_are_left_out(broker: FakeBroker, make: Make) -> None:
+def test_acknowledgements_of_an_earlier_connection_are_left_out(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     first = connect(transport, broker)
     first.send(message(b"old", 1))
@@ -74,14 +74,14 @@ def test_acknowledgements_of_an_earlier_connection_are_left_out(broker: FakeBrok
     pump(transport, lambda: second.of(PUBACK) == [b"\x00\x01"])
 
 
-def test_one_poll_takes_a_bounded_number_of_events(broker: FakeBroker, make: Make) -> None:
+def test_one_poll_takes_a_bounded_number_of_events(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make(receive_max=10)
     link = connect(transport, broker)
     link.send(message(b"x") * 500)
     assert max(map(len, deliveries(transport, 500))) <= 10
 
 
-def test_one_poll_takes_a_bounded_number_of_bytes(broker: FakeBroker, make: Make) -> None:
+def test_one_poll_takes_a_bounded_number_of_bytes(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     link = connect(transport, broker)
     payload = bytes(200_000)
@@ -92,7 +92,7 @@ def test_one_poll_takes_a_bounded_number_of_bytes(broker: FakeBroker, make: Make
     assert max(sizes) <= INBOX_BYTES_MAX + len(payload)
 
 
-def test_a_topic_that_is_no_text_does_no_harm(broker: FakeBroker, make: Make) -> None:
+def test_a_topic_that_is_no_text_does_no_harm(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     link = connect(transport, broker)
     link.send(message(b"x", 7, topic=b"\xff\xfe"))
@@ -104,7 +104,7 @@ def test_a_topic_that_is_no_text_does_no_harm(broker: FakeBroker, make: Make) ->
 
 
 def test_a_refused_subscription_is_told_and_asked_for_again(
-    broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make()
     link = connect(transport, broker)
@@ -120,7 +120,9 @@ def test_a_refused_subscription_is_told_and_asked_for_again(
     assert transport.connected
 
 
-def test_less_than_was_asked_for_is_told(broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_less_than_was_asked_for_is_told(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     transport = make()
     link = connect(transport, broker)
@@ -132,7 +134,7 @@ def test_less_than_was_asked_for_is_told(broker: FakeBroker, make: Make, caplog:
 # --- Publishing -------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_connection_nothing_is_taken(make: Make) -> None:
+def test_without_a_connection_nothing_is_taken(make: MakeAdapter) -> None:
     transport = make(port=1)
     assert transport.publish("predictions", b"x") is False
     transport.poll(0.05)
@@ -141,7 +143,7 @@ def test_without_a_connection_nothing_is_taken(make: Make) -> None:
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-def test_what_waits_for_a_slow_broker_is_bounded(broker: FakeBroker, make: Make, qos: int) -> None:
+def test_what_waits_for_a_slow_broker_is_bounded(broker: FakeBroker, make: MakeAdapter, qos: int) -> None:
     transport = make(publish_qos=qos)
     link = connect(transport, broker)
     payload = bytes(100_000)

@@ -14,7 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fake_broker import (
+
+from edgedescent_mqtt import adapter
+from edgedescent_mqtt.client import Connection
+from edgedescent_mqtt.connect import Backoff, ConnectAttempt, explain
+from support.fake_broker import (
     CONNECT,
     DISCONNECT,
     PATIENCE_S,
@@ -23,8 +27,8 @@ from fake_broker import (
     PUBLISH,
     WELCOME,
     FakeBroker,
-    Link,
-    Make,
+    FakeBrokerLink,
+    MakeAdapter,
     adapters_for,
     answer_until_gone,
     connect,
@@ -35,9 +39,6 @@ from fake_broker import (
     warnings,
 )
 
-from edgedescent_mqtt import adapter
-from edgedescent_mqtt.connect import Backoff, ConnectAttempt, explain
-
 
 @pytest.fixture
 def broker() -> Iterator[FakeBroker]:
@@ -46,7 +47,7 @@ def broker() -> Iterator[FakeBroker]:
 
 
 @pytest.fixture
-def make(broker: FakeBroker) -> Iterator[Make]:
+def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
     with adapters_for(broker) as make_adapter:
         yield make_adapter
 
@@ -65,7 +66,7 @@ def make(broker: FakeBroker) -> Iterator[Make]:
     ],
 )
 def test_a_refusal_is_told_once_and_tried_again(
-    broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture, code: int, expected: str
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture, code: int, expected: str
 ) -> None:
     transport = make()
     for attempt in (1, 2, 3):
@@ -78,7 +79,7 @@ def test_a_refusal_is_told_once_and_tried_again(
 
 
 def test_a_refusal_in_mqtt_5_hints_at_the_protocol(
-    broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make(protocol="5")
     pump(transport, broker.accepted)
@@ -88,7 +89,7 @@ def test_a_refusal_in_mqtt_5_hints_at_the_protocol(
 
 
 def test_a_broker_that_does_not_answer_is_given_up(
-    broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make(protocol="5", connect_timeout_s=0.1)
     pump(transport, lambda: broker.accepted() >= 3, "three attempts")
@@ -96,7 +97,7 @@ def test_a_broker_that_does_not_answer_is_given_up(
 
 
 def test_a_broker_that_hangs_up_is_tried_again(
-    broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make()
     for attempt in (1, 2, 3):
@@ -107,13 +108,17 @@ def test_a_broker_that_hangs_up_is_tried_again(
 
 
 @pytest.mark.parametrize("host", ["x" * 70 + ".example", "bad..name", "no.such.host.invalid"])
-def test_a_name_that_cannot_be_looked_up_is_told(make: Make, caplog: pytest.LogCaptureFixture, host: str) -> None:
+def test_a_name_that_cannot_be_looked_up_is_told(
+    make: MakeAdapter, caplog: pytest.LogCaptureFixture, host: str
+) -> None:
     transport = make(host=host)
     pump(transport, lambda: len(caplog.records) >= 2, "two messages")
     assert f"No connection to the broker at {host}:" in warnings(caplog)
 
 
-def test_a_lookup_that_hangs_holds_nothing_up(broker: FakeBroker, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_that_hangs_holds_nothing_up(
+    broker: FakeBroker, make: MakeAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hanging, real = threading.Event(), socket.create_connection
 
     def slow(*arguments: Any) -> socket.socket:
@@ -137,7 +142,7 @@ def test_a_lookup_that_hangs_holds_nothing_up(broker: FakeBroker, make: Make, mo
     assert broker.links[0].received == b""
 
 
-def test_polling_waits_its_time_while_there_is_no_broker(make: Make) -> None:
+def test_polling_waits_its_time_while_there_is_no_broker(make: MakeAdapter) -> None:
     transport = make(port=1, reconnect_min_s=5.0, reconnect_max_s=5.0)
     transport.poll(0.2)
     started = time.monotonic()
@@ -149,7 +154,7 @@ def test_polling_waits_its_time_while_there_is_no_broker(make: Make) -> None:
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 @pytest.mark.parametrize("seed", range(8))
 def test_a_broker_that_talks_nonsense_never_ends_the_daemon(
-    broker: FakeBroker, make: Make, protocol: str, seed: int
+    broker: FakeBroker, make: MakeAdapter, protocol: str, seed: int
 ) -> None:
     chance = random.Random(seed)
     transport = make(protocol=protocol, connect_timeout_s=0.2)
@@ -175,7 +180,7 @@ def test_a_broker_that_talks_nonsense_never_ends_the_daemon(
 # --- Losing the connection --------------------------------------------------------------------------------------------
 
 
-def test_a_taken_over_session_is_told(broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_taken_over_session_is_told(broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture) -> None:
     transport = make(protocol="5")
     link = connect(transport, broker, b"\x20\x03\x00\x00\x00")
     link.send(b"\xe0\x07\x8e\x05\x1f\x00\x02hi")
@@ -185,7 +190,9 @@ def test_a_taken_over_session_is_told(broker: FakeBroker, make: Make, caplog: py
     )
 
 
-def test_a_connection_that_is_dead_is_noticed(broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_that_is_dead_is_noticed(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
     transport = make(keepalive_s=1)
     link = connect(transport, broker)
     pump(transport, lambda: link.of(PINGREQ), "a sign of life")
@@ -194,7 +201,7 @@ def test_a_connection_that_is_dead_is_noticed(broker: FakeBroker, make: Make, ca
     connect(transport, broker)
 
 
-def test_a_connection_of_which_nothing_is_taken_is_kept(broker: FakeBroker, make: Make) -> None:
+def test_a_connection_of_which_nothing_is_taken_is_kept(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make(keepalive_s=1)
     link = connect(transport, broker)
     link.send(message(b"first", 1) + message(b"second", 2))
@@ -212,7 +219,7 @@ def test_a_connection_of_which_nothing_is_taken_is_kept(broker: FakeBroker, make
     pump(transport, lambda: transport.connected)
 
 
-def test_a_connection_of_which_nothing_is_taken_can_end(broker: FakeBroker, make: Make) -> None:
+def test_a_connection_of_which_nothing_is_taken_can_end(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     link = connect(transport, broker)
     link.sock.close()
@@ -228,12 +235,14 @@ def test_a_connection_of_which_nothing_is_taken_can_end(broker: FakeBroker, make
         assert transport.poll(0.05, take=False) == []
 
 
-def test_it_tells_how_many_messages_may_be_under_way(make: Make) -> None:
+def test_it_tells_how_many_messages_may_be_under_way(make: MakeAdapter) -> None:
     assert make(receive_max=77).window == 77
     assert make(qos=0).window is None
 
 
-def test_a_fault_while_sending_is_noticed(broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_while_sending_is_noticed(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
     transport = make()
     link = connect(transport, broker)
     link.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
@@ -245,7 +254,7 @@ def test_a_fault_while_sending_is_noticed(broker: FakeBroker, make: Make, caplog
 
 
 def test_delays_grow_while_connections_are_short_and_begin_anew_after_a_long_one(
-    broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgedescent_mqtt.connect.random.uniform", lambda _low, high: high)
     transport = make(reconnect_min_s=0.01, reconnect_max_s=0.05)
@@ -262,7 +271,7 @@ def test_delays_grow_while_connections_are_short_and_begin_anew_after_a_long_one
 
 
 def test_what_an_earlier_connection_left_unconfirmed_does_not_outlive_the_greeting(
-    broker: FakeBroker, make: Make
+    broker: FakeBroker, make: MakeAdapter
 ) -> None:
     transport = make()
     link = connect(transport, broker)
@@ -280,7 +289,7 @@ def test_what_an_earlier_connection_left_unconfirmed_does_not_outlive_the_greeti
 # --- Goodbye ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_goodbye_comes_after_everything_else(broker: FakeBroker, make: Make) -> None:
+def test_the_goodbye_comes_after_everything_else(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     link = connect(transport, broker)
     link.send(message(b"event", 9))
@@ -303,7 +312,7 @@ def test_the_goodbye_comes_after_everything_else(broker: FakeBroker, make: Make)
 
 
 @pytest.mark.parametrize("if_quiet", [False, True])
-def test_a_goodbye_that_is_not_heeded_is_cut_short(broker: FakeBroker, make: Make, *, if_quiet: bool) -> None:
+def test_a_goodbye_that_is_not_heeded_is_cut_short(broker: FakeBroker, make: MakeAdapter, *, if_quiet: bool) -> None:
     transport = make()
     link = connect(transport, broker)
     started = time.monotonic()
@@ -314,7 +323,7 @@ def test_a_goodbye_that_is_not_heeded_is_cut_short(broker: FakeBroker, make: Mak
     assert not transport.connected
 
 
-def test_where_the_broker_says_no_more_the_last_will_is_left_to_it(broker: FakeBroker, make: Make) -> None:
+def test_where_the_broker_says_no_more_the_last_will_is_left_to_it(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     link = connect(transport, broker)
     transport.publish("snapshots", b"card", retain=True)
@@ -326,7 +335,7 @@ def test_where_the_broker_says_no_more_the_last_will_is_left_to_it(broker: FakeB
     assert link.of(DISCONNECT) == []
 
 
-def test_it_does_not_leave_while_anything_is_under_way(broker: FakeBroker, make: Make) -> None:
+def test_it_does_not_leave_while_anything_is_under_way(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
     link = connect(transport, broker)
     transport.publish("snapshots", b"card of the state", retain=True)
@@ -348,7 +357,7 @@ def test_it_does_not_leave_while_anything_is_under_way(broker: FakeBroker, make:
     assert link.packets()[-1] == (DISCONNECT, b"")
 
 
-def await_the_end(link: Link) -> None:
+def await_the_end(link: FakeBrokerLink) -> None:
     until = time.monotonic() + PATIENCE_S
     while not (link.packets() and link.ended):
         assert time.monotonic() < until
@@ -383,7 +392,7 @@ def test_delays_are_jittered() -> None:
         (TimeoutError(110, "Connection timed out"), "it did not answer in time"),
         (OSError("odd"), "odd"),
         (OSError(), "OSError"),
-        (UnicodeError("label too long"), "this cannot be a host's name (see `broker.host`)"),
+        (UnicodeError("label too long"), "this is not the name of a host"),
         (ssl.SSLEOFError(8, "EOF"), "TLS failed: the connection ended (does this port speak TLS?)"),
     ],
 )
@@ -392,7 +401,7 @@ def test_reasons_are_in_plain_words(error: Exception, expected: str) -> None:
 
 
 def test_an_attempt_at_a_broker_that_hangs_up_during_tls_is_explained(broker: FakeBroker) -> None:
-    attempt = ConnectAttempt("127.0.0.1", broker.port, timeout_s=5.0, context=ssl.create_default_context())
+    attempt = ConnectAttempt(Connection("127.0.0.1", broker.port, tls=ssl.create_default_context()), timeout_s=5.0)
     while not broker.accepted():
         time.sleep(0.01)
     broker.links[0].sock.close()
@@ -403,7 +412,7 @@ def test_an_attempt_at_a_broker_that_hangs_up_during_tls_is_explained(broker: Fa
 
 
 def test_nothing_secret_is_logged(
-    broker: FakeBroker, make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("TEST_PASSWORD", "correct-horse-7")

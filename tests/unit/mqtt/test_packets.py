@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edgedescent.adapters import Delivery
+from edgedescent.interfaces import Delivery
 from edgedescent_mqtt._packet_reader import take_events
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import Publication, acknowledgements, variable_length

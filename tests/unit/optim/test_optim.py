@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exports import LEARNERS, OPTIMIZERS, SCHEDULES, exported, small
-from strategies import EVERY_OPTIMIZER, frozen
 
 from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor, optim
 from edgedescent.config import build, describe
 from edgedescent.optim import SGD, Adam, CosineRestarts, MiniBatch, Momentum, Optimizer
 from edgedescent.optim._stepper import steps
+from support.exported import LEARNERS, OPTIMIZERS, SCHEDULES, exported, small
+from support.strategies import EVERY_OPTIMIZER, frozen
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from reference_optim import RULES, specified_steps
-from strategies import EVERY_OPTIMIZER, SCHEDULES
 
 from edgedescent import LinearRegressor, MLPRegressor
 from edgedescent.optim import (
@@ -28,6 +26,8 @@ from edgedescent.optim import (
 )
 from edgedescent.optim._parameter_table import ParameterTable
 from edgedescent.optim._stepper import steps
+from reference.optim import RULES, specified_steps
+from support.strategies import EVERY_OPTIMIZER, SCHEDULES
 
 # Rounded, because squares of the smallest floats vanish; what those do is seen to below.
 values = st.one_of(st.floats(-3, 3), st.floats(-100, 100), st.just(-0.0)).map(lambda g: round(g, 6))

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference_optim import Factors
-from strategies import SCHEDULES
 
 from edgedescent import LinearRegressor
 from edgedescent.optim import (
@@ -22,6 +20,8 @@ from edgedescent.optim import (
     Step,
 )
 from edgedescent.optim._schedules import factors
+from reference.optim import Factors
+from support.strategies import SCHEDULES
 
 
 def compiled(schedule: Schedule, losses: list[float]) -> list[float]:

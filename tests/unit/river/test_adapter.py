@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 import subprocess
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +84,6 @@ class TestRegistration:
         assert {k: v for k, v in vars(Learner).items() if k in edgedescent_river._BORROWED} == {
             k: v for k, v in before.items() if k in edgedescent_river._BORROWED
         }
-
-    def test_the_adapter_is_found_by_name(self) -> None:
-        (point,) = (p for p in entry_points(group="edgedescent.adapters") if p.name == "learners.river")
-        assert point.load() is RiverAdapter
 
     def test_edgedescent_alone_never_imports_river(self) -> None:
         code = "import sys, edgedescent, edgedescent.config; print('river' in sys.modules)"

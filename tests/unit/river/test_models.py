@@ -15,9 +15,7 @@ import pytest
 
 pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent[river]'")
 
-import river_models
 from river import linear_model, optim, preprocessing, reco
-from river_models import EVERY, NUMBERS, RANKERS, learner, linear, model, ratings
 
 from edgedescent.config import build, describe
 from edgedescent.errors import StateError
@@ -27,6 +25,8 @@ from edgedescent.testing import LEARNER_CHECKS
 from edgedescent.testing.learners import check_learns
 from edgedescent.testing.support import bits
 from edgedescent_river import RiverRecommender, RiverRegressor
+from support import river_models
+from support.river_models import EVERY, NUMBERS, RANKERS, learner, linear, model, ratings
 
 HALF = 500
 every_model = pytest.mark.parametrize("name", EVERY)
@@ -34,7 +34,7 @@ every_model = pytest.mark.parametrize("name", EVERY)
 CONTINUE = """
 import json, sys
 from pathlib import Path
-from river_models import EVERY, learner
+from support.river_models import EVERY, learner
 from edgedescent.state import codec
 from edgedescent.testing.support import bits
 folder = Path(sys.argv[1])
@@ -69,7 +69,7 @@ def restored(undisturbed: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
     for name, (half, *_) in undisturbed.items():
         (folder / f"{name}.state").write_bytes(half)
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
-    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(river_models.__file__).parent)}
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(river_models.__file__).parents[1])}
     subprocess.run([sys.executable, "-W", "ignore", "-c", CONTINUE, str(folder)], env=environment, check=True)
     return json.loads((folder / "answers.json").read_text()), folder
 

@@ -14,9 +14,8 @@ pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent
 
 from river import compose, linear_model, optim, preprocessing
 
-from edgedescent import config, plugins
+from edgedescent import config
 from edgedescent.errors import ConfigError
-from edgedescent.learners import Learner
 from edgedescent_river import RiverRecommender, RiverRegressor
 from edgedescent_river.specification import build, describe
 
@@ -181,14 +180,6 @@ class TestFinding:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("The learner 'RiverRegressor' cannot be imported: ")
         assert done.stdout.strip().endswith("Install what it needs with: pip install 'edgedescent[river]'")
-
-    def test_what_is_no_learner_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from importlib.metadata import EntryPoint
-
-        point = EntryPoint("Thing", "json:dumps", plugins.GROUP)
-        monkeypatch.setattr(plugins, "entry_points", lambda **_: [point])
-        with pytest.raises(ConfigError, match=r"The learner 'Thing' of json:dumps is .* which is no learner"):
-            config.build(Learner, {"type": "Thing"}, "learner")
 
 
 def test_the_exporter_refuses_it_in_a_line() -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from edgedescent.errors import ConfigError, TransportError
 from edgedescent_mqtt.buffered_socket import BufferedSocket
-from edgedescent_sims.publish.connection import Connection
-from edgedescent_sims.publish.publish import publish
+from edgedescent_mqtt.client import Connection
 from edgedescent_sims.publish.publisher import Publisher, StopPublishing
+from edgedescent_sims.publish.stream import publish
 from edgedescent_sims.sources import Event, Kind, SkippedRows
 
 CONNACK_3 = bytes.fromhex("20020000")
@@ -30,7 +30,7 @@ class Numbers:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.omissions = SkippedRows()
+        self.skipped_rows = SkippedRows()
 
     def length(self) -> int | None:
         return self.count
@@ -213,5 +213,5 @@ def test_numbers_out_of_range_are_refused(option: str) -> None:
 
 @pytest.mark.parametrize("topic", ["", "a/+", "a/#", "a\0"])
 def test_topics_with_wildcards_are_refused(topic: str) -> None:
-    with pytest.raises(ConfigError, match="not a topic"):
+    with pytest.raises(ConfigError, match=r"`topic` is .*: expected"):
         publish(Numbers(1), "mqtt://127.0.0.1:1", topic=topic)

@@ -46,7 +46,7 @@ def test_csv_becomes_events_of_numbers(tmp_path: Path, name: str) -> None:
         {"id": "weather-3", "x": {"temp": 2.5, "sunny": 1.0}, "y": 12.0},
     ]
     assert notices == ["Dropped, as only numbers can be learned from: day ('2024-01-01'), note ('cold')."]
-    assert source.omissions.summary() == ""
+    assert source.skipped_rows.summary() == ""
 
 
 def test_reading_twice_gives_the_same_events(tmp_path: Path) -> None:
@@ -83,20 +83,20 @@ def test_rows_that_cannot_be_used_are_reported_and_keep_their_numbers(tmp_path: 
     path = write(tmp_path / "a.csv", "x,y\n1,1\n2,\n3,word\n4\n\n5,inf\n6,6\n")
     source, events, notices = read(path, target="y")
     assert [event["id"] for event in events] == ["a-1", "a-6"]
-    assert source.omissions.rows == 4
+    assert source.skipped_rows.rows == 4
     assert notices == [
         "Row 4 is skipped: it has 1 cells where the header has 2.",
         "Row 2 is skipped: its target y is missing.",
         "Row 3 is skipped: its target y is 'word', not a finite number.",
         "Row 5 is skipped: its target y is 'inf', not a finite number.",
     ]
-    assert source.omissions.summary() == "Left out: 4 rows."
+    assert source.skipped_rows.summary() == "Left out: 4 rows."
 
 
 def test_faulty_rows_do_not_flood_the_terminal(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "x,y\n1,1\n" + "2,\n" * 100)
     source, _, notices = read(path, target="y")
-    assert source.omissions.rows == 100
+    assert source.skipped_rows.rows == 100
     assert len(notices) == 5
 
 
@@ -107,7 +107,7 @@ def test_columns_are_judged_by_the_first_thousand_rows(tmp_path: Path) -> None:
     assert notices[1] == "Row 1001: b is left out, 'later' is not a finite number."
     assert events[1000]["x"] == {"n": 1000.0}
     assert events[1001]["x"] == {"n": 1001.0, "b": 0.0}
-    assert source.omissions.summary() == "Left out: 1 cells."
+    assert source.skipped_rows.summary() == "Left out: 1 cells."
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -178,7 +178,7 @@ def test_faulty_ratings_are_reported(tmp_path: Path) -> None:
     text = "a::1::1::1\nb::1::1\nc::1::bad::1\nd::1::::1\n::1::1::1\n\ne::1::1::nan\nf::1::2::2\n"
     source, events, notices = read(write(tmp_path / "r.dat", text))
     assert [event["user"] for event in events] == ["a", "f"]
-    assert source.omissions.rows == 5
+    assert source.skipped_rows.rows == 5
     assert notices[0] == "Row 2 is skipped: it has 3 fields, not user::item::rating::time."
 
 

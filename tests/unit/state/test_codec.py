@@ -109,5 +109,5 @@ def test_a_type_that_no_state_has_is_refused(dtype: str) -> None:
 
 @pytest.mark.parametrize("names", [[1], ["a", None], [b"a"]])
 def test_a_list_of_anything_but_names_is_refused(names: Any) -> None:
-    with pytest.raises(TypeError, match="The state 'w' is a list that holds more than names"):
+    with pytest.raises(TypeError, match="The state 'w' is a list that holds values other than strings"):
         codec.encode({"w": names})

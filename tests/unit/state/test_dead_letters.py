@@ -7,8 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from commands import device_file, run, told
-from stores import NOW, Run, a_config
 
 from edgedescent.engine.core import DEAD_PAYLOAD_MAX
 from edgedescent.engine.messages import DeadLetter
@@ -16,6 +14,8 @@ from edgedescent.errors import StateError
 from edgedescent.state.dead_letters import Selection, find, id_of, purge, whole_payload
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import FILE, Store
+from support.command_line import device_file, run, run_json
+from support.state_folder import NOW, Run, a_config
 
 GOOD = b'{"id": "a", "x": {"temp": 1}, "y": 2}'
 MALFORMED, WRONG, MISSING = b"\xff", b'{"x": 3}', b'{"y": 1}'
@@ -36,13 +36,17 @@ def state(config: Path) -> Run:
 
 
 def ids(config: Path, *options: str) -> list[str]:
-    return [letter["id"] for letter in told("dead-letters", "list", config, *options)]
+    return [letter["id"] for letter in run_json("dead-letters", "list", config, *options)]
 
 
 def recovered(state: Run) -> None:
     """Let another life begin where the last checkpoint stands, as after kill -9."""
     store = Store(state.config.state.path)
-    recover(state.config, store, lambda _position, effect: store.bury(effect) if type(effect) is DeadLetter else None)
+    recover(
+        state.config,
+        store,
+        lambda _position, effect: store.add_dead_letter(effect) if type(effect) is DeadLetter else None,
+    )
     store.close()
 
 
@@ -55,7 +59,7 @@ def test_without_a_state_there_is_nothing_to_list(config: Path) -> None:
     assert result.stderr.startswith("Error: There is no state in ")
     Run(a_config(config.parent / "state")).store.close()
     assert run("dead-letters", "list", config).output == "No dead letters.\n"
-    assert told("dead-letters", "list", config) == []
+    assert run_json("dead-letters", "list", config) == []
 
 
 def test_of_a_damaged_file_they_tell_what_everybody_tells(config: Path, state: Run) -> None:
@@ -66,7 +70,7 @@ def test_of_a_damaged_file_they_tell_what_everybody_tells(config: Path, state: R
         result = run("dead-letters", command, config, *(["--all"] if command == "purge" else []))
         assert result.exit_code == 1
         assert result.stderr.startswith(f"Error: The state file {path} is damaged: ")
-        assert result.stderr.endswith(" Hint: The daemon rescues what it can at its next start.\n")
+        assert result.stderr.endswith(" Hint: The daemon repairs what it can at its next start.\n")
 
 
 def test_they_are_listed_newest_first(config: Path, state: Run) -> None:
@@ -76,7 +80,7 @@ def test_they_are_listed_newest_first(config: Path, state: Run) -> None:
     assert len(lines) == 6
     lines = run("dead-letters", "list", config, "--limit", 1).output.splitlines()
     assert lines[2] == "1 of 3: 1 malformed, 1 missing_field, 1 wrong_type"
-    (record,) = told("dead-letters", "list", config, "--reason", "malformed")
+    (record,) = run_json("dead-letters", "list", config, "--reason", "malformed")
     assert record == {
         "id": "1.0",
         "position": 1,
@@ -117,7 +121,7 @@ def test_they_cannot_command_the_terminal(config: Path) -> None:
     state = Run(a_config(config.parent / "state"))
     state.take([GOOD])
     evil = "\x1b[2J\x1b]0;owned\x07\r\n\x9b31m"
-    state.store.bury(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
+    state.store.add_dead_letter(DeadLetter(1, 0, NOW, evil, "malformed", evil, evil.encode()))
     state.store.close()
     for command, lines in ((["list", config], 2), (["show", config, "1.0"], 8)):
         output = run("dead-letters", *command).output
@@ -125,7 +129,7 @@ def test_they_cannot_command_the_terminal(config: Path) -> None:
         assert all(c.isprintable() or c == "\n" for c in output)
         assert r"\x1b[2J" in output
     # For programs the payload is as it came.
-    assert told("dead-letters", "list", config)[0]["payload"] == evil
+    assert run_json("dead-letters", "list", config)[0]["payload"] == evil
 
 
 def test_one_is_shown_whole(config: Path, state: Run) -> None:
@@ -133,9 +137,9 @@ def test_one_is_shown_whole(config: Path, state: Run) -> None:
     state.take([long, b'[{"x": {"temp": "' + b"z" * (2 * DEAD_PAYLOAD_MAX) + b'"}}]'])
     state.store.flush()
     assert run("dead-letters", "show", config, "2").output.splitlines()[-1] == '{"x": 3}'
-    (shown,) = told("dead-letters", "show", config, "5.0")
+    (shown,) = run_json("dead-letters", "show", config, "5.0")
     assert (shown["payload"], shown["complete"]) == (long.decode(), True)
-    (shown,) = told("dead-letters", "show", config, "6.0")
+    (shown,) = run_json("dead-letters", "show", config, "6.0")
     assert (len(shown["payload"]), shown["complete"]) == (DEAD_PAYLOAD_MAX, False)
     (letter,) = find(state.config.state.path, Selection(ids=("6.0",)))
     assert whole_payload(state.config.state.path, letter) is None
@@ -169,11 +173,11 @@ def test_purging_asks_first(config: Path, state: Run) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Remove 3 dead letters for good? Nobody is here to answer: add --yes." in result.stderr
     assert len(ids(config)) == 3
-    assert told("dead-letters", "purge", config, "--reason", "malformed", "--yes") == [{"purged": 1}]
+    assert run_json("dead-letters", "purge", config, "--reason", "malformed", "--yes") == [{"purged": 1}]
     assert ids(config) == ["4.0", "2.0"]
     assert run("dead-letters", "purge", config, "2.0", "4.0", "--yes").output == "2 dead letters removed.\n"
     assert ids(config) == []
-    assert told("dead-letters", "purge", config, "--all", "--yes") == [{"purged": 0}]
+    assert run_json("dead-letters", "purge", config, "--all", "--yes") == [{"purged": 0}]
 
 
 def test_recovery_does_not_bring_back_what_was_purged(config: Path, state: Run) -> None:
@@ -184,7 +188,7 @@ def test_recovery_does_not_bring_back_what_was_purged(config: Path, state: Run) 
     assert purge(state.config.state.path, Selection(reason="malformed")) == 2
     recovered(state)
     assert ids(config) == ["7.0", "4.0", "2.0"]
-    assert told("dead-letters", "show", config, "7.0")[0]["reason"] == "wrong_type"
+    assert run_json("dead-letters", "show", config, "7.0")[0]["reason"] == "wrong_type"
 
 
 def test_empty_rows_are_removed_once_nothing_needs_them(config: Path, state: Run) -> None:

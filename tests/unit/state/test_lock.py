@@ -78,7 +78,7 @@ def test_it_is_not_handed_down_to_children(tmp_path: Path) -> None:
 
 
 def test_two_in_one_process_exclude_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(lock, "ACQUIRE_TIMEOUT_S", 0.0)
     with FolderLock(tmp_path), pytest.raises(StateError, match="Another daemon"), FolderLock(tmp_path):
         pass
     with FolderLock(tmp_path):
@@ -86,7 +86,7 @@ def test_two_in_one_process_exclude_each_other(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_refused_start_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(lock, "ACQUIRE_TIMEOUT_S", 0.0)
     with FolderLock(tmp_path):
         before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(5):
@@ -152,7 +152,7 @@ def test_a_lock_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(StateError, match=r"lock cannot be read: Permission denied\.") as caught:
         holder_of(tmp_path)
     monkeypatch.undo()
-    assert caught.value.hint == "Ask as the user of the daemon."
+    assert caught.value.hint == "Run this as the daemon's user."
 
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:

@@ -9,10 +9,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from commands import device_file, run, told
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
@@ -22,7 +20,9 @@ from edgedescent.state.recording import extent, from_line, read, to_line
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import FILE, Store
 from edgedescent_sims.sources import SourceOptions, open_source
-from edgedescent_sims.sources.recording import RecordingSource, looks_like_recording
+from edgedescent_sims.sources.recording import RecordingSource
+from support.command_line import device_file, run, run_json
+from support.state_folder import NOW, Run, a_config, batches, bits, moved, payloads
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_the_journal_is_exported_bit_for_bit(config: Path, state: Run, tmp_path:
     part = run("journal", "export", config, "--from", 5, "--to", 9).output.splitlines()
     assert part == lines[4:9]
     assert run("journal", "export", config, "--since", "1h").output == ""
-    report = told("journal", "export", config, "--output", tmp_path / "all.jsonl")
+    report = run_json("journal", "export", config, "--output", tmp_path / "all.jsonl")
     assert report == [{"path": f"{tmp_path}/all.jsonl", "messages": 60}]
     assert (tmp_path / "all.jsonl").read_text().splitlines() == lines
     again = run("journal", "export", config, "--output", tmp_path / "all.jsonl")
@@ -121,7 +121,7 @@ def test_an_export_that_fails_leaves_no_half_of_it(
     assert failed.exit_code == 1
     assert failed.stderr == f"Error: {output} cannot be written: No space left on device.\n"
     assert not output.exists()
-    assert told("journal", "export", config, "--output", output) == [{"path": str(output), "messages": 60}]
+    assert run_json("journal", "export", config, "--output", output) == [{"path": str(output), "messages": 60}]
 
 
 def test_the_journal_as_a_table(config: Path, state: Run) -> None:
@@ -130,7 +130,7 @@ def test_the_journal_as_a_table(config: Path, state: Run) -> None:
 
 
 def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
-    (found,) = told("journal", "info", config)
+    (found,) = run_json("journal", "info", config)
     assert (found["first"], found["last"], found["blocks"]) == (1, 60, 9)
     assert found["bytes"] == extent(state.config.state.path).bytes > 0
     assert (found["oldest_at"], found["newest_at"], found["bytes_per_day"]) == (NOW, NOW, None)
@@ -157,9 +157,9 @@ def test_a_recording_is_a_source(config: Path, state: Run, tmp_path: Path) -> No
     assert list(source.events()) == expected
     path.write_text(path.read_text() + "nonsense\n")
     assert len(list(source.events())) == 60
-    assert source.omissions.rows == 1
+    assert source.skipped_rows.rows == 1
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    assert not looks_like_recording(tmp_path / "other.csv")
+    assert not RecordingSource.recognizes(tmp_path / "other.csv")
     with pytest.raises(Exception, match="is a recording, which is sent as it is"):
         RecordingSource(path, SourceOptions(target="y"))
 
@@ -172,7 +172,7 @@ def test_a_backup_is_the_state_bit_for_bit(config: Path, state: Run, tmp_path: P
     state.take(payloads(30, seed=3))
     # The daemon still has the file open.
     before = bits(state.engine)
-    (report,) = told("backup", config, tmp_path / "copy.db")
+    (report,) = run_json("backup", config, tmp_path / "copy.db")
     assert report["bytes"] == (tmp_path / "copy.db").stat().st_size
     assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "device.toml", "state"]

@@ -9,20 +9,20 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent.config import Limits, State
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import StateError
-from edgedescent.state.recovery import new_engine, recover
+from edgedescent.state.recovery import recover
 from edgedescent.state.store import FILE, Store
+from support.state_folder import NOW, Run, a_config, batches, bits, moved, payloads
 
 KINDS = [{"type": "LinearRegressor"}, {"type": "MatrixFactorization", "n_factors": 3}]
 
 
 def undisturbed(config: Any, messages: list[bytes]) -> Engine:
-    engine = new_engine(config)
+    engine = config.build_engine()
     for position, payload in enumerate(messages, start=1):
         engine.handle(Message(position, NOW, "pump/events", payload))
     return engine
@@ -191,7 +191,7 @@ def test_a_damaged_block_behind_all_checkpoints_is_counted_and_left_out(
     assert engine.position == 120
     assert engine.metrics()["messages_lost"] == 10
     assert "10 messages behind message 80 could not be read from the journal and are lost." in caplog.text
-    expected = new_engine(run.config)
+    expected = run.config.build_engine()
     for position, payload in enumerate(payloads(120, seed=5), start=1):
         if position == 91:
             expected.skip_to(100)
@@ -292,6 +292,6 @@ def test_a_new_folder_is_a_new_engine(tmp_path: Path) -> None:
     run = Run(a_config(tmp_path / "state"))
     assert run.engine.position == 0
     assert run.effects == []
-    assert bits(run.engine) == bits(new_engine(run.config))
+    assert bits(run.engine) == bits(run.config.build_engine())
     assert run.store.learner is not None
     run.store.close()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import bits, feature_events, frozen, losses, optimizers, ratings
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import Loss
 from edgedescent.optim import SGD, Adam, Optimizer
+from support.strategies import bits, feature_events, frozen, losses, optimizers, ratings
 
 bounds = st.sampled_from([1, 2, 4, 100])
 policies = st.sampled_from(["evict", "share"])

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stores import NOW, Run, a_config, batches, bits, moved, payloads
 
 from edgedescent.config import describe
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import journal_block, repair
 from edgedescent.state.recovery import recover
-from edgedescent.state.store import CHECKPOINTS_KEPT, FILE, NOTE, Store
+from edgedescent.state.store import CHECKPOINTS_KEPT, FILE, POSITION_FILE, Store
+from support.state_folder import NOW, Run, a_config, batches, bits, moved, payloads
 
 LEARNER = {"type": "LinearRegressor"}
 
@@ -202,7 +202,7 @@ def test_what_a_failed_checkpoint_would_have_dropped_still_counts(
     size = store._journal_bytes
     store.append(received(4), 0)
     grown = store._journal_bytes - size
-    monkeypatch.setattr(store, "_write_letters", lambda _: 1 / 0)
+    monkeypatch.setattr(store, "_write_dead_letters", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         store.checkpoint(a_state(), 4, NOW, LEARNER)
     assert store._journal_bytes == size + grown
@@ -280,18 +280,18 @@ def test_a_block_is_bound_to_its_positions() -> None:
 
 def test_dead_letters_are_written_with_their_messages(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.bury(a_letter(1))
+    store.add_dead_letter(a_letter(1))
     store.flush()
     assert store.dead_letters() == [], "its message is not durable, and may never be"
-    store.bury(a_letter(3))
+    store.add_dead_letter(a_letter(3))
     store.append(received(1, 2), 0)
     assert store.dead_letters() == [a_letter(1)]
     store.append(received(3), 0)
-    store.bury(a_letter(3, 1, "wrong_type"))
+    store.add_dead_letter(a_letter(3, 1, "wrong_type"))
     store.checkpoint(a_state(), 2, NOW, LEARNER)
     store.append(received(4), 0)
-    store.bury(a_letter(4))
-    store.bury(a_letter(5))
+    store.add_dead_letter(a_letter(4))
+    store.add_dead_letter(a_letter(5))
     store.close()
     store = Store(tmp_path, read_only=True)
     assert store.dead_letters() == [a_letter(4), a_letter(3, 1, "wrong_type"), a_letter(3), a_letter(1)]
@@ -305,14 +305,14 @@ def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     store = Store(tmp_path, dead_letters_max=3)
     store.append(received(*range(1, 10_000)), 0)
     for position in range(1, 8):
-        store.bury(a_letter(position, 0))
-        store.bury(a_letter(position, 1))
+        store.add_dead_letter(a_letter(position, 0))
+        store.add_dead_letter(a_letter(position, 1))
         store.flush()
     assert [(letter.position, letter.index) for letter in store.dead_letters()] == [(7, 1), (7, 0), (6, 1)]
     # Also where they come all at once.
     for position in range(10, 10_000):
-        store.bury(a_letter(position))
-    assert len(store._letters) == 3
+        store.add_dead_letter(a_letter(position))
+    assert len(store._pending) == 3
     store.flush()
     assert [letter.position for letter in store.dead_letters()] == [9999, 9998, 9997]
     store.close()
@@ -325,11 +325,11 @@ def test_a_dead_letter_that_comes_again_is_the_same(tmp_path: Path) -> None:
     for _ in range(3):
         # As recovery does, letter by letter and all together: also those that had made room for later ones.
         for letter in letters:
-            store.bury(letter)
+            store.add_dead_letter(letter)
             store.flush()
         assert store.dead_letters() == letters[:2:-1]
         for letter in letters:
-            store.bury(letter)
+            store.add_dead_letter(letter)
         store.flush()
         assert store.dead_letters() == letters[:2:-1]
     store.close()
@@ -341,7 +341,7 @@ def test_a_dead_letter_that_comes_again_is_the_same(tmp_path: Path) -> None:
 def test_what_may_still_be_written_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.allowance is None
-    store.keep_allowance(123.4, NOW)
+    store.set_allowance(123.4, NOW)
     assert store.allowance is None
     store.append(received(1), 0)
     assert store.allowance == (123.0, NOW)
@@ -394,7 +394,7 @@ def test_only_the_owner_may_read_the_state(tmp_path: Path) -> None:
     store = Store(folder)
     store.append(received(1), 0)
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in folder.iterdir()} == {FILE, f"{FILE}-wal", f"{FILE}-shm", NOTE}
+    assert {path.name for path in folder.iterdir()} == {FILE, f"{FILE}-wal", f"{FILE}-shm", POSITION_FILE}
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
     store.close()
 
@@ -518,7 +518,7 @@ def test_a_disk_that_fails_is_told_and_nothing_is_half_written(tmp_path: Path) -
     store.append(received(1), 0)
     store.checkpoint(a_state(1), 1, NOW, LEARNER)
     limit = (tmp_path / f"{FILE}-wal").stat().st_size
-    store.bury(a_letter(1))
+    store.add_dead_letter(a_letter(1))
     for attempt in (
         lambda: store.append(received(2), 1),
         lambda: store.checkpoint(a_state(2, 100_000), 2, NOW, LEARNER),
@@ -526,7 +526,7 @@ def test_a_disk_that_fails_is_told_and_nothing_is_half_written(tmp_path: Path) -
     ):
         with pytest.raises(StateError, match=r"The state file .* cannot be used: ") as caught, full_disk(limit):
             attempt()
-        assert "the disk has room" in caught.value.hint
+        assert "the disk has free space" in caught.value.hint
     assert store.last_position == 1
     # The letter is not lost, nor has a position been taken.
     store.append(received(2), 1)
@@ -540,7 +540,7 @@ def test_where_there_is_no_room_it_can_be_tried_again(tmp_path: Path) -> None:
     store.append(received(1), 0)
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages}")
-    store.bury(a_letter(2))
+    store.add_dead_letter(a_letter(2))
     large = [Message(2, NOW, "t", random.Random(1).randbytes(100_000))]
     for attempt in (
         lambda: store.append(large, 1),
@@ -548,7 +548,7 @@ def test_where_there_is_no_room_it_can_be_tried_again(tmp_path: Path) -> None:
     ):
         with pytest.raises(DiskFullError, match="cannot be written: database or disk is full") as caught:
             attempt()
-        assert "Make room" in caught.value.hint
+        assert "Free space on its disk" in caught.value.hint
     assert store.last_position == 1
     store._db.execute("PRAGMA max_page_count = 1000000")
     store.append(large, 1)
@@ -609,7 +609,7 @@ def test_a_destroyed_header_costs_nothing(worn: Run, tmp_path: Path, caplog: pyt
         run.take([b'{"x": {"a": 1}, "y": 1}'])
         run.checkpoint()
         run.store.close()
-        assert {path.name for path in folder.iterdir()} == {FILE, NOTE, f"{FILE}.damaged-1"}
+        assert {path.name for path in folder.iterdir()} == {FILE, POSITION_FILE, f"{FILE}.damaged-1"}
         assert (folder / f"{FILE}.damaged-1").read_bytes() == damaged
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
         assert "The state file was damaged" in caplog.text
@@ -620,7 +620,12 @@ def test_a_destroyed_header_costs_nothing(worn: Run, tmp_path: Path, caplog: pyt
         damaged[:100] = bytes(100)
         (folder / FILE).write_bytes(damaged)
         Run(moved(worn.config, folder)).store.close()
-        assert {path.name for path in folder.iterdir()} == {FILE, NOTE, f"{FILE}.damaged-1", f"{FILE}.damaged-2"}
+        assert {path.name for path in folder.iterdir()} == {
+            FILE,
+            POSITION_FILE,
+            f"{FILE}.damaged-1",
+            f"{FILE}.damaged-2",
+        }
 
 
 @pytest.mark.parametrize(("piece", "least"), [(repair.PAGE_BYTES, 0.7), (4096, 0.6)])
@@ -644,9 +649,9 @@ def test_every_damaged_piece_is_survived(worn: Run, tmp_path: Path, piece: int, 
     assert same >= size // piece * least
 
 
-def test_any_damage_is_survived_or_told_in_one_line(worn: Run, tmp_path: Path) -> None:
+def test_any_damage_is_repaired_or_reported_in_one_line(worn: Run, tmp_path: Path) -> None:
     rng = random.Random(7)
-    rescued, refused = 0, []
+    repaired, refused = 0, []
     for _ in range(60):
         folder = copied(worn, tmp_path)
         damaged = bytearray((folder / FILE).read_bytes())
@@ -666,7 +671,7 @@ def test_any_damage_is_survived_or_told_in_one_line(worn: Run, tmp_path: Path) -
         except StateError as error:
             refused.append(error)
         else:
-            rescued += 1
+            repaired += 1
             run.take([b'{"x": {"a": 1}, "y": 1}', b"no event"])
             run.checkpoint()
             run.store.dead_letters()
@@ -676,16 +681,16 @@ def test_any_damage_is_survived_or_told_in_one_line(worn: Run, tmp_path: Path) -
             again.store.close()
         kept = [path.read_bytes() for path in folder.glob(f"{FILE}*") if not path.name.endswith(("-wal", "-shm"))]
         assert damaged in kept or len(kept) == 1, "what was replaced is kept"
-    assert rescued > 20
+    assert repaired > 20
     assert len(refused) > 2
     assert all(error.hint and "\n" not in str(error) for error in refused)
 
 
-def test_what_is_beyond_rescue_stays_where_it_is(tmp_path: Path) -> None:
+def test_a_file_beyond_repair_is_left_unchanged(tmp_path: Path) -> None:
     for content in (b"no database at all" * 1000, b"\0" * 8192):
         (tmp_path / FILE).write_bytes(content)
         for _ in range(2):
-            with pytest.raises(StateError, match=r"is damaged beyond rescue: .*\.$") as caught:
+            with pytest.raises(StateError, match=r"is damaged beyond repair: .*\.$") as caught:
                 Store(tmp_path)
             assert "Restore it from a backup" in caught.value.hint
             assert (tmp_path / FILE).read_bytes() == content
@@ -719,7 +724,7 @@ def test_a_new_file_is_whole_before_it_has_its_name(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.append(received(1), 0)
     store.close()
-    assert {path.name for path in tmp_path.iterdir()} == {FILE, NOTE}
+    assert {path.name for path in tmp_path.iterdir()} == {FILE, POSITION_FILE}
     assert sql(tmp_path, "PRAGMA page_size") == [(repair.PAGE_BYTES,)]
     roots = sql(tmp_path, "SELECT rootpage FROM sqlite_schema WHERE type = 'table'")
     pieces = [(page - 1) * repair.PAGE_BYTES // 4096 for (page,) in roots]
@@ -751,7 +756,7 @@ def test_damage_in_the_log_is_told_and_counted(tmp_path: Path, caplog: pytest.Lo
     after = Run(moved(run.config, tmp_path / "crashed"))
     lost = after.engine.counters["messages_lost"]
     assert lost in (10, 20, 30, 40, 50)
-    assert "The journal ends with message" in caplog.text
+    assert "The journal ends at message" in caplog.text
     assert "are lost" in caplog.text
     assert after.engine.position == after.store.last_position == 70
     # It is told once.
@@ -765,30 +770,30 @@ def test_damage_in_the_log_is_told_and_counted(tmp_path: Path, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("note", [b"", b"\0" * 30, b"00000000000000000009 deadbeef\n", b"x", b"9"])
-def test_a_note_that_is_not_to_be_read_is_left_out(tmp_path: Path, note: bytes) -> None:
+def test_an_unreadable_position_file_is_ignored(tmp_path: Path, note: bytes) -> None:
     store = Store(tmp_path)
     store.append(received(1), 0)
     store.close()
-    (tmp_path / NOTE).write_bytes(note)
+    (tmp_path / POSITION_FILE).write_bytes(note)
     store = Store(tmp_path)
     assert store.last_position == 1
     store.append(received(2), 0)
     store.close()
-    assert b"2 " in (tmp_path / NOTE).read_bytes()
+    assert b"2 " in (tmp_path / POSITION_FILE).read_bytes()
 
 
-def test_a_reader_tells_of_damage_and_leaves_it(worn: Run, tmp_path: Path) -> None:
+def test_a_reader_reports_damage_and_does_not_repair_it(worn: Run, tmp_path: Path) -> None:
     folder = copied(worn, tmp_path)
     with (folder / FILE).open("r+b") as file:
         file.write(b"\xff" * 4096)
     with pytest.raises(StateError, match="is damaged") as caught:
         Store(folder, read_only=True)
     assert "at its next start" in caught.value.hint
-    assert {path.name for path in folder.iterdir()} == {FILE, NOTE}
+    assert {path.name for path in folder.iterdir()} == {FILE, POSITION_FILE}
 
 
 @pytest.mark.parametrize("renames", [0, 1, 2])
-def test_a_rescue_that_is_cut_off_is_finished(
+def test_an_interrupted_repair_is_finished(
     worn: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
     folder = copied(worn, tmp_path)
@@ -801,31 +806,31 @@ def test_a_rescue_that_is_cut_off_is_finished(
     run = Run(moved(worn.config, folder))
     assert bits(run.engine) == bits(worn.engine)
     run.store.close()
-    assert {path.name for path in folder.iterdir()} == {FILE, NOTE, f"{FILE}.damaged-1"}
+    assert {path.name for path in folder.iterdir()} == {FILE, POSITION_FILE, f"{FILE}.damaged-1"}
 
 
 @pytest.mark.parametrize("renames", [0, 1, 2])
-def test_a_rescued_file_never_meets_the_log_of_the_damaged_one(
+def test_a_repaired_file_never_meets_the_wal_of_the_damaged_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
     path = tmp_path / FILE
-    for suffix in ("", "-wal", "-shm", ".rescued"):
+    for suffix in ("", "-wal", "-shm", ".repaired"):
         Path(f"{path}{suffix}").write_text(suffix)
     cut_off(monkeypatch, renames)
     with pytest.raises(KeyboardInterrupt):
-        repair.finish(path)
+        repair.install_repaired(path)
     monkeypatch.undo()
     assert not path.exists() or path.read_text() == "" or not Path(f"{path}-wal").exists()
-    repair.finish(path)
-    assert path.read_text() == ".rescued"
+    repair.install_repaired(path)
+    assert path.read_text() == ".repaired"
     assert not Path(f"{path}-wal").exists()
     assert not Path(f"{path}-shm").exists()
     assert sorted(file.read_text() for file in tmp_path.glob("*damaged*")) == ["", "-wal"]
-    assert repair.finish(path) is None
+    assert repair.install_repaired(path) is None
 
 
 def cut_off(monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
-    """Let so many files be renamed, and the power go then."""
+    """Simulate a power cut after a number of renames."""
     rename, done = Path.rename, 0
 
     def rename_or_not(self: Path, target: Any) -> Path:
@@ -838,7 +843,7 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, renames: int) -> None:
     monkeypatch.setattr(Path, "rename", rename_or_not)
 
 
-def test_a_full_disk_stops_a_rescue_that_a_later_start_finishes(worn: Run, tmp_path: Path) -> None:
+def test_a_full_disk_stops_a_repair_that_a_later_start_finishes(worn: Run, tmp_path: Path) -> None:
     folder = copied(worn, tmp_path)
     with (folder / FILE).open("r+b") as file:
         file.write(b"\xff" * 4096)
@@ -849,7 +854,7 @@ def test_a_full_disk_stops_a_rescue_that_a_later_start_finishes(worn: Run, tmp_p
     run.store.close()
 
 
-def test_a_damaged_note_of_the_learner_is_told_and_written_anew(
+def test_a_damaged_record_of_the_learner_is_reported_and_replaced(
     worn: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for damage in ("replace(value, 'Adam', 'Adbm')", "CAST(x'ff' || value AS TEXT)", "''", "5"):
@@ -859,7 +864,7 @@ def test_a_damaged_note_of_the_learner_is_told_and_written_anew(
         store = Store(folder)
         engine = recover(moved(worn.config, folder), store)
         assert bits(engine) == bits(worn.engine)
-        assert "whose state it is, is damaged" in caplog.text
+        assert "The record of the learner in" in caplog.text
         assert store.learner == describe(worn.engine.learner)
         store.close()
 

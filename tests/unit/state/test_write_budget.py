@@ -44,16 +44,16 @@ def test_no_more_than_a_day_s_allowance_gathers() -> None:
     assert budget.left == 1000
 
 
-def test_it_is_eased_when_a_hundredth_is_left() -> None:
+def test_it_can_resume_when_a_hundredth_is_left() -> None:
     meter = Meter()
     budget = WriteBudget(86_400, meter, now=0.0)
     meter.write(86_400)
     assert budget.allows(0.0)
-    assert not budget.is_eased
+    assert not budget.can_resume
     assert budget.allows(863.0)
-    assert not budget.is_eased
+    assert not budget.can_resume
     assert budget.allows(864.0)
-    assert budget.is_eased
+    assert budget.can_resume
 
 
 @pytest.mark.parametrize(("away_s", "left"), [(0.0, 100.0), (10.0, 110.0), (-1e6, 100.0), (1e9, 86_400.0)])

@@ -1,0 +1,123 @@
+"""Topic names and topic filters of MQTT (MQTT 5, section 4.7): syntax and matching."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edgedescent.errors import ConfigError, shown
+
+TOPIC_BYTES_MAX = 65_535
+
+
+def require_topic(topic: str, path: str) -> str:
+    """Return `topic` if messages can be published to it.
+
+    Args:
+        topic: A topic name.
+        path: The setting that gave it, for the error message.
+
+    Raises:
+        ConfigError: If it is empty, too long, or has a wildcard or a zero byte.
+
+    >>> require_topic("plant/pump/status", "topics.status")
+    'plant/pump/status'
+    """
+    _require_text(topic, path)
+    if "+" in topic or "#" in topic:
+        raise ConfigError(f"`{path}` is {shown(topic)}: expected a topic without the wildcards + and #.")
+    return topic
+
+
+def require_filter(topic_filter: str, path: str) -> str:
+    """Return `topic_filter` if it can be subscribed to.
+
+    Args:
+        topic_filter: A topic name, possibly with wildcards.
+        path: The setting that gave it, for the error message.
+
+    Raises:
+        ConfigError: If it is empty, too long, has a zero byte, or has a wildcard in the wrong place.
+
+    >>> require_filter("plant/+/events", "topics.events[0]")
+    'plant/+/events'
+    """
+    _require_text(topic_filter, path)
+    *before, last = topic_filter.split("/")
+    if any("#" in level or ("+" in level and level != "+") for level in before) or (
+        ("#" in last or "+" in last) and last not in ("#", "+")
+    ):
+        raise ConfigError(
+            f"`{path}` is {shown(topic_filter)}: expected + only as a whole level, # only as the last one."
+        )
+    return topic_filter
+
+
+def require_level(name: str, path: str) -> str:
+    """Return `name` if it can be one level of a topic.
+
+    Args:
+        name: Such as the name of a device.
+        path: The setting that gave it, for the error message.
+
+    Raises:
+        ConfigError: If it is empty, or has a separator, a wildcard or a zero byte.
+
+    >>> require_level("pump", "device")
+    'pump'
+    """
+    if not name or any(sign in name for sign in "/+#\0"):
+        raise ConfigError(f"`{path}` is {shown(name)}: expected one level of a topic, without / + #.")
+    return name
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Return True if a subscription to `topic_filter` receives messages of `topic`.
+
+    >>> matches("plant/+/events", "plant/pump/events"), matches("$share/fleet/plant/#", "plant")
+    (True, True)
+    """
+    levels = without_group(topic_filter).split("/")
+    names = topic.split("/")
+    if levels[-1] == "#":
+        levels.pop()
+        # "plant/#" matches "plant" too (section 4.7.1.2).
+        names = names[: len(levels)]
+    return len(levels) == len(names) and all(level in ("+", name) for level, name in zip(levels, names, strict=True))
+
+
+def without_group(topic_filter: str) -> str:
+    """Return the filter of a shared subscription without its group (section 4.8.2).
+
+    >>> without_group("$share/fleet/plant/+/events")
+    'plant/+/events'
+    """
+    shared = topic_filter.startswith("$share/") and topic_filter.count("/") >= 2
+    return topic_filter.split("/", 2)[2] if shared else topic_filter
+
+
+def check_topics(*, device: str, events: Sequence[str], outputs: Mapping[str, str]) -> None:
+    """Check the topics of a device's configuration.
+
+    Args:
+        device: Name of the device, which is one level of the default topics.
+        events: Filters to subscribe to, as in ``topics.events``.
+        outputs: Topics to publish to, by the key that gave them, such as ``topics.status``.
+
+    Raises:
+        ConfigError: If one cannot be used, or a message to an output would come back as an event.
+    """
+    require_level(device, "device")
+    for i, topic_filter in enumerate(events):
+        require_filter(topic_filter, f"topics.events[{i}]")
+    for key, topic in outputs.items():
+        require_topic(topic, key)
+        if matching := [topic_filter for topic_filter in events if matches(topic_filter, topic)]:
+            raise ConfigError(
+                f"`{key}` is {shown(topic)}, which {matching[0]!r} of `topics.events` matches too.",
+                "The daemon would learn from its own messages.",
+            )
+
+
+def _require_text(topic: str, path: str) -> None:
+    if not topic or "\0" in topic or len(topic.encode(errors="replace")) > TOPIC_BYTES_MAX:
+        raise ConfigError(f"`{path}` is {shown(topic)}: expected 1 to {TOPIC_BYTES_MAX} bytes, none of them zero.")

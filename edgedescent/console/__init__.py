@@ -1,0 +1,1 @@
+"""Console: options, output and questions that the commands share."""

@@ -1,0 +1,86 @@
+"""Output to a terminal: safe text, times, progress bars and questions."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+PROGRESS_AFTER_S = 2.0
+"""Time after which work shows its progress."""
+
+
+def printable(text: str) -> str:
+    r"""Escape what is not printable, because a terminal executes control characters.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def timestamp(seconds: float) -> str:
+    """Format a Unix time as ISO 8601.
+
+    Example:
+        >>> timestamp(1_700_000_000.5)
+        '2023-11-14T22:13:20+00:00'
+    """
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask for confirmation on the terminal, unless it was given by an option.
+
+    Args:
+        question: The question.
+        yes: Value of the option ``--yes``.
+
+    Raises:
+        click.UsageError: If standard input is not a terminal.
+        click.Abort: If the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Nobody is here to answer: add --yes.")
+    click.confirm(question, abort=True, err=True)
+
+
+class Progress:
+    """Progress bar on standard error, shown only on a terminal and after two seconds; use it in a `with` block.
+
+    Args:
+        title: Text before the bar.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._since = time.monotonic()
+        self._is_terminal = sys.stderr.isatty()
+        self._bar: Any = None
+        self._done = 0
+
+    def update(self, done: int, total: int) -> None:
+        """Show how many steps are done; the total is that of the first call that shows the bar."""
+        if self._bar is None:
+            if not self._is_terminal or time.monotonic() - self._since < PROGRESS_AFTER_S:
+                return
+            self._bar = click.progressbar(length=total, label=self._title, file=sys.stderr)
+            self._bar.__enter__()
+        self._bar.update(done - self._done)
+        self._done = done
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(kind, fault, trace)

@@ -1,0 +1,150 @@
+"""The learning of one rating, and the ranking of items."""
+import numpy as np
+
+from edgedescent.features._id_encoder cimport as_id
+from edgedescent.learners._top_k cimport TopK
+from edgedescent.numerics._numbers cimport is_sane, to_number, to_text
+
+from edgedescent.validation import as_numbers
+
+
+cdef class CompiledRecommender:
+    """A model of ratings over an encoder of ids.
+
+    Args:
+        encoder: what reads the ids; no other learner may use it.
+        model: the one made with this encoder.
+    """
+
+    def __init__(self, IdEncoder encoder, MatrixFactorizationModel model):
+        self.encoder = encoder
+        self.model = model
+        self.n_skipped_targets = 0
+
+    cdef int require_constructed(self) except -1:
+        """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
+        if self.encoder is None:
+            raise TypeError(f"{type(self).__name__} must call the constructor of its base class before it is used.")
+        return 0
+
+    cdef double predict_ids(self, str user, str item) except? -1.0:
+        self.require_constructed()
+        self.encoder.read(user, item)
+        return self.model.predict(self.encoder.pair.user, self.encoder.pair.item)
+
+    cdef double predict_learn_ids(self, str user, str item, double y) except? -1.0:
+        cdef IdEncoder encoder
+        # A new id has random factors only once it is learned: until then it is predicted like any unknown one.
+        cdef double prediction = self.predict_ids(user, item)
+        y = self.model.usable_target(y)
+        if not is_sane(y):
+            self.n_skipped_targets += 1
+            return prediction
+        encoder = self.encoder
+        self.model.prepare()
+        encoder.settle()
+        if encoder.pair.new_user or encoder.pair.new_item:
+            self.model.start_new_rows()
+        self.model.learn(y)
+        encoder.n_events += 1
+        self.model.stepper.check()
+        return prediction
+
+    def predict_one(self, user, item):
+        """Predict the rating that `user` will give `item`; the state stays as it is."""
+        return self.predict_ids(as_id("The user id", user), as_id("The item id", item))
+
+    def predict_learn_one(self, user, item, y):
+        """Predict, then learn from the same rating; returns what `predict_one` would have returned before."""
+        return self.predict_learn_ids(
+            as_id("The user id", user), as_id("The item id", item), to_number("The rating", y))
+
+    def learn_one(self, user, item, y):
+        """Take one gradient step on a rating; a rating that is not finite is counted and skipped."""
+        self.predict_learn_ids(as_id("The user id", user), as_id("The item id", item), to_number("The rating", y))
+
+    def learn_many(self, users, items, y):
+        """Predict each rating, then learn from it, in order; returns the predictions.
+
+        Args:
+            users: ids, n_events of them.
+            items: ids, n_events of them.
+            y: ratings, shape (n_events,).
+        """
+        cdef double[::1] targets = as_numbers("y", y, 1)
+        cdef double[::1] predictions = np.empty(targets.shape[0])
+        cdef list user_ids = [to_text("The user id", as_id("The user id", user)) for user in users]
+        cdef list item_ids = [to_text("The item id", as_id("The item id", item)) for item in items]
+        cdef Py_ssize_t n
+        if not len(user_ids) == len(item_ids) == targets.shape[0]:
+            raise ValueError(
+                f"{len(user_ids)} users, {len(item_ids)} items and {targets.shape[0]} ratings do not pair up.")
+        for n in range(targets.shape[0]):
+            predictions[n] = self.predict_learn_ids(user_ids[n], item_ids[n], targets[n])
+        return np.asarray(predictions)
+
+    def scores(self, user):
+        """The predictions of all known items for one user, in the order of ``encoder.items.keys()``."""
+        self.require_constructed()
+        cdef Py_ssize_t u = self.encoder.users.find(as_id("The user id", user)), i, n = self.encoder.items.size()
+        cdef double[::1] result = np.empty(n - 1)
+        for i in range(1, n):
+            result[i - 1] = self.model.predict(u, i)
+        return np.asarray(result)
+
+    def _recommend(self, user, Py_ssize_t k, exclude, among, bint exclude_seen):
+        """The ids of the `k` items with the highest scores, best first."""
+        self.require_constructed()
+        cdef IdEncoder encoder = self.encoder
+        cdef MatrixFactorizationModel model = self.model
+        cdef Py_ssize_t u = encoder.users.find(as_id("The user id", user)), place, row, n = encoder.items.size()
+        cdef const double* users = model.user_rows.table.serving
+        cdef const double* items = model.item_rows.table.serving
+        cdef char[::1] left_out = np.zeros(n, dtype=np.int8)
+        cdef Py_ssize_t[::1] rows
+        cdef TopK best = TopK(min(k, n))
+        for item in exclude:
+            left_out[encoder.items.find(as_id("An item id", item))] = True
+        if exclude_seen and u:
+            for place in range(encoder.seen.size(u)):
+                left_out[encoder.seen.item(u, place, encoder.items.assigned_at)] = True
+        # Row 0 stands for all ids without a row: that one of them is to be left out says nothing about the others.
+        left_out[0] = False
+        if among is None:
+            with nogil:
+                for row in range(1, n):
+                    if not left_out[row]:
+                        best.offer(model.score(users, items, u, row), row)
+            keys = encoder.items.keys()
+            return [keys[row - 1] for row in best.places()]
+        candidates = list(dict.fromkeys(as_id("An item id", item) for item in among))
+        unwanted = {as_id("An item id", item) for item in exclude}
+        rows = np.array([encoder.items.find(item) for item in candidates], dtype=np.intp)
+        best = TopK(min(k, len(candidates)))
+        for place in range(rows.shape[0]):
+            if not left_out[rows[place]] and candidates[place] not in unwanted:
+                best.offer(model.score(users, items, u, rows[place]), place)
+        return [candidates[place] for place in best.places()]
+
+    @property
+    def n_events(self):
+        """Number of ratings learned."""
+        self.require_constructed()
+        return self.encoder.n_events
+
+    def _save(self):
+        self.require_constructed()
+        cdef IdEncoder encoder = self.encoder
+        counts = [encoder.n_events, self.n_skipped_targets, encoder.users.evicted, encoder.users.shared,
+                  encoder.items.evicted, encoder.items.shared]
+        return {**encoder.save(), "counts": np.array(counts, dtype=np.int64), **self.model.save()}
+
+    def _restore(self, **state):
+        self.require_constructed()
+        counts = state["counts"]
+        if len(counts) != 6 or (counts < 0).any():
+            raise ValueError("The state's `counts` must be 6 numbers >= 0.")
+        n_events, n_skipped, users_evicted, users_shared, items_evicted, items_shared = counts.tolist()
+        self.encoder.restore(state, n_events, (users_evicted, items_evicted), (users_shared, items_shared))
+        self.model.restore(state)
+        self.n_skipped_targets = n_skipped

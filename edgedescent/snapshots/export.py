@@ -1,0 +1,56 @@
+"""Export of a snapshot: recover the newest state, export it, check its parity, and publish it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgedescent.config import Config
+from edgedescent.errors import ExportError
+from edgedescent.snapshots.model_card import build_model_card
+from edgedescent.snapshots.parity import check_parity, recent_events
+from edgedescent.snapshots.publish import FOLDER, publish_snapshot
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
+
+
+def export_snapshot(config: Config, output: Path | None = None) -> dict[str, Any]:
+    """Export the newest state, check it against the live model, and publish it.
+
+    Args:
+        config: The configuration of the daemon whose state is exported.
+        output: Folder for the snapshot instead of the one in the state folder.
+
+    Returns:
+        The model card, with the ``path`` of the exported file.
+
+    Raises:
+        ExportError: If there is nothing to export or to check it on, or the file does not agree with the live model.
+        StateError: If the state cannot be read.
+    """
+    exporter = config.build_exporter()
+    store = Store(config.state.path, read_only=True)
+    try:
+        engine = recover(config, store)
+        events = recent_events(config, store, engine, config.snapshots.check_events)
+    finally:
+        store.close()
+    model = exporter.export(engine.learner, {"device": config.device, "position": str(engine.position)})
+    parity = check_parity(engine.learner, exporter, model, events, tolerance=config.snapshots.tolerance)
+    if not parity.holds:
+        raise ExportError(
+            f"The snapshot at message {engine.position} differs from the live model by {parity.max_rel_diff:.3g} "
+            f"relative ({parity.max_abs_diff:.3g} absolute) on {parity.events} recent events, more than "
+            f"{parity.tolerance:g}. It was not published.",
+            "Please report this: the two should agree.",
+        )
+    model_card = build_model_card(config.device, engine, exporter, model, parity)
+    # A folder that the user names is for whoever may read it; the state folder is for its owner alone.
+    folder = publish_snapshot(
+        output or Path(config.state.path) / FOLDER,
+        model,
+        model_card,
+        keep=config.snapshots.keep,
+        private=output is None,
+    )
+    return {**model_card, "path": str(folder / str(model_card["file"]))}

@@ -1,0 +1,197 @@
+"""The command `edgedescent replay`: a data set as a stream of events over MQTT."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from edgedescent.console.options import JSON, SETTINGS, Number, example
+from edgedescent.errors import ConfigError
+from edgedescent_sims.options import COUNT_MAX, DROP
+from edgedescent_sims.sources import Source, open_source
+
+if TYPE_CHECKING:
+    from edgedescent_mqtt.client import Connection
+    from edgedescent_sims.publish.stream import PublishReport
+
+_INTERRUPTED = 130
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(
+    context_settings=SETTINGS,
+    epilog=example(
+        "edgedescent replay hour.csv.gz --to mqtt://localhost --target cnt --drop casual,registered",
+    ),
+)
+@click.argument("source")
+@click.option("--to", "url", required=True, metavar="URL", help="The broker: mqtt://[user@]host[:port], or mqtts://.")
+@click.option(
+    "--topic", help="The topic to publish to.  [default: edgedescent/<device>/events; of a recording, its own]"
+)
+@click.option("--device", help="The device whose topic is published to.  [default: edge]")
+@click.option("--target", metavar="COLUMN", help="The column to predict; a CSV file needs it.")
+@DROP
+@click.option("--rate", type=Number(min=0, min_open=True), help="Events per second.  [default: unlimited]")
+@click.option("--limit", type=click.IntRange(1, COUNT_MAX), help="Send at most this many events.")
+@click.option("--skip", type=click.IntRange(0, COUNT_MAX), default=0, help="Pass over this many events at the start.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1, COUNT_MAX),
+    default=1,
+    show_default=True,
+    help="Events per message, as an array.",
+)
+@click.option(
+    "--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="1: nothing is lost; 0: it may be."
+)
+@click.option(
+    "--window",
+    type=click.IntRange(1, 10_000),
+    default=200,
+    show_default=True,
+    help="The most messages that the broker has not acknowledged.",
+)
+@click.option("--id-prefix", help="What stands before the row number in the event ids.  [default: the source's name]")
+@click.option("--protocol", type=click.Choice(["5", "3.1.1"]), default="5", show_default=True)
+@click.option("--username", help="The user name to log in with.")
+@click.option("--password-file", type=_FILE, help="A file whose first line is the password.")
+@click.option("--cafile", type=_FILE, help="The certificates to trust with mqtts://.  [default: the system's]")
+@click.option("--certfile", type=_FILE, help="The certificate to show the broker.")
+@click.option("--keyfile", type=_FILE, help="The private key of that certificate, not encrypted.")
+@click.option(
+    "--connect-timeout",
+    type=Number(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for a missing broker.",
+)
+@JSON
+def replay(
+    *,
+    source: str,
+    url: str,
+    topic: str | None,
+    device: str | None,
+    target: str | None,
+    drop: list[str],
+    id_prefix: str | None,
+    protocol: Literal["5", "3.1.1"],
+    username: str | None,
+    password_file: Path | None,
+    cafile: Path | None,
+    certfile: Path | None,
+    keyfile: Path | None,
+    connect_timeout: float,
+    as_json: bool,
+    **pace: Any,
+) -> None:
+    """Publish SOURCE as events over MQTT.
+
+    SOURCE is a CSV file, a file of user::item::rating::time lines (sent in time order), a recording by
+    `edgedescent journal export`, each gzipped or not, or a River data set by name, such as ChickWeights.
+
+    A recording is sent byte by byte as it was received, to its own topics unless --topic or --device is given.
+
+    Columns that do not hold numbers are dropped with a notice; empty cells are left out. Event ids are the
+    source's name and the row number, so a row has the same id each time it is sent.
+    """
+    # Imported here so that `edgedescent --help`, which loads this module, does not load paho.
+    from edgedescent_mqtt.client import Connection, is_readable_by_all, read_password
+    from edgedescent_mqtt.topics import require_level, require_topic
+
+    if password_file is not None and username is None and "@" not in url:
+        raise ConfigError("A password is given without a user name.", hint="Add --username.")
+    if keyfile is not None and certfile is None:
+        raise ConfigError("A private key is given without its certificate.", hint="Add --certfile.")
+    for secret in (password_file, keyfile or certfile):
+        if secret is not None and is_readable_by_all(secret):
+            _notify(f"Every user of this machine can read {secret}; chmod o-rwx mends that.")
+    connection = Connection.from_url(
+        url,
+        protocol=protocol,
+        username=username,
+        password=read_password(password_file, "--password-file") if password_file else None,
+        ca_file=cafile,
+        cert_file=certfile,
+        key_file=keyfile,
+    )
+    stream = open_source(source, target=target, drop=drop, id_prefix=id_prefix, notify=_notify)
+    if topic is not None:
+        require_topic(topic, "--topic")
+    elif device is not None or stream.kind != "recorded":
+        topic = f"edgedescent/{require_level('edge' if device is None else device, '--device')}/events"
+    report = _run(stream, connection, topic, connect_timeout, pace)
+    _print(stream, connection, topic, report, as_json=as_json)
+    if report.interrupted:
+        raise click.exceptions.Exit(_INTERRUPTED)
+
+
+def _run(
+    source: Source, connection: Connection, topic: str | None, connect_timeout_s: float, pace: dict[str, Any]
+) -> PublishReport:
+    from edgedescent_sims.publish.progress import ProgressBar
+    from edgedescent_sims.publish.stream import publish
+
+    def total() -> int | None:
+        length = source.length()
+        return length if length is None else max(0, min(length - pace["skip"], pace["limit"] or length))
+
+    with _stop_on_interrupt() as interrupts, ProgressBar(source.name, total) as bar:
+        return publish(
+            source,
+            connection,
+            topic=topic,
+            connect_timeout_s=connect_timeout_s,
+            notify=_notify,
+            on_progress=bar.update,
+            should_stop=lambda: bool(interrupts),
+            **pace,
+        )
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[list[int]]:
+    """Record the first Ctrl-C in the list that is yielded; a second one interrupts at once."""
+    interrupts: list[int] = []
+
+    def record(number: int, _frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, record)
+    try:
+        yield interrupts
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(_INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print(source: Source, connection: Connection, topic: str | None, report: PublishReport, *, as_json: bool) -> None:
+    where = topic or "their own topics"
+    if summary := source.skipped_rows.summary():
+        _notify(summary)
+    if report.messages_unheard:
+        _notify(f"Nobody was subscribed to {where} when {report.messages_unheard} of the messages arrived.")
+    if report.interrupted:
+        _notify(f"Interrupted: {report.events_sent} events were sent; --skip more by as many to go on.")
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(report))
+    else:
+        click.echo(
+            f"Sent {report.events_sent:,} events in {report.messages_sent:,} messages to {where} "
+            f"at {connection}: {report.seconds:.1f} s, {report.events_per_second:,.0f} events/s."
+        )
+
+
+def _notify(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,242 @@
+"""Invariants of a simulated world, which must hold whatever faults happened in it."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgedescent.config import Config
+from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import DeadLetter, Effect, Message
+from edgedescent.state import codec
+from edgedescent.state.store import CHECKPOINTS_KEPT, Store
+from edgedescent_world.ledger import Violation
+from edgedescent_world.sensors import SentMessage
+
+Query = Callable[[str], list[Any]]
+"""Function that runs an SQL query on the state file and returns its rows."""
+
+
+def require_bounds(config: Config, query: Query, batch_max: int) -> None:
+    """Require that the state file stays within the bounds of the configuration.
+
+    Args:
+        config: Configuration of the daemon.
+        query: Queries the state file.
+        batch_max: Largest number of messages of one commit.
+
+    Raises:
+        Violation: If a bound is exceeded, or the journal lacks messages that a checkpoint needs.
+    """
+    state = config.state
+    positions = [row[0] for row in query("SELECT position FROM checkpoints ORDER BY position")]
+    newest = positions[-1] if positions else 0
+    blocks = query("SELECT first, last, length(data) FROM journal")
+    behind = max((last for _, last, _ in blocks), default=newest) - newest
+    _require_at_most("checkpoints", len(positions), CHECKPOINTS_KEPT)
+    _require_at_most("messages behind the checkpoint", behind, state.checkpoint_events + 2 * batch_max)
+    _require_at_most("dead letters", query("SELECT count(*) FROM dead_letters")[0][0], state.dead_letters_max)
+    if len(positions) == CHECKPOINTS_KEPT:
+        first = min((first for first, last, _ in blocks if last > positions[0]), default=None)
+        if newest > positions[0] and (first is None or first > positions[0] + 1):
+            raise Violation(f"the journal goes on with message {first}; the older checkpoint needs {positions[0] + 1}")
+        spare = sum(size for _, last, size in blocks if last <= positions[0])
+        _require_at_most("bytes of the journal that recovery does not need", spare, state.journal_bytes_max)
+
+
+def _require_at_most(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise Violation(f"{found} {what}: at most {most} are allowed")
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Engine that handled messages without any fault, and the dead letters it made."""
+
+    engine: Engine
+    dead_letters: list[DeadLetter]
+
+
+def reference_run(config: Config, messages: Iterable[Message]) -> Reference:
+    """Feed messages to a new engine.
+
+    Args:
+        config: Configuration of the daemon.
+        messages: The messages, in order.
+    """
+    engine = config.build_engine()
+    effects = [effect for message in messages for effect in engine.handle(message)]
+    return Reference(engine, [effect for effect in effects if isinstance(effect, DeadLetter)])
+
+
+def require_same_state(engine: Engine, reference: Reference) -> None:
+    """Require that a recovered engine equals one that was fed the whole journal, bit for bit.
+
+    Raises:
+        Violation: If a counter or an array differs.
+    """
+    expected = reference.engine
+    if expected.counters != engine.counters:
+        raise Violation(f"the counters are {dict(engine.counters)}; without faults {dict(expected.counters)}")
+    if codec.encode(expected.state_dict()) != codec.encode(engine.state_dict()):
+        raise Violation(f"{_differences(expected, engine)} differ from those of an engine that never stopped")
+
+
+def require_learned_once(
+    config: Config,
+    engine: Engine,
+    messages: Sequence[Message],
+    sent: Sequence[SentMessage],
+    copies: Counter[bytes] | None,
+    acknowledged: Container[bytes],
+) -> bool:
+    """Require that the engine has learned each event once, and in order if the messages arrived in order.
+
+    Args:
+        config: Configuration of the daemon.
+        engine: The engine as recovered at the end.
+        messages: The whole journal.
+        sent: The messages of the sensors, in order.
+        copies: Number of messages of each payload that the broker accepted; None if it sent some again without the
+            DUP flag.
+        acknowledged: Payloads of the acknowledged messages.
+
+    Returns:
+        True if everything was learned in the order of sending. The state was then also compared with that of a run
+        without faults.
+
+    Raises:
+        Violation: If an event was learned twice or not at all, or the state differs from that run.
+    """
+    limits = config.limits
+    state = engine.state_dict()
+    _require_at_most("ids remembered", len(state["seen"]), limits.dedup_window)
+    _require_at_most("messages remembered", len(state["redeliveries"]), limits.redelivery_window)
+    by_payload = {one.payload: one for one in sent}
+    order = learned_order(
+        (
+            (by_payload[message.payload].learnable, by_payload[message.payload].anonymous, again)
+            for message, again in zip(messages, redelivered(messages, limits.redelivery_window), strict=True)
+        ),
+        limits.dedup_window,
+    )
+    count = engine.counters["events_learned"]
+    if count != len(order):
+        raise Violation(f"{count} events were learned; the journal has {len(order)} to learn")
+    _require_no_repeats(order, sent, copies, ids=limits.dedup_window >= sum(len(one.learnable) for one in sent))
+    learned = set(order)
+    if unlearned := [
+        name for one in sent if one.payload in acknowledged for name in one.learnable if name not in learned
+    ]:
+        raise Violation(f"events {', '.join(unlearned)} were acknowledged and not learned")
+    if order != [event for one in sent for event in one.learnable]:
+        return False
+    ideal = reference_run(
+        config, (Message(i, 0.0, "events", one.payload) for i, one in enumerate(sent, start=1))
+    ).engine
+    ours, theirs = state, ideal.state_dict()
+    # The two runs received events a different number of times, but learned the same.
+    for one in (ours, theirs):
+        for name in ("position", "counters", "counter_names", "redeliveries", "redeliveries_total"):
+            del one[name]
+    if codec.encode(ours) != codec.encode(theirs):
+        raise Violation(f"{_differences(ideal, engine)} differ from those of a run without faults")
+    return True
+
+
+def _require_no_repeats(
+    order: Sequence[str], sent: Sequence[SentMessage], copies: Counter[bytes] | None, *, ids: bool
+) -> None:
+    times = Counter(order)
+    for one in sent:
+        most = (1 if ids else None) if not one.anonymous else None if copies is None else copies[one.payload]
+        for name in one.learnable:
+            if most is not None and times[name] > most:
+                raise Violation(f"event {name} was learned {times[name]} times; it came {most} times")
+
+
+def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
+    """Detect repeats: messages with the DUP flag whose packet id and payload are among the last `window`.
+
+    Args:
+        messages: The messages, in order.
+        window: Number of messages that are remembered.
+
+    Yields:
+        True for each repeat, else False.
+
+    Example:
+        >>> first, again = Message(1, 0.0, "t", b"21.5", 7), Message(2, 0.0, "t", b"21.5", 7, duplicate=True)
+        >>> list(redelivered([first, first, again], window=9))
+        [False, False, True]
+    """
+    recent: deque[tuple[int, bytes]] = deque(maxlen=window)
+    for message in messages:
+        again = message.duplicate and (message.packet_id, message.payload) in recent
+        if not again:
+            recent.append((message.packet_id, message.payload))
+        yield again
+
+
+def learned_order(messages: Iterable[tuple[Sequence[str], bool, bool]], window: int) -> list[str]:
+    """Expected order of learning: an event is skipped while its id is among the last `window` ids.
+
+    Args:
+        messages: For each message the names of its events, True if they have no ids, and True if it is a repeat.
+        window: Number of ids that are remembered.
+
+    Returns:
+        The names of the events in the order in which they must be learned.
+
+    Example:
+        >>> ids = [["a", "b"], ["a"], ["c", "d"], ["a", "d"]]
+        >>> learned_order([(names, False, False) for names in ids], window=2)
+        ['a', 'b', 'c', 'd', 'a']
+        >>> learned_order([(["a"], True, again) for again in (False, False, True)], window=2)
+        ['a', 'a']
+    """
+    order: list[str] = []
+    recent: deque[str] = deque(maxlen=window)
+    known: set[str] = set()
+    for names, anonymous, again in messages:
+        for name in names:
+            if anonymous:
+                if not again:
+                    order.append(name)
+            elif name not in known:
+                if len(recent) == window:
+                    known.discard(recent[0])
+                recent.append(name)
+                known.add(name)
+                order.append(name)
+    return order
+
+
+def _differences(engine: Engine, other: Engine) -> str:
+    """Names of the parts of the state in which two engines differ."""
+    left, right = engine.state_dict(), other.state_dict()
+    return ", ".join(name for name in left if name not in right or not np.array_equal(left[name], right[name]))
+
+
+def keep_dead_letter(store: Store, effect: Effect) -> None:
+    """Add the effect to the store if it is a dead letter, as the daemon does."""
+    if isinstance(effect, DeadLetter):
+        store.add_dead_letter(effect)
+
+
+def require_dead_letters(config: Config, store: Store, reference: Reference) -> None:
+    """Require that the store holds the newest dead letters of the journal, each once.
+
+    Raises:
+        Violation: If one is missing, repeated or superfluous.
+    """
+    expected = reference.dead_letters[::-1][: config.state.dead_letters_max]
+    found = store.dead_letters(limit=config.state.dead_letters_max + 1)
+    if found != expected:
+        raise Violation(
+            f"dead letters of messages {[dead_letter.position for dead_letter in found]} are kept; "
+            f"expected {[dead_letter.position for dead_letter in expected]}"
+        )

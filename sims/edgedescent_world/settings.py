@@ -1,0 +1,83 @@
+"""Random settings of a world: configuration of the daemon, and limits of its surroundings."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgedescent.config import Config, Limits, Metrics, Snapshots, State
+from edgedescent_world.chance import Chance
+
+ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
+"""Daily write budgets of worlds that have one: large enough for all messages to be processed in time."""
+FOLDER = "/simulated/device/state"
+"""State folder on the simulated disk.
+
+It does not exist on the real one, so the status file, which need not be durable, cannot be written.
+"""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Configuration and limits that are drawn at the beginning of a world."""
+
+    config: Config
+    ratings: bool
+    """True for a recommender, False for a regression."""
+    n_messages: int
+    """Number of messages that the sensors send."""
+    receive_max: int
+    """Number of unacknowledged messages that the daemon allows."""
+    ahead_max: int
+    """Number of unacknowledged messages that the broker sends; a broker may send fewer than it is allowed to."""
+    allowance: int | None
+    """Daily write budget in bytes; None for no limit."""
+    wal_pages_max: int
+    """Number of pages at which SQLite moves its write-ahead log into the database."""
+
+    @property
+    def batch_max(self) -> int:
+        """Largest number of messages of one commit: a full batch and one poll more."""
+        return self.config.state.commit_messages + self.receive_max
+
+
+def draw_settings(chance: Chance) -> Settings:
+    """Draw the settings of a world.
+
+    Args:
+        chance: Random source of the world.
+    """
+    dice = chance.dice
+    ratings = dice.random() < 0.3
+    receive_max = dice.choice((1, 2, 5, 20, 100))
+    commit_messages = dice.choice((1, 10, 100, 5000))
+    n_messages = dice.randint(30, 300)
+    checkpoint_events = dice.choice((1, 10, 50, 1000))
+    checkpoint_interval_s = dice.choice((0.5, 5.0, 300.0))
+    allowance = dice.choice((None, ALLOWANCES_BYTES[checkpoint_events < 50 or checkpoint_interval_s < 5.0]))
+    config = Config(
+        device="pump",
+        learner={"type": "MatrixFactorization" if ratings else "LinearRegressor"},
+        state=State(
+            path=FOLDER,
+            durability="power" if chance.power else "process",
+            checkpoint_interval_s=checkpoint_interval_s,
+            checkpoint_events=checkpoint_events,
+            commit_interval_s=dice.choice((0.01, 0.1, 1.0)),
+            commit_messages=commit_messages,
+            commit_bytes=dice.choice((100, 10_000, 4_000_000)),
+            written_bytes_per_day_max=allowance or 2**53,
+            journal_age_max_s=dice.choice((None, None, 1.0)),
+            journal_bytes_max=dice.choice((1, 1000, 10_000, 1_000_000)),
+            dead_letters_max=dice.choice((1, 3, 1000)),
+        ),
+        limits=Limits(
+            dedup_window=dice.choice((2000, 2000, 2000, 20)),
+            redelivery_window=dice.choice((1000, receive_max)),
+            events_per_second_max=dice.choice((None, None, None, None, 10.0)),
+        ),
+        metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
+        snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
+    )
+    # With a write budget, one transfer from the write-ahead log must be small compared to it.
+    wal_pages_max = dice.choice((1, 10, 100, 1000) if allowance is None else (1, 10))
+    ahead_max = dice.choice((receive_max, dice.randint(1, receive_max)))
+    return Settings(config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max)

@@ -1,0 +1,343 @@
+"""Simulated world: the daemon with its disk, broker and sensors, from the start to the final check."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+
+import msgspec
+
+from edgedescent.daemon.loop import Daemon, Stopped
+from edgedescent.engine.core import Engine
+from edgedescent.errors import DiskFullError, StateError
+from edgedescent.state.recovery import recover
+from edgedescent.state.repair import PAGE_BYTES
+from edgedescent_world import invariants
+from edgedescent_world.broker import Broker
+from edgedescent_world.chance import Chance, Crash
+from edgedescent_world.disk import SimulatedDisk
+from edgedescent_world.faults import schedule_faults
+from edgedescent_world.ledger import Ledger, LedgerStore, Violation
+from edgedescent_world.sensors import Sensors
+from edgedescent_world.settings import draw_settings
+from edgedescent_world.snapshot_job import SimulatedSnapshotJob
+from edgedescent_world.sqlite import WorldDisk
+from edgedescent_world.timeline import Timeline
+from edgedescent_world.transport import SimulatedTransport
+
+WRITE_MAX_BYTES = 150_000
+"""Upper bound of a commit with a checkpoint, without the pages that SQLite then moves from its write-ahead log."""
+CALM_S = 120.0
+"""Time that the daemon has, once faults have stopped, to process all messages."""
+RESTART_S = 1.0
+"""Longest time until systemd starts the daemon again after a crash or a stop."""
+RESTART_AFTER_FAILURE_S = 3.0
+"""Longest time until systemd starts the daemon again after it exited with an error."""
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """Classes that a world is built from; tests substitute broken ones."""
+
+    daemon: type[Daemon] = Daemon
+    store: type[LedgerStore] = LedgerStore
+    transport: type[SimulatedTransport] = SimulatedTransport
+    disk: type[WorldDisk] = WorldDisk
+
+
+class Outcome(msgspec.Struct):
+    """Result of one world: counts, and the first violation."""
+
+    seed: int
+    violation: str | None = None
+    messages: int = 0
+    """Messages that the sensors sent."""
+    journaled: int = 0
+    learned: int = 0
+    lost_by_broker: int = 0
+    in_order: bool = False
+    """True if all events were learned in the order of sending."""
+    runs: int = 0
+    """Processes of the daemon that were started."""
+    power_cuts: int = 0
+    kills: int = 0
+    failures: int = 0
+    """Exits of the daemon because of an error of the disk."""
+    stops: int = 0
+    steps: int = 0
+
+
+class World:
+    """World of one seed: a daemon, its disk, its broker and its sensors.
+
+    Args:
+        seed: Determines everything that happens.
+        parts: Classes to build it from.
+        trace: Called with each line of the trace; None for no trace.
+    """
+
+    def __init__(self, seed: int, parts: Parts | None = None, trace: Callable[[str], None] | None = None) -> None:
+        self._parts = parts or Parts()
+        self.timeline = timeline = Timeline()
+
+        def trace_line(line: str) -> None:
+            if trace is not None:
+                trace(f"{timeline.now:10.4f} s  {line}")
+
+        self.trace = trace_line
+        self.chance = chance = Chance(seed, trace_line if trace is not None else None)
+        self.settings = settings = draw_settings(chance)
+        self.config = settings.config
+        self.ledger = Ledger()
+        self.disk = SimulatedDisk(chance, timeline, PurePosixPath("/"))
+        self.store_disk = self._parts.disk(chance, self.disk, wal_pages_max=settings.wal_pages_max)
+        self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
+        self.sensors = Sensors(chance, timeline, self.broker, ratings=settings.ratings, count=settings.n_messages)
+        self.outcome = Outcome(seed, messages=settings.n_messages)
+        self._daemon: Daemon | None = None
+        """Current daemon, once it has been started to run."""
+        self._spent = (0, 0.0, 0)
+        """Run and time in which the write budget was last used up, and the number of bytes written by then."""
+        schedule_faults(chance, timeline, self.disk, self.broker, spend_budget=self._spend_budget, trace=self.trace)
+
+    def _spend_budget(self) -> None:
+        if self.settings.allowance is not None and self._daemon is not None:
+            self.trace("disk: write budget used up")
+            self.disk.written += self._daemon.metrics()["written_bytes_left"]
+            self._spent = (self.outcome.runs, self.timeline.now, self.disk.written)
+
+    # --- Runs of the daemon ---------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Run the world to its end and check it.
+
+        Returns:
+            The outcome, with the violation if there was one.
+        """
+        with _logs_to(self.trace if self.chance.trace else None):
+            try:
+                while not self._run_process():
+                    self.timeline.run_until(self.timeline.now + self._restart_s)
+                self._check_end()
+            except Violation as violation:
+                self.outcome.violation = str(violation)
+            except Exception as error:  # noqa: BLE001 - any unexpected end of the daemon is a violation
+                self.outcome.violation = f"the daemon died: {type(error).__name__}: {error}"
+            finally:
+                self.chance.crashed = Crash(power=False)
+                self.store_disk.abandon()
+        if self.outcome.violation is not None:
+            self.trace(f"violation: {self.outcome.violation}")
+        self.outcome.journaled = len(self.ledger.messages)
+        self.outcome.lost_by_broker = sum(publication.lost for publication in self.broker.publications)
+        self.outcome.steps = self.chance.steps
+        return self.outcome
+
+    @property
+    def finished(self) -> bool:
+        """True once faults have stopped and all messages are processed."""
+        return self.chance.calm and self.sensors.done and self.broker.idle
+
+    def _run_process(self) -> bool:
+        """Run one process of the daemon until it ends; returns True if the world is finished."""
+        chance, outcome = self.chance, self.outcome
+        outcome.runs += 1
+        self.trace(f"--- run {outcome.runs}")
+        self.disk.faults = 0
+        self._restart_s = RESTART_S * chance.dice.random() ** 2
+        transport = self._parts.transport(chance, self.timeline, self.broker, self.settings.receive_max)
+        try:
+            store = self._open_store()
+            daemon = self._parts.daemon(
+                self.config, transport, store, self.timeline, SimulatedSnapshotJob(chance, self.timeline)
+            )
+            chance.on_stop = daemon.stop
+            transport.on_poll = lambda: self._check_running(daemon)
+            try:
+                daemon.recover()
+            except Stopped:
+                store.close()
+            else:
+                self._run_daemon(daemon)
+            outcome.stops += 1
+        except Crash as crash:
+            self._end_process(crash)
+        except StateError as error:
+            self.trace(f"--- the daemon gives up: {error}")
+            outcome.failures += 1
+            if not self.disk.faults:
+                raise Violation(f"the daemon gave up though the disk did not fail: {error}") from error
+            self._restart_s = RESTART_AFTER_FAILURE_S * chance.dice.random()
+            self._exit_process()
+        else:
+            self.store_disk.abandon()
+        finally:
+            self._daemon = None
+            chance.on_stop = None
+            transport.drop_connection()
+        return self.finished
+
+    def _run_daemon(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        try:
+            daemon.run()
+        except DiskFullError as error:
+            raise Violation(f"a full disk ended the daemon: {error}") from error
+
+    def _end_process(self, crash: Crash) -> None:
+        """End the process as a crash does."""
+        self.store_disk.abandon()
+        self.chance.crashed = None
+        if crash.power:
+            self.outcome.power_cuts += 1
+            self.disk.lose_power()
+        else:
+            self.outcome.kills += 1
+        if self.chance.hit(self.chance.rates.clock_jumps):
+            self.timeline.wall_error_s = self.chance.dice.gauss(0.0, 1e6)
+
+    def _exit_process(self) -> None:
+        """End the process as the exit of the interpreter does, which may close the state file."""
+        if self.chance.dice.random() < 0.5:
+            self.chance.crashed = Crash(power=False)
+        try:
+            self.store_disk.abandon()
+        except Crash as crash:
+            self._end_process(crash)
+        self.chance.crashed = None
+
+    # --- Checks ---------------------------------------------------------------------------------------------------
+
+    def _open_store(self) -> LedgerStore:
+        """Open the state file, and check it against the ledger."""
+        state = self.config.state
+        store = self._parts.store(
+            state.path,
+            durability=state.durability,
+            journal_bytes_max=state.journal_bytes_max,
+            journal_age_max_s=state.journal_age_max_s,
+            dead_letters_max=state.dead_letters_max,
+            disk=self.store_disk,
+        )
+        with self._without_faults():
+            # Usually only the end of the journal is read, where messages can be missing, because reading takes time.
+            after = 0 if self.chance.dice.random() < 0.1 else max(0, store.last_position - 2 * self.settings.batch_max)
+            self.ledger.compare(list(store.read(after)), store.last_position)
+            self._require_bounds()
+        store.ledger = self.ledger
+        return store
+
+    @contextmanager
+    def _without_faults(self) -> Iterator[None]:
+        """Suspend faults while the checks read."""
+        calm, self.chance.calm = self.chance.calm, True
+        try:
+            yield
+        finally:
+            self.chance.calm = calm
+
+    def _require_bounds(self) -> None:
+        invariants.require_bounds(self.config, self.store_disk.query, self.settings.batch_max)
+
+    def _check_running(self, daemon: Daemon) -> None:
+        """Check the running daemon; stop it once the world is finished.
+
+        Raises:
+            Violation: If a bound is exceeded, or not all messages are processed in time.
+        """
+        self._check_write_budget()
+        waiting = daemon.uncommitted
+        if waiting > self.settings.batch_max:
+            raise Violation(f"{waiting} messages wait for a commit: at most {self.settings.batch_max} may")
+        if self.finished:
+            self.trace("nothing is left to do")
+            if self.chance.dice.random() < 0.5:
+                self.chance.crash("the end", power=self.chance.power)
+            daemon.stop()
+        elif self.timeline.now > self.chance.rates.duration_s + CALM_S:
+            raise Violation(f"not everything is processed {CALM_S:g} s after the last fault")
+
+    def _check_write_budget(self) -> None:
+        run, at, written = self._spent
+        if self.settings.allowance is None or run != self.outcome.runs:
+            return
+        most = WRITE_MAX_BYTES + PAGE_BYTES * self.settings.wal_pages_max
+        allowed = most + (self.timeline.now - at) * self.settings.allowance / 86_400
+        if self.disk.written - written > allowed:
+            raise Violation(
+                f"{self.disk.written - written} bytes were written, though no more than {allowed:.0f} may be"
+            )
+
+    def _check_end(self) -> None:
+        """Check the state at the end of the world.
+
+        Raises:
+            Violation: If an invariant does not hold.
+        """
+        self.trace("--- the end")
+        pending = [one for one in self.broker.publications if not one.acknowledged and not one.lost]
+        if pending:
+            raise Violation(f"{len(pending)} messages were neither processed nor lost by the broker")
+        store = self._open_store()
+        engine = recover(self.config, store, lambda _, effect: invariants.keep_dead_letter(store, effect))
+        store.flush()
+        messages = self.ledger.messages
+        if engine.position != len(messages):
+            raise Violation(f"the engine is at message {engine.position} of {len(messages)}")
+        self.outcome.learned = engine.counters["events_learned"]
+        reference = invariants.reference_run(self.config, messages)
+        invariants.require_same_state(engine, reference)
+        invariants.require_dead_letters(self.config, store, reference)
+        if self.config.limits.events_per_second_max is None:
+            self._check_learned_once(engine)
+        self._require_bounds()
+        store.close()
+
+    def _check_learned_once(self, engine: Engine) -> None:
+        publications = self.broker.publications
+        copies = None if self.broker.was_stale else Counter(publication.payload for publication in publications)
+        self.outcome.in_order = invariants.require_learned_once(
+            self.config, engine, self.ledger.messages, self.sensors.sent, copies, self.ledger.acknowledged
+        )
+
+
+@contextmanager
+def _logs_to(trace: Callable[[str], None] | None) -> Iterator[None]:
+    """Redirect the log of the daemon to the trace."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if trace is not None:
+                trace(f"log: {record.getMessage()}")
+
+    logger, handler = logging.getLogger("edgedescent"), Handler()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if trace is not None else logging.CRITICAL + 1)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def simulate(seed: int, parts: Parts | None = None, trace: Callable[[str], None] | None = None) -> Outcome:
+    """Run one world.
+
+    Args:
+        seed: Determines everything that happens.
+        parts: Classes to build it from.
+        trace: Called with each line of the trace; None for no trace.
+
+    Returns:
+        The outcome.
+
+    Example:
+        >>> simulate(1).violation is None
+        True
+    """
+    return World(seed, parts, trace).run()

@@ -1,0 +1,115 @@
+"""Reference implementations of the feature statistics, the vocabulary and its hash function."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from reference.numerics import MASK
+
+
+@dataclass
+class Scaler:
+    """Mean and population variance by Welford's recurrence, winsorized, with a least rate of forgetting."""
+
+    clip: float
+    rate_min: float
+    n: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
+    window: list[float] = field(default_factory=list)
+
+    def standardize(self, x: float) -> float:
+        if self.variance == 0:
+            return 0.0
+        return min(max((x - self.mean) / math.sqrt(self.variance), -self.clip), self.clip)
+
+    def observe(self, x: float) -> None:
+        self.n += 1
+        rate = max(1 / self.n, self.rate_min)
+        deviation = x - self.mean
+        if self.variance > 0:
+            limit = self.clip * math.sqrt(self.variance)
+            deviation = min(max(deviation, -limit), limit)
+        self.mean += rate * deviation
+        self.variance = (1 - rate) * (self.variance + rate * deviation**2)
+        if self.variance <= 1e-60:
+            self.variance = 0.0
+        self._check_start(x)
+
+    def _check_start(self, x: float) -> None:
+        """Start again from the values of a window where the ones before were of quite another scale."""
+        if self.n > 31:
+            return
+        if self.n in (1, 2, 4, 8, 16):
+            self.window = []
+        self.window.append(x)
+        if self.n in (7, 15, 31):
+            mean = sum(self.window) / len(self.window)
+            variance = sum((value - mean) ** 2 for value in self.window) / len(self.window)
+            if variance > 1e-60 and self.variance > (2 * self.clip) ** 2 * variance:
+                self.mean, self.variance = mean, variance
+
+
+class Vocabulary:
+    """Exact least-recently-learned eviction; among equals the lowest row goes first."""
+
+    def __init__(self, keys_max: int, when_full: str) -> None:
+        self.keys_max = keys_max
+        self.when_full = when_full
+        self.row_of: dict[str, int] = {}
+        self.stamp_of: dict[str, int] = {}
+        self.born_of: dict[str, int] = {}
+        self.evicted = 0
+        self.shared = 0
+
+    def learn(self, key: str, now: int) -> tuple[int, str | None]:
+        """The row of the key, 0 if it got none, and the key that had to go for it."""
+        gone = None
+        if key not in self.row_of:
+            row = len(self.row_of) + 1
+            if row > self.keys_max:
+                oldest = min(self.row_of, key=lambda k: (self.stamp_of[k], self.row_of[k]))
+                if self.when_full == "share" or self.stamp_of[oldest] == now:
+                    self.shared += 1
+                    return 0, None
+                row, gone = self.row_of.pop(oldest), oldest
+                del self.stamp_of[oldest], self.born_of[oldest]
+                self.evicted += 1
+            self.row_of[key] = row
+            self.born_of[key] = now
+        self.stamp_of[key] = now
+        return self.row_of[key], gone
+
+    def keys(self) -> list[str]:
+        return sorted(self.row_of, key=self.row_of.__getitem__)
+
+
+def siphash24(data: bytes, key: bytes = bytes(range(16))) -> int:
+    """SipHash-2-4 as section 2 of Aumasson and Bernstein 2012 states it."""
+    k0, k1 = int.from_bytes(key[:8], "little"), int.from_bytes(key[8:], "little")
+    v0, v1 = k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D
+    v2, v3 = k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573
+
+    def rotated(x: int, bits: int) -> int:
+        return ((x << bits) | (x >> (64 - bits))) & MASK
+
+    def rounds(count: int) -> None:
+        nonlocal v0, v1, v2, v3
+        for _ in range(count):
+            v0, v2 = (v0 + v1) & MASK, (v2 + v3) & MASK
+            v1, v3 = rotated(v1, 13) ^ v0, rotated(v3, 16) ^ v2
+            v0 = rotated(v0, 32)
+            v2, v0 = (v2 + v1) & MASK, (v0 + v3) & MASK
+            v1, v3 = rotated(v1, 17) ^ v2, rotated(v3, 21) ^ v0
+            v2 = rotated(v2, 32)
+
+    padded = data + bytes(-(len(data) + 1) % 8) + bytes([len(data) % 256])
+    for at in range(0, len(padded), 8):
+        word = int.from_bytes(padded[at : at + 8], "little")
+        v3 ^= word
+        rounds(2)
+        v0 ^= word
+    v2 ^= 0xFF
+    rounds(4)
+    return v0 ^ v1 ^ v2 ^ v3

@@ -1,0 +1,246 @@
+"""The daemon as a child process, and what it must have learned."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from edgedescent import config as configuration
+from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import Message
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
+from support.state_folder import bits
+from support.waiting import PATIENCE_S, eventually
+
+_Answer = TypeVar("_Answer")
+
+STOP_S = 10.0
+"""How long a daemon may take to stop."""
+
+
+class DaemonProcess:
+    """`edgedescent run` on a configuration of its own; ends with the `with` block at the latest.
+
+    Args:
+        folder: where configuration, log and state go.
+        port: of the broker.
+        device: names the topics and the MQTT client.
+        broker: further lines of the table `[broker]`.
+        tables: further tables.
+        learner: the type of the learner.
+        parameters: further lines of the table `[learner]`.
+        metrics_s: how often it tells how it is.
+        environment: further variables.
+        wrapper: a command that starts it in its own process, such as a tracer that steps aside.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        device: str = "pump",
+        broker: str = "",
+        tables: str = "",
+        learner: str = "LinearRegressor",
+        parameters: str = "",
+        metrics_s: float = 0.1,
+        environment: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> None:
+        self.device = device
+        self.config_path = folder / "device.toml"
+        self.log_path = folder / "daemon.log"
+        self.state_path = folder / "state"
+        self._environment = {**os.environ, **(environment or {})}
+        self.wrapper = wrapper
+        self._process: subprocess.Popen[bytes] | None = None
+        host = "" if "host" in broker else 'host = "127.0.0.1"\n'
+        bound = "" if "reconnect_max_s" in broker else "reconnect_max_s = 2.0\n"
+        state = "" if "[state]" in tables else f'[state]\npath = "{self.state_path}"\n'
+        self.config_path.write_text(
+            f'device = "{device}"\n[learner]\ntype = "{learner}"\n{parameters}\n'
+            f"{state}[metrics]\ninterval_s = {metrics_s}\n"
+            f"[broker]\n{host}port = {port}\nreconnect_min_s = 0.1\n{bound}{broker}\n{tables}\n"
+        )
+
+    def start(self) -> Self:
+        """Start it; it goes on where the last one ended."""
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self.wrapper, sys.executable, "-m", "edgedescent", "run", str(self.config_path)],
+                stderr=log,
+                env=self._environment,
+            )
+        return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        if kind is not None:
+            print(f"--- log of the daemon {self.device}\n{self.log}")
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None, "it was not started"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def standing(self) -> bool:
+        """Whether SIGSTOP has taken effect: what it had asked of the kernel is done, and not yet heeded."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None, "it was not started"
+        self._process.send_signal(number)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
+        """Ask it to stop, which must work; returns how many seconds it took."""
+        started = time.monotonic()
+        self.tell(how)
+        assert self.wait() == 0
+        return time.monotonic() - started
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        """Wait until it ends; returns its exit code."""
+        assert self._process is not None, "it was not started"
+        code = self._process.wait(timeout_s)
+        self._process = None
+        return code
+
+    @property
+    def log(self) -> str:
+        """What it has logged so far, over all its lives."""
+        return self.log_path.read_text()
+
+    def logged(self, pattern: str, count: int = 1, timeout_s: float = PATIENCE_S) -> list[str]:
+        """Wait until so many matches of a pattern are in the log; returns them all."""
+        return eventually(
+            lambda: found if len(found := re.findall(pattern, self.log)) >= count else self._alive([]),
+            f"{count} times {pattern!r} in the log:\n{self.log}",
+            timeout_s,
+        )
+
+    def connected(self, count: int = 1) -> Self:
+        """Wait until it has connected and subscribed for the `count`-th time over all its lives."""
+        self.logged(r"INFO Receiving edgedescent/", count)
+        return self
+
+    def memory_mib(self) -> tuple[float, float]:
+        """The memory that it holds now, and the most that it has held in this life."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest}
+        return kib["VmRSS"] / 1024, kib["VmHWM"] / 1024
+
+    def status(self) -> dict[str, Any]:
+        """What it last said of itself; nothing before it first did in this life."""
+        try:
+            status: dict[str, Any] = json.loads((self.state_path / "status.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            # After a power cut it may be empty: it is not synced.
+            return {}
+        return status if status["pid"] == self.pid else {}
+
+    def counted(self, count: int, name: str = "events_learned") -> dict[str, Any]:
+        """Wait until a counter has come to `count`; returns the status."""
+        eventually(
+            lambda: self.status().get(name, 0) >= count or self._alive(False),
+            f"{name} of {count}; status: {self.status()}",
+        )
+        return self.status()
+
+    def _alive(self, answer: _Answer) -> _Answer:
+        """Return `answer` unless it has ended, so that nobody waits for a dead process."""
+        assert self._process is None or self._process.poll() is None, f"it ended:\n{self.log}"
+        return answer
+
+    # --- What is in its state folder ------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> configuration.Config:
+        """Its configuration."""
+        return configuration.load(self.config_path, {})
+
+    def journal(self) -> list[Message]:
+        """Every message of its journal."""
+        store = Store(self.state_path, read_only=True)
+        try:
+            return list(store.read(after=0))
+        finally:
+            store.close()
+
+    def recovered(self) -> Engine:
+        """The engine as the next start would find it."""
+        store = Store(self.state_path, read_only=True)
+        try:
+            return recover(self.config, store)
+        finally:
+            store.close()
+
+    def replayed(self) -> Engine:
+        """An engine of the same configuration that was fed the journal, which must reach back to its beginning."""
+        engine = self.config.build_engine()
+        for message in self.journal():
+            engine.handle(message)
+        return engine
+
+    def undisturbed(self, payloads: Iterable[bytes]) -> Engine:
+        """An engine of the same configuration that was fed these payloads, one after another, and never stopped."""
+        engine = self.config.build_engine()
+        for position, payload in enumerate(payloads, start=1):
+            engine.handle(Message(position, 0.0, "events", payload))
+        return engine
+
+
+def assert_same_learning(one: Engine, other: Engine) -> None:
+    """Two engines learned the same, bit for bit; how often they were told of it, and by which packets, may differ."""
+    left, right = one.state_dict(), other.state_dict()
+    assert left.keys() == right.keys()
+    for name in left.keys() - {"position", "counters", "counter_names", "redeliveries", "redeliveries_total"}:
+        if isinstance(left[name], list):
+            assert left[name] == right[name], name
+        else:
+            assert left[name].tobytes() == right[name].tobytes(), name
+    assert one.counters["events_learned"] == other.counters["events_learned"]
+
+
+def assert_each_learned_once(daemon: DaemonProcess, payloads: list[bytes], status: dict[str, Any], sent: int) -> None:
+    """Whatever was done to a daemon, it has all `sent` events, each once, as one has that was left alone."""
+    journal = [message.payload for message in daemon.journal()]
+    assert status["events_learned"] == sent
+    assert status["dead_letters"] == 0
+    assert not Counter(payloads) - Counter(journal), "lost"
+    assert set(journal) == set(payloads)
+    engine = daemon.recovered()
+    assert_same_learning(engine, daemon.undisturbed(payloads))
+    assert bits(engine) == bits(daemon.replayed())
+    assert "Traceback" not in daemon.log

@@ -1,0 +1,48 @@
+"""All exported learners, optimizers, schedules and losses; a new one is included without a line of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgedescent import learners, losses, optim
+from edgedescent.learners import Learner
+from edgedescent.losses import Loss
+from edgedescent.optim import Optimizer, Schedule
+
+
+def exported(module: Any, base: type) -> list[Any]:
+    """The proper subclasses of `base` among the names that a module exports."""
+    things = [getattr(module, name) for name in module.__all__]
+    return [thing for thing in things if isinstance(thing, type) and issubclass(thing, base) and thing is not base]
+
+
+LEARNERS = exported(learners, Learner)
+OPTIMIZERS = exported(optim, Optimizer)
+SCHEDULES = exported(optim, Schedule)
+LOSSES = exported(losses, Loss)
+
+# Sizes at which the whole matrix is run through in a minute.
+SMALL = {
+    "FactorizationMachine": {"n_factors": 2},
+    "BPR": {"n_factors": 2, "n_negatives": 1},
+    "MLPRegressor": {"hidden": (4, 3), "replay_steps": 1, "replay_size": 20},
+    "MatrixFactorization": {"n_factors": 2},
+}
+
+
+def small(kind: Any, **parameters: Any) -> Any:
+    """A learner of few parameters."""
+    return kind(**{**SMALL.get(kind.__name__, {}), **parameters})
+
+
+def takes(kind: Any, loss: Loss) -> bool:
+    """Whether a learner has a loss, and it may be this one."""
+    try:
+        small(kind, loss=loss)
+    except TypeError:
+        return False
+    except ValueError as error:
+        if "`loss`" not in str(error):
+            raise
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""A mosquitto with passwords, access rules and TLS."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from edgedescent_sims.broker.process import find_mosquitto
+from support.waiting import eventually
+
+
+class SecuredBroker:
+    """mosquitto with a configuration of the test's own; use it in a `with` block.
+
+    Args:
+        folder: for its files.
+        users: password by name; anyone may come in without.
+        rules: its access rules, if there are any.
+        certificate: folder of certificate and key; plain TCP without.
+        clients: folder of the authority whose certificates clients must show, if they must show any.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        users: dict[str, str] | None = None,
+        rules: str = "",
+        certificate: Path | None = None,
+        clients: Path | None = None,
+    ) -> None:
+        program = find_mosquitto()
+        if program is None:
+            pytest.skip("mosquitto is not installed")
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+        self._folder = folder
+        self._command = [program, "-c", str(folder / "mosquitto.conf")]
+        self._process: subprocess.Popen[bytes] | None = None
+        lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {str(users is None).lower()}"]
+        if os.geteuid() == 0:
+            lines.append("user root")
+        if users is not None:
+            self.set_users(users)
+            lines.append(f"password_file {folder / 'passwords'}")
+        if rules:
+            (folder / "rules").write_text(rules)
+            lines.append(f"acl_file {folder / 'rules'}")
+        if certificate is not None:
+            lines += [f"certfile {certificate / 'cert.pem'}", f"keyfile {certificate / 'key.pem'}"]
+        if clients is not None:
+            lines += [f"cafile {clients / 'cert.pem'}", "require_certificate true"]
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+    def set_users(self, users: dict[str, str]) -> None:
+        """Give it other users; it heeds them at its next start."""
+        path = self._folder / "passwords"
+        path.write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in users.items()))
+        path.chmod(0o600)
+
+    def __enter__(self) -> Self:
+        with (self._folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        eventually(self._answers, "mosquitto")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Let it read its files again."""
+        self.__exit__(None, None, None)
+        self.__enter__()
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "mosquitto.log").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _hashed(password: str) -> str:
+    """As mosquitto_passwd writes it."""
+    salt = os.urandom(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
+    return f"$7$101${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

@@ -1,0 +1,22 @@
+"""Waiting for a condition with a deadline that only a hang can reach."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+PATIENCE_S = 120.0
+"""Deadline for what must happen. It hardly ever takes a second; only a hang, not a busy machine, comes near it."""
+
+T = TypeVar("T")
+
+
+def eventually(ask: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
+    """Ask until the answer is true; returns it."""
+    until = time.monotonic() + timeout_s
+    while not (answer := ask()):
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.02)
+    return answer

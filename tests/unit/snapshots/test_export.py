@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edgedescent import __version__
+from edgedescent.config import Config, Snapshots
+from edgedescent.errors import ConfigError, ExportError, StateError
+from edgedescent.learners import Learner
+from edgedescent.snapshots.export import export_snapshot
+from edgedescent.snapshots.parity import predict_all
+from edgedescent.snapshots.publish import FOLDER, list_snapshots
+from support.state_folder import Run, a_config, batches, payloads
+
+
+class Echo:
+    """An exporter whose files hold what the learner is, and predict it with an error of choice."""
+
+    suffix = ".txt"
+    error = 0.0
+    dropped = 0
+
+    def __init__(self) -> None:
+        self._learner: Any = None
+
+    def export(self, learner: Learner, metadata: Mapping[str, str]) -> bytes:
+        self._learner = learner
+        return json.dumps([repr(learner), metadata]).encode()
+
+    def predict(self, _model: bytes, events: Sequence[Mapping[str, object]]) -> list[float]:
+        _, predictions = predict_all(self._learner, events)
+        return [value + self.error for value in predictions[self.dropped :]]
+
+    def describe(self, _learner: Learner) -> dict[str, object]:
+        return {"format": "echo"}
+
+
+@pytest.fixture
+def echo(monkeypatch: pytest.MonkeyPatch) -> type[Echo]:
+    class Mine(Echo):
+        pass
+
+    monkeypatch.setattr(Config, "build_exporter", lambda _config: Mine())
+    return Mine
+
+
+def learned(folder: Path, count: int = 40, **learner: Any) -> Run:
+    """A running daemon's state, held open, with a checkpoint in the middle."""
+    run = Run(a_config(folder, **learner))
+    takes = run.engine.learner.input_kind
+    for batch in batches(payloads(count, takes=takes), 10):
+        run.take(batch)
+        if run.engine.position == 20:
+            run.checkpoint()
+    return run
+
+
+def with_snapshots(config: Config, **settings: Any) -> Config:
+    return msgspec.structs.replace(config, snapshots=Snapshots(**settings))
+
+
+@pytest.mark.parametrize("kind", ["LinearRegressor", "MatrixFactorization"])
+def test_the_card_tells_all_about_a_snapshot(tmp_path: Path, echo: type[Echo], kind: str) -> None:
+    run = learned(tmp_path / "state", type=kind)
+    run.store.close()
+    card = export_snapshot(run.config)
+    model = Path(card["path"]).read_bytes()
+    assert json.loads(model)[1] == {"device": "pump", "position": "40"}
+    assert Path(card["path"]).parent == (tmp_path / "state" / "snapshots" / "latest").resolve()
+    assert json.loads((Path(card["path"]).parent / "model_card.json").read_text()) == {
+        key: value for key, value in card.items() if key != "path"
+    }
+    assert card["schema"] == 1
+    assert card["device"] == "pump"
+    assert card["position"] == 40
+    assert card["edgedescent"] == __version__
+    assert card["learner"]["type"] == kind
+    assert card["metrics"] == run.engine.metrics()
+    assert card["parity"]["max_rel_diff"] == 0.0
+    assert card["parity"]["tolerance"] == 1e-5
+    assert card["parity"]["events"] > 20
+    assert card["sha256"] == hashlib.sha256(model).hexdigest()
+    assert card["bytes"] == len(model)
+    assert card["file"] == "model.txt"
+    assert card["format"] == "echo"
+
+
+def test_it_works_beside_a_running_daemon(tmp_path: Path, echo: type[Echo]) -> None:
+    run = learned(tmp_path)
+    for position in (40, 50):
+        assert export_snapshot(run.config)["position"] == position
+        run.take(payloads(10, seed=9))
+    before = (tmp_path / "edgedescent.db").read_bytes()
+    export_snapshot(run.config)
+    assert (tmp_path / "edgedescent.db").read_bytes() == before
+    run.store.close()
+
+
+def test_it_goes_where_it_is_told_to(tmp_path: Path, echo: type[Echo]) -> None:
+    run = learned(tmp_path / "state")
+    run.store.close()
+    card = export_snapshot(run.config, tmp_path / "out")
+    assert Path(card["path"]).is_relative_to(tmp_path / "out")
+    assert not (tmp_path / "state" / "snapshots").exists()
+
+
+def test_what_root_exports_belongs_to_the_daemon(echo: type[Echo]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can act for another user")
+    nobody = 65_534
+    # Not in pytest's own folder, which only its owner can enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        run = learned(Path(folder) / "state")
+        run.store.close()
+        state = run.store.folder
+        for path in (state, *state.iterdir()):
+            os.chown(path, nobody, nobody)
+        export_snapshot(run.config)
+        export_snapshot(run.config, Path(folder) / "out")
+        found = [path for path in state.rglob("*") if path.is_relative_to(state / FOLDER)]
+        assert len(found) == 5
+        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in found} == {(nobody, nobody)}
+        # What is asked for elsewhere is whose who asks, and so is everything afterwards.
+        assert (Path(folder) / "out").stat().st_uid == os.geteuid() == os.getegid() == 0
+        # Root does not follow where that user may have laid a link.
+        Path(folder, "aim").mkdir()
+        for path in sorted(found, reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        (state / FOLDER).symlink_to(Path(folder, "aim"))
+        with pytest.raises(ExportError, match="Permission denied"):
+            export_snapshot(run.config)
+        assert (list(Path(folder, "aim").iterdir()), os.geteuid(), os.getegid()) == ([], 0, 0)
+
+
+@pytest.mark.parametrize("error", [0.1, -1e-3, math.nan, math.inf])
+def test_what_disagrees_is_not_published(tmp_path: Path, echo: type[Echo], error: float) -> None:
+    run = learned(tmp_path)
+    run.store.close()
+    echo.error = error
+    with pytest.raises(ExportError, match=r"differs from the live model by .* It was not published"):
+        export_snapshot(run.config)
+    assert not (tmp_path / "snapshots").exists()
+    # What was published before stays.
+    echo.error = 0.0
+    card = export_snapshot(run.config)
+    echo.error = error
+    with pytest.raises(ExportError):
+        export_snapshot(run.config)
+    assert Path(card["path"]).exists()
+    assert len(list_snapshots(tmp_path / "snapshots")) == 1
+
+
+def test_what_predicts_too_little_is_not_published(tmp_path: Path, echo: type[Echo]) -> None:
+    run = learned(tmp_path)
+    run.store.close()
+    echo.dropped = 1
+    with pytest.raises(ExportError, match=r"makes \d+ predictions for \d+ events. It was not published\.$"):
+        export_snapshot(run.config)
+    assert not (tmp_path / "snapshots").exists()
+
+
+def test_the_tolerance_is_the_configured_one(tmp_path: Path, echo: type[Echo]) -> None:
+    run = learned(tmp_path)
+    run.store.close()
+    echo.error = 0.1
+    assert export_snapshot(with_snapshots(run.config, tolerance=0.99))["parity"]["max_abs_diff"] == pytest.approx(0.1)
+
+
+def test_without_events_nothing_can_be_checked(tmp_path: Path, echo: type[Echo]) -> None:
+    run = Run(a_config(tmp_path))
+    for batch in ([], [b"no event"] * 20):
+        if batch:
+            run.take(batch)
+        with pytest.raises(ExportError, match="There is no event to check a snapshot on") as caught:
+            export_snapshot(run.config)
+        assert "Let the daemon learn a few events" in caught.value.hint
+    run.store.close()
+
+
+def test_without_a_state_there_is_nothing_to_export(tmp_path: Path, echo: type[Echo]) -> None:
+    with pytest.raises(StateError, match="There is no state in"):
+        export_snapshot(a_config(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_unknown_exporter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`snapshots.exporter` is 'onx': expected one of .*onnx"):
+        export_snapshot(with_snapshots(a_config(tmp_path), exporter="onx"))
