@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from exports import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
 
 from edgedescent.optim import Adam, MiniBatch
 
