@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/*/*.pyx edgedescent/*/*.pxd adapters/*/*.pyx)
 
-.PHONY: help demo test arm64 pythons lint format soak torture bench clean
+.PHONY: help demo test arm64 pythons lint format docs soak torture bench clean
 
 help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
@@ -14,16 +14,24 @@ help:
 	@echo "make pythons  build and test under the Python of each Debian release: 3.11, 3.13 and 3.14"
 	@echo "make soak     run 10,000 simulated worlds; ARGS='--seeds 500 --first 10000' chooses others"
 	@echo "make torture  kill, cut, fill and flood a real daemon for an hour; ARGS='-k kill_9 --rounds 1000' chooses"
-	@echo "make lint     ruff, mypy and the import rule"
+	@echo "make lint     ruff, mypy and the order of imports"
 	@echo "make format   let ruff lay out the code"
+	@echo "make docs     build the documentation site into site/"
 	@echo "make bench    measure the learners beside their peers"
 	@echo "make clean    remove the virtual environment and everything that was built"
 
-# One stamp for each set of extras, so that the demo does not wait for the tools of the tests.
-$(VENV)/.with-%: $(SOURCES)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# The package is built once, as editable; it is built again when its compiled sources change.
+$(VENV)/.installed: $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "No virtual environment could be made. On Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(PIP) --editable .
+	@touch $@
+
+# One stamp for each set of extras, so that the demo does not wait for the tools of the tests.
+$(VENV)/.with-%: $(VENV)/.installed
+	$(PIP) 'edgedescent[$*]'
 	@touch $@
 
 demo: $(VENV)/.with-demo
@@ -51,14 +59,19 @@ lint: $(VENV)/.with-test $(VENV)/.with-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 	PYTHONPATH=sims $(BIN)/lint-imports
+	$(BIN)/python docs/imports.py
 
 format: $(VENV)/.with-lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.with-docs
+	$(BIN)/python docs/build.py
+
 bench: $(VENV)/.with-bench
 	$(BIN)/python bench/learn.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build edgedescent-demo
+	rm -rf $(VENV) build dist site edgedescent-demo

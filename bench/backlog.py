@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mqtt_packets import packet, text
+
 from edgedescent.errors import TransportError
 from edgedescent_sims.broker.process import find_mosquitto
 
@@ -129,23 +131,14 @@ def publish(port: int, topic: str, payloads: Sequence[bytes]) -> None:
     """
     connect = b"\0\4MQTT\4\2\0\0\0\0"
     with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S) as sock:
-        sock.sendall(_packet(0x10, connect))
+        sock.sendall(packet(0x10, connect))
         _receive(sock, 4)
         sock.setblocking(False)
-        head = len(topic.encode()).to_bytes(2, "big") + topic.encode()
+        head = text(topic)
         packets = b"".join(
-            _packet(0x32, head + (i % 65_535 + 1).to_bytes(2, "big") + payload) for i, payload in enumerate(payloads)
+            packet(0x32, head + (i % 65_535 + 1).to_bytes(2, "big") + payload) for i, payload in enumerate(payloads)
         )
         _send_and_count(sock, memoryview(packets), 4 * len(payloads))
-
-
-def _packet(kind: int, body: bytes) -> bytes:
-    length, encoded = len(body), bytearray()
-    while True:
-        length, digit = divmod(length, 128)
-        encoded.append(digit | 128 if length else digit)
-        if not length:
-            return bytes((kind, *encoded)) + body
 
 
 def _send_and_count(sock: socket.socket, unsent: memoryview, expected: int) -> None:

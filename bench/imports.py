@@ -36,6 +36,10 @@ IMPORTS = {
     "mypy": "import mypy.main",
     "ruff": "import ruff",
     "import-linter": "import importlinter.cli",
+    "zensical": "import zensical.main",
+    "mkdocstrings-python": "import mkdocstrings, mkdocstrings_handlers.python",
+    "build": "import build.__main__",
+    "cibuildwheel": "import cibuildwheel.__main__",
     "scikit-build-core": "import scikit_build_core.build",
     "cython": "import Cython.Compiler.Main",
 }

@@ -11,7 +11,7 @@ from harness import Driver, Peer, Row, Target
 from learn_peers import OURS, SHARES, Optimizer, river_linear_model
 from streams import Lines, regression_json, regression_vw, vw_line
 
-from edgedescent import LinearRegressor
+from edgedescent import LinearRegressor, learn_lines
 from edgedescent.optim import Adam
 
 
@@ -20,7 +20,7 @@ def ours_from_json(optimizer: Optimizer) -> Driver:
 
     def learn(lines: Lines) -> None:
         with lines.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            model.learn_lines(text)
+            learn_lines(model, text)
 
     return Driver(learn, lambda event: model.predict_one(event[0]))
 

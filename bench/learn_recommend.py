@@ -44,8 +44,12 @@ def numpy_recommend() -> Driver:
 
 def _best_by_numpy(model: MatrixFactorization) -> Callable[[str], list[str]]:
     """What one would write on arrays: a product of matrix and vector, a partition, a sort of the few that are left."""
-    rows = {user: row for row, user in enumerate(model.users.keys(), start=1)}
-    p, q, keys = model.user_rows.serving, model.item_rows.serving[1 : N_ITEMS + 1], model.items.keys()
+    rows = {user: row for row, user in enumerate(model.encoder.users.keys(), start=1)}
+    p, q, keys = (
+        model.model.user_rows.serving,
+        model.model.item_rows.serving[1 : N_ITEMS + 1],
+        model.encoder.items.keys(),
+    )
     biases, factors = np.ascontiguousarray(q[:, 0]), np.ascontiguousarray(q[:, 1:])
 
     def best(user: str) -> list[str]:

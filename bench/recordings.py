@@ -24,13 +24,13 @@ class Recording:
         name: as the table calls it.
         read: yields the events, given the folder of the recordings.
         file: what it reads, below the folder; "" where River brings the stream along.
-        takes: what an event holds: features and a target, or a user, an item and a rating.
+        input_kind: what an event holds: features and a target, or a user, an item and a rating.
     """
 
     name: str
     read: Callable[[Path], Iterator[Any]]
     file: str = ""
-    takes: str = "features"
+    input_kind: str = "features"
 
     def why_not(self, folder: Path | None) -> str | None:
         """Say why this stream cannot be read, if so."""
@@ -141,5 +141,5 @@ RECORDINGS = (
     Recording("household power", household_power, POWER),
     Recording("FriedmanDrift", friedman_drift),
     Recording("TrumpApproval", trump_approval),
-    Recording("MovieTweetings", movie_tweetings, MOVIES, takes="ratings"),
+    Recording("MovieTweetings", movie_tweetings, MOVIES, input_kind="ratings"),
 )

@@ -20,6 +20,7 @@ from backlog import BacklogBroker
 from consumers import Load, OurDaemon, cpu_seconds
 from daemon import LIBRARIES, Verdict, filesystem, payloads
 from harness import command_line, environment
+from mqtt_packets import packet, text
 
 from edgedescent.config import State
 from edgedescent.errors import EdgeDescentError, TransportError
@@ -132,8 +133,8 @@ class Client:
     def __init__(self, port: int) -> None:
         self._sock = socket.create_connection(("127.0.0.1", port), timeout=5)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock.sendall(_packet(0x10, b"\0\4MQTT\4\2" + KEEPALIVE_S.to_bytes(2, "big") + b"\0\0"))
-        self._sock.sendall(_packet(0x82, b"\0\1" + _text(PREDICTIONS) + b"\0"))
+        self._sock.sendall(packet(0x10, b"\0\4MQTT\4\2" + KEEPALIVE_S.to_bytes(2, "big") + b"\0\0"))
+        self._sock.sendall(packet(0x82, b"\0\1" + text(PREDICTIONS) + b"\0"))
         self._received = b""
         self._poll = select.poll()
         self._poll.register(self._sock, select.POLLIN)
@@ -147,7 +148,7 @@ class Client:
     def publish(self, payload: bytes) -> None:
         """Send one event."""
         self._packet_id = self._packet_id % 65_535 + 1
-        self._sock.sendall(_packet(0x32, _text(EVENTS) + self._packet_id.to_bytes(2, "big") + payload))
+        self._sock.sendall(packet(0x32, text(EVENTS) + self._packet_id.to_bytes(2, "big") + payload))
 
     def predictions(self, timeout_s: float) -> list[bytes]:
         """Those that have come; waits so long for the first."""
@@ -172,19 +173,6 @@ class Client:
             at = end
         self._received = self._received[at:]
         return found
-
-
-def _text(text: str) -> bytes:
-    return len(text.encode()).to_bytes(2, "big") + text.encode()
-
-
-def _packet(kind: int, body: bytes) -> bytes:
-    length, encoded = len(body), bytearray()
-    while True:
-        length, digit = divmod(length, 128)
-        encoded.append(digit | 128 if length else digit)
-        if not length:
-            return bytes((kind, *encoded)) + body
 
 
 def _split(data: bytes, at: int) -> tuple[int, int] | None:

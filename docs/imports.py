@@ -82,6 +82,7 @@ def layers() -> list[list[str]]:
     with (ROOT / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     found = next(contract for contract in contracts if contract["type"] == "layers")
+    # A layer in parentheses may be absent.
     return [
         [re.sub(r"[()]", "", name).strip().removeprefix(f"{PACKAGE}.") for name in re.split(r"[:|]", layer)]
         for layer in found["layers"]

@@ -7,6 +7,9 @@
 3.2
 """
 
+from importlib.metadata import version
+
+from edgedescent.engine.lines import learn_lines
 from edgedescent.learners import (
     BPR,
     FactorizationMachine,
@@ -23,5 +26,6 @@ __all__ = [
     "LogisticRegressor",
     "MLPRegressor",
     "MatrixFactorization",
+    "learn_lines",
 ]
-__version__ = "0.1.0"
+__version__ = version("edgedescent")

@@ -1,4 +1,4 @@
-"""What all tests share: how hypothesis searches, how often faults are injected, and with which seed."""
+"""Hypothesis profile of all tests; rounds and seeds of fault injection."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ settings.load_profile("project")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fault injection")
-    group.addoption("--torture", action="store_true", help="as many rounds as a release needs, instead of a few")
-    group.addoption("--rounds", type=int, metavar="N", help="so many rounds, whatever the test would take")
-    group.addoption("--seed", type=int, metavar="N", help="repeat what a failed test printed; drawn anew otherwise")
+    group.addoption("--torture", action="store_true", help="run as many rounds as a release needs, instead of a few")
+    group.addoption("--rounds", type=int, metavar="N", help="number of rounds, instead of what each test would take")
+    group.addoption("--seed", type=int, metavar="N", help="seed that a failed test printed; drawn anew by default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Rounds:
-    """So many rounds; says in between how far it is."""
+    """Iterates over the rounds of a test and prints its progress."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -48,7 +48,7 @@ class Rounds:
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> Rounds:
-    """How often to inject a fault: what the test's marker says, unless the command line gives a number."""
+    """Rounds of fault injection: the number that the test's marker gives, or --rounds."""
     marker = request.node.get_closest_marker("rounds")
     assert marker is not None, "the test needs a marker: @pytest.mark.rounds(quick=…, long=…)"
     given: int | None = request.config.getoption("rounds")
@@ -57,7 +57,7 @@ def rounds(request: pytest.FixtureRequest) -> Rounds:
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """Random numbers from a seed that a failure prints."""
+    """Random numbers from a seed that a failed test prints."""
     given: int | None = request.config.getoption("seed")
     seed = random.randrange(2**32) if given is None else given
     print(f"repeat with: make torture ARGS='{request.node.nodeid} --seed {seed}'")

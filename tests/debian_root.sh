@@ -52,7 +52,17 @@ make_root() {
   mkdir -p "$root.part"
   debootstrap --arch="$arch" --variant=minbase --include=ca-certificates,ccache,gcc,libc6-dev,python3-dev,python3-venv \
     "$suite" "$root.part" "$archive" $script > "$root.log" 2>&1 || give_up "debootstrap failed: see $root.log"
+  test "$arch" = "$here" || describe_processor "$root.part"
   mv "$root.part" "$root"
+}
+
+# What programs in the root read of the processor would be this machine's: onnxruntime warns of it, or ends.
+describe_processor() {
+  test "$arch" = arm64 || return 0
+  mkdir -p "$1/sys/devices/system/cpu"
+  echo 0 | tee "$1/sys/devices/system/cpu/possible" > "$1/sys/devices/system/cpu/present"
+  printf '%s\t: %s\n' processor 0 Features 'fp asimd aes pmull sha1 sha2 crc32 cpuid' 'CPU implementer' 0x41 \
+    'CPU architecture' 8 'CPU variant' 0x0 'CPU part' 0xd08 'CPU revision' 3 > "$1/etc/cpuinfo"
 }
 
 # The names of hosts and the certificates that this machine trusts, which pip's configuration may name.
@@ -75,6 +85,7 @@ inside() {
   unshare --mount --pid --fork --kill-child bash -euc '
     root=$1; shift
     mount -t proc proc "$root/proc"
+    test ! -e "$root/etc/cpuinfo" || mount --bind "$root/etc/cpuinfo" "$root/proc/cpuinfo"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs tmpfs "$root/tmp"
     exec chroot "$root" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"

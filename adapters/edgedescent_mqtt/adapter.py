@@ -340,7 +340,7 @@ class MqttAdapter:
         self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._failed(f"it refused us: {reason}{_HINTS.get(reason.value, '')}")
+            self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}")
             return
         self._generation += 1
         self._accepted, self._since = True, time.monotonic()
@@ -349,7 +349,7 @@ class MqttAdapter:
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
         if self._generation > 1 and not flags.session_present:
-            log.warning("The broker did not keep our session: events sent while we were away may be lost.")
+            log.warning("The broker did not keep the session: events sent in the meantime may be lost.")
         self._subscriptions.start(client)
         self._to_greet = True
 
@@ -367,7 +367,7 @@ class MqttAdapter:
         elif reason.value in PAHO_REASONS:
             why = PAHO_REASONS[reason.value]
         else:
-            why = "the broker closed it" if self._accepted else "the broker closed it before it accepted us"
+            why = "the broker closed it" if self._accepted else "the broker closed it before accepting it"
         if self._accepted and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
@@ -380,9 +380,7 @@ class MqttAdapter:
         # Only the reply to this message is needed; with the callback set, paho takes much longer for every message.
         client.on_publish = None
         if reason.is_failure:
-            log.error(
-                "The broker refused what we publish to %r: %s. Check its access rules.", self._status_topic, reason
-            )
+            log.error("The broker refused the message to %r: %s. Check its access rules.", self._status_topic, reason)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:

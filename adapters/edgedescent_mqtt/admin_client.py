@@ -93,14 +93,14 @@ class MqttAdminClient:
             raise TransportError(f"The broker at {config.address} accepts connections but does not answer.")
         if self._connected is None:
             raise TransportError(
-                f"The broker at {config.address} did not let us in: {self._lost}.",
+                f"The broker at {config.address} did not accept the connection: {self._lost}.",
                 "Is this its port for MQTT, with TLS or without? "
                 'One that knows only MQTT 3.1.1 needs broker.protocol = "3.1.1".',
             )
         if self._connected.is_failure:
             self.__exit__(None, None, None)
             raise TransportError(
-                f"The broker at {config.address} refused us: {self._connected}.",
+                f"The broker at {config.address} refused the connection: {self._connected}.",
                 "See `broker.username`, its password, and the broker's access rules.",
             )
         return self

@@ -56,7 +56,8 @@ def check_broker(
         with MqttAdminClient(
             config, device=device, purpose="check", bytes_max=bytes_max, session_expiry_s=expiry_s
         ) as client:
-            yield ok("login", f"accepted as {config.username or 'nobody in particular'}, MQTT {config.protocol}.")
+            who = "without a user name" if config.username is None else f"as {config.username!r}"
+            yield ok("login", f"accepted {who}, MQTT {config.protocol}.")
             yield from _check_granted(config, client)
         with MqttAdminClient(config, device=device, purpose="check", bytes_max=bytes_max) as client:
             yield from _check_subscriptions(config, client, topics)

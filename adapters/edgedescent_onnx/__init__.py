@@ -1,4 +1,4 @@
-"""The ONNX adapter: snapshots of learners that any runtime for ONNX can serve.
+"""ONNX adapter: export of learners as ONNX files, which any ONNX runtime can serve.
 
 >>> from edgedescent import LinearRegressor
 >>> from edgedescent_onnx import OnnxAdapter

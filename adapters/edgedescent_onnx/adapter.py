@@ -1,4 +1,4 @@
-"""The adapter that `edgedescent` finds by its entry point."""
+"""Exporter of learners as ONNX files."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import ClassVar
 from edgedescent import __version__
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
-from edgedescent_onnx.factorization_machine import MachineGraph
+from edgedescent_onnx.factorization_machine import FactorizationMachineGraph
 from edgedescent_onnx.graph import Events, LearnerGraph
 from edgedescent_onnx.linear import LinearGraph, LogisticGraph
-from edgedescent_onnx.matrix_factorization import FactorGraph, ImplicitGraph
-from edgedescent_onnx.mlp import NetworkGraph
+from edgedescent_onnx.matrix_factorization import BPRGraph, MatrixFactorizationGraph
+from edgedescent_onnx.mlp import MLPGraph
 from edgedescent_onnx.model_file import IR_VERSION, OPSETS, PRODUCER, encode, serve
 
-# A further learner is one file that holds its graph, and one line here.
 GRAPHS: tuple[LearnerGraph, ...] = (
     LinearGraph(),
     LogisticGraph(),
-    MachineGraph(),
-    NetworkGraph(),
-    FactorGraph(),
-    ImplicitGraph(),
+    FactorizationMachineGraph(),
+    MLPGraph(),
+    MatrixFactorizationGraph(),
+    BPRGraph(),
 )
+"""Graphs of the learners that can be exported; a new one is a file and a line here."""
 
 
 class OnnxAdapter:
-    """Turns learners into ONNX files, and serves such files with onnxruntime.
+    """Exporter that writes learners as ONNX files and serves such files with onnxruntime.
 
-    All numbers are 64-bit floats and standardization is inside, so that a runtime that is fed the raw values
+    All numbers are 64-bit floats and standardization is part of the graph, so that a runtime, given the raw values,
     agrees with the learner to the last few bits. onnx and onnxruntime are imported when first needed.
 
     Example:
@@ -44,15 +44,15 @@ class OnnxAdapter:
     suffix: ClassVar[str] = ".onnx"
 
     def export(self, learner: Learner, metadata: Mapping[str, str]) -> bytes:
-        """Write the learner as an ONNX file that passed the full check of the onnx package.
+        """Return the learner as an ONNX file that passed the full check of the onnx package.
 
         Args:
-            learner: of a type that has a graph here; not of a subclass, which may predict otherwise.
-            metadata: goes into the file's ``metadata_props`` beside our own entries.
+            learner: A learner of a type in `GRAPHS`; not of a subclass, which may predict otherwise.
+            metadata: Entries of the file's ``metadata_props`` beside those of the adapter.
 
         Raises:
-            ExportError: if there is no graph for this type, the learner holds a value that is not finite or a
-                name that is not valid Unicode, the metadata would replace an entry of ours, the file would be
+            ExportError: If there is no graph for this type, the learner holds a value that is not finite or a
+                name that is not valid Unicode, the metadata would replace an entry of the adapter, the file would be
                 too large, the checker refuses it, or onnx is not installed.
         """
         written = _graph_of(type(learner).__name__, type(learner)).build(learner)
@@ -70,23 +70,23 @@ class OnnxAdapter:
         return encode(written, {**metadata, **own})
 
     def predict(self, model: bytes, events: Events) -> list[float]:
-        """Predict with onnxruntime from the raw features or ids of `events`.
+        """Return the predictions of onnxruntime for raw features or ids.
 
         Args:
-            model: a file that `export` made.
-            events: as decoded: ``{"x": {...}}``, or ``{"user": ..., "item": ...}``; any number of them.
+            model: A file that `export` has written.
+            events: Decoded events, ``{"x": {...}}`` or ``{"user": ..., "item": ...}``.
 
         Raises:
-            ExportError: if the file is damaged or not one of ours, or onnxruntime is not installed.
-            InvalidEventError: if an event is not of the kind that the learner takes.
+            ExportError: If the file is damaged or not of this adapter, or onnxruntime is not installed.
+            InvalidEventError: If an event does not have the learner's kind of input.
         """
         return serve(model, lambda metadata: _graph_of(metadata.get("learner", "?")).feed(metadata, events))
 
     def describe(self, learner: Learner) -> dict[str, object]:
-        """Say what a snapshot's card says about the file: inputs, output, versions, and how to serve it.
+        """Return the model card's part about the file: inputs, output, versions, and code that serves it.
 
         Raises:
-            ExportError: if there is no graph for this type of learner.
+            ExportError: If there is no graph for this type of learner.
 
         Example:
             >>> from edgedescent import LinearRegressor
@@ -109,7 +109,7 @@ class OnnxAdapter:
 
 
 def _graph_of(name: str, learner: type[Learner] | None = None) -> LearnerGraph:
-    """Find the graph of the learner called `name`, which must be `learner` itself where that is given."""
+    """Return the graph of the learner class `name`, which must be `learner` itself if that is given."""
     for graph in GRAPHS:
         if graph.learner.__name__ == name and learner in (None, graph.learner):
             return graph

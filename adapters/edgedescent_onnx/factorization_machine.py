@@ -1,4 +1,4 @@
-"""`FactorizationMachine` as ONNX: raw features in, standardized inside, prediction out."""
+"""ONNX graph of `FactorizationMachine`, from raw features to the prediction."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from edgedescent_onnx.features import USAGE, FeatureGraph, Link, feed
 from edgedescent_onnx.graph import Array, Events, Graph, Node
 
 
-class MachineGraph:
-    """The graph of a factorization machine, whose sum over pairs of features takes linear time.
+class FactorizationMachineGraph:
+    """Graph of a factorization machine, whose sum over pairs of features takes linear time.
 
     ::
 
@@ -26,7 +26,7 @@ class MachineGraph:
     usage = USAGE
 
     def build(self, learner: Learner) -> Graph:
-        """Make the graph that predicts what `learner` predicts now."""
+        """Return the graph of the learner's present state."""
         graph = FeatureGraph(learner)
         link = Link(learner, graph.state)
         table = graph.parameters("weights")
@@ -46,5 +46,5 @@ class MachineGraph:
         return graph.finish("score_column", weights[0, 0], link)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
-        """Make one row per event, NaN where it lacks a feature."""
+        """Return one row per event, NaN where it lacks a feature."""
         return feed(metadata, events)

@@ -1,4 +1,4 @@
-"""What the graphs of all learners of named features share: raw values in, sums over standardized features out."""
+"""Part of ONNX graphs that all learners of named features share: standardization, categories, sums and links."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from edgedescent.errors import ExportError, InvalidEventError
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served
 
-# The learner takes a value of this magnitude or more for a broken reading, see kernels/numbers.pxd.
 INSANE = 1e100
+"""Magnitude from which on the learner treats a value as missing; see `edgedescent/numerics/_numbers.pxd`."""
 
 MEANING = (
     "raw feature values, one column per feature in the order of the metadata entry `features`; "
     f"NaN, infinity and anything of magnitude {INSANE:g} or more count as missing"
 )
 
-# Read by whoever serves the file, so nothing but onnxruntime and numpy is needed.
+# Part of the model card, so it needs nothing but onnxruntime and numpy.
 USAGE = """\
 import json
 from pathlib import Path
@@ -42,16 +42,16 @@ print(session.run(["prediction"], inputs)[0].tolist())
 
 
 class FeatureGraph:
-    """The part of a graph that reads an event of named features.
+    """Part of a graph that reads events of named features.
 
-    Numbers come in as the columns of ``x``. Each feature whose values are categories has an input of strings, in which
-    whatever is not a known value, such as the metadata entry `missing`, adds nothing to any sum.
+    Numbers are the columns of the input ``x``. Each feature whose values are categories has an input of strings, in
+    which an unknown value, such as the metadata entry `missing`, adds nothing to any sum.
 
     Args:
-        learner: a learner of named features.
+        learner: A learner of named features.
 
     Raises:
-        ExportError: if its categories share rows by a hash.
+        ExportError: If its categories share rows by a hash.
     """
 
     def __init__(self, learner: Learner) -> None:
@@ -66,7 +66,7 @@ class FeatureGraph:
             )
         self.numeric_rows = 1 + np.flatnonzero(~is_category)
         numeric = [names[row - 1] for row in self.numeric_rows]
-        # The rows of the values of each feature: the learner joins the two by an equals sign.
+        # Rows by feature and value: the learner joins the two by an equals sign.
         self.values: dict[str, dict[str, int]] = {}
         for row in 1 + np.flatnonzero(is_category):
             feature, _, value = names[row - 1].partition("=")
@@ -94,18 +94,18 @@ class FeatureGraph:
             self._read_category(port, self.values[feature])
 
     def parameters(self, name: str) -> NDArray[np.float64]:
-        """A table of the parameters that predict."""
+        """Return a table of the parameters that predict."""
         return served(self.state, name)
 
     def _read_numbers(self, clip: float) -> None:
         mean = learned(self.state, "inputs.mean")[self.numeric_rows]
         sd = np.sqrt(learned(self.state, "inputs.variance")[self.numeric_rows])
-        # A feature that never varied says nothing, as in the learner. NaN stays NaN, so that it is refused.
+        # A feature that never varied adds nothing, as in the learner. NaN stays NaN, so that the export is refused.
         self.inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd != 0.0)[:, np.newaxis]
         limit = clip * sd
         self.constants |= {"mean": mean, "highest": limit, "lowest": -limit, "insane": np.float64(INSANE)}
         self.nodes += [
-            # Whatever is compared with NaN is false, so NaN is not sane either.
+            # Comparisons with NaN are false, so NaN is not sane either.
             Node("Abs", ["x"], "magnitude"),
             Node("Less", ["magnitude", "insane"], "is_sane"),
             Node("Where", ["is_sane", "x", "mean"], "present"),
@@ -115,7 +115,7 @@ class FeatureGraph:
         ]
 
     def _read_category(self, port: str, values: Mapping[str, int]) -> None:
-        # Gather raises or wraps around on a row out of range, so what is unknown gets row 0, which adds nothing.
+        # Gather fails or wraps around at a row out of range, so an unknown value gets row 0, which adds nothing.
         attributes = {
             "keys_strings": list(values),
             "values_int64s": list(range(1, len(values) + 1)),
@@ -127,12 +127,12 @@ class FeatureGraph:
         """Add nodes for ``Σ z ** power row`` over all features, where z is 1 for a category.
 
         Args:
-            name: of the result, and of what is on the way to it.
-            table: what each feature adds, shape (n_rows, width); row 0 is not used.
+            name: Name of the result, and prefix of the names of intermediate results.
+            table: Parameters of each feature, shape (n_rows, width); row 0 is not used.
             power: 1 or 2.
 
         Returns:
-            The name of the result, shape (batch, width).
+            The name of the result, of shape (batch, width).
         """
         parts = []
         if len(self.numeric_rows):
@@ -140,7 +140,7 @@ class FeatureGraph:
             if power == 2:
                 base = f"{name}_squares"
                 self.nodes.append(Node("Mul", ["clipped", "clipped"], base))
-            # A product with a matrix, not with a vector: older runtimes refuse an empty batch in the latter.
+            # A product with a matrix, because older runtimes refuse an empty batch in a product with a vector.
             self.constants[f"{name}_table"] = table[self.numeric_rows] * self.inverse**power
             self.nodes.append(Node("MatMul", [base, f"{name}_table"], f"{name}_of_numbers"))
             parts.append(f"{name}_of_numbers")
@@ -150,7 +150,7 @@ class FeatureGraph:
             self.nodes.append(Node("Gather", [f"{name}_of_{port}_rows", f"{port}_row"], f"{name}_of_{port}"))
             parts.append(f"{name}_of_{port}")
         if not parts:
-            # Runtimes disagree about matrices without columns, so nothing is taken from `x` but the number of its rows.
+            # Runtimes disagree about matrices without columns, so only the number of rows of `x` is used.
             self.constants |= {f"{name}_of_none": np.zeros(1), f"{name}_width": np.array(table.shape[1:])}
             self.nodes += [
                 Node("Shape", ["x"], f"{name}_count", {"start": 0, "end": 1}),
@@ -165,18 +165,18 @@ class FeatureGraph:
         return total
 
     def finish(self, score: str, intercept: float, link: Link) -> Graph:
-        """Add the nodes from a score of shape (batch, 1) to the prediction, and make the graph of all."""
+        """Add the nodes from a score of shape (batch, 1) to the prediction, and return the whole graph."""
         self.constants |= {"column": np.array([1]), "intercept": np.float64(intercept + link.shift), **link.constants}
         self.nodes += [Node("Squeeze", [score, "column"], "slope"), *link.nodes("slope")]
         return Graph(self.inputs, self.nodes, self.constants, self.metadata)
 
 
 class Link:
-    """From a learner's score to its prediction.
+    """Link function from a learner's score to its prediction.
 
-    The caller multiplies what was learned by `scale`, rather than the score: onnxruntime drops a product with a single
-    constant that is 1 when rounded to 32 bits, and `shift` is part of the one sum with a constant at the very end,
-    because it drops such a sum too where the constant rounds to 0.
+    The caller multiplies the parameters by `scale`, rather than the score: onnxruntime drops a product with a single
+    constant that is 1 when rounded to 32 bits. `shift` is part of the one sum with a constant at the very end, because
+    onnxruntime also drops a sum whose constant rounds to 0.
 
     ::
 
@@ -194,16 +194,16 @@ class Link:
             self.kind = "logistic"
         elif loss.rule == "poisson":
             self.kind = "exponential"
-            # A mean of 0 stays 0 whatever the score: the exponential of this is 0 too.
+            # With a mean of 0 the prediction is 0 for every score, as the exponential of this shift is.
             self.shift = -10_000.0 if mean == 0.0 else math.log(mean) if mean > 0.0 else math.nan
             self.constants["highest_score"] = np.float64(self.shift + 20.0)
         else:
             self.kind = "identity"
-            # Where the target never varied, the scale is 0 and the mean remains.
+            # If the target never varied, the scale is 0 and the mean remains.
             self.scale, self.shift = float(np.sqrt(learned(state, "target.variance")[0])), mean
 
     def nodes(self, slope: str) -> Iterator[Node]:
-        """The operators from a score that lacks its constant part to ``prediction``."""
+        """Yield the operators from a score without its constant part to ``prediction``."""
         if self.kind == "identity":
             yield Node("Add", [slope, "intercept"], "prediction")
             return
@@ -216,10 +216,10 @@ class Link:
 
 
 def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
-    """Make the inputs of a graph of named features: a row per event, and a string per event and category.
+    """Return the inputs of a graph of named features: a row per event, and a string per event and category.
 
     Raises:
-        InvalidEventError: if an event has no object `x`, or a value in it is of no kind that a learner takes.
+        InvalidEventError: If an event has no object `x`, or a value in it is neither a number nor text.
     """
     features: list[str] = json.loads(metadata["features"])
     ports: dict[str, str] = json.loads(metadata["categories"])
@@ -227,7 +227,7 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
     column = {name: j for j, name in enumerate(features)}
     inputs: dict[str, Array] = {"x": np.full((len(events), len(features)), np.nan)}
     for port in ports.values():
-        # An array of objects: numpy's own strings would lose a NUL at the end.
+        # An array of objects, because numpy's own strings lose a NUL at the end.
         inputs[port] = np.full(len(events), metadata["missing"], dtype=object)
     for i, event in enumerate(events):
         values = event.get("x")
@@ -248,7 +248,7 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
 
 
 def _flattened(values: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Names and plain values; nested objects become names with a dot, as in the learner."""
+    """Yield names and plain values; nested objects become names with a dot, as in the learner."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flattened(value, f"{prefix}{key}.")
@@ -257,7 +257,7 @@ def _flattened(values: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, An
 
 
 def _number(name: object, value: object) -> float:
-    """Read a value as the learner does: None is missing, an integer beyond a float is infinite."""
+    """Return a value as the learner reads it: None is missing, an integer beyond all floats is infinite."""
     if value is None:
         return math.nan
     if isinstance(value, bytes) or not hasattr(value, "__float__"):

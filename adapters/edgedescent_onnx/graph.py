@@ -1,4 +1,4 @@
-"""What a learner's graph is made of, in plain Python: only `model_file` knows the onnx package."""
+"""Graphs of learners in plain Python, which `model_file` writes with the onnx package."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Constant = Array | np.float64
 Events = Sequence[Mapping[str, object]]
 
 ML = "ai.onnx.ml"
-"""The operator set that holds LabelEncoder; all other operators are in the default one."""
+"""Operator set of LabelEncoder; all other operators are in the default one."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of a graph; where its shape holds a word instead of a number, any size will do."""
+    """Input or output of a graph; a word in its shape stands for any size."""
 
     name: str
     type: Literal["double", "string"]
@@ -29,7 +29,7 @@ class Port:
     meaning: str
 
     def describe(self) -> dict[str, object]:
-        """Say how a snapshot's card shows the port; types are written as onnxruntime writes them."""
+        """Return the port as the model card shows it; types are written as onnxruntime writes them."""
         return {
             "name": self.name,
             "type": f"tensor({self.type})",
@@ -40,7 +40,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Node:
-    """One operator: the names it reads, the one name it writes, and its attributes."""
+    """One operator: the names it reads, the name it writes, and its attributes."""
 
     operator: str
     inputs: Sequence[str]
@@ -51,14 +51,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A learner as operators and constants, ready to be written as ONNX.
+    """Operators and constants that compute a learner's prediction.
 
     Args:
-        inputs: what a runtime feeds.
-        nodes: the operators, each after those whose output it reads; the last one writes ``prediction``.
-        constants: what was learned, by name.
-        metadata: what a reader of the file needs to feed it, such as the order of the features.
-        output: what the last node writes.
+        inputs: Inputs of the graph.
+        nodes: Operators, each after those whose output it reads; the last one writes ``prediction``.
+        constants: Learned parameters by name.
+        metadata: Entries that a reader of the file needs for the inputs, such as the order of the features.
+        output: Output of the last node.
     """
 
     inputs: Sequence[Port]
@@ -69,21 +69,21 @@ class Graph:
 
 
 class LearnerGraph(Protocol):
-    """How one type of learner is turned into a graph, and how its events are fed to it."""
+    """Conversion of one type of learner to a graph, and of events to the graph's inputs."""
 
     learner: type[Learner]
     usage: str
-    """A few lines of Python that serve the snapshot with nothing but onnxruntime and numpy."""
+    """Python code that serves the snapshot with onnxruntime and numpy alone."""
 
     def build(self, learner: Learner) -> Graph:
-        """Make the graph that predicts what `learner` predicts now."""
+        """Return the graph of the learner's present state."""
         ...
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
-        """Make the graph's inputs from decoded events, given the metadata of the file that is to be served.
+        """Return the graph's inputs for decoded events, given the metadata of the file.
 
         Raises:
-            InvalidEventError: if an event is not of the kind that the learner takes.
+            InvalidEventError: If an event does not have the learner's kind of input.
         """
         ...
 
@@ -94,5 +94,5 @@ def learned(state: Mapping[str, Any], name: str) -> NDArray[np.float64]:
 
 
 def served(state: Mapping[str, Any], name: str) -> NDArray[np.float64]:
-    """Return the parameters that predict: the average of the iterates where the optimizer keeps it."""
+    """Return the parameters that predict: the average of the iterates if the optimizer keeps one."""
     return learned(state, f"{name}.average" if f"{name}.average" in state else name)

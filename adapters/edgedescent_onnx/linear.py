@@ -1,4 +1,4 @@
-"""`LinearRegressor` and `LogisticRegressor` as ONNX: raw features in, standardized inside, prediction out."""
+"""ONNX graphs of `LinearRegressor` and `LogisticRegressor`, from raw features to the prediction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgedescent_onnx.graph import Array, Events, Graph
 
 
 class LinearGraph:
-    """The graph of a linear model, in the units of the raw features and of the target.
+    """Graph of a linear model, in the units of the raw features and of the target.
 
     ::
 
@@ -25,18 +25,18 @@ class LinearGraph:
     usage = USAGE
 
     def build(self, learner: Learner) -> Graph:
-        """Make the graph that predicts what `learner` predicts now."""
+        """Return the graph of the learner's present state."""
         graph = FeatureGraph(learner)
         link = Link(learner, graph.state)
         weights = link.scale * graph.parameters("weights")
         return graph.finish(graph.sum("weighted", weights), weights[0, 0], link)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
-        """Make one row per event, NaN where it lacks a feature."""
+        """Return one row per event, NaN where it lacks a feature."""
         return feed(metadata, events)
 
 
 class LogisticGraph(LinearGraph):
-    """The graph of a logistic regression: that of a linear model with another link."""
+    """Graph of a logistic regression: that of a linear model with another link."""
 
     learner: type[Learner] = LogisticRegressor

@@ -1,4 +1,4 @@
-"""`MatrixFactorization` and `BPR` as ONNX: ids as strings in, prediction out."""
+"""ONNX graphs of `MatrixFactorization` and `BPR`, from ids as strings to the prediction."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from edgedescent.learners import Learner
 from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served
 
 
-class FactorGraph:
-    """The graph of a matrix factorization, in the units of the ratings.
+class MatrixFactorizationGraph:
+    """Graph of a matrix factorization, in the units of the ratings.
 
     ::
 
         prediction = clip(user_bias + item_bias + Σ user_factors item_factors, lowest and highest rating seen)
 
     This is the learner's own mean_y + sd_y f, multiplied out: all biases and the factors of users hold sd_y, and the
-    biases of users also mean_y. Row 0 of the tables stands for every id that was never learned: its factors are zero,
-    its bias is the learner's for newcomers.
+    biases of users also mean_y. Row 0 of the tables is for every id that was never learned: its factors are zero, and
+    its bias is the one that the learner gives to new ids.
     """
 
     learner: type[Learner] = MatrixFactorization
@@ -39,12 +39,11 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
 """
 
     def build(self, learner: Learner) -> Graph:
-        """Make the graph that predicts what `learner` predicts now."""
+        """Return the graph of the learner's present state."""
         state: dict[str, Any] = learner.state_dict()
         y_min, y_max = learned(state, "loss")[2:]
-        # The ratings' scale is in the tables, not a factor of its own: onnxruntime drops a product with a single
-        # constant that is 1 when rounded to 32 bits. Where the ratings never varied, the scale is 0 and the mean
-        # remains.
+        # The ratings' scale is part of the tables, not a factor of its own: onnxruntime drops a product with a single
+        # constant that is 1 when rounded to 32 bits. If all ratings were equal, the scale is 0 and the mean remains.
         target_mean = learned(state, "target.mean")[0]
         target_sd = np.sqrt(learned(state, "target.variance")[0])
         constants, nodes = _affinity(state, target_sd, target_mean, "unclipped")
@@ -53,17 +52,17 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
         return Graph([_port("user"), _port("item")], nodes, constants)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:  # noqa: ARG002
-        """Make two columns of ids."""
+        """Return one column of ids for users and one for items."""
         return {role: _ids(role, events) for role in ("user", "item")}
 
 
-class ImplicitGraph(FactorGraph):
-    """The graph of a ranking from interactions: ``prediction = 1 / (1 + exp(-(item_bias + Σ user item)))``."""
+class BPRGraph(MatrixFactorizationGraph):
+    """Graph of a ranking from interactions: ``prediction = 1 / (1 + exp(-(item_bias + Σ user item)))``."""
 
     learner: type[Learner] = BPR
 
     def build(self, learner: Learner) -> Graph:
-        """Make the graph that predicts what `learner` predicts now."""
+        """Return the graph of the learner's present state."""
         constants, nodes = _affinity(learner.state_dict(), 1.0, 0.0, "score")
         nodes.append(Node("Sigmoid", ["score"], "prediction"))
         return Graph([_port("user"), _port("item")], nodes, constants)
@@ -72,7 +71,7 @@ class ImplicitGraph(FactorGraph):
 def _affinity(
     state: Mapping[str, Any], scale: float, shift: float, result: str
 ) -> tuple[dict[str, Constant], list[Node]]:
-    """Make the constants and nodes for ``shift + scale (b_user + b_item + Σ p q)``."""
+    """Return the constants and nodes for ``shift + scale (b_user + b_item + Σ p q)``."""
     user_rows, item_rows = served(state, "user_rows"), served(state, "item_rows")
     constants: dict[str, Constant] = {
         "user_bias": shift + scale * user_rows[:, 0],
@@ -102,15 +101,15 @@ def _port(role: Literal["user", "item"]) -> Port:
 
 
 def _encoder(role: Literal["user", "item"], ids: Sequence[str]) -> Node:
-    """Map each id to its row, and all others to 0: Gather raises or wraps around on a row out of range."""
-    # An attribute must not be empty. Where no id is known, one that maps to row 0 is as unknown as any other.
+    """Return the node that maps each known id to its row, and all others to 0, as Gather needs a row within range."""
+    # An attribute must not be empty. If no id is known, one that maps to row 0 changes nothing.
     keys, rows = (list(ids), list(range(1, len(ids) + 1))) if ids else ([""], [0])
     attributes = {"keys_strings": keys, "values_int64s": rows, "default_int64": 0}
     return Node("LabelEncoder", [role], f"{role}_row", attributes, ML)
 
 
 def _ids(role: str, events: Events) -> Array:
-    # An array of objects: numpy's own strings would lose a NUL at the end of an id.
+    # An array of objects, because numpy's own strings lose a NUL at the end.
     ids = np.empty(len(events), dtype=object)
     for i, event in enumerate(events):
         value = event.get(role)

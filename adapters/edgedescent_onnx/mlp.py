@@ -1,4 +1,4 @@
-"""`MLPRegressor` as ONNX: raw features in, standardized inside, prediction out."""
+"""ONNX graph of `MLPRegressor`, from raw features to the prediction."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from edgedescent_onnx.features import USAGE, FeatureGraph, Link, feed
 from edgedescent_onnx.graph import Array, Events, Graph, Node
 
 
-class NetworkGraph:
-    """The graph of a network with a linear model beside its hidden layers.
+class MLPGraph:
+    """Graph of a network with a linear model beside its hidden layers.
 
     ::
 
@@ -22,7 +22,7 @@ class NetworkGraph:
     usage = USAGE
 
     def build(self, learner: Learner) -> Graph:
-        """Make the graph that predicts what `learner` predicts now."""
+        """Return the graph of the learner's present state."""
         graph = FeatureGraph(learner)
         link = Link(learner, graph.state)
         skip = link.scale * graph.parameters("skip")
@@ -49,5 +49,5 @@ class NetworkGraph:
         return graph.finish("score_column", output[0, 0], link)
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
-        """Make one row per event, NaN where it lacks a feature."""
+        """Return one row per event, NaN where it lacks a feature."""
         return feed(metadata, events)

@@ -1,4 +1,4 @@
-"""From a graph to the bytes of a checked ONNX file, and from such bytes to predictions."""
+"""Writer of ONNX files, and their serving with onnxruntime."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from edgedescent import __version__
 from edgedescent.errors import ExportError, InvalidEventError
 from edgedescent_onnx.graph import ML, Array, Graph, Port
 
-# With these, files load in onnxruntime 1.15 to 1.32; what onnx chooses by itself only the newest can load.
+# Files of these versions load in onnxruntime 1.15 to 1.32; those that onnx chooses by itself only in the newest.
 IR_VERSION = 8
 OPSETS = {"": 17, ML: 3}
 
 PRODUCER = "edgedescent"
 
-# What one protobuf message may hold, with room to spare; a larger model would need files beside it.
 FILE_BYTES_MAX = 2_000_000_000
+"""Bound of one protobuf message, with a margin; a larger model would need further files."""
 
 INSTALL_HINT = "Install it with: pip install 'edgedescent[onnx]'. There are no wheels of it for 32-bit ARM."
 
 
 def encode(graph: Graph, metadata: Mapping[str, str]) -> bytes:
-    """Write the graph as an ONNX file that passed the full check of the onnx package.
+    """Return the graph as an ONNX file that passed the full check of the onnx package.
 
     Args:
-        graph: what to write.
-        metadata: becomes the file's ``metadata_props``.
+        graph: The graph.
+        metadata: Entries of the file's ``metadata_props``.
 
     Raises:
-        ExportError: if a constant is not finite, the file would be too large, a name is not valid Unicode,
+        ExportError: If a constant is not finite, the file would be too large, a name is not valid Unicode,
             the checker refuses the result, or onnx is not installed.
     """
-    # The size comes first: looking at every number takes memory of its own.
+    # The size comes first, because the check of every number needs further memory.
     if (size := _size(graph)) > FILE_BYTES_MAX:
         raise ExportError(
             f"A snapshot of {size} bytes does not fit an ONNX file, which holds {FILE_BYTES_MAX} at most.",
             "Bound the learner's tables: fewer users, items or factors.",
         )
     for name, constant in graph.constants.items():
-        # The checker would let these pass.
+        # The checker accepts such values.
         if not np.isfinite(constant).all():
             raise ExportError(
                 f"The snapshot's `{name}` holds a value that is not finite.",
@@ -60,7 +60,7 @@ def encode(graph: Graph, metadata: Mapping[str, str]) -> bytes:
 
 
 def _size(graph: Graph) -> int:
-    """Estimate how many bytes the graph takes as a file."""
+    """Estimate the size of the graph as a file, in bytes."""
     texts = [
         text
         for node in graph.nodes
@@ -111,18 +111,18 @@ def _check(model: bytes) -> None:
 
 
 def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]) -> list[float]:
-    """Predict with onnxruntime.
+    """Return the predictions of onnxruntime.
 
     Args:
-        model: an ONNX file that `encode` made.
-        feed: makes the inputs, given the file's metadata.
+        model: An ONNX file that `encode` has written.
+        feed: Returns the inputs, given the file's metadata.
 
     Raises:
-        ExportError: if onnxruntime is not installed, or cannot load or run the model.
-        InvalidEventError: if an id is not valid Unicode.
+        ExportError: If onnxruntime is not installed, or cannot load or run the model.
+        InvalidEventError: If an id is not valid Unicode.
     """
-    # Since version 1.32, onnxruntime reports on its use from Linux too, by way of files in the user's cache folder. A
-    # device neither asked for that nor has writes to spare; whoever wants it sets the variable to 0.
+    # Since version 1.32, onnxruntime sends usage reports from Linux too, by way of files in the user's cache folder.
+    # A device must not write needlessly. Setting the variable to 0 turns the reports on.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
@@ -130,7 +130,7 @@ def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]
         raise ExportError(_missing("Serving", "onnxruntime", error), INSTALL_HINT) from error
 
     options = onnxruntime.SessionOptions()
-    # The device has better things to do than to spin in idle threads of a model this small.
+    # Further threads would only spin for a model this small.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -147,13 +147,13 @@ def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]
 
 
 def _missing(what: str, package: str, error: ImportError) -> str:
-    """Say that a package is not there, or that one of its own parts does not fit this machine."""
+    """Return the message for a package that is missing, or of which a part does not work on this machine."""
     absent = isinstance(error, ModuleNotFoundError) and error.name == package
     why = "is not installed" if absent else f"cannot be imported: {_first_line(error)}"
     return f"{what} an ONNX snapshot needs the package {package}, which {why}."
 
 
 def _first_line(error: Exception) -> str:
-    """Keep what an error says, without the pages that a protobuf prints."""
+    """Return the first line of an error; protobuf prints pages after it."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,6 +1,6 @@
-"""River adapter: makes EdgeDescent's learners estimators of River.
+"""River adapter: EdgeDescent's learners as estimators of River, and River's models as learners.
 
-Importing it is all there is to do:
+The import registers the learners with River:
 
 >>> import edgedescent_river
 >>> from edgedescent import LinearRegressor
@@ -10,7 +10,7 @@ Importing it is all there is to do:
 >>> mae.get() < 1.0
 True
 
-River is large, so nothing in `edgedescent` imports this package; only who wants River pays for it.
+River is large, so nothing in `edgedescent` imports this package.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from edgedescent_river.regressor import RiverRegressor
 
 __all__ = ["LogisticClassifier", "RiverAdapter", "RiverRecommender", "RiverRegressor"]
 
-# What River's functions and pipelines call on an estimator besides learning and predicting. All of it rests
-# on the constructor's signature and on attributes of the same names, which our learners have too.
+# Methods that River's functions and pipelines call on an estimator besides learning and predicting. They need only
+# the constructor's signature and attributes of the same names, which our learners have too.
 _BORROWED = (
     "__or__",
     "__ror__",
@@ -54,9 +54,9 @@ _BORROWED = (
 
 
 class LogisticClassifier(LogisticRegressor):
-    """A `LogisticRegressor` that answers as River's classifiers do: with the likelier label.
+    """Logistic regression with the interface of River's classifiers: `predict_one` returns the likelier label.
 
-    It takes the same parameters and learns the same. `predict_proba_one` has the probabilities.
+    Parameters and learning are those of `LogisticRegressor`. `predict_proba_one` returns the probabilities.
 
     Example:
         >>> from edgedescent_river import LogisticClassifier
@@ -69,16 +69,16 @@ class LogisticClassifier(LogisticRegressor):
     _multiclass: ClassVar[bool] = False
 
     def predict_one(self, x: Mapping[str, Any]) -> bool:
-        """Whether a yes is likelier than a no; the state stays as it is."""
+        """Return True if that label is likelier than False; the state stays as it is."""
         return self.predict_proba_one(x)[True] > 0.5
 
 
 class RiverAdapter:
-    """Makes the learners virtual subclasses of River's abstract classes.
+    """Registration of the learners as virtual subclasses of River's abstract classes.
 
     The regressors become `river.base.Regressor`, `LogisticClassifier` a `river.base.Classifier`, and the recommenders
     `river.reco.base.Ranker`, so that `isinstance` holds, and all get the methods that River expects of an estimator.
-    What they learn and predict does not change.
+    Their learning and predictions do not change.
     """
 
     regressors: ClassVar[tuple[type[Learner], ...]] = (LinearRegressor, FactorizationMachine, MLPRegressor)
@@ -87,7 +87,7 @@ class RiverAdapter:
 
     @classmethod
     def register(cls) -> None:
-        """Register every learner; done once when this package is imported, and harmless when repeated."""
+        """Register every learner. The import of this package calls it; another call changes nothing."""
         members = {name: inspect.getattr_static(base.Estimator, name) for name in _BORROWED}
         own = {"__str__": _name, "_get_params": _parameters, "_unit_test_skips": _checks_to_skip}
         for name, member in {**members, **own}.items():
@@ -105,19 +105,19 @@ class RiverAdapter:
 
 
 def _name(learner: Learner) -> str:
-    """Title a step where River draws or debugs a pipeline."""
+    """Return the title of a step where River draws or debugs a pipeline."""
     return type(learner).__name__
 
 
 def _parameters(learner: Learner) -> dict[str, Any]:
-    # A tuple among parameters stands for an estimator and its own parameters in River, even where it is empty. The
-    # learners that have tuples take lists as well.
+    # To River a tuple among parameters is an estimator and its parameters, even if it is empty. Learners with tuples
+    # accept lists as well.
     return {name: list(v) if isinstance(v, tuple) else v for name, v in learner.get_params().items()}
 
 
 def _checks_to_skip(learner: Learner) -> set[str]:
-    # River allows only plain values as defaults, because a default that changes is shared by everyone. Our
-    # default optimizers and losses are frozen dataclasses, which cannot change.
+    # River allows only plain values as defaults, because all instances share a mutable default. Our default optimizers
+    # and losses are frozen dataclasses, which cannot change.
     skips = {"check_init_default_params_are_not_mutable"}
     # An event of a ranker is a user and an item, from which River's own rankers cannot drop features either.
     return skips | reco.base.Ranker._unit_test_skips(learner) if learner.input_kind == "ratings" else skips
@@ -133,16 +133,16 @@ def _rank(
     items: Iterable[str | int],
     x: Any = None,  # noqa: ARG001 - River's signature
 ) -> list[str | int]:
-    """Order the given items by decreasing prediction for `user`.
+    """Return the given items by decreasing prediction for `user`.
 
     Args:
-        ranker: the learner that this is a method of.
-        user: an id; for an unknown one the items' biases alone decide.
-        items: the ids to order.
-        x: the context that River hands to contextual rankers; not used.
+        ranker: The learner that this is a method of.
+        user: An id; for an unknown one the items' biases alone decide.
+        items: Ids to order.
+        x: Context that River passes to contextual rankers; not used.
 
     Raises:
-        ValueError: if an id is neither a string nor an integer.
+        ValueError: If an id is neither a string nor an integer.
     """
     return sorted(items, key=lambda item: ranker.predict_one(user, item), reverse=True)
 

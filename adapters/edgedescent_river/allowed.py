@@ -1,4 +1,4 @@
-"""The names that a saved object graph may hold: nothing else is looked up, and only what is a class here is called."""
+"""Allowlist of saved object graphs: the classes and functions that a graph may name, and the classes it may call."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ PACKAGES = (
     "tree",
     "utils",
 )
-"""Where River's models and their parts are; the rest of it reads files, evaluates or wraps other libraries."""
+"""Packages of River with models and their parts; its others read files, evaluate or wrap other libraries."""
 
 _INSIDE = ("_river_rust", "anomaly", "base", "cluster", "sketch")
-"""Where things are that only other things of River use."""
+"""Packages with classes that only other classes of River use."""
 
 BUILDERS: tuple[type, ...] = (
     collections.Counter,
@@ -62,17 +62,17 @@ BUILDERS: tuple[type, ...] = (
     random.Random,
     statistics.NormalDist,
 )
-"""Classes beside River's that an object of a graph may have."""
+"""Classes beside River's of which a graph may have objects."""
 
 _FACTORIES: tuple[type, ...] = (*BUILDERS, bool, dict, float, frozenset, int, list, set, str, tuple)
-"""Classes beside River's that a graph may refer to, as a `defaultdict` does to what makes its values."""
+"""Classes beside River's that a graph may name, as a `defaultdict` names the class of its values."""
 
 _OTHERS: tuple[Any, ...] = (*_FACTORIES, copy.deepcopy, Select)
 _KNOWN: dict[tuple[str, str], Any] = {(thing.__module__, thing.__qualname__): thing for thing in _OTHERS}
 
 
 def name_of(thing: Any) -> tuple[str, str] | None:
-    """The module and name under which a class or function may be saved; None where it may not."""
+    """Return the module and name under which a class or function may be saved, None if it may not be saved."""
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str):
         return None
@@ -83,10 +83,10 @@ def name_of(thing: Any) -> tuple[str, str] | None:
 
 
 def look_up(module: str, name: str) -> Any:
-    """The class or function of River, or one of the few others, that has this name.
+    """Return the allowed class or function of this module and name.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: If there is none.
     """
     if (module, name) in _KNOWN:
         return _KNOWN[module, name]
@@ -99,19 +99,19 @@ def look_up(module: str, name: str) -> Any:
             thing = None
         thing = thing.__func__ if isinstance(thing, staticmethod) else thing
         is_named = isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType)
-        # What River itself imported, such as a module's functions that run programs, is none of River's.
+        # A name that River itself imported, such as a function that runs programs, is not allowed.
         if is_named and _is_of_river(str(thing.__module__)):
             return thing
     raise ValueError(f"{module}.{name} is not a class or function that a saved model may hold")
 
 
 def may_have_objects(kind: Any) -> bool:
-    """Whether an object of this class may be in a graph."""
+    """Return True if objects of this class may be in a graph."""
     return isinstance(kind, type) and (kind in BUILDERS or kind is Select or _is_of_river(kind.__module__))
 
 
 def may_be_called(kind: Any) -> bool:
-    """Whether this class makes an object of a graph from arguments; others make an empty one that is then filled."""
+    """Return True if a graph may call this class with arguments; objects of others are made empty and then filled."""
     return kind in BUILDERS or kind is VectorDict
 
 

@@ -1,4 +1,4 @@
-"""What the wrapped regressors and recommenders share: guards, a state without pickle, and a way back from errors."""
+"""Base class of River's models as learners: guards, a state without pickle, and recovery from errors."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from edgedescent_river.undoing import Undoing
 log = logging.getLogger(__name__)
 
 LARGEST = 1e30
-"""Greater values and targets are absurd. It is less than the bound of our learners, because River squares what it is
-given, some of it twice, and Python raises an error where that overflows."""
+"""Bound of values and targets. It is smaller than that of our learners, because River squares values, some of them
+twice, and Python raises an error when that overflows."""
 _EVENTS_BETWEEN = 100
 _COUNTS = ("n_events", "n_skipped_values", "n_skipped_targets", "n_not_learned", "measured_next", "full")
 
 
 class RiverLearner(Learner):
-    """Base of the learners that are a model of River inside.
+    """Base class of learners that wrap a model of River.
 
-    A subspecies checks the model it is given, cleans events, and hands them to `_predict` and `_learn`.
+    A subclass checks the model, cleans events, and passes them to `_predict` and `_learn`.
     """
 
     takes_text: ClassVar[bool] = False
     n_events: int
-    """How many events the model has learned."""
+    """Number of events that the model has learned."""
     n_skipped_values: int
-    """How many values were not finite, or larger than 1e30, and left out."""
+    """Number of values left out because they were not finite, or larger than 1e30."""
     n_skipped_targets: int
-    """How many events were not learned because their target was of that kind."""
+    """Number of events not learned because their target was not finite, or larger than 1e30."""
     n_not_learned: int
-    """How many events were not learned because the model was larger than `state_bytes_max`."""
+    """Number of events not learned because the model was larger than `state_bytes_max`."""
     n_unusable_predictions: int
-    """How many predictions since the start were no finite number, and the mean of the targets was given instead."""
+    """Number of predictions since the start that were not finite and were replaced by the mean of the targets."""
 
     def _set_up(self, model: Specification, seed: int, state_bytes_max: int) -> None:
-        """Check and keep the parameters, and make the model.
+        """Validate and keep the parameters, and make the model.
 
         Raises:
-            ValueError: if a parameter is out of its range, or the model cannot be saved and made again.
+            ValueError: If a parameter is out of its range, or the model cannot be saved and restored.
         """
         require_count(self, "seed", seed, at_most=2**32 - 1)
         require_count(self, "state_bytes_max", state_bytes_max, at_least=1)
@@ -71,19 +71,19 @@ class RiverLearner(Learner):
         self._set_counts([0, 0, 0, 0, _EVENTS_BETWEEN, 0])
 
     def _check_kind(self, model: Any) -> None:
-        """Raise ValueError unless River's model is of the kind that is wrapped."""
+        """Raise ValueError unless River's model is of the kind that this class wraps."""
         raise NotImplementedError
 
     @classmethod
     def of(cls, model: Any, **parameters: Any) -> Self:
-        """Wrap a model of River together with what it has learned.
+        """Return a learner that wraps a trained model of River.
 
         Args:
-            model: a regressor or a recommender of River.
-            parameters: those of the constructor beside `model`.
+            model: A regressor or a recommender of River.
+            parameters: Parameters of the constructor beside `model`.
 
         Raises:
-            ValueError: if it holds something that cannot be saved.
+            ValueError: If a part of it cannot be saved.
         """
         learner = cls(model=describe(model), **parameters)  # type: ignore[call-arg]
         graph = encode(model)
@@ -91,7 +91,7 @@ class RiverLearner(Learner):
         return learner
 
     def counts(self) -> dict[str, int]:
-        """How often a guard or the bound stepped in."""
+        """Return the counts of guarded values, targets and predictions, and of events beyond the bound."""
         return {
             "values_skipped": self.n_skipped_values,
             "targets_skipped": self.n_skipped_targets,
@@ -105,7 +105,7 @@ class RiverLearner(Learner):
                 answer = self.river.predict_one(*given)
             prediction = math.nan if answer is None else float(answer)
         except Exception as error:
-            # Models of River raise anything for an event that they cannot take; it must not end the daemon.
+            # Models of River raise errors of any class for an event that they cannot use; none may end the daemon.
             raise ValueError(f"River's {self._name} cannot predict this event: {_one_line(error)}") from error
         if math.isfinite(prediction):
             return prediction
@@ -114,7 +114,7 @@ class RiverLearner(Learner):
 
     def _learn(self, skipped: int, y: float, *given: Any) -> None:
         if not abs(y) <= LARGEST:
-            # Written so that NaN is one of them.
+            # Negated, so that the condition holds for NaN too.
             self.n_skipped_targets += 1
             return
         if self.full:
@@ -133,19 +133,19 @@ class RiverLearner(Learner):
             self._measure()
 
     def _teach(self, y: float, *given: Any) -> None:
-        # What overflows is found in the prediction; a warning for each would fill the log.
+        # An overflow shows in the prediction; a warning for each would fill the log.
         with np.errstate(all="ignore"):
             self.river.learn_one(*(dict(part) if isinstance(part, dict) else part for part in given), y)
 
     def _go_back(self) -> None:
-        """Undo an event that failed half-way: take the latest saved state and learn what came since again."""
+        """Undo a partly learned event: restore the latest saved state and learn the events since then again."""
         self.river = decode(self._graph)
         for event in self._since:
             self._teach(*event)
         self._keep()
 
     def _keep(self) -> bytes:
-        """Save the model, so that it can go back to here."""
+        """Save the model, so that `_go_back` can restore it."""
         try:
             self._graph = encode(self.river)
         except GraphError as error:
@@ -156,7 +156,7 @@ class RiverLearner(Learner):
         return self._graph
 
     def _measure(self) -> None:
-        """Look how large the model is; the larger, the more rarely."""
+        """Measure the size of the model; the larger it is, the more events until the next measurement."""
         size = len(self._keep())
         self.measured_next = self.n_events + max(_EVENTS_BETWEEN, size // 1000)
         if size > self.state_bytes_max:
@@ -206,10 +206,10 @@ class RiverLearner(Learner):
 
 
 def number(what: str, value: Any) -> float:
-    """A number as a float: infinite where it is beyond all floats, NaN where it is a NaN.
+    """Return a number as a float: infinite if it is beyond all floats, NaN if it is a NaN.
 
     Raises:
-        TypeError: if it is none.
+        TypeError: If it is not a number.
     """
     from decimal import Decimal
     from numbers import Real
@@ -223,10 +223,10 @@ def number(what: str, value: Any) -> float:
 
 
 def text(what: str, value: str) -> str:
-    """A text that can be saved.
+    """Return a text that can be saved.
 
     Raises:
-        ValueError: if it is not valid Unicode.
+        ValueError: If it is not valid Unicode.
     """
     try:
         value.encode()
@@ -240,11 +240,11 @@ def _one_line(error: Exception) -> str:
 
 
 def flat(x: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    """The features of an event without nesting; what cannot be used is None.
+    """Return the features of an event without nesting, with None for values that cannot be used.
 
     Raises:
-        TypeError: if a name is no text, or a value neither a number nor a text.
-        ValueError: if a text is not valid Unicode, or the nesting is deeper than 16.
+        TypeError: If a name is not text, or a value neither a number nor text.
+        ValueError: If a text is not valid Unicode, or the nesting is deeper than 16.
     """
     features: dict[str, Any] = {}
     for key, value in x.items():

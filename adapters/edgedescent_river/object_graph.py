@@ -1,13 +1,13 @@
-"""River's objects to bytes and back, without pickle: every float to the last bit, shared objects shared, cycles closed.
+"""Serialization of River's objects without pickle: exact floats, shared objects and cycles.
 
 A graph is written as MessagePack: a version, a list of nodes, and the root. A node is a list, a dict, a set, an array,
-a generator of random numbers or an object; everything else is a value and stands where it is used. Values of any use
-are plain numbers and text, tuples, references to nodes, and names of classes and functions.
+a generator of random numbers or an object; everything else is a value, written where it is used: plain numbers and
+text, tuples, references to nodes, and names of classes and functions.
 
-What an object consists of, it says itself through Python's protocol for copies (``__reduce_ex__``). On reading, only
-classes of River and a few of the standard library (`edgedescent_river.allowed`) are called; nothing else is, whatever
-the bytes say. The same graph always gives the same bytes: sets are written in sorted order, and nodes in the order in
-which they are reached.
+The parts of an object come from Python's protocol for copies (``__reduce_ex__``). On reading, only classes of River
+and a few of the standard library (`edgedescent_river.allowed`) are called; nothing else is, whatever the bytes hold.
+The same graph always gives the same bytes: sets are written in sorted order, and nodes in the order in which they are
+reached.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VERSION = 1
 
 # Kinds of nodes.
 LIST, DICT, SET, ARRAY, GENERATOR, OBJECT = range(6)
-# Kinds of values that are no plain numbers or text.
+# Kinds of values other than plain numbers and text.
 REFERENCE, TUPLE, FROZENSET, INTEGER, NAME, SCALAR, METHOD, MAPPING, SEQUENCE = range(9)
 
 ARRAY_KINDS = "biufc"
@@ -37,17 +37,17 @@ _MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
 
 
 class GraphError(ValueError):
-    """An object that cannot be saved, or bytes that are no saved graph; says where."""
+    """Error about an object that cannot be saved, or about bytes that are not a saved graph; names the place."""
 
 
 def encode(root: Any) -> bytes:
-    """Write an object and everything that it consists of.
+    """Return an object and all of its parts as bytes.
 
     Args:
-        root: an object of River, or anything made of such objects.
+        root: An object of River, or a container of such objects.
 
     Raises:
-        GraphError: if part of it cannot be saved; names the attributes that lead there.
+        GraphError: If a part of it cannot be saved; names the attributes that lead there.
 
     >>> decode(encode([1.5, "a", (2, None)]))
     [1.5, 'a', (2, None)]
@@ -59,12 +59,12 @@ class _Writer:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.index: dict[int, int] = {}
-        # The objects are kept, so that no other gets the address by which one is known; their paths lead to errors.
+        # The objects are kept, because `index` identifies them by their addresses. Their paths are for error messages.
         self.reached: list[tuple[Any, str]] = []
 
     def write(self, root: Any) -> bytes:
         start = self.value(root, "")
-        # The list grows while it is gone through.
+        # The list grows during the loop.
         for thing, path in self.reached:
             self.nodes.append(self.node(thing, path))
         try:
@@ -160,7 +160,7 @@ class _Writer:
         ]
 
     def state(self, state: Any, path: str) -> Any:
-        """The attributes one by one where they are that, so that errors can name them; else whatever it is."""
+        """Return the state of an object; attributes are written one by one, so that errors can name them."""
         if type(state) is dict and all(type(name) is str for name in state):
             items = ((name, self.value(item, f"{path}.{name}".lstrip("."))) for name, item in state.items())
             return [MAPPING, *(part for pair in items for part in pair)]
@@ -169,7 +169,7 @@ class _Writer:
         return self.inline(state, path)
 
     def inline(self, thing: Any, path: str) -> Any:
-        """What is made for the protocol alone, and so shared with nobody: written where it stands."""
+        """Return containers that exist for the copy protocol alone, and are not shared, as values instead of nodes."""
         if type(thing) is dict:
             flat: list[Any] = [MAPPING]
             for key, item in thing.items():
@@ -187,10 +187,10 @@ def _refers(value: list[Any]) -> bool:
 
 
 def decode(data: bytes) -> Any:
-    """Read back what `encode` wrote.
+    """Return the object that `encode` has written.
 
     Raises:
-        GraphError: if the bytes are not a graph, or name something that a graph may not hold.
+        GraphError: If the bytes are not a graph, or name something that is not allowed in one.
     """
     try:
         version, nodes, root = msgspec.msgpack.decode(data, type=tuple[int, list[list[Any]], Any])
@@ -208,7 +208,7 @@ def decode(data: bytes) -> Any:
     except GraphError:
         raise
     except Exception as error:
-        # Whatever a class of River says to a state that none of its objects can have.
+        # Classes of River raise errors of any kind for a state that none of their objects can have.
         raise GraphError(f"The saved model is damaged: {type(error).__name__}: {error}.") from error
     return made
 
@@ -218,7 +218,7 @@ _MAKING = object()
 
 
 class _Reader:
-    """Makes every node empty first, then fills each, so that cycles close."""
+    """Reader of a graph: makes every node empty first, then fills each, so that cycles can be restored."""
 
     def __init__(self, nodes: list[list[Any]]) -> None:
         self.nodes = nodes
@@ -307,7 +307,7 @@ class _Reader:
 def _set_state(thing: Any, state: Any) -> None:
     if state is None:
         return
-    # `random.Random` takes what `getstate` gave, others what copies give them.
+    # `random.Random` has a method of its own for the result of `getstate`; others use that of copies.
     set_state: Callable[[Any], None] | None = getattr(thing, "__setstate__", None)
     if isinstance(thing, random.Random):
         thing.setstate(state)

@@ -1,12 +1,12 @@
-"""River's optimizers by River's names, where ours have the same meaning, and River's own converted to ours.
+"""River's optimizers as our own: functions with River's names and parameters, and conversion of configured ones.
 
-The functions take River's parameters with River's defaults and return an optimizer of `edgedescent.optim`. Given the
-same gradients, both take the same steps: a test compares the weights after each of them to 1e-6. Where `eps` stands at
-another place, that is where it is negligible.
+The functions have River's parameters and defaults and return an optimizer of `edgedescent.optim`. Given the same
+gradients, both take the same steps: a test compares the weights after each of them to 1e-6. For those that add `eps` at
+another place, this holds where `eps` is negligible.
 
-Two things differ, because they belong to no optimizer. River counts steps per model and ours per coordinate, which is
-the same where every event has every feature. And River's `Squared` has twice the slope of ours: double the rate of
-those that do not scale gradients away (`SGD`, `Momentum`) to take the very same steps in a learner.
+Two things differ, because they are not part of an optimizer. River counts steps per model and ours per coordinate,
+which is the same if every event has every feature. And River's `Squared` has twice the slope of ours: double the rate
+of optimizers that do not normalize gradients (`SGD`, `Momentum`) to take the same steps in a learner.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def Momentum(lr: Any = 0.1, rho: float = 0.9) -> optim.Momentum:  # noqa: N802 -
     """River's `optim.Momentum`, with a constant rate: River multiplies each gradient by the rate of its own step.
 
     Raises:
-        ValueError: if `lr` changes from step to step.
+        ValueError: If `lr` changes from step to step.
     """
     rate, schedule = _schedule(lr)
     if schedule != Constant():
@@ -48,7 +48,7 @@ def Momentum(lr: Any = 0.1, rho: float = 0.9) -> optim.Momentum:  # noqa: N802 -
 
 
 def AdaGrad(lr: Any = 0.1, eps: float = 1e-8) -> optim.AdaGrad:  # noqa: N802 - River's name
-    """River's `optim.AdaGrad`, whose `eps` stands under the root, as our `initial` does."""
+    """River's `optim.AdaGrad`, which adds `eps` under the root, as ours adds `initial`."""
     rate, schedule = _schedule(lr)
     return optim.AdaGrad(rate, initial=eps, eps=_ALMOST_NOTHING, schedule=schedule)
 
@@ -59,7 +59,7 @@ def AdaDelta(rho: float = 0.95, eps: float = 1e-8) -> optim.AdaDelta:  # noqa: N
 
 
 def RMSProp(lr: Any = 0.1, rho: float = 0.9, eps: float = 1e-8) -> optim.RMSProp:  # noqa: N802 - River's name
-    """River's `optim.RMSProp`, but for where `eps` stands: River adds it under the root, we beside it.
+    """River's `optim.RMSProp`, except for `eps`: River adds it under the root, ours beside it.
 
     Gradients whose running square is not far above `eps` make larger steps here.
     """
@@ -70,7 +70,7 @@ def RMSProp(lr: Any = 0.1, rho: float = 0.9, eps: float = 1e-8) -> optim.RMSProp
 def Adam(  # noqa: N802 - River's name
     lr: Any = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8
 ) -> optim.Adam:
-    """River's `optim.Adam`, but for `eps`, which River adds before the correction and we, as the paper, behind it."""
+    """River's `optim.Adam`, except for `eps`: River adds it before the bias correction, ours after it, as the paper."""
     rate, schedule = _schedule(lr)
     return optim.Adam(rate, beta1=beta_1, beta2=beta_2, eps=eps, schedule=schedule)
 
@@ -78,10 +78,10 @@ def Adam(  # noqa: N802 - River's name
 def AMSGrad(  # noqa: N802 - River's name
     lr: Any = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8, correct_bias: bool = True
 ) -> optim.AMSGrad:
-    """River's `optim.AMSGrad` with ``correct_bias=False``, which is the paper's.
+    """River's `optim.AMSGrad` with ``correct_bias=False``, as in the paper.
 
     Raises:
-        ValueError: if `correct_bias` is True, River's default.
+        ValueError: If `correct_bias` is True, River's default.
     """
     if correct_bias:
         raise _other("AMSGrad", "ours is the paper's, which corrects no bias: give `correct_bias=False`")
@@ -108,17 +108,17 @@ _OTHER = {
     "Newton": "there is none of ours",
     "Averager": "River goes on from the average, while our `average_rate` only predicts with it",
 }
-"""Why an optimizer of River has no counterpart, by name."""
+"""Reason why an optimizer of River has no counterpart, by name."""
 
 
 def from_river(optimizer: Any) -> Optimizer:
-    """Convert a configured optimizer of River, with its schedule, to the one of ours that takes the same steps.
+    """Return our optimizer that takes the same steps as a configured optimizer of River with its schedule.
 
     Args:
-        optimizer: of River; its parameters are taken, not what it has accumulated.
+        optimizer: An optimizer of River; its parameters are used, not its state.
 
     Raises:
-        ValueError: if none of ours has the same meaning; says why.
+        ValueError: If none of ours has the same meaning; names the reason.
 
     >>> from river import optim
     >>> from_river(optim.SGD(optim.schedulers.InverseScaling(0.5, power=0.25))).schedule
@@ -140,7 +140,7 @@ def _other(name: str, why: str) -> ValueError:
 
 
 def _schedule(lr: Any) -> tuple[float, Schedule]:
-    """The first rate, and how it changes from there."""
+    """Return the first learning rate and the schedule."""
     if isinstance(lr, schedulers.Constant):
         return lr.learning_rate, Constant()
     if isinstance(lr, schedulers.InverseScaling):

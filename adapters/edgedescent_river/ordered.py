@@ -1,4 +1,4 @@
-"""What River leaves to the order of a set, in an order of its own."""
+"""Classes of River that iterate over a set, with a fixed order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from river import compose
 class Select(compose.Select):  # type: ignore[misc]
     """River's `compose.Select` with its features in alphabetical order.
 
-    River keeps the names in a set, whose order is another one in every process. The sums over the features would
-    then differ in their last bits after a restart.
+    River keeps the names in a set, whose order differs from process to process. Sums over the features would differ
+    in their last bits after a restart.
 
     Example:
         >>> Select("b", "a").transform_one({"a": 1, "b": 2, "c": 3})

@@ -1,4 +1,4 @@
-"""Any recommender of River as a learner of the daemon."""
+"""Recommenders of River as learners."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from edgedescent_river.specification import Specification
 
 
 class RiverRecommender(RiverLearner):
-    """A recommender of River, run as the daemon's own learners are.
+    """Recommender of River as a learner.
 
     Ids are strings; an integer is the same id as its decimal digits. A rating that is not finite or larger than 1e30
-    is not learned, and a prediction that is no finite number is replaced by the mean of the ratings.
+    is not learned, and a prediction that is not finite is replaced by the mean of the ratings.
 
     Args:
-        model: the path of a class below ``river``, a table with such a ``type`` and its parameters, or a recommender
-            of River, of which the parameters are taken.
-        seed: of every part that draws random numbers and has no seed of its own; >= 0.
-        state_bytes_max: a model whose state is larger learns no more; looked at every 100 events, and more rarely
-            the larger it is; >= 1.
+        model: Path of a class below ``river``, a table with such a ``type`` and its parameters, or a recommender
+            of River, whose parameters are used.
+        seed: Seed of every part that draws random numbers and has no seed of its own; >= 0.
+        state_bytes_max: Size of the state above which the model learns no more; measured every 100 events, and more
+            rarely the larger it is; >= 1.
 
     Raises:
-        ValueError: if a parameter is out of its range, `model` names something that there is not, or is something
-            that cannot be saved.
+        ValueError: If a parameter is out of its range, or `model` names a class that does not exist or cannot be
+            saved.
 
     Example:
         >>> from edgedescent_river import RiverRecommender
@@ -53,11 +53,11 @@ class RiverRecommender(RiverLearner):
             )
 
     def predict_one(self, user: str | int, item: str | int) -> float:
-        """Predict a rating; the state stays as it is.
+        """Return the predicted rating; the state stays as it is.
 
         Raises:
-            TypeError: if an id is neither a string nor an integer.
-            ValueError: if the model cannot predict the event.
+            TypeError: If an id is neither a string nor an integer.
+            ValueError: If the model cannot predict the event.
         """
         return self._predict(_id("user", user), _id("item", item))
 
@@ -65,17 +65,17 @@ class RiverRecommender(RiverLearner):
         """Learn one rating.
 
         Raises:
-            TypeError: if an id is neither a string nor an integer, or the rating is not a number.
-            ValueError: if the model cannot learn the event; it is then as it was before.
+            TypeError: If an id is neither a string nor an integer, or the rating is not a number.
+            ValueError: If the model cannot learn the event; it is then as it was before.
         """
         self._learn(0, number("The rating", y), _id("user", user), _id("item", item))
 
     def predict_learn_one(self, user: str | int, item: str | int, y: float) -> float:
-        """Predict a rating, then learn it.
+        """Return the predicted rating, then learn the true one.
 
         Raises:
-            TypeError: if an id is neither a string nor an integer, or the rating is not a number.
-            ValueError: if the model cannot predict or learn the event; it is then as it was before.
+            TypeError: If an id is neither a string nor an integer, or the rating is not a number.
+            ValueError: If the model cannot predict or learn the event; it is then as it was before.
         """
         rating = number("The rating", y)
         prediction = self.predict_one(user, item)
@@ -83,10 +83,10 @@ class RiverRecommender(RiverLearner):
         return prediction
 
     def learn_many(self, users: Sequence[str | int], items: Sequence[str | int], y: ArrayLike) -> NDArray[np.float64]:
-        """Predict, then learn each rating, in order; returns the predictions.
+        """Predict, then learn each rating, in order; return the predictions.
 
         Raises:
-            ValueError: if the lengths differ, or the model cannot learn a rating; those before it are learned.
+            ValueError: If the lengths differ, or the model cannot learn a rating; those before it are learned.
         """
         ratings = as_numbers("y", y, 1).tolist()
         if not len(users) == len(items) == len(ratings):
@@ -95,10 +95,10 @@ class RiverRecommender(RiverLearner):
         return np.array([self.predict_learn_one(*triple) for triple in triples])
 
     def rank(self, user: str | int, items: Iterable[str | int]) -> list[str | int]:
-        """Order the given items by decreasing prediction for `user`; ties in the order given.
+        """Return the given items by decreasing prediction for `user`; ties keep their order.
 
         Raises:
-            TypeError: if an id is neither a string nor an integer.
+            TypeError: If an id is neither a string nor an integer.
         """
         return sorted(items, key=lambda item: self.predict_one(user, item), reverse=True)
 

@@ -1,4 +1,4 @@
-"""Any regressor of River as a learner of the daemon."""
+"""Regressors of River as learners."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from edgedescent_river.specification import Specification
 
 
 class RiverRegressor(RiverLearner):
-    """A regressor of River, or a pipeline that ends in one, run as the daemon's own learners are.
+    """Regressor of River, or a pipeline that ends in one, as a learner.
 
-    Values that are absent, None, not finite, or larger than 1e30 are left out of what River sees; targets of that kind
-    are not learned. A prediction that is no finite number is replaced by the mean of the targets. An event that the
-    model raises an error for is refused, and leaves the model as it was.
+    Values that are None, not finite, or larger than 1e30 are left out of the event before River gets it; such targets
+    are not learned. A prediction that is not finite is replaced by the mean of the targets. An event for which the
+    model raises an error is refused, and leaves the model as it was.
 
     Args:
-        model: the path of a class below ``river``, a table with such a ``type`` and its parameters, a list of those
-            for a pipeline, or a model of River, of which the parameters are taken.
-        seed: of every part that draws random numbers and has no seed of its own; >= 0.
-        state_bytes_max: a model whose state is larger learns no more; looked at every 100 events, and more rarely
-            the larger it is; >= 1.
+        model: Path of a class below ``river``, a table with such a ``type`` and its parameters, a list of those
+            for a pipeline, or a model of River, whose parameters are used.
+        seed: Seed of every part that draws random numbers and has no seed of its own; >= 0.
+        state_bytes_max: Size of the state above which the model learns no more; measured every 100 events, and more
+            rarely the larger it is; >= 1.
 
     Raises:
-        ValueError: if a parameter is out of its range, `model` names something that there is not, or is something
-            that cannot be saved.
+        ValueError: If a parameter is out of its range, or `model` names a class that does not exist or cannot be
+            saved.
 
     Example:
         >>> from edgedescent_river import RiverRegressor
@@ -57,11 +57,11 @@ class RiverRegressor(RiverLearner):
             )
 
     def predict_one(self, x: Mapping[str, Any]) -> float:
-        """Predict from named features; the state stays as it is.
+        """Return the prediction for named features; the state stays as it is.
 
         Raises:
-            ValueError: if the model cannot predict the event.
-            TypeError: if a feature is neither a number nor a text.
+            ValueError: If the model cannot predict the event.
+            TypeError: If a feature is neither a number nor a text.
         """
         return self._predict(self._features(x)[0])
 
@@ -69,18 +69,18 @@ class RiverRegressor(RiverLearner):
         """Learn one event.
 
         Raises:
-            ValueError: if the model cannot learn the event; it is then as it was before.
-            TypeError: if a feature is neither a number nor a text, or the target is not a number.
+            ValueError: If the model cannot learn the event; it is then as it was before.
+            TypeError: If a feature is neither a number nor a text, or the target is not a number.
         """
         features, skipped = self._features(x)
         self._learn(skipped, number("The target", y), features)
 
     def predict_learn_one(self, x: Mapping[str, Any], y: float) -> float:
-        """Predict an event, then learn it.
+        """Return the prediction for an event, then learn it.
 
         Raises:
-            ValueError: if the model cannot predict or learn the event; it is then as it was before.
-            TypeError: if a feature is neither a number nor a text, or the target is not a number.
+            ValueError: If the model cannot predict or learn the event; it is then as it was before.
+            TypeError: If a feature is neither a number nor a text, or the target is not a number.
         """
         features, skipped = self._features(x)
         target = number("The target", y)
@@ -89,15 +89,15 @@ class RiverRegressor(RiverLearner):
         return prediction
 
     def learn_many(self, X: ArrayLike, y: ArrayLike, names: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Predict, then learn each row, in order; returns the predictions.
+        """Predict, then learn each row, in order; return the predictions.
 
         Args:
-            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
-            y: targets, shape (n_events,).
-            names: the name of each column, ``x0``, ``x1``, … if not given.
+            X: Numbers, shape (n_events, n_features); NaN stands for a missing value.
+            y: Targets, shape (n_events,).
+            names: Name of each column, ``x0``, ``x1``, … if not given.
 
         Raises:
-            ValueError: if a shape does not fit, or the model cannot learn a row; those before it are learned.
+            ValueError: If a shape does not fit, or the model cannot learn a row; those before it are learned.
         """
         values, targets = as_numbers("X", X, 2), as_numbers("y", y, 1)
         columns = list(names) if names is not None else [f"x{i}" for i in range(values.shape[1])]
@@ -108,7 +108,7 @@ class RiverRegressor(RiverLearner):
 
     @staticmethod
     def _features(x: Any) -> tuple[dict[str, Any], int]:
-        """What the model sees of an event, and how many values it does not see."""
+        """Return the usable features of an event, and the number of the others."""
         if not isinstance(x, Mapping):
             raise TypeError(f"The features x of an event must map names to values. Got {x!r:.80}.")
         features = flat(x)

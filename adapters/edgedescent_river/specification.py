@@ -1,4 +1,4 @@
-"""River's models as a configuration file writes them: names, tables and lists to objects, and objects back to those.
+"""Specifications of River's models in a configuration file, and conversion to objects and back.
 
 ::
 
@@ -35,15 +35,15 @@ _TEXTS = re.compile(r"\bFeatureName\b|^[^.]*\bstr\b[^.]*$")
 
 
 def build(specification: Specification, *, seed: int) -> Any:
-    """Make the object of River that a specification describes.
+    """Return the object of River that a specification describes.
 
     Args:
-        specification: the path of a class below ``river``, a table with such a ``type``, or a list for a pipeline.
-        seed: for every part that draws random numbers and is not given a seed of its own, because one that is left to
-            chance would learn something else after a restart.
+        specification: Path of a class below ``river``, a table with such a ``type``, or a list for a pipeline.
+        seed: Seed of every part that draws random numbers and has no seed of its own. Without one, such a part would
+            learn something else after a restart.
 
     Raises:
-        ValueError: naming the place in the specification, the value, and what was expected.
+        ValueError: If it is not valid; names the place in the specification, the value, and what was expected.
 
     >>> model = build(["preprocessing.StandardScaler", {"type": "linear_model.LinearRegression", "l2": 0.1}], seed=1)
     >>> model["LinearRegression"].l2
@@ -82,7 +82,7 @@ class _Builder:
         raise _wrong(path, value, "a number, a text, a list or a table")
 
     def named(self, text: str, path: str, annotation: str) -> Any:
-        """An object or function of River, where the text is the path of one."""
+        """Return the object or function of River that the text is the path of, or the text itself if it is no path."""
         is_root = path == "model" or re.fullmatch(r"model(\[\d+\])+", path) is not None
         if not is_root and (_TEXTS.search(annotation) or not _PATH.fullmatch(text)):
             return text
@@ -141,15 +141,15 @@ class _Builder:
         try:
             return (Select if kind is compose.Select else kind)(*positional, **arguments)
         except Exception as error:
-            # River checks little of what it is given, and raises errors of any kind.
+            # River checks few arguments, and raises errors of any kind.
             raise ValueError(f"`{path}`: River's {kind.__name__} cannot be made: {error!r:.200}.") from error
 
 
 def find(text: Any, path: str) -> Any:
-    """The public class or function of River at a path such as ``linear_model.LinearRegression``.
+    """Return the public class or function of River at a path such as ``linear_model.LinearRegression``.
 
     Raises:
-        ValueError: if there is none; `path` says where it was asked for.
+        ValueError: If there is none; `path` is the place in the specification.
     """
     if not isinstance(text, str) or not text:
         raise _wrong(path, text, "the path of a class of River, such as 'linear_model.LinearRegression'")
@@ -186,7 +186,7 @@ def _is_specification(value: Any) -> bool:
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
     parameters = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
     own = {name: p for name, p in parameters.items() if name != "self"}
-    # A class without a constructor takes nothing, although `object` seems to take anything.
+    # A class without a constructor has no parameters, although the signature of `object` has some.
     return {} if kind.__init__ is object.__init__ else own  # type: ignore[misc]
 
 
@@ -195,12 +195,12 @@ def _hints(kind: type) -> Mapping[str, Any]:
     try:
         return typing.get_type_hints(kind.__init__)  # type: ignore[misc]
     except (NameError, TypeError, AttributeError):
-        # Names that River imports for type checkers alone.
+        # River imports some names for type checkers alone.
         return {}
 
 
 def _expected_type(kind: type, parameter: inspect.Parameter) -> Any:
-    # Where River does not say, a number that is a text would only fail at the first event.
+    # Without an annotation, text in the place of a number would only fail at the first event.
     guess = (
         float | int if isinstance(parameter.default, int | float) and parameter.annotation is parameter.empty else Any
     )
@@ -208,7 +208,7 @@ def _expected_type(kind: type, parameter: inspect.Parameter) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the type that a parameter is annotated with, as far as that can be told."""
+    """Return False if a value is surely not of the type that a parameter is annotated with."""
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         return any(_fits(value, member) for member in typing.get_args(hint))
@@ -225,10 +225,10 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def describe(thing: Any, path: str = "model") -> Any:  # noqa: PLR0911 - one for each kind
-    """The specification of an object of River: its class and the parameters that differ from their defaults.
+    """Return the specification of an object of River: its class and the parameters that differ from their defaults.
 
     Raises:
-        ValueError: if a parameter cannot be written into a file.
+        ValueError: If a parameter cannot be written into a file.
 
     >>> from river import linear_model, preprocessing
     >>> describe(preprocessing.StandardScaler() | linear_model.PARegressor(C=0.1))
@@ -260,7 +260,7 @@ def describe(thing: Any, path: str = "model") -> Any:  # noqa: PLR0911 - one for
         if isinstance(value, bool | int | float | str) and value == parameter.default:
             continue
         if isinstance(value, types.BuiltinFunctionType | collections.deque) and parameter.default is None:
-            # What River puts there itself where nothing is given.
+            # River sets these itself where no argument is given.
             continue
         table[key] = describe(value, f"{path}.{key}")
     return {"type": name, **table} if table else name

@@ -1,8 +1,8 @@
-"""Predicting without a trace: what River's models change while they predict is undone.
+"""Restoration of what River's models change while they predict.
 
-Many look names up in tables that grow by it when a name is unknown, draw random numbers for what they put there, or
-keep in an attribute what they worked out. That nothing else changes is proven by a test on every model, which compares
-all bytes of the state.
+Many add unknown names to their tables when they look them up, draw random numbers for the new entries, or keep
+intermediate results in attributes. A test on every model compares all bytes of the state, which shows that nothing else
+changes.
 """
 
 from __future__ import annotations
@@ -33,16 +33,18 @@ _STILL = (
     "river.stats.",
     "river.tree.",
 )
-"""Where River's classes change nothing while they predict, unless something inside them does."""
+"""Modules of River whose classes change nothing while they predict, unless a part of them does."""
 
 _LEAVES = (bool, int, float, str, bytes, type(None), np.ndarray, np.generic)
 
 
 class Undoing:
-    """Looks at a model as it was made, once, to know which of its parts need watching: trees and forests are large.
+    """Context manager that restores a model after a prediction.
+
+    It determines once which parts can change, because trees and forests are large.
 
     Args:
-        model: of River, having learned nothing.
+        model: A model of River that has learned nothing.
     """
 
     def __init__(self, model: Any) -> None:
@@ -51,7 +53,7 @@ class Undoing:
 
     @contextmanager
     def of(self, model: Any) -> Iterator[None]:
-        """Whatever grows or is drawn inside is afterwards as it was before."""
+        """Restore tables, sets, attributes and random generators of the model after the `with` block."""
         if not self._needed:
             yield
             return
@@ -63,7 +65,7 @@ class Undoing:
                 vars(thing).clear()
                 vars(thing).update(attributes)
             for table, length in tables:
-                # What came last is what grew: the tables keep the order in which their keys came.
+                # The new entries are the last ones, because tables keep the order of insertion.
                 while len(table) > length:
                     table.popitem()
             for names, before in sets:
@@ -94,7 +96,7 @@ class Undoing:
 
 
 def _kinds(model: Any) -> dict[type, bool]:
-    """The classes of River in a model, and whether an object of it, or anything inside, may move."""
+    """Return the classes of River in a model; True for those of which an object, or a part of it, may change."""
     moves: dict[type, bool] = {}
     for thing in _walk(model, frozenset()):
         kind = type(thing)
@@ -116,7 +118,7 @@ def _is_of_river(thing: Any) -> bool:
 
 
 def _walk(root: Any, skipped: frozenset[type]) -> Iterator[Any]:
-    """Everything that an object consists of and that could change, but for objects of the skipped classes."""
+    """Yield all parts of an object that could change, except those of the skipped classes."""
     stack, seen = [root], set()
     while stack:
         thing = stack.pop()
@@ -129,7 +131,7 @@ def _walk(root: Any, skipped: frozenset[type]) -> Iterator[Any]:
 
 def _inside(thing: Any) -> Iterable[Any]:  # noqa: PLR0911 - one for each kind
     if isinstance(thing, collections.defaultdict):
-        # All its values are of one kind.
+        # All of its values are of one kind.
         first = next(iter(thing.values()), None)
         return [thing.default_factory, *(() if isinstance(first, _LEAVES) else thing.values())]
     if isinstance(thing, dict):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
 from edgedescent.console.terminal import printable
-
-if TYPE_CHECKING:
-    from edgedescent.interfaces import CheckResult
+from edgedescent.interfaces import CheckResult, ok
 
 
 @click.command(
@@ -34,8 +32,6 @@ def check(config: str, offline: bool, no_publish: bool, as_json: bool) -> None:
     for result in _results(loaded, config, offline=offline, publish=not no_publish):
         errors += result.level == "error"
         if as_json:
-            import msgspec
-
             click.echo(msgspec.json.encode(result))
         else:
             click.echo(printable(str(result)))
@@ -45,7 +41,6 @@ def check(config: str, offline: bool, no_publish: bool, as_json: bool) -> None:
 
 def _results(config: configuration.Config, path: str, *, offline: bool, publish: bool) -> Iterator[CheckResult]:
     from edgedescent.daemon.preflight import preflight
-    from edgedescent.interfaces import ok
 
     yield ok(
         "configuration", f"{path}: device {config.device!r}, {config.build_learner()!r}, state in {config.state.path}."

@@ -147,7 +147,7 @@ def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen
         topics = sorted({dead_letter.topic for dead_letter in found})
         confirm(f"Publish {len(found)} dead letters to {printable(', '.join(topics[:5]))}?", yes=yes)
         with Progress("Sending") as bar:
-            report = resend(folder, found, loaded.build_admin_client("letters"), bar.update)
+            report = resend(folder, found, loaded.build_admin_client("dead-letters"), bar.update)
     if as_json:
         click.echo(json.dumps(report))
     else:

@@ -45,6 +45,7 @@ def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, check
         override(table, environment)
         config = convert(table, Config)
         config.build_learner()
+        config.payload_format()
         if check_adapters:
             config.build_transport()
             config.build_exporter()

@@ -12,6 +12,7 @@ from msgspec import Meta
 from edgedescent.config.building import build, convert, describe
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ConfigError, shown
+from edgedescent.formats import FORMATS, Format
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport
 from edgedescent.learners import Learner
 from edgedescent.registry import EXPORTERS, TRANSPORTS
@@ -34,6 +35,8 @@ class Topics(_Table, frozen=True):
     metrics: str = "edgedescent/{device}/metrics"
     snapshots: str = "edgedescent/{device}/snapshots"
     status: str = "edgedescent/{device}/status"
+    format: str = "json"
+    """Payload format of the events."""
 
 
 class State(_Table, frozen=True):
@@ -167,6 +170,14 @@ class Config(_Table, frozen=True):
         """Build the learner that ``[learner]`` describes."""
         return build(Learner, self.learner, "learner")
 
+    def payload_format(self) -> type[Format]:
+        """Find the payload format that ``topics.format`` names.
+
+        Raises:
+            ConfigError: If there is none of this name, or it cannot be imported.
+        """
+        return FORMATS.find(self.topics.format, "topics.format")
+
     def describe_learner(self) -> dict[str, Any]:
         """Type and all parameters of the learner, the defaults included."""
         return describe(self.build_learner())
@@ -175,6 +186,7 @@ class Config(_Table, frozen=True):
         """Build an engine with the learner and the limits, which has learned nothing."""
         return Engine(
             self.build_learner(),
+            payload_format=self.payload_format(),
             dedup_window=self.limits.dedup_window,
             redelivery_window=self.limits.redelivery_window,
             events_per_second_max=self.limits.events_per_second_max,

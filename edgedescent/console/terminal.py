@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -57,23 +59,40 @@ class Progress:
 
     Args:
         title: Text before the bar.
+        unit: Unit of the rate that stands behind the bar; no rate without.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, unit: str = "") -> None:
         self._title = title
+        self._unit = unit
         self._since = time.monotonic()
         self._is_terminal = sys.stderr.isatty()
         self._bar: Any = None
         self._done = 0
 
-    def update(self, done: int, total: int) -> None:
-        """Show how many steps are done; the total is that of the first call that shows the bar."""
+    def update(self, done: int, total: int | Callable[[], int | None]) -> None:
+        """Show how many steps are done.
+
+        Args:
+            done: Number of steps that are done.
+            total: Number of all steps, or a function that returns it, None if it is unknown. The bar keeps the total of
+                the call that first shows it.
+        """
         if self._bar is None:
             if not self._is_terminal or time.monotonic() - self._since < PROGRESS_AFTER_S:
                 return
-            self._bar = click.progressbar(length=total, label=self._title, file=sys.stderr)
+            # A bar of unknown length needs an iterable, which is never asked for an item.
+            self._bar = click.progressbar(
+                itertools.count(),
+                length=total() if callable(total) else total,
+                label=self._title,
+                show_pos=bool(self._unit),
+                item_show_func=lambda rate: rate,
+                file=sys.stderr,
+            )
             self._bar.__enter__()
-        self._bar.update(done - self._done)
+        rate = f"{done / (time.monotonic() - self._since):,.0f} {self._unit}/s" if self._unit else None
+        self._bar.update(done - self._done, rate)
         self._done = done
 
     def __enter__(self) -> Self:

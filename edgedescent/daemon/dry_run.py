@@ -16,7 +16,7 @@ from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import TransportError
-from edgedescent.evaluation._prequential import Prequential
+from edgedescent.evaluation import Prequential
 from edgedescent.state.recovery import recover
 from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
@@ -58,7 +58,7 @@ def dry_run(
     before = dict(engine.counters)
     # The error is that of this run alone.
     engine.errors = Prequential()
-    client = config.build_admin_client("dry")
+    client = config.build_admin_client("dry-run")
     started = time.monotonic()
     with _stop_on_signals() as stopped, client as connection:
         for name, answer in connection.subscribe(config.event_topics()).items():

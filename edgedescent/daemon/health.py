@@ -63,7 +63,7 @@ class Health:
 
     # --- Calls from the loop --------------------------------------------------------------------------------------
 
-    def after_recovered(self, position: int) -> None:
+    def on_recovered_message(self, position: int) -> None:
         """Report progress of the recovery.
 
         Args:

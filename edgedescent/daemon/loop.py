@@ -104,7 +104,7 @@ class Daemon:
         def on_effect(position: int, effect: Effect) -> None:
             if self._stop_by is not None:
                 raise Stopped
-            self._health.after_recovered(position)
+            self._health.on_recovered_message(position)
             # Answers known to be sent before the crash are not sent again; all others are.
             if isinstance(effect, DeadLetter):
                 store.add_dead_letter(effect)

@@ -1,4 +1,4 @@
-"""Which event ids were seen lately: a ring of hashes with an index, of fixed size."""
+"""Window of recent event ids: a ring of hashes with an index, of fixed size."""
 import numpy as np
 
 from libc.stdint cimport int64_t, uint64_t
@@ -10,11 +10,16 @@ cdef enum:
 
 
 cdef class DedupWindow:
-    """Recognizes an id among the last `window` distinct ones.
+    """Set of the last distinct event ids, by which repeats are recognized.
 
-    It keeps 64-bit hashes, 24 to 40 bytes an id. Two ids of one window share a hash, and the later event is taken for
-    a repeat, with a chance of window / 2^64 per event: once in 9 million years at 1000 events per second and the
-    default window.
+    It stores 64-bit hashes, 24 to 40 bytes per id. The probability that an event is taken for a repeat because two
+    ids have the same hash is window / 2^64: once in 9 million years at 1000 events per second and the default window.
+
+    Args:
+        window: number of ids that are remembered.
+
+    Raises:
+        ValueError: if it is < 1.
     """
 
     def __init__(self, Py_ssize_t window):
@@ -24,14 +29,14 @@ cdef class DedupWindow:
         self.restore(np.zeros(0, dtype=np.uint64), 0)
 
     cdef Py_ssize_t _find(self, uint64_t word) noexcept nogil:
-        """The place in the index of a hash, or the free place where it belongs."""
+        """Place in the index of a hash, or the free place where it belongs."""
         cdef uint64_t place = word & self.mask
         while self.index[place] != EMPTY and self.ring[self.index[place]] != word:
             place = (place + 1) & self.mask
         return place
 
     cdef void _forget(self, Py_ssize_t place) noexcept nogil:
-        """Empty a place and move up whatever probing would no longer find behind the gap (Knuth 6.4, algorithm R)."""
+        """Empty a place, and move up the entries that probing would no longer find behind it (Knuth 6.4, algorithm R)."""
         cdef uint64_t gap = place, probe = place, home
         while True:
             self.index[gap] = EMPTY
@@ -62,7 +67,7 @@ cdef class DedupWindow:
         return True
 
     cpdef bint add(self, str key) except? False:
-        """Remember an id; False where it is a repeat."""
+        """Add an id; False if it is in the window already."""
         return self._add(hash_text(key))
 
     def __contains__(self, str key):
@@ -72,20 +77,28 @@ cdef class DedupWindow:
         return min(self.n_added, self.window)
 
     def save(self):
-        """The hashes, oldest first."""
+        """Hashes of the ids, oldest first."""
         ring = np.asarray(self.ring)
         if self.n_added <= self.window:
             return np.array(ring[: self.n_added])
         return np.roll(ring, -(self.n_added % self.window))
 
     def restore(self, hashes, long long n_added):
-        """Take what `save` returned, `n_added` being how many were ever added."""
+        """Restore what `save` returned.
+
+        Args:
+            hashes: of the ids, oldest first.
+            n_added: number of ids that were ever added.
+
+        Raises:
+            ValueError: if they are not distinct, or more than that.
+        """
         cdef uint64_t[::1] words = np.ascontiguousarray(hashes, dtype=np.uint64)
         cdef Py_ssize_t i, size = 1
         if n_added < words.shape[0] or len(np.unique(words)) != words.shape[0]:
             raise ValueError(f"{words.shape[0]} hashes are not the distinct newest of {n_added} that were added.")
         if words.shape[0] > self.window:
-            # A smaller window than when this was saved: the newest ids are the ones worth keeping.
+            # The window is smaller than the saved one: keep the newest ids.
             words = words[words.shape[0] - self.window :]
         while size < 2 * self.window:
             size *= 2

@@ -1,4 +1,4 @@
-"""Recognizing a message that the broker sends once more, also where its events have no ids."""
+"""Window of recent messages, by which one that the broker sends again is recognized."""
 import numpy as np
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -16,14 +16,14 @@ cdef inline uint64_t key(uint64_t packet_id, str topic, bytes payload) except? 0
 
 
 cdef class RedeliveryWindow:
-    """The most recent messages with a packet id, by it and 64-bit hashes of their topic and payload.
+    """Set of the last messages with a packet id, as hashes of packet id, topic and payload.
 
-    A broker sends again only what it sent lately and was not told to forget: a window of as many messages as it may
-    send ahead recognizes all of it. What is looked for in vain costs a look through the window; that happens only
-    where the broker says that it sends something again.
+    It recognizes repeats whose events have no ids. A broker sends again only messages that it sent recently and that
+    were not acknowledged, so a window of as many messages as it may send ahead recognizes all of them. Looking up a
+    message scans the window, but only messages that the broker marks as sent again are looked up.
 
     Args:
-        window: how many messages are remembered, in 8 bytes each.
+        window: number of messages that are remembered, in 8 bytes each.
     """
 
     cdef readonly Py_ssize_t window
@@ -35,13 +35,13 @@ cdef class RedeliveryWindow:
         self.restore(np.zeros(0, np.uint64), 0)
 
     cpdef bint add(self, uint64_t packet_id, str topic, bytes payload) except -1:
-        """Remember a message; the oldest gives way."""
+        """Add a message; the oldest is dropped."""
         self.ring[self.n_added % self.window] = key(packet_id, topic, payload)
         self.n_added += 1
         return True
 
     cpdef bint holds(self, uint64_t packet_id, str topic, bytes payload) except -1:
-        """Whether a message is remembered."""
+        """Whether a message is in the window."""
         cdef uint64_t wanted = key(packet_id, topic, payload)
         cdef Py_ssize_t i
         for i in range(min(self.n_added, self.window)):
@@ -50,21 +50,25 @@ cdef class RedeliveryWindow:
         return False
 
     def save(self):
-        """The keys, oldest first."""
+        """Hashes of the messages, oldest first."""
         ring = np.asarray(self.ring)
         if self.n_added <= self.window:
             return np.array(ring[: self.n_added])
         return np.roll(ring, -(self.n_added % self.window))
 
     def restore(self, keys, long long n_added):
-        """Take what `save` returned, `n_added` being how many were ever added.
+        """Restore what `save` returned.
+
+        Args:
+            keys: hashes of the messages, oldest first.
+            n_added: number of messages that were ever added.
 
         Raises:
-            ValueError: if so many cannot be the newest of those.
+            ValueError: if there are more hashes than that.
         """
         if n_added < len(keys):
             raise ValueError(f"{len(keys)} messages are not the newest of {n_added}.")
-        # A smaller window than when this was saved keeps the newest; a larger one begins anew with them.
+        # A window of another size than the saved one starts with the newest.
         newest = keys[max(len(keys) - self.window, 0) :]
         self.n_added = n_added - len(newest) if len(newest) == self.window else 0
         ring = np.zeros(self.window, np.uint64)

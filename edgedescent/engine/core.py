@@ -1,35 +1,34 @@
-"""The engine: a deterministic state machine. A message goes in, effects come out; it does no I/O.
+"""The engine: a deterministic state machine without I/O, from messages to effects.
 
-The daemon, crash recovery, the export of snapshots and the simulators all run this same code, so the same messages
-in the same order give the same bits everywhere.
+The daemon, crash recovery, the export of snapshots and the simulators all run this code, so that the same messages in
+the same order give the same bits everywhere.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from operator import itemgetter
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from edgedescent.engine._dedup_window import DedupWindow
-from edgedescent.engine._fast_path import FastPath
+from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._redelivery_window import RedeliveryWindow
-from edgedescent.engine.messages import DeadLetter, Effect, FeatureEvent, Message, Prediction, Predictions
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.engine.rate_limit import RateLimit
-from edgedescent.errors import InvalidEventError, StateError, TooDeepError, TooLargeError
-from edgedescent.evaluation._prequential import Prequential
-from edgedescent.formats.json import Decoder, Piece, Rejected, is_array
+from edgedescent.errors import StateError
+from edgedescent.evaluation import Prequential
+from edgedescent.formats import Format, JsonFormat, Piece, Rejected
+from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
-from edgedescent.learners._feature_learner import CompiledFeatureLearner
 
 DEAD_LETTERS_PER_MESSAGE_MAX = 100
-"""More say nothing new: the rest of an array is counted, also as ``dead_letters_unkept``, but not kept."""
+"""Bound on the dead letters of one message: further ones are counted, also as ``dead_letters_unkept``, but not kept."""
 DEAD_PAYLOAD_MAX = 16_384
-"""A dead letter keeps no more of its payload, so that a flood of large ones cannot fill the disk."""
-
-_REASONS: dict[type[Exception], str] = {TooLargeError: "too_large", TooDeepError: "too_deep"}
+"""Bound on the payload of a dead letter, so that a flood of large ones cannot fill the disk."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,12 +38,19 @@ class Engine:
 
     Args:
         learner: what predicts and learns.
-        dedup_window: how many learned event ids are remembered to recognize repeats.
-        redelivery_window: how many messages are remembered to recognize what the broker sends again, where events
-            have no ids.
-        events_per_second_max: how many events of one topic are used in a second; as many as come where it is None.
+        payload_format: format of the messages.
+        dedup_window: number of learned event ids that are remembered to recognize repeats.
+        redelivery_window: number of messages that are remembered to recognize those sent again whose events have no
+            ids.
+        events_per_second_max: bound on the events of one topic that are used in a second; None for no bound.
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
+
+    Attributes:
+        format: the payload format.
+        position: position of the last message that was handled.
+        counters: what happened so far, by name.
+        errors: scores of the predictions.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -59,6 +65,7 @@ class Engine:
         self,
         learner: Learner,
         *,
+        payload_format: type[Format] = JsonFormat,
         dedup_window: int = 65_536,
         redelivery_window: int = 4096,
         events_per_second_max: float | None = None,
@@ -66,24 +73,23 @@ class Engine:
         events_per_message_max: int = 10_000,
     ) -> None:
         self.learner: Any = learner
+        self.format = payload_format(
+            learner.input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
+        )
         self.position = 0
         self.counters: Counter[str] = Counter()
         self.errors = Prequential()
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
         self._limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
-        self._decoder = Decoder(
-            learner.input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
-        )
-        self._plain: FastPath | None = None
-        # Whatever is written in Python is to be called, and events are to be counted by topic one by one.
-        if self._limit is None and _is_compiled(learner):
-            self._plain = FastPath(learner, self._seen, payload_bytes_max, events_per_message_max)
+        self._loop = LearningLoop(learner, self.format, self._seen)
+        # A limit counts the usable events of a piece before the others, so it needs them all as objects.
+        self._reader = self.format.reader() if self._loop.takes_raw and self._limit is None else None
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
 
-        Events whose id was already learned are counted as ``duplicates`` and left alone, and so are events without an
+        Events whose id was already learned are counted as ``duplicates`` and skipped, and so are events without an
         id in a message that the broker says it sends again, and that is remembered. An event without `y` is only
         predicted, whatever its id, so that its label may follow under the same id.
 
@@ -94,84 +100,43 @@ class Engine:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         self.position = message.position
         self.counters["messages"] += 1
-        again = message.duplicate and self._is_redelivered(message)
-        if message.packet_id and not again:
+        redelivered = message.duplicate and self._is_redelivered(message)
+        if message.packet_id and not redelivered:
             self._redeliveries.add(message.packet_id, message.topic, message.payload)
-        if self._plain is not None and self._plain.read(message.payload):
-            return self._learn_plain(self._plain, message, again)
         answers: list[bytes] = []
-        letters: list[Effect] = []
-        for piece in self._decoder.decode(message.payload):
-            events, rejected = piece if self._limit is None else self._admitted(piece, message, self._limit)
-            answered = self._predict_learn_each(events, rejected, message, again)
-            if answered:
-                answers.append(_encode(answered)[1:-1])
-            if rejected and not again:
-                self._add_letters(letters, message, rejected)
+        dead_letters: list[Effect] = []
+        is_array = False
+        pieces: Iterable[EventCursor]
+        if self._reader is not None and self._reader.open(message.payload):
+            pieces = (self._reader,)
+        else:
+            pieces = self._decode(message)
+        for events in pieces:
+            is_array = events.is_array
+            if answered := self._loop.run(events, message.payload, redelivered, self.errors, self.counters):
+                answers.append(_encode(answered)[1:-1] if is_array else _encode(answered[0]))
+            if events.rejected and not redelivered:
+                self._add_dead_letters(dead_letters, message, events.rejected)
         if not answers:
-            return letters
-        answer = b",".join(answers)
-        return [Predictions(b"[%b]" % answer if is_array(message.payload) else answer), *letters]
+            return dead_letters
+        return [Predictions(b"[%b]" % b",".join(answers) if is_array else answers[0]), *dead_letters]
 
-    def _learn_plain(self, plain: FastPath, message: Message, again: bool) -> list[Effect]:
-        """What `handle` does, for a message whose events are plain."""
-        answers: list[Prediction] = []
-        rejected: list[Rejected] = []
-        while True:
-            plain.learn(again, self.errors, answers)
-            if plain.n_learned:
-                self.counters["events_learned"] += plain.n_learned
-            if plain.n_repeats or plain.n_redelivered:
-                self._count_duplicates(plain.n_repeats, plain.n_redelivered)
-            if plain.is_done:
-                break
-            index, text = plain.take_unusual()
-            event = self._decoder.decode_one(text)
-            if isinstance(event, InvalidEventError):
-                rejected.append((index, event, text))
-            else:
-                answers += self._predict_learn_each([(index, event)], rejected, message, again)
-        letters: list[Effect] = []
-        if rejected and not again:
-            self._add_letters(letters, message, rejected)
-        if not answers:
-            return letters
-        return [Predictions(_encode(answers if plain.is_array else answers[0])), *letters]
-
-    def _count_duplicates(self, by_id: int, redelivered: int) -> None:
-        counters = self.counters
-        counters["duplicates"] += by_id + redelivered
-        if by_id:
-            counters["duplicates.id"] += by_id
-        if redelivered:
-            counters["duplicates.redelivered"] += redelivered
-
-    def _predict_learn_each(
-        self, events: list[tuple[int, Any]], rejected: list[Rejected], message: Message, again: bool
-    ) -> list[Prediction]:
-        """The answers to the events of one piece; those that the learner refuses go to the rejected ones."""
-        answers = []
-        for index, event in events:
-            try:
-                answer = self._predict_learn(event, again)
-            except (ValueError, TypeError) as error:
-                reason = _REASONS.get(type(error), "wrong_type")
-                payload = _encode(event) if is_array(message.payload) else message.payload
-                rejected.append((index, InvalidEventError(reason, str(error)), payload))
-                continue
-            if answer is not None:
-                answers.append(answer)
-        return answers
+    def _decode(self, message: Message) -> Iterable[Piece]:
+        """Events of a message, piece by piece, as many as the limit of its topic admits."""
+        pieces = self.format.read(message.payload)
+        if self._limit is None:
+            return pieces
+        return (self._admitted(piece, message, self._limit) for piece in pieces)
 
     def _is_redelivered(self, message: Message) -> bool:
-        """Whether a message that the broker says to send again was handled before."""
+        """Whether a message that the broker marks as sent again was handled before."""
         known = message.packet_id > 0 and self._redeliveries.holds(message.packet_id, message.topic, message.payload)
         if known:
             self.counters["messages_redelivered"] += 1
         return known
 
     def _admitted(self, piece: Piece, message: Message, limit: RateLimit) -> Piece:
-        """As many events as a message's topic may still bring; the others are counted as ``rate_limited``."""
+        """The part of a piece that the limit of the message's topic admits; the rest is counted as ``rate_limited``."""
 
         def take() -> bool:
             if limit.take(message.topic, message.received_at):
@@ -179,62 +144,42 @@ class Engine:
             self.counters["rate_limited"] += 1
             return False
 
-        events, rejected = piece
-        return [pair for pair in events if take()], [fault for fault in rejected if take()]
+        events = [pair for pair in piece.events if take()]
+        rejected = [fault for fault in piece.rejected if take()]
+        return Piece(events, rejected, piece.is_array)
 
-    def _add_letters(self, letters: list[Effect], message: Message, rejected: list[Rejected]) -> None:
-        """Count what is rejected of one piece of a message, and add its letters to those of the pieces before."""
+    def _add_dead_letters(self, dead_letters: list[Effect], message: Message, rejected: list[Rejected]) -> None:
+        """Count the rejected events of a piece, and add dead letters to those of the message's earlier pieces."""
         counters = self.counters
         counters["dead_letters"] += len(rejected)
-        for _, fault, _ in rejected:
-            counters[f"dead_letters.{fault.reason}"] += 1
-        room = DEAD_LETTERS_PER_MESSAGE_MAX - len(letters)
+        for _, error, _ in rejected:
+            counters[f"dead_letters.{error.reason}"] += 1
+        room = DEAD_LETTERS_PER_MESSAGE_MAX - len(dead_letters)
         if len(rejected) > room:
             counters["dead_letters_unkept"] += len(rejected) - room
-        letters += [
+        dead_letters += [
             DeadLetter(
                 position=message.position,
                 index=index,
                 received_at=message.received_at,
                 topic=message.topic,
-                reason=fault.reason,
-                error=str(fault),
+                reason=error.reason,
+                error=str(error),
                 payload=payload[:DEAD_PAYLOAD_MAX],
             )
-            for index, fault, payload in sorted(rejected, key=itemgetter(0))[:room]
+            for index, error, payload in sorted(rejected, key=itemgetter(0))[:room]
         ]
 
     def skip_to(self, position: int) -> None:
-        """Go on behind `position` without the messages up to it, which are lost; they are counted.
+        """Continue behind `position` without the messages up to it, which are lost and counted.
 
         Raises:
-            ValueError: if they were handled already.
+            ValueError: if the message at `position` was handled already.
         """
         if position < self.position:
             raise ValueError(f"Message {position} was handled before message {self.position}.")
         self.counters["messages_lost"] += position - self.position
         self.position = position
-
-    def _predict_learn(self, event: Any, again: bool) -> Prediction | None:
-        counters, learner, y = self.counters, self.learner, event.y
-        if y is None:
-            counters["events_predicted"] += 1
-            if type(event) is FeatureEvent:
-                return Prediction(learner.predict_one(event.x), event.id)
-            return Prediction(learner.predict_one(event.user, event.item), event.id)
-        key = None if event.id is None else str(event.id)
-        if again if key is None else key in self._seen:
-            self._count_duplicates(by_id=key is not None, redelivered=key is None)
-            return None
-        if type(event) is FeatureEvent:
-            prediction = learner.predict_learn_one(event.x, y)
-        else:
-            prediction = learner.predict_learn_one(event.user, event.item, y)
-        if key is not None:
-            self._seen.add(key)
-        self.errors.update(y, prediction)
-        counters["events_learned"] += 1
-        return Prediction(prediction, event.id, y)
 
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
@@ -242,7 +187,7 @@ class Engine:
         return {**dict.fromkeys(always, 0), **self.counters, **self.learner.counts(), **self.errors.summary()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how the engine goes on, as named arrays and lists."""
+        """Complete state of the engine as named arrays and lists."""
         limit = {} if self._limit is None else self._limit.save()
         return {
             **limit,
@@ -258,10 +203,10 @@ class Engine:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the state that `state_dict` returned.
+        """Restore the state that `state_dict` returned.
 
         Raises:
-            StateError: if it lacks something or belongs to another learner.
+            StateError: if it is incomplete or belongs to another learner.
         """
         prefix = "learner."
         try:
@@ -278,9 +223,3 @@ class Engine:
                 f"The saved state does not fit this configuration: {error}",
                 "It was written by another learner or version; use another state folder for a new model.",
             ) from error
-
-
-def _is_compiled(learner: Learner) -> TypeGuard[CompiledFeatureLearner]:
-    """Whether neither the learner nor its optimizer does anything in Python when it learns."""
-    method = getattr(type(learner), "predict_learn_one", None)
-    return method is CompiledFeatureLearner.predict_learn_one and learner.optimizer.rule != "python"

@@ -1,8 +1,6 @@
-"""What goes into the engine and what comes out of it."""
+"""Messages, the engine's input, and effects, its output."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
@@ -11,69 +9,49 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """One message as it was received: the unit of the journal."""
 
     position: int
-    """Its place in the journal, counted from 1."""
+    """Position in the journal, from 1."""
     received_at: float
-    """Seconds since 1970, by the clock of whoever received it. The engine knows no other time."""
+    """Unix time in seconds at which it was received. The engine has no other clock."""
     topic: str
     payload: bytes
     packet_id: int = 0
-    """The broker's number of the message while it is on its way; 0 where it is sent only once (QoS 0)."""
+    """MQTT packet identifier; 0 at QoS 0, where a message is sent only once."""
     duplicate: bool = False
-    """Whether the broker says that it may have sent it before."""
+    """MQTT's DUP flag: the broker may have sent it before."""
 
 
 class Predictions(msgspec.Struct, frozen=True, gc=False):
-    """Answers to one message, to be published as they are."""
+    """Answers to the events of one message, as JSON to publish."""
 
     payload: bytes
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
-    """An event, or a whole message, that could not be used."""
+    """Event, or whole message, that could not be used."""
 
     position: int
-    """The message it came in."""
+    """Position of its message."""
     index: int
-    """Its place in the message's array, 0 where the message is one event."""
+    """Place in its message's array, from 0; 0 if the message is one event."""
     received_at: float
     topic: str
     reason: str
-    """A short name to count by, one of `edgedescent.formats.json.REASONS`."""
+    """One of `edgedescent.formats.REASONS`, by which it is counted."""
     error: str
-    """What was wrong, for a person."""
+    """What is wrong, for a person."""
     payload: bytes
-    """The event as it came, or the beginning of a very long one.
+    """Bytes of the event, or the start of a very long one.
 
-    Of one in an array that only the learner refuses, it may be what was read: without fields that mean nothing here.
+    An event of an array that only the learner refuses is encoded again, without fields that no event has.
     """
 
 
-Value = float | int | bool | str | dict[str, Any] | None
-"""A feature: a number, a category, a nest of further features, or missing."""
-
 Effect = Predictions | DeadLetter
-"""What the engine wants done; whoever runs it does it."""
-
-
-class FeatureEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event of a learner that takes features: learned where it has a `y`, else only predicted."""
-
-    x: dict[str, Value]
-    y: float | bool | None = None
-    id: str | int | None = None
-
-
-class RatingEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event of a recommender: learned where it has a `y`, else only predicted."""
-
-    user: str | int
-    item: str | int
-    y: float | bool | None = None
-    id: str | int | None = None
+"""Output of the engine, for its caller to carry out."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What is published for one event."""
+    """Answer to one event."""
 
     prediction: float
     id: str | int | None = None

@@ -1,1 +1,5 @@
-"""Prequential metrics."""
+"""Evaluation of predictions on a stream."""
+
+from edgedescent.evaluation._prequential import Prequential
+
+__all__ = ["Prequential"]

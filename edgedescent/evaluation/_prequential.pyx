@@ -1,4 +1,4 @@
-"""Prequential errors: each prediction is scored before its event is learned (Dawid 1984; Gama et al. 2013)."""
+"""Prequential evaluation: each prediction is scored before its event is learned."""
 import numpy as np
 
 from libc.math cimport fabs, sqrt
@@ -7,16 +7,27 @@ from edgedescent.numerics._numbers cimport bounded, is_sane
 
 
 cdef class Prequential:
-    """Running errors of the model, of predicting the last value and of predicting the running mean.
+    """Prequential errors of a model and of two baselines: predicting the last value, and predicting the running mean.
 
-    ``mae`` and ``rmse`` run over all events, ``mae_recent`` fades with a window of about 1000 events. The first event
-    is scored for none of the three, because neither baseline has a prediction for it.
+    ``mae`` and ``rmse`` are means over all events; ``mae_recent`` fades with a window of about 1000 events. The first
+    event is not scored, because the baselines have no prediction for it.
+
+    References:
+        Dawid (1984), "Statistical theory: the prequential approach", JRSS A 147(2).
+        Gama, Sebastião, Rodrigues (2013), "On evaluating stream learning algorithms", Machine Learning 90(3).
+
+    Example:
+        >>> errors = Prequential()
+        >>> for y, prediction in ((1.0, 0.0), (3.0, 2.0), (4.0, 2.0)):
+        ...     errors.update(y, prediction)
+        >>> errors.summary()["mae"], errors.summary()["mae_last_value"]
+        (1.5, 1.5)
     """
 
     cpdef void update(self, double y, double prediction) noexcept:
-        """Score one prediction; an event whose target is not finite is left out."""
+        """Score one prediction; an event whose target is not finite is skipped."""
         cdef double error, error_last
-        # A target that no learner takes scores nobody. The prediction is bounded so that the sums stay finite.
+        # The prediction is bounded so that the sums stay finite.
         if not is_sane(y):
             return
         error = fabs(y - bounded(prediction))
@@ -34,7 +45,7 @@ cdef class Prequential:
         self.mean += (y - self.mean) / self.n
 
     def summary(self):
-        """The errors so far by name; empty until two events have been scored."""
+        """Errors so far by name; empty before the second event."""
         cdef long long scored = self.n - 1
         if scored < 1:
             return {}
@@ -54,7 +65,11 @@ cdef class Prequential:
             self.fading, self.fading_last, self.fading_weight, self.last, self.mean])
 
     def restore(self, values):
-        """Take what `save` returned; raises ValueError where it is not ten finite numbers."""
+        """Restore what `save` returned.
+
+        Raises:
+            ValueError: if it is not ten finite numbers.
+        """
         if values.shape != (10,) or not np.isfinite(values).all() or values[0] < 0:
             raise ValueError(f"The state of the errors must be 10 finite numbers. Got {values!r:.200}.")
         (n, self.sum_absolute, self.sum_squared, self.sum_last, self.sum_mean,

@@ -1,12 +1,10 @@
 from collections.abc import Iterable
-from typing import Any
-
-from typing_extensions import disjoint_base
+from typing import Any, final
 
 from edgedescent.features._scaler import Scaler
 from edgedescent.features._vocabulary import Vocabulary
 
-@disjoint_base
+@final
 class Encoder:
     @property
     def vocabulary(self) -> Vocabulary: ...

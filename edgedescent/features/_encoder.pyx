@@ -152,6 +152,13 @@ cdef class Encoder:
         if self.cache == NULL:
             raise MemoryError(f"There is no memory for an event of {n} features.")
         allocate_event(&self.event, n)
+        # Made again when they are needed.
+        free_event(&self.known)
+        free(self.new_rows)
+        free(self.new_hashes)
+        self.new_rows = NULL
+        self.new_hashes = NULL
+        self.known_room = self.new_room = 0
         self.room = n
         return 0
 
@@ -421,6 +428,8 @@ cdef class Encoder:
     cdef int _make_room_for_new(self, Py_ssize_t n) except -1:
         free(self.new_rows)
         free(self.new_hashes)
+        self.new_rows = NULL
+        self.new_hashes = NULL
         self.new_room = 0
         self.new_rows = <Py_ssize_t*>malloc(n * sizeof(Py_ssize_t))
         self.new_hashes = <uint64_t*>malloc(n * sizeof(uint64_t))

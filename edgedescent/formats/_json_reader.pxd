@@ -1,28 +1,39 @@
-from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
+from edgedescent.formats._cursor cimport EventCursor
+from edgedescent.formats._json_parser cimport JsonParser
 
-# One feature of an event in JSON: where its name stands, and its number.
-cdef struct Field:
-    const char* name
-    Py_ssize_t length
-    double number
+# One event of a message: where it stands, where its fields begin, and what else it says.
+cdef struct SimpleEvent:
+    const char* start
+    const char* end
+    const char* id
+    Py_ssize_t id_length
+    Py_ssize_t first
+    Py_ssize_t n
+    double target
 
-cdef class JsonReader:
-    cdef Field* fields
+cdef class JsonCursor(EventCursor):
+    cdef object format
+    cdef JsonParser parser
+
+cdef class JsonReader(JsonCursor):
+    cdef bytes message
+    cdef Py_ssize_t bytes_max
+    cdef Py_ssize_t events_max
+    cdef SimpleEvent* events
     cdef Py_ssize_t room
-    # What the event at hand says; its fields begin at `first`.
-    cdef Py_ssize_t first
     cdef Py_ssize_t n
-    cdef double target
-    cdef bint is_bool
-    # NULL where it has none.
-    cdef const char* id
-    cdef Py_ssize_t id_length
+    cdef Py_ssize_t place
 
-    cdef bint read(self, const char* at, const char* end) except -1
-    cdef const char* read_next(self, const char* at, const char* end) except? NULL
-    cdef const char* _features(self, const char* at, const char* end) except? NULL
+    cdef const char* _read_array(self, const char* at, const char* end) except? NULL
+    cdef const char* _read_event(self, const char* at, const char* end) except? NULL
     cdef int _grow(self) except -1
-    cdef void give_back(self) noexcept
 
-cdef const char* blank(const char* at, const char* end) noexcept nogil
-cdef bint take(CompiledFeatureLearner learner, JsonReader reader) except -1
+cdef class JsonLines(JsonCursor):
+    cdef const unsigned char[::1] memory
+    cdef const char* start
+    cdef const char* end
+    cdef const char* stop
+    # Number of the line at hand, from 1.
+    cdef Py_ssize_t number
+
+    cdef Py_ssize_t count_lines(self)

@@ -1,16 +1,16 @@
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import Buffer, disjoint_base
 
-from edgedescent.learners._feature_learner import CompiledFeatureLearner
+from edgedescent.formats._cursor import EventCursor
+from edgedescent.formats.json import JsonFormat
 
 @disjoint_base
-class JsonReader: ...
+class JsonCursor(EventCursor):
+    def __init__(self, json_format: JsonFormat) -> None: ...
 
-def learn_lines(
-    kernel: CompiledFeatureLearner, text: Buffer, decode: Callable[[bytes], tuple[dict[str, Any], Any]]
-) -> NDArray[np.float64]: ...
-def plain_event(line: Buffer) -> tuple[list[tuple[str, float]], float] | None: ...
+@disjoint_base
+class JsonReader(JsonCursor):
+    def __init__(self, json_format: JsonFormat, bytes_max: int, events_max: int) -> None: ...
+
+@disjoint_base
+class JsonLines(JsonCursor):
+    def __init__(self, json_format: JsonFormat, text: Buffer) -> None: ...

@@ -1,20 +1,20 @@
-"""How much a JSON text holds, before anything is made of it."""
+"""Bound on the elements of a JSON text, checked before it is decoded."""
 
 cdef enum:
-    # Beyond the depth to which any decoder goes.
+    # Deeper than any decoder goes.
     DEPTH_MAX = 1000
 
 
-def has_more_than(const unsigned char[::1] text, Py_ssize_t count, bint anywhere=False):
-    """Whether the JSON array that `text` begins with has more elements than that; stops at the first one too many.
+def has_more_than(const unsigned char[::1] text not None, Py_ssize_t count, bint anywhere=False):
+    """Whether the JSON array at the start of a text has more elements than a bound; stops at the first one too many.
 
-    Only its brackets, commas and strings are looked at (RFC 8259): of what is no JSON, the answer means nothing.
+    Only brackets, commas and strings are looked at (RFC 8259), so the answer means nothing if the text is malformed.
 
     Args:
         text: JSON, and perhaps something behind it.
-        count: so many are not too many.
-        anywhere: count whatever stands at any depth, in objects too: values, arrays, objects. Where they are nested
-            so deeply that no decoder gets there, what comes behind is not counted.
+        count: the bound.
+        anywhere: count values, arrays and objects at any depth, in objects too. Counting ends where they are nested
+            too deeply for any decoder.
     """
     cdef Py_ssize_t i, depth = 0, n = 1
     cdef bint quoted = False, escaped = False

@@ -1,4 +1,4 @@
-"""Payload bytes to events."""
+"""The payload format JSON: one event, or an array of events."""
 
 from __future__ import annotations
 
@@ -8,38 +8,24 @@ from typing import Any, Literal
 
 import msgspec
 
-from edgedescent.engine.messages import FeatureEvent, RatingEvent, Value
 from edgedescent.errors import InvalidEventError
+from edgedescent.formats._json_reader import JsonReader
 from edgedescent.formats._json_scan import has_more_than
-
-REASONS = (
-    "malformed",
-    "wrong_type",
-    "missing_field",
-    "out_of_range",
-    "too_large",
-    "too_many_events",
-    "too_deep",
-)
-"""Why an event becomes a dead letter."""
-
-Event = FeatureEvent | RatingEvent
-Rejected = tuple[int, InvalidEventError, bytes]
-Piece = tuple[list[tuple[int, Any]], list[Rejected]]
-"""Usable events with their places in the message, and those that are not, each with its error and its bytes."""
+from edgedescent.formats.base import Format, Piece, Rejected, refused
+from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
 
 TARGET_MAX = 1e100
-"""No sensor means a value beyond this, and its square may overflow."""
+"""Targets must be smaller than this: no sensor means such a value, and its square may overflow."""
 
 ELEMENTS_MAX = 17_408
-"""An event may have 16,384 features; what is left is for its other fields, and for nests.
+"""Bound on the values, arrays and objects that are decoded at once: each takes up to fifty times its bytes then.
 
-An element takes up to fifty times its bytes once it is a Python object. So many are decoded at once, and no more.
+An event may have 16,384 features; the rest is for its other fields and for nested objects.
 """
 PIECE_BYTES = 16_384
-"""The events of a larger array are decoded in pieces of so many bytes, which cannot hold more elements than that."""
+"""Size of the pieces in which a larger array is decoded: they cannot hold more than `ELEMENTS_MAX`."""
 
-# What msgspec raises for bytes that are no event. A string that is not UTF-8 is no DecodeError to it.
+# Errors that msgspec raises for unusable bytes. Its error for a string that is not UTF-8 is no DecodeError.
 _UNUSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -47,68 +33,72 @@ class _AnyFeatures(msgspec.Struct):
     x: dict[str, msgspec.Raw]
 
 
+_encode = msgspec.json.Encoder().encode
 _decode_features = msgspec.json.Decoder(_AnyFeatures).decode
 _decode_value = msgspec.json.Decoder(Value).decode
 
 
-def is_array(payload: bytes) -> bool:
-    """Whether a payload holds an array of events rather than one.
+class JsonFormat(Format):
+    """Format of JSON messages: one event, ``{"x": {"temp": 20.1}, "y": 3.2, "id": "a"}``, or an array of them.
 
-    >>> is_array(b' [{"x": {}}]')
-    True
-    """
-    return payload.lstrip().startswith(b"[")
-
-
-class Decoder:
-    """Decodes JSON payloads of one event or an array of events.
+    Fields that no event has are ignored. Of two equal keys, the last counts.
 
     Args:
-        takes: what the learner's events hold.
-        payload_bytes_max: longer payloads are rejected as ``too_large``.
+        input_kind: what the learner's events hold.
+        payload_bytes_max: longer messages are rejected as ``too_large``.
         events_per_message_max: longer arrays are rejected as ``too_many_events``.
 
     Example:
-        >>> decoder = Decoder("features", payload_bytes_max=1000, events_per_message_max=10)
-        >>> [(events, rejected)] = decoder.decode(b'[{"x": {"a": 1}, "y": 2}, {"x": 3}]')
-        >>> events
+        >>> json_format = JsonFormat("features", payload_bytes_max=1000, events_per_message_max=10)
+        >>> [piece] = json_format.read(b'[{"x": {"a": 1}, "y": 2}, {"x": 3}]')
+        >>> piece.events
         [(0, FeatureEvent(x={'a': 1}, y=2.0, id=None))]
-        >>> [(index, error.reason, str(error)) for index, error, _ in rejected]
+        >>> [(index, error.reason, str(error)) for index, error, _ in piece.rejected]
         [(1, 'wrong_type', 'Expected `object`, got `int` - at `$.x`')]
     """
 
     def __init__(
-        self, takes: Literal["features", "ratings"], *, payload_bytes_max: int, events_per_message_max: int
+        self, input_kind: Literal["features", "ratings"], *, payload_bytes_max: int, events_per_message_max: int
     ) -> None:
-        event_type: type[Any] = FeatureEvent if takes == "features" else RatingEvent
+        super().__init__(input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max)
+        event_type: type[Any] = FeatureEvent if input_kind == "features" else RatingEvent
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(event_type)
         self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[event_type])  # type: ignore[valid-type]
         self._split = msgspec.json.Decoder(list[msgspec.Raw])
-        self._payload_bytes_max = payload_bytes_max
-        self._events_max = events_per_message_max
+
+    def encode(self, event: Event) -> bytes:
+        """One event as a JSON object."""
+        return _encode(event)
+
+    def reader(self) -> JsonReader | None:
+        """Compiled reader of messages whose events are simple."""
+        # Events of a recommender hold text.
+        if self.input_kind != "features":
+            return None
+        return JsonReader(self, self.payload_bytes_max, self.events_per_message_max)
 
     def decode(self, payload: bytes) -> Iterable[Piece]:
-        """The events of a message in order, piece by piece, so that a large one does not take as much memory at once.
+        """Events of a message in order, piece by piece, so that a large one is not decoded into memory at once.
 
         Whether a message is refused as a whole is known before its first piece.
         """
-        if len(payload) > self._payload_bytes_max:
-            text = f"The payload has {len(payload)} bytes; at most {self._payload_bytes_max} are taken."
-            return [_refused(InvalidEventError("too_large", text), payload)]
-        if not is_array(payload):
+        if not payload.lstrip().startswith(b"["):
             event = self.decode_one(payload)
-            return [_refused(event, payload) if isinstance(event, InvalidEventError) else ([(0, event)], [])]
-        # An element takes up far more memory than its comma: they are counted first, where there may be too many.
-        if payload.count(b",") >= self._events_max and has_more_than(payload, self._events_max):
-            text = f"The message has more events than the {self._events_max} that are taken."
-            return [_refused(InvalidEventError("too_many_events", text), payload)]
+            if isinstance(event, InvalidEventError):
+                return [Piece([], [Rejected(0, event, payload)])]
+            return [Piece([(0, event)], [])]
+        many = self.events_per_message_max
+        # An element takes far more memory than its comma, so elements are counted first if there may be too many.
+        if payload.count(b",") >= many and has_more_than(payload, many):
+            text = f"The message has more events than the {many} that are taken."
+            return [refused("too_many_events", text, payload)]
         if not _has_too_many(payload) and (events := self._decode_all(payload)) is not None:
-            return [(list(enumerate(events)), [])]
+            return [Piece(list(enumerate(events)), [], is_array=True)]
         try:
-            # One bad event must not cost the others: take the array apart and decode each by itself.
+            # One bad event must not cost the others: split the array and decode each by itself.
             parts = self._split.decode(payload)
         except _UNUSABLE as error:
-            return [_refused(_explained(error, payload), payload)]
+            return [Piece([], [Rejected(0, _explained(error, payload), payload)])]
         return self._decode_parts(parts)
 
     def _decode_parts(self, parts: Sequence[msgspec.Raw]) -> Iterator[Piece]:
@@ -122,7 +112,7 @@ class Decoder:
             yield self._decode_each(range(first, len(parts)), parts[first:])
 
     def _decode_all(self, payload: bytes) -> list[Any] | None:
-        """The events of an array; None where not all are usable."""
+        """Events of an array; None if not all of them are usable."""
         try:
             events: list[Any] = self._many.decode(payload)
         except _UNUSABLE:
@@ -135,13 +125,13 @@ class Decoder:
         for index, text in zip(indices, texts, strict=True):
             event = self.decode_one(text)
             if isinstance(event, InvalidEventError):
-                rejected.append((index, event, bytes(text)))
+                rejected.append(Rejected(index, event, bytes(text)))
             else:
                 events.append((index, event))
-        return events, rejected
+        return Piece(events, rejected, is_array=True)
 
     def decode_one(self, text: bytes | msgspec.Raw) -> Any:
-        """The event of a text, or the InvalidEventError that tells why it is not usable."""
+        """Event of a JSON object, or the InvalidEventError that tells why it cannot be used."""
         if _has_too_many(text):
             return InvalidEventError("too_large", f"The event has more than {ELEMENTS_MAX} values, nests and arrays.")
         try:
@@ -153,10 +143,6 @@ class Decoder:
         return InvalidEventError(
             "out_of_range", f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
         )
-
-
-def _refused(error: InvalidEventError, payload: bytes) -> Piece:
-    return [], [(0, error, payload)]
 
 
 def _has_too_many(text: bytes | msgspec.Raw) -> bool:
@@ -183,14 +169,14 @@ def _explained(error: Exception, payload: bytes) -> InvalidEventError:
 
 
 def _bad_feature(payload: bytes) -> str:
-    """The name of the first feature whose value is not usable, which msgspec does not tell."""
-    # Further on, the payload may be no JSON at all.
+    """Name of the first feature whose value cannot be used, which msgspec does not tell."""
+    # Behind it, the payload may be malformed.
     with suppress(*_UNUSABLE):
         for name, value in _decode_features(payload).x.items():
             try:
                 _decode_value(value)
             except _UNUSABLE:
-                # It goes into a line of the log, so nothing in it may end that line.
+                # It is written to a line of the log, so it must not break that line.
                 shown = name if name.isprintable() else repr(name)
                 return shown if len(shown) <= 80 else f"{shown[:79]}…"
     return "*"

@@ -19,6 +19,8 @@ cdef class FeatureModel:
     cdef readonly Stepper stepper
     cdef readonly ReplayBuffer replay_buffer
     cdef Loss loss
+    # Kept alive: a loss written in Python is called through the struct.
+    cdef object declared_loss
     cdef bint scales_itself
     cdef double l2
     cdef uint64_t seed

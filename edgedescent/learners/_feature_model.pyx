@@ -33,7 +33,8 @@ cdef class FeatureModel:
         if self.replay_buffer.size:
             # A wide event may be replayed at any time.
             encoder.room_kept = EVENT_VALUES_MAX
-        self.loss = make_loss(loss.rule, loss.hyper)
+        self.declared_loss = loss
+        self.loss = make_loss(loss)
         self.l2 = parameters.l2
         self.seed = parameters.seed
         self.replay_steps = parameters.replay_steps

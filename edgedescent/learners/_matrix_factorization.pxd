@@ -19,6 +19,8 @@ cdef class MatrixFactorizationModel:
     cdef readonly double y_min
     cdef readonly double y_max
     cdef Loss loss
+    # Kept alive: a loss written in Python is called through the struct.
+    cdef object declared_loss
     cdef Py_ssize_t k
     cdef double init_scale
     cdef double l2_bias

@@ -37,7 +37,8 @@ cdef class MatrixFactorizationModel:
         self.stepper = Stepper(optimizer)
         self.stepper.make_room(4, self.k + 1)
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)
-        self.loss = make_loss(loss.rule, loss.hyper)
+        self.declared_loss = loss
+        self.loss = make_loss(loss)
         self.init_scale = parameters.init_scale
         self.l2_bias = parameters.l2_bias
         self.l2_factors = parameters.l2_factors
@@ -191,7 +192,7 @@ cdef class MatrixFactorizationModel:
             raise ValueError(
                 f"The state has {n_users - 1} users and {n_items - 1} items but {len(state['user_rows'][0])} and "
                 f"{len(state['item_rows'][0])} rows of parameters, and ratings from {y_min} to {y_max}.")
-        rows, lengths = state["replay_self.replay_buffer.rows"], state["replay_buffer.lengths"]
+        rows, lengths = state["replay_buffer.rows"], state["replay_buffer.lengths"]
         if (lengths != 2).any() or len(rows) != 2 * len(lengths) or (
                 rows.size and (rows[::2].max() >= n_users or rows[1::2].max() >= n_items)):
             raise ValueError("The state's replay buffer refers to rows that do not exist.")

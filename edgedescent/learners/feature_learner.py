@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgedescent.features._encoder import Encoder
-from edgedescent.formats._json_reader import learn_lines
-from edgedescent.formats.json import Decoder
 from edgedescent.learners._feature_learner import CompiledFeatureLearner
 from edgedescent.learners._feature_model import FeatureModel
 from edgedescent.learners.base import Learner
 from edgedescent.losses import Loss
 from edgedescent.optim import Optimizer
 from edgedescent.validation import require_choice, require_count, require_instance, require_number
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-
-_decoder = Decoder("features", payload_bytes_max=sys.maxsize, events_per_message_max=1)
-
-
-def _decoded(line: bytes) -> tuple[dict[str, Any], Any]:
-    """The features and the target of a line of JSON; raises ValueError where it holds no event."""
-    [(events, rejected)] = _decoder.decode(line)
-    if rejected:
-        raise ValueError(str(rejected[0][1]))
-    if not events:
-        raise ValueError("The array holds no event.")
-    return events[0][1].x, events[0][1].y
 
 
 class FeatureLearner(CompiledFeatureLearner, Learner):
@@ -148,31 +129,6 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             "features_evicted": self.encoder.vocabulary.evicted,
             "features_shared": self.encoder.vocabulary.shared,
         }
-
-    def learn_lines(self, lines: Buffer) -> NDArray[np.float64]:
-        r"""Predict the event of each line of JSON, then learn from it, in order; returns the predictions.
-
-        A line holds what a message to the daemon holds: ``{"x": {"temp": 20.1}, "y": 3.2}``. One without a target is
-        only predicted, and an `id` is of no account here. Events of numbers alone never become Python objects, which
-        makes this the fastest way to learn a recording.
-
-        Args:
-            lines: bytes, or anything else that lends its memory, such as an ``mmap`` of a file; blank lines count as
-                nothing.
-
-        Returns:
-            As many predictions as there are events.
-
-        Raises:
-            ValueError: if a line is no such event; it names the line. Those before it are learned.
-
-        Example:
-            >>> from edgedescent import LinearRegressor
-            >>> model = LinearRegressor()
-            >>> model.learn_lines(b'{"x": {"temp": 20.0}, "y": 3.0}\n{"x": {"temp": 21.0}, "y": 3.5}\n')
-            array([0., 3.])
-        """
-        return learn_lines(self, lines, _decoded)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, names: Sequence[str] | None = None) -> Self:
         """Learn from each row, in order: `learn_many` under the name that scikit-learn gives it.

@@ -1,4 +1,5 @@
 """Losses as C functions of a target and a score, both in the units the loss works in."""
+from cpython.object cimport PyObject
 
 # How a target becomes what the loss compares with the score, and a score becomes a prediction.
 cdef enum Scaling:
@@ -19,8 +20,13 @@ cdef struct Loss:
     double clip
     double scale
     double count
+    # The loss itself, where it is written in Python; whoever holds the struct keeps it alive. What it raised is kept until
+    # `take_error`.
+    PyObject* declared
+    PyObject* error
 
-cdef Loss make_loss(str name, tuple hyper) except *
+cdef Loss make_loss(object declared) except *
+cdef void take_error(const Loss* loss, PyObject** error) noexcept nogil
 cdef int restore_loss(Loss* loss, double scale, double count) except -1
 cdef void observe(Loss* loss, double target, double score) noexcept nogil
 cdef double logistic(double score) noexcept nogil

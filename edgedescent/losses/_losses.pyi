@@ -2,9 +2,9 @@ from collections.abc import Iterable
 
 from typing_extensions import Buffer
 
-def travels(
-    name: str, hyper: tuple[float, ...], target: float, score: float, times: Iterable[float]
-) -> list[float]: ...
+from edgedescent.losses.base import Loss
+
+def travels(declared: Loss, target: float, score: float, times: Iterable[float]) -> list[float]: ...
 def evaluate(
-    name: str, hyper: tuple[float, ...], targets: Buffer, scores: Buffer, adapt: bool = True
+    declared: Loss, targets: Buffer, scores: Buffer, adapt: bool = True
 ) -> tuple[list[float], list[float]]: ...

@@ -1,5 +1,7 @@
 """Value and derivative of each loss; equations and sources stand in ``edgedescent.losses``."""
-from libc.math cimport asinh, copysign, exp, expm1, fabs, log, log1p, tanh
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.math cimport NAN, asinh, copysign, exp, expm1, fabs, isfinite, log, log1p, tanh
 
 cdef double LOG_2 = 0.6931471805599453
 
@@ -185,11 +187,55 @@ cdef double logistic_travel(const Loss* loss, double target, double score, doubl
     return sign * far
 
 
-cdef Loss make_loss(str name, tuple hyper) except *:
+# A loss written in Python is called with the GIL. What it raises cannot be raised from here: it is kept for the stepper,
+# and a slope of NaN undoes the step.
+
+
+cdef double call_python(const Loss* loss, str method, tuple arguments, double otherwise) noexcept:
+    cdef Loss* kept = <Loss*>loss
+    cdef double result
+    try:
+        result = getattr(<object>loss.declared, method)(*arguments)
+        if isfinite(result):
+            return result
+        raise ValueError(f"`{method}` of {<object>loss.declared!r} must be finite. Got {result} for {arguments}.")
+    except BaseException as error:
+        if kept.error == NULL:
+            Py_INCREF(error)
+            kept.error = <PyObject*>error
+    return otherwise
+
+
+cdef double python_value(const Loss* loss, double target, double score) noexcept with gil:
+    return call_python(loss, "value", (target, score), 0.0)
+
+
+cdef double python_slope(const Loss* loss, double target, double score) noexcept with gil:
+    return call_python(loss, "slope", (target, score), NAN)
+
+
+cdef double python_travel(const Loss* loss, double target, double score, double time) noexcept with gil:
+    return call_python(loss, "travel", (target, score, time), NAN)
+
+
+cdef void take_error(const Loss* loss, PyObject** error) noexcept nogil:
+    """Move what a loss written in Python raised to `error`, unless there is one already."""
+    cdef Loss* kept = <Loss*>loss
+    if kept.error != NULL and error[0] == NULL:
+        error[0] = kept.error
+        kept.error = NULL
+
+
+cdef Loss make_loss(object declared) except *:
+    """The C functions and hyper-parameters of a loss; `declared` must be kept as long as the result is used."""
     cdef Loss loss
     cdef int i
-    loss.scaling = STANDARDIZED
+    cdef str name = declared.rule
+    cdef tuple hyper = declared.hyper
+    loss.scaling = {"standardized": STANDARDIZED, "by_mean": BY_MEAN, "as_is": AS_IS}[declared.scaling]
     loss.clip, loss.rate_min = 3.0, 0.002
+    loss.declared = <PyObject*>declared
+    loss.error = NULL
     for i in range(2):
         loss.hyper[i] = hyper[i] if i < len(hyper) else 0.0
     if name == "squared":
@@ -209,10 +255,10 @@ cdef Loss make_loss(str name, tuple hyper) except *:
         loss.value, loss.slope, loss.travel = log_cosh_value, log_cosh_slope, log_cosh_travel
     elif name == "poisson":
         loss.value, loss.slope, loss.travel = poisson_value, poisson_slope, poisson_travel
-        loss.scaling = BY_MEAN
     elif name == "logistic":
         loss.value, loss.slope, loss.travel = logistic_value, logistic_slope, logistic_travel
-        loss.scaling = AS_IS
+    elif name == "python":
+        loss.value, loss.slope, loss.travel = python_value, python_slope, python_travel
     else:
         raise ValueError(f"There is no compiled loss named {name!r}.")
     loss.scale = 1.0
@@ -241,15 +287,28 @@ cdef int restore_loss(Loss* loss, double scale, double count) except -1:
     return 0
 
 
-def travels(str name, tuple hyper, double target, double score, times):
-    """How far the score goes in each of some times when it moves against the slope."""
-    cdef Loss loss = make_loss(name, hyper)
-    return [loss.travel(&loss, target, score, time) for time in times]
+cdef int raise_error(Loss* loss) except -1:
+    """Raise what a loss written in Python raised."""
+    cdef PyObject* error = NULL
+    take_error(loss, &error)
+    if error == NULL:
+        return 0
+    raised = <object>error
+    Py_DECREF(raised)
+    raise raised
 
 
-def evaluate(str name, tuple hyper, double[::1] targets, double[::1] scores, bint adapt=True):
-    """The value and the slope of each of a sequence of (target, score) pairs, an adaptive loss adapting as it goes."""
-    cdef Loss loss = make_loss(name, hyper)
+def travels(declared, double target, double score, times):
+    """Changes of the score in some times when it moves against the slope."""
+    cdef Loss loss = make_loss(declared)
+    changes = [loss.travel(&loss, target, score, time) for time in times]
+    raise_error(&loss)
+    return changes
+
+
+def evaluate(declared, double[::1] targets, double[::1] scores, bint adapt=True):
+    """Value and slope of each of a sequence of (target, score) pairs; an adaptive loss adapts from pair to pair."""
+    cdef Loss loss = make_loss(declared)
     cdef Py_ssize_t i
     values, slopes = [], []
     if targets.shape[0] != scores.shape[0]:
@@ -259,4 +318,5 @@ def evaluate(str name, tuple hyper, double[::1] targets, double[::1] scores, bin
         slopes.append(loss.slope(&loss, targets[i], scores[i]))
         if adapt:
             observe(&loss, targets[i], scores[i])
+    raise_error(&loss)
     return values, slopes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from edgedescent.losses.base import Loss
 
@@ -27,5 +27,6 @@ class LogisticLoss(Loss):
     """
 
     rule: ClassVar[str] = "logistic"
+    scaling: ClassVar[Literal["standardized", "by_mean", "as_is"]] = "as_is"
     binary: ClassVar[bool] = True
     least: ClassVar[float] = 0.0

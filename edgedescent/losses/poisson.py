@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from edgedescent.losses.base import Loss
 
@@ -29,4 +29,5 @@ class PoissonLoss(Loss):
     """
 
     rule: ClassVar[str] = "poisson"
+    scaling: ClassVar[Literal["standardized", "by_mean", "as_is"]] = "by_mean"
     least: ClassVar[float] = 0.0

@@ -7,10 +7,12 @@ from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from edgedescent.losses._losses cimport make_loss
+from edgedescent.losses._losses cimport make_loss, take_error
 from edgedescent.numerics._numbers cimport bounded
 from edgedescent.optim._parameter_table cimport ParameterTable, Table
 from edgedescent.optim._schedules cimport MEMORY, make_schedule, watch
+
+from edgedescent.losses.squared import SquaredLoss
 
 
 cdef class Stepper:
@@ -73,6 +75,7 @@ cdef class Stepper:
         context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps) * share
         context.slope = slope
         context.loss = loss
+        take_error(loss, &context.error)
         context.target = target
         context.score = score
         for p in range(self.n_pieces):
@@ -104,6 +107,8 @@ cdef class Stepper:
                 piece.table.rule.prepare(&piece.table.rule, context, piece.table.w, piece.g, piece.at, piece.n)
         for p in range(self.n_pieces):
             self._step_piece(&self.pieces[p])
+        # The rule may have asked the loss too.
+        take_error(loss, &context.error)
         self.n_pieces = 0
         self.steps += 1.0
 
@@ -145,9 +150,10 @@ cdef class Stepper:
         """Tell a schedule that watches it the loss of the event."""
         if self.schedule.watches:
             watch(&self.schedule, bounded(loss.value(loss, target, score)))
+            take_error(loss, &self.context.error)
 
     cdef int check(self) except -1:
-        """Raise what an optimizer written in Python raised in the steps since the last check."""
+        """Raise what an optimizer or a loss written in Python raised in the steps since the last check."""
         if self.context.error == NULL:
             return 0
         error = <object>self.context.error
@@ -192,7 +198,8 @@ def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
     cdef double[::1] watched = np.zeros(n_steps) if losses is None else np.array(losses, dtype=np.float64)
     cdef Stepper descent = Stepper(optimizer, l1)
     cdef ParameterTable table = ParameterTable(optimizer, n, 1)
-    cdef Loss loss = make_loss("squared", ())
+    declared = SquaredLoss()
+    cdef Loss loss = make_loss(declared)
     if slope.shape[0] != n_steps or watched.shape[0] != n_steps:
         raise ValueError(f"{n_steps} steps do not pair with {slope.shape[0]} slopes and {watched.shape[0]} losses.")
     table.arrays[0][0] = start

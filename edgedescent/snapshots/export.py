@@ -32,7 +32,7 @@ def export_snapshot(config: Config, output: Path | None = None) -> dict[str, Any
     store = Store(config.state.path, read_only=True)
     try:
         engine = recover(config, store)
-        events = recent_events(config, store, engine, config.snapshots.check_events)
+        events = recent_events(store, engine, config.snapshots.check_events)
     finally:
         store.close()
     model = exporter.export(engine.learner, {"device": config.device, "position": str(engine.position)})

@@ -9,10 +9,8 @@ from typing import Any
 
 import msgspec
 
-from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ExportError
-from edgedescent.formats.json import Decoder
 from edgedescent.interfaces import Exporter
 from edgedescent.learners import Learner
 from edgedescent.state.store import Store
@@ -68,11 +66,10 @@ def check_parity(
     return compare(live, exported, tolerance)
 
 
-def recent_events(config: Config, store: Store, engine: Engine, count: int) -> list[dict[str, Any]]:
+def recent_events(store: Store, engine: Engine, count: int) -> list[dict[str, Any]]:
     """Read the newest events of the journal.
 
     Args:
-        config: The configuration, for its limits.
         store: The state, open for reading.
         engine: The recovered engine, whose position ends the search.
         count: The largest number of events to return.
@@ -80,19 +77,14 @@ def recent_events(config: Config, store: Store, engine: Engine, count: int) -> l
     Returns:
         The events as plain dicts, oldest first.
     """
-    decoder = Decoder(
-        engine.learner.input_kind,
-        payload_bytes_max=config.limits.payload_bytes_max,
-        events_per_message_max=config.limits.events_per_message_max,
-    )
     events: list[dict[str, Any]] = []
     end, messages = engine.position, count
     while len(events) < count and end > 0:
         start = store.first_of_last(messages, end)
         earlier: list[dict[str, Any]] = []
         for message in store.read(after=start, up_to=end):
-            for usable, _ in decoder.decode(message.payload):
-                earlier.extend(msgspec.structs.asdict(event) for _, event in usable)
+            for piece in engine.format.read(message.payload):
+                earlier.extend(msgspec.structs.asdict(event) for _, event in piece.events)
         events = earlier + events
         if start == end:
             break

@@ -26,6 +26,7 @@ from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import codec, journal_block
 from edgedescent.state.disk import Disk
+from edgedescent.state.position_file import PositionFile
 from edgedescent.state.repair import install_repaired
 from edgedescent.state.state_file import Durability, folder_error, open_to_read, open_to_write, sqlite_error
 
@@ -95,11 +96,12 @@ class Store:
         self._pending: deque[DeadLetter] = deque(maxlen=dead_letters_max)
         """Dead letters that are not written yet."""
         self._allowance: str | None = None
+        self._position_file = PositionFile(self.folder / POSITION_FILE, self._disk)
         try:
             if not read_only:
                 self._disk.make_folder(self.folder)
             # The position file is read first, because a daemon may go on writing meanwhile.
-            noted = self._read_position_file()
+            noted = self._position_file.read()
             self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
         except OSError as error:
@@ -135,7 +137,7 @@ class Store:
             self._set("answered", answered)
         self.last_position = last
         self._journal_bytes += len(data)
-        self._write_position_file(last)
+        self._position_file.write(last)
 
     def read(self, after: int, up_to: int | None = None) -> Iterator[Message]:
         """Read the readable messages behind a position, in order.
@@ -327,18 +329,6 @@ class Store:
             log.error("%s", error)
         finally:
             self._db.close()
-
-    def _read_position_file(self) -> int:
-        """Last position of the journal according to the position file; 0 if the file is missing or damaged."""
-        text, _, crc = self._disk.read_small(self.folder / POSITION_FILE).rstrip(b"\n").partition(b" ")
-        return int(text) if text.isdigit() and crc == b"%08x" % zlib.crc32(text) else 0
-
-    def _write_position_file(self, position: int) -> None:
-        # The length is fixed because the file is overwritten in place.
-        text = b"%020d" % position
-        # A position file that is missing or old only detects less.
-        with suppress(OSError):
-            self._disk.overwrite_small(self.folder / POSITION_FILE, b"%b %08x\n" % (text, zlib.crc32(text)))
 
     def _open(self) -> sqlite3.Connection:
         if self.read_only:

@@ -72,15 +72,15 @@ def check_extremes_are_finite(loss: Loss) -> None:
         _, slopes = _evaluate(loss, target, EXTREMES)
         require(loss, all(map(math.isfinite, slopes)), f"for target {target} its slopes are {slopes}")
         for score in EXTREMES:
-            ways = travels(loss.rule, loss.hyper, target, score, (0.0, 1e-9, 1.0, 1e100))
+            ways = travels(loss, target, score, (0.0, 1e-9, 1.0, 1e100))
             require(loss, all(map(math.isfinite, ways)), f"from score {score} to target {target} it goes by {ways}")
 
 
 def check_losses_share_nothing(loss: Loss) -> None:
     """What a loss adapts to in one learner does not reach another."""
     pairs = array("d", [0.0, 1.0, 0.5, 1.0] * 20), array("d", [1.0, -1.0, 5.0, 30.0] * 20)
-    first = evaluate(loss.rule, loss.hyper, *pairs)
-    require(loss, first == evaluate(loss.rule, loss.hyper, *pairs), "one sequence has two gradients")
+    first = evaluate(loss, *pairs)
+    require(loss, first == evaluate(loss, *pairs), "one sequence has two gradients")
 
 
 def targets(loss: Loss) -> tuple[float, ...]:
@@ -91,7 +91,7 @@ def targets(loss: Loss) -> tuple[float, ...]:
 
 
 def _evaluate(loss: Loss, target: float, scores: Sequence[float]) -> tuple[list[float], list[float]]:
-    return evaluate(loss.rule, loss.hyper, array("d", [target] * len(scores)), array("d", scores), False)
+    return evaluate(loss, array("d", [target] * len(scores)), array("d", scores), False)
 
 
 LOSS_CHECKS: tuple[Callable[[Loss], None], ...] = (

@@ -18,8 +18,9 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgedescent.errors import TransportError
-from edgedescent.formats.json import Decoder
+from edgedescent.formats import JsonFormat
 from edgedescent_sims.broker.process import find_mosquitto
+from support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +53,7 @@ def run(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=PATIENCE_S,
         env=environment,
     )
 
@@ -101,15 +102,15 @@ class TestJudging:
 
 class TestLoad:
     def test_everyone_gets_the_same_usable_events(self, bench: ModuleType) -> None:
-        decoder = Decoder("features", payload_bytes_max=1 << 20, events_per_message_max=1000)
+        json_format = JsonFormat("features", payload_bytes_max=1 << 20, events_per_message_max=1000)
         for per_message in (1, bench.ARRAY):
             made = bench.load(50, per_message)
             assert made == bench.load(50, per_message)
             assert len(made.backlog) == 50
             assert len(made.warm_up) * per_message == bench.WARM_UP_MESSAGES
-            decoded = [piece for payload in (*made.warm_up, *made.backlog) for piece in decoder.decode(payload)]
-            assert all(len(events) == per_message and not rejected for events, rejected in decoded)
-            ids = [event.id for events, _ in decoded for _, event in events]
+            decoded = [piece for payload in (*made.warm_up, *made.backlog) for piece in json_format.read(payload)]
+            assert all(len(piece.events) == per_message and not piece.rejected for piece in decoded)
+            ids = [event.id for piece in decoded for _, event in piece.events]
             assert len(set(ids)) == len(ids)
 
     @needs_mosquitto
@@ -138,7 +139,7 @@ class TestLoad:
 
 class TestConsumers:
     def test_cpu_and_memory_are_the_processs_own(self, consumers: ModuleType) -> None:
-        code = "sum(range(30_000_000)); x = bytearray(50_000_000); print(flush=True); input()"
+        code = "sum(range(10_000_000)); x = bytearray(50_000_000); print(flush=True); input()"
         with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
@@ -181,7 +182,7 @@ class TestCommand:
     @needs_mosquitto
     def test_what_is_not_installed_is_skipped_with_the_reason(self, tmp_path: Path) -> None:
         (tmp_path / "mosquitto").symlink_to(str(find_mosquitto()))
-        done = run("--only", "mosquitto_sub", path=str(tmp_path))
+        done = run("--messages", "1000", "--arrays", "100", "--only", "mosquitto_sub", path=str(tmp_path))
         assert done.returncode == 0
         assert (
             "skipped  mosquitto_sub, QoS 0: mosquitto_sub is not installed; on Debian: apt-get install" in done.stdout

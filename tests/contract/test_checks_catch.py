@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 
 from edgedescent import LinearRegressor
+from edgedescent.formats import Event, Format, JsonFormat, Piece
 from edgedescent.learners import Learner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import SGD, Adam, Optimizer
 from edgedescent.testing import (
+    FORMAT_CHECKS,
     LEARNER_CHECKS,
     LOSS_CHECKS,
     OPTIMIZER_CHECKS,
+    check_format,
     check_learner,
     check_loss,
     check_optimizer,
@@ -81,7 +84,7 @@ class TakesNaN(LinearRegressor):
     def learn_one(self, x: dict[str, Any], y: Any) -> None:
         super().learn_one(x, y)
         if any(isinstance(value, float) and math.isnan(value) for value in x.values()):
-            self.weights.arrays[0][0] = math.nan
+            self.model.weights.arrays[0][0] = math.nan
 
 
 class LearnsFromBrokenTargets(LinearRegressor):
@@ -105,7 +108,7 @@ class ForgetsTheScale(LinearRegressor):
 class HandsOutItsOwnArrays(LinearRegressor):
     def state_dict(self) -> Any:
         state = super().state_dict()
-        return {**state, "weights": self.weights.arrays[0][: len(state["weights"])]}
+        return {**state, "weights": self.model.weights.arrays[0][: len(state["weights"])]}
 
 
 class SavesObjects(LinearRegressor):
@@ -251,7 +254,55 @@ def test_a_broken_loss_is_caught(check: Any) -> None:
         check_loss(BROKEN_LOSSES[check.__name__])
 
 
+class ForgetsTheId(JsonFormat):
+    def encode(self, event: Event) -> bytes:
+        return super().encode(event).replace(b'"id"', b'"no"')
+
+
+class Raises(JsonFormat):
+    def decode(self, payload: bytes) -> Iterable[Piece]:
+        payload.decode("ascii")
+        return super().decode(payload)
+
+
+class RemembersMessages(JsonFormat):
+    calls = 0
+
+    def decode(self, payload: bytes) -> Iterable[Piece]:
+        self.calls += 1
+        return super().decode(payload if self.calls < 50 else b"{}")
+
+
+class TakesAnyLength(JsonFormat):
+    def read(self, payload: bytes) -> Iterable[Piece]:
+        return self.decode(payload)
+
+
+class DecodesOtherwise(JsonFormat):
+    def decode(self, payload: bytes) -> Iterable[Piece]:
+        return super().decode(payload.replace(b'"y":3', b'"y":4'))
+
+
+BROKEN_FORMATS: dict[str, type[Format]] = {
+    "check_what_it_encodes_is_decoded": ForgetsTheId,
+    "check_no_bytes_raise": Raises,
+    "check_the_same_bytes_are_the_same_events": RemembersMessages,
+    "check_a_long_payload_is_rejected": TakesAnyLength,
+    "check_the_reader_agrees": DecodesOtherwise,
+}
+
+
+@pytest.mark.parametrize("check", FORMAT_CHECKS, ids=lambda check: check.__name__)
+def test_a_broken_format_is_caught(check: Any) -> None:
+    broken = BROKEN_FORMATS[check.__name__]
+    with pytest.raises(AssertionError, match=broken.__name__):
+        check(broken)
+    with pytest.raises(AssertionError):
+        check_format(broken)
+
+
 def test_the_names_of_the_tables_are_those_of_the_checks() -> None:
+    assert list(BROKEN_FORMATS) == [check.__name__ for check in FORMAT_CHECKS]
     assert list(BROKEN_LEARNERS) == [check.__name__ for check in LEARNER_CHECKS]
     assert set(BROKEN_OPTIMIZERS) <= {check.__name__ for check in OPTIMIZER_CHECKS}
     assert set(BROKEN_LOSSES) <= {check.__name__ for check in LOSS_CHECKS}

@@ -58,7 +58,7 @@ def relative_error(model: Any, n_features: int = 6, seed: int = 1) -> float:
             errors += (prediction - y) ** 2 if labels else abs(prediction - y)
             baseline += (mean - y) ** 2 if labels else abs(mean - y)
         mean += (y - mean) / (t + 1)
-    assert model.stepper.n_undone == 0
+    assert model.model.stepper.n_undone == 0
     return errors / baseline
 
 

@@ -29,7 +29,7 @@ from support.exported import LEARNERS, LOSSES, takes
 LR = 1e-6
 STEP = 1e-5
 
-# How each learner is made. That of ratings has tables of another kind: see test_kernels_factors.py.
+# How each learner is made. Matrix factorization has other tables: see unit/learners/test_matrix_factorization_model.py.
 MODELS: list[Any] = [
     pytest.param(LinearRegressor, {}, id="linear"),
     pytest.param(LogisticRegressor, {"loss": LogisticLoss()}, id="logistic"),
@@ -75,7 +75,7 @@ def loss_of(model: Any, x: dict[str, Any], y: float) -> float:
     loss: Loss = model.loss
     specified: Any = SPECIFIED[loss.rule](*loss.hyper)
     if isinstance(loss, AdaptiveHuberLoss):
-        specified.scale = model.loss_scale
+        specified.scale = model.model.loss_scale
     return float(specified.value(target, score))
 
 

@@ -1,4 +1,8 @@
-"""The shared contract, on every learner with every optimizer and every loss that the project exports."""
+"""The shared contract, on every learner that the project exports.
+
+All checks run on each learner as it comes and in the configurations that reach the rest of its state. Every optimizer,
+schedule and loss then meets every learner once, in what their arithmetic could break.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,15 @@ import pytest
 
 from edgedescent.config import build, describe
 from edgedescent.learners import Learner
-from edgedescent.optim import Adam, MiniBatch
+from edgedescent.optim import Adam, MiniBatch, ReduceOnPlateau
 from edgedescent.testing import LEARNER_CHECKS
 from edgedescent.testing.learners import (
     check_broken_input_does_no_harm,
+    check_broken_targets_teach_nothing,
     check_is_deterministic,
+    check_learn_many_is_one_by_one,
+    check_learns,
+    check_predict_learn_one_is_both,
     check_predicting_leaves_the_state,
     check_state_round_trip,
 )
@@ -22,16 +30,22 @@ from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, tak
 every_check = pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda check: check.__name__)
 every_learner = pytest.mark.parametrize("learner", LEARNERS)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
 
 PAIRS = [(learner, loss) for learner in LEARNERS for loss in LOSSES if takes(learner, loss())]
 
-# What the arithmetic of a rule or a loss could break; the rest does not depend on it.
-ARITHMETIC_CHECKS = (
-    check_broken_input_does_no_harm,
-    check_is_deterministic,
-    check_predicting_leaves_the_state,
-    check_state_round_trip,
-)
+
+def check_arithmetic(model: Learner) -> None:
+    """What a rule, a schedule or a loss could break: the other checks do not depend on their arithmetic."""
+    check_learns(model)
+    check_is_deterministic(model)
+    # Whatever it keeps for each parameter is saved, restored and goes on with the same bits.
+    check_state_round_trip(model)
+    check_predict_learn_one_is_both(model)
+    check_learn_many_is_one_by_one(model)
+    check_predicting_leaves_the_state(model)
+    check_broken_targets_teach_nothing(model)
+    check_broken_input_does_no_harm(model)
 
 
 @every_check
@@ -42,28 +56,10 @@ def test_contract_of_the_defaults(learner: Callable[..., Learner], check: Callab
 
 @every_check
 @every_learner
-@every_optimizer
-def test_contract_of_each_optimizer(
-    learner: Callable[..., Learner], optimizer: Callable[[], object], check: Callable[[Learner], None]
-) -> None:
-    check(small(learner, optimizer=optimizer()))
-
-
-@every_check
-@pytest.mark.parametrize(("learner", "loss"), PAIRS)
-def test_contract_of_each_loss(
-    learner: Callable[..., Learner], loss: Callable[[], object], check: Callable[[Learner], None]
-) -> None:
-    check(small(learner, loss=loss()))
-
-
-@every_optimizer
-@pytest.mark.parametrize(("learner", "loss"), PAIRS)
-def test_contract_of_every_combination(
-    learner: Callable[..., Learner], loss: Callable[[], object], optimizer: Callable[[], object]
-) -> None:
-    for check in ARITHMETIC_CHECKS:
-        check(small(learner, loss=loss(), optimizer=optimizer()))
+def test_contract_with_all_that_has_a_state(learner: Callable[..., Learner], check: Callable[[Learner], None]) -> None:
+    schedule = ReduceOnPlateau(window=20)
+    adam = Adam(schedule=schedule, clip_value=3.0, clip_norm=5.0, average_rate=0.1)
+    check(small(learner, optimizer=MiniBatch(adam, size=3), replay_steps=1, replay_size=5))
 
 
 @every_check
@@ -77,28 +73,40 @@ def test_contract_where_tables_are_full_and_rows_are_shared(
     check(default.clone({**bounds, "when_full": "share"}))
 
 
-@every_check
 @every_learner
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_contract_with_replay_averages_clipping_and_schedules(
-    learner: Callable[..., Learner], schedule: Callable[[], Any], check: Callable[[Learner], None]
-) -> None:
+@every_optimizer
+def test_arithmetic_of_each_optimizer(learner: Callable[..., Learner], optimizer: Callable[[], object]) -> None:
+    check_arithmetic(small(learner, optimizer=optimizer()))
+
+
+@pytest.mark.parametrize(("learner", "loss"), PAIRS)
+def test_arithmetic_of_each_loss(learner: Callable[..., Learner], loss: Callable[[], object]) -> None:
+    check_arithmetic(small(learner, loss=loss()))
+
+
+@every_learner
+@every_schedule
+def test_arithmetic_of_each_schedule(learner: Callable[..., Learner], schedule: Callable[[], Any]) -> None:
     adam = Adam(schedule=schedule(), clip_value=3.0, clip_norm=5.0, average_rate=0.1)
-    check(small(learner, optimizer=adam, replay_steps=2, replay_size=5))
-    check(small(learner, optimizer=MiniBatch(adam, size=3), replay_steps=1, replay_size=5))
+    check_arithmetic(small(learner, optimizer=adam, replay_steps=2, replay_size=5))
+
+
+def assert_described(model: Learner) -> None:
+    again = build(Learner, describe(model), "learner")
+    assert again.get_params() == model.get_params()
+    assert type(again) is type(model)
 
 
 @every_learner
 @every_optimizer
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_description_builds_the_same_learner(learner: Any, optimizer: Any, schedule: Any) -> None:
-    chosen = optimizer()
-    if not isinstance(chosen, MiniBatch):
-        chosen = optimizer(schedule=schedule(), clip_norm=2.0, average_rate=0.01)
-    model = small(learner, optimizer=chosen)
-    again = build(Learner, describe(model), "learner")
-    assert again.get_params() == model.get_params()
-    assert type(again) is learner
+def test_a_description_builds_the_same_learner(learner: Any, optimizer: Any) -> None:
+    assert_described(small(learner, optimizer=optimizer()))
+
+
+@every_learner
+@every_schedule
+def test_a_description_builds_the_same_schedule(learner: Any, schedule: Any) -> None:
+    assert_described(small(learner, optimizer=Adam(schedule=schedule(), clip_norm=2.0, average_rate=0.01)))
 
 
 def test_every_export_is_found() -> None:

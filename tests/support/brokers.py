@@ -15,6 +15,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgedescent_sims.broker.process import BrokerKind, BrokerProcess, available_kinds
+from support.waiting import PATIENCE_S
 
 
 def require_broker(kind: BrokerKind) -> None:
@@ -52,12 +53,12 @@ class EventCollector:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of the events that came, in order."""
+        """Ids of the received events, in order."""
         events = [event for message in list(self.messages) for event in _as_list(message)]
         return [event["id"] for event in events]
 
-    def wait_for(self, count: int, timeout_s: float = 20.0) -> set[str]:
-        """Wait until so many different events have come, and a moment longer for any that should not."""
+    def wait_for(self, count: int, timeout_s: float = PATIENCE_S) -> set[str]:
+        """Wait until `count` different events have come, and a moment longer for events that should not come."""
         until = time.monotonic() + timeout_s
         while len(set(self.ids)) < count and time.monotonic() < until:
             time.sleep(0.05)
@@ -66,7 +67,7 @@ class EventCollector:
 
     def __enter__(self) -> Self:
         self._client.loop_start()
-        assert self._subscribed.wait(10), "the subscription was not confirmed"
+        assert self._subscribed.wait(PATIENCE_S), "the subscription was not confirmed"
         return self
 
     def __exit__(

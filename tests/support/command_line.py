@@ -13,7 +13,7 @@ from edgedescent import cli, commands
 
 
 def _commands() -> list[str]:
-    """All commands, those within groups with the name of the group before theirs."""
+    """Names of all commands; those of a group follow the group's name."""
     groups = {name: command for name, command in commands.COMMANDS.items() if isinstance(command, click.Group)}
     inner = [f"{name} {within}" for name, group in groups.items() for within in group.commands]
     return sorted([*commands.COMMANDS, *inner])
@@ -21,9 +21,9 @@ def _commands() -> list[str]:
 
 COMMANDS = _commands()
 CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "journal", "dead-letters")]
-"""Those that take a configuration."""
+"""Commands that take a configuration."""
 REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
-"""What else a command needs."""
+"""Further arguments that a command needs."""
 
 
 def device_file(folder: Path, tables: str = "") -> Path:
@@ -35,14 +35,14 @@ def device_file(folder: Path, tables: str = "") -> Path:
 
 
 def run(*words: object, answer: str | None = None) -> Result:
-    """Run a command in this process; whatever it raises on purpose has become an exit code."""
+    """Run a command in this process; an error that it raises on purpose becomes an exit code."""
     result = CliRunner().invoke(cli.cli, [str(word) for word in words], prog_name="edgedescent", input=answer)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
 
 def run_json(*words: object) -> list[Any]:
-    """The lines of JSON of a command that must succeed."""
+    """Run a command that must succeed with --json; returns its lines."""
     result = run(*words, "--json")
     assert result.exit_code == 0, result.output
     return [json.loads(line) for line in result.output.splitlines()]

@@ -19,7 +19,7 @@ from support.fake_transport import FakeTransport
 
 
 class FakeSnapshotJob(SnapshotJob):
-    """An export that takes as long as the test wants."""
+    """Snapshot job that is under way as long as the test wants."""
 
     def __init__(self) -> None:
         super().__init__("none", timeout_s=1.0)
@@ -46,7 +46,7 @@ class FakeSnapshotJob(SnapshotJob):
 
 
 class RecordingStore(Store):
-    """Notes what it is told to do, and fails when the test says so."""
+    """Store that records calls and fails with the test's error."""
 
     history: list[str]
     fault: StateError | None = None
@@ -76,7 +76,7 @@ def event(i: int) -> bytes:
 
 
 class DaemonHarness:
-    """A daemon and all that surrounds it; `restart` makes another on the same folder."""
+    """A daemon with fake surroundings; `restart` makes another one on the same folder."""
 
     def __init__(self, folder: Path, **tables: Any) -> None:
         self.config: Config = convert(
@@ -92,7 +92,7 @@ class DaemonHarness:
         self.restart()
 
     def restart(self) -> None:
-        """As after kill -9, if nothing was closed before."""
+        """Make everything anew, as after kill -9 if nothing was closed before."""
         self.history: list[str] = []
         self.transport = FakeTransport(self.history)
         self.store = RecordingStore(self.config.state.path, durability="process")
@@ -105,7 +105,7 @@ class DaemonHarness:
         return self
 
     def receive(self, *payloads: bytes | Delivery) -> None:
-        """One turn in which these arrive."""
+        """Take one turn, in which these payloads arrive."""
         if payloads:
             self.transport.arriving.append(list(payloads))
         self.daemon.turn(0.0)

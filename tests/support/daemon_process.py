@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,24 +24,21 @@ from support.waiting import PATIENCE_S, eventually
 
 _Answer = TypeVar("_Answer")
 
-STOP_S = 10.0
-"""How long a daemon may take to stop."""
-
 
 class DaemonProcess:
     """`edgedescent run` on a configuration of its own; ends with the `with` block at the latest.
 
     Args:
-        folder: where configuration, log and state go.
-        port: of the broker.
-        device: names the topics and the MQTT client.
-        broker: further lines of the table `[broker]`.
-        tables: further tables.
-        learner: the type of the learner.
-        parameters: further lines of the table `[learner]`.
-        metrics_s: how often it tells how it is.
-        environment: further variables.
-        wrapper: a command that starts it in its own process, such as a tracer that steps aside.
+        folder: Folder of configuration, log and state.
+        port: Port of the broker.
+        device: Name in topics and MQTT client id.
+        broker: Further lines of the table `[broker]`.
+        tables: Further tables.
+        learner: Type of the learner.
+        parameters: Further lines of the table `[learner]`.
+        metrics_s: Interval of metrics and status.
+        environment: Further environment variables.
+        wrapper: Command that starts the daemon in its own process, such as a tracer.
     """
 
     def __init__(
@@ -76,7 +72,7 @@ class DaemonProcess:
         )
 
     def start(self) -> Self:
-        """Start it; it goes on where the last one ended."""
+        """Start the process; it continues from the state folder."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "edgedescent", "run", str(self.config_path)],
@@ -97,41 +93,39 @@ class DaemonProcess:
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
+        """Process id."""
         assert self._process is not None, "it was not started"
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """True until the process ends."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def standing(self) -> bool:
-        """Whether SIGSTOP has taken effect: what it had asked of the kernel is done, and not yet heeded."""
+        """True once SIGSTOP has taken effect and no system call is under way."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End the process with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def tell(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         assert self._process is not None, "it was not started"
         self._process.send_signal(number)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """Ask it to stop, which must work; returns how many seconds it took."""
-        started = time.monotonic()
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal, and wait until the process has ended with exit code 0."""
         self.tell(how)
         assert self.wait() == 0
-        return time.monotonic() - started
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
-        """Wait until it ends; returns its exit code."""
+        """Wait until the process ends; returns its exit code."""
         assert self._process is not None, "it was not started"
         code = self._process.wait(timeout_s)
         self._process = None
@@ -139,11 +133,11 @@ class DaemonProcess:
 
     @property
     def log(self) -> str:
-        """What it has logged so far, over all its lives."""
+        """Text of the log over all runs."""
         return self.log_path.read_text()
 
     def logged(self, pattern: str, count: int = 1, timeout_s: float = PATIENCE_S) -> list[str]:
-        """Wait until so many matches of a pattern are in the log; returns them all."""
+        """Wait until the log has `count` matches of a pattern; returns all matches."""
         return eventually(
             lambda: found if len(found := re.findall(pattern, self.log)) >= count else self._alive([]),
             f"{count} times {pattern!r} in the log:\n{self.log}",
@@ -151,18 +145,18 @@ class DaemonProcess:
         )
 
     def connected(self, count: int = 1) -> Self:
-        """Wait until it has connected and subscribed for the `count`-th time over all its lives."""
+        """Wait until it has subscribed for the `count`-th time over all runs."""
         self.logged(r"INFO Receiving edgedescent/", count)
         return self
 
     def memory_mib(self) -> tuple[float, float]:
-        """The memory that it holds now, and the most that it has held in this life."""
+        """Resident memory now, and its maximum in this run."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if "kB" in rest}
         return kib["VmRSS"] / 1024, kib["VmHWM"] / 1024
 
     def status(self) -> dict[str, Any]:
-        """What it last said of itself; nothing before it first did in this life."""
+        """Last status that this run has written; empty before the first."""
         try:
             status: dict[str, Any] = json.loads((self.state_path / "status.json").read_bytes())
         except (FileNotFoundError, ValueError):
@@ -171,7 +165,7 @@ class DaemonProcess:
         return status if status["pid"] == self.pid else {}
 
     def counted(self, count: int, name: str = "events_learned") -> dict[str, Any]:
-        """Wait until a counter has come to `count`; returns the status."""
+        """Wait until a counter of the status is at least `count`; returns the status."""
         eventually(
             lambda: self.status().get(name, 0) >= count or self._alive(False),
             f"{name} of {count}; status: {self.status()}",
@@ -179,7 +173,7 @@ class DaemonProcess:
         return self.status()
 
     def _alive(self, answer: _Answer) -> _Answer:
-        """Return `answer` unless it has ended, so that nobody waits for a dead process."""
+        """Return `answer`, or fail if the process has ended: nothing is waited for in vain."""
         assert self._process is None or self._process.poll() is None, f"it ended:\n{self.log}"
         return answer
 
@@ -191,7 +185,7 @@ class DaemonProcess:
         return configuration.load(self.config_path, {})
 
     def journal(self) -> list[Message]:
-        """Every message of its journal."""
+        """All messages of the journal."""
         store = Store(self.state_path, read_only=True)
         try:
             return list(store.read(after=0))
@@ -199,7 +193,7 @@ class DaemonProcess:
             store.close()
 
     def recovered(self) -> Engine:
-        """The engine as the next start would find it."""
+        """The engine as the next start recovers it."""
         store = Store(self.state_path, read_only=True)
         try:
             return recover(self.config, store)
@@ -207,14 +201,14 @@ class DaemonProcess:
             store.close()
 
     def replayed(self) -> Engine:
-        """An engine of the same configuration that was fed the journal, which must reach back to its beginning."""
+        """An engine of the same configuration that has learned the journal, which must be complete."""
         engine = self.config.build_engine()
         for message in self.journal():
             engine.handle(message)
         return engine
 
     def undisturbed(self, payloads: Iterable[bytes]) -> Engine:
-        """An engine of the same configuration that was fed these payloads, one after another, and never stopped."""
+        """An engine of the same configuration that has learned these payloads in order, without a restart."""
         engine = self.config.build_engine()
         for position, payload in enumerate(payloads, start=1):
             engine.handle(Message(position, 0.0, "events", payload))
@@ -222,7 +216,7 @@ class DaemonProcess:
 
 
 def assert_same_learning(one: Engine, other: Engine) -> None:
-    """Two engines learned the same, bit for bit; how often they were told of it, and by which packets, may differ."""
+    """Check that two engines learned the same bits; positions, repeats and packet ids may differ."""
     left, right = one.state_dict(), other.state_dict()
     assert left.keys() == right.keys()
     for name in left.keys() - {"position", "counters", "counter_names", "redeliveries", "redeliveries_total"}:
@@ -234,7 +228,7 @@ def assert_same_learning(one: Engine, other: Engine) -> None:
 
 
 def assert_each_learned_once(daemon: DaemonProcess, payloads: list[bytes], status: dict[str, Any], sent: int) -> None:
-    """Whatever was done to a daemon, it has all `sent` events, each once, as one has that was left alone."""
+    """Check that a daemon has learned all `sent` events once each, with the bits of one that never stopped."""
     journal = [message.payload for message in daemon.journal()]
     assert status["events_learned"] == sent
     assert status["dead_letters"] == 0

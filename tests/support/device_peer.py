@@ -16,13 +16,13 @@ from support.waiting import PATIENCE_S, eventually
 
 
 class DevicePeer:
-    """Whoever sends events to a device and listens to its answers; use it in a `with` block."""
+    """MQTT client that sends events to a device and records what it publishes; use it in a `with` block."""
 
     def __init__(self, port: int, device: str = "pump", username: str | None = None, password: str = "") -> None:
         self.received: list[tuple[str, bytes, bool]] = []
         """Topic, payload, and whether it was retained."""
         self.answers_count = 0
-        """How many messages with predictions are among them."""
+        """Number of messages with predictions."""
         self._prefix = f"edgedescent/{device}/"
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
@@ -72,11 +72,11 @@ class DevicePeer:
             assert sent[-1].is_published(), "the broker did not take the events"
 
     def of(self, topic: str) -> list[bytes]:
-        """The payloads that came over a topic."""
+        """Payloads received on a topic."""
         return [payload for name, payload, _ in list(self.received) if name == topic]
 
     def answers(self) -> list[dict[str, Any]]:
-        """The predictions that came, those in arrays one by one."""
+        """Predictions received; those in arrays are listed singly."""
         found = [json.loads(payload) for payload in self.of("predictions")]
         return [answer for item in found for answer in (item if isinstance(item, list) else [item])]
 
@@ -91,7 +91,7 @@ class DevicePeer:
         return eventually(by_id, "an answer to each event")
 
     def states(self) -> list[str]:
-        """The states that the device announced."""
+        """States that the device has announced."""
         return [json.loads(payload)["state"] for payload in self.of("status")]
 
     def state(self, wanted: str) -> None:

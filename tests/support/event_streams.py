@@ -16,13 +16,13 @@ from support.device_peer import DevicePeer
 def stream(
     chance: random.Random, *, learner: str = "LinearRegressor", nameless: float = 0.0, arrays: bool = True
 ) -> Iterator[tuple[bytes, int]]:
-    """Payloads without end, each with the number of events in it.
+    """Endless payloads, each with its number of events.
 
     Args:
-        chance: decides what they hold.
-        learner: that they are for.
-        nameless: which share of the messages holds events without ids. A sensor may tell the same twice: so do some.
-        arrays: whether some messages hold several events.
+        chance: Random numbers that decide their contents.
+        learner: Type of learner that they are for.
+        nameless: Share of messages whose events have no ids; some of these repeat the one before.
+        arrays: Put several events into some messages.
     """
     number = 0
     last: list[dict[str, Any]] = []
@@ -46,18 +46,18 @@ def _event(number: int, learner: str) -> dict[str, Any]:
 
 
 def take(source: Iterator[tuple[bytes, int]], count: int) -> tuple[list[bytes], int]:
-    """The next messages, and how many events they hold."""
+    """The next messages, and their number of events."""
     taken = [next(source) for _ in range(count)]
     return [payload for payload, _ in taken], sum(size for _, size in taken)
 
 
 class Sender:
-    """Publishes payloads in order and steadily beside the test; use it in a `with` block, and `join` it.
+    """Thread that publishes payloads in order at a steady pace; use it in a `with` block, and `join` it.
 
     Args:
-        peer: who publishes.
-        payloads: what.
-        pause_s: between runs of 20.
+        peer: Client that publishes them.
+        payloads: Payloads in order.
+        pause_s: Pause after each 20.
     """
 
     def __init__(self, peer: DevicePeer, payloads: Sequence[bytes], pause_s: float = 0.02) -> None:
@@ -88,13 +88,13 @@ class Sender:
 
 
 def event(i: int) -> dict[str, Any]:
-    """The event number `i` of a stream that a linear model can learn."""
+    """Event `i` of a stream that a linear model can learn."""
     x = {"temp": 20.0 + i % 13, "load": (i * 7 % 11) / 3, f"rare{i % 5}": float(i % 3)}
     return {"id": f"e{i}", "x": x, "y": 3 * x["temp"] - 5 * x["load"] + i % 2}
 
 
 def events(first: int, last: int) -> list[bytes]:
-    """Single events as payloads."""
+    """Events as payloads of their own."""
     return [json.dumps(event(i)).encode() for i in range(first, last)]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +15,11 @@ import pytest
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt import MqttAdapter
 from edgedescent_mqtt.config import BrokerConfig
+from support.mqtt_packets import CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, packet, split_packets
+from support.waiting import PATIENCE_S
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 14
 WELCOME = b"\x20\x02\x00\x00"
-PATIENCE_S = 20.0
+"""CONNACK of MQTT 3.1.1 that accepts a client."""
 
 
 class FakeBrokerLink:
@@ -24,44 +27,39 @@ class FakeBrokerLink:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.received = b""
+        self.received = bytearray()
         self.ended = False
+        self._packets: list[tuple[int, bytes]] = []
+        self._taken = 0
+        """How much of `received` is in `_packets`."""
         sock.setblocking(False)
 
     def packets(self) -> list[tuple[int, bytes]]:
-        """Type and content of each packet that has come so far."""
+        """Type and content of each whole packet that has come so far."""
         try:
             while chunk := self.sock.recv(1 << 20):
                 self.received += chunk
             self.ended = True
         except BlockingIOError:
             pass
-        found, rest = [], self.received
-        while len(rest) >= 2:
-            length, size = 0, 0
-            while True:
-                byte = rest[1 + size]
-                length |= (byte & 127) << 7 * size
-                size += 1
-                if byte < 128:
-                    break
-            found.append((rest[0] >> 4, rest[1 + size : 1 + size + length]))
-            rest = rest[1 + size + length :]
-        return found
+        for kind, _, content, end in split_packets(self.received, self._taken):
+            self._packets.append((kind, content))
+            self._taken = end
+        return self._packets
 
     def of(self, kind: int) -> list[bytes]:
-        """What came of one type of packet."""
+        """The contents of the packets of one type."""
         return [content for other, content in self.packets() if other == kind]
 
     def send(self, data: bytes) -> None:
-        """Say something."""
+        """Send raw bytes."""
         self.sock.setblocking(True)
         self.sock.sendall(data)
         self.sock.setblocking(False)
 
 
 class FakeBroker:
-    """Listens; the test decides what is said."""
+    """Accepts connections and sends exactly what the test tells it to."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -70,7 +68,7 @@ class FakeBroker:
         self.links: list[FakeBrokerLink] = []
 
     def accepted(self) -> int:
-        """How many connections were made so far."""
+        """Number of connections made so far."""
         try:
             while True:
                 self.links.append(FakeBrokerLink(self._server.accept()[0]))
@@ -84,6 +82,59 @@ class FakeBroker:
         for link in self.links:
             link.sock.close()
         self._server.close()
+
+
+class AnsweringBroker(FakeBroker):
+    """A fake broker that answers by itself, for clients that block: it runs in a thread of its own.
+
+    Args:
+        greeting: Sent for each CONNECT.
+        answer: Gives what is sent for a PUBLISH with this packet id; without it, the connection ends at the greeting.
+    """
+
+    def __init__(self, greeting: bytes, answer: Callable[[bytes], bytes] | None) -> None:
+        super().__init__()
+        self.most_unanswered = 0
+        """The most PUBLISH packets that arrived together, before any of them was answered."""
+        self._greeting = greeting
+        self._answer = answer
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        super().__exit__(*exc)
+
+    def _serve(self) -> None:
+        while not self._ending.is_set():
+            select.select([self._server, *(link.sock for link in self.links if not link.ended)], [], [], 0.05)
+            self.accepted()
+            for link in self.links:
+                if not link.ended:
+                    self._serve_one(link)
+
+    def _serve_one(self, link: FakeBrokerLink) -> None:
+        try:
+            before = len(link._packets)
+            arrived = link.packets()[before:]
+            publishes = [content for kind, content in arrived if kind == PUBLISH]
+            self.most_unanswered = max(self.most_unanswered, len(publishes))
+            if any(kind == CONNECT for kind, _ in arrived):
+                link.send(self._greeting)
+                if self._answer is None:
+                    link.sock.shutdown(socket.SHUT_RDWR)
+                    link.ended = True
+            for content in publishes if self._answer is not None else ():
+                topic_end = 2 + int.from_bytes(content[:2], "big")
+                link.send(self._answer(content[topic_end : topic_end + 2]))
+        except ConnectionError:
+            # A client that is refused may be gone before it has read the refusal.
+            link.ended = True
 
 
 MakeAdapter = Callable[..., MqttAdapter]
@@ -122,12 +173,7 @@ def connect(transport: MqttAdapter, broker: FakeBroker, welcome: bytes = WELCOME
 def message(payload: bytes, packet_id: int = 0, topic: bytes = b"events") -> bytes:
     """An event as a packet, with QoS 1 if it has an id."""
     body = len(topic).to_bytes(2, "big") + topic + (packet_id.to_bytes(2, "big") if packet_id else b"") + payload
-    length, size = b"", len(body)
-    while True:
-        size, low = divmod(size, 128)
-        length += bytes([low | (128 if size else 0)])
-        if not size:
-            return bytes([0x32 if packet_id else 0x30]) + length + body
+    return packet(PUBLISH, 2 if packet_id else 0, body)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> str:

@@ -10,7 +10,7 @@ from edgedescent.interfaces import Delivery
 
 
 class FakeTransport:
-    """Delivers what the test puts in, and keeps what goes out."""
+    """Delivers what the test puts in, and records what is published."""
 
     def __init__(self, history: list[str]) -> None:
         self.connected = True
@@ -55,5 +55,5 @@ class FakeTransport:
         return True
 
     def of(self, name: str) -> list[Any]:
-        """What was published to one of the device's topics."""
+        """Messages published to one of the device's topics."""
         return [json.loads(payload) for topic, payload, _ in self.published if topic == f"edgedescent/pump/{name}"]

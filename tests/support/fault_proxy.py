@@ -7,15 +7,16 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
+from support.mqtt_packets import PUBACK, PUBLISH, split_packets
+from support.waiting import PATIENCE_S
+
 Direction = Literal["down", "up"]
 """From the broker to the device, or back."""
 DIRECTIONS: tuple[Direction, Direction] = ("down", "up")
-PUBLISH, PUBACK = 3, 4
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ class ProxiedConnection:
     def published(self, *, five: bool) -> list[Published]:
         """The events that the broker sent with QoS 1, in order."""
         found = []
-        for flags, body in packets(self.heard["down"], PUBLISH):
-            start = 2 + int.from_bytes(body[:2], "big")
-            if flags >> 1 & 3 != 1:
+        for kind, flags, body, _ in split_packets(self.heard["down"]):
+            if kind != PUBLISH or flags >> 1 & 3 != 1:
                 continue
+            start = 2 + int.from_bytes(body[:2], "big")
             packet_id = int.from_bytes(body[start : start + 2], "big")
             start += 2
             if five:
@@ -67,28 +68,9 @@ class ProxiedConnection:
 
     def acknowledged(self) -> list[int]:
         """The packet ids that the device acknowledged, in order."""
-        return [int.from_bytes(body[:2], "big") for _, body in packets(self.heard["up"], PUBACK)]
-
-
-def packets(data: bytes | bytearray, kind: int) -> Iterator[tuple[int, bytes]]:
-    """Flags and content of each whole packet of a kind."""
-    at = 0
-    while len(data) - at >= 2:
-        length = shift = 0
-        place = at + 1
-        while place < len(data):
-            byte = data[place]
-            length |= (byte & 127) << shift
-            shift, place = shift + 7, place + 1
-            if byte < 128:
-                break
-        else:
-            return
-        if len(data) - place < length:
-            return
-        if data[at] >> 4 == kind:
-            yield data[at] & 15, bytes(data[place : place + length])
-        at = place + length
+        return [
+            int.from_bytes(sent.content[:2], "big") for sent in split_packets(self.heard["up"]) if sent.kind == PUBACK
+        ]
 
 
 class FaultProxy:
@@ -141,7 +123,7 @@ class FaultProxy:
             except OSError:
                 return  # Closed by `__exit__`.
             try:
-                broker = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+                broker = socket.create_connection(("127.0.0.1", self._target), timeout=PATIENCE_S)
             except OSError:
                 device.close()
                 continue

@@ -21,11 +21,11 @@ class SecuredBroker:
     """mosquitto with a configuration of the test's own; use it in a `with` block.
 
     Args:
-        folder: for its files.
-        users: password by name; anyone may come in without.
-        rules: its access rules, if there are any.
-        certificate: folder of certificate and key; plain TCP without.
-        clients: folder of the authority whose certificates clients must show, if they must show any.
+        folder: Folder for its files.
+        users: Passwords by user name; None lets everyone in.
+        rules: Access rules.
+        certificate: Folder of certificate and key; None is plain TCP.
+        clients: Folder of the authority that must have signed the clients' certificates; None asks for none.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class SecuredBroker:
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
 
     def set_users(self, users: dict[str, str]) -> None:
-        """Give it other users; it heeds them at its next start."""
+        """Change the users; takes effect at the next start."""
         path = self._folder / "passwords"
         path.write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in users.items()))
         path.chmod(0o600)
@@ -80,7 +80,7 @@ class SecuredBroker:
         self._process.wait()
 
     def restart(self) -> None:
-        """Let it read its files again."""
+        """Restart it, which reads its files again."""
         self.__exit__(None, None, None)
         self.__enter__()
 
@@ -92,7 +92,7 @@ class SecuredBroker:
 
 
 def _hashed(password: str) -> str:
-    """As mosquitto_passwd writes it."""
+    """Hash of a password as mosquitto_passwd writes it."""
     salt = os.urandom(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
     return f"$7$101${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

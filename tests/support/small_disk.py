@@ -20,9 +20,9 @@ class SmallDisk:
     """A mounted file system; use it in a `with` block.
 
     Args:
-        folder: an empty one of its own.
-        kind: in memory, or an ext4 on a file.
-        mebibytes: its size.
+        folder: Empty folder of its own.
+        kind: File system: in memory, or ext4 on a file.
+        mebibytes: Its size.
     """
 
     def __init__(self, folder: Path, kind: Literal["tmpfs", "ext4"], mebibytes: int) -> None:
@@ -51,14 +51,14 @@ class SmallDisk:
         _run("umount", "--lazy", str(self.path))
 
     def mount(self) -> None:
-        """Attach it."""
+        """Mount it."""
         if self._kind == "tmpfs":
             _run("mount", "-t", "tmpfs", "-o", f"size={self._size}", "none", str(self.path))
         else:
             _run("mount", "-o", "loop", str(self._image), str(self.path))
 
     def unmount(self) -> None:
-        """Detach it; nobody may use it."""
+        """Unmount it; no process may use it."""
         _run("umount", str(self.path))
 
     def protect(self, *, writable: bool) -> None:
@@ -66,7 +66,7 @@ class SmallDisk:
         _run("mount", "-o", f"remount,{'rw' if writable else 'ro'}", str(self.path))
 
     def fill(self) -> None:
-        """Leave no room on it."""
+        """Fill it up."""
         with self._ballast.open("ab") as file:
             size = 1 << 20
             while size:
@@ -76,7 +76,7 @@ class SmallDisk:
                     size //= 2
 
     def free(self) -> None:
-        """Give back what `fill` took."""
+        """Free what `fill` took."""
         self._ballast.unlink()
 
     @property
@@ -84,7 +84,7 @@ class SmallDisk:
         return self.path / "ballast"
 
     def cut_power(self) -> None:
-        """What was not synced is lost, and whoever uses it gets errors; `unmount` and `mount` bring it back."""
+        """Lose what was not synced and fail every later access; `unmount` and `mount` bring it back."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.ioctl(descriptor, _SHUTDOWN, _WITHOUT_FLUSHING.to_bytes(4, "little"))

@@ -57,7 +57,7 @@ def payloads(count: int, *, takes: str = "features", seed: int = 0) -> list[byte
 
 
 class Run:
-    """Takes messages in as the daemon does: journal, learn, bury."""
+    """Takes messages in as the daemon does: journals, learns and keeps dead letters."""
 
     def __init__(self, config: Config, **options: Any) -> None:
         self.config = config
@@ -93,12 +93,12 @@ class Run:
 
 
 def bits(engine: Engine) -> bytes:
-    """Everything in an engine, for comparing every bit."""
+    """The state of an engine as bytes, for comparing every bit."""
     return codec.encode(engine.state_dict())
 
 
 def batches(items: list[bytes], size: int) -> list[list[bytes]]:
-    """In runs of `size`."""
+    """Split a list into parts of `size`."""
     return [items[i : i + size] for i in range(0, len(items), size)]
 
 

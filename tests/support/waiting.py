@@ -1,9 +1,10 @@
-"""Waiting for a condition with a deadline that only a hang can reach."""
+"""Waiting for a condition, with deadlines that only a hang can reach."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 PATIENCE_S = 120.0
@@ -20,3 +21,19 @@ def eventually(ask: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -
             raise AssertionError(f"not within {timeout_s:g} s: {what}")
         time.sleep(0.02)
     return answer
+
+
+@contextmanager
+def sooner_than(limit_s: float) -> Iterator[None]:
+    """Fail if the block takes `limit_s`, which is what it is allowed to wait in vain."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < limit_s
+
+
+@contextmanager
+def at_least(seconds: float) -> Iterator[None]:
+    """Fail if the block takes less than `seconds`, give or take the resolution of the system's timers."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started > 0.9 * seconds

@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from support.certificates import make_authority, make_certificate
 from support.command_line import run
 from support.device_peer import DevicePeer
 from support.event_streams import event, events
+from support.fake_broker import AnsweringBroker
 from support.secured_broker import SecuredBroker
 
 SECRET = "correct-horse-7"
@@ -155,7 +155,7 @@ def test_a_wrong_password_is_found_and_not_shown(folder: Path, tmp_path: Path) -
         found = findings(config, code=1)
         output = run("check", config).output
     assert levels(found, "error") == {"login"}
-    assert "refused us: Not authorized" in found["login"][0]["message"]
+    assert "refused the connection: Not authorized" in found["login"][0]["message"]
     assert "not-the-one" not in output
     assert found["secrets"][0]["message"] == f"{password} can be read by every user of this machine."
 
@@ -216,21 +216,11 @@ def test_the_state_of_another_learner_is_found(server: SecuredBroker, make_daemo
 
 @pytest.mark.parametrize("answer", [b"", b"\x20\x00", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_a_port_that_does_not_speak_mqtt_is_found(tmp_path: Path, answer: bytes) -> None:
-    def serve() -> None:
-        # The first connection only looks whether there is somebody.
-        for reply in (b"", answer):
-            client, _ = server.accept()
-            with client:
-                if client.recv(4096):
-                    client.sendall(reply)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        found = findings(write(tmp_path, f"port = {server.getsockname()[1]}"), code=1)
-        thread.join()
+    with AnsweringBroker(answer, None) as broker:
+        found = findings(write(tmp_path, f"port = {broker.port}"), code=1)
     assert re.search(
-        r"did not let us in: (it does not speak MQTT|it ended the connection)\.", found["login"][0]["message"]
+        r"did not accept the connection: (it does not speak MQTT|it ended the connection)\.",
+        found["login"][0]["message"],
     )
     assert found["login"][0]["hint"].startswith("Is this its port for MQTT, with TLS or without?")
 

@@ -52,7 +52,7 @@ def test_cuts_at_any_byte(
 @pytest.mark.parametrize("who", ["daemon", "broker"])
 def test_who_stood_still_goes_on(make_daemon: Any, rounds: Iterable[int], who: str) -> None:
     sent = 0
-    options = "receive_max = 50\nkeepalive_s = 5\nreconnect_max_s = 0.2\nconnect_timeout_s = 0.5"
+    options = "receive_max = 50\nkeepalive_s = 2\nreconnect_max_s = 0.2\nconnect_timeout_s = 0.5"
     with (
         running_broker("mosquitto") as broker,
         DevicePeer(broker.port) as peer,

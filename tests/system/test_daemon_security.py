@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from support.certificates import make_authority, make_certificate, openssl
-from support.daemon_process import STOP_S
 from support.device_peer import DevicePeer
 from support.event_streams import events
 from support.secured_broker import SecuredBroker
@@ -52,7 +51,7 @@ def test_a_wrong_password_is_told_and_its_mending_noticed(folder: Path, make_dae
     path.write_text("not-the-one-2")
     options = f'protocol = "{protocol}"\nusername = "pump"\npassword_file = "{path}"\nreconnect_max_s = 0.4'
     with SecuredBroker(folder, users={"pump": SECRET}) as broker, make_daemon(broker.port, broker=options) as daemon:
-        daemon.logged(r"it refused us: .*ot authorized|it refused us: Bad user name or password", 3)
+        daemon.logged(r"it refused the connection: (.*ot authorized|Bad user name or password)", 3)
         assert "(see `broker.username` and its password" in daemon.log
         path.unlink()
         daemon.logged(r"`broker.password_file` .*secret: No such file or directory\.")
@@ -71,8 +70,8 @@ def test_access_rules_that_forbid_the_status_are_told(folder: Path, make_daemon:
         SecuredBroker(folder, users={"pump": SECRET}, rules=rules) as broker,
         make_daemon(broker.port, broker=options, environment={"BROKER_PASSWORD": SECRET}) as daemon,
     ):
-        daemon.logged(r"ERROR The broker refused what we publish to 'edgedescent/pump/status': Not authorized")
-        assert daemon.stop() < STOP_S
+        daemon.logged(r"ERROR The broker refused the message to 'edgedescent/pump/status': Not authorized")
+        daemon.stop()
 
 
 def test_tls_with_an_authority_of_ones_own(folder: Path, tmp_path: Path, make_daemon: Any) -> None:
@@ -82,7 +81,7 @@ def test_tls_with_an_authority_of_ones_own(folder: Path, tmp_path: Path, make_da
         trusting = f'[broker.tls]\nca_file = "{authority / "cert.pem"}"'
         with make_daemon(broker.port, broker='host = "localhost"\n' + trusting) as daemon:
             daemon.connected()
-            assert daemon.stop() < STOP_S
+            daemon.stop()
             assert daemon.log.count("Connected") == 1
 
         mistaken = f'[broker.tls]\nca_file = "{other / "cert.pem"}"'
@@ -102,8 +101,8 @@ def test_tls_with_an_authority_of_ones_own(folder: Path, tmp_path: Path, make_da
 
         with make_daemon(broker.port, device="plain", broker='host = "localhost"\nconnect_timeout_s = 1') as daemon:
             message = daemon.logged(r"WARNING (.*)\n")[0]
-            assert "the broker closed it before it accepted us" in message or "Connection reset by peer" in message
-            assert daemon.stop() < STOP_S
+            assert "the broker closed it before accepting it" in message or "Connection reset by peer" in message
+            daemon.stop()
             assert "Traceback" not in daemon.log
 
 
@@ -121,7 +120,7 @@ def test_an_expired_certificate_is_refused_and_its_renewal_noticed(
             (expired / name).write_bytes((renewed / name).read_bytes())
         broker.restart()
         daemon.connected()
-        assert daemon.stop() < STOP_S
+        daemon.stop()
         assert "Traceback" not in daemon.log
 
 
@@ -150,7 +149,7 @@ def test_a_broker_that_asks_for_client_certificates(folder: Path, tmp_path: Path
             with make_daemon(broker.port, device=device, broker=trusting + files) as daemon:
                 if device == "right":
                     daemon.connected()
-                    assert daemon.stop() < STOP_S
+                    daemon.stop()
                 else:
                     daemon.logged(r"WARNING No connection to the broker at .*\n", 2)
                     assert "Connected" not in daemon.log

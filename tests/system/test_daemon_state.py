@@ -67,7 +67,7 @@ def test_a_damaged_checkpoint_costs_nothing(
         )
         daemon.start()
         daemon.logged(r"ERROR The checkpoint at message 500 is not usable: .*checksum does not match")
-        daemon.logged(r"INFO Ran messages \d+ to 500 of the journal again")
+        daemon.logged(r"INFO Processed messages \d+ to 500 of the journal again")
         daemon.connected(2)
         peer.send(events(500, 600))
         daemon.counted(600)

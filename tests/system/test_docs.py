@@ -35,7 +35,7 @@ def blocks(language: str) -> list[Any]:
 
 def test_every_fence_is_of_a_language_that_is_tested() -> None:
     kinds = {kind for page in PAGES for kind, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
-    assert kinds <= {"python", "sh", "bash", "toml", "json", "text", "cython"}
+    assert kinds <= {"python", "sh", "bash", "toml", "json", "text", "cython", "mermaid"}
 
 
 def pages_with(language: str) -> list[Any]:
@@ -98,10 +98,15 @@ def test_shell_snippets_run(page: Path, text: str, tmp_path: Path) -> None:
         # A person reads and types; the script gives the daemon that time.
         commands = re.sub(
             r"(edgedescent run .*&.*\n)",
-            r"\1for i in $(seq 100); do edgedescent status device.toml >/dev/null 2>&1 && break; sleep 0.1; done\n",
+            r"\1for i in $(seq 600); do edgedescent status device.toml >/dev/null 2>&1 && break; sleep 0.1; done\n",
             commands,
         )
-        commands = re.sub(r"(edgedescent replay .*\n)", r"\1sleep 1\n", commands)
+        if "edgedescent run" in commands:
+            waiting = (
+                "for i in $(seq 600); do edgedescent status device.toml --json | "
+                'grep -q \'"messages": 300,.*"messages_uncommitted": 0\' && break; sleep 0.1; done'
+            )
+            commands = re.sub(r"(edgedescent replay .*readings.*\n)", rf"\1{waiting}\n", commands)
         script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{commands}"
         done = subprocess.run(
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -130,7 +135,7 @@ def test_every_configuration_key_is_documented() -> None:
 
 
 def test_every_dead_letter_reason_is_documented() -> None:
-    from edgedescent.formats.json import REASONS
+    from edgedescent.formats.base import REASONS
 
     text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     assert [reason for reason in REASONS if f"`{reason}`" not in text] == []

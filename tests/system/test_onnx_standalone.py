@@ -22,6 +22,7 @@ from edgedescent import (
 from edgedescent.losses import LogisticLoss, PoissonLoss
 from edgedescent.optim import Adam
 from edgedescent_onnx import OnnxAdapter
+from support.waiting import PATIENCE_S
 
 # Started with -I -S, so that neither the environment nor an editable install can put the project on the path.
 # The guard is for the case that it was installed into the very folder that onnxruntime is in.
@@ -70,7 +71,7 @@ def serve(model: bytes, kind: str, events: Sequence[object], folder: Path) -> li
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr

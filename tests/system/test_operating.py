@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import edgedescent
 from edgedescent.engine.core import Engine
 from edgedescent.state import codec
 from edgedescent.state.store import Store
@@ -24,7 +25,8 @@ from support.command_line import run, run_json
 from support.daemon_process import DaemonProcess
 from support.device_peer import DevicePeer
 from support.event_streams import event, events
-from support.waiting import eventually
+from support.notify_socket import NotifySocket
+from support.waiting import PATIENCE_S, eventually
 
 
 def learned(engine: Engine) -> bytes:
@@ -38,40 +40,15 @@ def free_port() -> int:
         return port
 
 
-class Systemd:
-    """Stands for systemd: starts nothing, hears everything."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = str(folder / "notify")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.setblocking(False)
-        self._messages: list[str] = []
-
-    def environment(self, watchdog_s: float) -> dict[str, str]:
-        return {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": str(int(watchdog_s * 1e6))}
-
-    @property
-    def messages(self) -> list[str]:
-        while True:
-            try:
-                self._messages.append(self._socket.recv(65_536).decode())
-            except BlockingIOError:
-                return self._messages
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture
 def systemd(tmp_path: Path) -> Any:
-    made = Systemd(tmp_path)
+    made = NotifySocket(str(tmp_path / "notify"))
     yield made
     made.close()
 
 
 def test_systemd_is_told_of_a_whole_life(
-    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: NotifySocket
 ) -> None:
     with make_daemon(broker.port, broker=settings, environment=systemd.environment(0.8)) as daemon:
         eventually(lambda: "READY=1" in systemd.messages, "READY=1")
@@ -81,7 +58,7 @@ def test_systemd_is_told_of_a_whole_life(
         eventually(lambda: any("online: 5 messages, 5 events" in line for line in systemd.messages), "a status")
         # A loop that stands still is noticed: nothing else feeds the watchdog.
         daemon.tell(signal.SIGSTOP)
-        time.sleep(0.3)
+        eventually(lambda: daemon.standing, "standing still")
         fed = systemd.messages.count("WATCHDOG=1")
         time.sleep(1.0)
         assert systemd.messages.count("WATCHDOG=1") == fed
@@ -93,7 +70,7 @@ def test_systemd_is_told_of_a_whole_life(
 
 
 def test_a_recovery_is_told_before_it_is_ready(
-    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: Systemd
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, systemd: NotifySocket
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
@@ -121,7 +98,7 @@ def test_the_metrics_are_served_while_it_learns(
         daemon.counted(3, "dead_letters")
 
         def scraped() -> dict[tuple[str, str], float]:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
                 assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
                 text = answer.read().decode()
             return {
@@ -170,7 +147,7 @@ def test_the_status_says_since_when_and_which_version(
         daemon.kill()
     peer.state("offline")
     statuses = [json.loads(payload) for payload in peer.of("status")]
-    assert {status["version"] for status in statuses} == {"0.1.0"}
+    assert {status["version"] for status in statuses} == {edgedescent.__version__}
     for status in statuses:
         # The broker sends the last will, at a moment that nobody knew when it was made.
         assert status["since"] is None if status["state"] == "offline" else before <= status["since"] <= time.time()
@@ -234,7 +211,7 @@ def test_a_dry_run_leaves_no_trace(broker: BrokerProcess, settings: str, peer: D
     rehearsal = dry(daemon, "--events", "12", "--json", "--show", "predictions")
     assert "50 of the journal" not in heard(rehearsal)
     peer.send([*events(50, 60), b"nonsense", json.dumps(event(3)).encode()])
-    output, errors = rehearsal.communicate(timeout=30)
+    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
     assert rehearsal.returncode == 0, errors
     *predictions, last = output.splitlines()
     summary = json.loads(last)
@@ -263,13 +240,15 @@ def test_a_dry_run_beside_the_daemon_ends_when_told_to(
 ) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
-        rehearsal = dry(daemon)
+        rehearsal = dry(daemon, "--show", "predictions")
         heard(rehearsal)
         peer.send(events(0, 10))
         assert daemon.counted(10)["events_learned"] == 10
-        time.sleep(0.5)
+        assert rehearsal.stdout is not None
+        answers = [rehearsal.stdout.readline() for _ in range(10)]
+        assert all('"prediction"' in answer for answer in answers)
         rehearsal.send_signal(signal.SIGTERM)
-        output, _ = rehearsal.communicate(timeout=30)
+        output, _ = rehearsal.communicate(timeout=PATIENCE_S)
         assert rehearsal.returncode == 0
         assert output.startswith("10 messages in ")
         assert "10 events learned, 0 only predicted, 0 repeats, 0 rejected." in output

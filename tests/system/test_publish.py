@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from edgedescent_mqtt.client import Connection
-from edgedescent_sims.broker.process import BrokerKind, BrokerProcess, find_mosquitto
+from edgedescent_sims.broker.process import BrokerKind, BrokerProcess
 from edgedescent_sims.publish.command import replay
 from edgedescent_sims.publish.stream import publish
 from edgedescent_sims.sources import Source, open_source
 from support.brokers import EventCollector, running_broker
+from support.certificates import make_authority, make_certificate
+from support.secured_broker import SecuredBroker
+from support.waiting import PATIENCE_S
 
 KINDS: tuple[BrokerKind, ...] = ("mosquitto", "amqtt")
 TOPIC = "edgedescent/edge/events"
@@ -113,7 +114,7 @@ def test_the_command_prints_json_and_respects_skip_limit_prefix_and_rate(table: 
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout.splitlines()[-1])
     assert (report["events_sent"], report["messages_sent"], report["interrupted"]) == (200, 200, False)
-    assert 0.15 < report["seconds"] < 2.0
+    assert report["seconds"] > 0.15
     assert report["events_per_second"] == pytest.approx(200 / report["seconds"])
     assert collector.ids == [f"r{number}" for number in range(101, 301)]
     assert collector.messages[0] == {"id": "r101", "x": {"a": 100.0}, "y": 0.0}
@@ -153,11 +154,11 @@ def test_ctrl_c_ends_cleanly_and_says_how_far_it_got(table: Path) -> None:
         )
         collector.wait_for(50)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=20)
-        time.sleep(0.2)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-    report = json.loads(output.splitlines()[-1])
+        output, errors = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+        report = json.loads(output.splitlines()[-1])
+        collector.wait_for(report["events_sent"])
     assert report["interrupted"]
     assert f"Interrupted: {report['events_sent']} events were sent" in errors
     # What the report calls sent is exactly what arrived.
@@ -165,30 +166,13 @@ def test_ctrl_c_ends_cleanly_and_says_how_far_it_got(table: Path) -> None:
 
 
 def test_tls_checks_the_broker(source: Source, tmp_path: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
-    with running_broker("mosquitto") as plain:
-        port = plain.port  # It is free again once this broker is gone.
-    program = find_mosquitto()
-    assert program is not None
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    words += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([openssl, *words], check=True, capture_output=True)
-    key.chmod(0o644)
-    tmp_path.chmod(0o755)
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\nallow_anonymous true\nuser root\n"
-    )
-    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
-    try:
-        trusted = Connection.from_url(f"mqtts://localhost:{port}", ca_file=certificate)
+    authority = make_authority(tmp_path / "authority")
+    certificate = make_certificate(tmp_path / "server", authority, "DNS:localhost")
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with SecuredBroker(folder, certificate=certificate) as broker:
+        trusted = Connection.from_url(f"mqtts://localhost:{broker.port}", ca_file=authority / "cert.pem")
         assert publish(source, trusted).events_sent == 2000
         with pytest.raises(Exception, match="cannot be trusted") as caught:
-            publish(source, f"mqtts://localhost:{port}")
+            publish(source, f"mqtts://localhost:{broker.port}")
         assert "--cafile" in caught.value.hint  # type: ignore[attr-defined]
-    finally:
-        process.terminate()
-        process.wait(10)

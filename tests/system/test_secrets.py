@@ -60,7 +60,7 @@ def test_no_output_holds_a_secret(folder: Path, make_daemon: Any, style: str, so
                     assert secret.encode() not in b"".join(payload for _, payload, _ in peer.received)
                 daemon.stop()
             else:
-                daemon.logged("it refused us", 2)
+                daemon.logged("it refused the connection", 2)
                 daemon.stop()
         others = [
             subprocess.run(
@@ -145,6 +145,6 @@ def test_a_password_that_everybody_can_read_is_warned_of_once(folder: Path, make
             broker.port, broker=f'username = "pump"\npassword_file = "{path}"\nreconnect_max_s = 0.2'
         ) as daemon,
     ):
-        daemon.logged("it refused us", 3)
+        daemon.logged("it refused the connection", 3)
         assert daemon.log.count(f"Every user of this machine can read {path}") == 1
         daemon.stop()

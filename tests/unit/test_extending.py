@@ -37,8 +37,8 @@ def guide() -> Iterator[dict[str, Any]]:
 
 
 def test_every_example_runs(guide: dict[str, Any]) -> None:
-    assert len(snippets("python")) == 9
-    assert {"Lion", "CheckedLion", "RangeRegressor", "FridgeSource"} <= set(guide)
+    assert len(snippets("python")) == GUIDE.count("```python\n")
+    assert {"Lion", "CheckedLion", "RangeRegressor", "TextFormat", "FridgeSource"} <= set(guide)
 
 
 def test_what_is_shown_of_the_compiled_code_is_in_it() -> None:

@@ -147,8 +147,8 @@ def learned_lines(learner: Any, most: int = 8) -> list[str]:
         effects = sorted(feature_effects(learner).items(), key=lambda pair: -abs(pair[1]))
         lines = [f"{name:24} {effect:+.4g} per standard deviation" for name, effect in effects[:most]]
         return [*lines, *([f"and {len(effects) - most} more features"] if len(effects) > most else [])]
-    users = learner.users.keys()
-    lines = [f"{len(users):,} users and {len(learner.items):,} items, {learner.n_factors} factors each"]
+    users, items = learner.encoder.users.keys(), learner.encoder.items
+    lines = [f"{len(users):,} users and {len(items):,} items, {learner.n_factors} factors each"]
     lines += [f"best for user {user}: {', '.join(learner.recommend(user, k=3))}" for user in users[:3]]
     return lines
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from edgedescent.console.options import JSON, SETTINGS, Number, example
+from edgedescent.console.terminal import Progress
 from edgedescent.errors import ConfigError
 from edgedescent_sims.options import COUNT_MAX, DROP
 from edgedescent_sims.sources import Source, open_source
@@ -136,21 +137,20 @@ def replay(
 def _run(
     source: Source, connection: Connection, topic: str | None, connect_timeout_s: float, pace: dict[str, Any]
 ) -> PublishReport:
-    from edgedescent_sims.publish.progress import ProgressBar
     from edgedescent_sims.publish.stream import publish
 
     def total() -> int | None:
         length = source.length()
         return length if length is None else max(0, min(length - pace["skip"], pace["limit"] or length))
 
-    with _stop_on_interrupt() as interrupts, ProgressBar(source.name, total) as bar:
+    with _stop_on_interrupt() as interrupts, Progress(source.name, "events") as bar:
         return publish(
             source,
             connection,
             topic=topic,
             connect_timeout_s=connect_timeout_s,
             notify=_notify,
-            on_progress=bar.update,
+            on_progress=lambda events: bar.update(events, total),
             should_stop=lambda: bool(interrupts),
             **pace,
         )

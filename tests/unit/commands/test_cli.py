@@ -18,6 +18,7 @@ from edgedescent.snapshots.publish import publish_snapshot
 from edgedescent.state.lock import FolderLock
 from support.command_line import COMMANDS, CONFIGURED, REST, device_file, run
 from support.state_folder import Run, a_config, payloads
+from support.waiting import PATIENCE_S
 
 
 def ran(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -28,7 +29,7 @@ def ran(*words: object, environment: Mapping[str, str] | None = None) -> subproc
         text=True,
         check=False,
         env={**os.environ, **(environment or {})},
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 
@@ -141,7 +142,7 @@ def test_what_is_heavy_is_not_loaded(config: Path, words: list[str]) -> None:
         f"finally:\n    print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *words, *needed], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code, *words, *needed], capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.stderr.splitlines()[-1] == "[]"
 

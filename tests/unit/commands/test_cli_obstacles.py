@@ -13,6 +13,7 @@ import pytest
 
 from support.command_line import CONFIGURED, REST, device_file
 from support.state_folder import Run, a_config, payloads
+from support.waiting import PATIENCE_S
 
 # Root may read everything unless it goes without this right.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
@@ -24,7 +25,13 @@ def ran(*words: object, output: Path | None = None) -> subprocess.CompletedProce
     with ExitStack() as files:
         stdout = subprocess.PIPE if output is None else files.enter_context(output.open("w"))
         return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
         )
 
 

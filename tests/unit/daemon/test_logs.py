@@ -14,13 +14,7 @@ import pytest
 
 from edgedescent.daemon import logs
 from edgedescent.daemon.logs import MESSAGE_MAX, WINDOW_S, LimitedHandler
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.fake_clock import FakeClock
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +77,8 @@ def test_a_payload_is_escaped_and_cut() -> None:
 
 
 def test_a_flood_is_counted_instead_of_written(capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    handler = LimitedHandler(3, clock)
+    clock = FakeClock()
+    handler = LimitedHandler(3, clock.monotonic)
     handler.setFormatter(logs.TextFormatter())
     logging.getLogger().handlers[:] = [handler]
     logging.getLogger().setLevel(logging.INFO)
@@ -113,8 +107,8 @@ def test_a_flood_is_counted_instead_of_written(capsys: pytest.CaptureFixture[str
 
 
 def test_the_next_record_tells_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    handler = LimitedHandler(1, clock)
+    clock = FakeClock()
+    handler = LimitedHandler(1, clock.monotonic)
     handler.setFormatter(logs.JsonFormatter())
     logging.getLogger().handlers[:] = [handler]
     log.warning("No broker")
@@ -129,7 +123,7 @@ def test_the_next_record_tells_what_was_left_out(capsys: pytest.CaptureFixture[s
 
 
 def test_how_many_kinds_are_told_apart_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
-    handler = LimitedHandler(1, Clock())
+    handler = LimitedHandler(1, FakeClock().monotonic)
     logging.getLogger().handlers[:] = [handler]
     for i in range(3 * logs.KINDS_MAX):
         log.warning("Kind", extra={"reason": str(i)})

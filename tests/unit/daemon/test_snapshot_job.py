@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +11,12 @@ import pytest
 
 from edgedescent.daemon import snapshot_job
 from edgedescent.daemon.snapshot_job import SnapshotJob
+from support.waiting import PATIENCE_S, eventually
 
 CARD = {"position": 7, "path": "/x/model.onnx", "parity": {"max_rel_diff": 1e-9}}
 
 
-def a_job(script: str, timeout_s: float = 30.0) -> SnapshotJob:
+def a_job(script: str, timeout_s: float = PATIENCE_S) -> SnapshotJob:
     """A job whose child runs a shell script instead of an export."""
     job = SnapshotJob("device.toml", timeout_s=timeout_s)
     job._command = ["/bin/sh", "-c", script]
@@ -24,13 +24,14 @@ def a_job(script: str, timeout_s: float = 30.0) -> SnapshotJob:
 
 
 def ended(job: SnapshotJob) -> dict[str, Any] | None:
-    until = time.monotonic() + 20
-    while True:
-        card = job.poll()
-        if card is not None or not job.running:
-            return card
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    cards: list[dict[str, Any] | None] = []
+
+    def is_over() -> bool:
+        cards.append(job.poll())
+        return cards[-1] is not None or not job.running
+
+    eventually(is_over, "the end of the export")
+    return cards[-1]
 
 
 def test_the_card_of_what_was_published_is_returned_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -81,13 +82,11 @@ def test_what_takes_too_long_is_killed(caplog: pytest.LogCaptureFixture) -> None
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_what_ignores_a_request_to_end_is_ended(caplog: pytest.LogCaptureFixture) -> None:
-    job = a_job("trap '' TERM; echo ready; while true; do sleep 0.1; done")
+def test_what_ignores_a_request_to_end_is_ended(tmp_path: Path) -> None:
+    job = a_job(f"trap '' TERM; touch {tmp_path}/ready; while true; do sleep 0.1; done")
     job.start()
-    time.sleep(0.2)
-    begin = time.monotonic()
+    eventually((tmp_path / "ready").exists, "the child's start")
     job.stop()
-    assert time.monotonic() - begin < 2
     assert not job.running
     job.stop()
 
@@ -120,7 +119,7 @@ def test_what_cannot_start_is_logged(
 
 
 def test_it_runs_the_export_of_its_configuration(tmp_path: Path) -> None:
-    job = SnapshotJob(str(tmp_path / "none.toml"), timeout_s=30)
+    job = SnapshotJob(str(tmp_path / "none.toml"), timeout_s=PATIENCE_S)
     done = subprocess.run(job._command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {tmp_path}/none.toml: No such file or directory.")

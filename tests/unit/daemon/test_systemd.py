@@ -4,55 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edgedescent.daemon.systemd import EXTENSION_S, STATUS_MAX, SystemdNotifier
-
-
-class Listener:
-    """A socket that keeps what it is told."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
-        self.socket.setblocking(False)
-
-    def received(self) -> list[str]:
-        found = []
-        while True:
-            try:
-                found.append(self.socket.recv(65_536).decode())
-            except BlockingIOError:
-                return found
+from support.fake_clock import FakeClock
+from support.notify_socket import NotifySocket
 
 
 @pytest.fixture(params=["path", "abstract"])
-def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
-    made = Listener(str(tmp_path / "notify") if request.param == "path" else f"@edgedescent-test-{os.getpid()}")
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NotifySocket]:
+    made = NotifySocket(str(tmp_path / "notify") if request.param == "path" else f"@edgedescent-test-{os.getpid()}")
     yield made
-    made.socket.close()
+    made.close()
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_it_is_told_what_happens(listener: Listener) -> None:
+def test_it_is_told_what_happens(listener: NotifySocket) -> None:
     notifier = SystemdNotifier(listener.address)
     notifier.status("Running the journal\nagain.")
     notifier.status("Running the journal\nagain.")
     notifier.ready()
     notifier.status("x" * 1000)
     notifier.stopping()
-    assert listener.received() == [
+    assert listener.receive() == [
         "STATUS=Running the journal again.",
         "READY=1",
         f"STATUS={'x' * STATUS_MAX}",
@@ -60,32 +36,32 @@ def test_it_is_told_what_happens(listener: Listener) -> None:
     ]
 
 
-def test_the_watchdog_is_fed_by_progress_four_times_as_often_as_it_must(listener: Listener) -> None:
-    clock = Clock()
-    notifier = SystemdNotifier(listener.address, 20.0, clock)
+def test_the_watchdog_is_fed_by_progress_four_times_as_often_as_it_must(listener: NotifySocket) -> None:
+    clock = FakeClock()
+    notifier = SystemdNotifier(listener.address, 20.0, clock.monotonic)
     for _ in range(100):
         notifier.progress()
         clock.now += 0.25
-    assert listener.received() == ["WATCHDOG=1"] * 5
+    assert listener.receive() == ["WATCHDOG=1"] * 5
     # Nothing but progress feeds it.
     clock.now += 100
     notifier.status("x")
-    assert listener.received() == ["STATUS=x"]
+    assert listener.receive() == ["STATUS=x"]
 
 
-def test_without_a_watchdog_nothing_feeds_it(listener: Listener) -> None:
+def test_without_a_watchdog_nothing_feeds_it(listener: NotifySocket) -> None:
     SystemdNotifier(listener.address).progress()
-    assert listener.received() == []
+    assert listener.receive() == []
 
 
-def test_a_long_start_asks_for_more_time_as_long_as_it_gets_on(listener: Listener) -> None:
-    clock = Clock()
-    notifier = SystemdNotifier(listener.address, 20.0, clock)
+def test_a_long_start_asks_for_more_time_as_long_as_it_gets_on(listener: NotifySocket) -> None:
+    clock = FakeClock()
+    notifier = SystemdNotifier(listener.address, 20.0, clock.monotonic)
     received: list[str] = []
     for _ in range(60):
         notifier.extend_timeout()
         clock.now += 1.0
-        received += listener.received()
+        received += listener.receive()
     assert received.count(f"EXTEND_TIMEOUT_USEC={int(EXTENSION_S * 1e6)}") == 4
     assert received.count("WATCHDOG=1") == 12
 
@@ -103,14 +79,14 @@ def test_a_long_start_asks_for_more_time_as_long_as_it_gets_on(listener: Listene
     ],
 )
 def test_the_environment_says_whether_there_is_a_watchdog(
-    listener: Listener, environment: dict[str, str], watchdog: bool
+    listener: NotifySocket, environment: dict[str, str], watchdog: bool
 ) -> None:
     environment = {**environment, "NOTIFY_SOCKET": listener.address, "OTHER": "stays"}
     notifier = SystemdNotifier.from_environment(environment)
     # A child must not speak for the daemon.
     assert environment == {"OTHER": "stays"}
     notifier.progress()
-    assert listener.received() == (["WATCHDOG=1"] if watchdog else [])
+    assert listener.receive() == (["WATCHDOG=1"] if watchdog else [])
 
 
 def test_without_a_supervisor_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
@@ -131,12 +107,12 @@ def test_one_that_is_gone_is_told_of_once(tmp_path: Path, caplog: pytest.LogCapt
     ]
 
 
-def test_one_that_does_not_read_holds_nobody_up(listener: Listener) -> None:
-    clock = Clock()
-    notifier = SystemdNotifier(listener.address, 1.0, clock)
+def test_one_that_does_not_read_holds_nobody_up(listener: NotifySocket) -> None:
+    clock = FakeClock()
+    notifier = SystemdNotifier(listener.address, 1.0, clock.monotonic)
     for i in range(5_000):
         notifier.status(f"line {i} " + "x" * 150)
-    assert listener.received()[0].startswith("STATUS=line 0 ")
+    assert listener.receive()[0].startswith("STATUS=line 0 ")
     # It hears again once it has read, and the watchdog's food that was lost is sent again at once.
     notifier.progress()
-    assert listener.received() == ["WATCHDOG=1"]
+    assert listener.receive() == ["WATCHDOG=1"]

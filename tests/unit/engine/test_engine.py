@@ -231,7 +231,7 @@ def test_events_with_ids_go_by_their_ids_also_in_a_message_sent_again() -> None:
     assert engine.counters["events_learned"] == 4
 
 
-def test_what_cannot_be_used_is_buried_once() -> None:
+def test_an_unusable_message_is_a_dead_letter_once() -> None:
     engine = an_engine()
     assert len(letters(send(engine, b"garbage", 7))) == 1
     assert send(engine, b"garbage", 7, again=True) == []

@@ -62,7 +62,7 @@ def test_a_key_may_change_its_kind() -> None:
         twin = twin.clone(include_attributes=True)
         twin.learn_one(dict(zip(keys, pair, strict=True)), float(i))
     assert same_state(model, twin)
-    assert set(model.vocabulary.keys()) == {"a", "b", "a=up", "b=down"}
+    assert set(model.encoder.vocabulary.keys()) == {"a", "b", "a=up", "b=down"}
 
 
 def test_a_row_that_went_to_another_name_is_not_used_for_the_old_one() -> None:
@@ -75,7 +75,7 @@ def test_a_row_that_went_to_another_name_is_not_used_for_the_old_one() -> None:
     for learner in (model, twin):
         learner.learn_one({"a": 9.0, "b": 1.0}, 3.0)
     assert same_state(model, twin)
-    assert set(model.vocabulary.keys()) == {"a", "b"}
+    assert set(model.encoder.vocabulary.keys()) == {"a", "b"}
 
 
 def test_a_loaded_state_makes_it_forget() -> None:

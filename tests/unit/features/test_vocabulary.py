@@ -28,7 +28,7 @@ def test_agrees_with_exact_eviction(events: list[list[str]], keys_max: int, when
     for now, keys in enumerate(events):
         model.learn_one(dict.fromkeys(keys, 1.0), 1.0)
         learn(specified, keys, now)
-        vocabulary, names = model.vocabulary, specified.keys()
+        vocabulary, names = model.encoder.vocabulary, specified.keys()
         assert vocabulary.keys() == names
         assert vocabulary.save()[1].tolist() == [specified.stamp_of[name] for name in names]
         assert vocabulary.save()[2].tolist() == [specified.born_of[name] for name in names]
@@ -51,15 +51,15 @@ def test_a_large_table_evicts_exactly_even_after_a_restart(reload_every: int) ->
         learn(specified, keys, now)
         if reload_every and now % reload_every == 0:
             model.load_state_dict(model.state_dict())
-    assert model.vocabulary.keys() == specified.keys()
-    assert model.vocabulary.evicted == specified.evicted > 1000
+    assert model.encoder.vocabulary.keys() == specified.keys()
+    assert model.encoder.vocabulary.evicted == specified.evicted > 1000
 
 
 def test_an_event_never_evicts_its_own_features() -> None:
     model = LinearRegressor(features_max=2)
     model.learn_one({"a": 1.0, "b": 1.0}, 1.0)
     model.learn_one({"c": 1.0, "a": 1.0}, 1.0)
-    assert sorted(model.vocabulary.keys()) == ["a", "c"]
+    assert sorted(model.encoder.vocabulary.keys()) == ["a", "c"]
 
 
 def test_a_restored_vocabulary_is_checked() -> None:

@@ -9,28 +9,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent.engine.messages import FeatureEvent, RatingEvent
-from edgedescent.errors import InvalidEventError
-from edgedescent.formats.json import ELEMENTS_MAX, PIECE_BYTES, REASONS, TARGET_MAX, Decoder, is_array
+from edgedescent.formats import REASONS, FeatureEvent, RatingEvent, Rejected
+from edgedescent.formats.json import ELEMENTS_MAX, PIECE_BYTES, TARGET_MAX, JsonFormat
 
+InputKind = Literal["features", "ratings"]
 DEEP = 100_000
 VALUE = "`bool | int | float | str | object | null`"
 
 
 def decode(
-    payload: bytes, takes: Literal["features", "ratings"] = "features", *, bytes_max: int = 10_000_000, many: int = 5
-) -> tuple[list[tuple[int, Any]], list[tuple[int, InvalidEventError, bytes]]]:
-    pieces = [*Decoder(takes, payload_bytes_max=bytes_max, events_per_message_max=many).decode(payload)]
-    events = [pair for usable, _ in pieces for pair in usable]
-    rejected = [fault for _, unusable in pieces for fault in unusable]
+    payload: bytes,
+    input_kind: Literal["features", "ratings"] = "features",
+    *,
+    bytes_max: int = 10_000_000,
+    many: int = 5,
+) -> tuple[list[tuple[int, Any]], list[Rejected]]:
+    pieces = [*JsonFormat(input_kind, payload_bytes_max=bytes_max, events_per_message_max=many).read(payload)]
+    events: list[tuple[int, Any]] = [pair for piece in pieces for pair in piece.events]
+    rejected = [fault for piece in pieces for fault in piece.rejected]
     assert all(error.reason in REASONS for _, error, _ in rejected)
     assert all("\n" not in str(error) and len(str(error)) < 300 for _, error, _ in rejected)
     return events, rejected
 
 
-def refused(payload: bytes, takes: Literal["features", "ratings"] = "features", **limits: int) -> tuple[str, str]:
+def refused(payload: bytes, input_kind: InputKind = "features", **limits: int) -> tuple[str, str]:
     """Reason and error of a message that is refused whole."""
-    events, rejected = decode(payload, takes, **limits)
+    events, rejected = decode(payload, input_kind, **limits)
     assert events == []
     ((index, error, kept),) = rejected
     assert (index, kept) == (0, payload)
@@ -76,7 +80,8 @@ def test_ids_of_users_and_items_are_text_or_integers() -> None:
 @pytest.mark.parametrize("payload", [b"[]", b" [ ] ", b"\n[\n]\n"])
 def test_an_empty_array_holds_nothing(payload: bytes) -> None:
     assert decode(payload) == ([], [])
-    assert is_array(payload)
+    (piece,) = JsonFormat("features", payload_bytes_max=100, events_per_message_max=1).read(payload)
+    assert piece.is_array
 
 
 @pytest.mark.parametrize(
@@ -210,16 +215,16 @@ def test_a_large_array_comes_in_pieces_that_say_what_its_events_say_alone() -> N
     ]
     parts = [kinds[0 if i % 7 else i % 3] % (i, i) for i in range(4000)]
     parts[500] = parts[-1] = kinds[3] % (5, 5)
-    pieces = [*Decoder("features", payload_bytes_max=10**7, events_per_message_max=4000).decode(_array(parts))]
+    pieces = [*JsonFormat("features", payload_bytes_max=10**7, events_per_message_max=4000).read(_array(parts))]
     alone = [decode(part) for part in parts]
     assert len(pieces) > 10
-    for events, rejected in pieces:
-        places = [index for index, *_ in (*events, *rejected)]
+    for piece in pieces:
+        places = [index for index, *_ in (*piece.events, *piece.rejected)]
         assert len(places) == 1 or sum(len(parts[index]) for index in places) <= PIECE_BYTES
-    assert [pair for events, _ in pieces for pair in events] == [
+    assert [pair for piece in pieces for pair in piece.events] == [
         (index, event) for index, (events, _) in enumerate(alone) for _, event in events
     ]
-    assert [(index, str(error), text) for _, rejected in pieces for index, error, text in rejected] == [
+    assert [(index, str(error), text) for piece in pieces for index, error, text in piece.rejected] == [
         (index, str(error), text) for index, (_, rejected) in enumerate(alone) for _, error, text in rejected
     ]
 
@@ -270,11 +275,11 @@ def test_an_event_that_would_take_too_much_memory_is_refused_unread(features: by
     ],
 )
 def test_decoding_takes_little_more_memory_than_the_message(payload: bytes) -> None:
-    decoder = Decoder("features", payload_bytes_max=1_048_576, events_per_message_max=10_000)
+    json_format = JsonFormat("features", payload_bytes_max=1_048_576, events_per_message_max=10_000)
     assert 100_000 < len(payload) < 1_048_576
     tracemalloc.start()
     try:
-        for _ in decoder.decode(payload):
+        for _ in json_format.read(payload):
             pass
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -289,9 +294,9 @@ def _array(parts: list[bytes]) -> bytes:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(payload: bytes) -> None:
-    for takes in ("features", "ratings"):
-        events, rejected = decode(payload, takes)
-        assert len(events) + len(rejected) >= (not is_array(payload))
+    for input_kind in ("features", "ratings"):
+        events, rejected = decode(payload, input_kind)
+        assert len(events) + len(rejected) >= (not payload.lstrip().startswith(b"["))
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
@@ -311,8 +316,8 @@ keys = st.sampled_from(["x", "y", "id", "user", "item", "z"])
 @given(st.lists(values | st.dictionaries(keys, values, max_size=6), max_size=5) | st.dictionaries(keys, values))
 def test_no_json_raises_and_every_event_is_accounted_for(document: Any) -> None:
     payload = json.dumps(document).encode()
-    for takes in ("features", "ratings"):
-        events, rejected = decode(payload, takes)
+    for input_kind in ("features", "ratings"):
+        events, rejected = decode(payload, input_kind)
         places = sorted([index for index, _ in events] + [index for index, _, _ in rejected])
         whole = places == [0] and len(rejected) == 1
         assert whole or places == list(range(len(document) if isinstance(document, list) else 1))

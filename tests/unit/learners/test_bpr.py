@@ -122,7 +122,7 @@ def test_it_goes_on_from_its_state_as_if_it_never_stopped() -> None:
         for user, item in events[300:]:
             model.learn_one(user, item)
         assert frozen(model) == frozen(straight)
-    assert straight.users.evicted > 0
+    assert straight.encoder.users.evicted > 0
     assert frozen(learned(events, **parameters, seed=2)) != frozen(straight)
     with pytest.raises(ValueError, match="`draws` must have 1 number"):
         resumed.load_state_dict({**half.state_dict(), "draws": np.zeros(2, dtype=np.uint64)})

@@ -14,6 +14,7 @@ import pytest
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.learners import Learner
 from edgedescent.optim import SGD
+from support.waiting import PATIENCE_S
 
 
 def trained_regressor() -> LinearRegressor:
@@ -98,5 +99,5 @@ def test_what_was_learned_must_fit_the_new_parameters() -> None:
 def test_a_learner_travels_to_another_process() -> None:
     learner = trained_regressor()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        answer = pool.submit(learner.predict_one, {"a": 2.0, "b": 1.0}).result(timeout=60)
+        answer = pool.submit(learner.predict_one, {"a": 2.0, "b": 1.0}).result(timeout=PATIENCE_S)
     assert answer == learner.predict_one({"a": 2.0, "b": 1.0})

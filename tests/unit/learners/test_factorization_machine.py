@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import Any
 
 import numpy as np
@@ -115,14 +114,3 @@ def test_first_factors_depend_on_the_name_and_the_seed_alone() -> None:
 
     assert factors("abc", 1) == factors("cba", 1)
     assert factors("abc", 1) != factors("abc", 2)
-
-
-def test_ten_factors_take_microseconds() -> None:
-    # A bound far above what is measured, for machines that have other things to do: bench/ has the figures.
-    rng = np.random.default_rng(5)
-    X, y = rng.normal(size=(5000, 10)), rng.normal(size=5000)
-    model = FactorizationMachine(10)
-    model.learn_many(X[:500], y[:500])
-    started = time.perf_counter()
-    model.learn_many(X, y)
-    assert (time.perf_counter() - started) / len(y) < 100e-6

@@ -67,7 +67,7 @@ class TestCategories:
         model = LinearRegressor(categories=("hour",))
         model.learn_one({"hour": None, "site": None, "x": 1.0}, 1.0)
         assert names(model) == ["x"]
-        assert model.n_skipped_values == 0
+        assert model.encoder.n_skipped_values == 0
 
     @pytest.mark.parametrize("value", [3.0, math.nan, np.float64(2.0)])
     def test_a_float_is_no_category(self, value: float) -> None:
@@ -111,7 +111,7 @@ class TestHashing:
             model.learn_one({"user": f"user-{i}", "x": float(i % 3)}, float(i % 3))
         assert len(names(model)) == 17
         assert {name[0] for name in names(model)} == {"#", "x"}
-        assert model.vocabulary.evicted == model.vocabulary.shared == 0
+        assert model.encoder.vocabulary.evicted == model.encoder.vocabulary.shared == 0
 
     def test_two_values_in_one_row_add_up(self) -> None:
         model = LinearRegressor(hash_bits=1)
@@ -190,7 +190,7 @@ class TestNumbers:
             model.learn_one({"a": float(i % 5), "b": float(i % 3)}, float(i % 5))
         assert model.predict_one({"a": value, "b": 1.0}) == model.predict_one({"b": 1.0})
         model.learn_one({"a": value, "b": 1.0}, 1.0)
-        assert model.n_skipped_values == 1
+        assert model.encoder.n_skipped_values == 1
 
     def test_any_mapping_is_read(self) -> None:
         from types import MappingProxyType
@@ -209,7 +209,7 @@ class TestBounds:
         model.learn_one({"s": "a"}, 1.0)
         model.learn_one({"s": "d"}, 1.0)
         assert sorted(names(model)) == ["s=a", "s=c", "s=d"]
-        assert (model.vocabulary.evicted, model.vocabulary.shared) == (1, 0)
+        assert (model.encoder.vocabulary.evicted, model.encoder.vocabulary.shared) == (1, 0)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_row_given_away_starts_like_a_fresh_one(self, kind: Any) -> None:
@@ -229,8 +229,8 @@ class TestBounds:
         for i in range(100):
             model.learn_one({"s": "abcdef"[i % 6]}, float(i % 6))
         assert names(model) == ["s=a", "s=b"]
-        assert model.vocabulary.evicted == 0
-        assert model.vocabulary.shared > 0
+        assert model.encoder.vocabulary.evicted == 0
+        assert model.encoder.vocabulary.shared > 0
         assert model.predict_one({"s": "c"}) == model.predict_one({"s": "f"}) == model.predict_one({})
 
     @pytest.mark.parametrize("kind", KINDS)

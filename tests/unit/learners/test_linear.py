@@ -58,7 +58,7 @@ def test_learn_many_is_event_by_event_to_the_last_bit(
 def test_learn_many_names_columns_and_takes_nothing() -> None:
     model = LinearRegressor()
     assert model.learn_many(np.ones((3, 2)), [1.0, 2.0, 3.0]).shape == (3,)
-    assert model.vocabulary.keys() == ["x0", "x1"]
+    assert model.encoder.vocabulary.keys() == ["x0", "x1"]
     before = frozen(model)
     assert model.learn_many([], []).shape == (0,)
     assert frozen(model) == before
@@ -106,7 +106,7 @@ def test_missing_values_are_the_same_however_they_are_missing(
     expected = dict(absent.coefficients)
     assert none.coefficients == pytest.approx(expected, rel=1e-6, abs=1e-6)
     assert broken.coefficients == pytest.approx(expected, rel=1e-6, abs=1e-6)
-    assert none.n_skipped_values == absent.n_skipped_values == 0
+    assert none.encoder.n_skipped_values == absent.encoder.n_skipped_values == 0
 
 
 @given(
@@ -193,7 +193,7 @@ def test_an_event_that_changes_while_it_is_read_does_no_harm() -> None:
     model.learn_one(event, 1.0)
     assert model.n_events == 2
     assert all_finite(model)
-    assert len(model.vocabulary) > 50
+    assert len(model.encoder.vocabulary) > 50
 
 
 class OddName(str):
@@ -213,8 +213,8 @@ def test_names_are_plain_strings_inside() -> None:
     for _ in range(5):
         model.learn_one({OddName("a"): 1.0, np.str_("b"): 2.0}, 1.0)
         model.learn_one({"a": 1.0, "b": 2.0}, 1.0)
-    assert model.vocabulary.keys() == ["a", "b"]
-    assert {type(name) for name in model.vocabulary.keys()} == {str}  # noqa: SIM118 - not a dict
+    assert model.encoder.vocabulary.keys() == ["a", "b"]
+    assert {type(name) for name in model.encoder.vocabulary.keys()} == {str}  # noqa: SIM118 - not a dict
 
 
 @pytest.mark.parametrize("kind", [OrderedDict, lambda x: defaultdict(float, x), MappingProxyType])
@@ -269,8 +269,8 @@ def test_an_event_wider_than_the_table_learns_its_first_features() -> None:
         wide = {f"f{i}": float(i) for i in range(5000)}
         for n in range(5):
             model.learn_one(wide, float(n))
-            assert model.vocabulary.keys() == ["f0", "f1", "f2"]
-        assert (model.vocabulary.evicted, model.vocabulary.shared) == (0, 5 * 4997)
+            assert model.encoder.vocabulary.keys() == ["f0", "f1", "f2"]
+        assert (model.encoder.vocabulary.evicted, model.encoder.vocabulary.shared) == (0, 5 * 4997)
         assert model.predict_one(wide) == model.predict_one({f"f{i}": float(i) for i in range(3)})
 
 
@@ -281,7 +281,7 @@ def test_a_wide_event_and_then_narrow_ones() -> None:
         model.learn_one(wide, float(n % 3))
         model.learn_one({"f17": 1.0, "g": float(n)}, 1.0)
         model.learn_one({}, 2.0)
-    assert len(model.vocabulary) == 4001
+    assert len(model.encoder.vocabulary) == 4001
     assert math.isfinite(model.predict_one(wide))
 
 
@@ -289,8 +289,8 @@ def test_one_row_for_all() -> None:
     model = LinearRegressor(features_max=1)
     for n in range(1000):
         model.learn_one({f"f{n % 7}": float(n)}, float(n % 5))
-    assert model.vocabulary.keys() == [f"f{999 % 7}"]
-    assert model.vocabulary.evicted == 999
+    assert model.encoder.vocabulary.keys() == [f"f{999 % 7}"]
+    assert model.encoder.vocabulary.evicted == 999
 
 
 def test_an_evicted_feature_starts_over() -> None:

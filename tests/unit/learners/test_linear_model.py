@@ -134,7 +134,7 @@ def test_adaptive_huber_clips_the_step_and_nothing_else() -> None:
     model = LinearRegressor(SGD(lr=0.1), AdaptiveHuberLoss(k=2.0))
     for i in range(100):
         model.learn_one({"a": i % 5}, float(i % 3))
-    scale, before = model.loss_scale, model.state_dict()
+    scale, before = model.model.loss_scale, model.state_dict()
     model.learn_one({"a": 4}, 1e9)
     stepped = before["weights"] - model.state_dict()["weights"]
     assert stepped[0, 0] == pytest.approx(-0.1 * 2.0 * scale)

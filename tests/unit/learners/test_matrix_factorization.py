@@ -62,7 +62,7 @@ def test_an_id_is_the_text_of_its_value(given: Any, equal: str) -> None:
         one.learn_one("other", given, 2.0)
         two.learn_one("other", equal, 2.0)
     assert frozen(one) == frozen(two)
-    assert {type(key) for key in one.users.keys()} == {str}  # noqa: SIM118 - not a dict
+    assert {type(key) for key in one.encoder.users.keys()} == {str}  # noqa: SIM118 - not a dict
     assert one.predict_one(given, given) == two.predict_one(equal, equal)
 
 
@@ -107,7 +107,7 @@ def test_an_integer_too_long_to_write_down_is_no_id() -> None:
     model = MatrixFactorization()
     with pytest.raises(ValueError, match="4300 digits"):
         model.learn_one("new", 10**5000, 1.0)
-    assert model.users.keys() == []
+    assert model.encoder.users.keys() == []
 
 
 def test_learn_many_refuses_what_does_not_pair_up() -> None:
@@ -126,13 +126,13 @@ def test_an_evicted_id_starts_over_as_if_new() -> None:
     for n in range(50):
         model.learn_one("ann", "tea", float(n % 3))
     model.learn_one("bob", "tea", 1.0)
-    assert model.users.keys() == ["bob"]
+    assert model.encoder.users.keys() == ["bob"]
     assert model.predict_one("ann", "tea") == model.predict_one("nobody", "tea")
     model.learn_one("ann", "tea", 1.0)
     again: dict[str, Any] = dict(model.state_dict())
     assert again["user_rows.c1"][1] == pytest.approx(0.1)
     assert again["user_rows"][1] == pytest.approx(fresh, abs=0.05)
-    assert model.users.evicted == 2
+    assert model.encoder.users.evicted == 2
 
 
 def test_where_rows_are_shared_unknown_ids_leave_no_trace() -> None:
@@ -140,8 +140,8 @@ def test_where_rows_are_shared_unknown_ids_leave_no_trace() -> None:
     model.learn_one("ann", "tea", 1.0)
     for n in range(50):
         model.learn_one(f"user-{n}", "tea", float(n % 3))
-    assert model.users.keys() == ["ann"]
-    assert model.users.shared == 50
+    assert model.encoder.users.keys() == ["ann"]
+    assert model.encoder.users.shared == 50
     # Their row has no factors; its bias is where a new user starts.
     assert not model.state_dict()["user_rows"][0, 1:].any()  # type: ignore[call-overload]
 

@@ -166,7 +166,7 @@ def test_scores_are_the_predictions_of_all_items() -> None:
     model = MatrixFactorization(n_factors=3)
     for i in range(300):
         model.learn_one(i % 11, f"item-{i % 7}", float(i % 5))
-    items = model.items.keys()
+    items = model.encoder.items.keys()
     for user in (0, 10, "nobody"):
         scores = model.scores(user)
         assert scores.tolist() == [model.predict_one(user, item) for item in items]

@@ -122,10 +122,10 @@ class TestDeadUnits:
         model = self.with_dead_unit()
         X, y = products(7000, seed=1)
         model.learn_many(X[:5000], y[:5000])
-        assert model.n_restarts == 0
-        assert model.silence[[2, 7]].tolist() == [45_000, 45_000]
+        assert model.model.n_restarts == 0
+        assert model.model.silence[[2, 7]].tolist() == [45_000, 45_000]
         model.learn_many(X[5000:], y[5000:])
-        assert model.n_restarts >= 2
+        assert model.model.n_restarts >= 2
         state: Any = model.state_dict()
         assert abs(state["layer0"][0, 2]) < 10
         assert abs(state["layer1"][0, 1]) < 10
@@ -142,10 +142,10 @@ class TestDeadUnits:
         resumed = model.clone(include_attributes=True)
         model.learn_many(X, y)
         resumed.learn_many(X[:1], y[:1])
-        assert resumed.n_restarts == 0
+        assert resumed.model.n_restarts == 0
         resumed = resumed.clone(include_attributes=True)
         resumed.learn_many(X[1:], y[1:])
-        assert model.n_restarts == resumed.n_restarts == 1
+        assert model.model.n_restarts == resumed.model.n_restarts == 1
         for name, value in model.state_dict().items():
             assert np.array(value).tobytes() == np.array(resumed.state_dict()[name]).tobytes()
 
@@ -157,7 +157,7 @@ class TestDeadUnits:
         X, y = products(1, seed=3)
         model.learn_many(X, y)
         after: Any = model.state_dict()
-        assert model.n_restarts == 1
+        assert model.model.n_restarts == 1
         assert not after["layer1"][3].any()
         assert not after["layer1.m"][3].any()
         assert after["layer0"][1:, 2].all()
@@ -177,7 +177,7 @@ class TestReplay:
         for i in range(1500):
             x = {f"f{rng.integers(20)}": rng.normal() for _ in range(3)} | {"site": f"s{i % 9}"}
             model.learn_one(x, rng.normal())
-        assert model.vocabulary.evicted > 1000
+        assert model.encoder.vocabulary.evicted > 1000
         assert all(np.isfinite(v).all() for v in model.state_dict().values() if isinstance(v, np.ndarray))
         again = model.clone(include_attributes=True)
         assert again.predict_one({"f1": 1.0}) == model.predict_one({"f1": 1.0})
@@ -186,4 +186,4 @@ class TestReplay:
         model = MLPRegressor((4,), replay_size=1, replay_steps=20)
         for i in range(10):
             model.learn_one({"a": float(i)}, float(i))
-        assert model.replay_buffer.n_pushed == 10
+        assert model.model.replay_buffer.n_pushed == 10

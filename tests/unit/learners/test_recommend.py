@@ -25,10 +25,10 @@ def ranker(n_events: int = 600, n_users: int = 12, n_items: int = 40, **paramete
 
 def sorted_items(model: MatrixFactorization, user: str) -> list[str]:
     """All items by a full sort of their scores before clipping, ties in order of appearance."""
-    p = model.user_rows.serving[model.users.row(user)]
-    q = model.item_rows.serving[1 : len(model.items) + 1]
+    p = model.model.user_rows.serving[model.encoder.users.row(user)]
+    q = model.model.item_rows.serving[1 : len(model.encoder.items) + 1]
     scores = p[0] + q[:, 0] + q[:, 1:] @ p[1:]
-    return [model.items.keys()[i] for i in np.argsort(-scores, kind="stable")]
+    return [model.encoder.items.keys()[i] for i in np.argsort(-scores, kind="stable")]
 
 
 class TestRanking:
@@ -154,7 +154,7 @@ class TestSeen:
     def test_it_is_part_of_the_state(self) -> None:
         model = ranker(seen_max=4)
         copy = model.clone(include_attributes=True)
-        for user in list(model.users.keys()):
+        for user in list(model.encoder.users.keys()):
             assert copy.recommend(user, 99, exclude_seen=True) == model.recommend(user, 99, exclude_seen=True)
         for learner in (model, copy):
             for i in range(7):

@@ -60,7 +60,7 @@ def test_wide_events_leave_room_for_fewer(size: int) -> None:
         while sum(len(x) for x, _ in latest) > cells_max:
             latest.popleft()
     assert held(model) == list(latest)
-    assert model.replay_buffer.n_cells <= model.replay_buffer.cells_max == cells_max
+    assert model.model.replay_buffer.n_cells <= model.model.replay_buffer.cells_max == cells_max
     restored = model.clone(include_attributes=True)
     for n in range(5):
         x = {f"f{i}": float(i - n) for i in range(9000)}
@@ -94,11 +94,15 @@ def test_the_same_size_of_memory_whatever_comes_by() -> None:
     model = LinearRegressor(replay_size=10, replay_steps=1, features_max=20)
     for n in range(500):
         model.learn_one({f"f{(n + i) % 200}": 1.0 for i in range(5)}, float(n % 3))
-    assert (model.replay_buffer.held, model.replay_buffer.n_values, model.replay_buffer.n_pushed) == (10, 50, 500)
-    assert model.replay_buffer.n_cells < 100
+    assert (model.model.replay_buffer.held, model.model.replay_buffer.n_values, model.model.replay_buffer.n_pushed) == (
+        10,
+        50,
+        500,
+    )
+    assert model.model.replay_buffer.n_cells < 100
 
 
-def state_of(**changes: Any) -> list[Any]:
+def state_of(**changes: Any) -> dict[str, Any]:
     state: dict[str, Any] = {
         "rows": np.array([1, 2, 2], dtype=np.int64),
         "values": np.ones(3),
@@ -107,17 +111,20 @@ def state_of(**changes: Any) -> list[Any]:
         "times": np.arange(2, dtype=np.int64),
         "draws": np.array([7, 2], dtype=np.uint64),
     }
-    return list({**state, **changes}.values())
+    return {f"replay_buffer.{name}": array for name, array in {**state, **changes}.items()}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"targets": np.zeros(3)}, "ring of 3 events does not fit one of 4"),
-        ({"values": np.ones(4)}, "ring of 2 events does not fit one of 4"),
-        ({"values": np.ones(16_385), "rows": np.ones(16_385, dtype=np.int64)}, "ring of 2 events does not fit one of"),
-        ({"draws": np.array([7, 1], dtype=np.uint64)}, "ring of 2 events does not fit one of 4"),
-        ({"draws": np.array([7], dtype=np.uint64)}, "ring of 2 events does not fit one of 4"),
+        ({"targets": np.zeros(3)}, "replay buffer of 3 events does not fit one of 4"),
+        ({"values": np.ones(4)}, "replay buffer of 2 events does not fit one of 4"),
+        (
+            {"values": np.ones(16_385), "rows": np.ones(16_385, dtype=np.int64)},
+            "replay buffer of 2 events does not fit one of",
+        ),
+        ({"draws": np.array([7, 1], dtype=np.uint64)}, "replay buffer of 2 events does not fit one of 4"),
+        ({"draws": np.array([7], dtype=np.uint64)}, "replay buffer of 2 events does not fit one of 4"),
         ({"rows": np.array([1, 3, 2], dtype=np.int64)}, "refers to rows that do not exist"),
         ({"rows": np.array([1, -1, 2], dtype=np.int64)}, "refers to rows that do not exist"),
         ({"lengths": np.array([3, 1], dtype=np.int64)}, "refers to rows that do not exist"),
@@ -125,9 +132,9 @@ def state_of(**changes: Any) -> list[Any]:
     ],
 )
 def test_a_state_that_cannot_be_is_refused(changes: Any, message: str) -> None:
-    ring = ReplayBuffer(4, 1)
-    ring.restore(*state_of(), 3)
-    before = {name: array.tobytes() for name, array in ring.save().items()}
+    buffer = ReplayBuffer(4, 1)
+    buffer.restore(state_of(), 3)
+    before = {name: array.tobytes() for name, array in buffer.save().items()}
     with pytest.raises(ValueError, match=message):
-        ring.restore(*state_of(**changes), 3)
-    assert {name: array.tobytes() for name, array in ring.save().items()} == before
+        buffer.restore(state_of(**changes), 3)
+    assert {name: array.tobytes() for name, array in buffer.save().items()} == before

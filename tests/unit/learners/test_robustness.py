@@ -47,7 +47,7 @@ def test_poison_leaves_a_regressor_finite_and_is_counted(events: list[tuple[Any,
         assert math.isfinite(model.predict_learn_one(x, y))
     assert all_finite(model)
     assert model.n_skipped_targets == sum(is_lost(y) for _, y in events)
-    assert model.n_skipped_values == sum(is_lost(v) for x, y in events if not is_lost(y) for v in x.values())
+    assert model.encoder.n_skipped_values == sum(is_lost(v) for x, y in events if not is_lost(y) for v in x.values())
     assert model.n_events + model.n_skipped_targets == len(events)
 
 

@@ -32,7 +32,7 @@ def test_every_optimizer_learns_many_features_as_it_comes(optimizer: Any) -> Non
     model = LinearRegressor(optimizer=optimizer())
     errors = np.abs(model.learn_many(X, y) - y)
     assert errors[-500:].mean() < 0.55 * np.abs(y).mean()
-    assert model.stepper.n_undone == 0
+    assert model.model.stepper.n_undone == 0
 
 
 @pytest.mark.parametrize("learner", [FactorizationMachine, MLPRegressor])

@@ -12,9 +12,6 @@ import pytest
 from edgedescent_mqtt.adapter import INBOX_BYTES_MAX
 from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from support.fake_broker import (
-    PUBACK,
-    PUBLISH,
-    SUBSCRIBE,
     FakeBroker,
     MakeAdapter,
     adapters_for,
@@ -25,6 +22,7 @@ from support.fake_broker import (
     pump_one,
     warnings,
 )
+from support.mqtt_packets import PUBACK, PUBLISH, SUBSCRIBE
 
 
 @pytest.fixture

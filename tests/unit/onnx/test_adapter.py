@@ -28,6 +28,7 @@ from edgedescent_onnx import OnnxAdapter
 from edgedescent_onnx.adapter import GRAPHS
 from edgedescent_onnx.graph import ML, Graph, Node, Port
 from edgedescent_onnx.model_file import FILE_BYTES_MAX, encode
+from support.waiting import PATIENCE_S
 
 ONNX = OnnxAdapter()
 HERE = Path(edgedescent_onnx.__file__).parent
@@ -233,7 +234,7 @@ def test_serving_leaves_no_trace_in_the_users_cache(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
@@ -245,7 +246,9 @@ def test_importing_the_adapter_imports_neither_onnx_nor_onnxruntime() -> None:
         "OnnxAdapter().describe(LinearRegressor())\n"
         "assert not {'onnx', 'onnxruntime'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -96,7 +96,7 @@ def test_agrees_whatever_kind_of_features_there_is(model: Any, kept: list[str]) 
 @pytest.mark.parametrize("model", [MODELS[0], MODELS[4], MODELS[8]], ids=lambda model: model[0].__name__)
 def test_agrees_when_rows_were_evicted_and_given_to_other_features(model: Any) -> None:
     learner = trained(make(model, features_max=7), 500)
-    assert learner.vocabulary.evicted > 100
+    assert learner.encoder.vocabulary.evicted > 100
     rng = random.Random(3)
     assert_agrees(learner, [event(rng) for _ in range(100)])
 

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -150,15 +151,15 @@ def test_the_file_says_in_which_order_the_features_go() -> None:
 @pytest.mark.parametrize(
     ("table", "part", "named"),
     [
-        ("weights", 0, "weighted_table"),
-        ("inputs", 1, "mean"),
-        ("inputs", 2, "highest"),
-        ("target", 2, "weighted_table"),
+        ("model.weights", 0, "weighted_table"),
+        ("encoder.scaler", 1, "mean"),
+        ("encoder.scaler", 2, "highest"),
+        ("model.target", 2, "weighted_table"),
     ],
 )
 def test_a_learner_that_diverged_is_refused(table: str, part: int, named: str) -> None:
     model = trained(stream(9, 50))
-    getattr(model, table).arrays[part][-1 if table == "target" else 2] = math.nan
+    attrgetter(table)(model).arrays[part][-1 if table == "model.target" else 2] = math.nan
     with pytest.raises(ExportError, match=f"`{named}` holds a value that is not finite") as caught:
         ONNX.export(model, {})
     assert "lower `lr`" in caught.value.hint

@@ -58,14 +58,14 @@ def test_agrees_on_raw_ids(parameters: dict[str, Any]) -> None:
 
 def test_agrees_when_rows_were_evicted_and_given_to_other_ids() -> None:
     model = trained(stream(3, 500), users_max=5, items_max=3)
-    assert len(model.users) == 5
+    assert len(model.encoder.users) == 5
     assert_agrees(model, [(user, item) for user, item, _ in stream(4, 200)])
 
 
 def test_predictions_stay_within_the_ratings_seen() -> None:
     model = trained([("fan", "hit", 5.0), ("critic", "flop", 1.0)] * 300, optimizer=SGD(lr=0.5))
     # Far outside: what the learner itself has to clip.
-    model.user_rows.arrays[0][1, 0], model.user_rows.arrays[0][2, 0] = 1e6, -1e6
+    model.model.user_rows.arrays[0][1, 0], model.model.user_rows.arrays[0][2, 0] = 1e6, -1e6
     assert ONNX.predict(ONNX.export(model, {}), [{"user": u, "item": "hit"} for u in ("fan", "critic")]) == [
         5,
         1,
@@ -164,7 +164,7 @@ def test_describes_both_inputs() -> None:
 
 def test_a_learner_that_diverged_is_refused() -> None:
     model = trained(stream(11, 50))
-    model.item_rows.arrays[0][1, 3] = -math.inf
+    model.model.item_rows.arrays[0][1, 3] = -math.inf
     with pytest.raises(ExportError, match="`item_factors` holds a value that is not finite"):
         ONNX.export(model, {})
 

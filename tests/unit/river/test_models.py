@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,71 +30,65 @@ from support import river_models
 from support.river_models import EVERY, NUMBERS, RANKERS, learner, linear, model, ratings
 
 HALF = 500
-every_model = pytest.mark.parametrize("name", EVERY)
-
 CONTINUE = """
 import json, sys
 from pathlib import Path
 from support.river_models import EVERY, learner
 from edgedescent.state import codec
-from edgedescent.testing.support import bits
 folder = Path(sys.argv[1])
-answers = {}
-for name, (_, stream) in EVERY.items():
-    model, events = learner(name), stream()
-    model.load_state_dict(codec.decode((folder / f"{name}.state").read_bytes()))
-    answers[name] = [model.predict_learn_one(*event) for event in events[500:]]
-    (folder / f"{name}.end").write_bytes(codec.encode(model.state_dict()))
-(folder / "answers.json").write_text(json.dumps(answers))
+for line in sys.stdin:
+    name = line.strip()
+    model, events = learner(name), EVERY[name][1]()
+    model.load_state_dict(codec.decode((folder / "half").read_bytes()))
+    answers = [model.predict_learn_one(*event) for event in events[500:]]
+    (folder / "end").write_bytes(codec.encode(model.state_dict()))
+    print(json.dumps(answers), flush=True)
 """
+GoOn = Callable[[str, bytes], tuple[list[float], bytes]]
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> dict[str, Any]:
-    """Each model's state half-way, its predictions from there, and its last state, in one uninterrupted run."""
-    found = {}
-    for name, (_, stream) in EVERY.items():
-        wrapped, events = learner(name), stream()
-        for event in events[:HALF]:
-            wrapped.learn_one(*event)
-        half = codec.encode(wrapped.state_dict())
-        answers = [wrapped.predict_learn_one(*event) for event in events[HALF:]]
-        found[name] = half, answers, codec.encode(wrapped.state_dict()), wrapped
-    return found
-
-
-@pytest.fixture(scope="module")
-def restored(undisturbed: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """What a new process, whose sets have another order, makes of the states from half-way."""
+def go_on_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoOn]:
+    """Continues a model from its state half-way, in another process, whose sets have another order."""
     folder = tmp_path_factory.mktemp("states")
-    for name, (half, *_) in undisturbed.items():
-        (folder / f"{name}.state").write_bytes(half)
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(river_models.__file__).parents[1])}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", CONTINUE, str(folder)], env=environment, check=True)
-    return json.loads((folder / "answers.json").read_text()), folder
+    command = [sys.executable, "-W", "ignore", "-c", CONTINUE, str(folder)]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def go_on(name: str, half: bytes) -> tuple[list[float], bytes]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            (folder / "half").write_bytes(half)
+            print(name, file=process.stdin, flush=True)
+            answers = process.stdout.readline()
+            assert answers, f"the other process ended with {name}"
+            return json.loads(answers), (folder / "end").read_bytes()
+
+        yield go_on
+        process.communicate()
 
 
-@every_model
-def test_a_new_process_goes_on_to_the_last_bit(name: str, undisturbed: dict[str, Any], restored: Any) -> None:
-    answers, folder = restored
-    _, expected, end, _ = undisturbed[name]
+@pytest.mark.parametrize("name", EVERY)
+def test_a_model_is_saved_and_goes_on_to_the_last_bit(name: str, go_on_elsewhere: GoOn) -> None:
+    wrapped, events = learner(name), EVERY[name][1]()
+    for event in events[:HALF]:
+        wrapped.learn_one(*event)
+    half = codec.encode(wrapped.state_dict())
+    expected = [wrapped.predict_learn_one(*event) for event in events[HALF:]]
     assert len(set(expected)) > 2
-    assert answers[name] == expected
-    assert (folder / f"{name}.end").read_bytes() == end
+    assert go_on_elsewhere(name, half) == (expected, codec.encode(wrapped.state_dict()))
 
-
-@every_model
-def test_the_state_is_the_same_when_read_and_written_again(name: str, undisturbed: dict[str, Any]) -> None:
-    half = undisturbed[name][0]
     again = learner(name)
     again.load_state_dict(codec.decode(half))
     assert codec.encode(again.state_dict()) == half
+    assert_predicting_leaves_every_byte(name, wrapped)
 
 
-@every_model
-def test_predicting_leaves_every_byte(name: str, undisturbed: dict[str, Any]) -> None:
-    wrapped, stream = undisturbed[name][3], EVERY[name][1]
+def assert_predicting_leaves_every_byte(name: str, wrapped: Any) -> None:
+    stream = EVERY[name][1]
     before = bits(wrapped)
     inputs: list[Any] = [event[:-1] for event in stream()[-3:]]
     if stream is ratings:

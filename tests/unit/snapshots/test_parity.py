@@ -57,7 +57,7 @@ def test_two_lengths_do_not_compare() -> None:
 
 def recent(run: Run, count: int) -> list[Any]:
     reader = Store(run.config.state.path, read_only=True)
-    events = recent_events(run.config, reader, run.engine, count)
+    events = recent_events(reader, run.engine, count)
     reader.close()
     return [event["id"] for event in events]
 

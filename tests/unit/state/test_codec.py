@@ -93,10 +93,11 @@ def test_another_format_is_refused() -> None:
         codec.decode(b"EDC2" + codec.encode(STATE)[4:])
 
 
-def test_a_newer_schema_is_refused() -> None:
-    header = msgspec.msgpack.encode([codec.SCHEMA + 1, []])
+@pytest.mark.parametrize("schema", [codec.SCHEMA - 1, codec.SCHEMA + 1])
+def test_another_schema_is_refused(schema: int) -> None:
+    header = msgspec.msgpack.encode([schema, []])
     body = len(header).to_bytes(8, "little") + header
-    with pytest.raises(StateError, match=r"schema version 2; this version reads 1\.$") as caught:
+    with pytest.raises(StateError, match=rf"schema version {schema}; this version reads {codec.SCHEMA}\.$") as caught:
         codec.decode(codec.MAGIC + hashlib.sha256(body).digest() + body)
     assert "Run the version" in caught.value.hint
 

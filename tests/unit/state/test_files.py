@@ -1,13 +1,15 @@
+"""Atomic and durable writes of files."""
+
 from __future__ import annotations
 
 import os
-import resource
 import threading
 from pathlib import Path
 
 import pytest
 
 from edgedescent.state.files import replace_atomically, sync_folder, write_durably
+from support.full_disk import full_disk
 
 
 @pytest.mark.parametrize("sync", [True, False])
@@ -41,13 +43,8 @@ def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_content_and_no_leftover(tmp_path: Path, sync: bool) -> None:
     path = tmp_path / "status.json"
     replace_atomically(path, b"old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            replace_atomically(path, b"new" * 1000, sync=sync)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(OSError, match="File too large"), full_disk(100):
+        replace_atomically(path, b"new" * 1000, sync=sync)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["status.json"]
 

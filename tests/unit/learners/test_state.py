@@ -99,14 +99,17 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
     ring = [f"replay_buffer.{part}" for part in ("rows", "values", "targets", "lengths", "times", "draws")]
     assert list(model.state_dict()) == [
         *("features", "stamps", "born", "is_category"),
-        *(f"{table}.{part}" for table in ("inputs", "target") for part in moments),
-        *("stepper", "loss", "counts", *ring),
+        *(f"inputs.{part}" for part in moments),
+        "counts",
+        *(f"target.{part}" for part in moments),
+        *("stepper", "loss", *ring),
         *("weights", "weights.m", "weights.v", "weights.c1", "weights.c2"),
     ]
     assert list(ranker.state_dict()) == [
-        *("users", "user_stamps", "user_born", "user_rows", "items", "item_stamps", "item_born", "item_rows"),
+        *("users", "user_stamps", "user_born", "items", "item_stamps", "item_born", "seen.counts", "seen.entries"),
+        *("counts", "user_rows", "item_rows"),
         *(f"target.{part}" for part in moments),
-        *("stepper", "loss", "counts", *ring, "seen.counts", "seen.entries"),
+        *("stepper", "loss", *ring),
     ]
 
 
@@ -139,7 +142,7 @@ def changed(array: Any, at: Any, value: float) -> Any:
         (lambda s: {**s, "features": ("a", "b")}, "features must be a list of names. Got tuple"),
         (lambda s: {**s, "features": ["a", 3]}, "features must be a list of names"),
         (lambda s: {**s, "features": ["a", "a"]}, "distinct"),
-        (lambda s: {**s, "features": ["a"]}, "1 features but 3 weights"),
+        (lambda s: {**s, "features": ["a"]}, "1 features but 3 moments"),
         (lambda s: {**s, "weights": s["weights"].astype("f4")}, "weights must be float64 with 2 dim.*Got float32"),
         (lambda s: {**s, "weights": s["weights"].ravel()}, "weights must be float64 with 2 dimensions. Got .* 1"),
         (lambda s: {**s, "weights": changed(s["weights"], 1, np.nan)}, "weights holds a value that is not finite"),
@@ -152,8 +155,8 @@ def changed(array: Any, at: Any, value: float) -> Any:
         (lambda s: {**s, **{k: np.ones(2) for k in s if k.startswith("target")}}, "1 `target`"),
         (lambda s: {**s, "loss": np.ones(3)}, "2 numbers in `loss`"),
         (lambda s: {**s, "loss": -np.ones(2)}, "scale and a count >= 0"),
-        (lambda s: {**s, "counts": s["counts"][:-1]}, "5 `counts`"),
-        (lambda s: {**s, "counts": -s["counts"]}, "stamps or counts do not fit"),
+        (lambda s: {**s, "counts": s["counts"][:-1]}, "`counts` must be 5 numbers"),
+        (lambda s: {**s, "counts": -s["counts"]}, "`counts` must be 5 numbers >= 0"),
         (lambda s: {**s, "stamps": s["stamps"] + 50}, "stamps or counts do not fit its 50 events"),
         (lambda s: {**s, "stamps": s["stamps"] - 50}, "stamps or counts do not fit its 50 events"),
         (lambda s: {**s, "stamps": s["stamps"][:-1]}, "cannot take 2 keys"),
@@ -180,7 +183,7 @@ def test_a_wrong_state_of_a_regressor_is_refused(change: Any, message: str) -> N
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {**s, "users": s["users"][:-1]}, "6 users and 3 items but 8 and 4 rows"),
+        (lambda s: {**s, "users": s["users"][:-1]}, "entries in the state's `seen` do not fit 7 users' rows"),
         (lambda s: {**s, "item_rows": s["item_rows"][:-1]}, "7 users and 3 items but 8 and 3 rows"),
         (lambda s: {**s, "user_rows": s["user_rows"][:, :-1]}, "A table of width 3"),
         (lambda s: {**s, "item_stamps": s["item_stamps"] + 50}, "stamps or counts do not fit"),
@@ -218,5 +221,5 @@ def test_a_wider_learner_takes_the_state_of_a_narrower_one() -> None:
     wide.load_state_dict(model.state_dict())
     for n in range(100):
         wide.learn_one({f"f{n}": 1.0}, 1.0)
-    assert len(wide.vocabulary) == 102
-    assert wide.vocabulary.keys()[:2] == ["a", "b"]
+    assert len(wide.encoder.vocabulary) == 102
+    assert wide.encoder.vocabulary.keys()[:2] == ["a", "b"]

@@ -1,0 +1,148 @@
+"""The learning loop: recognizes repeats, predicts, learns, scores, answers and counts events of every format."""
+import numpy as np
+
+from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+
+from edgedescent.engine._dedup_window cimport DedupWindow
+from edgedescent.evaluation._prequential cimport Prequential
+from edgedescent.formats._cursor cimport EventCursor
+from edgedescent.formats._json_reader cimport JsonLines
+from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
+from edgedescent.numerics._numbers cimport is_sane
+
+from edgedescent.engine.messages import Prediction
+from edgedescent.errors import InvalidEventError, TooDeepError, TooLargeError
+from edgedescent.formats import Rejected
+
+cdef dict REASONS = {TooLargeError: "too_large", TooDeepError: "too_deep"}
+
+
+cdef class LearningLoop:
+    """Loop over events that predicts and learns each; the one place where a learner of the engine learns.
+
+    Args:
+        learner: what predicts and learns. Events that are raw bytes go straight into a built-in learner of features;
+            any other learner, and one that overrides how it learns, gets events as objects.
+        payload_format: format of the messages.
+        seen: ids of learned events, by which repeats are recognized.
+    """
+
+    cdef object learner
+    cdef object format
+    # The learner where it takes raw events; else None.
+    cdef CompiledFeatureLearner compiled
+    cdef bint takes_features
+    cdef DedupWindow seen
+
+    def __init__(self, learner, payload_format, DedupWindow seen):
+        self.learner = learner
+        self.format = payload_format
+        self.seen = seen
+        self.takes_features = learner.input_kind == "features"
+        if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
+            self.compiled = learner
+            self.compiled.require_constructed()
+
+    @property
+    def takes_raw(self):
+        """Whether the learner takes raw events."""
+        return self.compiled is not None
+
+    def run(self, EventCursor events not None, bytes message not None, bint redelivered, Prequential errors not None,
+            counters):
+        """Predict and learn the events of a cursor, in order; returns their answers.
+
+        Args:
+            events: cursor before its first event.
+            message: the message that holds them.
+            redelivered: whether it was handled before; events without an id are then repeats.
+            errors: scores each prediction of a learned event.
+            counters: a Counter that counts the events.
+        """
+        cdef list answers = []
+        cdef uint64_t word = 0
+        cdef double prediction
+        cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0
+        while events.next():
+            try:
+                if not events.has_target:
+                    n_predicted += 1
+                    prediction = self.predict_learn(events)
+                else:
+                    if events.has_id:
+                        word = events.id_hash()
+                        if self.seen._holds(word):
+                            n_repeats += 1
+                            continue
+                    elif redelivered:
+                        n_redelivered += 1
+                        continue
+                    prediction = self.predict_learn(events)
+                    if events.has_id:
+                        self.seen._add(word)
+                    errors.update(events.target, prediction)
+                    n_learned += 1
+            except (ValueError, TypeError, InvalidEventError) as error:
+                payload = events.payload(message, self.format)
+                events.rejected.append(Rejected(events.index, invalid(error), payload))
+                continue
+            answers.append(Prediction(prediction, events.id(), events.label()))
+        events.close()
+        count(counters, "events_learned", n_learned)
+        count(counters, "events_predicted", n_predicted)
+        count(counters, "duplicates", n_repeats + n_redelivered)
+        count(counters, "duplicates.id", n_repeats)
+        count(counters, "duplicates.redelivered", n_redelivered)
+        return answers
+
+    cdef double predict_learn(self, EventCursor events) except? -1.0:
+        """Predict the event at hand and, if it has a target, learn it."""
+        if self.compiled is not None and events.is_raw and is_sane(events.target):
+            self.compiled.check_target(events.target)
+            if events.encode(self.compiled.encoder):
+                return self.compiled.learn_event(events.target)
+        event = events.event()
+        if self.takes_features:
+            if event.y is None:
+                return self.learner.predict_one(event.x)
+            return self.learner.predict_learn_one(event.x, event.y)
+        if event.y is None:
+            return self.learner.predict_one(event.user, event.item)
+        return self.learner.predict_learn_one(event.user, event.item, event.y)
+
+
+cdef inline int count(object counters, str name, Py_ssize_t n) except -1:
+    """Add to a counter, which is not there before something is counted."""
+    cdef PyObject* before
+    if n:
+        # Assigning to an item of a Counter takes five times as long.
+        before = PyDict_GetItem(counters, name)
+        PyDict_SetItem(counters, name, n if before == NULL else <object>before + n)
+    return 0
+
+
+cdef object invalid(object error):
+    """Why an event cannot be used, where reading or learning it raised an error."""
+    if isinstance(error, InvalidEventError):
+        return error
+    return InvalidEventError(REASONS.get(type(error), "wrong_type"), str(error))
+
+
+def learn_each_line(learner, JsonLines lines not None):
+    """Predict the event of each line, then learn from it, in order; returns the predictions.
+
+    Raises:
+        ValueError: if a line cannot be used; it names the line. Those before it are learned.
+    """
+    cdef LearningLoop loop = LearningLoop(learner, lines.format, None)
+    cdef double[::1] predictions = np.empty(lines.count_lines())
+    cdef Py_ssize_t n = 0
+    try:
+        while lines.next():
+            predictions[n] = loop.predict_learn(lines)
+            n += 1
+    except (ValueError, InvalidEventError) as error:
+        raise ValueError(f"Line {lines.number}: {error}") from error
+    return np.array(predictions[:n])

@@ -1,0 +1,6 @@
+from typing_extensions import Buffer, disjoint_base
+
+@disjoint_base
+class JsonParser: ...
+
+def parse_event(text: Buffer) -> tuple[list[tuple[str, float]], float] | None: ...

@@ -1,0 +1,32 @@
+"""Events: what one message holds, whatever its payload format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Value = float | int | bool | str | dict[str, Any] | None
+"""Value of a feature: a number, a category, a nest of further features, or None where it is missing."""
+
+
+class FeatureEvent(msgspec.Struct, frozen=True, gc=False):
+    """Event of a learner of named features: learned where it has a target `y`, else only predicted."""
+
+    x: dict[str, Value]
+    y: float | bool | None = None
+    id: str | int | None = None
+    """Id by which a repeat is recognized."""
+
+
+class RatingEvent(msgspec.Struct, frozen=True, gc=False):
+    """Event of a recommender: learned where it has a rating `y`, else only predicted."""
+
+    user: str | int
+    item: str | int
+    y: float | bool | None = None
+    id: str | int | None = None
+    """Id by which a repeat is recognized."""
+
+
+Event = FeatureEvent | RatingEvent

@@ -1,0 +1,63 @@
+"""Picture of the imports in docs/internals.md: current, and no compiled import runs upward."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "docs/imports.py"
+
+
+@pytest.fixture
+def imports() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_imports", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_is_current_and_no_import_runs_upward() -> None:
+    done = subprocess.run([sys.executable, str(PROGRAM)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_compiled_imports_are_read(imports: ModuleType, tmp_path: Path) -> None:
+    source = tmp_path / "_x.pyx"
+    source.write_text("from edgedescent.engine._loop cimport LearningLoop\ncimport edgedescent.optim._rules\n")
+    assert list(imports.imported_names(source)) == ["edgedescent.engine._loop", "edgedescent.optim._rules"]
+    # Without compiled imports the learners would not seem to use the optimizers' rules.
+    assert "optim" in imports.imports_of_rooms()["learners"]
+
+
+def test_an_upward_import_and_a_room_without_a_layer_are_faults(imports: ModuleType) -> None:
+    found = imports.imports_of_rooms()
+    assert imports.upward(found, imports.layers()) == []
+    found["features"] = found["features"] | {"learners"}
+    assert imports.upward(found, imports.layers()) == ["features imports learners, which is in a higher layer"]
+    without = [[room for room in layer if room != "state"] for layer in imports.layers()]
+    assert "state is in no layer of pyproject.toml" in imports.upward(imports.imports_of_rooms(), without)
+
+
+def test_an_old_picture_is_a_fault(imports: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "internals.md"
+    old.write_text(f"text\n{imports.BEGIN}\nold\n{imports.END}\nmore\n")
+    monkeypatch.setattr(imports, "GUIDE", old)
+    monkeypatch.setattr(sys, "argv", ["imports.py"])
+    assert imports.main() == 1
+    monkeypatch.setattr(sys, "argv", ["imports.py", "--write"])
+    assert imports.main() == 0
+    assert "flowchart" in old.read_text()
+    assert old.read_text().endswith("\nmore\n")
+
+
+def test_arrows_that_a_longer_path_makes_are_left_out(imports: ModuleType) -> None:
+    drawn = imports.direct_only({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+    assert drawn == {"a": {"b"}, "b": {"c"}, "c": set()}
