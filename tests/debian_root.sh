@@ -115,7 +115,7 @@ import tomllib
 from pathlib import Path
 extras = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
 [wheel] = Path("/wheels").glob("edgedescent-*.whl")
-print(f"edgedescent[demo,sim] @ file://{wheel}", *(need for need in extras["test"] if "[" not in need), sep="\n")
+print(f"edgedescent[demo,release,sim] @ file://{wheel}", *(need for need in extras["test"] if "[" not in need), sep="\n")
 EOF
 /venv/bin/pip install --quiet --only-binary onnx,onnxruntime,numpy,river,apsw -r /wheels/requirements.txt
 /venv/bin/pip install --quiet --no-deps --force-reinstall /wheels/*.whl
