@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -72,7 +73,9 @@ def run(
     click.echo(json.dumps(summary) if as_json else _summary(summary))
 
 
-def _printer(show: tuple[str, ...]) -> Any:
+def _printer(show: tuple[str, ...]) -> Callable[[str, bytes], None]:
+    """Callback that prints the chosen kinds of output."""
+
     def on_output(kind: str, payload: bytes) -> None:
         if kind in show:
             click.echo(payload)
@@ -81,6 +84,7 @@ def _printer(show: tuple[str, ...]) -> Any:
 
 
 def _summary(summary: dict[str, Any]) -> str:
+    """Text of the summary of a dry run."""
     first = (
         f"{summary['messages']} messages in {summary['seconds']:.1f} s: {summary['events_learned']} events learned, "
         f"{summary['events_predicted']} only predicted, {summary['duplicates']} repeats, "

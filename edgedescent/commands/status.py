@@ -11,6 +11,7 @@ from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
 from edgedescent.console.terminal import timestamp
 
 _IN_SUMMARY = ("pid", "connected", "age_s", "time", "device", "state", "since", "version")
+"""Fields that are printed in the first two lines, or not at all."""
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""Sending dead letters once more, through the broker, so that the daemon takes them as new events."""
+"""Publication of dead letters to the broker, so that the daemon receives them as new events."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ def resend(
 ) -> dict[str, int]:
     """Publish dead letters to the topics they came from, and remove those that the broker has confirmed.
 
-    If this is killed between the two, a dead letter is sent once more the next time; an event with an id is then
-    recognized.
+    If the process is killed between the two, a dead letter is published again the next time. An event with an id is
+    then recognized as a duplicate.
 
     Args:
-        folder: the state folder.
-        dead_letters: what to send, in this order.
-        client: what to send it with, not yet connected.
-        on_progress: Called with the number of dead letters that are done with, and the total.
+        folder: The state folder.
+        dead_letters: The dead letters, in the order in which they are published.
+        client: The client to publish with, not yet connected.
+        on_progress: Called with the number of dead letters that are done, and the total.
 
     Returns:
-        How many were ``sent``; ``refused`` by the broker; ``incomplete``, because no more than their beginning is kept.
+        Counts of dead letters: ``sent``, ``refused`` by the broker, and ``incomplete`` ones, of which only the
+        beginning is kept.
 
     Raises:
-        TransportError: if the broker is not reached or goes away; what it has confirmed by then is removed.
+        TransportError: If the broker cannot be reached or goes away. What it has confirmed by then is removed.
     """
     report = {"sent": 0, "refused": 0, "incomplete": 0}
     with client as connection:

@@ -1,4 +1,4 @@
-"""The simulated world: a sample of it without a violation, and that it is what it says."""
+"""The simulated world: a sample without a violation, and its determinism."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ EVENTS = [
     "of the journal again",
     "published to edgedescent/pump/snapshots",
 ]
-"""What a trace tells of."""
+"""Events that a trace must contain."""
 
 
 @pytest.mark.parametrize("first", range(0, 200, WORLDS))

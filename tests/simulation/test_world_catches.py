@@ -53,7 +53,7 @@ def caught(parts: Parts | None = None, *, first: int = 0) -> str:
 
 
 def is_loss(violation: str) -> bool:
-    """Whether something durable is not: it is gone, the position file shows it, or the file is damaged."""
+    """True if the violation is that durable messages were lost or the state file was damaged."""
     return any(text in violation for text in ("acknowledged messages are not in the journal", "has gaps", "gave up"))
 
 
@@ -185,7 +185,7 @@ def test_forgetting_what_was_learned_with_each_restart(monkeypatch: pytest.Monke
             super().restore(hashes[:0], min(n_added, 0))
 
     monkeypatch.setattr(engine_module, what, Volatile)
-    # Which it is depends on whether a repeat comes.
+    # Which of the two it is depends on the arrival of a repeat.
     violation = caught()
     assert "the counters are" in violation or "differ from those" in violation
 
@@ -303,7 +303,7 @@ def test_dead_letters_that_get_lost() -> None:
     assert "dead letters of messages" in caught(Parts(store=Sloppy))
 
 
-# --- How it is told ---------------------------------------------------------------------------------------------------
+# --- Reports ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_violation_comes_with_the_command_that_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:

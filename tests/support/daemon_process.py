@@ -103,7 +103,7 @@ class DaemonProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
-    def standing(self) -> bool:
+    def is_stopped(self) -> bool:
         """True once SIGSTOP has taken effect and no system call is under way."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -114,14 +114,14 @@ class DaemonProcess:
             self._process.wait()
             self._process = None
 
-    def tell(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
         assert self._process is not None, "it was not started"
         self._process.send_signal(number)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal, and wait until the process has ended with exit code 0."""
-        self.tell(how)
+        self.send_signal(how)
         assert self.wait() == 0
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from edgedescent.daemon.preflight import _file_system
 from support.certificates import make_authority, make_certificate
 from support.command_line import run
 from support.device_peer import DevicePeer
@@ -234,20 +233,6 @@ def test_a_folder_that_may_not_be_written_to_is_found(server: SecuredBroker, tmp
         config = write(tmp_path, f"port = {server.port}", f'[state]\npath = "{tmp_path}/shut/state"')
     found = findings(config, "--no-publish", code=1)
     assert levels(found, "error") & {"permissions", "file system", "disk"}
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "level"),
-    [
-        ("ext4", "rw,relatime", "ok"),
-        ("ext4", "ro,relatime", "error"),
-        ("tmpfs", "rw", "warning"),
-        ("vfat", "rw", "warning"),
-        ("nfs4", "rw", "error"),
-    ],
-)
-def test_file_systems(kind: str, options: str, level: str) -> None:
-    assert _file_system(("/data", kind, options)).level == level
 
 
 def test_a_clock_that_stands_is_found(server: SecuredBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

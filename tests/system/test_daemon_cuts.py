@@ -52,7 +52,7 @@ def test_cuts_at_any_byte(
 @pytest.mark.parametrize("who", ["daemon", "broker"])
 def test_who_stood_still_goes_on(make_daemon: Any, rounds: Iterable[int], who: str) -> None:
     sent = 0
-    options = "receive_max = 50\nkeepalive_s = 2\nreconnect_max_s = 0.2\nconnect_timeout_s = 0.5"
+    options = "receive_max = 50\nkeepalive_s = 5\nreconnect_max_s = 0.2\nconnect_timeout_s = 0.5"
     with (
         running_broker("mosquitto") as broker,
         DevicePeer(broker.port) as peer,
@@ -65,13 +65,13 @@ def test_who_stood_still_goes_on(make_daemon: Any, rounds: Iterable[int], who: s
             with Sender(peer, made, pause_s=0.005) as sender:
                 before = peer.answers_count
                 eventually(lambda before=before: peer.answers_count > before, "an answer")
-                sleeper.tell(signal.SIGSTOP)
+                sleeper.send_signal(signal.SIGSTOP)
                 # Either gives the other up for dead, the broker after one and a half times the keepalive.
                 if who == "daemon":
                     peer.state("offline")
                 else:
                     daemon.logged("it stopped answering", life + 1)
-                sleeper.tell(signal.SIGCONT)
+                sleeper.send_signal(signal.SIGCONT)
                 daemon.connected(life + 2)
                 sender.join()
             sent += len(made)

@@ -103,8 +103,8 @@ def test_a_power_cut_loses_nothing(
                     eventually(lambda before=before: peer.answers_count > before, "an answer")
                     time.sleep(chance.uniform(0.0, 0.2))
                     # Without power nobody goes on. A sync that meets the cut half way would return as if it had worked.
-                    daemon.tell(signal.SIGSTOP)
-                    eventually(lambda: daemon.standing, "standing still")
+                    daemon.send_signal(signal.SIGSTOP)
+                    eventually(lambda: daemon.is_stopped, "standing still")
                     disk.cut_power()
                     daemon.kill()
                     sender.join()

@@ -28,7 +28,7 @@ def test_on_a_signal(broker: BrokerProcess, settings: str, peer: DevicePeer, mak
         daemon.connected()
         peer.send(events(0, 300))
         daemon.counted(300)
-        daemon.tell(signal.SIGUSR1)
+        daemon.send_signal(signal.SIGUSR1)
         (card,) = eventually(lambda: cards(peer), "a snapshot")
         assert card["position"] == 300
         assert card["parity"]["max_rel_diff"] <= card["parity"]["tolerance"]
@@ -71,7 +71,7 @@ def test_a_broken_exporter_hurts_nobody(
         daemon.connected()
         peer.send(events(0, 50))
         daemon.counted(50)
-        daemon.tell(signal.SIGUSR1)
+        daemon.send_signal(signal.SIGUSR1)
         daemon.logged("ERROR The export failed: .*built for another machine")
         assert "Traceback" not in daemon.log
         peer.send(events(50, 60))
@@ -93,13 +93,13 @@ def test_an_export_that_takes_too_long_is_killed(
         daemon.connected()
         peer.send(events(0, 50))
         daemon.counted(50)
-        daemon.tell(signal.SIGUSR1)
+        daemon.send_signal(signal.SIGUSR1)
         eventually(lambda: children(daemon.pid), "an export under way")
         peer.send(events(50, 60))
         peer.answered({"e59"})
         daemon.logged(r"ERROR The export took more than 2\.5 s and was killed")
         assert children(daemon.pid) == []
-        daemon.tell(signal.SIGUSR1)
+        daemon.send_signal(signal.SIGUSR1)
         (child,) = eventually(lambda: children(daemon.pid), "another export")
         daemon.stop()
         assert not Path(f"/proc/{child}").exists()
@@ -108,7 +108,7 @@ def test_an_export_that_takes_too_long_is_killed(
 def test_nothing_to_export_is_told(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
-        daemon.tell(signal.SIGUSR1)
+        daemon.send_signal(signal.SIGUSR1)
         daemon.logged("ERROR The export failed: There is no event to check a snapshot on")
         daemon.stop()
         assert "Traceback" not in daemon.log

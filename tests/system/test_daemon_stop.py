@@ -108,6 +108,6 @@ def test_a_second_signal_changes_nothing(broker: BrokerProcess, settings: str, m
     with make_daemon(broker.port, broker=settings) as daemon:
         daemon.connected()
         for _ in range(5):
-            daemon.tell(signal.SIGTERM)
+            daemon.send_signal(signal.SIGTERM)
         assert daemon.wait() == 0
         assert re.search(r"Stopped at message 0 with everything saved\.\n$", daemon.log)

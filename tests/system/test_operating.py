@@ -57,12 +57,12 @@ def test_systemd_is_told_of_a_whole_life(
         peer.send(events(0, 5))
         eventually(lambda: any("online: 5 messages, 5 events" in line for line in systemd.messages), "a status")
         # A loop that stands still is noticed: nothing else feeds the watchdog.
-        daemon.tell(signal.SIGSTOP)
-        eventually(lambda: daemon.standing, "standing still")
+        daemon.send_signal(signal.SIGSTOP)
+        eventually(lambda: daemon.is_stopped, "standing still")
         fed = systemd.messages.count("WATCHDOG=1")
         time.sleep(1.0)
         assert systemd.messages.count("WATCHDOG=1") == fed
-        daemon.tell(signal.SIGCONT)
+        daemon.send_signal(signal.SIGCONT)
         eventually(lambda: systemd.messages.count("WATCHDOG=1") > fed, "food again")
         daemon.stop()
         assert "STOPPING=1" in systemd.messages
@@ -356,7 +356,7 @@ def test_all_that_is_kept_is_for_its_owner_only(
             peer.send(events(0, 20))
             daemon.counted(20)
             eventually(lambda: len(daemon.journal()) == 20, "the journal")
-            daemon.tell(signal.SIGUSR1)
+            daemon.send_signal(signal.SIGUSR1)
             daemon.logged("Snapshot at message")
             (daemon.state_path / "status.json").stat()
             found = {path: path.lstat() for path in (daemon.state_path, *daemon.state_path.rglob("*"))}

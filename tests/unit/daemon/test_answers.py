@@ -6,7 +6,7 @@ from edgedescent.daemon.answers import OVERHEAD_BYTES, Answers
 
 
 class Outlet:
-    """Takes what it is told to take."""
+    """Publisher that accepts a given number of answers."""
 
     def __init__(self) -> None:
         self.open = True

@@ -71,7 +71,7 @@ def test_half_of_what_is_sent_ahead_is_committed_when_nothing_more_is_there() ->
     stream.look(idle=True)
     assert stream.commits == []
     stream.arrive(1)
-    assert stream.policy.due_at(stream.batch) == stream.now, "it is asked at once whether there is more"
+    assert stream.policy.due_at(stream.batch) == stream.now, "the next poll does not wait"
     stream.arrive(30)
     assert stream.commits == []
     stream.look(idle=True)
@@ -111,7 +111,7 @@ def test_a_broker_that_sends_fewer_ahead_is_noticed(ahead: int) -> None:
     starve(stream, ahead, 3.5)
     # From then on the policy is the broker's: a hundred times as fast.
     assert starve(stream, ahead, 10.0) > 500 * ahead
-    # It is tried out now and then whether that still holds, which costs one interval.
+    # From time to time it is tested if that still holds, which costs one interval.
     assert starve(stream, ahead, 2.0 * RETRY_INTERVALS) > 0.9 * 2.0 * RETRY_INTERVALS * 100 * ahead * 0.95
 
 

@@ -209,7 +209,7 @@ def test_when_a_day_s_writes_are_used_up_commits_wait_and_then_the_broker(
     assert harness.history == ["append", "acknowledge"]
     harness.receive()
     assert harness.learned == 4
-    # It is told once, until there is plenty again.
+    # It is logged once, until enough is left again.
     harness.store.written += 1000
     harness.wait(1.0)
     assert harness.daemon.metrics()["writes_spent"] == 1
@@ -247,7 +247,7 @@ def test_what_is_written_until_the_end_counts_after_a_restart(make: MakeHarness)
     assert harness.recover().daemon.metrics()["written_bytes_left"] == -1000
 
 
-def test_the_pace_of_writing_is_told(make: MakeHarness) -> None:
+def test_the_rate_of_writing_is_reported(make: MakeHarness) -> None:
     harness = make().recover()
     harness.store.written = 86_400
     harness.clock.now += 86_400 / 4
@@ -255,7 +255,7 @@ def test_the_pace_of_writing_is_told(make: MakeHarness) -> None:
     assert harness.daemon.metrics()["written_bytes"] == 86_400
 
 
-def test_where_writes_cannot_be_counted_that_is_told_once(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+def test_uncountable_writes_are_logged_once(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
     harness = make()
     harness.store.written = None  # type: ignore[assignment]
     harness.recover()
@@ -266,9 +266,7 @@ def test_where_writes_cannot_be_counted_that_is_told_once(make: MakeHarness, cap
     assert caplog.text.count("neither bounded nor reported") == 1
 
 
-def test_a_window_of_redeliveries_that_is_too_small_is_told(
-    make: MakeHarness, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_redelivery_window_that_is_too_small_is_logged(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
     make(limits={"redelivery_window": 999}).recover()
     assert "`limits.redelivery_window` is 999" in caplog.text
     caplog.clear()

@@ -1,4 +1,4 @@
-"""What the daemon says of its state, driven turn by turn."""
+"""State reports of the daemon, turn by turn."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def test_a_long_recovery_asks_for_time(harness: DaemonHarness) -> None:
     assert "EXTEND_TIMEOUT_USEC=60000000" in harness.systemd.sent  # type: ignore[attr-defined]
 
 
-def test_a_stop_is_told_before_it_takes_time(harness: DaemonHarness) -> None:
+def test_a_stop_is_reported_before_it_takes_time(harness: DaemonHarness) -> None:
     harness.recover()
     harness.receive(EVENT)
     harness.daemon.close()
     assert sent(harness)[-1] == "STOPPING=1"
 
 
-def test_being_behind_is_told_and_its_end_too(harness: DaemonHarness) -> None:
+def test_a_backlog_and_its_end_are_reported(harness: DaemonHarness) -> None:
     harness.recover()
     for _ in range(3):
         harness.receive(*[EVENT] * BEHIND_MESSAGES)
@@ -125,7 +125,7 @@ def test_a_burst_is_not_being_behind(harness: DaemonHarness) -> None:
     assert states(harness) == []
 
 
-def test_a_state_is_told_again_over_a_new_connection(harness: DaemonHarness) -> None:
+def test_a_state_is_published_again_over_a_new_connection(harness: DaemonHarness) -> None:
     harness.recover()
     health = harness.daemon._health
     announce = harness.daemon._publish_status
@@ -149,9 +149,9 @@ def test_the_status_file_has_the_state(harness: DaemonHarness, tmp_path: Path) -
     assert (status["state"], status["version"]) == ("online", edgedescent.__version__)
 
 
-def test_a_new_state_is_told_at_once_but_once_a_second(harness: DaemonHarness, tmp_path: Path) -> None:
+def test_a_new_state_is_reported_at_once_but_once_a_second(harness: DaemonHarness, tmp_path: Path) -> None:
     def reported_state() -> object:
-        # To whoever asks on this machine, and to systemd: the two are told together.
+        # The status file and systemd are updated together.
         line = [line for line in harness.systemd.sent if line.startswith("STATUS=")][-1]  # type: ignore[attr-defined]
         status = json.loads((tmp_path / "status.json").read_bytes())
         assert line.startswith(f"STATUS={status['state']}: ")
@@ -162,7 +162,7 @@ def test_a_new_state_is_told_at_once_but_once_a_second(harness: DaemonHarness, t
     harness.recover()
     harness.receive()
     assert reported_state() == "disconnected"
-    # Nothing but the turn tells it: the metrics are not due for ten seconds.
+    # The turn reports it, not the metrics, which are not due for ten seconds.
     harness.transport.connected = True
     harness.receive()
     assert reported_state() == "online"

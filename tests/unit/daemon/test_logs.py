@@ -98,15 +98,15 @@ def test_a_flood_is_counted_instead_of_written(capsys: pytest.CaptureFixture[str
     # Told even if nothing like it comes any more.
     clock.now += WINDOW_S
     logs.report_suppressed()
-    told = capsys.readouterr().err
-    assert "997 similar messages were suppressed in 11 s; the last: Dead letter (malformed) 999" in told
-    assert "7 similar messages were suppressed" in told
-    # Afterwards it begins anew.
+    written = capsys.readouterr().err
+    assert "997 similar messages were suppressed in 11 s; the last: Dead letter (malformed) 999" in written
+    assert "7 similar messages were suppressed" in written
+    # Afterwards the count starts again.
     log.warning("Dead letter (%s) %d", "malformed", 7, extra={"reason": "malformed"})
     assert "Dead letter (malformed) 7" in capsys.readouterr().err
 
 
-def test_the_next_record_tells_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_next_record_reports_the_suppressed_ones(capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
     handler = LimitedHandler(1, clock.monotonic)
     handler.setFormatter(logs.JsonFormatter())
@@ -122,7 +122,7 @@ def test_the_next_record_tells_what_was_left_out(capsys: pytest.CaptureFixture[s
     assert "1 similar messages were suppressed in 0 s" in capsys.readouterr().err
 
 
-def test_how_many_kinds_are_told_apart_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_counted_kinds_is_bounded(capsys: pytest.CaptureFixture[str]) -> None:
     handler = LimitedHandler(1, FakeClock().monotonic)
     logging.getLogger().handlers[:] = [handler]
     for i in range(3 * logs.KINDS_MAX):
@@ -133,7 +133,7 @@ def test_how_many_kinds_are_told_apart_is_bounded(capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("style", ["text", "json"])
 @pytest.mark.parametrize("mine", [True, False])
-def test_the_journal_is_told_how_bad_a_line_is(style: str, mine: bool) -> None:
+def test_lines_for_the_system_log_have_a_priority(style: str, mine: bool) -> None:
     code = f"""if True:
         import logging
         from edgedescent import cli, errors

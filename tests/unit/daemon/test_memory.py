@@ -28,7 +28,7 @@ print(resident_mib() - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has this setting")
 def test_freed_blocks_are_given_back() -> None:
     done = subprocess.run([sys.executable, "-c", CODE, "give back"], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 5.0

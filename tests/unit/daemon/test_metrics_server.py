@@ -5,15 +5,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from edgedescent.daemon.exposition import DEAD_LETTERS, FAMILIES, PREFIX, render
 from edgedescent.daemon.metrics_server import CLIENT_TIMEOUT_S, CLIENTS_MAX, REQUEST_MAX, MetricsServer
 from edgedescent.errors import ConfigError
-from support.daemon_harness import DaemonHarness
 from support.fake_clock import FakeClock
 
 PAGE = b"# TYPE a gauge\na 1\n"
@@ -39,7 +35,7 @@ def client(server: MetricsServer, asked: bytes = b"") -> socket.socket:
 
 
 def answer(server: MetricsServer, sock: socket.socket, turns: int = 10_000) -> bytes | None:
-    """What the server says until it hangs up; None where it does not within some turns."""
+    """Response of the server; None if it does not close the connection within some turns."""
     got = b""
     for _ in range(turns):
         server.serve()
@@ -144,46 +140,8 @@ def test_what_is_no_address_is_refused(listen: str) -> None:
         MetricsServer(listen, lambda: PAGE)
 
 
-def test_an_address_in_use_is_told(server: MetricsServer) -> None:
+def test_an_address_in_use_is_an_error(server: MetricsServer) -> None:
     with pytest.raises(ConfigError, match=r"where the daemon cannot listen: Address already in use\."):
         MetricsServer(f"127.0.0.1:{server.port}", lambda: PAGE)
     with pytest.raises(ConfigError, match="where the daemon cannot listen"):
         MetricsServer("broker.example:9464", lambda: PAGE)
-
-
-# --- The text ---------------------------------------------------------------------------------------------------------
-
-
-def families(metrics: dict[str, Any]) -> dict[str, Any]:
-    return {family.name: family for family in text_string_to_metric_families(render(metrics).decode())}
-
-
-def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
-    harness = DaemonHarness(tmp_path).recover()
-    harness.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
-    metrics = harness.daemon.metrics()
-    elsewhere = ("device", "state", "version")
-    names = {name for name in metrics if not name.startswith(("dead_letters", "duplicates.")) and name not in elsewhere}
-    assert names <= FAMILIES.keys()
-    found = families(metrics)
-    assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()
-    (letter,) = found["edgedescent_dead_letters"].samples
-    assert (letter.labels, letter.value) == ({"device": "pump", "reason": "malformed"}, 1)
-
-
-def test_names_say_kind_and_unit() -> None:
-    for family in (*FAMILIES.values(), DEAD_LETTERS):
-        assert (family.kind == "counter") == family.name.endswith("_total"), family
-        assert family.meaning.endswith(".")
-        assert "\n" not in family.meaning
-    assert len({family.name for family in FAMILIES.values()}) == len(FAMILIES)
-
-
-def test_labels_are_escaped_and_numbers_survive() -> None:
-    device = 'pump "7"\\ü'
-    found = families({"device": device, "messages": 2**53, "mae": 0.1 + 0.2, "rmse": float("inf"), "mae_mean": None})
-    assert found["edgedescent_messages"].samples[0].value == 2**53
-    assert found["edgedescent_mean_absolute_error"].samples[0].value == 0.1 + 0.2
-    assert found["edgedescent_mean_absolute_error"].samples[0].labels == {"device": device}
-    assert found["edgedescent_root_mean_squared_error"].samples[0].value == float("inf")
-    assert "edgedescent_mean_absolute_error_mean" not in found

@@ -30,7 +30,7 @@ def test_a_running_daemon_is_reported(tmp_path: Path) -> None:
     assert 1.9 <= status["age_s"] < 5
 
 
-def test_where_none_runs_it_says_so(tmp_path: Path) -> None:
+def test_no_running_daemon_is_an_error(tmp_path: Path) -> None:
     for folder in (tmp_path / "none", tmp_path):
         with pytest.raises(StateError, match="No daemon is using the state folder") as caught:
             read_status(a_config(folder))
@@ -49,7 +49,7 @@ def test_what_an_earlier_daemon_or_a_power_cut_left_does_not_count(tmp_path: Pat
         read_status(a_config(tmp_path))
 
 
-def test_a_daemon_that_is_stuck_is_told(tmp_path: Path) -> None:
+def test_a_daemon_that_is_stuck_is_an_error(tmp_path: Path) -> None:
     with FolderLock(tmp_path):
         report(tmp_path, time=time.time() - 60)
         with pytest.raises(StateError, match="has not reported for 60 s") as caught:
@@ -57,7 +57,7 @@ def test_a_daemon_that_is_stuck_is_told(tmp_path: Path) -> None:
     assert caught.value.hint == "See its log."
 
 
-def test_a_status_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_status_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with FolderLock(tmp_path), pytest.raises(StateError, match=r"cannot be read: Is a directory\.$"):
         read_status(a_config(tmp_path))

@@ -1,4 +1,4 @@
-"""What systemd is told, over sockets that stand for its own."""
+"""Notifications to systemd, over sockets of the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NotifyS
     made.close()
 
 
-def test_it_is_told_what_happens(listener: NotifySocket) -> None:
+def test_each_step_sends_a_notification(listener: NotifySocket) -> None:
     notifier = SystemdNotifier(listener.address)
     notifier.status("Running the journal\nagain.")
     notifier.status("Running the journal\nagain.")
@@ -36,7 +36,7 @@ def test_it_is_told_what_happens(listener: NotifySocket) -> None:
     ]
 
 
-def test_the_watchdog_is_fed_by_progress_four_times_as_often_as_it_must(listener: NotifySocket) -> None:
+def test_progress_sends_four_keepalives_in_each_timeout(listener: NotifySocket) -> None:
     clock = FakeClock()
     notifier = SystemdNotifier(listener.address, 20.0, clock.monotonic)
     for _ in range(100):
@@ -49,7 +49,7 @@ def test_the_watchdog_is_fed_by_progress_four_times_as_often_as_it_must(listener
     assert listener.receive() == ["STATUS=x"]
 
 
-def test_without_a_watchdog_nothing_feeds_it(listener: NotifySocket) -> None:
+def test_without_a_watchdog_no_keepalive_is_sent(listener: NotifySocket) -> None:
     SystemdNotifier(listener.address).progress()
     assert listener.receive() == []
 
@@ -78,7 +78,7 @@ def test_a_long_start_asks_for_more_time_as_long_as_it_gets_on(listener: NotifyS
         ({"WATCHDOG_USEC": "²"}, False),
     ],
 )
-def test_the_environment_says_whether_there_is_a_watchdog(
+def test_the_watchdog_is_configured_by_the_environment(
     listener: NotifySocket, environment: dict[str, str], watchdog: bool
 ) -> None:
     environment = {**environment, "NOTIFY_SOCKET": listener.address, "OTHER": "stays"}
@@ -89,7 +89,7 @@ def test_the_environment_says_whether_there_is_a_watchdog(
     assert listener.receive() == (["WATCHDOG=1"] if watchdog else [])
 
 
-def test_without_a_supervisor_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_systemd_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     for environment in ({}, {"NOTIFY_SOCKET": ""}):
         notifier = SystemdNotifier.from_environment(environment)
         notifier.ready()
@@ -97,7 +97,7 @@ def test_without_a_supervisor_nothing_is_sent(caplog: pytest.LogCaptureFixture) 
     assert caplog.records == []
 
 
-def test_one_that_is_gone_is_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_socket_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     notifier = SystemdNotifier(str(tmp_path / "gone"), 1.0)
     with caplog.at_level(logging.WARNING):
         notifier.ready()
@@ -113,6 +113,6 @@ def test_one_that_does_not_read_holds_nobody_up(listener: NotifySocket) -> None:
     for i in range(5_000):
         notifier.status(f"line {i} " + "x" * 150)
     assert listener.receive()[0].startswith("STATUS=line 0 ")
-    # It hears again once it has read, and the watchdog's food that was lost is sent again at once.
+    # Messages arrive again once the socket has been read, and a lost keep-alive message is sent again at once.
     notifier.progress()
     assert listener.receive() == ["WATCHDOG=1"]

@@ -1,4 +1,4 @@
-"""`edgedescent dead-letters`, and what purging must not undo."""
+"""`edgedescent dead-letters`: list, show, replay and purge, also after a recovery."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def state(config: Path) -> Run:
 
 
 def ids(config: Path, *options: str) -> list[str]:
-    return [letter["id"] for letter in run_json("dead-letters", "list", config, *options)]
+    return [record["id"] for record in run_json("dead-letters", "list", config, *options)]
 
 
 def recovered(state: Run) -> None:
-    """Let another life begin where the last checkpoint stands, as after kill -9."""
+    """Recover from the last checkpoint in another process, as after kill -9."""
     store = Store(state.config.state.path)
     recover(
         state.config,
@@ -62,7 +62,7 @@ def test_without_a_state_there_is_nothing_to_list(config: Path) -> None:
     assert run_json("dead-letters", "list", config) == []
 
 
-def test_of_a_damaged_file_they_tell_what_everybody_tells(config: Path, state: Run) -> None:
+def test_a_damaged_file_is_an_error_of_every_command(config: Path, state: Run) -> None:
     state.store.close()
     path = config.parent / "state" / FILE
     path.write_bytes(b"no database" * 1000)
@@ -158,7 +158,7 @@ def test_one_is_shown_whole(config: Path, state: Run) -> None:
         ("1.99999999999999999999", "'1.99999999999999999999' is not the id"),
     ],
 )
-def test_one_that_is_not_there_is_told(config: Path, state: Run, name: str, message: str) -> None:
+def test_a_missing_dead_letter_is_an_error(config: Path, state: Run, name: str, message: str) -> None:
     result = run("dead-letters", "show", config, name)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {message}")
@@ -217,7 +217,7 @@ def test_the_daemon_goes_on_writing_while_they_are_purged(config: Path, state: R
     assert len(ids(config)) == 1
 
 
-def test_a_purge_of_a_state_that_is_locked_for_long_is_told(
+def test_a_purge_of_a_state_that_stays_locked_is_an_error(
     config: Path, state: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgedescent.state import dead_letters

@@ -39,7 +39,7 @@ def held_elsewhere(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_the_id_of_the_holder(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with held_elsewhere(folder) as holder:
         with pytest.raises(StateError) as caught, FolderLock(folder):
@@ -119,7 +119,7 @@ def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
     assert holder_of(tmp_path / "file") is None
 
 
-def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"The state folder .*file cannot be used: File exists\."):
         FolderLock(tmp_path / "file").__enter__()
@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         FolderLock(tmp_path).__enter__()
 
 
-def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
@@ -139,7 +139,7 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
         assert caught.value.hint == "Give `state.path` a folder on a disk of this machine."
 
 
-def test_a_lock_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Who runs the tests as root may read everything.
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")

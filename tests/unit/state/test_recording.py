@@ -1,10 +1,9 @@
-"""`edgedescent journal` and `edgedescent backup`: what was received, and the state, taken away whole."""
+"""`edgedescent journal`: what was received, exported whole."""
 
 from __future__ import annotations
 
 import errno
 import json
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -13,16 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedescent.engine.messages import Message
-from edgedescent.errors import StateError
 from edgedescent.state import recording
-from edgedescent.state.backup import backup
 from edgedescent.state.recording import extent, from_line, read, to_line
-from edgedescent.state.recovery import recover
-from edgedescent.state.store import FILE, Store
+from edgedescent.state.store import FILE
 from edgedescent_sims.sources import SourceOptions, open_source
 from edgedescent_sims.sources.recording import RecordingSource
 from support.command_line import device_file, run, run_json
-from support.state_folder import NOW, Run, a_config, batches, bits, moved, payloads
+from support.state_folder import NOW, Run, a_config, batches, payloads
 
 
 @pytest.fixture
@@ -129,7 +125,7 @@ def test_the_journal_as_a_table(config: Path, state: Run) -> None:
     assert lines == ["position,received_at,topic,payload", "1,1700000000.0,pump/events,\\xff\x00"]
 
 
-def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
+def test_the_range_of_the_journal_is_reported(config: Path, state: Run) -> None:
     (found,) = run_json("journal", "info", config)
     assert (found["first"], found["last"], found["blocks"]) == (1, 60, 9)
     assert found["bytes"] == extent(state.config.state.path).bytes > 0
@@ -137,7 +133,7 @@ def test_how_far_it_goes_is_told(config: Path, state: Run) -> None:
     assert run("journal", "info", config).output.startswith("Messages 1 to 60, in 9 blocks of ")
 
 
-def test_an_empty_journal_is_told(config: Path) -> None:
+def test_an_empty_journal_is_reported(config: Path) -> None:
     Run(a_config(config.parent / "state")).store.close()
     assert run("journal", "info", config).output == "The journal is empty.\n"
     assert run("journal", "export", config).output == ""
@@ -162,62 +158,3 @@ def test_a_recording_is_a_source(config: Path, state: Run, tmp_path: Path) -> No
     assert not RecordingSource.recognizes(tmp_path / "other.csv")
     with pytest.raises(Exception, match="is a recording, which is sent as it is"):
         RecordingSource(path, SourceOptions(target="y"))
-
-
-# --- backup -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_backup_is_the_state_bit_for_bit(config: Path, state: Run, tmp_path: Path) -> None:
-    state.checkpoint()
-    state.take(payloads(30, seed=3))
-    # The daemon still has the file open.
-    before = bits(state.engine)
-    (report,) = run_json("backup", config, tmp_path / "copy.db")
-    assert report["bytes"] == (tmp_path / "copy.db").stat().st_size
-    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "device.toml", "state"]
-    state.take(payloads(30, seed=4))
-    assert bits(state.engine) != before
-    other = tmp_path / "restored"
-    other.mkdir(mode=0o700)
-    shutil.copyfile(tmp_path / "copy.db", other / FILE)
-    restored = moved(state.config, other)
-    store = Store(other)
-    assert bits(recover(restored, store)) == before
-    store.close()
-
-
-def test_a_backup_never_takes_the_place_of_another(config: Path, state: Run, tmp_path: Path) -> None:
-    (tmp_path / "copy.db").write_bytes(b"precious")
-    result = run("backup", config, tmp_path / "copy.db")
-    assert result.exit_code == 1
-    assert "copy.db exists already." in result.stderr
-    assert (tmp_path / "copy.db").read_bytes() == b"precious"
-
-
-def test_a_backup_that_cannot_be_written_leaves_nothing(state: Run, tmp_path: Path) -> None:
-    with pytest.raises(StateError, match=r"cannot be copied to .*: No such file or directory"):
-        backup(state.config.state.path, tmp_path / "nowhere" / "copy.db")
-    with pytest.raises(StateError, match="There is no state in"):
-        backup(tmp_path, tmp_path / "copy.db")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["device.toml", "state"]
-
-
-def test_a_backup_is_of_one_moment_although_the_daemon_writes(
-    state: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from edgedescent.state import backup as module
-
-    monkeypatch.setattr(module, "PAGES", 1)
-    told_of: list[int] = []
-
-    def write(done: int, total: int) -> None:
-        told_of.append(done)
-        if len(told_of) < 200:
-            state.take([b'{"x": {"temp": 1}, "y": 2}'])
-
-    module.backup(state.config.state.path, tmp_path / "copy.db", write)
-    assert len(told_of) < 200, "it began anew with each commit"
-    with sqlite3.connect(tmp_path / "copy.db") as db:
-        assert db.execute("SELECT max(last) FROM journal").fetchone() == (60,)
-    db.close()

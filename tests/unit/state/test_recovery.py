@@ -51,7 +51,7 @@ def test_a_crash_at_any_point_changes_no_bit(tmp_path: Path, kind: dict[str, Any
     config = a_config(tmp_path / "state", **kind)
     whole = bits(undisturbed(config, messages))
     run = Run(config, journal_bytes_max=500)
-    letters = 0
+    n_dead_letters = 0
     for number, batch in enumerate(batches(messages, 3)):
         for step in ("before", "journaled", "learned", "checkpointed"):
             if step == "journaled":
@@ -69,10 +69,10 @@ def test_a_crash_at_any_point_changes_no_bit(tmp_path: Path, kind: dict[str, Any
                 after.checkpoint()
             assert bits(after.engine) == whole
             after.store.flush()
-            letters = len(after.store.dead_letters(1000))
-            assert letters == after.engine.counters["dead_letters"]
+            n_dead_letters = len(after.store.dead_letters(1000))
+            assert n_dead_letters == after.engine.counters["dead_letters"]
             after.store.close()
-    assert letters > 3
+    assert n_dead_letters > 3
     assert bits(run.engine) == whole
     run.store.close()
 

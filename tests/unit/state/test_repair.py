@@ -174,7 +174,7 @@ def test_a_new_file_is_whole_before_it_has_its_name(tmp_path: Path) -> None:
     assert pieces == [0, 1, 2, 3, 4], "no two tables begin in one piece of 4096 bytes"
 
 
-def test_a_state_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_missing_state_file_is_an_error(tmp_path: Path) -> None:
     run = Run(a_config(tmp_path))
     run.take(payloads(10))
     run.store.close()
@@ -183,8 +183,8 @@ def test_a_state_that_is_gone_is_told(tmp_path: Path) -> None:
         Run(a_config(tmp_path))
 
 
-def test_damage_in_the_log_is_told_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """SQLite reads its log up to the first frame whose checksum is wrong, and says nothing about the rest."""
+def test_damage_in_the_wal_is_logged_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite reads its log up to the first frame with a wrong checksum, and silently ignores the rest."""
     run = Run(a_config(tmp_path / "state"))
     run.take(payloads(20))
     run.checkpoint()
@@ -202,7 +202,7 @@ def test_damage_in_the_log_is_told_and_counted(tmp_path: Path, caplog: pytest.Lo
     assert "The journal ends at message" in caplog.text
     assert "are lost" in caplog.text
     assert after.engine.position == after.store.last_position == 70
-    # It is told once.
+    # It is logged once.
     after.checkpoint()
     after.store.close()
     again = Run(moved(run.config, tmp_path / "crashed"))

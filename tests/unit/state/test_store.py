@@ -123,7 +123,7 @@ def test_the_journal_keeps_what_its_bound_allows(tmp_path: Path) -> None:
     assert kept == list(range(kept[0], 101))
     assert 8 <= len(kept) <= 10
     store.close()
-    # The size is counted anew at each opening.
+    # The size is counted again at each opening.
     store = Store(tmp_path, journal_bytes_max=5_000)
     store.append([Message(101, NOW, "t", b"")], 0)
     store.checkpoint(a_state(), 101, NOW, LEARNER)
@@ -190,7 +190,7 @@ def test_two_generations_of_checkpoints_are_kept(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_damaged_checkpoint_is_told_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_logged_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path)
     store.checkpoint(a_state(1), 1, NOW, LEARNER)
     store.checkpoint(a_state(2), 2, NOW, LEARNER)
@@ -215,7 +215,7 @@ def test_a_damaged_checkpoint_is_told_and_passed_over(tmp_path: Path, caplog: py
         "last = last + 1",
     ],
 )
-def test_a_damaged_block_is_told_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+def test_a_damaged_block_is_logged_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     store = Store(tmp_path)
     for first in (1, 4, 7):
         store.append(received(first, first + 1, first + 2), 0)
@@ -274,30 +274,30 @@ def test_dead_letters_are_bounded(tmp_path: Path) -> None:
         store.add_dead_letter(a_dead_letter(position, 0))
         store.add_dead_letter(a_dead_letter(position, 1))
         store.flush()
-    assert [(letter.position, letter.index) for letter in store.dead_letters()] == [(7, 1), (7, 0), (6, 1)]
+    assert [(one.position, one.index) for one in store.dead_letters()] == [(7, 1), (7, 0), (6, 1)]
     # Also where they come all at once.
     for position in range(10, 10_000):
         store.add_dead_letter(a_dead_letter(position))
     assert len(store._pending) == 3
     store.flush()
-    assert [letter.position for letter in store.dead_letters()] == [9999, 9998, 9997]
+    assert [one.position for one in store.dead_letters()] == [9999, 9998, 9997]
     store.close()
 
 
 def test_a_dead_letter_that_comes_again_is_the_same(tmp_path: Path) -> None:
-    letters = [a_dead_letter(position) for position in range(1, 9)]
+    dead_letters = [a_dead_letter(position) for position in range(1, 9)]
     store = Store(tmp_path, dead_letters_max=5)
     store.append(received(*range(1, 9)), 0)
     for _ in range(3):
-        # As recovery does, letter by letter and all together: also those that had made room for later ones.
-        for letter in letters:
-            store.add_dead_letter(letter)
+        # As recovery does, one by one and all together, including those that were removed for later ones.
+        for dead_letter in dead_letters:
+            store.add_dead_letter(dead_letter)
             store.flush()
-        assert store.dead_letters() == letters[:2:-1]
-        for letter in letters:
-            store.add_dead_letter(letter)
+        assert store.dead_letters() == dead_letters[:2:-1]
+        for dead_letter in dead_letters:
+            store.add_dead_letter(dead_letter)
         store.flush()
-        assert store.dead_letters() == letters[:2:-1]
+        assert store.dead_letters() == dead_letters[:2:-1]
     store.close()
 
 

@@ -16,7 +16,7 @@ from support.state_file import LEARNER, a_dead_letter, a_state, read, received
 from support.state_folder import NOW
 
 
-def test_a_disk_that_fails_is_told_and_nothing_is_half_written(tmp_path: Path) -> None:
+def test_a_failing_disk_is_an_error_and_nothing_is_half_written(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.append(received(1), 0)
     store.checkpoint(a_state(1), 1, NOW, LEARNER)
@@ -31,7 +31,7 @@ def test_a_disk_that_fails_is_told_and_nothing_is_half_written(tmp_path: Path) -
             attempt()
         assert "the disk has free space" in caught.value.hint
     assert store.last_position == 1
-    # The letter is not lost, nor has a position been taken.
+    # The dead letter is not lost, and no position was skipped.
     store.append(received(2), 1)
     assert store.dead_letters() == [a_dead_letter(1)]
     assert read(store) == [1, 2]
@@ -66,7 +66,7 @@ def test_a_new_folder_on_a_full_disk_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "state")
 
 
-def test_a_file_that_another_process_holds_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_another_process_holds_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
     other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

@@ -1,4 +1,4 @@
-"""The daemon's turns, with a transport, a clock and an export that do as the test says."""
+"""Turns of the daemon, with a fake transport, clock and export."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_made_durable_is_not_acknowledged_and_ends_the_daemon(mak
         harness.daemon.run()
     assert harness.transport.acknowledged == [event(1)]
     assert harness.job.stopped
-    # Without a goodbye, so that the broker tells with the last will that the device is gone.
+    # Without a DISCONNECT, so that the broker publishes the last will.
     assert not harness.transport.closed
 
 
@@ -248,7 +248,7 @@ def test_what_was_learned_and_not_committed_is_as_if_it_had_never_come(make: Mak
     harness.restart()
     harness.recover()
     assert harness.learned == 1
-    # The broker, which was told nothing, sends it again.
+    # The broker received no acknowledgement and sends it again.
     harness.receive(Delivery("edgedescent/pump/events", event(2), 2, 1, duplicate=True))
     assert harness.learned == 2
     assert [answer["id"] for answer in harness.transport.of("predictions")] == ["e2"]
@@ -340,7 +340,7 @@ def test_metrics_come_at_their_interval(make: MakeHarness, tmp_path: Path) -> No
     assert status["events_learned"] == 3
 
 
-def test_a_status_that_cannot_be_written_is_told_once_each_time_it_begins(
+def test_a_status_that_cannot_be_written_is_logged_once_while_it_lasts(
     make: MakeHarness, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = make(metrics={"interval_s": 1.0}).recover()
@@ -438,5 +438,5 @@ def test_a_wrong_transport_or_table_is_named() -> None:
     assert config().build_transport().connected is False
 
 
-def test_memory_is_told_in_bytes() -> None:
+def test_memory_is_reported_in_bytes() -> None:
     assert 5e6 < resident_bytes() < 5e10

@@ -11,49 +11,14 @@ from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.engine.core import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
-from edgedescent.engine.rate_limit import SOURCES_MAX
+from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
 from edgedescent.state import codec
+from support.engines import an_engine, answers, event, letters, send, tell
 from support.state_folder import bits, payloads
 
 KINDS: list[type[Learner]] = [LinearRegressor, MatrixFactorization]
-
-
-def an_engine(kind: type[Learner] = LinearRegressor, **limits: float | None) -> Engine:
-    return Engine(kind(), **limits)  # type: ignore[arg-type]
-
-
-def tell(engine: Engine, *events: object) -> list[Effect]:
-    """Send an event, or several as an array."""
-    return send(engine, json.dumps(events[0] if len(events) == 1 else events).encode())
-
-
-def send(
-    engine: Engine,
-    payload: bytes,
-    packet_id: int = 0,
-    *,
-    again: bool = False,
-    at_s: float = 5.0,
-    topic: str = "pump/events",
-) -> list[Effect]:
-    return engine.handle(Message(engine.position + 1, at_s, topic, payload, packet_id, again))
-
-
-def answers(effects: list[Effect]) -> Any:
-    (effect,) = effects
-    assert isinstance(effect, Predictions)
-    return json.loads(effect.payload)
-
-
-def letters(effects: list[Effect]) -> list[DeadLetter]:
-    return [effect for effect in effects if isinstance(effect, DeadLetter)]
-
-
-def event(number: int, **more: object) -> dict[str, object]:
-    return {"id": number, "x": {"a": number % 5, "b": math.sin(number)}, "y": number % 7, **more}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -171,141 +136,6 @@ def test_events_without_an_id_are_never_repeats() -> None:
     for _ in range(3):
         tell(engine, {"x": {"a": 1}, "y": 1})
     assert engine.metrics()["events_learned"] == 3
-
-
-ANONYMOUS = b'{"x": {"a": 21.5}, "y": 1}'
-
-
-def test_a_message_that_is_sent_again_is_learned_once() -> None:
-    engine = an_engine()
-    assert answers(send(engine, ANONYMOUS, 7))
-    assert send(engine, ANONYMOUS, 7, again=True) == []
-    assert send(engine, ANONYMOUS, 7, again=True) == []
-    counters = engine.counters
-    assert (counters["events_learned"], counters["messages_redelivered"]) == (1, 2)
-    assert (counters["duplicates"], counters["duplicates.redelivered"], counters["duplicates.id"]) == (2, 2, 0)
-
-
-@pytest.mark.parametrize(
-    ("payload", "packet_id", "again"),
-    [
-        (ANONYMOUS, 7, False),  # An ordinary message with the same content, whose packet id came round again.
-        (ANONYMOUS, 8, True),  # Its first sending got lost, and it happens to be the same.
-        (b'{"x": {"a": 21.5}, "y": 2}', 7, True),
-        (ANONYMOUS, 0, False),  # QoS 0 is never sent again.
-    ],
-)
-def test_what_only_looks_alike_is_learned(payload: bytes, packet_id: int, again: bool) -> None:
-    engine = an_engine()
-    send(engine, ANONYMOUS, 7)
-    assert answers(send(engine, payload, packet_id, again=again))
-    assert engine.counters["events_learned"] == 2
-    assert engine.counters["duplicates"] == 0
-
-
-def test_the_same_from_another_topic_is_no_repeat() -> None:
-    engine = an_engine()
-    for topic in ("cellar", "roof", "roof"):
-        send(engine, ANONYMOUS, 7, again=topic == "roof", topic=topic)
-    assert engine.counters["events_learned"] == 2
-    assert engine.counters["duplicates.redelivered"] == 1
-
-
-def test_what_comes_first_with_the_flag_is_learned_and_remembered() -> None:
-    engine = an_engine()
-    for _ in range(2):
-        send(engine, ANONYMOUS, 7, again=True)
-    assert engine.counters["events_learned"] == 1
-
-
-def test_events_with_ids_go_by_their_ids_also_in_a_message_sent_again() -> None:
-    engine = an_engine(dedup_window=1)
-    mixed = json.dumps([event(1), {"x": {"a": 1.0}, "y": 2.0}, {"x": {}, "id": "ask"}]).encode()
-    assert len(answers(send(engine, mixed, 7))) == 3
-    # A question is answered again: its answer may have been lost.
-    assert [answer.get("id") for answer in answers(send(engine, mixed, 7, again=True))] == ["ask"]
-    assert engine.counters["duplicates.id"] == engine.counters["duplicates.redelivered"] == 1
-    tell(engine, event(2))
-    # Its id is forgotten by now.
-    send(engine, mixed, 7, again=True)
-    assert engine.counters["events_learned"] == 4
-
-
-def test_an_unusable_message_is_a_dead_letter_once() -> None:
-    engine = an_engine()
-    assert len(letters(send(engine, b"garbage", 7))) == 1
-    assert send(engine, b"garbage", 7, again=True) == []
-    assert engine.counters["dead_letters"] == 1
-
-
-def test_as_many_messages_are_remembered_as_the_window_says() -> None:
-    engine = an_engine(redelivery_window=3)
-    for packet_id in (1, 2, 3, 4):
-        send(engine, ANONYMOUS, packet_id)
-        send(engine, ANONYMOUS)  # Those that cannot be sent again take no place.
-    for packet_id in (2, 3, 4):
-        assert send(engine, ANONYMOUS, packet_id, again=True) == []
-    learned = engine.counters["events_learned"]
-    assert send(engine, ANONYMOUS, 1, again=True) != []
-    assert engine.counters["events_learned"] == learned + 1
-
-
-@pytest.mark.parametrize("window", [1, 3, 5, 8, 100])
-def test_the_messages_remembered_are_a_part_of_the_state(window: int) -> None:
-    before = an_engine(redelivery_window=5)
-    for packet_id in range(1, 13):
-        send(before, ANONYMOUS, packet_id)
-
-    def knows(packet_id: int) -> bool:
-        after = an_engine(redelivery_window=window)
-        after.load_state_dict(before.state_dict())
-        return send(after, ANONYMOUS, packet_id, again=True) == []
-
-    assert [packet_id for packet_id in range(1, 13) if knows(packet_id)] == list(range(8, 13))[-window:]
-
-
-# --- Bounds -----------------------------------------------------------------------------------------------------------
-
-
-def test_more_events_a_second_than_allowed_are_counted_and_left_alone() -> None:
-    engine = an_engine(events_per_second_max=3)
-    for number in range(5):
-        send(engine, json.dumps(event(number)).encode(), at_s=10.0)
-    assert (engine.counters["events_learned"], engine.counters["rate_limited"]) == (3, 2)
-    # Another source has a bound of its own.
-    send(engine, json.dumps(event(10)).encode(), at_s=10.0, topic="other")
-    assert engine.counters["events_learned"] == 4
-    # The clock was set back: nothing is refilled until it goes on from there.
-    send(engine, json.dumps(event(11)).encode(), at_s=5.0)
-    assert engine.counters["rate_limited"] == 3
-    send(engine, json.dumps(event(12)).encode(), at_s=5.5)
-    assert engine.counters["events_learned"] == 5
-    many = json.dumps([event(number) for number in range(20, 30)]).encode()
-    assert len(answers(send(engine, many, at_s=100.0))) == 3
-    # What cannot be used counts too: decoding it takes as long.
-    assert send(engine, b"garbage", at_s=100.0) == []
-    assert "dead_letters" not in engine.counters
-
-
-def test_the_rate_is_a_part_of_the_state_and_can_be_changed() -> None:
-    engine = an_engine(events_per_second_max=2)
-    for number in range(2):
-        send(engine, json.dumps(event(number)).encode(), at_s=10.0)
-    for limit, learned in ((2, 0), (None, 1), (100, 0)):
-        after = an_engine(events_per_second_max=limit)
-        after.load_state_dict(engine.state_dict())
-        send(after, json.dumps(event(9)).encode(), at_s=10.0)
-        assert after.counters["events_learned"] == 2 + learned
-
-
-def test_the_sources_that_are_told_apart_are_bounded() -> None:
-    engine = an_engine(events_per_second_max=1)
-    for number in range(SOURCES_MAX + 10):
-        send(engine, json.dumps(event(number)).encode(), at_s=10.0, topic=f"t{number}")
-    assert len(engine.state_dict()["sources"]) == SOURCES_MAX
-    # The one that was silent for longest is forgotten.
-    assert "t9" not in engine.state_dict()["sources"]
-    assert "t10" in engine.state_dict()["sources"]
 
 
 # --- Questions --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""The metrics in Prometheus's text format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from edgedescent.daemon.exposition import DEAD_LETTERS, FAMILIES, PREFIX, render
+from support.daemon_harness import DaemonHarness
+
+
+def families(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {family.name: family for family in text_string_to_metric_families(render(metrics).decode())}
+
+
+def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
+    harness = DaemonHarness(tmp_path).recover()
+    harness.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
+    metrics = harness.daemon.metrics()
+    elsewhere = ("device", "state", "version")
+    names = {name for name in metrics if not name.startswith(("dead_letters", "duplicates.")) and name not in elsewhere}
+    assert names <= FAMILIES.keys()
+    found = families(metrics)
+    assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()
+    (letter,) = found["edgedescent_dead_letters"].samples
+    assert (letter.labels, letter.value) == ({"device": "pump", "reason": "malformed"}, 1)
+
+
+def test_names_say_kind_and_unit() -> None:
+    for family in (*FAMILIES.values(), DEAD_LETTERS):
+        assert (family.kind == "counter") == family.name.endswith("_total"), family
+        assert family.meaning.endswith(".")
+        assert "\n" not in family.meaning
+    assert len({family.name for family in FAMILIES.values()}) == len(FAMILIES)
+
+
+def test_labels_are_escaped_and_numbers_survive() -> None:
+    device = 'pump "7"\\ü'
+    found = families({"device": device, "messages": 2**53, "mae": 0.1 + 0.2, "rmse": float("inf"), "mae_mean": None})
+    assert found["edgedescent_messages"].samples[0].value == 2**53
+    assert found["edgedescent_mean_absolute_error"].samples[0].value == 0.1 + 0.2
+    assert found["edgedescent_mean_absolute_error"].samples[0].labels == {"device": device}
+    assert found["edgedescent_root_mean_squared_error"].samples[0].value == float("inf")
+    assert "edgedescent_mean_absolute_error_mean" not in found
