@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
 
+from edgedescent import learn_lines
 from edgedescent.optim import Adam, MiniBatch
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
 
 N_EVENTS = 2000
 GOLDEN = Path(__file__).parent / "contract" / "state_hashes.json"
@@ -95,7 +96,7 @@ def learn_readings(model: Any, n_events: int) -> Iterator[float]:
             yield from model.learn_many(plain, [target(model, y) for _, y in block], list(NUMBERS))
         elif way == 3:
             lines = [json.dumps({"x": x, "y": target(model, y)}) for x, y in block if math.isfinite(y) and valid(x)]
-            yield from model.learn_lines("\n".join(lines).encode())
+            yield from learn_lines(model, "\n".join(lines).encode())
         else:
             for x, y in block:
                 if way == 0:
