@@ -168,7 +168,7 @@ def settings(kind: Any) -> dict[str, dict[str, Any]]:
         "defaults": {"replay_steps": 0},
         "share": {"when_full": "share"},
         "averaged": {"optimizer": averaged},
-        "averaged batches": {"optimizer": MiniBatch(averaged, size=3)},
+        "averaged batches": {"optimizer": MiniBatch(optimizer=averaged, size=3)},
     }
     if not recommends(kind):
         made["penalties"] = {"l1": 1e-4, "l2": 1e-3}
