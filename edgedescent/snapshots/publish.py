@@ -114,7 +114,11 @@ def list_snapshots(folder: Path) -> list[dict[str, Any]]:
 
 def _published(folder: Path) -> list[Path]:
     """Folders of published snapshots, oldest first."""
-    found = (path for path in folder.glob("*") if _NAME.fullmatch(path.name) and path.is_dir())
+    try:
+        # Not `glob`, which from Python 3.13 on finds nothing in a folder that is closed.
+        found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     # By the time of publication: in a new state folder the positions start again at 1.
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 

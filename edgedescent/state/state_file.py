@@ -51,9 +51,13 @@ def state_exists(path: Path) -> bool:
         StateError: If the folder cannot be accessed.
     """
     try:
-        return path.exists()
+        # Not `exists`, which from Python 3.14 on is also false for a folder that is closed.
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise folder_error(path.parent, error) from error
+    return True
 
 
 def require_file(path: Path) -> None:

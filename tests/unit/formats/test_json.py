@@ -13,7 +13,8 @@ from edgedescent.formats import REASONS, FeatureEvent, RatingEvent, Rejected
 from edgedescent.formats.json import ELEMENTS_MAX, PIECE_BYTES, TARGET_MAX, JsonFormat
 
 InputKind = Literal["features", "ratings"]
-DEEP = 100_000
+# Deeper than the stack, by which Python 3.14 limits nesting.
+DEEP = 1_000_000
 VALUE = "`bool | int | float | str | object | null`"
 
 
