@@ -187,7 +187,7 @@ RECOMMENDERS = (
 
 @dataclass
 class Score:
-    """What one contestant reached on one stream."""
+    """Errors and cost of one learner on one stream."""
 
     name: str
     ours: bool

@@ -1,4 +1,4 @@
-"""What `daemon.py` compares: processes that take messages from a broker, and how they are timed."""
+"""Consumers that `daemon.py` compares: processes that take messages from a broker, and their timing."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TOPIC = "bench/events"
 KEEPALIVE_S = 3600
 """Nobody pings while it stands still."""
 STATUS_S = 0.05
-"""How often the daemon tells how far it is."""
+"""Interval of the daemon's status."""
 PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """What every consumer is sent.
+    """Messages that every consumer is sent.
 
     Args:
         warm_up: the first messages, which are not timed.
@@ -42,7 +42,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Drained:
-    """How a consumer took the backlog."""
+    """Speed, cost and memory of a consumer over the backlog."""
 
     messages_per_s: float
     cpu_us_per_message: float
@@ -75,18 +75,18 @@ class Consumer(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What starts it."""
+        """Command that starts it."""
 
     @abstractmethod
     def warmed_up(self) -> bool:
-        """Whether it has taken the first messages, as far as can be seen from outside."""
+        """True once it has taken the first messages, as far as can be seen from outside."""
 
     @abstractmethod
     def finished(self, timeout_s: float) -> bool:
-        """Whether it has taken every message; waits a little for it."""
+        """True once it has taken every message; waits a little for that."""
 
     def messages_per_s(self, started_at: float) -> float:
-        """How fast it was since `started_at`, as `time.time` tells it, now that it has finished."""
+        """Result of a finished consumer that started at `started_at`, by `time.time`."""
         return len(self.load.backlog) / (time.time() - started_at)
 
     def __enter__(self) -> Self:
@@ -127,7 +127,7 @@ class Consumer(ABC):
         return Drained(speed, cpu_us, broker_us, memory_mib)
 
     def ended(self, timeout_s: float) -> bool:
-        """Whether the process has; it is not reaped, as its times in /proc are still to be read."""
+        """True once the process has ended; it is not reaped, because its times in /proc are still to be read."""
         return bool(self._ended.poll(timeout_s * 1000))
 
     def _until(self, come: Callable[[], bool]) -> None:
@@ -153,7 +153,7 @@ class _Exiting(Consumer):
         return True
 
     def finished(self, timeout_s: float) -> bool:
-        """Whether it has ended."""
+        """True once it has ended."""
         return self.ended(timeout_s)
 
 
@@ -166,7 +166,7 @@ class MosquittoSub(_Exiting):
         return None if find_client() else "mosquitto_sub is not installed; on Debian: apt-get install mosquitto-clients"
 
     def command(self) -> list[str]:
-        """What starts it."""
+        """Command that starts it."""
         words = [str(find_client()), "-p", str(self.port), "-i", self.client_id, "-t", TOPIC, "-q", str(self.qos)]
         words += ["-k", str(KEEPALIVE_S), "-C", str(self.count)]
         # No variable of ours stands in the text.
@@ -182,7 +182,7 @@ class RiverScript(_Exiting):
         return None if find_spec("river") else "River is not installed; pip install 'edgedescent[bench]'"
 
     def command(self) -> list[str]:
-        """What starts it."""
+        """Command that starts it."""
         script = str(Path(__file__).with_name("river_script.py"))
         return [sys.executable, script, str(self.port), self.client_id, TOPIC, str(self.qos), str(self.count)]
 
@@ -198,7 +198,7 @@ class OurDaemon(Consumer):
     durability = "power"
 
     def command(self) -> list[str]:
-        """What starts it."""
+        """Command that starts it."""
         config = self.folder / "device.toml"
         config.write_text(
             f'device = "bench"\ntopics.events = ["{TOPIC}"]\nmetrics.interval_s = {STATUS_S}\n'

@@ -72,7 +72,7 @@ MEMORY_MIB_MAX = 60.0
 
 @dataclass
 class Result:
-    """What was measured of one case."""
+    """Measurements of one case."""
 
     case: Case
     runs: list[Drained] = field(default_factory=list)

@@ -123,7 +123,7 @@ TASKS = (
 
 @dataclass
 class Run:
-    """What was measured: the processor's time per event, and resident memory at the end, of each tenth."""
+    """CPU time per event and resident memory at the end of each tenth of the run."""
 
     task: Task
     events: int
@@ -142,7 +142,7 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether both held flat."""
+        """True if both stayed flat."""
         return self.slower <= SLOWER_MAX and self.growth_mib <= GROWTH_MIB_MAX
 
 

@@ -1,4 +1,4 @@
-"""What every benchmark here shares: interleaved timing of peers on one stream, targets, tables and JSON."""
+"""Harness of the benchmarks: interleaved timing of peers on one stream, targets, tables and JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class Target:
-    """What ours must reach beside a peer.
+    """Bar that EdgeDescent must reach beside a peer.
 
     Args:
         peer: its name.
@@ -96,7 +96,7 @@ class Row:
 
 @dataclass
 class Timing:
-    """What was measured of one peer on one row."""
+    """Measurements of one peer on one row."""
 
     peer: str
     events: int
@@ -113,7 +113,7 @@ class Timing:
 
 @dataclass
 class Result:
-    """What was measured on one row."""
+    """Measurements of one row."""
 
     row: Row
     timings: list[Timing]
@@ -124,19 +124,19 @@ class Result:
         return self.timings[0]
 
     def ratio(self, timing: Timing) -> float:
-        """How many times faster than a peer ours is, by the medians."""
+        """Time of a peer over ours, by the medians."""
         return timing.median / self.ours.median
 
     @property
     def reached(self) -> float:
-        """How many times faster ours is than the target's peer; than the next peer, where there is no target."""
+        """Time of the target's peer over ours; of the next peer, if there is no target."""
         if self.row.target is None:
             return self.ratio(self.timings[1])
         return self.ratio(next(t for t in self.timings if t.peer == self.row.target.peer))
 
     @property
     def shown(self) -> str:
-        """What was reached, as the target states it."""
+        """Result in the words of the target."""
         target = self.row.target
         if target is None:
             return ""
@@ -146,7 +146,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether the row reaches its target, if it has one."""
+        """True if the row reaches its target or has none."""
         if self.row.target is None:
             return True
         if self.row.target.us_max is not None:
@@ -214,7 +214,7 @@ def _error(driver: Driver, events: Sequence[Any]) -> float:
 
 
 def environment(libraries: Sequence[str]) -> dict[str, str]:
-    """Say what a reader needs to judge the figures: processor, cores, Python, versions."""
+    """Processor, cores, Python and versions of the libraries that the figures depend on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": _processor(),

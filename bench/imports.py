@@ -58,7 +58,7 @@ print(time.perf_counter() - start, resident_kib() - memory, memory)
 
 @dataclass(frozen=True)
 class Cost:
-    """What one import adds to a fresh process; medians."""
+    """Memory and time that one import adds to a fresh process; medians."""
 
     name: str
     statement: str

@@ -1,4 +1,4 @@
-"""What the rows of `learn.py` share: the loops that are the same for everyone, and peers that stand in several rows."""
+"""Loops that the rows of `learn.py` share, and peers that stand in several rows."""
 
 from __future__ import annotations
 

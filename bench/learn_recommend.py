@@ -43,7 +43,7 @@ def numpy_recommend() -> Driver:
 
 
 def _best_by_numpy(model: MatrixFactorization) -> Callable[[str], list[str]]:
-    """What one would write on arrays: a product of matrix and vector, a partition, a sort of the few that are left."""
+    """NumPy's way: a product of matrix and vector, a partition, and a sort of the few that are left."""
     rows = {user: row for row, user in enumerate(model.encoder.users.keys(), start=1)}
     p, q, keys = (
         model.model.user_rows.serving,

@@ -1,4 +1,4 @@
-"""What broken sensors do to a learner: its error on the clean events of a poisoned stream, and on those alone."""
+"""Effect of broken sensors on a learner: its error on the clean events of a poisoned stream, and on those alone."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def start_of(learner: Any, stream: Callable[..., Stream], **parameters: Any) -> 
 
 @dataclass(frozen=True)
 class Harm:
-    """What poison did to a learner.
+    """Effect of the poisoned events on a learner.
 
     Args:
         name: of the learner.
@@ -163,12 +163,12 @@ class Harm:
 
     @property
     def ratio(self) -> float:
-        """How many times the error of the clean events alone."""
+        """Error on the poisoned stream over that on its clean events alone."""
         return self.among / self.alone
 
     @property
     def passed(self) -> bool:
-        """Whether the learner stands it."""
+        """True if the error stays within the bound."""
         return self.finite and self.ratio <= RATIO_MAX
 
 

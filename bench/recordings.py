@@ -33,7 +33,7 @@ class Recording:
     input_kind: str = "features"
 
     def why_not(self, folder: Path | None) -> str | None:
-        """Say why this stream cannot be read, if so."""
+        """Reason why this stream cannot be read; an empty string if it can."""
         if not self.file:
             return None
         if folder is None:

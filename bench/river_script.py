@@ -1,4 +1,4 @@
-"""What one would write without a daemon: paho hands each event to a River model. Nothing is kept or published."""
+"""Script without a daemon: paho hands each event to a River model; nothing is stored or published."""
 
 from __future__ import annotations
 

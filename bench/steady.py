@@ -30,16 +30,16 @@ PREDICTIONS = "edgedescent/steady/predictions"
 GROWTH_MIB_MAX = 2.0
 P99_MS_MAX = 20.0
 BASELINE_S = 300.0
-"""What has settled by then is what the end is compared with; of a short run, it is the first third."""
+"""Time after which memory counts as settled; the end is compared with it. A short run takes its first third."""
 PATIENCE_S = 5.0
-"""How long the last predictions are waited for."""
+"""Longest wait for the last predictions."""
 KEEPALIVE_S = 60
 _DAY_S = 86_400.0
 
 
 @dataclass
 class Minute:
-    """What was seen in one minute, or in a twelfth of a run shorter than that."""
+    """Measurements of one minute, or of a twelfth of a shorter run."""
 
     ended_at_s: float
     memory_mib: float
@@ -55,7 +55,7 @@ class Minute:
 
 @dataclass
 class Run:
-    """What was measured."""
+    """Measurements of a run."""
 
     rate: int
     seconds: float
@@ -64,7 +64,7 @@ class Run:
     latencies_ms: list[float] = field(default_factory=list)
     sent: int = 0
     late_ms: float = 0.0
-    """How far behind its time an event was published at worst; that is the publisher's doing."""
+    """Largest delay of a publication behind its schedule; the publisher causes it, not the daemon."""
     lost: int = 0
 
     def latency_ms(self, quantile: float) -> float:
@@ -85,7 +85,7 @@ class Run:
 
     @property
     def written_bytes_per_day(self) -> float:
-        """What the whole run would come to in a day, the files it began with included."""
+        """Bytes that the run would write in a day, including the files it began with."""
         return sum(minute.written_bytes for minute in self.minutes) / self.minutes[-1].ended_at_s * _DAY_S
 
     def verdicts(self) -> list[Verdict]:
@@ -109,7 +109,7 @@ class Steady(OurDaemon):
     client_id = "edgedescent-steady"
 
     def command(self) -> list[str]:
-        """What starts it."""
+        """Command that starts it."""
         config = self.folder / "device.toml"
         config.write_text(
             f'device = "steady"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{self.folder / "state"}"\n'
@@ -151,7 +151,7 @@ class Client:
         self._sock.sendall(packet(0x32, text(EVENTS) + self._packet_id.to_bytes(2, "big") + payload))
 
     def predictions(self, timeout_s: float) -> list[bytes]:
-        """Those that have come; waits so long for the first."""
+        """Predictions that have arrived; waits at most `timeout_s` for the first."""
         if not self._poll.poll(max(timeout_s, 0.0) * 1000):
             return []
         start = 2 + len(PREDICTIONS.encode())
@@ -176,7 +176,7 @@ class Client:
 
 
 def _split(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the content of the packet at a place begins and ends; None where it is not complete."""
+    """Begin and end of the content of the packet at a place; None if it is not complete."""
     length = 0
     for i, byte in enumerate(data[at + 1 : at + 5]):
         length |= (byte & 127) << 7 * i
@@ -191,7 +191,7 @@ def _split(data: bytes, at: int) -> tuple[int, int] | None:
 
 @dataclass
 class Gauge:
-    """What the kernel says of the daemon, since it was last asked."""
+    """The kernel's figures of the daemon since the last call."""
 
     pid: int
 
@@ -217,7 +217,7 @@ class Gauge:
 
 
 def written_bytes(pid: int) -> int:
-    """What a process has caused to be written to storage (proc(5), `write_bytes` of io)."""
+    """Bytes that a process has caused to be written to storage (proc(5), `write_bytes` of io)."""
     lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 

@@ -20,7 +20,7 @@ BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def results(name: str) -> dict[str, Any]:
-    """What a benchmark printed with --json, as it is kept."""
+    """Kept result of a benchmark, as it printed it with --json."""
     found: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
     return found
 
@@ -103,7 +103,7 @@ def rates() -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """So many digits, but no powers of ten."""
+    """Number with so many significant digits and no power of ten."""
     return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 

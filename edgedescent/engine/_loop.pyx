@@ -47,7 +47,7 @@ cdef class LearningLoop:
 
     @property
     def takes_raw(self):
-        """Whether the learner takes raw events."""
+        """True if the learner takes raw events."""
         return self.compiled is not None
 
     def run(self, EventCursor events not None, bytes message not None, bint redelivered, Prequential errors not None,

@@ -41,7 +41,7 @@ cdef class RedeliveryWindow:
         return True
 
     cpdef bint holds(self, uint64_t packet_id, str topic, bytes payload) except -1:
-        """Whether a message is in the window."""
+        """True if a message is in the window."""
         cdef uint64_t wanted = key(packet_id, topic, payload)
         cdef Py_ssize_t i
         for i in range(min(self.n_added, self.window)):

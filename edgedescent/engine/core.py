@@ -129,7 +129,7 @@ class Engine:
         return (self._admitted(piece, message, self._limit) for piece in pieces)
 
     def _is_redelivered(self, message: Message) -> bool:
-        """Whether a message that the broker marks as sent again was handled before."""
+        """True if a message that the broker marks as sent again was handled before."""
         known = message.packet_id > 0 and self._redeliveries.holds(message.packet_id, message.topic, message.payload)
         if known:
             self.counters["messages_redelivered"] += 1

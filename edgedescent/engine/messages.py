@@ -38,7 +38,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     reason: str
     """One of `edgedescent.formats.REASONS`, by which it is counted."""
     error: str
-    """What is wrong, for a person."""
+    """Description of the fault, for a person."""
     payload: bytes
     """Bytes of the event, or the start of a very long one.
 

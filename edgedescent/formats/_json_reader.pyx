@@ -29,7 +29,7 @@ cdef enum:
 
 
 cdef inline bint is_named(PyObject* key, const Field* field) noexcept:
-    """Whether a remembered key is the name of a field."""
+    """True if a cached key is the name of a field."""
     return (key != NULL and PyUnicode_CheckExact(<object>key) and PyUnicode_IS_COMPACT_ASCII(<object>key)
             and PyUnicode_GET_LENGTH(<object>key) == field.length
             and memcmp(PyUnicode_1BYTE_DATA(<object>key), field.name, field.length) == 0)

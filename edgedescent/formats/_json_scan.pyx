@@ -6,7 +6,7 @@ cdef enum:
 
 
 def has_more_than(const unsigned char[::1] text not None, Py_ssize_t count, bint anywhere=False):
-    """Whether the JSON array at the start of a text has more elements than a bound; stops at the first one too many.
+    """True if the JSON array at the start of a text has more elements than a bound; stops at the first one too many.
 
     Only brackets, commas and strings are looked at (RFC 8259), so the answer means nothing if the text is malformed.
 

@@ -174,7 +174,7 @@ cdef class FeatureModel:
     # --- State ----------------------------------------------------------------------------------------------------
 
     def save(self):
-        """What the model has learned, by the names that it has in a learner's state."""
+        """Learned arrays of the model, by their names in a learner's state."""
         return {
             "target": self.target.save(1),
             "stepper": self.stepper.save(),

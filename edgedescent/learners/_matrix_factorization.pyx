@@ -171,7 +171,7 @@ cdef class MatrixFactorizationModel:
     # --- State ----------------------------------------------------------------------------------------------------
 
     def save(self):
-        """What the model has learned, by the names that it has in a learner's state."""
+        """Learned arrays of the model, by their names in a learner's state."""
         return {
             "user_rows": self.user_rows.save(self.encoder.users.size()),
             "item_rows": self.item_rows.save(self.encoder.items.size()),

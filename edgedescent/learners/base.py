@@ -1,4 +1,4 @@
-"""What every learner has besides predicting and learning: parameters, a state that can be saved, and copies."""
+"""Base class of learners: parameters, a state that can be saved and restored, and copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Learner(Declared):
 
     input_kind: ClassVar[Literal["features", "ratings"]]
     takes_text: ClassVar[bool] = True
-    """Whether values of features may be texts. Where models of others decide, an event that has one may be refused."""
+    """True if values of features may be texts. A wrapped model of another library may refuse them."""
     optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Learner(Declared):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def counts(self) -> dict[str, int]:
-        """How often a guard or a bound stepped in, by name; published with the daemon's metrics."""
+        """Counts of interventions by guards and bounds, by name; published with the daemon's metrics."""
         return {}
 
     def state_dict(self) -> State:

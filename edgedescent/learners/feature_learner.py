@@ -109,7 +109,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         CompiledFeatureLearner.__init__(self, encoder, (self.model_type(encoder, self),))
 
     def counts(self) -> dict[str, int]:
-        """How often a guard or a bound stepped in.
+        """Counts of interventions by guards and bounds.
 
         >>> from edgedescent import LinearRegressor
         >>> model = LinearRegressor()

@@ -76,5 +76,5 @@ class MLPRegressor(FeatureLearner):
     ] = 8
 
     def counts(self) -> dict[str, int]:
-        """How often a guard or a bound stepped in."""
+        """Counts of interventions by guards and bounds."""
         return {**super().counts(), "units_restarted": self.model.n_restarts}

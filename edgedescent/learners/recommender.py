@@ -60,7 +60,7 @@ class Recommender(CompiledRecommender, Learner):
         )
 
     def counts(self) -> dict[str, int]:
-        """How often a guard or a bound stepped in.
+        """Counts of interventions by guards and bounds.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization(users_max=1)

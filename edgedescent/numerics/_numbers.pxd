@@ -1,4 +1,4 @@
-"""What counts as a usable number or name, and how a Python object becomes one."""
+"""Usable numbers and names, and their conversion from Python objects."""
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
 from cpython.long cimport PyLong_AsDouble, PyLong_Check
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_FromObject
@@ -22,7 +22,7 @@ cdef inline double bounded(double value) noexcept nogil:
 
 
 cdef inline bint is_plain(object value) noexcept:
-    """Whether reading the value runs no Python code, so that nothing can change meanwhile."""
+    """True if reading the value runs no Python code, so that nothing can change meanwhile."""
     return PyFloat_Check(value) or value is None or PyLong_Check(value)
 
 

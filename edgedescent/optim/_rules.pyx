@@ -11,7 +11,7 @@ from libc.math cimport fabs, pow, sqrt
 
 
 cdef inline double settled(double value) noexcept nogil:
-    """What decays for long enough comes to rest at zero: processors take a hundred times longer for numbers below 1e-308."""
+    """Zero for values that decayed to almost nothing: processors are a hundred times slower with numbers below 1e-308."""
     return value if fabs(value) > 1e-300 else 0.0
 
 

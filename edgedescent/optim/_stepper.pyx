@@ -16,7 +16,7 @@ from edgedescent.losses.squared import SquaredLoss
 
 
 cdef class Stepper:
-    """What all the tables of a learner share of its optimizer.
+    """Optimizer state that all the tables of a learner share.
 
     A learner adds the gradient of each run of parameters that the event touches, then takes one step: the gradients
     are clipped, and each run is stepped by the optimizer's rule. A run that would become non-finite, or larger than
@@ -149,7 +149,7 @@ cdef class Stepper:
                 average[i] += rate * (w[i] - average[i])
 
     cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil:
-        """Tell a schedule that watches it the loss of the event."""
+        """Pass the loss of the event to a schedule that watches it."""
         if self.schedule.watches:
             watch(&self.schedule, bounded(loss.value(loss, target, score)))
             if loss.error != NULL:

@@ -1,4 +1,4 @@
-"""What every learner, optimizer, loss and payload format must hold, whoever wrote it.
+"""Contracts of learners, optimizers, losses and payload formats, whoever wrote them.
 
 Each check is a function of one object that raises AssertionError with what was promised and what happened. The project
 runs all of them on everything it exports; whoever writes a plug-in can do the same in one line of a test.

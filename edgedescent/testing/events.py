@@ -15,7 +15,7 @@ Event = tuple[Any, ...]
 
 
 def takes_interactions(learner: Learner) -> bool:
-    """Whether it learns who chose what, and not how it was liked."""
+    """True if it learns from choices, not from ratings."""
     return learner.input_kind == "ratings" and not hasattr(learner, "loss")
 
 

@@ -1,4 +1,4 @@
-"""What every payload format must hold. One function a promise, one line in the list at the end."""
+"""Contract of payload formats: one function a promise, one line in the list at the end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_no_bytes_raise(payload_format: type[Format]) -> None:
 
 
 def check_the_same_bytes_are_the_same_events(payload_format: type[Format]) -> None:
-    """What a message holds does not depend on the messages before it."""
+    """The events of a message do not depend on the messages before it."""
     used = _made(payload_format)
     for payload in _damaged(payload_format):
         found, alone = _read(used, payload), _read(_made(payload_format), payload)

@@ -1,4 +1,4 @@
-"""What every learner must hold. One function a promise, one line in the list at the end."""
+"""Contract of learners: one function a promise, one line in the list at the end."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def check_is_deterministic(learner: Learner) -> None:
 
 
 def check_learns(learner: Learner) -> None:
-    """What is seen with high targets is predicted higher than what is seen with low ones."""
+    """Events learned with high targets are predicted higher than those with low ones."""
     model: Any = learner.clone()
     pair = ((({"side": 1.0},), ({"side": -1.0},)), (("ann", "good"), ("ann", "bad")))
     high, low = pair[0] if learner.input_kind == "features" else pair[1]

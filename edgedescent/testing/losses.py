@@ -1,4 +1,4 @@
-"""What every loss must hold. One function a promise, one line in the list at the end."""
+"""Contract of losses: one function a promise, one line in the list at the end."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def check_extremes_are_finite(loss: Loss) -> None:
 
 
 def check_losses_share_nothing(loss: Loss) -> None:
-    """What a loss adapts to in one learner does not reach another."""
+    """The adaptation of a loss in one learner does not reach another."""
     pairs = array("d", [0.0, 1.0, 0.5, 1.0] * 20), array("d", [1.0, -1.0, 5.0, 30.0] * 20)
     first = evaluate(loss, *pairs)
     require(loss, first == evaluate(loss, *pairs), "one sequence has two gradients")

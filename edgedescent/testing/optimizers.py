@@ -1,4 +1,4 @@
-"""What every optimizer must hold. One function a promise, one line in the list at the end."""
+"""Contract of optimizers: one function a promise, one line in the list at the end."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def check_untouched_coordinates_stay(optimizer: Optimizer) -> None:
 
 
 def check_tables_share_nothing(optimizer: Optimizer) -> None:
-    """What one learner's steps leave behind does not reach another."""
+    """The optimizer state of one learner does not reach another."""
     rows = [[g, -g] for g in GRADIENTS]
     one, two = run_steps(optimizer, rows, [0.0] * 2)[0], run_steps(optimizer, rows, [0.0] * 2)[0]
     require(optimizer, one.tobytes() == two.tobytes(), "the same steps from the same start lead elsewhere")

@@ -1,4 +1,4 @@
-"""How the checks compare states and say what went wrong."""
+"""Comparison of states, and the messages of failed checks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def bits(learner: Learner) -> dict[str, object]:
 
 
 def size(learner: Learner) -> int:
-    """How many bytes of numbers and how many names a state holds, added up."""
+    """Bytes of numbers plus number of names that a state holds."""
     state: Mapping[str, Any] = learner.state_dict()
     return sum(len(value) if isinstance(value, list) else value.nbytes for value in state.values())
 
