@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from state_hashes import GOLDEN, N_EVENTS, digests, models, whole
 
 EXPECTED: dict[str, str] = json.loads(GOLDEN.read_text("utf-8"))
