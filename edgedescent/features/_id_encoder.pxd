@@ -1,4 +1,5 @@
 """The encoder of ratings: the ids of a user and an item as rows of tables."""
+from cython cimport final
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._user_history cimport UserHistory
@@ -14,6 +15,7 @@ cdef struct EncodedPair:
 
 cdef str as_id(str role, object value)
 
+@final
 cdef class IdEncoder:
     cdef readonly Vocabulary users
     cdef readonly Vocabulary items

@@ -1,12 +1,10 @@
 from collections.abc import Sequence
-from typing import Any
-
-from typing_extensions import disjoint_base
+from typing import Any, final
 
 from edgedescent.features._user_history import UserHistory
 from edgedescent.features._vocabulary import Vocabulary
 
-@disjoint_base
+@final
 class IdEncoder:
     @property
     def users(self) -> Vocabulary: ...

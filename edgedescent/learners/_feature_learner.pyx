@@ -5,7 +5,7 @@ from cpython.object cimport PyObject
 from libc.stdlib cimport free, malloc
 
 from edgedescent.features._encoder cimport as_event
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.learners._feature_model cimport FeatureModel, has_room
 from edgedescent.numerics._numbers cimport is_sane, to_number
 
 from edgedescent.validation import as_numbers
@@ -86,7 +86,8 @@ cdef class CompiledFeatureLearner:
             self._predict_known(encoder.known_part())
             encoder.reserve_rows()
         for m in range(self.n_models):
-            (<FeatureModel>self.members[m]).prepare()
+            if not has_room(<FeatureModel>self.members[m], encoder):
+                (<FeatureModel>self.members[m]).prepare()
         encoder.settle(True)
         if encoder.n_new:
             for m in range(self.n_models):

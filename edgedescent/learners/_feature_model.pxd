@@ -50,3 +50,7 @@ cdef class FeatureModel:
     cdef double to_loss_target(self, double y) noexcept nogil
     cdef int check_rows(self, dict state, str table) except -1
     cdef void _replay(self) noexcept nogil
+
+cdef inline bint has_room(FeatureModel model, Encoder encoder) noexcept:
+    """True if the model can learn the encoder's event without `prepare`, which is the rule: it saves a call per event."""
+    return model.room == encoder.room and model.rows >= encoder.scaler.rows and model.replay_buffer.size == 0

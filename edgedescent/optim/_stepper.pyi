@@ -14,7 +14,7 @@ class Stepper:
     def save(self) -> NDArray[np.float64]: ...
     def restore(self, values: NDArray[np.float64]) -> None: ...
 
-def steps(
+def run_steps(
     optimizer: Optimizer,
     gradients: ArrayLike,
     start: ArrayLike,

@@ -75,7 +75,8 @@ cdef class Stepper:
         context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps) * share
         context.slope = slope
         context.loss = loss
-        take_error(loss, &context.error)
+        if loss.error != NULL:
+            take_error(loss, &context.error)
         context.target = target
         context.score = score
         for p in range(self.n_pieces):
@@ -108,7 +109,8 @@ cdef class Stepper:
         for p in range(self.n_pieces):
             self._step_piece(&self.pieces[p])
         # The rule may have asked the loss too.
-        take_error(loss, &context.error)
+        if loss.error != NULL:
+            take_error(loss, &context.error)
         self.n_pieces = 0
         self.steps += 1.0
 
@@ -150,7 +152,8 @@ cdef class Stepper:
         """Tell a schedule that watches it the loss of the event."""
         if self.schedule.watches:
             watch(&self.schedule, bounded(loss.value(loss, target, score)))
-            take_error(loss, &self.context.error)
+            if loss.error != NULL:
+                take_error(loss, &self.context.error)
 
     cdef int check(self) except -1:
         """Raise what an optimizer or a loss written in Python raised in the steps since the last check."""
@@ -177,8 +180,8 @@ cdef class Stepper:
             self.schedule.memory[i] = memory[i]
 
 
-def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
-    """What a sequence of steps makes of parameters: for tests, and for looking at how an optimizer behaves.
+def run_steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
+    """Run a sequence of steps on a few parameters, for tests and to see how an optimizer behaves.
 
     Args:
         optimizer: the step rule.
@@ -196,7 +199,7 @@ def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
     cdef Py_ssize_t n = g.shape[1], n_steps = g.shape[0], t, i, first
     cdef double[::1] slope = np.ones(n_steps) if slopes is None else np.array(slopes, dtype=np.float64)
     cdef double[::1] watched = np.zeros(n_steps) if losses is None else np.array(losses, dtype=np.float64)
-    cdef Stepper descent = Stepper(optimizer, l1)
+    cdef Stepper stepper = Stepper(optimizer, l1)
     cdef ParameterTable table = ParameterTable(optimizer, n, 1)
     declared = SquaredLoss()
     cdef Loss loss = make_loss(declared)
@@ -204,7 +207,7 @@ def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
         raise ValueError(f"{n_steps} steps do not pair with {slope.shape[0]} slopes and {watched.shape[0]} losses.")
     table.arrays[0][0] = start
     table.serving[0] = start
-    descent.make_room(n, n)
+    stepper.make_room(n, n)
     path, served = np.empty((n_steps, n)), np.empty((n_steps, n))
     for t in range(n_steps):
         i = 0
@@ -213,11 +216,11 @@ def steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
             while i < n and g[t, i] == g[t, i]:
                 i += 1
             if i > first:
-                descent.add(&table.table, first, i - first, &g[t, first], True)
+                stepper.add(&table.table, first, i - first, &g[t, first], True)
             i += 1
-        descent.step(slope[t], &loss, 0.0, slope[t], 1.0)
+        stepper.step(slope[t], &loss, 0.0, slope[t], 1.0)
         # The squared loss is half the square of the error.
-        descent.learned(&loss, 0.0, (2.0 * watched[t]) ** 0.5)
-        descent.check()
+        stepper.learned(&loss, 0.0, (2.0 * watched[t]) ** 0.5)
+        stepper.check()
         path[t], served[t] = table.arrays[0][0], table.serving[0]
-    return path, served, descent.n_undone
+    return path, served, stepper.n_undone

@@ -11,7 +11,7 @@ from typing import Any
 from edgedescent.learners import LinearRegressor
 from edgedescent.optim import Optimizer
 from edgedescent.optim._parameter_table import ParameterTable
-from edgedescent.optim._stepper import steps
+from edgedescent.optim._stepper import run_steps
 from edgedescent.testing.learners import check_learner
 from edgedescent.testing.support import require, require_names
 
@@ -57,13 +57,13 @@ def check_slots_are_the_arrays_of_the_rule(optimizer: Optimizer) -> None:
 
 def check_no_gradient_no_step(optimizer: Optimizer) -> None:
     """A parameter at zero that never had a gradient stays there."""
-    path, _, _ = steps(optimizer, [[0.0] * 3] * 30, [0.0] * 3)
+    path, _, _ = run_steps(optimizer, [[0.0] * 3] * 30, [0.0] * 3)
     require(optimizer, not path.any(), "a gradient of zero moves a fresh parameter")
 
 
 def check_first_step_goes_down(optimizer: Optimizer) -> None:
     """The first step goes against the gradient; a small gradient may leave a parameter at zero."""
-    path, _, _ = steps(optimizer, [[1e3, -1e3, 1e-3]] * optimizer.batch, [0.0] * 3)
+    path, _, _ = run_steps(optimizer, [[1e3, -1e3, 1e-3]] * optimizer.batch, [0.0] * 3)
     w = path[-1].tolist()
     require(
         optimizer, w[0] < 0.0 < w[1] and w[2] <= 0.0, f"gradients of 1e3, -1e3 and 1e-3 move parameters from 0 to {w}"
@@ -73,7 +73,7 @@ def check_first_step_goes_down(optimizer: Optimizer) -> None:
 def check_untouched_coordinates_stay(optimizer: Optimizer) -> None:
     """A step that does not touch a coordinate leaves every bit of it, and so it goes on as if there had been none."""
     rows = [[g, math.nan, -g] if n % 3 else [g, 2.0 * g, math.nan] for n, g in enumerate(GRADIENTS * 3)]
-    path, served, _ = steps(optimizer, rows, [0.5, 0.0, -1.0])
+    path, served, _ = run_steps(optimizer, rows, [0.5, 0.0, -1.0])
     for before, after, row in zip(range(len(rows)), range(1, len(rows)), rows[1:], strict=False):
         for i, g in enumerate(row):
             same = path[before, i] == path[after, i] and served[before, i] == served[after, i]
@@ -83,13 +83,13 @@ def check_untouched_coordinates_stay(optimizer: Optimizer) -> None:
 def check_tables_share_nothing(optimizer: Optimizer) -> None:
     """What one learner's steps leave behind does not reach another."""
     rows = [[g, -g] for g in GRADIENTS]
-    one, two = steps(optimizer, rows, [0.0] * 2)[0], steps(optimizer, rows, [0.0] * 2)[0]
+    one, two = run_steps(optimizer, rows, [0.0] * 2)[0], run_steps(optimizer, rows, [0.0] * 2)[0]
     require(optimizer, one.tobytes() == two.tobytes(), "the same steps from the same start lead elsewhere")
 
 
 def check_steps_are_finite(optimizer: Optimizer) -> None:
     """Gradients up to 1e100, the largest that learners let through, leave everything finite."""
-    path, served, _ = steps(optimizer, [[g, -g, abs(g)] for g in GRADIENTS * 20], [0.0, 1.0, -1e99])
+    path, served, _ = run_steps(optimizer, [[g, -g, abs(g)] for g in GRADIENTS * 20], [0.0, 1.0, -1e99])
     finite = all(map(math.isfinite, [*path.ravel().tolist(), *served.ravel().tolist()]))
     require(optimizer, finite, "gradients of up to 1e100 leave something that is not finite")
 

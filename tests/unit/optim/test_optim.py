@@ -15,7 +15,7 @@ import pytest
 from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor, optim
 from edgedescent.config import build, describe
 from edgedescent.optim import SGD, Adam, CosineRestarts, MiniBatch, Momentum, Optimizer
-from edgedescent.optim._stepper import steps
+from edgedescent.optim._stepper import run_steps
 from edgedescent.validation import parameters
 from support.exported import LEARNERS, OPTIMIZERS, SCHEDULES, exported, small
 from support.strategies import EVERY_OPTIMIZER, frozen
@@ -165,7 +165,7 @@ class TestInPython:
     def test_it_gives_the_numbers_of_the_compiled_rule(self) -> None:
         g = np.random.default_rng(0).normal(size=(30, 3))
         g[::4, 1] = np.nan
-        got, expected = (steps(optimizer, g, [0.0, 1.0, 2.0])[0] for optimizer in (PythonAdam(), Adam()))
+        got, expected = (run_steps(optimizer, g, [0.0, 1.0, 2.0])[0] for optimizer in (PythonAdam(), Adam()))
         np.testing.assert_allclose(got, expected, rtol=1e-9)
 
     @pytest.mark.parametrize("learner", LEARNERS)
@@ -189,7 +189,7 @@ class TestInPython:
         g = np.random.default_rng(0).normal(size=(30, 3))
         common: dict[str, Any] = {"schedule": CosineRestarts(period=7), "clip_norm": 1.0, "average_rate": 0.2}
         got, expected = (
-            steps(MiniBatch(optimizer=kind(lr=0.1, **common), size=3), g, [0.0, 1.0, 2.0], 0.01)
+            run_steps(MiniBatch(optimizer=kind(lr=0.1, **common), size=3), g, [0.0, 1.0, 2.0], 0.01)
             for kind in (PythonAdam, Adam)
         )
         np.testing.assert_allclose(got[0], expected[0], rtol=1e-9)
@@ -226,7 +226,7 @@ class TestInPython:
 
     @pytest.mark.parametrize("where", ["w", "n"])
     def test_what_is_not_finite_is_undone_and_counted(self, where: str) -> None:
-        path, _, undone = steps(Explodes(where=where), np.ones((6, 2)), np.zeros(2))
+        path, _, undone = run_steps(Explodes(where=where), np.ones((6, 2)), np.zeros(2))
         assert path[:, 0].tolist() == pytest.approx([-0.1, -0.2, -0.2, -0.3, -0.4, -0.4])
         assert undone == 2
 

@@ -25,7 +25,7 @@ from edgedescent.optim import (
     Optimizer,
 )
 from edgedescent.optim._parameter_table import ParameterTable
-from edgedescent.optim._stepper import steps
+from edgedescent.optim._stepper import run_steps
 from reference.optim import RULES, specified_steps
 from support.strategies import EVERY_OPTIMIZER, SCHEDULES
 
@@ -49,7 +49,7 @@ def starts(n: int = 4) -> st.SearchStrategy[Any]:
 def agree(optimizer: Optimizer, g: Any, start: Any, l1: float = 0.0, losses: Any = None) -> None:
     slopes = np.linspace(0.5, -1.5, len(g))
     losses = np.zeros(len(g)) if losses is None else losses
-    path, served, undone = steps(optimizer, g, start, l1, slopes, losses)
+    path, served, undone = run_steps(optimizer, g, start, l1, slopes, losses)
     expected, expected_served = specified_steps(optimizer, g, start, l1, slopes, losses)
     assert undone == 0
     scale = 1 + np.abs(expected).max()
@@ -75,14 +75,16 @@ def test_sparse_events_give_the_dense_numbers(optimizer: Optimizer, g: Any, star
     if isinstance(optimizer, SHARED):
         # Alone, a parameter is another event; a run of parameters split in two is still the same event.
         wide = np.insert(g, 2, np.nan, axis=1)
-        path, _, _ = steps(optimizer, wide, np.insert(start, 2, 0.0))
-        np.testing.assert_allclose(np.delete(path, 2, axis=1), steps(optimizer, g, start)[0], rtol=1e-12, atol=1e-300)
+        path, _, _ = run_steps(optimizer, wide, np.insert(start, 2, 0.0))
+        np.testing.assert_allclose(
+            np.delete(path, 2, axis=1), run_steps(optimizer, g, start)[0], rtol=1e-12, atol=1e-300
+        )
         return
     touched = missing.draw(arrays(np.bool_, g.shape))
-    path, served, _ = steps(optimizer, np.where(touched, g, np.nan), start)
+    path, served, _ = run_steps(optimizer, np.where(touched, g, np.nan), start)
     for i in range(len(start)):
         when = touched[:, i]
-        alone, alone_served, _ = steps(optimizer, g[when][:, [i]], start[[i]])
+        alone, alone_served, _ = run_steps(optimizer, g[when][:, [i]], start[[i]])
         assert path[when, i].tobytes() == alone[:, 0].tobytes()
         assert served[when, i].tobytes() == alone_served[:, 0].tobytes()
         # In between it neither moves nor decays.
@@ -128,7 +130,7 @@ def test_clipping_truncation_and_averaging(
 def test_the_first_step_of_adam_is_the_learning_rate() -> None:
     # Section 2.1 of the paper: with the bias corrected, the first step does not depend on the gradient's size.
     for g in (1e-3, 1.0, 1e3):
-        assert steps(Adam(lr=0.1), [[g]], [0.0])[0][0, 0] == pytest.approx(-0.1, rel=1e-4)
+        assert run_steps(Adam(lr=0.1), [[g]], [0.0])[0][0, 0] == pytest.approx(-0.1, rel=1e-4)
 
 
 @given(gradients(missing=False), starts(), st.floats(0, 0.99))
@@ -139,13 +141,13 @@ def test_nesterov_is_momentum_seen_from_where_it_looks(g: Any, start: Any, mu: f
         v = mu * v - 0.1 * row
         theta = theta + v
         path.append(theta + mu * v)
-    np.testing.assert_allclose(steps(Nesterov(lr=0.1, mu=mu), g, start)[0], path, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(run_steps(Nesterov(lr=0.1, mu=mu), g, start)[0], path, rtol=1e-9, atol=1e-9)
 
 
 def test_mini_batches_are_plain_averages() -> None:
     g = np.random.default_rng(0).normal(size=(12, 3))
-    batched = steps(MiniBatch(optimizer=Adam(), size=4), g, np.zeros(3))[0]
-    whole = steps(Adam(), g.reshape(3, 4, 3).mean(axis=1), np.zeros(3))[0]
+    batched = run_steps(MiniBatch(optimizer=Adam(), size=4), g, np.zeros(3))[0]
+    whole = run_steps(Adam(), g.reshape(3, 4, 3).mean(axis=1), np.zeros(3))[0]
     np.testing.assert_allclose(batched[3::4], whole, rtol=1e-12)
     assert (batched[:3] == 0).all()
 
@@ -153,8 +155,8 @@ def test_mini_batches_are_plain_averages() -> None:
 def test_a_batch_of_one_is_no_batch() -> None:
     g = np.random.default_rng(0).normal(size=(12, 3))
     assert (
-        steps(MiniBatch(optimizer=Adam(), size=1), g, np.zeros(3))[0].tobytes()
-        == steps(Adam(), g, np.zeros(3))[0].tobytes()
+        run_steps(MiniBatch(optimizer=Adam(), size=1), g, np.zeros(3))[0].tobytes()
+        == run_steps(Adam(), g, np.zeros(3))[0].tobytes()
     )
     assert MiniBatch(optimizer=Adam(), size=1).state_names == Adam().state_names
 
@@ -163,8 +165,8 @@ def test_normalized_updates_do_not_depend_on_how_large_a_feature_is() -> None:
     random = np.random.default_rng(0)
     x, slopes = random.uniform(1.0, 2.0, size=(40, 3)), random.normal(size=40)
     scales = np.array([1.0, 7.0, 1e4])
-    plain = steps(NormalizedAdaptive(), slopes[:, None] * x, np.zeros(3), 0.0, slopes)[0]
-    scaled = steps(NormalizedAdaptive(), slopes[:, None] * x * scales, np.zeros(3), 0.0, slopes)[0]
+    plain = run_steps(NormalizedAdaptive(), slopes[:, None] * x, np.zeros(3), 0.0, slopes)[0]
+    scaled = run_steps(NormalizedAdaptive(), slopes[:, None] * x * scales, np.zeros(3), 0.0, slopes)[0]
     np.testing.assert_allclose(scaled * scales, plain, rtol=1e-9)
 
 
@@ -172,7 +174,7 @@ def test_l1_gives_zeros() -> None:
     random = np.random.default_rng(0)
     for optimizer in (FTRLProximal(lr=0.1, l1=20.0), SGD(lr=0.1)):
         g = random.normal(size=(200, 2)) + np.array([1.0, 0.0])
-        path = steps(optimizer, g, np.zeros(2), 0.0 if isinstance(optimizer, FTRLProximal) else 2.0)[0]
+        path = run_steps(optimizer, g, np.zeros(2), 0.0 if isinstance(optimizer, FTRLProximal) else 2.0)[0]
         assert (path[:, 1] == 0).mean() > 0.3
 
 
@@ -198,18 +200,18 @@ class TestGuard:
         g = random.choice([worst, -worst, 1.0, 0.0, -1.0, np.inf, -np.inf], size=(60, 3))
         for slopes in (None, random.choice([1e-320, 1e-3, 1.0, -1e100, 1e100], size=60)):
             with np.errstate(over="ignore"):
-                path, served, _ = steps(optimizer, g, np.zeros(3), 0.0, slopes)
+                path, served, _ = run_steps(optimizer, g, np.zeros(3), 0.0, slopes)
             assert np.isfinite(path).all()
             assert np.isfinite(served).all()
 
     def test_a_step_that_would_be_too_large_is_undone_and_forgotten(self) -> None:
         g = np.array([[1.0, 1.0], [1e100, 1.0], [1.0, 1.0]])
-        path, _, undone = steps(SGD(lr=10.0), g, np.zeros(2))
+        path, _, undone = run_steps(SGD(lr=10.0), g, np.zeros(2))
         # Both parameters belong to one run, which is undone as a whole.
         assert path.tolist() == [[-10.0, -10.0], [-10.0, -10.0], [-20.0, -20.0]]
         assert undone == 1
         apart = np.array([[1e100, np.nan, 1.0]])
-        path, _, undone = steps(SGD(lr=10.0), apart, np.zeros(3))
+        path, _, undone = run_steps(SGD(lr=10.0), apart, np.zeros(3))
         assert path.tolist() == [[0.0, 0.0, -10.0]]
         assert undone == 1
 
@@ -298,4 +300,4 @@ def test_a_table_that_cannot_be_is_refused(arguments: tuple[Any, ...], message: 
 
 def test_steps_that_do_not_pair_are_refused() -> None:
     with pytest.raises(ValueError, match="2 steps do not pair with 3 slopes"):
-        steps(SGD(), np.zeros((2, 1)), np.zeros(1), 0.0, np.ones(3))
+        run_steps(SGD(), np.zeros((2, 1)), np.zeros(1), 0.0, np.ones(3))

@@ -14,7 +14,7 @@ from river import linear_model, optim
 from river.optim import schedulers
 
 from edgedescent.optim import AMSGrad, FTRLProximal, InverseScaling, Momentum, NAdam, Nesterov, Optimizer
-from edgedescent.optim._stepper import steps
+from edgedescent.optim._stepper import run_steps
 from edgedescent_river import optim as theirs
 from edgedescent_river.optim import from_river
 
@@ -74,7 +74,7 @@ def river_run(optimizer: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
 @pytest.mark.parametrize("optimizer", SAME, ids=lambda o: f"{type(o).__name__}-{vars(o)}"[:60])
 def test_the_same_gradients_make_the_same_weights(optimizer: Any) -> None:
     gradients, path = river_run(optimizer)
-    ours, _, undone = steps(from_river(optimizer), gradients, [0.0] * 3)
+    ours, _, undone = run_steps(from_river(optimizer), gradients, [0.0] * 3)
     assert undone == 0
     assert np.abs(path).max() > 0.01
     np.testing.assert_allclose(ours, path, rtol=1e-6, atol=1e-6)
@@ -83,7 +83,7 @@ def test_the_same_gradients_make_the_same_weights(optimizer: Any) -> None:
 @pytest.mark.parametrize("optimizer", [optim.RMSProp(0.01), optim.Adam(), optim.Adam(0.03)], ids=type)
 def test_where_eps_stands_makes_little_difference(optimizer: Any) -> None:
     gradients, path = river_run(optimizer)
-    ours, _, _ = steps(from_river(optimizer), gradients, [0.0] * 3)
+    ours, _, _ = run_steps(from_river(optimizer), gradients, [0.0] * 3)
     np.testing.assert_allclose(ours, path, atol=2e-3)
 
 
@@ -100,7 +100,7 @@ def test_where_eps_stands_makes_little_difference(optimizer: Any) -> None:
 )
 def test_what_is_refused_is_something_else(optimizer: Any, nearest: Optimizer) -> None:
     gradients, path = river_run(optimizer)
-    ours, _, _ = steps(nearest, gradients, [0.0] * 3)
+    ours, _, _ = run_steps(nearest, gradients, [0.0] * 3)
     assert np.abs(ours - path).max() > 1e-3
 
 
