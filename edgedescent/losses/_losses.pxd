@@ -1,7 +1,7 @@
-"""Losses as C functions of a target and a score, both in the units the loss works in."""
+"""Losses as C functions of a target and a score, both in the units of the loss's `scaling`."""
 from cpython.object cimport PyObject
 
-# How a target becomes what the loss compares with the score, and a score becomes a prediction.
+# Conversion of targets to the units of the score, and of scores to predictions.
 cdef enum Scaling:
     STANDARDIZED   # target (y - mean) / sd, prediction mean + sd score
     BY_MEAN        # target y / mean, prediction mean exp(score)
@@ -9,19 +9,19 @@ cdef enum Scaling:
 
 cdef struct Loss:
     double (*value)(const Loss* loss, double target, double score) noexcept nogil
-    # The derivative of the value by the score.
+    # Derivative of the value with respect to the score.
     double (*slope)(const Loss* loss, double target, double score) noexcept nogil
-    # How far the score goes in some time when it moves against the slope, which changes on the way.
+    # Change of the score when it follows df/dt = -slope(f) for `time`.
     double (*travel)(const Loss* loss, double target, double score, double time) noexcept nogil
     Scaling scaling
     double hyper[2]
-    # The running mean absolute error, clipped, which adaptive losses measure by, and how many errors it has seen.
+    # Adaptive losses: running mean (`scale`) of the clipped absolute errors, its parameters and number of errors.
     double rate_min
     double clip
     double scale
     double count
-    # The loss itself, where it is written in Python; whoever holds the struct keeps it alive. What it raised is kept until
-    # `take_error`.
+    # The Loss object, a borrowed reference that the owner of the struct keeps alive. `error` is the first exception of
+    # a loss written in Python since the last `take_error`.
     PyObject* declared
     PyObject* error
 

@@ -1,4 +1,4 @@
-"""Value and derivative of each loss; equations and sources stand in ``edgedescent.losses``."""
+"""Losses as C functions: value, slope and travel; ``edgedescent.losses`` has the equations and sources."""
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport NAN, asinh, copysign, exp, expm1, fabs, isfinite, log, log1p, tanh
@@ -23,12 +23,12 @@ cdef double logistic(double score) noexcept nogil:
     return score / (1.0 + score)
 
 
-# Each `travel` solves df/dt = -slope(f) from the score on: the updates of Karampatziakis and Langford 2011, which never
-# carry the score past where the loss is least.
+# Each `travel` solves df/dt = -slope(f), starting at the score: the updates of Karampatziakis and Langford 2011, which
+# never move the score past the minimum of the loss.
 
 
 cdef inline double steady_travel(double error, double slope, double time) noexcept nogil:
-    """Along a constant slope, until the error is gone."""
+    """Travel along a constant slope, which ends where the error is zero."""
     return -error if fabs(slope) * time >= fabs(error) else -slope * time
 
 
@@ -116,13 +116,13 @@ cdef double epsilon_slope(const Loss* loss, double target, double score) noexcep
 
 
 cdef double epsilon_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
-    # To the nearer edge of the band in which the loss is zero.
+    # Ends at the nearer edge of the interval in which the loss is zero.
     cdef double error = score - target
     return steady_travel(error - clipped(error, loss.hyper[0]), epsilon_slope(loss, target, score), time)
 
 
 cdef double log_cosh_value(const Loss* loss, double target, double score) noexcept nogil:
-    # log cosh e without overflow.
+    # This form of log cosh does not overflow.
     cdef double size = fabs(score - target)
     return size + log1p(exp(-2.0 * size)) - LOG_2
 
@@ -132,7 +132,7 @@ cdef double log_cosh_slope(const Loss* loss, double target, double score) noexce
 
 
 cdef double log_cosh_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
-    # sinh of the error decays exponentially; in logarithms, nothing overflows.
+    # sinh of the error decays exponentially. The computation uses its logarithm to avoid overflow.
     cdef double error = score - target, size = fabs(error)
     cdef double left = size + log(-expm1(-2.0 * size)) - LOG_2 - time
     left = left + LOG_2 if left > 20.0 else asinh(exp(left))
@@ -140,7 +140,7 @@ cdef double log_cosh_travel(const Loss* loss, double target, double score, doubl
 
 
 cdef double poisson_value(const Loss* loss, double target, double score) noexcept nogil:
-    # Beyond e²⁰ times the mean the loss goes on as a straight line, so that nothing overflows.
+    # Linear beyond a score of 20 (e²⁰ times the mean), to avoid overflow.
     cdef double within = score if score < 20.0 else 20.0
     return exp(within) * (1.0 + score - within) - target * score
 
@@ -150,12 +150,12 @@ cdef double poisson_slope(const Loss* loss, double target, double score) noexcep
 
 
 cdef double poisson_travel(const Loss* loss, double target, double score, double time) noexcept nogil:
-    # exp(-f) goes exponentially to 1 / target. Not below e⁻³⁰⁰, because 0 has no logarithm.
+    # exp(-f) approaches 1 / target exponentially. The bound at -300 keeps the logarithm finite.
     cdef double start = score if score < 20.0 else 20.0, passed = target * time
     cdef double share = -expm1(-passed) / target if passed > 1e-12 else time, change
     start = start if start > -300.0 else -300.0
     change = share * poisson_slope(loss, target, start)
-    # Both are the same, but the first is exact for short ways and the second for long ones.
+    # The two forms are equal, but the first is accurate for short travel and the second for long travel.
     return -log1p(change) if change > -0.5 else -log(exp(-passed) + share * exp(start))
 
 
@@ -173,9 +173,10 @@ cdef double logistic_travel(const Loss* loss, double target, double score, doubl
     cdef double size = exp(clipped(sign * score, 300.0)), far, by = 1.0
     cdef int i
     if 0.0 < target < 1.0:
-        # Has no closed form; the loss's curvature is at most 1/4, so this goes less far.
+        # No closed form. The curvature of the loss is at most 1/4, so this is a lower bound of the travel.
         return 4.0 * (logistic(score) - target) * expm1(-0.25 * time)
-    # With s = ±f, s + exp(s) grows by the time; Newton's method gets there steadily from either bound, both too far.
+    # With s = ±f, s + exp(s) grows linearly with time. Both bounds are above the root, from where Newton's method
+    # converges monotonically.
     far = log1p(time / size)
     if far > time / (1.0 + size):
         far = time / (1.0 + size)
@@ -187,11 +188,12 @@ cdef double logistic_travel(const Loss* loss, double target, double score, doubl
     return sign * far
 
 
-# A loss written in Python is called with the GIL. What it raises cannot be raised from here: it is kept for the stepper,
-# and a slope of NaN undoes the step.
+# A loss written in Python is called with the GIL. A noexcept function cannot raise: the exception is stored for the
+# stepper to raise later, and a slope of NaN makes the stepper skip the update.
 
 
 cdef double call_python(const Loss* loss, str method, tuple arguments, double otherwise) noexcept:
+    """Call a method of a loss written in Python; after an exception or a non-finite result, return `otherwise`."""
     cdef Loss* kept = <Loss*>loss
     cdef double result
     try:
@@ -219,7 +221,7 @@ cdef double python_travel(const Loss* loss, double target, double score, double 
 
 
 cdef void take_error(const Loss* loss, PyObject** error) noexcept nogil:
-    """Move what a loss written in Python raised to `error`, unless there is one already."""
+    """Move the stored exception of a loss written in Python to `error`, unless `error` already has one."""
     cdef Loss* kept = <Loss*>loss
     if kept.error != NULL and error[0] == NULL:
         error[0] = kept.error
@@ -227,7 +229,14 @@ cdef void take_error(const Loss* loss, PyObject** error) noexcept nogil:
 
 
 cdef Loss make_loss(object declared) except *:
-    """The C functions and hyper-parameters of a loss; `declared` must be kept as long as the result is used."""
+    """Make the C struct of a loss.
+
+    Args:
+        declared: The Loss object. The caller must keep it alive as long as the struct is used.
+
+    Raises:
+        ValueError: If its `rule` is not a compiled loss.
+    """
     cdef Loss loss
     cdef int i
     cdef str name = declared.rule
@@ -267,20 +276,21 @@ cdef Loss make_loss(object declared) except *:
 
 
 cdef void observe(Loss* loss, double target, double score) noexcept nogil:
-    """Let the running scale take in the error of an event, clipped so that one absurd target cannot raise it far."""
+    """Update the running scale with the error of an event, clipped to limit the effect of a single outlier."""
     cdef double error = fabs(clipped(score - target, loss.clip * loss.scale))
     cdef double rate
-    # The scale starts as if one error of 1, that of predicting the mean, had been seen.
+    # The scale starts at 1, the error of predicting the mean, which counts as one observation.
     loss.count += 1.0
     rate = 1.0 / (loss.count + 1.0)
     rate = rate if rate > loss.rate_min else loss.rate_min
     loss.scale += rate * (error - loss.scale)
-    # Months of a target that never changes would bring the scale so near to 0 that no error could raise it again.
+    # A constant target would decay the scale to almost 0, and the clipping would then keep it there for good.
     if loss.scale < 0.01:
         loss.scale = 0.01
 
 
 cdef int restore_loss(Loss* loss, double scale, double count) except -1:
+    """Restore the running scale and its count; raises ValueError if one is negative."""
     if scale < 0.0 or count < 0.0:
         raise ValueError(f"The state's loss must have a scale and a count >= 0. Got {scale} and {count}.")
     loss.scale, loss.count = scale, count
@@ -288,7 +298,7 @@ cdef int restore_loss(Loss* loss, double scale, double count) except -1:
 
 
 cdef int raise_error(Loss* loss) except -1:
-    """Raise what a loss written in Python raised."""
+    """Raise the stored exception of a loss written in Python, if there is one."""
     cdef PyObject* error = NULL
     take_error(loss, &error)
     if error == NULL:
@@ -299,7 +309,7 @@ cdef int raise_error(Loss* loss) except -1:
 
 
 def travels(declared, double target, double score, times):
-    """Changes of the score in some times when it moves against the slope."""
+    """Return the change of the score when it follows ``df/dt = -slope(f)``, for each of `times`."""
     cdef Loss loss = make_loss(declared)
     changes = [loss.travel(&loss, target, score, time) for time in times]
     raise_error(&loss)
@@ -307,7 +317,17 @@ def travels(declared, double target, double score, times):
 
 
 def evaluate(declared, double[::1] targets, double[::1] scores, bint adapt=True):
-    """Value and slope of each of a sequence of (target, score) pairs; an adaptive loss adapts from pair to pair."""
+    """Return the values and slopes of a loss for a sequence of (target, score) pairs.
+
+    Args:
+        declared: The Loss object.
+        targets: Targets in the units of the loss.
+        scores: Scores, one for each target.
+        adapt: True to update the scale of an adaptive loss after each pair.
+
+    Raises:
+        ValueError: If the lengths of `targets` and `scores` differ.
+    """
     cdef Loss loss = make_loss(declared)
     cdef Py_ssize_t i
     values, slopes = [], []

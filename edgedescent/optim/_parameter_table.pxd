@@ -1,11 +1,11 @@
 from edgedescent.optim._rules cimport Context, Rule
 
-# The part of a table that the arithmetic needs, free of the interpreter.
+# Pointers and sizes of a table, as the step functions use them without the GIL.
 cdef struct Table:
     double* w
-    # The parameters that predict: the average of the iterates where it is kept, else `w` itself.
+    # Parameters used for predictions: the averaged iterates with iterate averaging, else `w`.
     double* serving
-    # How many steps each parameter's average has taken in; NULL where no average is kept.
+    # Number of steps in each parameter's average; NULL without iterate averaging.
     double* averaged
     Py_ssize_t width
     Rule rule

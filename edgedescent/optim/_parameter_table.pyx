@@ -1,21 +1,29 @@
-"""Parameters in rows, together with the optimizer's own state for each of them."""
+"""Table of model parameters and of the optimizer state for each of them."""
 import numpy as np
 
 from edgedescent.optim._rules cimport Rule, make_rule
 
 
 cdef class ParameterTable:
-    """A table of ``rows × width`` float64 parameters and, of the same shape, the slots of one optimizer.
+    """Table of ``rows × width`` float64 parameters, with optimizer slots of the same shape.
 
-    ``arrays[0]`` holds the parameters and ``arrays[1:]`` the slots; where the optimizer averages its iterates, the
-    last two are the averages and how many steps each has taken in. Each table owns its optimizer state, so two
-    learners given the same optimizer never share any.
+    ``arrays[0]`` holds the parameters and ``arrays[1:]`` the slots. With iterate averaging, the last two arrays are the
+    averages and the number of steps in each average. Every table has its own optimizer state: two learners with the
+    same optimizer object share none.
+
+    Args:
+        optimizer: Optimizer that declares the step rule and its slots.
+        width: Number of parameters per row.
+        rows: Number of rows at the start; `grow` adds more.
+
+    Raises:
+        ValueError: If `width` or `rows` is less than 1, or the rule and its slots do not match.
     """
 
     def __init__(self, optimizer, Py_ssize_t width, Py_ssize_t rows):
         if width < 1 or rows < 1:
             raise ValueError(f"A table must have at least 1 row and 1 column. Got {rows} and {width}.")
-        # Kept, because the rule of an optimizer written in Python points to its method.
+        # The rule of an optimizer written in Python holds a borrowed pointer to this method, so it must stay alive.
         self._optimizer = getattr(optimizer, "step", None)
         self.table.rule = make_rule(
             optimizer.rule, optimizer.hyper, len(optimizer.slots), optimizer.batch, self._optimizer)
@@ -26,12 +34,12 @@ cdef class ParameterTable:
         self.grow(rows)
 
     cdef int grow(self, Py_ssize_t rows) except -1:
-        """Make room for `rows` rows; new ones are zero."""
+        """Enlarge the arrays to at least `rows` rows; new rows are zero."""
         cdef double[:, ::1] view
         cdef int i, n_slots = self.table.rule.n_slots
         if rows <= self.rows:
             return 0
-        # All are made before any is put in place, so that running out of memory leaves the old ones.
+        # Allocate all arrays before replacing any, so that a MemoryError leaves the table unchanged.
         larger = [np.zeros((rows, self.width)) for _ in self.arrays]
         for i in range(len(larger)):
             larger[i][: self.rows] = self.arrays[i]
@@ -50,6 +58,7 @@ cdef class ParameterTable:
         return 0
 
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil:
+        """Set the parameters, averages and slots of a row to zero."""
         cdef Py_ssize_t i
         cdef int s
         for i in range(row * self.width, (row + 1) * self.width):
@@ -61,15 +70,19 @@ cdef class ParameterTable:
 
     @property
     def serving(self):
-        """The parameters that predict."""
+        """Parameters used for predictions: the averaged iterates with iterate averaging, else the latest ones."""
         return self.arrays[len(self.arrays) - 2] if self.averages else self.arrays[0]
 
     def save(self, Py_ssize_t rows):
-        """Copies of the first `rows` rows of every array: the parameters, the slots, the averages."""
+        """Return copies of the first `rows` rows of every array: parameters, slots, averages."""
         return [np.array(array[:rows]) for array in self.arrays]
 
     def restore(self, list arrays):
-        """Take the rows that `save` returned; raises ValueError where count or width differ."""
+        """Restore the arrays that `save` returned.
+
+        Raises:
+            ValueError: If the number of arrays or their width differs from this table's.
+        """
         cdef int i
         if len(arrays) != len(self.arrays) or {a.shape for a in arrays} != {(len(arrays[0]), self.width)}:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The rule of an optimizer: how one gradient changes a run of parameters."""
+"""Step rules of the optimizers: types shared by all rules, and `make_rule`."""
 from cpython.object cimport PyObject
 
 from edgedescent.losses._losses cimport Loss
@@ -7,42 +7,42 @@ cdef enum:
     HYPER_MAX = 8
     SLOTS_MAX = 8
 
-# What a rule may know of an event beside the gradient.
+# Data of an event that a rule can use besides the gradient.
 cdef struct Context:
     double lr
-    # The derivative of the loss by the score. Divided by it, a gradient is the score's own derivative by the parameters:
-    # for a linear model, the features.
+    # Derivative of the loss with respect to the score. A gradient divided by it is the derivative of the score with
+    # respect to the parameters: for a linear model, the features.
     double slope
     const Loss* loss
     double target
     double score
-    # Σ g² over all parameters that the event touches.
+    # Σ g² over all parameters with a gradient in this event.
     double square_sum
-    # A sum over the event's parameters that a rule's look ahead may leave for its steps.
+    # Sum over the event's parameters, computed by a rule's `prepare` for its `step`; 0 before each event.
     double sum
-    # Running totals over all events, for rules that normalize globally; part of the state.
+    # Running totals over all events, for rules with a global normalization; saved with the state.
     double totals[2]
-    # Whether weight decay applies: it spares intercepts and biases.
+    # True if weight decay applies: it does not to intercepts and biases.
     bint decays
-    # What an optimizer written in Python raised first, to be raised again once the event is learned.
+    # First exception raised by an optimizer or a loss written in Python; `Stepper.check` raises it after the event.
     PyObject* error
 
-# Steps w[at : at + n] by the gradient g[0 : n]. Slots are arrays as long as w, zero at first.
+# Updates w[at : at + n] with the gradient g[0 : n]. Slots are as long as w and zero at first.
 ctypedef void (*Step)(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                       Py_ssize_t n) noexcept nogil
-# Looks at a gradient before any parameter of the event is stepped, to update the totals.
+# Updates the totals and sums of the context from a gradient, before any parameter of the event is updated.
 ctypedef void (*Prepare)(const Rule* rule, Context* context, double* w, const double* g, Py_ssize_t at,
                          Py_ssize_t n) noexcept nogil
 
 cdef struct Rule:
     Step step
     Prepare prepare
-    # The step that mini-batches make of their averaged gradients.
+    # Step function that a mini-batch calls with its averaged gradient; NULL without mini-batches.
     Step inner
     int n_slots
     int n_inner_slots
     double batch
-    # The `step` method of an optimizer written in Python; whoever owns the rule keeps it alive.
+    # Method `step` of an optimizer written in Python: a borrowed reference, which the owner of the rule keeps alive.
     PyObject* method
     double hyper[HYPER_MAX]
     double* slot[SLOTS_MAX]

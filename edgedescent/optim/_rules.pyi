@@ -1,1 +1,1 @@
-# Everything in this module is for other kernels; Python sees nothing of it.
+# This module exports C functions to other compiled modules only; it has no Python API.

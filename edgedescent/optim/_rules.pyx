@@ -1,7 +1,7 @@
-"""One short C function per optimizer; the papers are cited where users meet them, in ``edgedescent.optim``.
+"""Step rules of the optimizers, one C function each; ``edgedescent.optim`` has the equations and sources.
 
-Every rule keeps its state per coordinate in slots that start at zero, so a coordinate that an event does not touch
-costs nothing and is not decayed: sparse and dense events follow the same numbers.
+Every rule keeps its state per parameter, in slots that start at zero. Parameters without a gradient in an event are
+neither visited nor decayed, so sparse events are cheap and give the same results as dense ones.
 """
 import numpy as np
 
@@ -11,7 +11,7 @@ from libc.math cimport fabs, pow, sqrt
 
 
 cdef inline double settled(double value) noexcept nogil:
-    """Zero for values that decayed to almost nothing: processors are a hundred times slower with numbers below 1e-308."""
+    """Replace values below 1e-300 by zero: arithmetic on subnormal numbers (below 1e-308) is about 100 times slower."""
     return value if fabs(value) > 1e-300 else 0.0
 
 
@@ -101,8 +101,8 @@ cdef void adam(const Rule* rule, const Context* context, double* w, const double
     cdef double rest1 = 1.0 - beta1, rest2 = 1.0 - beta2
     cdef double* m = rule.slot[0] + at
     cdef double* v = rule.slot[1] + at
-    # 1 - beta^t, the bias correction, obeys the recurrence of m and v with a gradient of one. Kept per coordinate,
-    # it spares a step count and two powers.
+    # The bias corrections 1 - beta^t follow the recurrences of m and v with a constant gradient of 1. Storing them per
+    # parameter avoids a step count and two calls of pow.
     cdef double* c1 = rule.slot[2] + at
     cdef double* c2 = rule.slot[3] + at
     cdef Py_ssize_t i
@@ -156,7 +156,7 @@ cdef void nadam(const Rule* rule, const Context* context, double* w, const doubl
         v[i] = settled(beta2 * v[i] + rest2 * (g[i] * g[i]))
         c1[i] = beta1 * c1[i] + rest1
         c2[i] = beta2 * c2[i] + rest2
-        # The momentum of the next step, corrected as the next step will correct it.
+        # Average gradient of the next step, with the bias correction of the next step.
         ahead = beta1 * m[i] / (beta1 * c1[i] + rest1) + rest1 * g[i] / c1[i]
         w[i] -= lr * ahead / (sqrt(v[i] / c2[i]) + eps)
 
@@ -174,7 +174,7 @@ cdef void ftrl(const Rule* rule, const Context* context, double* w, const double
     for i in range(n):
         root = sqrt(total[i])
         if total[i] == 0.0:
-            # Parameters that do not start at zero, as a network's: the z from which the closed form gives them.
+            # A network's parameters do not start at zero: choose the z for which the closed form gives the start value.
             z[i] = -w[i] * (beta / alpha + l2)
             z[i] += l1 if z[i] > 0.0 else (-l1 if z[i] < 0.0 else 0.0)
         total[i] += g[i] * g[i]
@@ -194,7 +194,7 @@ cdef void measure_scale(const Rule* rule, Context* context, double* w, const dou
     cdef double* scale = rule.slot[1] + at
     cdef double x, square
     cdef Py_ssize_t i
-    # A gradient holds the penalty's part too: where the slope is small, it would swamp the features.
+    # The gradient includes the penalty term, which would dominate the quotient g / slope where the slope is small.
     if fabs(context.slope) < 1e-3:
         return
     for i in range(n):
@@ -209,9 +209,9 @@ cdef void measure_scale(const Rule* rule, Context* context, double* w, const dou
 
 cdef void normalized_adaptive(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                               Py_ssize_t n) noexcept nogil:
-    # totals[0] is N, the normalized squared length of all events so far; totals[1] is how many there were.
+    # totals[0] is N, the sum of normalized squared gradients over all events; totals[1] is the number of events.
     cdef double rate = context.lr * sqrt(context.totals[1] / context.totals[0]) if context.totals[0] > 0.0 else 0.0
-    # Every parameter moves the score as far as every other; thousands of them together must not move it too far.
+    # All parameters change the score by similar amounts. This bound prevents overshoot with thousands of parameters.
     if context.slope * context.slope < rate * context.sum:
         rate = context.slope * context.slope / context.sum
     cdef double* total = rule.slot[0] + at
@@ -226,7 +226,7 @@ cdef void normalized_adaptive(const Rule* rule, const Context* context, double* 
 
 cdef void importance_aware(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                            Py_ssize_t n) noexcept nogil:
-    # With J the score's derivative, g = slope J: a step of `rate` g changes the score by -rate slope |J|².
+    # With J the derivative of the score, g = slope J: a step of `rate` g changes the score by -rate slope |J|².
     cdef double slope = context.slope, length, change, rate
     cdef Py_ssize_t i
     if slope == 0.0 or context.square_sum == 0.0:
@@ -236,7 +236,7 @@ cdef void importance_aware(const Rule* rule, const Context* context, double* w, 
     length *= length
     change = context.loss.travel(context.loss, context.target, context.score, context.lr * length)
     rate = -change / (slope * length)
-    # What rounding leaves of a vanishing slope must not become more than plain gradient descent.
+    # Rounding errors at a slope near 0 can make the rate too large; plain gradient descent is the upper bound.
     rate = rate if rate < context.lr else context.lr
     w += at
     for i in range(n):
@@ -250,7 +250,7 @@ cdef void cocob(const Rule* rule, const Context* context, double* w, const doubl
     cdef double* total = rule.slot[1] + at
     cdef double* reward = rule.slot[2] + at
     cdef double* theta = rule.slot[3] + at
-    # How far the parameter is from where it started, which is the bet.
+    # The bet: the difference between the parameter and its start value.
     cdef double* bet = rule.slot[4] + at
     cdef double start, size
     cdef Py_ssize_t i
@@ -268,14 +268,14 @@ cdef void cocob(const Rule* rule, const Context* context, double* w, const doubl
         least = alpha * largest[i]
         size = total[i] + largest[i]
         size = size if size > least else least
-        # Both ratios are moderate, however small or large the gradients.
+        # Two ratios instead of one product: neither overflows or underflows for extreme gradients.
         bet[i] = context.lr * (theta[i] / largest[i]) * ((largest[i] + reward[i]) / size)
         w[i] = start + bet[i]
 
 
 cdef void minibatch(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                     Py_ssize_t n) noexcept nogil:
-    # Counted per coordinate, so that a sparse feature's batch is of the events that hold it.
+    # Counted per parameter, so that the batch of a sparse feature consists of the events that contain it.
     cdef double* total = rule.slot[rule.n_inner_slots] + at
     cdef double* count = rule.slot[rule.n_inner_slots + 1] + at
     cdef Py_ssize_t i, start = 0
@@ -302,7 +302,7 @@ cdef void python(const Rule* rule, const Context* context, double* w, const doub
     cdef int s
     cdef Py_ssize_t i
     cdef double[::1] new
-    # Copies, so that an optimizer that keeps one does not end up with memory that was given back.
+    # Copies, because the method may keep references to its arguments after the table's memory is freed.
     weights, gradient = np.array(<double[:n]>(w + at)), np.array(<double[:n]><double*>g)
     slots = [np.array(<double[:n]>(rule.slot[s] + at)) for s in range(rule.n_inner_slots)]
     try:
@@ -310,7 +310,7 @@ cdef void python(const Rule* rule, const Context* context, double* w, const doub
         if not all(np.isfinite(slot).all() for slot in slots):
             weights[0] = float("nan")
     except BaseException as error:
-        # It cannot be raised from here. The guard undoes a step to NaN; the descent raises it later.
+        # A noexcept function cannot raise. NaN makes the stepper undo the step; `Stepper.check` raises the error later.
         weights[0] = float("nan")
         if shared.error == NULL:
             Py_INCREF(error)
@@ -325,6 +325,18 @@ cdef void python(const Rule* rule, const Context* context, double* w, const doub
 
 
 cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object method) except *:
+    """Make the rule of an optimizer.
+
+    Args:
+        name: Name of a compiled rule, or ``"python"``.
+        hyper: Hyper-parameters in the order in which the step function reads them.
+        n_slots: Number of slots that the optimizer declares.
+        batch: Number of gradients per step; more than 1 adds two slots.
+        method: Method `step` of an optimizer written in Python, else None. The caller must keep it alive.
+
+    Raises:
+        ValueError: If there is no such rule, or the number of slots or hyper-parameters does not match it.
+    """
     cdef Rule rule
     cdef int i
     if len(hyper) > HYPER_MAX:

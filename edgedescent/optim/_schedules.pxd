@@ -1,13 +1,13 @@
-"""Learning-rate schedules as C functions: a factor for each step."""
+"""Learning-rate schedules as C functions: the factor on the learning rate at each step."""
 cdef enum:
     MEMORY = 5
 
 cdef struct Schedule:
     double (*factor)(Schedule* schedule, double t) noexcept nogil
-    # Whether `watch` is to be told the loss of each event.
+    # True if `watch` must be called with the loss of each event.
     bint watches
     double hyper[4]
-    # What a schedule that watches the loss remembers; part of the state.
+    # State of a schedule that depends on the loss; saved with the learner.
     double memory[MEMORY]
 
 cdef Schedule make_schedule(str name, tuple hyper) except *

@@ -1,4 +1,4 @@
-"""One short C function per schedule; equations and sources stand in ``edgedescent.optim.schedules``."""
+"""Learning-rate schedules, one C function each; ``edgedescent.optim.schedules`` has the equations and sources."""
 from libc.math cimport cos, expm1, fabs, floor, log, log1p, pow
 
 
@@ -27,12 +27,13 @@ cdef double cosine(Schedule* schedule, double t) noexcept nogil:
 
 
 cdef double plateau(Schedule* schedule, double t) noexcept nogil:
-    # memory: the factor less one, the mean loss of the window so far, its count, the best window's mean, and whether
-    # there is one.
+    # memory: [0] factor - 1, [1] mean loss of the current window, [2] number of its events, [3] mean loss of the best
+    # window, [4] 1 if there is a best window. All are 0 at the start.
     return 1.0 + schedule.memory[0]
 
 
 cdef void watch(Schedule* schedule, double loss) noexcept nogil:
+    """Update the state of a plateau schedule with the loss of an event."""
     cdef double window = schedule.hyper[0], cut = schedule.hyper[1], needed = schedule.hyper[2]
     cdef double least = schedule.hyper[3], factor
     cdef double* memory = schedule.memory
@@ -40,7 +41,7 @@ cdef void watch(Schedule* schedule, double loss) noexcept nogil:
     memory[1] += (loss - memory[1]) / memory[2]
     if memory[2] < window:
         return
-    # A loss may be negative, as Poisson's.
+    # fabs, because losses can be negative, for example the Poisson loss.
     if memory[4] == 0.0 or memory[1] < memory[3] - needed * fabs(memory[3]):
         memory[3], memory[4] = memory[1], 1.0
     else:
@@ -50,6 +51,7 @@ cdef void watch(Schedule* schedule, double loss) noexcept nogil:
 
 
 cdef Schedule make_schedule(str name, tuple hyper) except *:
+    """Make the compiled schedule `name` with its hyper-parameters; raises ValueError for an unknown name."""
     cdef Schedule schedule
     cdef int i
     schedule.watches = False
@@ -73,7 +75,7 @@ cdef Schedule make_schedule(str name, tuple hyper) except *:
 
 
 def factors(str name, tuple hyper, losses):
-    """The factor of each of a sequence of steps, given the loss of each."""
+    """Return the factor of each step of a sequence, given the loss at each step."""
     cdef Schedule schedule = make_schedule(name, hyper)
     result = []
     for t, loss in enumerate(losses):

@@ -3,13 +3,13 @@ from edgedescent.optim._parameter_table cimport ParameterTable, Table
 from edgedescent.optim._rules cimport Context
 from edgedescent.optim._schedules cimport Schedule
 
-# The gradient of one run of parameters: g[0 : n] belongs to w[at : at + n].
+# Gradient of one run of parameters: g[0 : n] belongs to w[at : at + n].
 cdef struct Piece:
     Table* table
     Py_ssize_t at
     Py_ssize_t n
     double* g
-    # Whether penalties and weight decay apply.
+    # True if penalties and weight decay apply.
     bint penalized
 
 cdef class Stepper:

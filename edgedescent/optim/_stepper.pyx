@@ -1,4 +1,4 @@
-"""One step of all the parameters an event touches: clip, schedule, the optimizer's rule, and a guard around it."""
+"""Optimizer step of one event: gradient clipping, schedule, step rule, L1 penalty and rollback of bad updates."""
 import numpy as np
 
 from cpython.object cimport PyObject
@@ -16,11 +16,16 @@ from edgedescent.losses.squared import SquaredLoss
 
 
 cdef class Stepper:
-    """Optimizer state that all the tables of a learner share.
+    """Optimizer step over all tables of a learner, with the optimizer state that they share.
 
-    A learner adds the gradient of each run of parameters that the event touches, then takes one step: the gradients
-    are clipped, and each run is stepped by the optimizer's rule. A run that would become non-finite, or larger than
-    1e100, stays as it was and is counted; what the optimizer remembers of it led there and is forgotten.
+    A learner calls `add` with the gradient of each run of parameters of the event, then `step` once. `step` clips the
+    gradients and applies the step rule to each run. If a run would become non-finite or larger than 1e100, its
+    parameters are restored, its optimizer slots are reset to zero, and `n_undone` is incremented. The slots are reset
+    because they caused the bad update.
+
+    Args:
+        optimizer: Optimizer with the step rule, schedule and clipping.
+        l1: Weight of the L1 penalty.
     """
 
     def __init__(self, optimizer, double l1=0.0):
@@ -41,7 +46,7 @@ cdef class Stepper:
         free(self.saved)
 
     cdef int make_room(self, Py_ssize_t pieces, Py_ssize_t longest) except -1:
-        """Room for so many pieces, the longest of so many parameters."""
+        """Allocate memory for `pieces` runs per event, of at most `longest` parameters each."""
         if pieces != self.room:
             free(self.pieces)
             self.room = 0
@@ -59,13 +64,19 @@ cdef class Stepper:
         return 0
 
     cdef void add(self, Table* table, Py_ssize_t at, Py_ssize_t n, double* g, bint penalized) noexcept nogil:
+        """Add the gradient of one run of parameters to the next step."""
         self.pieces[self.n_pieces] = Piece(table, at, n, g, penalized)
         self.n_pieces += 1
 
     cdef void step(self, double slope, const Loss* loss, double target, double score, double share) noexcept nogil:
-        """Step every piece that was added, then forget them.
+        """Update all runs that were added, then clear the list of runs.
 
-        `slope` is that of the loss at target and score, `share` which part of the learning rate is used.
+        Args:
+            slope: Derivative of the loss at `target` and `score`.
+            loss: Loss, for rules that evaluate it.
+            target: Target in the units of the loss.
+            score: Score before the step.
+            share: Factor on the learning rate for this event.
         """
         cdef Context* context = &self.context
         cdef double cap = self.clip_value if self.clip_value > 0.0 else 1e100
@@ -82,11 +93,11 @@ cdef class Stepper:
         for p in range(self.n_pieces):
             piece = self.pieces[p]
             for i in range(piece.n):
-                # Written so that NaN passes, to be found in the total.
+                # These comparisons keep NaN, which is then detected in the total.
                 piece.g[i] = cap if piece.g[i] > cap else piece.g[i]
                 piece.g[i] = -cap if piece.g[i] < -cap else piece.g[i]
-                # Below this its square is no number that processors are fast with. That of the decay of a weight
-                # that nothing else moves any more gets there.
+                # The square of a smaller value is subnormal, and arithmetic on it is slow. The L2 gradient of a
+                # weight without any other gradient gets that small.
                 piece.g[i] = 0.0 if fabs(piece.g[i]) < 1e-150 else piece.g[i]
                 total += piece.g[i] * piece.g[i]
         if total != total:
@@ -108,13 +119,14 @@ cdef class Stepper:
                 piece.table.rule.prepare(&piece.table.rule, context, piece.table.w, piece.g, piece.at, piece.n)
         for p in range(self.n_pieces):
             self._step_piece(&self.pieces[p])
-        # The rule may have asked the loss too.
+        # The rule may have called the loss, which may have raised.
         if loss.error != NULL:
             take_error(loss, &context.error)
         self.n_pieces = 0
         self.steps += 1.0
 
     cdef void _step_piece(self, Piece* piece) noexcept nogil:
+        """Update one run of parameters and its average, or restore it if the result is not usable."""
         cdef Table* table = piece.table
         cdef double* w = table.w + piece.at
         cdef double shrink, rate
@@ -127,12 +139,12 @@ cdef class Stepper:
         self.context.decays = piece.penalized
         table.rule.step(&table.rule, &self.context, table.w, piece.g, piece.at, piece.n)
         if self.l1 > 0.0 and piece.penalized:
-            # Truncated gradient (Langford, Li, Zhang 2009): towards zero, and not past it.
+            # Truncated gradient (Langford, Li, Zhang 2009): shrink towards zero without changing the sign.
             shrink = self.context.lr * self.l1
             for i in range(piece.n):
                 w[i] = w[i] - shrink if w[i] > shrink else (w[i] + shrink if w[i] < -shrink else 0.0)
         for i in range(piece.n):
-            # Written so that a NaN fails it too.
+            # `not a < w < b` is also true for NaN.
             broken |= not -1e100 < w[i] < 1e100
         if broken:
             memcpy(w, self.saved, piece.n * sizeof(double))
@@ -149,14 +161,14 @@ cdef class Stepper:
                 average[i] += rate * (w[i] - average[i])
 
     cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil:
-        """Pass the loss of the event to a schedule that watches it."""
+        """Update a schedule that depends on the loss with the loss of the event."""
         if self.schedule.watches:
             watch(&self.schedule, bounded(loss.value(loss, target, score)))
             if loss.error != NULL:
                 take_error(loss, &self.context.error)
 
     cdef int check(self) except -1:
-        """Raise what an optimizer or a loss written in Python raised in the steps since the last check."""
+        """Raise the first exception from an optimizer or a loss written in Python since the last check."""
         if self.context.error == NULL:
             return 0
         error = <object>self.context.error
@@ -165,12 +177,16 @@ cdef class Stepper:
         raise error
 
     def save(self):
-        """The totals, the counts and the schedule's memory, as one array."""
+        """Return totals, counts and the state of the schedule as one array."""
         memory = [self.schedule.memory[i] for i in range(MEMORY)]
         return np.array([self.context.totals[0], self.context.totals[1], self.steps, self.n_undone, *memory])
 
     def restore(self, values):
-        """Take what `save` returned; raises ValueError where it is inconsistent."""
+        """Restore the array that `save` returned.
+
+        Raises:
+            ValueError: If the length is wrong, a value is not finite, or a total or count is negative.
+        """
         cdef int i
         if len(values) != 4 + MEMORY or not np.isfinite(values).all() or (values[:4] < 0.0).any():
             raise ValueError(f"The state's `stepper` must be {4 + MEMORY} numbers, the first 4 >= 0. Got {values!r}.")
@@ -181,19 +197,22 @@ cdef class Stepper:
 
 
 def run_steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=None):
-    """Run a sequence of steps on a few parameters, for tests and to see how an optimizer behaves.
+    """Run a sequence of optimizer steps on a few parameters, for tests and experiments.
 
     Args:
-        optimizer: the step rule.
-        gradients: shape (n_steps, n_parameters); NaN for a parameter that the step does not touch.
-        start: the first parameters, shape (n_parameters,).
-        l1: the weight of the L1 penalty.
-        slopes: the derivative of the loss, a squared one, at each step; 1 if not given.
-        losses: the loss at each step, for schedules that watch it; 0 if not given.
+        optimizer: Optimizer to run.
+        gradients: Gradients of shape (n_steps, n_parameters); NaN for a parameter without a gradient in a step.
+        start: Initial parameters of shape (n_parameters,).
+        l1: Weight of the L1 penalty.
+        slopes: Derivative of the squared loss at each step; 1 if not given.
+        losses: Loss at each step, for schedules that depend on it; 0 if not given.
 
     Returns:
-        The parameters after each step, those that would predict then, and how many runs of parameters were left as they
-        were because they would not have stayed finite.
+        The parameters after each step, the parameters used for predictions after each step, and the number of runs
+        that were restored because the update was not finite.
+
+    Raises:
+        ValueError: If the lengths of `slopes` or `losses` differ from the number of steps.
     """
     cdef double[:, ::1] g = np.array(gradients, dtype=np.float64)
     cdef Py_ssize_t n = g.shape[1], n_steps = g.shape[0], t, i, first
@@ -219,7 +238,7 @@ def run_steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=No
                 stepper.add(&table.table, first, i - first, &g[t, first], True)
             i += 1
         stepper.step(slope[t], &loss, 0.0, slope[t], 1.0)
-        # The squared loss is half the square of the error.
+        # The inverse of the squared loss (half the squared error): the score whose loss is `watched[t]`.
         stepper.learned(&loss, 0.0, (2.0 * watched[t]) ** 0.5)
         stepper.check()
         path[t], served[t] = table.arrays[0][0], table.serving[0]
