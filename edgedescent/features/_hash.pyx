@@ -1,11 +1,11 @@
-"""SipHash-2-4 (Aumasson, Bernstein 2012): a 64-bit hash that is the same in every process and on every machine."""
+"""SipHash-2-4 (Aumasson, Bernstein 2012): a 64-bit hash with the same value in every process and on every machine."""
 import sys
 
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-# Whether a word lies in memory as the algorithm reads it, byte by byte.
+# True on little-endian machines, where memcpy reads a word in the byte order of the algorithm.
 cdef bint LITTLE = sys.byteorder == "little"
 cdef uint64_t KEY_0 = 0x0706050403020100
 cdef uint64_t KEY_1 = 0x0F0E0D0C0B0A0908
@@ -29,6 +29,7 @@ cdef inline void sip_round(uint64_t* v) noexcept nogil:
 
 
 cdef uint64_t siphash(const unsigned char* data, Py_ssize_t n) noexcept nogil:
+    """Return the hash of `n` bytes under the fixed key."""
     cdef uint64_t v[4]
     cdef uint64_t word
     cdef Py_ssize_t i, j
@@ -45,7 +46,7 @@ cdef uint64_t siphash(const unsigned char* data, Py_ssize_t n) noexcept nogil:
                 if 8 * i + j < n:
                     word |= <uint64_t>data[8 * i + j] << (8 * j)
         if i == n // 8:
-            # The last word carries the length in its top byte.
+            # The top byte of the last word is the length modulo 256.
             word |= <uint64_t>n << 56
         v[3] ^= word
         sip_round(v)
@@ -58,11 +59,12 @@ cdef uint64_t siphash(const unsigned char* data, Py_ssize_t n) noexcept nogil:
 
 
 cdef uint64_t hash_text(str text) except? 0:
+    """Return the hash of a text encoded as UTF-8."""
     cdef Py_ssize_t n
     cdef const char* data = PyUnicode_AsUTF8AndSize(text, &n)
     return siphash(<const unsigned char*>data, n)
 
 
 def siphash24(const unsigned char[::1] data):
-    """The hash of some bytes under the key 00 01 … 0f, as in the paper's appendix A."""
+    """Return the hash of `data` under the key 00 01 … 0f, as in appendix A of the paper."""
     return siphash(&data[0] if data.shape[0] else NULL, data.shape[0])

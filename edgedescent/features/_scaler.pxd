@@ -1,4 +1,4 @@
-"""Running mean and variance per row, robust against outliers, forgetting at a floor rate."""
+"""Running mean and variance of each row, with clipped outliers and a minimum update rate."""
 
 cdef class Scaler:
     cdef double clip
@@ -7,12 +7,12 @@ cdef class Scaler:
     cdef double* count
     cdef double* mean
     cdef double* variance
-    # Of the current window of a row's first values, by which it is told whether an outlier was among them.
+    # Statistics of the current start window of a row, which detect an outlier among its first values.
     cdef double* window_mean
     cdef double* window_variance
-    # 1 / standard deviation, kept so that predicting needs no root; 0 where the variance is 0.
+    # 1 / standard deviation, cached so that a prediction computes no square root; 0 where the variance is 0.
     cdef double* inverse
-    # The standard deviation, kept so that the next update needs none either.
+    # Standard deviation, cached for the clipping in the next update.
     cdef double* deviation
     cdef readonly list arrays
 

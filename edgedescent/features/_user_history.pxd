@@ -1,4 +1,4 @@
-"""The items that each user was learned with lately."""
+"""History of the latest items of each user."""
 
 cdef class UserHistory:
     cdef readonly Py_ssize_t depth

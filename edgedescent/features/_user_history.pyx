@@ -1,16 +1,20 @@
-"""The items that each user was learned with lately."""
+"""History of the latest items of each user."""
 import numpy as np
 
 cdef enum:
-    # An entry is an item's row in its lowest bits, as many as a vocabulary may have rows, and an event number above.
+    # An entry packs the row of the item into the lowest 24 bits (at most 10 million rows), and the event number above.
     ROW_BITS = 24
     ROW_MASK = (1 << 24) - 1
 
 
 cdef class UserHistory:
-    """For each user the latest `depth` different items; a further one replaces the oldest.
+    """Ring buffer of the latest `depth` different items of each user.
 
-    An entry holds the number of its event, which tells whether the item's row was assigned to another item since.
+    An entry holds the row of the item and the event number, which shows whether the row was assigned to another item
+    later.
+
+    Args:
+        depth: Number of items per user; 0 disables the history.
     """
 
     def __init__(self, Py_ssize_t depth):
@@ -18,6 +22,7 @@ cdef class UserHistory:
         self._make(1)
 
     def _make(self, Py_ssize_t users):
+        """Allocate arrays for `users` rows and copy the existing entries."""
         cdef long long[:, ::1] entries = np.zeros((users, max(self.depth, 1)), dtype=np.int64)
         cdef long long[::1] counts = np.zeros(users, dtype=np.int64)
         larger = [np.asarray(entries), np.asarray(counts)]
@@ -29,29 +34,29 @@ cdef class UserHistory:
         self.users = users
 
     cdef int make_room(self, Py_ssize_t users) except -1:
-        """Make room for so many users' rows."""
+        """Enlarge the arrays to at least `users` rows."""
         if self.depth and users > self.users:
             self._make(max(users, 2 * self.users))
         return 0
 
     cdef void clear(self, Py_ssize_t user) noexcept nogil:
-        """Forget the items of a user."""
+        """Remove all entries of a user."""
         if self.depth:
             self.counts[user] = 0
 
     cdef Py_ssize_t size(self, Py_ssize_t user) noexcept nogil:
-        """Number of entries that a user has."""
+        """Number of entries of a user."""
         if self.depth == 0:
             return 0
         return self.counts[user] if self.counts[user] < self.depth else self.depth
 
     cdef Py_ssize_t item(self, Py_ssize_t user, Py_ssize_t place, const long long* assigned_at) noexcept nogil:
-        """The item's row in one of a user's entries; 0 where the row was assigned to another item since."""
+        """Return the item row of an entry of a user; 0 if the row was assigned to another item later."""
         cdef long long entry = self.entries[user * self.depth + place]
         return entry & ROW_MASK if assigned_at[entry & ROW_MASK] <= entry >> ROW_BITS else 0
 
     cdef bint holds(self, Py_ssize_t user, Py_ssize_t item, const long long* assigned_at) noexcept nogil:
-        """True if a user was lately learned with an item."""
+        """Return True if the history of a user contains an item."""
         cdef Py_ssize_t place
         for place in range(self.size(user)):
             if self.item(user, place, assigned_at) == item:
@@ -59,15 +64,15 @@ cdef class UserHistory:
         return False
 
     cdef void add(self, Py_ssize_t user, Py_ssize_t item, long long now, const long long* assigned_at) noexcept nogil:
-        """Note that a user was learned with an item in event `now`."""
-        # An item that comes again and again must not push out all the others.
+        """Add an item to the history of a user, in event number `now`."""
+        # Repeated items are added once, so that they do not displace all other items.
         if self.depth == 0 or user == 0 or item == 0 or self.holds(user, item, assigned_at):
             return
         self.entries[user * self.depth + self.counts[user] % self.depth] = now << ROW_BITS | item
         self.counts[user] += 1
 
     def save(self, Py_ssize_t users):
-        """Number of items that each user was ever learned with, and the entries of all users, one after the other."""
+        """Return the number of items added for each user, and the entries of all users, concatenated."""
         entries, counts = self.arrays
         if self.depth == 0:
             users = 0
@@ -76,7 +81,18 @@ cdef class UserHistory:
         return {"seen.counts": counts, "seen.entries": entries[:users][used]}
 
     def restore(self, counts, entries, Py_ssize_t users, Py_ssize_t items, long long n_events):
-        """Take what `save` returned; raises ValueError where it does not fit so many rows and events."""
+        """Restore the arrays that `save` returned.
+
+        Args:
+            counts: Number of items added for each user.
+            entries: Entries of all users, concatenated.
+            users: Number of user rows in use.
+            items: Number of item rows in use.
+            n_events: Number of events learned so far.
+
+        Raises:
+            ValueError: If the arrays do not match these numbers.
+        """
         used = np.minimum(counts, self.depth)
         if len(counts) != (users if self.depth else 0) or (counts < 0).any() or used.sum() != len(entries) or (
                 len(entries) and (entries.min() < 0 or (entries & ROW_MASK).max() >= items

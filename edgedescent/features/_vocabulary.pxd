@@ -1,4 +1,4 @@
-"""Names and the rows of tables that are assigned to them."""
+"""Mapping of names to table rows, with a bound on the number of rows."""
 
 cdef class Vocabulary:
     cdef dict row_of
@@ -7,21 +7,21 @@ cdef class Vocabulary:
     cdef readonly Py_ssize_t rows_max
     cdef Py_ssize_t rows_in_use
     cdef bint evicts
-    # The number of the event that a row was last learned from, and of the event at which it was assigned to its name:
-    # whoever keeps a row for later tells by it whether the row still belongs to the same name.
+    # Number of the event that last used each row in learning, and of the event that assigned the row to its name. Code
+    # that stores a row number compares the latter to find out whether the row still belongs to the same name.
     cdef long long* last_learned
     cdef long long* assigned_at
     cdef object last_learned_array
     cdef object assigned_at_array
-    # The rows to evict next, with the event that each was last learned from, the next one at the end.
+    # Pairs (row, last_learned) of the rows to evict next; the last element is the next one.
     cdef list eviction_queue
-    # The event that turned out to need every row itself: none need be looked for again.
+    # Number of an event that uses all rows itself, so that further evictions for it fail without a search.
     cdef long long needed_by
     cdef readonly long long evicted
     cdef readonly long long shared
-    # Goes up whenever a row is assigned to another name: a cache of rows is stale where it differs.
+    # Incremented when a row is assigned to another name; a cache of rows with a different version is stale.
     cdef readonly long long version
-    # True if the row that `learn` just returned is new: its owner must clear the tables there.
+    # True if the row from the last call of `learn` is new: the caller must clear it in the tables.
     cdef bint is_new
 
     cdef Py_ssize_t size(self) noexcept nogil

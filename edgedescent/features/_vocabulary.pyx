@@ -1,4 +1,4 @@
-"""Names of features, categories and ids to rows of tables, within a bound."""
+"""Mapping of feature names, categories and ids to table rows, with a bound on the number of rows."""
 import numpy as np
 
 from cpython.dict cimport PyDict_GetItemWithError
@@ -6,10 +6,17 @@ from cpython.object cimport PyObject
 
 
 cdef class Vocabulary:
-    """Assigns a row to every name until `rows_max` rows are in use. Row 0 is reserved and belongs to no name.
+    """Mapping of names to table rows, for at most `rows_max` rows. Row 0 is reserved and belongs to no name.
 
-    Once full, a new name gets the row of the least recently learned one (``when_full="evict"``), or none, which row 0
-    stands for (``when_full="share"``). Both are counted.
+    When all rows are in use, a new name gets the row of the least recently learned name (``when_full="evict"``), or row
+    0 (``when_full="share"``). `evicted` and `shared` count both cases.
+
+    Args:
+        rows_max: Maximum number of rows, row 0 included.
+        when_full: ``"evict"`` or ``"share"``.
+
+    Raises:
+        ValueError: If `rows_max` is less than 2, or `when_full` has another value.
     """
 
     def __init__(self, Py_ssize_t rows_max, str when_full):
@@ -26,12 +33,12 @@ cdef class Vocabulary:
         return self.rows_in_use
 
     cdef Py_ssize_t find(self, object name) except -1:
-        """The row of `name`; 0 where it has none."""
+        """Return the row of `name`, or 0 if it has none."""
         cdef PyObject* row = PyDict_GetItemWithError(self.row_of, name)
         return 0 if row is NULL else <object>row
 
     cdef Py_ssize_t learn(self, object name, long long now) except -1:
-        """The row of `name`, which gets one if it has none, for the event number `now`; 0 where none is left."""
+        """Return the row of `name`, assigning one if needed, in event number `now`; 0 if no row is available."""
         cdef PyObject* known = PyDict_GetItemWithError(self.row_of, name)
         cdef Py_ssize_t row
         self.is_new = False
@@ -59,6 +66,7 @@ cdef class Vocabulary:
         return row
 
     def _grow(self, Py_ssize_t rows):
+        """Enlarge the arrays of event numbers to at least `rows` rows."""
         cdef long long[::1] view
         last_learned, assigned_at = (np.zeros(max(rows, 16), dtype=np.int64) for _ in range(2))
         last_learned[: len(self.last_learned_array)] = self.last_learned_array
@@ -69,19 +77,19 @@ cdef class Vocabulary:
         self.assigned_at = &view[0]
 
     def _evict(self, long long now):
-        """Free the row of the least recently learned name; 0 where the event at hand needs every row itself."""
+        """Free and return the row of the least recently learned name; 0 if event `now` uses all rows."""
         cdef Py_ssize_t row
         cdef long long learned_at
         if now == self.needed_by:
             return 0
         while True:
             if not self.eviction_queue:
-                # Sorting a sixteenth of the table ahead keeps eviction cheap, and exact: whatever is not queued, or was
-                # learned since, is younger than all that is left in the queue.
+                # Queueing the oldest sixteenth of the table keeps evictions cheap. The order stays exact: every row that
+                # is not queued, or was learned later, is more recent than all rows left in the queue.
                 learned = self.last_learned_array[1 : len(self.name_of)]
                 count = max(len(learned) // 16, 1)
-                # All rows of one event or none, so that the order in which they go does not depend on where the queue
-                # was cut.
+                # Queue all rows of one event or none, so that the order of eviction does not depend on the size of the
+                # queue.
                 oldest = np.flatnonzero(learned <= np.partition(learned, count - 1)[count - 1])
                 order = oldest[np.argsort(learned[oldest], kind="stable")]
                 self.eviction_queue = [(int(i) + 1, int(learned[i])) for i in order[::-1]]
@@ -105,20 +113,24 @@ cdef class Vocabulary:
         return name in self.row_of
 
     def keys(self):
-        """The names in the order of their rows, the first at row 1."""
+        """Return the names in the order of their rows, starting with row 1."""
         return self.name_of[1:]
 
     def row(self, name):
-        """The row of `name`, 0 where it has none."""
+        """Return the row of `name`, or 0 if it has none."""
         return self.find(name)
 
     def save(self):
-        """The names, when each was last learned and when its row was assigned, in row order."""
+        """Return the names, their last learned events and the events that assigned their rows, in row order."""
         size = len(self.name_of)
         return self.keys(), np.array(self.last_learned_array[1:size]), np.array(self.assigned_at_array[1:size])
 
     def restore(self, list names, last_learned, assigned_at, long long evicted, long long shared):
-        """Take what `save` returned; raises ValueError where it is inconsistent."""
+        """Restore what `save` returned, and the counts of evicted and shared names.
+
+        Raises:
+            ValueError: If there are too many names, a name occurs twice, or the lengths differ.
+        """
         if (len(names) + 1 > self.rows_max or not len(last_learned) == len(assigned_at) == len(names)
                 or len(set(names)) != len(names)):
             raise ValueError(
@@ -140,7 +152,7 @@ cdef class Vocabulary:
 
 
 cdef int check_history(numbers, long long n_events) except -1:
-    """Raise ValueError unless `numbers` are those of events before number `n_events`."""
+    """Raise ValueError unless all `numbers` are at least 0 and less than `n_events`."""
     if (numbers < 0).any() or (numbers >= n_events).any():
         raise ValueError(f"The state's stamps or counts do not fit its {n_events} events.")
     return 0

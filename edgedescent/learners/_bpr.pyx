@@ -1,4 +1,4 @@
-"""Bayesian personalized ranking: items that a user took are scored above items drawn at random."""
+"""Bayesian personalized ranking: learns to score the items of a user above randomly drawn items."""
 import numpy as np
 
 from libc.math cimport NAN
@@ -14,10 +14,15 @@ from edgedescent.losses import LogisticLoss
 
 
 cdef class BPRModel(MatrixFactorizationModel):
-    """Biases and factors of `edgedescent.BPR`.
+    """Compiled model of `edgedescent.BPR`.
 
-    The tables are those of explicit ratings. The users' biases stay zero, for they cancel out of every comparison of
-    two items; row 0 stays zero too, so that an unknown item scores 0, which is what the penalty pulls all scores to.
+    The tables are those of `MatrixFactorizationModel`. The biases of users stay zero, because they cancel in the
+    comparison of two items. Row 0 stays zero too: an unknown item has score 0, the value towards which the penalty
+    shrinks all scores.
+
+    Args:
+        encoder: Encoder of user and item ids.
+        parameters: The `edgedescent.BPR`, which validates and documents the parameters.
     """
 
     cdef uint64_t random
@@ -25,15 +30,15 @@ cdef class BPRModel(MatrixFactorizationModel):
     cdef double[::1] negative_gradient
 
     def __init__(self, IdEncoder encoder, parameters):
-        # Nothing is standardized: how fast a mean forgets makes no difference.
+        # Targets are not standardized, so the value of `forgetting` has no effect.
         MatrixFactorizationModel.__init__(self, encoder, parameters, loss=LogisticLoss(), forgetting=0.5)
         self.n_negatives = parameters.n_negatives
         self.negative_gradient = np.zeros(self.k + 1)
-        # Apart from the replay buffer's generator, which starts at the seed itself.
+        # A sequence different from that of the replay buffer, which starts at the seed itself.
         self.random = self.seed ^ <uint64_t>0x5DEECE66D
 
     cdef double usable_target(self, double y) noexcept nogil:
-        # What was not taken teaches nothing that the draws do not: it is counted like a rating that is missing.
+        # Items that were not taken are already represented by the random draws, so they count as missing ratings.
         return y if y > 0.0 else NAN
 
     cdef double to_prediction(self, double score) noexcept nogil:
@@ -43,14 +48,14 @@ cdef class BPRModel(MatrixFactorizationModel):
         return 1.0
 
     cdef double descend(self, const EncodedPair* pair, double target) noexcept nogil:
-        """Take one step for each item drawn; returns the mean difference of the scores before the steps."""
+        """Take one step for each drawn item; return the mean score difference before the steps."""
         cdef Py_ssize_t n = self.encoder.items.size(), i = pair.item, s, j
         cdef double total = 0.0
-        # Without two items there is nothing to compare.
+        # A comparison needs two known items (row 0 is not an item).
         if pair.user == 0 or i == 0 or n < 3:
             return 0.0
         for s in range(self.n_negatives):
-            # Any row but 0 and i. One that the user took lately is drawn again, but once only: there may be no other.
+            # Any row except 0 and i. A recent item of the user is redrawn once only, because there may be no other item.
             j = 1 + next_below(&self.random, n - 2)
             j = j if j < i else j + 1
             if self.encoder.seen.holds(pair.user, j, self.encoder.items.assigned_at):
@@ -60,7 +65,7 @@ cdef class BPRModel(MatrixFactorizationModel):
         return total / self.n_negatives
 
     cdef double _prefer(self, Py_ssize_t u, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-        """Take one step along the gradient of -log σ(f_ui - f_uj); returns the difference before it."""
+        """Take one step along the gradient of -log σ(f_ui - f_uj); return the difference before the step."""
         cdef Table* users = &self.user_rows.table
         cdef Table* items = &self.item_rows.table
         cdef Py_ssize_t width = self.k + 1, f

@@ -1,4 +1,4 @@
-"""The factorization machine of order 2: score = w₀ + Σ w z + ½ Σ_f ((Σ v z)² - Σ v² z²)."""
+"""Factorization machine of order 2: score = w₀ + Σ w z + ½ Σ_f ((Σ v z)² - Σ v² z²)."""
 import numpy as np
 
 from libc.math cimport sqrt
@@ -12,9 +12,13 @@ from edgedescent.optim._parameter_table cimport ParameterTable
 
 
 cdef class FactorizationMachineModel(FeatureModel):
-    """Weights and factors of `edgedescent.FactorizationMachine`.
+    """Compiled model of `edgedescent.FactorizationMachine`.
 
-    A row of the table is ``[w, v 1, …, v k]``.
+    A row of the table is ``[w, v 1, …, v k]``: the weight of a feature and its latent factors.
+
+    Args:
+        encoder: Encoder of the events.
+        parameters: The `edgedescent.FactorizationMachine`, which validates and documents the parameters.
     """
 
     cdef readonly ParameterTable weights

@@ -1,4 +1,4 @@
-"""The linear model: score = w₀ + Σ w z."""
+"""Linear model: score = w₀ + Σ w z."""
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
@@ -9,7 +9,12 @@ from edgedescent.optim._parameter_table cimport ParameterTable
 
 
 cdef class LinearModel(FeatureModel):
-    """Weights of the linear learners, one for each row of the encoder."""
+    """Compiled model of the linear learners, with one weight for each row of the encoder.
+
+    Args:
+        encoder: Encoder of the events.
+        parameters: The learner, which validates and documents the parameters.
+    """
 
     cdef readonly ParameterTable weights
     cdef double* gradient

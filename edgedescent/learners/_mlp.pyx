@@ -1,4 +1,4 @@
-"""A small network: one to three hidden layers of rectified units, and a linear connection past them."""
+"""Multilayer perceptron: one to three hidden layers of rectified linear units, and a linear skip connection."""
 import numpy as np
 
 from libc.math cimport sqrt
@@ -12,23 +12,28 @@ from edgedescent.optim._parameter_table cimport ParameterTable, Table
 
 cdef enum:
     LAYERS_MAX = 3
-    # A unit that was silent for so many steps is taken for dead.
+    # Number of consecutive steps without activation after which a unit counts as dead.
     SILENT_MAX = 50_000
 
-# How long the gradient of an event may be where the optimizer sets no bound. Standardized events stay well below it
-# unless the weights are about to explode.
+# Default of the optimizer's `clip_norm`. Gradients of standardized events stay well below it, except shortly before
+# the weights diverge.
 cdef double GRADIENT_NORM_MAX = 10.0
 
-# How much smaller the first weights of a category are. Each of its values comes new into a network that is trained
-# already, which full-sized weights would disturb; with none at all, a network of categories alone could not start.
+# Factor on the initial weights of a category value. Values appear after the network is trained, and full-sized weights
+# would disturb its predictions. With weights of zero, a network with only categories could not learn.
 cdef double CATEGORY_SCALE = 0.1
 
 
 cdef class MLPModel(FeatureModel):
-    """The state and arithmetic of `edgedescent.MLPRegressor`, which validates and documents the parameters.
+    """Compiled model of `edgedescent.MLPRegressor`, which validates and documents the parameters.
 
-    ``layers[0]`` has a row for each feature, so that an event touches only the rows of the features it holds; in
-    every other layer row j > 0 holds the weights that leave unit j of the layer before. Row 0 holds the biases.
+    Row 0 of each layer holds the biases. In ``layers[0]``, the other rows belong to the features of the encoder, so
+    that an event accesses only the rows of its features. In the other layers, row j > 0 holds the outgoing weights of
+    unit j of the previous layer.
+
+    Args:
+        encoder: Encoder of the events.
+        parameters: The `edgedescent.MLPRegressor`.
     """
 
     cdef readonly list layers
@@ -37,14 +42,14 @@ cdef class MLPModel(FeatureModel):
     cdef Py_ssize_t n_layers
     cdef Table* tables[LAYERS_MAX]
     cdef Py_ssize_t widths[LAYERS_MAX]
-    # Activations, and the derivatives of the loss by them, layer after layer.
+    # Activations of each layer, and the derivatives of the loss with respect to the inputs of its units.
     cdef double* active[LAYERS_MAX]
     cdef double* delta[LAYERS_MAX]
     cdef double* gradient[LAYERS_MAX]
     cdef double* skip_gradient
     cdef double* output_gradient
     cdef list scratch
-    # For how many steps each unit has been silent, layer after layer, and how many units were started anew.
+    # Number of consecutive steps without activation for each unit of all layers, and number of restarted units.
     cdef readonly object silence
     cdef long long* silent[LAYERS_MAX]
     cdef readonly long long n_restarts
@@ -83,13 +88,14 @@ cdef class MLPModel(FeatureModel):
 
     cdef void _start_layer(self, Table* table, Py_ssize_t inputs, Py_ssize_t units, double gain,
                            Py_ssize_t layer) noexcept nogil:
-        """Zero biases, and normal weights of variance gain / inputs (He et al. 2015)."""
+        """Draw normal initial weights of variance gain / inputs; biases stay zero (He et al. 2015)."""
         cdef uint64_t random = self.seed * 4 + layer
         cdef Py_ssize_t i
         for i in range(units, (inputs + 1) * units):
             table.w[i] = table.serving[i] = sqrt(gain / inputs) * next_normal(&random)
 
     cdef double* _scratch(self, Py_ssize_t n) except NULL:
+        """Allocate a buffer of `n` doubles, which the list `scratch` keeps alive."""
         cdef double[::1] view = np.zeros(max(n, 1))
         self.scratch.append(view)
         return &view[0]
@@ -109,7 +115,7 @@ cdef class MLPModel(FeatureModel):
         return self.skip.grow(rows)
 
     cdef double _first_scale(self, Py_ssize_t row, Py_ssize_t n) noexcept nogil:
-        """The standard deviation of a feature's first weights, if events have `n` features."""
+        """Standard deviation of the initial weights of a feature, for events of `n` features."""
         return (CATEGORY_SCALE if self.encoder.is_category[row] else 1.0) * sqrt(2.0 / (n if n > 0 else 1))
 
     cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
@@ -162,7 +168,7 @@ cdef class MLPModel(FeatureModel):
             self.output_gradient[j + 1] = slope * self.active[last][j] + decay * w[j + 1]
             delta[j] = slope * w[j + 1] if self.active[last][j] > 0.0 else 0.0
         for layer in range(last, 0, -1):
-            # From the units of this layer to those of the layer before.
+            # Backpropagate from this layer to the previous one.
             h = self.widths[layer]
             w = self.tables[layer].w
             a = self.active[layer - 1]
@@ -209,6 +215,7 @@ cdef class MLPModel(FeatureModel):
             self._restart_dead_units(event.n)
 
     cdef void _restart_dead_units(self, Py_ssize_t n) noexcept nogil:
+        """Restart all units without activation in the last `SILENT_MAX` steps."""
         cdef Py_ssize_t layer, j
         for layer in range(self.n_layers):
             for j in range(self.widths[layer]):
@@ -218,7 +225,7 @@ cdef class MLPModel(FeatureModel):
                     self.n_restarts += 1
 
     cdef void _restart_unit(self, Py_ssize_t layer, Py_ssize_t j, Py_ssize_t n) noexcept nogil:
-        """Give a unit fresh weights into it, and none out of it, so that no prediction changes by it."""
+        """Draw new incoming weights for a unit and set the outgoing ones to zero, so that no prediction changes."""
         cdef Table* table = self.tables[layer]
         cdef Table* after = &self.output.table if layer == self.n_layers - 1 else self.tables[layer + 1]
         cdef Py_ssize_t rows = self.encoder.vocabulary.size() if layer == 0 else self.widths[layer - 1] + 1, row
@@ -262,7 +269,7 @@ cdef class MLPModel(FeatureModel):
 
 
 cdef inline void set_weight(Table* table, Py_ssize_t at, double value) noexcept nogil:
-    """Give a weight a new value that knows nothing of the steps so far."""
+    """Set a weight and its average, and reset its optimizer slots."""
     cdef int s
     table.w[at] = table.serving[at] = value
     if table.averaged != NULL:
@@ -272,12 +279,14 @@ cdef inline void set_weight(Table* table, Py_ssize_t at, double value) noexcept 
 
 
 cdef inline void add_scaled(double* a, const double* b, double scale, Py_ssize_t n) noexcept nogil:
+    """Add ``scale b`` to `a`."""
     cdef Py_ssize_t i
     for i in range(n):
         a[i] += scale * b[i]
 
 
 cdef inline void rectify(double* a, Py_ssize_t n) noexcept nogil:
+    """Replace negative values and NaN by zero."""
     cdef Py_ssize_t i
     for i in range(n):
         a[i] = a[i] if a[i] > 0.0 else 0.0

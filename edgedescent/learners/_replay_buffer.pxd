@@ -2,23 +2,23 @@ from libc.stdint cimport uint64_t
 
 cdef class ReplayBuffer:
     cdef readonly Py_ssize_t size
-    # How many events it holds, from the slot `first` on, and how many values these have together.
+    # Number of stored events, which begin at slot `first`, and the total number of their values.
     cdef readonly Py_ssize_t held
     cdef readonly Py_ssize_t n_values
     cdef readonly long long n_pushed
     cdef Py_ssize_t first
     cdef uint64_t random
-    # A cell per value. Those of the event in a slot begin at `starts` and go on at 0 behind the last cell.
+    # One cell per value. The cells of an event begin at `starts` of its slot and wrap around at the end.
     cdef readonly Py_ssize_t n_cells
     cdef readonly Py_ssize_t cells_max
     cdef int* rows
     cdef double* values
     cdef list cells
-    # A slot per event.
+    # One slot per event.
     cdef double* targets
     cdef int* lengths
     cdef int* starts
-    # The event number at which each entry was pushed: rows given to another key since are recognized by it.
+    # Event number of each stored event, to detect rows that were assigned to another name later.
     cdef long long* times
     cdef list slots
 

@@ -1,4 +1,4 @@
-"""Experience replay: a ring of the latest events, and draws from it."""
+"""Experience replay: ring buffer of the latest events, with random sampling."""
 import numpy as np
 
 from libc.stdint cimport uint64_t
@@ -7,28 +7,33 @@ from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
 from edgedescent.numerics._random cimport next_below
 
 cdef enum:
-    # How many values an event may have on average before fewer than `size` events are kept: 3 MiB for 2000 events.
+    # Average number of values per event above which fewer than `size` events fit: 3 MiB for 2000 events.
     VALUES_PER_EVENT = 128
 
 
 cdef class ReplayBuffer:
-    """The latest `size` events as rows, values and a target each, in two circles of flat arrays.
+    """Ring buffer of the latest `size` events, each with its rows, values and target.
 
-    One circle has a slot per event, the other a cell per value; the second grows as it is needed, up to 128 cells per
-    slot. Where events are so wide that these do not suffice, fewer of them are kept. Draws are uniform, from a
-    generator whose word is part of the state (Lin 1992, "Self-improving reactive agents based on reinforcement
-    learning, planning and teaching").
+    There are two rings of flat arrays: one with a slot per event, and one with a cell per value. The second grows on
+    demand, up to 128 cells per slot. If the events have more values than that, fewer events are kept. Sampling is
+    uniform; the state of its generator is saved with the buffer (Lin 1992, "Self-improving reactive agents based on
+    reinforcement learning, planning and teaching").
+
+    Args:
+        size: Maximum number of events; 0 disables the buffer.
+        seed: Seed of the sampling.
     """
 
     def __init__(self, Py_ssize_t size, uint64_t seed):
         self.size = size
-        # So that any one event fits.
+        # The lower bound guarantees that any single event fits.
         self.cells_max = max(VALUES_PER_EVENT * size, EVENT_VALUES_MAX) if size else 0
         self._clear()
         self.random = seed
         self.n_pushed = 0
 
     def _clear(self):
+        """Allocate empty slots and cells."""
         cdef double[::1] targets = np.zeros(max(self.size, 1))
         cdef int[::1] lengths = np.zeros(max(self.size, 1), dtype=np.int32)
         cdef int[::1] starts = np.zeros(max(self.size, 1), dtype=np.int32)
@@ -39,6 +44,7 @@ cdef class ReplayBuffer:
         self._set_cells(np.zeros(1, dtype=np.int32), np.zeros(1))
 
     def _set_cells(self, rows, values):
+        """Use `rows` and `values` as the arrays of the cells."""
         cdef int[::1] row_view = rows
         cdef double[::1] value_view = values
         self.rows, self.values = &row_view[0], &value_view[0]
@@ -46,30 +52,31 @@ cdef class ReplayBuffer:
         self.n_cells = len(rows)
 
     cdef int make_room(self, Py_ssize_t n) except -1:
-        """Get cells for a further event of `n` values, as far as the bound allows."""
+        """Enlarge the cells for another event of `n` values, up to `cells_max`."""
         if self.size and self.n_values + n > self.n_cells and self.n_cells < self.cells_max:
             self._grow(min(max(self.n_values + n, 2 * self.n_cells), self.cells_max))
         return 0
 
     def _grow(self, Py_ssize_t n_cells):
-        """Move the values, oldest first, into larger arrays."""
+        """Copy the cells into larger arrays, oldest first."""
         rows, values = np.zeros(n_cells, dtype=np.int32), np.zeros(n_cells)
         targets, lengths, starts, times = self._oldest_first()
         places = (np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(self.n_values)) % self.n_cells
         rows[: self.n_values] = self.cells[0][places]
         values[: self.n_values] = self.cells[1][places]
-        # Slots keep their places; only where their cells begin is another now.
+        # The slots stay in place; only the starts of their cells change.
         order = (self.first + np.arange(self.held)) % max(self.size, 1)
         self.slots[2][order] = np.cumsum(lengths) - lengths
         self._set_cells(rows, values)
 
     def _oldest_first(self):
+        """Return the targets, lengths, starts and times of the stored events, oldest first."""
         order = (self.first + np.arange(self.held)) % max(self.size, 1)
         return [array[order] for array in self.slots]
 
     cdef void push(self, const Py_ssize_t* rows, const double* values, Py_ssize_t n, double target,
                    long long now) noexcept nogil:
-        """Take in an event, and let go the oldest until it fits; there must be room for it."""
+        """Store an event and drop the oldest ones until it fits. The caller must call `make_room` first."""
         cdef Py_ssize_t slot, i, cell
         if self.size == 0:
             return
@@ -94,12 +101,12 @@ cdef class ReplayBuffer:
         self.n_pushed += 1
 
     cdef Py_ssize_t draw(self) noexcept nogil:
-        """The slot of a random event; only where one was pushed."""
+        """Return the slot of a random event. The buffer must not be empty."""
         return (self.first + next_below(&self.random, self.held)) % self.size
 
     cdef Py_ssize_t recall(self, Py_ssize_t slot, const long long* assigned_at, Py_ssize_t* rows,
                            double* values) noexcept nogil:
-        """Copy the rows and values of an event, without rows assigned to another name since; returns how many."""
+        """Copy the rows and values of an event, except rows assigned to another name later; return their number."""
         cdef Py_ssize_t cell = self.starts[slot], n = 0, i, row
         for i in range(self.lengths[slot]):
             row = self.rows[cell]
@@ -111,7 +118,7 @@ cdef class ReplayBuffer:
         return n
 
     def save(self):
-        """The events, oldest first: the rows and values of all in a row, and each one's target, length and time."""
+        """Return the events, oldest first: concatenated rows and values, and the target, length and time of each."""
         targets, lengths, starts, times = self._oldest_first()
         places = (np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(self.n_values)) % self.n_cells
         return {
@@ -124,7 +131,15 @@ cdef class ReplayBuffer:
         }
 
     def restore(self, dict state, Py_ssize_t rows_max):
-        """Take what `save` returned, for tables of `rows_max` rows; raises ValueError where it is inconsistent."""
+        """Restore what `save` returned.
+
+        Args:
+            state: State with the arrays of the buffer.
+            rows_max: Number of rows in the tables; larger row numbers are rejected.
+
+        Raises:
+            ValueError: If the arrays are inconsistent or do not fit this buffer.
+        """
         rows, values = state["replay_buffer.rows"], state["replay_buffer.values"]
         targets, lengths = state["replay_buffer.targets"], state["replay_buffer.lengths"]
         times, draws = state["replay_buffer.times"], state["replay_buffer.draws"]

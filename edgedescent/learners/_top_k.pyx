@@ -1,4 +1,4 @@
-"""The best k of many, exactly, in one pass and in memory for k."""
+"""Exact top-k selection in one pass, with memory for k entries."""
 from libc.stdlib cimport free, malloc
 
 
@@ -7,9 +7,12 @@ cdef inline bint is_before(const Ranked* a, const Ranked* b) noexcept nogil:
 
 
 cdef class TopK:
-    """Keeps the `k` highest of the scores it is offered; of equal ones those with the lowest places.
+    """Selection of the `k` highest scores; among equal scores, the lowest places win.
 
-    A binary heap whose root is the worst of those kept, so that almost every score is turned away by one comparison.
+    A binary heap with the worst selected score at the root, so that most scores are rejected with one comparison.
+
+    Args:
+        k: Maximum number of selected scores.
     """
 
     def __cinit__(self, Py_ssize_t k):
@@ -23,6 +26,7 @@ cdef class TopK:
         free(self.heap)
 
     cdef void offer(self, double score, Py_ssize_t place) noexcept nogil:
+        """Add a score and its place, if it is among the `k` best so far."""
         cdef Ranked one = Ranked(score, place)
         cdef Py_ssize_t i, parent
         if self.n < self.k:
@@ -39,7 +43,7 @@ cdef class TopK:
             self._sink(one)
 
     cdef void _sink(self, Ranked one) noexcept nogil:
-        """Put `one` in the place of the root."""
+        """Replace the root by `one` and restore the heap order."""
         cdef Py_ssize_t i = 0, child = 1
         while child < self.n:
             if child + 1 < self.n and is_before(&self.heap[child], &self.heap[child + 1]):
@@ -52,7 +56,7 @@ cdef class TopK:
         self.heap[i] = one
 
     cdef list places(self):
-        """The places of those kept, best first; nothing is kept any more then."""
+        """Return the places of the selected scores, best first, and empty the heap."""
         cdef list result = [0] * self.n
         while self.n > 0:
             self.n -= 1

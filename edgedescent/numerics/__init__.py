@@ -1,1 +1,1 @@
-"""Arithmetic that the compiled modules share: numbers, vectors, random words."""
+"""Inline C helpers shared by the compiled modules: number conversion, vector sums, random numbers."""

@@ -1,33 +1,33 @@
-"""Usable numbers and names, and their conversion from Python objects."""
+"""Checked conversion of Python objects to numbers and names, and the limits on both."""
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
 from cpython.long cimport PyLong_AsDouble, PyLong_Check
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_FromObject
 
 cdef enum:
-    # What bounds the memory that one event can claim, and that a table of so many names can.
+    # Bounds on the memory of an event and of the names in a table.
     EVENT_VALUES_MAX = 16_384
     NAME_BYTES_MAX = 512
 
 
-# Beyond this a square may overflow. No sensor means such a value, so it is treated like infinity.
+# The square of a larger value may overflow. No sensor measures such a value, so it is treated like infinity.
 cdef inline bint is_sane(double value) noexcept nogil:
-    # A comparison with NaN is false, so this refuses NaN too.
+    # Comparisons with NaN are false, so NaN is rejected too.
     return -1e100 < value < 1e100
 
 
 cdef inline double bounded(double value) noexcept nogil:
-    """The value at ±1e100 at most, so that no square and no product of two such values overflows."""
+    """Clip a value at ±1e100, so that the product of two such values does not overflow."""
     value = value if value < 1e100 else 1e100
     return value if value > -1e100 else -1e100
 
 
 cdef inline bint is_plain(object value) noexcept:
-    """True if reading the value runs no Python code, so that nothing can change meanwhile."""
+    """True for int, float and None, whose conversion runs no Python code that could modify other objects."""
     return PyFloat_Check(value) or value is None or PyLong_Check(value)
 
 
 cdef inline double plain_number(object value) except? -1.0:
-    """The number of a plain value; NaN, which counts as missing, for None."""
+    """Convert a plain value (see `is_plain`) to a double; None becomes NaN, which counts as missing."""
     if PyFloat_Check(value):
         return PyFloat_AS_DOUBLE(value)
     if value is None:
@@ -39,10 +39,10 @@ cdef inline double plain_number(object value) except? -1.0:
 
 
 cdef inline double to_number(str what, object value) except? -1.0:
-    """The float of anything that is one real number; `what` names it in the error."""
+    """Convert a real number of any type to a double; raises ValueError, with `what` as its name, for anything else."""
     if PyFloat_Check(value) or PyLong_Check(value):
         return plain_number(value)
-    # Text, complex numbers, dates and arrays of one element can be forced into a float, but none is a number.
+    # NumPy texts, dates, complex numbers and one-element arrays have `__float__` too, but are not real numbers.
     kind = getattr(getattr(value, "dtype", None), "kind", "f")
     if (hasattr(value, "__float__") and not isinstance(value, complex) and kind in "biuf"
             and getattr(value, "ndim", 0) == 0):
@@ -56,17 +56,22 @@ cdef inline double to_number(str what, object value) except? -1.0:
 
 
 cdef inline str to_text(str what, object value):
-    """An exact string that can be written as UTF-8; `what` names it in the error."""
+    """Convert to an exact `str` of valid Unicode; raises ValueError, with `what` as its name, for anything else."""
     if not PyUnicode_Check(value):
         raise ValueError(f"{what} must be a string. Got {value!r:.80}.")
-    # A subclass may hash or compare in ways of its own.
+    # Subclasses of str can override `__hash__` and `__eq__`, so convert them to an exact str.
     cdef str text = value if PyUnicode_CheckExact(value) else PyUnicode_FromObject(value)
     check_text(what, text)
     return text
 
 
 cdef inline int check_text(str what, str text) except -1:
-    """Raise ValueError for text that is too long, or not Unicode, which no checkpoint or snapshot could hold."""
+    """Raise an error for text that checkpoints and snapshots cannot store.
+
+    Raises:
+        ValueError: If the text is not valid Unicode.
+        TooLargeError: If it has more than `NAME_BYTES_MAX` bytes in UTF-8.
+    """
     cdef Py_ssize_t size
     try:
         PyUnicode_AsUTF8AndSize(text, &size)

@@ -1,8 +1,12 @@
-"""Sums over arrays, in an order of our own: the same bits on every machine, and room for the compiler to vectorize."""
+"""Vector sums with a fixed summation order.
+
+The fixed order gives the same bits on every machine, and the independent partial sums let the compiler vectorize.
+"""
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
-    # Four sums keep the pipeline full.
+    """Return the dot product of two vectors."""
+    # Four independent sums hide the latency of floating-point additions.
     cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
     cdef Py_ssize_t i, whole = n - n % 4
     for i in range(0, whole, 4):
@@ -16,7 +20,7 @@ cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept 
 
 
 cdef inline double add_scaled(double* sums, const double* row, double z, Py_ssize_t n) noexcept nogil:
-    """Add z row to the sums; returns what `dot(row, row, n)` does, for which it reads the row but once."""
+    """Add ``z row`` to `sums` and return ``dot(row, row, n)``, bit for bit, in one pass over the row."""
     cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0, a, b, c, d
     cdef Py_ssize_t i, whole = n - n % 4
     for i in range(0, whole, 4):
