@@ -55,7 +55,7 @@ cdef class BPRModel(MatrixFactorizationModel):
         if pair.user == 0 or i == 0 or n < 3:
             return 0.0
         for s in range(self.n_negatives):
-            # Any row except 0 and i. A recent item of the user is redrawn once only, because there may be no other item.
+            # Any row except 0 and i. A recent item of the user is redrawn only once, as there may be no other.
             j = 1 + next_below(&self.random, n - 2)
             j = j if j < i else j + 1
             if self.encoder.seen.holds(pair.user, j, self.encoder.items.assigned_at):
