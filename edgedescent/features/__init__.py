@@ -1,1 +1,1 @@
-"""Encoder of events: names to table rows, standardized values and categories."""
+"""Encoders of events: mapping of names to table rows, standardization of values, categories."""

@@ -84,8 +84,8 @@ cdef class Vocabulary:
             return 0
         while True:
             if not self.eviction_queue:
-                # Queueing the oldest sixteenth of the table keeps evictions cheap. The order stays exact: any row that is
-                # not queued, or was learned later, is more recent than all rows left in the queue.
+                # Queueing the oldest sixteenth of the table makes eviction cheap. The order stays exact: any row
+                # outside the queue, or learned later, is more recent than all rows left in the queue.
                 learned = self.last_learned_array[1 : len(self.name_of)]
                 count = max(len(learned) // 16, 1)
                 # Queue all rows of one event or none, so that the order of eviction does not depend on the size of the

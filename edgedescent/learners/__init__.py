@@ -1,4 +1,4 @@
-"""Learners: models that change with every event. One file each."""
+"""Learners: models that are trained one event at a time. One file each."""
 
 from edgedescent.learners.base import Learner
 from edgedescent.learners.bpr import BPR

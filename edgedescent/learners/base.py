@@ -1,4 +1,4 @@
-"""Base class of learners: parameters, a state that can be saved and restored, and copies."""
+"""Base class of learners: parameters, saving and restoring of the state, copies."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from edgedescent.optim import Optimizer
 from edgedescent.validation import Declared, parameters
 
 State = dict[str, "np.ndarray[Any, Any] | list[str]"]
-"""A learner's state: named flat arrays of numbers, and lists of names."""
+"""State of a learner: arrays of numbers and lists of names, by name."""
 
 
 class Learner(Declared):
-    """Base of all learners.
+    """Base class of all learners.
 
     A subclass stores each constructor argument in an attribute of the same name, and implements `_save` and `_restore`
-    (most inherit both from their kernel). `takes` says what its events hold: named features, or a user and an item.
+    (most inherit both from their compiled base class). `input_kind` is the kind of its events: named features, or a
+    user and an item.
     """
 
     input_kind: ClassVar[Literal["features", "ratings"]]
     takes_text: ClassVar[bool] = True
-    """True if values of features may be texts. A wrapped model of another library may refuse them."""
+    """True if feature values can be strings; wrapped models of other libraries may not support them."""
     optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:
-        """The constructor's arguments by name.
+        """Return the constructor arguments by name.
 
         >>> from edgedescent import LinearRegressor
         >>> LinearRegressor(l2=0.1).get_params()["l2"]
@@ -37,15 +38,15 @@ class Learner(Declared):
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def clone(self, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False) -> Self:
-        """Make a new learner with the same parameters that has learned nothing.
+        """Make an untrained learner with the same parameters.
 
         Args:
-            new_params: parameters to change in the clone, by name.
-            include_attributes: let the clone also know what this learner has learned.
+            new_params: Parameters to change in the clone, by name.
+            include_attributes: True to copy the learned state too.
 
         Raises:
-            ValueError: if what was learned does not fit the new parameters.
-            TypeError: if a name is not a parameter.
+            ValueError: If the learned state does not fit the new parameters.
+            TypeError: If a name is not a parameter.
 
         >>> from edgedescent import LinearRegressor
         >>> LinearRegressor(l2=0.1).clone({"clip": 3.0})
@@ -65,8 +66,8 @@ class Learner(Declared):
         super().__setattr__(name, value)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        # What copy.deepcopy and a pool of processes ask for. The kernel's pointers cannot be copied, so a copy
-        # is made the way a checkpoint is read back. It is not `__reduce__`, because the kernel's own comes first.
+        # Used by copy and pickle. The C pointers of the compiled base class cannot be copied, so a copy is restored
+        # from the state, like a checkpoint. `__reduce__` would not work: that of the compiled class comes first.
         return _rebuilt, (type(self), self.get_params(), self.state_dict())
 
     def __repr__(self) -> str:
@@ -75,15 +76,15 @@ class Learner(Declared):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def counts(self) -> dict[str, int]:
-        """Counts of interventions by guards and bounds, by name; published with the daemon's metrics."""
+        """Return counters of undone updates, skipped values and full tables; the daemon publishes them as metrics."""
         return {}
 
     def state_dict(self) -> State:
-        """A copy of everything learned so far, as named arrays; `load_state_dict` takes it back bit for bit."""
+        """Return a copy of the learned state by name; `load_state_dict` restores it bit for bit."""
         state: State = {}
         for name, value in self._save().items():
             if _is_table(value):
-                # A table is saved as several arrays: the parameters and the optimizer's slots, or three moments.
+                # A table has several arrays: parameters and optimizer slots, or the statistics of a scaler.
                 for part, array in zip(self._parts(name, len(value)), value, strict=True):
                     state[part] = array
             else:
@@ -91,11 +92,14 @@ class Learner(Declared):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the state that `state_dict` returned.
+        """Restore a state that `state_dict` returned.
+
+        Args:
+            state: State by name.
 
         Raises:
-            ValueError: if a name is missing or unknown, or an array has another type or shape, or is not finite. The
-                learner is then as it was before.
+            ValueError: If a name is missing or unknown, an array has a wrong type or shape, or a value is not finite.
+                The learner is then unchanged.
         """
         expected = self._save()
         values: dict[str, Any] = {}
@@ -120,7 +124,7 @@ class Learner(Declared):
             raise
 
     def _parts(self, name: str, count: int) -> list[str]:
-        """The names of the arrays that make up the table `name`."""
+        """Return the names of the arrays of the table `name`."""
         if name in ("inputs", "target"):
             return [f"{name}.{part}" for part in ("count", "mean", "variance", "window_mean", "window_variance")]
         return [name, *(f"{name}.{slot}" for slot in self.optimizer.state_names)][:count]

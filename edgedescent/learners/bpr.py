@@ -1,4 +1,4 @@
-"""Matrix factorization of interactions."""
+"""Bayesian personalized ranking: matrix factorization of interactions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgedescent.optim import Adam, Optimizer
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BPR(Recommender):
-    """Ranks items for users from what they took, watched or bought, where nobody says what was disliked.
+    """Bayesian personalized ranking: matrix factorization of implicit feedback (clicks, views, purchases).
 
     ::
 
@@ -30,15 +30,15 @@ class BPR(Recommender):
 
         loss = -log(1 / (1 + exp(-(f_ui - f_uj)))) + penalties
 
-    An unknown item scores 0, so that a prediction is the probability that the user prefers the item to one that
-    nothing is known about. It ranks; it does not tell how many interactions there will be. A `y` may be left out; one
-    of 0 or less means that the item was not taken, which is counted and teaches nothing.
+    An unknown item has score 0, so a prediction is the probability that the user prefers the item to an unknown one. It
+    is suited to ranking, not to predicting the number of interactions. The argument `y` is optional; a value of 0 or
+    less means that the item was not taken. Such an event is counted but not learned.
 
-    Users and items may appear at any time. Ids are strings; an integer is the same id as its decimal digits.
+    Users and items can appear at any time. Ids are strings; an integer is the same id as its decimal digits.
 
     Raises:
-        ValueError: if a parameter is out of its range, an id is neither a string nor an integer, or a `y` is given
-            that is not a number. A refused interaction changes nothing.
+        ValueError: If a parameter is out of its range, an id is neither a string nor an integer, or `y` is not a
+            number. A rejected interaction changes nothing.
 
     Example:
         >>> from edgedescent import BPR
@@ -70,22 +70,22 @@ class BPR(Recommender):
         CompiledRecommender.__init__(self, encoder, BPRModel(encoder, self))
 
     def predict_learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat = 1.0) -> float:
-        """Predict, then learn that `user` took `item`; returns what `predict_one` would have returned before."""
+        """Predict, then learn that `user` took `item`; return the prediction from before the update."""
         return super().predict_learn_one(user, item, y)
 
     def learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat = 1.0) -> None:
-        """Learn that `user` took `item`; a `y` that is not a finite number above 0 is counted and skipped."""
+        """Learn that `user` took `item`; an event whose `y` is not finite or not above 0 is counted and skipped."""
         super().learn_one(user, item, y)
 
     def learn_many(
         self, users: Iterable[str | SupportsIndex], items: Iterable[str | SupportsIndex], y: ArrayLike | None = None
     ) -> NDArray[np.float64]:
-        """Predict each interaction, then learn from it, in order; returns the predictions.
+        """Predict each interaction, then learn from it, in order; return the predictions.
 
         Args:
-            users: ids, n_events of them.
-            items: ids, n_events of them.
-            y: positive where the item was taken, shape (n_events,); may be left out where all were.
+            users: User ids, one per event.
+            items: Item ids, one per event.
+            y: Positive if the item was taken, shape (n_events,); not given if all were.
         """
         users = list(users)
         return super().learn_many(users, items, np.ones(len(users)) if y is None else y)

@@ -13,7 +13,7 @@ from edgedescent.learners.feature_learner import FeatureLearner
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class FactorizationMachine(FeatureLearner):
-    """A linear model and the interactions of every two features, learned as products of latent factors.
+    """Factorization machine: a linear model plus pairwise feature interactions, modeled as products of latent factors.
 
     ::
 
@@ -22,18 +22,18 @@ class FactorizationMachine(FeatureLearner):
         prediction = mean_y + sd_y f                or mean_y exp(f), for a Poisson loss;
                                                     1 / (1 + exp(-f)), for a logistic one
 
-    The sum over pairs takes time linear in the number of features. With a user and an item as categories it is matrix
-    factorization; whatever else an event holds (the hour, the item's genre, the user's region) then says something
-    about users and items that are new.
+    The sum over pairs takes time linear in the number of features. With only a user and an item as categories, it is a
+    matrix factorization. Additional features (the hour, the genre of the item, the region of the user) improve the
+    predictions for new users and items.
 
-    Features have any names, and may appear and vanish at any time. Numbers and booleans are standardized online, so
-    that the learning rate means the same on every stream. Strings, and integers listed in `categories`, are one-hot:
-    each value has a row of its own. A nested dict counts as features whose names are joined by a dot. What is absent,
-    None or not finite counts as being at its mean, an unknown category as nothing.
+    Features can have any names, and can appear and vanish at any time. Numbers and booleans are standardized online, so
+    that the same learning rate suits all streams. Strings, and the integers of features listed in `categories`, are
+    one-hot encoded. Features in a nested dict have names joined by a dot. A feature that is absent, None or not finite
+    counts as its mean, and an unknown category as 0.
 
     Raises:
-        ValueError: if a parameter is out of its range, a feature's name is not a string, its value neither a number
-            nor a string, or the target not a number. A refused event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
+            number nor a string, or the target is not a number. A rejected event changes nothing.
 
     Example:
         >>> from edgedescent import FactorizationMachine

@@ -20,9 +20,9 @@ from edgedescent.optim import Adam, Optimizer
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class FeatureLearner(CompiledFeatureLearner, Learner):
-    """Base of the learners of named features.
+    """Base class of the learners of named features.
 
-    A subclass names its compiled model, and declares its own parameters and other defaults.
+    A subclass sets `model_type`, and declares additional parameters and different defaults.
     """
 
     model_type: ClassVar[type[FeatureModel]]
@@ -30,7 +30,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "features"
     target_kind: ClassVar[Literal["numeric", "binary", "any"]] = "numeric"
-    """Targets that it learns, and so the losses that it takes: numbers, probabilities, or both."""
+    """Kind of targets, which determines the valid losses: numbers, probabilities, or both."""
 
     optimizer: Annotated[
         Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of its steps")
@@ -109,7 +109,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         CompiledFeatureLearner.__init__(self, encoder, (self.model_type(encoder, self),))
 
     def counts(self) -> dict[str, int]:
-        """Counts of interventions by guards and bounds.
+        """Return counters of skipped values, undone updates, and features that were evicted or got no row.
 
         >>> from edgedescent import LinearRegressor
         >>> model = LinearRegressor()
@@ -125,18 +125,18 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         }
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, names: Sequence[str] | None = None) -> Self:
-        """Learn from each row, in order: `learn_many` under the name that scikit-learn gives it.
+        """Learn from each row, in order: `learn_many` with the scikit-learn interface.
 
         Args:
-            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
-            y: targets, shape (n_events,).
-            names: the name of each column, ``x0``, ``x1``, … if not given.
+            X: Numbers of shape (n_events, n_features); NaN is a missing value.
+            y: Targets of shape (n_events,).
+            names: Names of the columns; ``x0``, ``x1``, … if not given.
 
         Returns:
             The learner itself.
 
         Raises:
-            ValueError: if a shape does not fit, or a value is not a number.
+            ValueError: If the shapes do not match, or a value is not a number.
 
         Example:
             >>> from edgedescent import LinearRegressor
@@ -148,13 +148,13 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         return self
 
     def predict(self, X: ArrayLike, names: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Predict each row: `predict_many` under the name that scikit-learn gives it.
+        """Predict each row: `predict_many` with the scikit-learn interface.
 
         Args:
-            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
-            names: the name of each column, ``x0``, ``x1``, … if not given.
+            X: Numbers of shape (n_events, n_features); NaN is a missing value.
+            names: Names of the columns; ``x0``, ``x1``, … if not given.
 
         Raises:
-            ValueError: if a shape does not fit, or a value is not a number.
+            ValueError: If the shapes do not match, or a value is not a number.
         """
         return self.predict_many(X, names)

@@ -10,7 +10,7 @@ from edgedescent.learners.feature_learner import FeatureLearner
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LinearRegressor(FeatureLearner):
-    """A linear model of named features.
+    """Linear regression on named features.
 
     ::
 
@@ -18,19 +18,19 @@ class LinearRegressor(FeatureLearner):
         f = w₀ + Σ w z
         prediction = mean_y + sd_y f                or mean_y exp(f), for a Poisson loss
 
-    Features have any names, and may appear and vanish at any time. Numbers and booleans are standardized online, so
-    that the learning rate means the same on every stream. Strings, and integers listed in `categories`, are one-hot:
-    each value has a row of its own. A nested dict counts as features whose names are joined by a dot. What is absent,
-    None or not finite counts as being at its mean, an unknown category as nothing.
+    Features can have any names, and can appear and vanish at any time. Numbers and booleans are standardized online, so
+    that the same learning rate suits all streams. Strings, and the integers of features listed in `categories`, are
+    one-hot encoded. Features in a nested dict have names joined by a dot. A feature that is absent, None or not finite
+    counts as its mean, and an unknown category as 0.
 
-    Each event takes one step of `optimizer` along the gradient of `loss`; the statistics take in the event after the
-    step, so that an outlier cannot excuse itself. The step of an event of n > 16 features is 16 / n of the usual one,
-    because each feature moves the score and together they would overshoot; `NormalizedAdaptive`, `COCOB`,
-    `FTRLProximal`, `AdaGrad` and `CountedSGD` need no such help.
+    Each event causes one step of `optimizer` along the gradient of `loss`. The running statistics are updated after the
+    step, so that an outlier does not widen its own scale. In an event of n > 16 features, the learning rate is
+    multiplied by 16 / n, because the combined step of all features would overshoot. `NormalizedAdaptive`, `COCOB`,
+    `FTRLProximal`, `AdaGrad` and `CountedSGD` do not need this factor.
 
     Raises:
-        ValueError: if a parameter is out of its range, a feature's name is not a string, its value neither a number
-            nor a string, or the target not a number. A refused event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
+            number nor a string, or the target is not a number. A rejected event changes nothing.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -45,6 +45,6 @@ class LinearRegressor(FeatureLearner):
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """The weight of each feature, per standard deviation of the feature and of the target."""
+        """Weight of each feature, per standard deviation of the feature and of the target."""
         weights = self.model.weights.serving[1:, 0]
         return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))

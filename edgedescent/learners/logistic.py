@@ -15,7 +15,7 @@ from edgedescent.losses import LogisticLoss, Loss
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LogisticRegressor(FeatureLearner):
-    """The probability of a yes, from a linear model of named features: clicks, alarms, failures.
+    """Logistic regression on named features: predicts the probability of a binary target.
 
     ::
 
@@ -23,17 +23,17 @@ class LogisticRegressor(FeatureLearner):
         f = w₀ + Σ w z
         prediction = 1 / (1 + exp(-f))
 
-    The target is False or True, or any number from 0 to 1. `predict_one` gives the probability, which is also what
-    the daemon publishes.
+    The target is False or True, or any number from 0 to 1. `predict_one` returns the probability of True; the daemon
+    publishes the same value.
 
-    Features have any names, and may appear and vanish at any time. Numbers and booleans are standardized online, so
-    that the learning rate means the same on every stream. Strings, and integers listed in `categories`, are one-hot:
-    each value has a row of its own. A nested dict counts as features whose names are joined by a dot. What is absent,
-    None or not finite counts as being at its mean, an unknown category as nothing.
+    Features can have any names, and can appear and vanish at any time. Numbers and booleans are standardized online, so
+    that the same learning rate suits all streams. Strings, and the integers of features listed in `categories`, are
+    one-hot encoded. Features in a nested dict have names joined by a dot. A feature that is absent, None or not finite
+    counts as its mean, and an unknown category as 0.
 
     Raises:
-        ValueError: if a parameter is out of its range, a feature's name is not a string, its value neither a number
-            nor a string, or the target not a number from 0 to 1. A refused event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
+            number nor a string, or the target is not a number from 0 to 1. A rejected event changes nothing.
 
     Example:
         >>> from edgedescent import LogisticRegressor
@@ -53,7 +53,7 @@ class LogisticRegressor(FeatureLearner):
     loss: Annotated[Loss, Meta(description="What to minimize, a loss for binary targets")] = LogisticLoss()  # noqa: RUF009 - immutable
 
     def predict_proba_one(self, x: Mapping[str, Any]) -> dict[bool, float]:
-        """The probability of either label; the state stays as it is.
+        """Return the probability of each label; does not change the state.
 
         >>> from edgedescent import LogisticRegressor
         >>> LogisticRegressor().predict_proba_one({"temp": 20.1})
@@ -64,6 +64,6 @@ class LogisticRegressor(FeatureLearner):
 
     @property
     def coefficients(self) -> dict[str, float]:
-        """The weight of each feature, per standard deviation of the feature."""
+        """Weight of each feature, per standard deviation of the feature."""
         weights = self.model.weights.serving[1:, 0]
         return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))

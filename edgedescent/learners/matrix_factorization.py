@@ -16,20 +16,20 @@ from edgedescent.losses import AdaptiveHuberLoss, Loss
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MatrixFactorization(Recommender):
-    """Biases and latent factors of users and items, learned from one rating at a time.
+    """Matrix factorization of ratings, with biases and latent factors of users and items.
 
     ::
 
         f = b_user + b_item + Σ p_user q_item
         prediction = clip(mean_y + sd_y f, lowest and highest rating seen)
 
-    Users and items may appear at any time. An id that was never learned is predicted with zero bias and factors; once
-    learned, its factors start from a normal distribution seeded by the id itself. Ids are strings; an integer is the
+    Users and items can appear at any time. The bias and factors of an unknown id are zero. When an id is learned for
+    the first time, its factors are drawn from a normal distribution seeded with the id. Ids are strings; an integer is the
     same id as its decimal digits.
 
     Raises:
-        ValueError: if a parameter is out of its range, an id is neither a string nor an integer, or a rating not a
-            number. A refused rating changes nothing.
+        ValueError: If a parameter is out of its range, an id is neither a string nor an integer, or a rating is not a
+            number. A rejected rating changes nothing.
 
     Example:
         >>> from edgedescent import MatrixFactorization

@@ -1,4 +1,4 @@
-"""A small network on named features."""
+"""Multilayer perceptron on named features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgedescent.optim import Adam, Optimizer
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MLPRegressor(FeatureLearner):
-    """A network of one to three hidden layers with a linear model beside it, trained with experience replay.
+    """Multilayer perceptron (MLP) with one to three hidden layers and a linear skip connection, and experience replay.
 
     ::
 
@@ -24,24 +24,24 @@ class MLPRegressor(FeatureLearner):
         f  = b + u · z + v · a
         prediction = mean_y + sd_y f                or mean_y exp(f), for a Poisson loss
 
-    Features have any names, and may appear and vanish at any time. Numbers and booleans are standardized online, so
-    that the learning rate means the same on every stream. Strings, and integers listed in `categories`, are one-hot:
-    each value has a row of its own. A nested dict counts as features whose names are joined by a dot. What is absent,
-    None or not finite counts as being at its mean, an unknown category as nothing.
+    Features can have any names, and can appear and vanish at any time. Numbers and booleans are standardized online, so
+    that the same learning rate suits all streams. Strings, and the integers of features listed in `categories`, are
+    one-hot encoded. Features in a nested dict have names joined by a dot. A feature that is absent, None or not finite
+    counts as its mean, and an unknown category as 0.
 
-    After each event, `replay_steps` events drawn from the latest `replay_size` are learned again, each with a whole
-    step of `optimizer`: a network that sees every event once learns too little from it. Weights start from normal
-    distributions of variance 2 / inputs (He et al. 2015), those of categories from a tenth of that deviation. The
-    linear model ``u`` starts at zero; with it, the layers only have to learn what is not linear.
+    After each event, `replay_steps` events, drawn at random from the latest `replay_size`, are learned again with a
+    full step of `optimizer` each, because a network learns too little from a single step per event. Initial weights are
+    normally distributed with variance 2 / inputs (He et al. 2015); for categories, the standard deviation is a tenth of
+    that. The linear model ``u`` starts at zero. It represents the linear part, so that the layers only learn the rest.
 
-    Against exploding gradients, the gradient of an event is scaled down to the length 10 unless the optimizer has a
-    `clip_norm` of its own. Against vanishing ones, a unit that was silent for the last 50,000 events and replays,
-    through which no gradient flows any more, starts anew with fresh incoming weights and without a say in the
-    prediction (Dohare et al. 2024); `n_restarts` counts them.
+    To prevent exploding gradients, the gradient of an event is scaled down to a norm of at most 10, unless the
+    optimizer sets `clip_norm`. To replace dead units, which have no gradient, a unit without activation in the last 50,000 events
+    and replays is restarted with new incoming weights and outgoing weights of zero (Dohare et al. 2024). `n_restarts`
+    counts the restarts.
 
     Raises:
-        ValueError: if a parameter is out of its range, a feature's name is not a string, its value neither a number
-            nor a string, or the target not a number. A refused event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
+            number nor a string, or the target is not a number. A rejected event changes nothing.
 
     Example:
         >>> from edgedescent import MLPRegressor
@@ -76,5 +76,5 @@ class MLPRegressor(FeatureLearner):
     ] = 8
 
     def counts(self) -> dict[str, int]:
-        """Counts of interventions by guards and bounds."""
+        """Return the counters of `FeatureLearner.counts`, and the number of restarted units."""
         return {**super().counts(), "units_restarted": self.model.n_restarts}

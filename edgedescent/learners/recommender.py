@@ -1,4 +1,4 @@
-"""Base class of recommenders."""
+"""Base class of the learners of users and items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgedescent.validation import require_count
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Recommender(CompiledRecommender, Learner):
-    """Base of the learners of users and items."""
+    """Base class of the learners of users and items (recommenders)."""
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
 
@@ -60,7 +60,7 @@ class Recommender(CompiledRecommender, Learner):
         )
 
     def counts(self) -> dict[str, int]:
-        """Counts of interventions by guards and bounds.
+        """Return counters of undone updates, and of users and items that were evicted or got no row.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization(users_max=1)
@@ -86,19 +86,19 @@ class Recommender(CompiledRecommender, Learner):
         among: Iterable[str | int] | None = None,
         exclude_seen: bool = False,
     ) -> list[str]:
-        """The `k` items with the highest scores for `user`, best first; ties in order of appearance.
+        """Return the `k` items with the highest scores for `user`, best first; ties in order of appearance.
 
-        Exact: every item is scored. Scores are compared before predictions are clipped to the ratings seen.
+        The result is exact: every item is scored. Scores are compared before clipping to the range of ratings.
 
         Args:
-            user: an id; for an unknown one the items' biases alone decide, which is to say their popularity.
-            k: how many items at most; >= 1.
-            exclude: items to leave out.
-            among: the only items to rank, known or not; all known items if not given.
-            exclude_seen: leave out the latest `seen_max` items that the user was learned with.
+            user: User id. For an unknown user, the ranking depends only on the biases (the popularity) of the items.
+            k: Maximum number of items, >= 1.
+            exclude: Items to leave out.
+            among: Items to rank, known or unknown; all known items if not given.
+            exclude_seen: True to leave out the latest `seen_max` items that were learned with the user.
 
         Raises:
-            ValueError: if `k` is < 1, or an id is neither a string nor an integer.
+            ValueError: If `k` is less than 1, or an id is neither a string nor an integer.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization()

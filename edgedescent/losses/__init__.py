@@ -1,4 +1,4 @@
-"""Losses: what a learner minimizes, in units of the target's standard deviation."""
+"""Losses: functions of the target and the score that learners minimize. One file each."""
 
 from edgedescent.losses.absolute import AbsoluteLoss
 from edgedescent.losses.adaptive_huber import AdaptiveHuberLoss

@@ -10,7 +10,7 @@ from edgedescent.losses.base import Loss
 
 @dataclass(frozen=True, kw_only=True)
 class AbsoluteLoss(Loss):
-    """The absolute error, for the conditional median: no outlier counts more than any other error.
+    """Absolute error, for the conditional median: the gradient of an outlier is no larger than any other.
 
     ::
 

@@ -12,15 +12,15 @@ from edgedescent.losses.base import Loss
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveHuberLoss(Loss):
-    """Squared error whose derivative is clipped at a multiple of its own running mean absolute value.
+    """Huber loss with an adaptive threshold: a multiple of the running mean of the clipped absolute errors.
 
     ::
 
         dloss/df = clip(f - t, -k s, k s)
         s <- max(s + max(1/n, rate_min) (|dloss/df| - s), 0.01)        s = 1 and n = 1 at the start
 
-    One absurd target moves the model no further than `k` typical errors would, while a lasting change of level raises
-    ``s`` and is followed.
+    An outlier among the targets changes the model no more than an error of `k` times the typical size. A lasting change
+    of level increases ``s``, so that the model adapts to it.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -9,16 +9,16 @@ from typing import ClassVar, Literal
 from edgedescent.validation import Declared
 
 TRAVEL_STEPS = 16
-"""Steps of the numerical travel of a loss written in Python."""
+"""Number of Euler steps in the default `travel` of a loss written in Python."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(Declared):
-    """Hyper-parameters of a loss; the state of an adaptive loss belongs to the learner that uses it.
+    """Base class of losses: the hyper-parameters of a loss. Each learner has its own state of an adaptive loss.
 
-    A subclass is a frozen dataclass. Where `rule` names a compiled loss, its fields are the hyper-parameters in the
-    order in which the compiled code reads them. A loss may also be written in Python, with the methods `value` and
-    `slope`: see docs/extending.md.
+    A subclass is a frozen dataclass. If `rule` names a compiled loss, its fields are the hyper-parameters in the order
+    in which the compiled code reads them. Losses can also be written in Python, with the methods `value` and `slope`:
+    see docs/extending.md.
     """
 
     rule: ClassVar[str] = "python"
@@ -29,11 +29,11 @@ class Loss(Declared):
     binary: ClassVar[bool] = False
     """True for labels between 0 and 1, where predictions are probabilities."""
     least: ClassVar[float] = -math.inf
-    """Smallest target that the loss is defined for."""
+    """Smallest valid target."""
 
     @property
     def hyper(self) -> tuple[float, ...]:
-        """Hyper-parameters as the compiled loss takes them; none for a loss in Python."""
+        """Hyper-parameters of the compiled loss; empty for a loss written in Python."""
         return () if self.rule == "python" else tuple(float(value) for value in astuple(self))
 
     def value(self, target: float, score: float) -> float:
@@ -46,14 +46,19 @@ class Loss(Declared):
         raise NotImplementedError(f"{type(self).__name__} does not define `value`.")
 
     def slope(self, target: float, score: float) -> float:
-        """Derivative of `value` by the score, which must not fall with the score (a convex loss)."""
+        """Derivative of `value` with respect to the score; must not decrease with the score (a convex loss)."""
         raise NotImplementedError(f"{type(self).__name__} does not define `slope`.")
 
     def travel(self, target: float, score: float, time: float) -> float:
-        """Change of the score when it follows ``df/dt = -slope(f)`` for some time, as ImportanceAware needs it.
+        """Change of the score when it follows ``df/dt = -slope(f)`` for `time`; used by ImportanceAware.
 
-        The default integrates by backward Euler steps, each solved by bisection, which never carries the score past the
-        minimum of a convex loss. A subclass may define the closed form.
+        The default integrates with backward Euler steps, each solved by bisection, which never overshoot the minimum of
+        a convex loss. A subclass can override it with a closed form.
+
+        Args:
+            target: Target in the units of `scaling`.
+            score: Score at the start, in the same units.
+            time: Duration, >= 0.
         """
         step, start = time / TRAVEL_STEPS, score
         for _ in range(TRAVEL_STEPS):

@@ -12,7 +12,7 @@ from edgedescent.losses.base import Loss
 
 @dataclass(frozen=True, kw_only=True)
 class EpsilonInsensitiveLoss(Loss):
-    """The absolute error beyond a tolerance: errors within it change nothing, as in support vector regression.
+    """Absolute error beyond a tolerance, as in support vector regression; smaller errors have no gradient.
 
     ::
 

@@ -12,7 +12,7 @@ from edgedescent.losses.base import Loss
 
 @dataclass(frozen=True, kw_only=True)
 class HuberLoss(Loss):
-    """Squared for small errors, absolute for large ones.
+    """Huber loss: squared error for small errors, absolute error for large ones.
 
     ::
 

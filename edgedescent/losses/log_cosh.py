@@ -10,7 +10,7 @@ from edgedescent.losses.base import Loss
 
 @dataclass(frozen=True, kw_only=True)
 class LogCoshLoss(Loss):
-    """The logarithm of the hyperbolic cosine: like the squared error near zero, like the absolute far off, and smooth.
+    """Logarithm of the hyperbolic cosine: a smooth loss, quadratic for small errors and linear for large ones.
 
     ::
 

@@ -10,14 +10,14 @@ from edgedescent.losses.base import Loss
 
 @dataclass(frozen=True, kw_only=True)
 class PoissonLoss(Loss):
-    """The negative log-likelihood of counts, for targets >= 0; predictions are > 0.
+    """Negative log-likelihood of the Poisson distribution, for counts and other targets >= 0; predictions are > 0.
 
     ::
 
         loss = exp(f) - t f        dloss/df = exp(f) - t
 
-    with ``t`` the target over its running mean; the prediction is the mean times ``exp(f)``. Beyond ``f = 20`` the loss
-    goes on as a straight line.
+    ``t`` is the target divided by its running mean, and the prediction is the mean times ``exp(f)``. Beyond ``f = 20``
+    the loss is linear.
 
     Example:
         >>> from edgedescent import LinearRegressor

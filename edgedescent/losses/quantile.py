@@ -12,7 +12,7 @@ from edgedescent.losses.base import Loss
 
 @dataclass(frozen=True, kw_only=True)
 class QuantileLoss(Loss):
-    """The pinball loss, for a conditional quantile.
+    """Quantile loss (pinball loss), for a conditional quantile.
 
     ::
 

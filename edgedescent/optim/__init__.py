@@ -1,4 +1,4 @@
-"""Optimizers: how one gradient changes the parameters. One file each; each is usable with every learner."""
+"""Optimizers: rules for updating parameters with a gradient. One file each; every learner can use any of them."""
 
 from edgedescent.optim.adadelta import AdaDelta
 from edgedescent.optim.adagrad import AdaGrad

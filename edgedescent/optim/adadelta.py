@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class AdaDelta(Optimizer):
-    """AdaDelta: steps whose size follows from the sizes of the steps before, without a learning rate.
+    """AdaDelta: steps scaled by running averages of earlier squared steps and gradients, without a learning rate.
 
     ::
 
@@ -21,7 +21,7 @@ class AdaDelta(Optimizer):
         d <- rho d + (1 - rho) s²
         w <- w - lr s
 
-    `eps` decides how large the first steps are: about its root, relative to the gradients.
+    `eps` sets the size of the first steps: about ``sqrt(eps)``, independent of the scale of the gradients.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class AdaGrad(Optimizer):
-    """AdaGrad: steps that shrink with the gradients a parameter has seen; made for ids that come rarely.
+    """AdaGrad: steps scaled by the sum of the squared gradients of each parameter; suited to rare features and ids.
 
     ::
 

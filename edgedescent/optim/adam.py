@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
-    """Adam: steps scaled by running averages of the gradient and of its square, corrected for their start at zero.
+    """Adam: steps scaled by running averages of the gradient and of its square, with bias correction.
 
     ::
 
@@ -20,8 +20,8 @@ class Adam(Optimizer):
         v <- beta2 v + (1 - beta2) g²
         w <- w - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    ``t`` counts the steps of each coordinate: one that an event does not touch is neither moved nor decayed. The
-    corrections ``1 - beta^t`` are kept as the slots ``c1`` and ``c2``.
+    ``t`` counts the steps of each parameter; a parameter without a gradient in an event is neither updated nor decayed.
+    The bias corrections ``1 - beta^t`` are stored in the slots ``c1`` and ``c2``.
 
     Example:
         >>> from edgedescent import LinearRegressor

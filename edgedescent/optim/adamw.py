@@ -12,14 +12,14 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
-    """Adam with weight decay apart from the gradient, so that its strength does not depend on the gradient's scale.
+    """Adam with decoupled weight decay, whose strength does not depend on the scale of the gradient.
 
     ::
 
         w <- w - lr weight_decay w
         w <- w - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)         m, v, t as in Adam
 
-    Weights decay in the events that touch them. Intercepts and biases do not decay.
+    Weights decay only in events that have a gradient for them. Intercepts and biases do not decay.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class AMSGrad(Optimizer):
-    """AMSGrad: Adam whose scale never falls, so that rare large gradients are not forgotten.
+    """AMSGrad: Adam with a non-decreasing scale, so that rare large gradients have a lasting effect.
 
     ::
 
@@ -21,7 +21,7 @@ class AMSGrad(Optimizer):
         highest <- max(highest, v)
         w <- w - lr m / (sqrt(highest) + eps)
 
-    As in the paper, neither average is corrected for its start at zero.
+    As in the paper, there is no bias correction.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -13,21 +13,21 @@ from edgedescent.validation import Declared
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Declared):
-    """Hyper-parameters of a step rule; the state of the rule belongs to the learner that uses it.
+    """Base class of optimizers: the hyper-parameters of a step rule. Each learner has its own state of the rule.
 
-    A subclass is a frozen dataclass. Its fields are the learning rate ``lr``, where it has one, then the
-    hyper-parameters in the order in which the compiled rule named `rule` reads them. `slots` names the arrays that the
-    rule keeps for every parameter, all zero at first. An optimizer may also be written in Python: see
+    A subclass is a frozen dataclass. Its fields are the learning rate ``lr``, if it has one, then the hyper-parameters
+    in the order in which the compiled rule named `rule` reads them. `slots` names the state arrays of the rule, which
+    have the shape of the parameters and start at zero. Optimizers can also be written in Python: see
     docs/extending.md.
 
     Raises:
-        ValueError: if a hyper-parameter is out of its range.
+        ValueError: If a hyper-parameter is out of its range.
     """
 
     rule: ClassVar[str] = "python"
     slots: ClassVar[tuple[str, ...]] = ()
     scales_itself: ClassVar[bool] = False
-    """True if the rule alone keeps the steps of many features together small enough."""
+    """True if the rule limits the total step of many features, so that learners need not reduce it for wide events."""
 
     schedule: Annotated[
         Schedule, Meta(description="Factor of the learning rate at each step; steps on replayed events count too")
@@ -54,9 +54,9 @@ class Optimizer(Declared):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "slots" in vars(cls) and "rule" not in vars(cls) and cls.rule != "python":
-            # The compiled rule would read slots that are not there.
+            # The compiled rule would access slots that do not exist.
             raise TypeError(f"{cls.__name__} cannot change the slots of the compiled rule {cls.rule!r}.")
-        # Before the decorator of a dataclass looks whether there is one.
+        # Set here, because the dataclass decorator runs later and adds its own `__repr__` if there is none.
         cls.__repr__ = Optimizer.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class Optimizer(Declared):
 
     @property
     def hyper(self) -> tuple[float, ...]:
-        """The hyper-parameters beside the learning rate, as the compiled rule takes them; none for one in Python."""
+        """Hyper-parameters of the compiled rule, without the learning rate; empty for a rule written in Python."""
         if self.rule == "python":
             return ()
         shared = {f.name for f in fields(Optimizer)} | {"lr"}
@@ -73,12 +73,12 @@ class Optimizer(Declared):
 
     @property
     def rate(self) -> float:
-        """The learning rate; 1 where the rule finds its own."""
+        """Learning rate; 1 for a rule without one."""
         return float(getattr(self, "lr", 1.0))
 
     @property
     def batch(self) -> int:
-        """Number of gradients that make a step."""
+        """Number of gradients per step."""
         return 1
 
     @property
@@ -88,6 +88,6 @@ class Optimizer(Declared):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """The names of the arrays that a table keeps beside its parameters."""
+        """Names of the state arrays that a table has in addition to the parameters."""
         batch = ("batch_sum", "batch_count") if self.batch > 1 else ()
         return (*self.slots, *batch, *(("average", "averaged") if self.averaging else ()))

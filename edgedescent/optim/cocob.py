@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class COCOB(Optimizer):
-    """COCOB: bets on the sign of the next gradient what was won before; there is no learning rate to choose.
+    """COCOB: gradient descent by coin betting, without a learning rate.
 
     ::
 
@@ -22,7 +22,8 @@ class COCOB(Optimizer):
         theta <- theta - g
         w <- w_1 + theta / (L max(G + L, alpha L)) (L + reward)
 
-    ``w_1`` is where the parameter started; the slot ``bet`` is w - w_1. A schedule scales the bet.
+    The rule bets a fraction of its wealth ``L + reward`` on the sign of the next gradient. ``w_1`` is the start value
+    of the parameter, and the slot ``bet`` is w - w_1. A schedule scales the bet.
 
     Example:
         >>> from edgedescent import LinearRegressor

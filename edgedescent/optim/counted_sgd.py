@@ -1,4 +1,4 @@
-"""Gradient descent with a rate for each parameter that falls with its own steps."""
+"""Gradient descent with a learning rate per parameter that decreases with its number of steps."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class CountedSGD(Optimizer):
-    """Gradient descent whose rate falls, for each parameter, with the number of its own steps.
+    """Gradient descent with a learning rate per parameter that decreases with its number of steps.
 
     ::
 
         n <- n + 1
         w <- w - lr g / n^power
 
-    Made for ids: one that is new learns fast, one that is well known hardly moves. Unlike AdaGrad, the size of a step
-    stays in proportion to the gradient.
+    Suited to ids: the parameters of a new id change fast, those of a frequent id slowly. Unlike with AdaGrad, the step
+    size is proportional to the gradient.
 
     Example:
         >>> from edgedescent import MatrixFactorization

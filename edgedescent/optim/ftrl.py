@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class FTRLProximal(Optimizer):
-    """FTRL-Proximal: follows the regularized leader, with exact zeros for weights that the data do not support.
+    """FTRL-Proximal (follow the regularized leader): gradient descent with exact zeros from its L1 penalty.
 
     ::
 
@@ -21,8 +21,8 @@ class FTRLProximal(Optimizer):
         n <- n + g²
         w <- 0   if |z| <= l1   else   -(z - sign(z) l1) / ((beta + sqrt(n)) / lr + l2)
 
-    A parameter that does not start at zero, as a network's, begins with the ``z`` from which the last line gives it.
-    Unlike the `l2` of a learner, the one here is part of the closed form.
+    For a parameter that does not start at zero, as in a network, the initial ``z`` is the one for which the last line
+    gives the start value. Unlike the `l2` of a learner, this `l2` is part of the closed form.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -12,16 +12,17 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class ImportanceAware(Optimizer):
-    """Gradient descent that follows the loss's curve instead of its tangent, and so never steps past the target.
+    """Gradient descent with importance-aware updates, which integrate the loss's slope and never overshoot the target.
 
     ::
 
         f'(τ) = -dloss/df        from the event's score, for the time τ = lr |J|²
         w <- w - (f(0) - f(τ)) / |J|² J
 
-    ``J`` is the derivative of the score by the parameters. For the squared loss, the score closes a share of ``1 -
-    exp(-lr |J|²)`` of its distance to the target; every loss has its own closed form (labels strictly between 0 and 1
-    under the logistic loss have none, and go a little less far). A large rate does no harm on clean data.
+    ``J`` is the derivative of the score with respect to the parameters. For the squared loss, the step reduces the
+    distance of the score to the target by the fraction ``1 - exp(-lr |J|²)``. Each compiled loss has a closed form,
+    except the logistic loss for labels strictly between 0 and 1, where a slightly smaller step is used. On data without
+    noise, large learning rates are safe.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -14,15 +14,16 @@ from edgedescent.optim.schedules import Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class MiniBatch(Optimizer):
-    """Averages the gradients of several events, then takes one step of another optimizer.
+    """Mini-batches: one step of another optimizer with the average of several gradients.
 
     ::
 
         total <- total + g;   count <- count + 1
         if count = size:   step with g = total / count;   total <- 0;   count <- 0
 
-    Each parameter counts for itself, so that the batch of a rare feature is of the events that hold it. Schedule,
-    clipping and averaging are those of the optimizer: they see every event, and a schedule counts events, not batches.
+    Gradients are counted per parameter, so that the batch of a rare feature consists of the events that contain it.
+    Schedule, clipping and averaging are those of the inner optimizer. They apply to every event: a schedule counts
+    events, not batches.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -38,7 +39,7 @@ class MiniBatch(Optimizer):
     optimizer: Annotated[Optimizer, Meta(description="Step rule, any but another mini-batch")] = Adam(lr=0.03)  # noqa: RUF009 - immutable
     size: Annotated[int, Meta(ge=1, le=1_000_000, description="Number of gradients that make a step")] = 8
 
-    # Those of the optimizer.
+    # Copied from the inner optimizer in `__post_init__`.
     schedule: Schedule = field(init=False, repr=False, compare=False)
     clip_value: float | None = field(init=False, repr=False, compare=False)
     clip_norm: float | None = field(init=False, repr=False, compare=False)
@@ -52,22 +53,22 @@ class MiniBatch(Optimizer):
             )
         for name in ("schedule", "clip_value", "clip_norm", "average_rate"):
             object.__setattr__(self, name, getattr(self.optimizer, name))
-        # What the compiled rules and the learners ask of an optimizer.
+        # Attributes of the inner optimizer that the compiled rules and the learners read.
         for name in ("rule", "slots", "scales_itself", "step"):
             if hasattr(self.optimizer, name):
                 object.__setattr__(self, name, getattr(self.optimizer, name))
 
     @property
     def hyper(self) -> tuple[float, ...]:
-        """The hyper-parameters of the optimizer."""
+        """Hyper-parameters of the inner optimizer."""
         return self.optimizer.hyper
 
     @property
     def rate(self) -> float:
-        """The learning rate of the optimizer."""
+        """Learning rate of the inner optimizer."""
         return self.optimizer.rate
 
     @property
     def batch(self) -> int:
-        """Number of gradients that make a step."""
+        """Number of gradients per step."""
         return self.size

@@ -12,14 +12,14 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class Momentum(Optimizer):
-    """Gradient descent with a heavy ball: steps along a decaying sum of the gradients so far.
+    """Gradient descent with heavy-ball momentum: steps along a decaying sum of past gradients.
 
     ::
 
         v <- mu v + g
         w <- w - lr v
 
-    A steady gradient is followed at the rate lr / (1 - mu).
+    For a constant gradient, the effective learning rate is lr / (1 - mu).
 
     Example:
         >>> from edgedescent import LinearRegressor

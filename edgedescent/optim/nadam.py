@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class NAdam(Optimizer):
-    """NAdam: Adam whose average gradient looks one step ahead.
+    """NAdam: Adam with Nesterov momentum.
 
     ::
 
@@ -21,7 +21,7 @@ class NAdam(Optimizer):
         n  = beta1 m / (1 - beta1^(t + 1)) + (1 - beta1) g / (1 - beta1^t)
         w <- w - lr n / (sqrt(v / (1 - beta2^t)) + eps)
 
-    ``t`` counts the steps of each coordinate; the corrections ``1 - beta^t`` are kept as the slots ``c1`` and ``c2``.
+    ``t`` counts the steps of each parameter. The slots ``c1`` and ``c2`` store the bias corrections ``1 - beta^t``.
 
     Example:
         >>> from edgedescent import LinearRegressor

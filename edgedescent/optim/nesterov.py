@@ -12,14 +12,14 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class Nesterov(Optimizer):
-    """Gradient descent with momentum that looks one step ahead.
+    """Gradient descent with Nesterov momentum: the gradient is taken one momentum step ahead.
 
     ::
 
         v <- mu v + g
         w <- w - lr (g + mu v)
 
-    The parameters kept are those of the look-ahead, at which the gradient is taken, as in Bengio's form of the rule.
+    As in Bengio's form of the rule, ``w`` is the look-ahead point, at which the gradient is taken.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -12,7 +12,7 @@ from edgedescent.optim.base import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class NormalizedAdaptive(Optimizer):
-    """Normalized adaptive gradient descent: steps in proportion to the scale of what they act on.
+    """Normalized adaptive gradient descent (NAG): steps that adapt to the scale of each feature.
 
     ::
 
@@ -22,11 +22,13 @@ class NormalizedAdaptive(Optimizer):
         r  = min(lr sqrt(t / N), (dloss/df)² / Σ (g² / (s sqrt(G))))
         w <- w - r g / (s sqrt(G))
 
-    ``x`` is the derivative of the score by the parameter: for a linear model, the feature. It is measured after the
-    prediction, in events whose loss has a slope of 0.001 at least. Two things differ from the paper. Features come
-    standardized here, so scales start at 1 instead of the first value, and one that grows does not shrink what was
-    learned, as a single outlier would do for good. And the bound on the rate ``r`` keeps a step over very many
-    parameters from carrying the score past the target of a squared loss. The slots are ``G`` and ``s``.
+    ``x`` is the derivative of the score with respect to the parameter: for a linear model, the feature. The sums for
+    ``s`` and ``N`` include only parameters with a gradient in the event, and only events with ``|dloss/df| >= 0.001``.
+    The slots are ``G`` (``total``) and ``s`` (``scale``).
+
+    There are two differences from the paper. Features are standardized, so scales start at 1 instead of the first
+    value, and a growing scale does not shrink the weights, which a single outlier would do permanently. The upper bound
+    on the rate ``r`` prevents overshoot of the squared loss in a step over very many parameters.
 
     Example:
         >>> from edgedescent import LinearRegressor

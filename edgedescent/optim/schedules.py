@@ -12,19 +12,22 @@ from edgedescent.validation import Declared
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Declared):
-    """Base of the schedules: a subclass declares its parameters in the order in which the compiled code reads them."""
+    """Base class of learning-rate schedules.
+
+    A subclass declares its parameters in the order in which the compiled schedule named `rule` reads them.
+    """
 
     rule: ClassVar[str]
 
     @property
     def hyper(self) -> tuple[float, ...]:
-        """The parameters as the compiled schedule takes them."""
+        """Parameters of the compiled schedule, in order."""
         return tuple(float(value) for value in astuple(self))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """The learning rate as it is given: right for streams that drift.
+    """Constant learning rate, for streams with drift.
 
     Example:
         >>> from edgedescent.optim import Adam, Constant
@@ -37,7 +40,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class InverseScaling(Schedule):
-    """Falls with the power of the steps: right for streams that do not drift.
+    """Learning rate that decreases with a power of the number of steps, for streams without drift.
 
     ::
 
@@ -60,7 +63,7 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Schedule):
-    """Falls by a factor every so many steps.
+    """Learning rate that is multiplied by `decay` after every `every` steps.
 
     ::
 
@@ -80,13 +83,14 @@ class Step(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class CosineRestarts(Schedule):
-    """Falls along a half cosine and starts again, each time for longer.
+    """Cosine annealing with warm restarts: the learning rate follows half a cosine in each of ever longer cycles.
 
     ::
 
         factor = floor + (1 - floor) (1 + cos(π s / T)) / 2
 
-    with ``s`` the steps since the last restart and ``T`` the length of the cycle, `growth` times the one before.
+    ``s`` is the number of steps since the last restart, and ``T`` the length of the cycle. Each cycle is `growth` times
+    as long as the previous one.
 
     Example:
         >>> from edgedescent.optim import CosineRestarts, SGD
@@ -106,7 +110,7 @@ class CosineRestarts(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class ReduceOnPlateau(Schedule):
-    """Falls whenever the mean loss of a window of events is not below that of the best window before.
+    """Learning rate that is reduced after each window of events whose mean loss is not below that of the best window.
 
     ::
 

@@ -1,7 +1,7 @@
-"""Contracts of learners, optimizers, losses and payload formats, whoever wrote them.
+"""Contract checks for learners, optimizers, losses and payload formats, for use in the tests of plug-ins.
 
-Each check is a function of one object that raises AssertionError with what was promised and what happened. The project
-runs all of them on everything it exports; whoever writes a plug-in can do the same in one line of a test.
+Each check is a function of one object. It raises AssertionError with a description of the violation. The project runs
+all checks on everything it exports; a plug-in can run them in one line of a test.
 
 Example:
     >>> from edgedescent import LinearRegressor

@@ -1,4 +1,4 @@
-"""Small streams for the checks: ordinary, broken, absurd and wrong ones, the same in every run."""
+"""Deterministic test streams for the contract checks: valid events, broken, extreme and wrongly typed ones."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from edgedescent.learners import Learner
 from edgedescent.losses import Loss
 
-# The inputs of `predict_one`, then the target.
+# Arguments of `predict_one`, followed by the target.
 Event = tuple[Any, ...]
 
 
 def takes_interactions(learner: Learner) -> bool:
-    """True if it learns from choices, not from ratings."""
+    """True if the learner learns from interactions instead of ratings."""
     return learner.input_kind == "ratings" and not hasattr(learner, "loss")
 
 
 def target(learner: Learner, y: float) -> float:
-    """The target nearest to `y` that a learner takes."""
+    """Return the valid target of a learner that is nearest to `y`."""
     if takes_interactions(learner):
         return max(float(y), 1e-300)
     loss: Loss | None = getattr(learner, "loss", None)
@@ -32,7 +32,7 @@ def target(learner: Learner, y: float) -> float:
 
 
 def events(learner: Learner, count: int, seed: int = 1) -> list[Event]:
-    """Events that a learner can learn something from."""
+    """Return `count` valid events with a relation between inputs and target."""
     rng = random.Random(seed)  # noqa: S311 - a repeatable stream, not a secret
     stream: list[Event] = []
     for _ in range(count):
@@ -46,14 +46,14 @@ def events(learner: Learner, count: int, seed: int = 1) -> list[Event]:
 
 
 def fresh_events(learner: Learner, n: int) -> list[Event]:
-    """Events with names that no other `n` has."""
+    """Return events with feature names or ids that are unique for `n`."""
     if learner.input_kind == "features":
         return [({"a": float(n), f"new-{n}": 1.0, f"other-{n}": float(n % 3)}, target(learner, n % 5))]
     return [(f"user-{n}", f"item-{n}", target(learner, n % 5)), (f"user-{n}", "a", 1.0), ("ann", n, 2.0)]
 
 
 def broken_events(learner: Learner) -> list[Event]:
-    """Events as broken sensors send them; their inputs are missing or unusable, their targets too."""
+    """Return events of broken sensors, with missing or unusable inputs and targets."""
     if learner.input_kind == "features":
         values = (math.nan, math.inf, -math.inf, 1e300, -1e300, 10**400, None)
         return [
@@ -63,7 +63,7 @@ def broken_events(learner: Learner) -> list[Event]:
 
 
 def strange_events(learner: Learner) -> list[Event]:
-    """Events with values that are finite and taken, but absurd."""
+    """Return valid events with extreme finite values and unusual names."""
     if learner.input_kind == "features":
         values = (1e99, -1e99, 1e-300, 0.0, 10**90, True)
         targets = [target(learner, y) for y in (1e99, -1e99, 0.0, 1e-300)]
@@ -76,7 +76,7 @@ def strange_events(learner: Learner) -> list[Event]:
 
 
 def wrong_events(learner: Learner) -> list[Event]:
-    """Events with something of the wrong type, each beside something new that is right."""
+    """Return events with a value, name, id or target of a wrong type; most also have a valid new name or id."""
     if learner.input_kind == "features":
         fresh = {"fresh": 1.0}
         wrong_values: tuple[Any, ...] = ("\ud800", b"1", [1.0], 1j, {"a": 1j}, object())
@@ -96,14 +96,14 @@ def wrong_events(learner: Learner) -> list[Event]:
 
 
 def learn(learner: Learner, stream: Iterable[Event]) -> None:
-    """Let a learner learn a stream."""
+    """Call `learn_one` with each event of a stream."""
     model: Any = learner
     for event in stream:
         model.learn_one(*event)
 
 
 def trained(learner: Learner) -> Learner:
-    """A clone that has learned a little."""
+    """Return a clone of a learner that has learned 60 events."""
     model = learner.clone()
     learn(model, events(model, 60))
     return model

@@ -1,4 +1,4 @@
-"""Contract of payload formats: one function a promise, one line in the list at the end."""
+"""Contract checks for payload formats, one function each; FORMAT_CHECKS at the end lists them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EVENTS: tuple[Event, ...] = (
     FeatureEvent({"temp": 1e-7}, 0.0, "b"),
     FeatureEvent({"load": 12345.678, "temp": 0.0, "flow": 1e9}, -1e6, "c"),
 )
-"""Events that any format can hold: numbers by short ASCII names, a target and an id."""
+"""Events that every format can represent: numbers with short ASCII names, a target and an id."""
 
 
 def check_format(payload_format: type[Format]) -> None:
     """Run all of FORMAT_CHECKS on a payload format of features.
 
     Raises:
-        AssertionError: if it breaks a promise; says which, and how.
+        AssertionError: If a check fails; the message describes the violation.
 
     >>> from edgedescent.formats import JsonFormat
     >>> check_format(JsonFormat)
@@ -33,14 +33,14 @@ def check_format(payload_format: type[Format]) -> None:
 
 
 def check_what_it_encodes_is_decoded(payload_format: type[Format]) -> None:
-    """An event that is encoded and decoded has the same features, target and id."""
+    """Check that encoding and decoding an event preserves its features, target and id."""
     for event in EVENTS:
         events, rejected = _read(_made(payload_format), _made(payload_format).encode(event))
         require(payload_format, events == [(0, event)], f"of {event} it makes {events or rejected}")
 
 
 def check_no_bytes_raise(payload_format: type[Format]) -> None:
-    """Whatever a message holds, its events are decoded or rejected for one of the known reasons."""
+    """Check that no payload raises: its events are decoded, or rejected with one of the known reasons."""
     for payload in _damaged(payload_format):
         try:
             events, rejected = _read(_made(payload_format), payload)
@@ -53,7 +53,7 @@ def check_no_bytes_raise(payload_format: type[Format]) -> None:
 
 
 def check_the_same_bytes_are_the_same_events(payload_format: type[Format]) -> None:
-    """The events of a message do not depend on the messages before it."""
+    """Check that the decoded events of a message do not depend on earlier messages."""
     used = _made(payload_format)
     for payload in _damaged(payload_format):
         found, alone = _read(used, payload), _read(_made(payload_format), payload)
@@ -61,7 +61,7 @@ def check_the_same_bytes_are_the_same_events(payload_format: type[Format]) -> No
 
 
 def check_a_long_payload_is_rejected(payload_format: type[Format]) -> None:
-    """A message that is longer than `payload_bytes_max` is rejected whole as ``too_large``."""
+    """Check that a message longer than `payload_bytes_max` is rejected as a whole, with reason ``too_large``."""
     payload = _made(payload_format).encode(EVENTS[0])
     for bytes_max, taken in ((len(payload), True), (len(payload) - 1, False)):
         events, rejected = _read(_made(payload_format, bytes_max), payload)
@@ -70,7 +70,7 @@ def check_a_long_payload_is_rejected(payload_format: type[Format]) -> None:
 
 
 def check_the_reader_agrees(payload_format: type[Format]) -> None:
-    """A compiled reader leads to the same answers, dead letters and state as the decoded events."""
+    """Check that a compiled reader gives the same answers, dead letters and state as decoded events."""
 
     class Decoded(payload_format):  # type: ignore[misc, valid-type]
         def reader(self) -> None:
@@ -95,14 +95,14 @@ def _made(payload_format: type[Format], payload_bytes_max: int = 100_000) -> For
 
 
 def _read(format_: Format, payload: bytes) -> tuple[list[tuple[int, Event]], list[tuple[int, str]]]:
-    """The events of a message, and the places and reasons of those that are rejected."""
+    """Return the events of a message, and the places and reasons of the rejected ones."""
     pieces = list(format_.read(payload))
     rejected: list[Rejected] = [fault for piece in pieces for fault in piece.rejected]
     return [pair for piece in pieces for pair in piece.events], [(r.place, r.error.reason) for r in rejected]
 
 
 def _damaged(payload_format: type[Format]) -> Iterator[bytes]:
-    """Messages with random damage, the same in every run."""
+    """Yield randomly damaged messages, the same in every run."""
     rng = random.Random(1)  # noqa: S311 - a repeatable stream, not a secret
     for event in EVENTS:
         whole = _made(payload_format).encode(event)

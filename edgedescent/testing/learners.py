@@ -1,4 +1,4 @@
-"""Contract of learners: one function a promise, one line in the list at the end."""
+"""Contract checks for learners, one function each; LEARNER_CHECKS at the end lists them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_learner(learner: Learner) -> None:
     """Run all of LEARNER_CHECKS on fresh copies of `learner`.
 
     Raises:
-        AssertionError: if it breaks a promise; says which, and how.
+        AssertionError: If a check fails; the message describes the violation.
 
     >>> from edgedescent import MatrixFactorization
     >>> check_learner(MatrixFactorization(n_factors=4))
@@ -47,7 +47,7 @@ def check_learner(learner: Learner) -> None:
 
 
 def check_parameters_round_trip(learner: Learner) -> None:
-    """Every argument of the constructor is kept under its name, and makes an equal learner again."""
+    """Check that `get_params` returns every constructor argument, and that they make an equal learner."""
     params = learner.get_params()
     names = set(inspect.signature(type(learner)).parameters)
     require(
@@ -58,7 +58,7 @@ def check_parameters_round_trip(learner: Learner) -> None:
 
 
 def check_clone_has_learned_nothing(learner: Learner) -> None:
-    """A clone has the parameters but not the experience, and shares nothing with the original."""
+    """Check that a clone has the same parameters, an untrained state, and no state shared with the original."""
     model, fresh = trained(learner), bits(learner.clone())
     before = bits(model)
     clone = model.clone()
@@ -70,7 +70,7 @@ def check_clone_has_learned_nothing(learner: Learner) -> None:
 
 
 def check_predictions_are_finite_floats(learner: Learner) -> None:
-    """Predicting gives a finite float from the first moment on; learning returns nothing."""
+    """Check that `predict_one` returns a finite float, even before the first event, and `learn_one` returns None."""
     model: Any = learner.clone()
     for event in events(learner, 60):
         prediction = model.predict_one(*event[:-1])
@@ -81,7 +81,7 @@ def check_predictions_are_finite_floats(learner: Learner) -> None:
 
 
 def check_predicting_leaves_the_state(learner: Learner) -> None:
-    """Predicting changes no byte of the state, for known, unknown, missing and broken inputs alike."""
+    """Check that predicting changes no bit of the state, for known, unknown, missing and broken inputs."""
     model: Any = trained(learner)
     before = bits(model)
     inputs = [event[:-1] for event in (*events(learner, 10), *broken_events(learner), *strange_events(learner))]
@@ -92,7 +92,7 @@ def check_predicting_leaves_the_state(learner: Learner) -> None:
 
 
 def check_predict_learn_one_is_both(learner: Learner) -> None:
-    """`predict_learn_one` gives the prediction and the state of `predict_one` followed by `learn_one`."""
+    """Check that `predict_learn_one` is equivalent to `predict_one` followed by `learn_one`."""
     one: Any = learner.clone()
     two: Any = learner.clone()
     for event in (*events(learner, 60), *broken_events(learner), *events(learner, 20, seed=3)):
@@ -104,7 +104,7 @@ def check_predict_learn_one_is_both(learner: Learner) -> None:
 
 
 def check_learn_many_is_one_by_one(learner: Learner) -> None:
-    """`learn_many` gives the predictions and the state of event after event, to the last bit."""
+    """Check that `learn_many` gives the same predictions and state, bit for bit, as single events."""
     one: Any = learner.clone()
     many: Any = learner.clone()
     stream = events(learner, 60)
@@ -120,16 +120,16 @@ def check_learn_many_is_one_by_one(learner: Learner) -> None:
 
 
 def check_is_deterministic(learner: Learner) -> None:
-    """The same events leave the same bits."""
+    """Check that the same events give the same state, bit for bit."""
     require(learner, bits(trained(learner)) == bits(trained(learner)), "one stream leaves two different states")
 
 
 def check_learns(learner: Learner) -> None:
-    """Events learned with high targets are predicted higher than those with low ones."""
+    """Check that inputs learned with high targets get higher predictions than inputs with low targets."""
     model: Any = learner.clone()
     pair = ((({"side": 1.0},), ({"side": -1.0},)), (("ann", "good"), ("ann", "bad")))
     high, low = pair[0] if learner.input_kind == "features" else pair[1]
-    # Where there are no low targets, what others choose comes below what one chooses oneself.
+    # Interactions have no low targets: an item that only another user took must rank below one's own item.
     seen = ("bob", "bad") if takes_interactions(learner) else low
     targets = target(learner, 5.0), target(learner, 1.0)
     for _ in range(200):
@@ -142,7 +142,7 @@ def check_learns(learner: Learner) -> None:
 
 
 def check_emerging_and_vanishing(learner: Learner) -> None:
-    """Names may come and go; one that was never learned says nothing."""
+    """Check that names can appear and vanish, and that unknown names do not affect predictions."""
     model: Any = learner.clone()
     for n in range(60):
         for event in fresh_events(learner, n // 3):
@@ -155,7 +155,7 @@ def check_emerging_and_vanishing(learner: Learner) -> None:
 
 
 def check_memory_is_bounded(learner: Learner) -> None:
-    """With every parameter that is a bound at 8, the state stops growing however many names come by."""
+    """Check that the size of the state is bounded, with all bounds set to 8 and a stream of new names."""
     bounds = {
         name: 8
         for name, value in learner.get_params().items()
@@ -171,7 +171,7 @@ def check_memory_is_bounded(learner: Learner) -> None:
 
 
 def check_broken_input_does_no_harm(learner: Learner) -> None:
-    """NaN, infinite, absurd and missing values and targets leave everything finite, and the learner learning."""
+    """Check that the state stays finite after NaN, infinite, extreme and missing values and targets."""
     model: Any = trained(learner)
     usual = events(learner, 200, seed=5)
     for event in usual[:50]:
@@ -186,7 +186,7 @@ def check_broken_input_does_no_harm(learner: Learner) -> None:
 
 
 def check_broken_targets_teach_nothing(learner: Learner) -> None:
-    """An event whose target is not finite changes no prediction."""
+    """Check that events with a non-finite target change no prediction."""
     model: Any = trained(learner)
     stream = events(learner, 10)
     before = [model.predict_one(*event[:-1]) for event in stream]
@@ -198,7 +198,7 @@ def check_broken_targets_teach_nothing(learner: Learner) -> None:
 
 
 def check_refused_events_change_nothing(learner: Learner) -> None:
-    """An event with a wrong type anywhere raises ValueError or TypeError and leaves every byte of the state."""
+    """Check that an event with a wrong type raises ValueError or TypeError and leaves the state unchanged."""
     model: Any = trained(learner)
     before = bits(model)
     for event in wrong_events(learner):
@@ -210,7 +210,7 @@ def check_refused_events_change_nothing(learner: Learner) -> None:
 
 
 def check_state_round_trip(learner: Learner) -> None:
-    """A learner that takes the state of another goes on exactly as that one."""
+    """Check that a learner restored from a state continues like the original, bit for bit."""
     model, later = trained(learner), events(learner, 60, seed=7)
     other: Any = learner.clone()
     other.load_state_dict(model.state_dict())
@@ -221,7 +221,7 @@ def check_state_round_trip(learner: Learner) -> None:
 
 
 def check_state_is_a_copy(learner: Learner) -> None:
-    """The state that was handed out does not follow the learner, nor the learner the state it was given."""
+    """Check that `state_dict` and `load_state_dict` copy the state, so that later learning does not change it."""
     model = trained(learner)
     state = model.state_dict()
     before = frozen(state)
@@ -233,14 +233,14 @@ def check_state_is_a_copy(learner: Learner) -> None:
 
 
 def check_state_is_plain(learner: Learner) -> None:
-    """A state holds numeric arrays and lists of strings, so that it can be written without pickling."""
+    """Check that a state has only numeric arrays and lists of strings, which can be stored without pickle."""
     for name, value in trained(learner).state_dict().items():
         plain = all(type(v) is str for v in value) if isinstance(value, list) else value.dtype.kind in "biuf"
         require(learner, type(name) is str and plain, f"its state has {name!r} of type {type(value).__name__}")
 
 
 def check_wrong_states_are_refused(learner: Learner) -> None:
-    """A state with a part missing, unknown, of another type or shape, or not finite is refused and changes nothing."""
+    """Check that a state with missing, unknown, malformed or non-finite parts is rejected without any change."""
     model = trained(learner)
     before, state = bits(model), dict(model.state_dict())
     wrong: list[tuple[str, dict[str, Any]]] = [("an unknown name", {**state, "unheard_of": [1.0]})]
@@ -253,7 +253,7 @@ def check_wrong_states_are_refused(learner: Learner) -> None:
 
 
 def check_copies_go_their_own_way(learner: Learner) -> None:
-    """`copy.deepcopy` gives a learner that knows the same and shares nothing."""
+    """Check that `copy.deepcopy` gives a learner with an equal state that is not shared."""
     model = trained(learner)
     before, twin = bits(model), copy.deepcopy(model)
     require(learner, bits(twin) == before, "its deep copy has another state")
@@ -262,7 +262,7 @@ def check_copies_go_their_own_way(learner: Learner) -> None:
 
 
 def check_parameters_are_validated(learner: Learner) -> None:
-    """NaN, or an object of no use, is refused for each parameter with a ValueError that names it."""
+    """Check that NaN and an object of a wrong type raise a ValueError that names the parameter."""
     params = learner.get_params()
     for name in params:
         for value in (math.nan, object()):
@@ -271,7 +271,7 @@ def check_parameters_are_validated(learner: Learner) -> None:
 
 LEARNER_CHECKS: tuple[Callable[[Learner], None], ...] = (
     check_parameters_round_trip,
-    # The others compare states bit by bit, which means nothing where these hold anything but numbers and strings.
+    # Early, because the other checks compare states bit by bit, which requires plain numbers and strings.
     check_state_is_plain,
     check_clone_has_learned_nothing,
     check_predictions_are_finite_floats,

@@ -1,4 +1,4 @@
-"""Contract of losses: one function a promise, one line in the list at the end."""
+"""Contract checks for losses, one function each; LOSS_CHECKS at the end lists them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgedescent.testing.learners import check_learner
 from edgedescent.testing.optimizers import check_fields_are_validated, check_is_an_immutable_value
 from edgedescent.testing.support import require
 
-# Where the value bends sharply, the slope lies between those on both sides; scores are apart from most such places.
+# Scores that avoid most kinks of the losses, where the slope is only bounded by the slopes on both sides.
 SCORES = tuple(0.37 * n for n in range(-60, 61))
 EXTREMES = (-1e100, -1e3, -1e-200, 0.0, 1e-200, 1e3, 1e100)
 
@@ -22,7 +22,7 @@ def check_loss(loss: Loss) -> None:
     """Run all of LOSS_CHECKS on `loss`, and all checks of learners on one that uses it.
 
     Raises:
-        AssertionError: if it breaks a promise; says which, and how.
+        AssertionError: If a check fails; the message describes the violation.
 
     >>> from edgedescent.losses import SquaredLoss
     >>> check_loss(SquaredLoss())
@@ -33,17 +33,17 @@ def check_loss(loss: Loss) -> None:
 
 
 def check_loss_is_an_immutable_value(loss: Loss) -> None:
-    """It is a frozen dataclass, equal to another with the same hyper-parameters, and every one of them is a number."""
+    """Check that a loss is a frozen dataclass that compares equal by its numeric hyper-parameters."""
     check_is_an_immutable_value(loss)
 
 
 def check_loss_parameters_are_validated(loss: Loss) -> None:
-    """NaN, an infinity, or an object of no use is refused for each hyper-parameter with a ValueError that names it."""
+    """Check that NaN, infinities and objects of a wrong type raise a ValueError that names the hyper-parameter."""
     check_fields_are_validated(loss)
 
 
 def check_slope_is_the_derivative(loss: Loss) -> None:
-    """The slope lies between those of the secants to both sides, which only differ where the value bends."""
+    """Check that the slope is the derivative: it lies between the slopes of the secants on both sides."""
     step = 1e-5
     for target in targets(loss):
         for score in SCORES:
@@ -58,7 +58,7 @@ def check_slope_is_the_derivative(loss: Loss) -> None:
 
 
 def check_slope_never_falls(loss: Loss) -> None:
-    """It is convex in the score: no step in small steps downhill goes past a lower place."""
+    """Check that a loss is convex in the score: its slope does not decrease and reaches both signs or zero."""
     for target in targets(loss):
         _, slopes = _evaluate(loss, target, SCORES)
         require(loss, list(slopes) == sorted(slopes), f"for target {target} its slope falls somewhere")
@@ -67,7 +67,7 @@ def check_slope_never_falls(loss: Loss) -> None:
 
 
 def check_extremes_are_finite(loss: Loss) -> None:
-    """Slopes are finite at all scores and targets that learners let through, and so is the way that a step may go."""
+    """Check that slopes and travels are finite for all scores and targets that learners accept."""
     for target in {min(max(y, loss.least), 1.0 if loss.binary else 1e100) for y in EXTREMES}:
         _, slopes = _evaluate(loss, target, EXTREMES)
         require(loss, all(map(math.isfinite, slopes)), f"for target {target} its slopes are {slopes}")
@@ -77,14 +77,14 @@ def check_extremes_are_finite(loss: Loss) -> None:
 
 
 def check_losses_share_nothing(loss: Loss) -> None:
-    """The adaptation of a loss in one learner does not reach another."""
+    """Check that the state of an adaptive loss is not shared between learners."""
     pairs = array("d", [0.0, 1.0, 0.5, 1.0] * 20), array("d", [1.0, -1.0, 5.0, 30.0] * 20)
     first = evaluate(loss, *pairs)
     require(loss, first == evaluate(loss, *pairs), "one sequence has two gradients")
 
 
 def targets(loss: Loss) -> tuple[float, ...]:
-    """Some targets that it is defined for."""
+    """Return targets for which a loss is defined."""
     if loss.binary:
         return (0.0, 0.3, 1.0)
     return tuple(max(y, loss.least) for y in (-2.0, 0.0, 1.3))

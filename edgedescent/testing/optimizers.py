@@ -1,4 +1,4 @@
-"""Contract of optimizers: one function a promise, one line in the list at the end."""
+"""Contract checks for optimizers, one function each; OPTIMIZER_CHECKS at the end lists them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_optimizer(optimizer: Optimizer) -> None:
     """Run all of OPTIMIZER_CHECKS on `optimizer`, and all checks of learners on one that uses it.
 
     Raises:
-        AssertionError: if it breaks a promise; says which, and how.
+        AssertionError: If a check fails; the message describes the violation.
 
     >>> from edgedescent.optim import Adam
     >>> check_optimizer(Adam(lr=0.02))
@@ -33,17 +33,17 @@ def check_optimizer(optimizer: Optimizer) -> None:
 
 
 def check_optimizer_is_an_immutable_value(optimizer: Optimizer) -> None:
-    """It is a frozen dataclass, equal to another with the same hyper-parameters, and every one of them is a number."""
+    """Check that an optimizer is a frozen dataclass that compares equal by its numeric hyper-parameters."""
     check_is_an_immutable_value(optimizer)
 
 
 def check_optimizer_parameters_are_validated(optimizer: Optimizer) -> None:
-    """NaN, an infinity, or an object of no use is refused for each hyper-parameter with a ValueError that names it."""
+    """Check that NaN, infinities and objects of a wrong type raise a ValueError that names the hyper-parameter."""
     check_fields_are_validated(optimizer)
 
 
 def check_slots_are_the_arrays_of_the_rule(optimizer: Optimizer) -> None:
-    """`state_names` names as many arrays as a table keeps beside its parameters, each once, and all start at zero."""
+    """Check that `state_names` has a unique name for each state array of a table, and that these start at zero."""
     names = optimizer.state_names
     try:
         arrays = ParameterTable(optimizer, 1, 3).arrays[1:]
@@ -56,13 +56,13 @@ def check_slots_are_the_arrays_of_the_rule(optimizer: Optimizer) -> None:
 
 
 def check_no_gradient_no_step(optimizer: Optimizer) -> None:
-    """A parameter at zero that never had a gradient stays there."""
+    """Check that a zero gradient does not change a parameter that starts at zero."""
     path, _, _ = run_steps(optimizer, [[0.0] * 3] * 30, [0.0] * 3)
     require(optimizer, not path.any(), "a gradient of zero moves a fresh parameter")
 
 
 def check_first_step_goes_down(optimizer: Optimizer) -> None:
-    """The first step goes against the gradient; a small gradient may leave a parameter at zero."""
+    """Check that the first step goes against the gradient; a small gradient may leave a parameter at zero."""
     path, _, _ = run_steps(optimizer, [[1e3, -1e3, 1e-3]] * optimizer.batch, [0.0] * 3)
     w = path[-1].tolist()
     require(
@@ -71,7 +71,7 @@ def check_first_step_goes_down(optimizer: Optimizer) -> None:
 
 
 def check_untouched_coordinates_stay(optimizer: Optimizer) -> None:
-    """A step that does not touch a coordinate leaves every bit of it, and so it goes on as if there had been none."""
+    """Check that a step does not change parameters, or their averages, without a gradient in that step."""
     rows = [[g, math.nan, -g] if n % 3 else [g, 2.0 * g, math.nan] for n, g in enumerate(GRADIENTS * 3)]
     path, served, _ = run_steps(optimizer, rows, [0.5, 0.0, -1.0])
     for before, after, row in zip(range(len(rows)), range(1, len(rows)), rows[1:], strict=False):
@@ -81,21 +81,21 @@ def check_untouched_coordinates_stay(optimizer: Optimizer) -> None:
 
 
 def check_tables_share_nothing(optimizer: Optimizer) -> None:
-    """The optimizer state of one learner does not reach another."""
+    """Check that the optimizer state is not shared between learners."""
     rows = [[g, -g] for g in GRADIENTS]
     one, two = run_steps(optimizer, rows, [0.0] * 2)[0], run_steps(optimizer, rows, [0.0] * 2)[0]
     require(optimizer, one.tobytes() == two.tobytes(), "the same steps from the same start lead elsewhere")
 
 
 def check_steps_are_finite(optimizer: Optimizer) -> None:
-    """Gradients up to 1e100, the largest that learners let through, leave everything finite."""
+    """Check that all parameters stay finite with gradients up to 1e100, the largest that learners accept."""
     path, served, _ = run_steps(optimizer, [[g, -g, abs(g)] for g in GRADIENTS * 20], [0.0, 1.0, -1e99])
     finite = all(map(math.isfinite, [*path.ravel().tolist(), *served.ravel().tolist()]))
     require(optimizer, finite, "gradients of up to 1e100 leave something that is not finite")
 
 
 def check_is_an_immutable_value(value: Any) -> None:
-    """A frozen dataclass, equal to its copy, whose `hyper` are its own numbers in order."""
+    """Check that a value is a frozen dataclass, equal to its copy, whose `hyper` has its own fields in order."""
     kind = type(value)
     frozen_dataclass = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
     require(value, frozen_dataclass, "it is not a frozen dataclass")
@@ -103,13 +103,13 @@ def check_is_an_immutable_value(value: Any) -> None:
     require(value, twin == value and hash(twin) == hash(value), "it differs from another with the same parameters")
     shared = {"lr", *(field.name for field in dataclasses.fields(Optimizer))}
     own = [getattr(value, field.name) for field in dataclasses.fields(value) if field.name not in shared]
-    # A rule in Python reads its fields itself, and one that is made of another has the other's.
+    # Rules written in Python have no `hyper`, and a MiniBatch has the `hyper` of its inner optimizer.
     if value.rule != "python" and all(isinstance(number, int | float) for number in own):
         require(value, list(value.hyper) == own, f"its `hyper` are {value.hyper}, its fields {own}")
 
 
 def check_fields_are_validated(value: Any) -> None:
-    """NaN, an infinity, text, or an object of no use is refused for each field with a ValueError that names it."""
+    """Check that NaN, infinities, text and objects of a wrong type raise a ValueError that names the field."""
     for field in dataclasses.fields(value):
         for wrong in (math.nan, math.inf, -math.inf, "text", None, object()):
             if field.init and not (wrong is None and field.default is None):

@@ -1,4 +1,4 @@
-"""Comparison of states, and the messages of failed checks."""
+"""Helpers of the contract checks: assertions with messages, and comparison of states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgedescent.learners import Learner
 
 
 def require(subject: object, condition: bool, what_happened: str) -> None:
-    """Raise AssertionError, naming the subject, unless the condition holds."""
+    """Raise AssertionError with the subject in the message unless the condition is true."""
     if not condition:
         raise AssertionError(f"{subject!r}: {what_happened}.")
 
@@ -46,7 +46,7 @@ def require_finite(learner: Learner, after: str) -> None:
 
 
 def frozen(state: Mapping[str, Any]) -> dict[str, object]:
-    """A state as something that can be compared bit by bit and never changes."""
+    """Return an immutable copy of a state that can be compared bit by bit."""
     return {
         name: tuple(value) if isinstance(value, list) else (value.dtype.str, value.shape, value.tobytes())
         for name, value in state.items()
@@ -54,18 +54,18 @@ def frozen(state: Mapping[str, Any]) -> dict[str, object]:
 
 
 def bits(learner: Learner) -> dict[str, object]:
-    """Every bit of a learner's state."""
+    """Return an immutable copy of a learner's state that can be compared bit by bit."""
     return frozen(learner.state_dict())
 
 
 def size(learner: Learner) -> int:
-    """Bytes of numbers plus number of names that a state holds."""
+    """Return the size of a state: bytes of all arrays plus number of names."""
     state: Mapping[str, Any] = learner.state_dict()
     return sum(len(value) if isinstance(value, list) else value.nbytes for value in state.values())
 
 
 def spoiled(value: Any) -> list[tuple[str, Any]]:
-    """Part of a state, changed in each of the ways that a learner must refuse, and what was done to it."""
+    """Return invalid variants of a part of a state, each with a description of the change."""
     if isinstance(value, list):
         return [
             ("with a number in it", [*value, 3]),
