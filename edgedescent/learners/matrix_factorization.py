@@ -24,8 +24,8 @@ class MatrixFactorization(Recommender):
         prediction = clip(mean_y + sd_y f, lowest and highest rating seen)
 
     Users and items can appear at any time. The bias and factors of an unknown id are zero. When an id is learned for
-    the first time, its factors are drawn from a normal distribution seeded with the id. Ids are strings; an integer is the
-    same id as its decimal digits.
+    the first time, its factors are drawn from a normal distribution seeded with the id. Ids are strings; an integer is
+    the same id as its decimal digits.
 
     Raises:
         ValueError: If a parameter is out of its range, an id is neither a string nor an integer, or a rating is not a

@@ -35,9 +35,9 @@ class MLPRegressor(FeatureLearner):
     that. The linear model ``u`` starts at zero. It represents the linear part, so that the layers only learn the rest.
 
     To prevent exploding gradients, the gradient of an event is scaled down to a norm of at most 10, unless the
-    optimizer sets `clip_norm`. To replace dead units, which have no gradient, a unit without activation in the last 50,000 events
-    and replays is restarted with new incoming weights and outgoing weights of zero (Dohare et al. 2024). `n_restarts`
-    counts the restarts.
+    optimizer sets `clip_norm`. To replace dead units, which have no gradient, a unit without activation in the last
+    50,000 events and replays is restarted with new incoming weights and outgoing weights of zero (Dohare et al. 2024).
+    `n_restarts` counts the restarts.
 
     Raises:
         ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
