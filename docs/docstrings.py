@@ -11,6 +11,8 @@ from typing import Any
 
 import griffe
 
+from edgedescent.validation import parameters
+
 EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
 SESSION = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 LITERAL = re.compile(r"^ *::\n", re.MULTILINE)
@@ -19,7 +21,8 @@ LITERAL = re.compile(r"^ *::\n", re.MULTILINE)
 class Docstrings(griffe.Extension):
     """Finds the docstrings of compiled code, and rewrites what Google's form and Markdown write differently.
 
-    A stub (`.pyi`) has types but no docstrings; those are read from the compiled module. A section `Example` becomes
+    A stub (`.pyi`) has types but no docstrings; those are read from the compiled module. Declared parameters are listed
+    in the docstring of the imported class only, which is read too. A section `Example` becomes
     `Examples`, which is laid out as an interpreter's session; a session that stands outside of one becomes a block of
     code. The mark `::` before an indented block is dropped: in Markdown the indentation alone says that it is code.
     """
@@ -28,10 +31,18 @@ class Docstrings(griffe.Extension):
         """Complete the docstring of each object that Griffe finds."""
         if obj.docstring is None and isinstance(obj.filepath, Path) and obj.filepath.suffix == ".pyi":
             obj.docstring = compiled_docstring(obj)
+        elif obj.is_class and obj.docstring is not None and (text := declared_docstring(obj)):
+            obj.docstring.value = text
         if obj.docstring is not None:
             text = EXAMPLE.sub("Examples:", obj.docstring.value)
             text = SESSION.sub(r"```pycon\n\g<0>\n```", text)
             obj.docstring.value = LITERAL.sub("", text)
+
+
+def declared_docstring(obj: griffe.Object) -> str | None:
+    """Return the docstring of a class with declared parameters: its section Args is made when it is imported."""
+    kind = getattr(importlib.import_module(obj.module.path), obj.name, None)
+    return inspect.getdoc(kind) if isinstance(kind, type) and parameters(kind) else None
 
 
 def compiled_docstring(obj: griffe.Object) -> griffe.Docstring | None:

@@ -1,14 +1,208 @@
-"""Checks of hyper-parameters where they are given: a wrong one never gets as far as the arithmetic."""
+"""Declared parameters and their validation: constructors, the configuration and the documentation share them."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import math
+import re
+import textwrap
+import types
+import typing
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import SupportsFloat
+from typing import Any, Literal, NamedTuple, SupportsFloat, cast
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
+
+
+class Parameter(NamedTuple):
+    """One declared parameter of a class."""
+
+    name: str
+    kind: Any
+    """Type without its bounds."""
+    meta: Meta
+    """Bounds and description."""
+    default: Any
+    """Default, or `dataclasses.MISSING`."""
+
+
+class Declared:
+    """Base of classes whose hyper-parameters are declared as the fields of a dataclass.
+
+    A subclass is a dataclass with a field ``name: Annotated[type, Meta(ge=0, description="...")] = default`` for each
+    parameter. The constructor validates every field, and the section Args of the docstring is made from them.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Blur(Declared):
+        ...     width: typing.Annotated[float, Meta(gt=0, description="standard deviation of the kernel")] = 1.0
+        >>> Blur(width=-3)
+        Traceback (most recent call last):
+        ...
+        ValueError: The `width` of Blur must be > 0. Got -3.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if text := cls.__dict__.get("__doc__"):
+            cls.__doc__ = _DocstringWithArgs(text)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        validate_fields(self)
+
+
+class _DocstringWithArgs:
+    """Descriptor for the docstring of a class, to which it adds the section Args when it is read.
+
+    The fields of a dataclass are not there yet when its class is made.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __get__(self, _: object, owner: type) -> str:
+        args = describe_parameters(owner)
+        if not args:
+            return self._text
+        text = inspect.cleandoc(self._text)
+        # Before the section that follows it in Google style, or at the end.
+        section = re.search(r"^(Raises|Example|References):$", text, re.MULTILINE)
+        at = section.start() if section else len(text)
+        return f"{text[:at].rstrip()}\n\n{args}\n\n{text[at:]}".rstrip() + "\n"
+
+
+def parameters(kind: type) -> Mapping[str, Parameter]:
+    """Declared parameters of a class by name, its own before those that it inherits; none if it is no dataclass.
+
+    Example:
+        >>> from edgedescent.optim import SGD
+        >>> list(parameters(SGD))
+        ['lr', 'schedule', 'clip_value', 'clip_norm', 'average_rate']
+    """
+    return _declared(cast("Hashable", kind))
+
+
+@functools.cache
+def _declared(kind: Any) -> Mapping[str, Parameter]:
+    # Cached, because resolving annotations takes longer than making a learner.
+    if not dataclasses.is_dataclass(kind):
+        return {}
+    hints = typing.get_type_hints(kind, include_extras=True)
+    fields = [field for field in dataclasses.fields(kind) if field.init]
+    bases = [base for base in cast("type", kind).__mro__[1:] if dataclasses.is_dataclass(base)]
+    inherited = {field.name for base in bases for field in dataclasses.fields(base)}
+    ordered = sorted(fields, key=lambda field: field.name in inherited)
+    return {field.name: Parameter(field.name, *_split(hints[field.name]), field.default) for field in ordered}
+
+
+def validate_fields(instance: Any) -> None:
+    """Validate the declared parameters of an instance; a list becomes a tuple.
+
+    Raises:
+        ValueError: If one is out of its range or of another type; names class, parameter and bounds.
+    """
+    for name, parameter in parameters(type(instance)).items():
+        value = getattr(instance, name)
+        checked = _validated(instance, name, value, parameter.kind, parameter.meta)
+        if checked is not value:
+            object.__setattr__(instance, name, checked)
+
+
+def describe_parameters(kind: type) -> str:
+    """Section of the documentation of a class that lists its parameters, in Google style; empty if it declares none.
+
+    Args:
+        kind: The class.
+
+    Example:
+        >>> from edgedescent.losses import QuantileLoss
+        >>> describe_parameters(QuantileLoss).splitlines()[1].strip()
+        'q: Share of the targets that shall lie below the prediction; > 0 and < 1; default 0.5.'
+    """
+    wrap = functools.partial(textwrap.fill, width=110, initial_indent="    ", subsequent_indent="        ")
+    lines = [wrap(f"{name}: {_description(parameter)}") for name, parameter in parameters(kind).items()]
+    return "\n".join(["Args:", *lines]) if lines else ""
+
+
+def _description(parameter: Parameter) -> str:
+    parts = [parameter.meta.description or "See the base class"]
+    if bounds := " and ".join(_bounds(parameter.kind, parameter.meta)):
+        parts.append(bounds)
+    if parameter.default is not dataclasses.MISSING:
+        parts.append(f"default {parameter.default!r}")
+    return "; ".join(parts) + "."
+
+
+def _bounds(kind: Any, meta: Meta) -> Iterator[str]:
+    if typing.get_origin(kind) is Literal:
+        yield "one of " + ", ".join(map(repr, typing.get_args(kind)))
+    limits = ((meta.gt, ">"), (meta.ge, ">="), (meta.lt, "<"), (meta.le, "<="))
+    yield from (
+        f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}"
+        for limit, sign in limits
+        if limit is not None
+    )
+    if meta.max_length is not None:
+        yield f"{meta.min_length or 0} to {meta.max_length} values"
+
+
+def _split(hint: Any) -> tuple[Any, Meta]:
+    """Type and bounds of an annotation."""
+    if typing.get_origin(hint) is typing.Annotated:
+        kind, *extras = typing.get_args(hint)
+        return kind, next((extra for extra in extras if isinstance(extra, Meta)), Meta())
+    return hint, Meta()
+
+
+def _validated(owner: object, name: str, value: Any, kind: Any, meta: Meta) -> Any:
+    """A valid value; a list as a tuple."""
+    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union) and type(None) in members:
+        if value is None:
+            return value
+        (kind,) = (member for member in members if member is not type(None))
+        origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if kind is float:
+        require_number(
+            owner,
+            name,
+            value,
+            above=-math.inf if meta.gt is None else meta.gt,
+            below=math.inf if meta.lt is None else meta.lt,
+            at_least=-math.inf if meta.ge is None else meta.ge,
+            at_most=math.inf if meta.le is None else meta.le,
+        )
+    elif kind is int:
+        require_count(
+            owner,
+            name,
+            value,
+            at_least=0 if meta.ge is None else int(meta.ge),
+            at_most=None if meta.le is None else int(meta.le),
+        )
+    elif origin is Literal:
+        require_choice(owner, name, value, members)
+    elif origin is tuple:
+        # A string is a sequence of strings too, but not one that was meant.
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ValueError(f"The `{name}` of {_name_of(owner)} must be a sequence. Got {value!r}.")
+        if not (meta.min_length or 0) <= len(value) <= (len(value) if meta.max_length is None else meta.max_length):
+            raise ValueError(
+                f"The `{name}` of {_name_of(owner)} must be {meta.min_length or 0} to {meta.max_length} values. "
+                f"Got {value!r}."
+            )
+        item, item_meta = _split(members[0])
+        return tuple(_validated(owner, name, each, item, item_meta) for each in value)
+    elif isinstance(kind, type):
+        require_instance(owner, name, value, kind)
+    return value
 
 
 def require_number(

@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from edgedescent import LinearRegressor
 from edgedescent.optim import Adam, Optimizer
 from edgedescent.testing import check_optimizer
-from edgedescent.validation import require_number
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdaMax(Optimizer):
     """Adam with the largest recent gradient in place of its mean square (Kingma and Ba 2015, algorithm 2)."""
 
     slots: ClassVar[tuple[str, ...]] = ("m", "u")
 
-    lr: float = 0.02
-    beta1: float = 0.9
-    beta2: float = 0.999
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range, with a message that names the parameter."""
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "beta1", self.beta1, at_least=0, below=1)
-        require_number(self, "beta2", self.beta2, at_least=0, below=1)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.02
+    beta1: Annotated[float, Meta(ge=0, lt=1, description="Decay of the average gradient")] = 0.9
+    beta2: Annotated[float, Meta(ge=0, lt=1, description="Decay of the largest gradient")] = 0.999
 
     def step(self, w: Array, g: Array, m: Array, u: Array, lr: float) -> None:
         """Change the parameters `w` and the slots in place."""

@@ -32,7 +32,7 @@ def SGD(lr: Any = 0.01) -> optim.SGD:  # noqa: N802 - River's name
     SGD(lr=0.1)
     """
     rate, schedule = _schedule(lr)
-    return optim.SGD(rate, schedule=schedule)
+    return optim.SGD(lr=rate, schedule=schedule)
 
 
 def Momentum(lr: Any = 0.1, rho: float = 0.9) -> optim.Momentum:  # noqa: N802 - River's name
@@ -44,13 +44,13 @@ def Momentum(lr: Any = 0.1, rho: float = 0.9) -> optim.Momentum:  # noqa: N802 -
     rate, schedule = _schedule(lr)
     if schedule != Constant():
         raise _other("Momentum", "with a rate that falls, River's sum holds each gradient times the rate of its step")
-    return optim.Momentum(rate, mu=rho)
+    return optim.Momentum(lr=rate, mu=rho)
 
 
 def AdaGrad(lr: Any = 0.1, eps: float = 1e-8) -> optim.AdaGrad:  # noqa: N802 - River's name
     """River's `optim.AdaGrad`, which adds `eps` under the root, as ours adds `initial`."""
     rate, schedule = _schedule(lr)
-    return optim.AdaGrad(rate, initial=eps, eps=_ALMOST_NOTHING, schedule=schedule)
+    return optim.AdaGrad(lr=rate, initial=eps, eps=_ALMOST_NOTHING, schedule=schedule)
 
 
 def AdaDelta(rho: float = 0.95, eps: float = 1e-8) -> optim.AdaDelta:  # noqa: N802 - River's name
@@ -64,7 +64,7 @@ def RMSProp(lr: Any = 0.1, rho: float = 0.9, eps: float = 1e-8) -> optim.RMSProp
     Gradients whose running square is not far above `eps` make larger steps here.
     """
     rate, schedule = _schedule(lr)
-    return optim.RMSProp(rate, rho=rho, eps=eps, schedule=schedule)
+    return optim.RMSProp(lr=rate, rho=rho, eps=eps, schedule=schedule)
 
 
 def Adam(  # noqa: N802 - River's name
@@ -72,7 +72,7 @@ def Adam(  # noqa: N802 - River's name
 ) -> optim.Adam:
     """River's `optim.Adam`, except for `eps`: River adds it before the bias correction, ours after it, as the paper."""
     rate, schedule = _schedule(lr)
-    return optim.Adam(rate, beta1=beta_1, beta2=beta_2, eps=eps, schedule=schedule)
+    return optim.Adam(lr=rate, beta1=beta_1, beta2=beta_2, eps=eps, schedule=schedule)
 
 
 def AMSGrad(  # noqa: N802 - River's name
@@ -86,7 +86,7 @@ def AMSGrad(  # noqa: N802 - River's name
     if correct_bias:
         raise _other("AMSGrad", "ours is the paper's, which corrects no bias: give `correct_bias=False`")
     rate, schedule = _schedule(lr)
-    return optim.AMSGrad(rate, beta1=beta_1, beta2=beta_2, eps=eps, schedule=schedule)
+    return optim.AMSGrad(lr=rate, beta1=beta_1, beta2=beta_2, eps=eps, schedule=schedule)
 
 
 _SAME: dict[type, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {

@@ -18,6 +18,7 @@ from edgedescent.learners import LEARNERS, Learner
 from edgedescent.losses import LOSSES, Loss
 from edgedescent.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from edgedescent.registry import Registry
+from edgedescent.validation import parameters
 
 T = TypeVar("T")
 _SECRET_WORDS = ("password", "passwd", "secret", "token")
@@ -94,9 +95,9 @@ def build(base: type[T], table: Any, path: str) -> T:
         kind = registry.find(name, f"{path}.type")
     except ConfigError as error:
         raise ConfigError(f"{error}{source or origin(name)}", error.hint) from error.__cause__
-    parameters, kinds = _parameters(kind), _types(kind)
+    accepted, kinds = _parameters(kind), _types(kind)
     given = {key: value for key, value in table.items() if key != "type"}
-    required = {key: p.default is inspect.Parameter.empty for key, p in parameters.items()}
+    required = {key: p.default is inspect.Parameter.empty for key, p in accepted.items()}
     check_keys(given, required, path)
     arguments = {
         key: build(kinds[key], value, join(path, key))
@@ -133,7 +134,9 @@ def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
 @functools.cache
 def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
     # Cached, because reading the signature takes longer than the rest of a small checkpoint.
-    return inspect.signature(kind).parameters
+    signature = inspect.signature(kind).parameters
+    own_first = [name for name in parameters(kind) if name in signature]
+    return {name: signature[name] for name in own_first or signature}
 
 
 @functools.cache

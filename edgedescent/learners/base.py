@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal, Self, SupportsIndex
 import numpy as np
 
 from edgedescent.optim import Optimizer
+from edgedescent.validation import Declared, parameters
 
 State = dict[str, "np.ndarray[Any, Any] | list[str]"]
 """A learner's state: named flat arrays of numbers, and lists of names."""
 
 
-class Learner:
+class Learner(Declared):
     """Base of all learners.
 
     A subclass stores each constructor argument in an attribute of the same name, and implements `_save` and `_restore`
@@ -54,6 +55,14 @@ class Learner:
         if include_attributes:
             clone.load_state_dict(self.state_dict())
         return clone
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__ and name in parameters(type(self)):
+            raise AttributeError(
+                f"`{name}` of {type(self).__name__} cannot be changed: "
+                f"make a changed copy with clone({{{name!r}: {value!r}}})."
+            )
+        super().__setattr__(name, value)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         # What copy.deepcopy and a pool of processes ask for. The kernel's pointers cannot be copied, so a copy

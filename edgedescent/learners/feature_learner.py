@@ -1,109 +1,103 @@
-"""What all learners of named features share."""
+"""Base class of the learners of named features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
 from edgedescent.features._encoder import Encoder
 from edgedescent.learners._feature_learner import CompiledFeatureLearner
 from edgedescent.learners._feature_model import FeatureModel
 from edgedescent.learners.base import Learner
-from edgedescent.losses import Loss
-from edgedescent.optim import Optimizer
-from edgedescent.validation import require_choice, require_count, require_instance, require_number
+from edgedescent.losses import AdaptiveHuberLoss, Loss
+from edgedescent.optim import Adam, Optimizer
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FeatureLearner(CompiledFeatureLearner, Learner):
     """Base of the learners of named features.
 
-    A subclass spells out its constructor's arguments, hands those that all share to `_keep`, then calls `_build`.
+    A subclass names its compiled model, and declares its own parameters and other defaults.
     """
 
     model_type: ClassVar[type[FeatureModel]]
     """Compiled model of the learner."""
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "features"
-    labels: ClassVar[Literal["numbers", "yes/no", "both"]] = "numbers"
-    """What its targets may be, and so which losses it takes."""
+    target_kind: ClassVar[Literal["numeric", "binary", "any"]] = "numeric"
+    """Targets that it learns, and so the losses that it takes: numbers, probabilities, or both."""
 
-    optimizer: Optimizer
-    loss: Loss
-    l1: float
-    l2: float
-    clip: float
-    forgetting: float
-    features_max: int
-    when_full: str
-    categories: tuple[str, ...]
-    hash_bits: int | None
-    replay_size: int
-    replay_steps: int
-    seed: int
+    optimizer: Annotated[
+        Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of its steps")
+    ] = Adam()  # noqa: RUF009 - optimizers are immutable
+    loss: Annotated[Loss, Meta(description="What to minimize")] = AdaptiveHuberLoss()  # noqa: RUF009 - immutable
+    l1: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Weight of the penalty ``l1 |w|`` per weight and event, which sets weights to exactly zero",
+        ),
+    ] = 0.0
+    l2: Annotated[float, Meta(ge=0, description="Weight of the penalty ``l2 w² / 2`` per weight and event")] = 0.0
+    clip: Annotated[float, Meta(gt=0, description="Standardized features are clipped at ±clip")] = 5.0
+    forgetting: Annotated[
+        float,
+        Meta(
+            gt=0,
+            lt=1,
+            description="Least rate at which means and variances follow new values: they remember about "
+            "1 / forgetting events",
+        ),
+    ] = 0.0002
+    features_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000_000,
+            description="Number of features, counting each value of a category as one, that can have a row",
+        ),
+    ] = 4096
+    when_full: Annotated[
+        Literal["evict", "share"],
+        Meta(
+            description="What a further feature gets: the row of the feature that was least recently learned "
+            '(``"evict"``), or no row (``"share"``). Both are counted. An event never evicts its own features'
+        ),
+    ] = "evict"
+    categories: Annotated[
+        tuple[str, ...],
+        Meta(description="Features whose integers are names, such as a site or an hour, rather than amounts"),
+    ] = ()
+    hash_bits: Annotated[
+        int | None,
+        Meta(
+            ge=1,
+            le=30,
+            description="Let the values of categories share 2 ** hash_bits rows by their hash instead of one row each; "
+            "None for one each. ONNX cannot express the hash",
+        ),
+    ] = None
+    replay_size: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Number of the latest events that are kept for replay")
+    ] = 2000
+    replay_steps: Annotated[
+        int,
+        Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
+    ] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of first weights and of the draws for replay")] = 1
 
-    def _keep(
-        self,
-        optimizer: Optimizer,
-        loss: Loss,
-        l1: float,
-        l2: float,
-        clip: float,
-        forgetting: float,
-        features_max: int,
-        when_full: str,
-        categories: Sequence[str],
-        hash_bits: int | None,
-        replay_size: int,
-        replay_steps: int,
-        seed: int,
-    ) -> None:
-        """Check and store the parameters that all these learners have.
-
-        Raises:
-            ValueError: if one is out of its range.
-        """
-        require_instance(self, "optimizer", optimizer, Optimizer)
-        require_instance(self, "loss", loss, Loss)
-        if self.labels != "both" and loss.binary != (self.labels == "yes/no"):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        binary = self.loss.binary
+        if self.target_kind != "any" and binary != (self.target_kind == "binary"):
             raise ValueError(
-                f"The `loss` of {type(self).__name__} must be one for targets that are {self.labels}. Got {loss!r}."
+                f"The `loss` of {type(self).__name__} must be one for {self.target_kind} targets. Got {self.loss!r}."
             )
-        require_number(self, "l1", l1, at_least=0)
-        require_number(self, "l2", l2, at_least=0)
-        require_number(self, "clip", clip, above=0)
-        require_number(self, "forgetting", forgetting, above=0, below=1)
-        require_count(self, "features_max", features_max, at_least=1, at_most=10_000_000)
-        require_choice(self, "when_full", when_full, ("evict", "share"))
-        # A string is a sequence of names too, but not of any that were meant.
-        names = isinstance(categories, Sequence) and not isinstance(categories, str)
-        if not names or not all(isinstance(name, str) for name in categories):
-            raise ValueError(
-                f"The `categories` of {type(self).__name__} must be names of features. Got {categories!r}."
-            )
-        if hash_bits is not None:
-            require_count(self, "hash_bits", hash_bits, at_least=1, at_most=30)
-        require_count(self, "replay_size", replay_size, at_least=1, at_most=1_000_000)
-        require_count(self, "replay_steps", replay_steps, at_most=1000)
-        require_count(self, "seed", seed, at_most=2**62)
-        self.optimizer = optimizer
-        self.loss = loss
-        self.l1 = l1
-        self.l2 = l2
-        self.clip = clip
-        self.forgetting = forgetting
-        self.features_max = features_max
-        self.when_full = when_full
-        self.categories = tuple(categories)
-        self.hash_bits = hash_bits
-        self.replay_size = replay_size
-        self.replay_steps = replay_steps
-        self.seed = seed
-
-    def _build(self) -> None:
-        """Make the encoder and the model from the parameters."""
         encoder = Encoder(
             clip=self.clip,
             forgetting=self.forgetting,
@@ -112,7 +106,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             categories=self.categories,
             hash_bits=self.hash_bits,
         )
-        super().__init__(encoder, (self.model_type(encoder, self),))
+        CompiledFeatureLearner.__init__(self, encoder, (self.model_type(encoder, self),))
 
     def counts(self) -> dict[str, int]:
         """How often a guard or a bound stepped in.

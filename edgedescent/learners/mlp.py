@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
 from edgedescent.learners._mlp import MLPModel
 from edgedescent.learners.feature_learner import FeatureLearner
-from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
-from edgedescent.validation import require_count
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MLPRegressor(FeatureLearner):
     """A network of one to three hidden layers with a linear model beside it, trained with experience replay.
 
@@ -35,25 +39,6 @@ class MLPRegressor(FeatureLearner):
     through which no gradient flows any more, starts anew with fresh incoming weights and without a say in the
     prediction (Dohare et al. 2024); `n_restarts` counts them.
 
-    Args:
-        hidden: the widths of the hidden layers, one to three; each >= 1.
-        optimizer: the step rule; an event of n > 16 features takes 16 / n of its steps, as LinearRegressor explains.
-        loss: what to minimize.
-        l1: weight of the penalty ``l1 |w|`` per weight and event, which sets weights to exactly zero; >= 0.
-        l2: weight of the penalty ``l2 w² / 2`` per weight and event; >= 0.
-        clip: standardized features are clipped at ±clip; > 0.
-        forgetting: the least rate at which means and variances follow new values: they remember about 1 / forgetting
-            events; in (0, 1).
-        features_max: how many features, counting each value of a category as one, have a row at the same time; >= 1.
-        when_full: what a further feature meets: ``"evict"`` gives it the row of the feature that was least recently
-            learned, ``"share"`` leaves it out. Both are counted. An event never evicts its own features.
-        categories: the features whose integers are names of something, such as a site or an hour, rather than amounts.
-        hash_bits: let the values of categories share 2 ** hash_bits rows by their hash instead of one row each; None
-            for one each; in 1 to 30. ONNX cannot express the hash.
-        replay_size: how many of the latest events are kept for replay; >= 1.
-        replay_steps: how many of them, drawn at random, are learned again after each event; >= 0.
-        seed: of the first weights and of the draws for replay; >= 0.
-
     Raises:
         ValueError: if a parameter is out of its range, a feature's name is not a string, its value neither a number
             nor a string, or the target not a number. A refused event changes nothing.
@@ -77,44 +62,18 @@ class MLPRegressor(FeatureLearner):
 
     model_type = MLPModel
 
-    def __init__(
-        self,
-        hidden: tuple[int, ...] = (64, 32),
-        optimizer: Optimizer = Adam(lr=0.002),  # noqa: B008 - optimizers are immutable
-        loss: Loss = AdaptiveHuberLoss(),  # noqa: B008 - losses are immutable
-        l1: float = 0.0,
-        l2: float = 0.0002,
-        clip: float = 5.0,
-        forgetting: float = 0.0002,
-        features_max: int = 4096,
-        when_full: str = "evict",
-        categories: tuple[str, ...] = (),
-        hash_bits: int | None = None,
-        replay_size: int = 2000,
-        replay_steps: int = 8,
-        seed: int = 1,
-    ) -> None:
-        if not isinstance(hidden, tuple | list) or not 1 <= len(hidden) <= 3:
-            raise ValueError(f"The `hidden` of MLPRegressor must be one to three widths. Got {hidden!r}.")
-        for width in hidden:
-            require_count(self, "hidden", width, at_least=1, at_most=4096)
-        self.hidden = tuple(hidden)
-        self._keep(
-            optimizer,
-            loss,
-            l1,
-            l2,
-            clip,
-            forgetting,
-            features_max,
-            when_full,
-            categories,
-            hash_bits,
-            replay_size,
-            replay_steps,
-            seed,
-        )
-        self._build()
+    hidden: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=4096)], ...],
+        Meta(min_length=1, max_length=3, description="Widths of the hidden layers"),
+    ] = (64, 32)
+    optimizer: Annotated[
+        Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of its steps")
+    ] = Adam(lr=0.002)  # noqa: RUF009 - optimizers are immutable
+    l2: Annotated[float, Meta(ge=0, description="Weight of the penalty ``l2 w² / 2`` per weight and event")] = 0.0002
+    replay_steps: Annotated[
+        int,
+        Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
+    ] = 8
 
     def counts(self) -> dict[str, int]:
         """How often a guard or a bound stepped in."""

@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
 
 from edgedescent.features._id_encoder import IdEncoder
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.base import Learner
+from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_count
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Recommender(CompiledRecommender, Learner):
     """Base of the learners of users and items."""
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
 
-    users_max: int
-    items_max: int
-    when_full: str
-    seen_max: int
+    n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 10
+    optimizer: Annotated[Optimizer, Meta(description="Step rule")] = CountedSGD(lr=0.3)  # noqa: RUF009 - immutable
+    l2_bias: Annotated[float, Meta(ge=0, description="Weight of the penalty on biases")] = 0.005
+    l2_factors: Annotated[float, Meta(ge=0, description="Weight of the penalty on factors")] = 0.05
+    init_scale: Annotated[float, Meta(ge=0, description="Standard deviation of the first factors")] = 0.03
+    users_max: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Number of users that have a row at the same time")
+    ] = 25_000
+    items_max: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Number of items that have a row at the same time")
+    ] = 25_000
+    when_full: Annotated[
+        Literal["evict", "share"],
+        Meta(
+            description='What a further id gets: the row of the id that was least recently learned (``"evict"``), or '
+            'no row, so that it is predicted like any unknown one (``"share"``). Both are counted'
+        ),
+    ] = "evict"
+    replay_size: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Number of the latest events that are kept for replay")
+    ] = 2000
+    replay_steps: Annotated[
+        int,
+        Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
+    ] = 0
+    seen_max: Annotated[
+        int,
+        Meta(
+            ge=0, le=10_000, description="Number of different items remembered per user, for `recommend` to leave out"
+        ),
+    ] = 32
+    seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of the first factors and of all draws")] = 1
 
     def _make_encoder(self) -> IdEncoder:
         return IdEncoder(

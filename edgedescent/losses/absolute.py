@@ -8,7 +8,7 @@ from typing import ClassVar
 from edgedescent.losses.base import Loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AbsoluteLoss(Loss):
     """The absolute error, for the conditional median: no outlier counts more than any other error.
 

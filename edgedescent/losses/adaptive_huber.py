@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.losses.base import Loss
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdaptiveHuberLoss(Loss):
     """Squared error whose derivative is clipped at a multiple of its own running mean absolute value.
 
@@ -20,13 +21,6 @@ class AdaptiveHuberLoss(Loss):
 
     One absurd target moves the model no further than `k` typical errors would, while a lasting change of level raises
     ``s`` and is followed.
-
-    Args:
-        k: at how many mean absolute errors the derivative is clipped, > 1.
-        rate_min: how fast the scale forgets once many events are seen, in (0, 1].
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -39,9 +33,7 @@ class AdaptiveHuberLoss(Loss):
 
     rule: ClassVar[str] = "adaptive_huber"
 
-    k: float = 3.0
-    rate_min: float = 0.002
-
-    def __post_init__(self) -> None:
-        require_number(self, "k", self.k, above=1)
-        require_number(self, "rate_min", self.rate_min, above=0, at_most=1)
+    k: Annotated[
+        float, Meta(gt=1, description="Multiple of the mean absolute error at which the derivative is clipped")
+    ] = 3.0
+    rate_min: Annotated[float, Meta(gt=0, le=1, description="Least rate at which the scale follows new errors")] = 0.002

@@ -6,12 +6,14 @@ import math
 from dataclasses import astuple, dataclass
 from typing import ClassVar, Literal
 
+from edgedescent.validation import Declared
+
 TRAVEL_STEPS = 16
 """Steps of the numerical travel of a loss written in Python."""
 
 
-@dataclass(frozen=True)
-class Loss:
+@dataclass(frozen=True, kw_only=True)
+class Loss(Declared):
     """Hyper-parameters of a loss; the state of an adaptive loss belongs to the learner that uses it.
 
     A subclass is a frozen dataclass. Where `rule` names a compiled loss, its fields are the hyper-parameters in the

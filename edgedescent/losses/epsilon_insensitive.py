@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.losses.base import Loss
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EpsilonInsensitiveLoss(Loss):
     """The absolute error beyond a tolerance: errors within it change nothing, as in support vector regression.
 
     ::
 
         loss = max(|f - t| - eps, 0)        dloss/df = sign(f - t) where |f - t| > eps, else 0
-
-    Args:
-        eps: the tolerance, in standard deviations of the target; >= 0.
 
     Raises:
         ValueError: if `eps` is negative.
@@ -34,7 +32,4 @@ class EpsilonInsensitiveLoss(Loss):
 
     rule: ClassVar[str] = "epsilon_insensitive"
 
-    eps: float = 0.1
-
-    def __post_init__(self) -> None:
-        require_number(self, "eps", self.eps, at_least=0)
+    eps: Annotated[float, Meta(ge=0, description="Tolerance, in standard deviations of the target")] = 0.1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.losses.base import Loss
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HuberLoss(Loss):
     """Squared for small errors, absolute for large ones.
 
@@ -17,9 +18,6 @@ class HuberLoss(Loss):
 
         loss = (f - t)² / 2                   where |f - t| <= delta
         loss = delta (|f - t| - delta / 2)    elsewhere        dloss/df = clip(f - t, ±delta)
-
-    Args:
-        delta: where the one becomes the other, in standard deviations of the target; > 0.
 
     Raises:
         ValueError: if `delta` is not > 0.
@@ -35,7 +33,6 @@ class HuberLoss(Loss):
 
     rule: ClassVar[str] = "huber"
 
-    delta: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_number(self, "delta", self.delta, above=0)
+    delta: Annotated[
+        float, Meta(gt=0, description="Where the one becomes the other, in standard deviations of the target")
+    ] = 1.0

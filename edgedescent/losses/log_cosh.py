@@ -8,7 +8,7 @@ from typing import ClassVar
 from edgedescent.losses.base import Loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LogCoshLoss(Loss):
     """The logarithm of the hyperbolic cosine: like the squared error near zero, like the absolute far off, and smooth.
 

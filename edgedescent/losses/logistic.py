@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from edgedescent.losses.base import Loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LogisticLoss(Loss):
     """Log loss of a label between 0 and 1; predictions are probabilities.
 

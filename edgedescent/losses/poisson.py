@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from edgedescent.losses.base import Loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PoissonLoss(Loss):
     """The negative log-likelihood of counts, for targets >= 0; predictions are > 0.
 

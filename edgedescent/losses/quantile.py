@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.losses.base import Loss
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QuantileLoss(Loss):
     """The pinball loss, for a conditional quantile.
 
@@ -17,12 +18,6 @@ class QuantileLoss(Loss):
 
         loss = q (t - f)          where t >= f        dloss/df = -q
         loss = (1 - q) (f - t)    elsewhere           dloss/df = 1 - q
-
-    Args:
-        q: which share of the targets is to lie below the prediction, in (0, 1).
-
-    Raises:
-        ValueError: if `q` is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -35,7 +30,4 @@ class QuantileLoss(Loss):
 
     rule: ClassVar[str] = "quantile"
 
-    q: float = 0.5
-
-    def __post_init__(self) -> None:
-        require_number(self, "q", self.q, above=0, below=1)
+    q: Annotated[float, Meta(gt=0, lt=1, description="Share of the targets that shall lie below the prediction")] = 0.5

@@ -8,7 +8,7 @@ from typing import ClassVar
 from edgedescent.losses.base import Loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SquaredLoss(Loss):
     """Half the squared error, for the conditional mean.
 

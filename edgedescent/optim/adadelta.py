@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdaDelta(Optimizer):
     """AdaDelta: steps whose size follows from the sizes of the steps before, without a learning rate.
 
@@ -21,14 +22,6 @@ class AdaDelta(Optimizer):
         w <- w - lr s
 
     `eps` decides how large the first steps are: about its root, relative to the gradients.
-
-    Args:
-        lr: a factor on every step; the paper has none, which is 1; > 0.
-        rho: decay of both averages, in [0, 1).
-        eps: what both averages start with, > 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -43,12 +36,6 @@ class AdaDelta(Optimizer):
     rule: ClassVar[str] = "adadelta"
     slots: ClassVar[tuple[str, ...]] = ("v", "d")
 
-    lr: float = 1.0
-    rho: float = 0.95
-    eps: float = 1e-5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "rho", self.rho, at_least=0, below=1)
-        require_number(self, "eps", self.eps, above=0)
+    lr: Annotated[float, Meta(gt=0, description="Factor on every step; the paper has none, which is 1")] = 1.0
+    rho: Annotated[float, Meta(ge=0, lt=1, description="Decay of both averages")] = 0.95
+    eps: Annotated[float, Meta(gt=0, description="First value of both averages")] = 1e-5

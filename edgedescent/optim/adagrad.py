@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdaGrad(Optimizer):
     """AdaGrad: steps that shrink with the gradients a parameter has seen; made for ids that come rarely.
 
@@ -17,15 +18,6 @@ class AdaGrad(Optimizer):
 
         s <- s + g²
         w <- w - lr g / (sqrt(initial + s) + eps)
-
-    Args:
-        lr: the learning rate, > 0.
-        initial: what the sum of squares starts from: with 0 the first step is of size lr however small the gradient,
-            with more it is in proportion to it; >= 0.
-        eps: keeps the division from zero, > 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -42,12 +34,13 @@ class AdaGrad(Optimizer):
     slots: ClassVar[tuple[str, ...]] = ("s",)
     scales_itself: ClassVar[bool] = True
 
-    lr: float = 0.1
-    initial: float = 0.0
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "initial", self.initial, at_least=0)
-        require_number(self, "eps", self.eps, above=0)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.1
+    initial: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="First value of the sum of squares: with 0 the first step has size lr for any gradient, "
+            "with more it is in proportion to it",
+        ),
+    ] = 0.0
+    eps: Annotated[float, Meta(gt=0, description="Added to the divisor, so that it is never zero")] = 1e-8

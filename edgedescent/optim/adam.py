@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Adam: steps scaled by running averages of the gradient and of its square, corrected for their start at zero.
 
@@ -21,15 +22,6 @@ class Adam(Optimizer):
 
     ``t`` counts the steps of each coordinate: one that an event does not touch is neither moved nor decayed. The
     corrections ``1 - beta^t`` are kept as the slots ``c1`` and ``c2``.
-
-    Args:
-        lr: the learning rate, > 0.
-        beta1: decay of the average gradient, in [0, 1).
-        beta2: decay of the average squared gradient, in [0, 1).
-        eps: keeps the division from zero, > 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -44,14 +36,7 @@ class Adam(Optimizer):
     rule: ClassVar[str] = "adam"
     slots: ClassVar[tuple[str, ...]] = ("m", "v", "c1", "c2")
 
-    lr: float = 0.01
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "beta1", self.beta1, at_least=0, below=1)
-        require_number(self, "beta2", self.beta2, at_least=0, below=1)
-        require_number(self, "eps", self.eps, above=0)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.01
+    beta1: Annotated[float, Meta(ge=0, lt=1, description="Decay of the average gradient")] = 0.9
+    beta2: Annotated[float, Meta(ge=0, lt=1, description="Decay of the average squared gradient")] = 0.999
+    eps: Annotated[float, Meta(gt=0, description="Added to the divisor, so that it is never zero")] = 1e-8

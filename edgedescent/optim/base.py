@@ -1,61 +1,67 @@
-"""What an optimizer is."""
+"""Base class of optimizers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.schedules import Constant, Schedule
-from edgedescent.validation import require_instance, require_number
+from edgedescent.validation import Declared
 
 
-@dataclass(frozen=True)
-class Optimizer:
-    """Hyper-parameters of a step rule; the state of the rule belongs to whichever learner uses it.
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(Declared):
+    """Hyper-parameters of a step rule; the state of the rule belongs to the learner that uses it.
 
     A subclass is a frozen dataclass. Its fields are the learning rate ``lr``, where it has one, then the
     hyper-parameters in the order in which the compiled rule named `rule` reads them. `slots` names the arrays that the
     rule keeps for every parameter, all zero at first. An optimizer may also be written in Python: see
     docs/extending.md.
 
-    Args:
-        schedule: how the learning rate changes from step to step; steps on replayed events count too.
-        clip_value: each component of a gradient is clipped at ±clip_value; None for no clipping.
-        clip_norm: the gradient of an event is scaled down to this length; None for no clipping.
-        average_rate: predict with the average of the iterates instead of the last: each step takes in a share of
-            1/n of the n-th iterate, but no less than `average_rate`, so that the average remembers about
-            1 / average_rate steps (Polyak and Juditsky 1992); None for the last iterate; in (0, 1].
-
     Raises:
-        ValueError: if one is out of its range.
+        ValueError: if a hyper-parameter is out of its range.
     """
 
     rule: ClassVar[str] = "python"
     slots: ClassVar[tuple[str, ...]] = ()
     scales_itself: ClassVar[bool] = False
-    """Whether the steps of many features together end up small enough by the rule alone."""
+    """True if the rule alone keeps the steps of many features together small enough."""
 
-    schedule: Schedule = field(default=Constant(), kw_only=True)
-    clip_value: float | None = field(default=None, kw_only=True)
-    clip_norm: float | None = field(default=None, kw_only=True)
-    average_rate: float | None = field(default=None, kw_only=True)
+    schedule: Annotated[
+        Schedule, Meta(description="Factor of the learning rate at each step; steps on replayed events count too")
+    ] = Constant()  # noqa: RUF009 - schedules are immutable
+    clip_value: Annotated[
+        float | None,
+        Meta(gt=0, description="Each component of a gradient is clipped at ±clip_value; None for no clipping"),
+    ] = None
+    clip_norm: Annotated[
+        float | None,
+        Meta(gt=0, description="Length to which the gradient of an event is scaled down; None for no clipping"),
+    ] = None
+    average_rate: Annotated[
+        float | None,
+        Meta(
+            gt=0,
+            le=1,
+            description="Predict with the average of the iterates, which takes in a share of 1/n of the n-th one but "
+            "no less than this, and so remembers about 1 / average_rate steps (Polyak and Juditsky 1992); None for the "
+            "last iterate",
+        ),
+    ] = None
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "slots" in vars(cls) and "rule" not in vars(cls) and cls.rule != "python":
+            # The compiled rule would read slots that are not there.
+            raise TypeError(f"{cls.__name__} cannot change the slots of the compiled rule {cls.rule!r}.")
         # Before the decorator of a dataclass looks whether there is one.
         cls.__repr__ = Optimizer.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         given = ((f.name, getattr(self, f.name)) for f in fields(self) if f.init and getattr(self, f.name) != f.default)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in given)})"
-
-    def __post_init__(self) -> None:
-        require_instance(self, "schedule", self.schedule, Schedule)
-        if self.clip_value is not None:
-            require_number(self, "clip_value", self.clip_value, above=0)
-        if self.clip_norm is not None:
-            require_number(self, "clip_norm", self.clip_norm, above=0)
-        if self.average_rate is not None:
-            require_number(self, "average_rate", self.average_rate, above=0, at_most=1)
 
     @property
     def hyper(self) -> tuple[float, ...]:
@@ -72,12 +78,12 @@ class Optimizer:
 
     @property
     def batch(self) -> int:
-        """How many gradients make a step."""
+        """Number of gradients that make a step."""
         return 1
 
     @property
     def averaging(self) -> bool:
-        """Whether the iterates are averaged."""
+        """True if the iterates are averaged."""
         return self.average_rate is not None
 
     @property

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class COCOB(Optimizer):
     """COCOB: bets on the sign of the next gradient what was won before; there is no learning rate to choose.
 
@@ -22,12 +23,6 @@ class COCOB(Optimizer):
         w <- w_1 + theta / (L max(G + L, alpha L)) (L + reward)
 
     ``w_1`` is where the parameter started; the slot ``bet`` is w - w_1. A schedule scales the bet.
-
-    Args:
-        alpha: the more, the smaller the first bets; > 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -44,8 +39,4 @@ class COCOB(Optimizer):
     slots: ClassVar[tuple[str, ...]] = ("largest", "total", "reward", "theta", "bet")
     scales_itself: ClassVar[bool] = True
 
-    alpha: float = 100.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "alpha", self.alpha, above=0)
+    alpha: Annotated[float, Meta(gt=0, description="More, the smaller the first bets")] = 100.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CountedSGD(Optimizer):
     """Gradient descent whose rate falls, for each parameter, with the number of its own steps.
 
@@ -20,14 +21,6 @@ class CountedSGD(Optimizer):
 
     Made for ids: one that is new learns fast, one that is well known hardly moves. Unlike AdaGrad, the size of a step
     stays in proportion to the gradient.
-
-    Args:
-        lr: the learning rate of the first step, > 0. The default suits many features in each event; for ids, of which
-            an event holds two, ten times as much is right.
-        power: how fast the rate falls, in (0, 1].
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import MatrixFactorization
@@ -44,10 +37,5 @@ class CountedSGD(Optimizer):
     slots: ClassVar[tuple[str, ...]] = ("n",)
     scales_itself: ClassVar[bool] = True
 
-    lr: float = 0.03
-    power: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "power", self.power, above=0, at_most=1)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate of the first step")] = 0.03
+    power: Annotated[float, Meta(gt=0, le=1, description="Power of the number of steps by which the rate falls")] = 0.5

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FTRLProximal(Optimizer):
     """FTRL-Proximal: follows the regularized leader, with exact zeros for weights that the data do not support.
 
@@ -22,15 +23,6 @@ class FTRLProximal(Optimizer):
 
     A parameter that does not start at zero, as a network's, begins with the ``z`` from which the last line gives it.
     Unlike the `l2` of a learner, the one here is part of the closed form.
-
-    Args:
-        lr: the learning rate, the paper's alpha; > 0.
-        beta: how slowly the rate falls at first, > 0.
-        l1: weight of the L1 penalty, in units of summed gradients; >= 0.
-        l2: weight of the L2 penalty, likewise; >= 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -46,14 +38,7 @@ class FTRLProximal(Optimizer):
     slots: ClassVar[tuple[str, ...]] = ("z", "n")
     scales_itself: ClassVar[bool] = True
 
-    lr: float = 0.1
-    beta: float = 1.0
-    l1: float = 0.0
-    l2: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "beta", self.beta, above=0)
-        require_number(self, "l1", self.l1, at_least=0)
-        require_number(self, "l2", self.l2, at_least=0)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate, the paper's alpha")] = 0.1
+    beta: Annotated[float, Meta(gt=0, description="Delay before the rate falls")] = 1.0
+    l1: Annotated[float, Meta(ge=0, description="Weight of the L1 penalty, in units of summed gradients")] = 0.0
+    l2: Annotated[float, Meta(ge=0, description="Weight of the L2 penalty, likewise")] = 0.0

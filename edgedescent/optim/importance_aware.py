@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImportanceAware(Optimizer):
     """Gradient descent that follows the loss's curve instead of its tangent, and so never steps past the target.
 
@@ -21,12 +22,6 @@ class ImportanceAware(Optimizer):
     ``J`` is the derivative of the score by the parameters. For the squared loss, the score closes a share of ``1 -
     exp(-lr |J|²)`` of its distance to the target; every loss has its own closed form (labels strictly between 0 and 1
     under the logistic loss have none, and go a little less far). A large rate does no harm on clean data.
-
-    Args:
-        lr: the learning rate, > 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -41,8 +36,4 @@ class ImportanceAware(Optimizer):
     rule: ClassVar[str] = "importance_aware"
     slots: ClassVar[tuple[str, ...]] = ()
 
-    lr: float = 0.05
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.05

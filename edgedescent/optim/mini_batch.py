@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta
 
 from edgedescent.optim.adam import Adam
 from edgedescent.optim.base import Optimizer
 from edgedescent.optim.schedules import Schedule
-from edgedescent.validation import require_count, require_instance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MiniBatch(Optimizer):
     """Averages the gradients of several events, then takes one step of another optimizer.
 
@@ -22,17 +24,10 @@ class MiniBatch(Optimizer):
     Each parameter counts for itself, so that the batch of a rare feature is of the events that hold it. Schedule,
     clipping and averaging are those of the optimizer: they see every event, and a schedule counts events, not batches.
 
-    Args:
-        optimizer: the step rule, any but another mini-batch.
-        size: how many gradients make a step; >= 1.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
-
     Example:
         >>> from edgedescent import LinearRegressor
         >>> from edgedescent.optim import Adam, MiniBatch
-        >>> model = LinearRegressor(optimizer=MiniBatch(Adam(lr=0.03), size=8))
+        >>> model = LinearRegressor(optimizer=MiniBatch(optimizer=Adam(lr=0.03), size=8))
         >>> model.learn_one({"temp": 20.1}, 3.2)
 
     References:
@@ -40,8 +35,8 @@ class MiniBatch(Optimizer):
         JMLR 13.
     """
 
-    optimizer: Optimizer = Adam(lr=0.03)  # noqa: RUF009 - optimizers are immutable
-    size: int = 8
+    optimizer: Annotated[Optimizer, Meta(description="Step rule, any but another mini-batch")] = Adam(lr=0.03)  # noqa: RUF009 - immutable
+    size: Annotated[int, Meta(ge=1, le=1_000_000, description="Number of gradients that make a step")] = 8
 
     # Those of the optimizer.
     schedule: Schedule = field(init=False, repr=False, compare=False)
@@ -50,12 +45,11 @@ class MiniBatch(Optimizer):
     average_rate: float | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        require_instance(self, "optimizer", self.optimizer, Optimizer)
+        super().__post_init__()
         if isinstance(self.optimizer, MiniBatch):
             raise ValueError(  # noqa: TRY004 - every wrong hyper-parameter raises the same error
                 f"The `optimizer` of MiniBatch must not be a MiniBatch itself. Got {self.optimizer!r}."
             )
-        require_count(self, "size", self.size, at_least=1, at_most=1_000_000)
         for name in ("schedule", "clip_value", "clip_norm", "average_rate"):
             object.__setattr__(self, name, getattr(self.optimizer, name))
         # What the compiled rules and the learners ask of an optimizer.
@@ -75,5 +69,5 @@ class MiniBatch(Optimizer):
 
     @property
     def batch(self) -> int:
-        """How many gradients make a step."""
+        """Number of gradients that make a step."""
         return self.size

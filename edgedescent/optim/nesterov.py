@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Nesterov(Optimizer):
     """Gradient descent with momentum that looks one step ahead.
 
@@ -19,13 +20,6 @@ class Nesterov(Optimizer):
         w <- w - lr (g + mu v)
 
     The parameters kept are those of the look-ahead, at which the gradient is taken, as in Bengio's form of the rule.
-
-    Args:
-        lr: the learning rate, > 0.
-        mu: how much of the sum is kept from step to step, in [0, 1).
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -42,10 +36,5 @@ class Nesterov(Optimizer):
     rule: ClassVar[str] = "nesterov"
     slots: ClassVar[tuple[str, ...]] = ("v",)
 
-    lr: float = 0.001
-    mu: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "mu", self.mu, at_least=0, below=1)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.001
+    mu: Annotated[float, Meta(ge=0, lt=1, description="Share of the sum that is kept from step to step")] = 0.9

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NormalizedAdaptive(Optimizer):
     """Normalized adaptive gradient descent: steps in proportion to the scale of what they act on.
 
@@ -27,12 +28,6 @@ class NormalizedAdaptive(Optimizer):
     learned, as a single outlier would do for good. And the bound on the rate ``r`` keeps a step over very many
     parameters from carrying the score past the target of a squared loss. The slots are ``G`` and ``s``.
 
-    Args:
-        lr: the learning rate, > 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
-
     Example:
         >>> from edgedescent import LinearRegressor
         >>> from edgedescent.optim import NormalizedAdaptive
@@ -47,8 +42,4 @@ class NormalizedAdaptive(Optimizer):
     slots: ClassVar[tuple[str, ...]] = ("total", "scale")
     scales_itself: ClassVar[bool] = True
 
-    lr: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.5

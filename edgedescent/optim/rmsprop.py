@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RMSProp(Optimizer):
     """RMSProp: steps scaled by a running average of the squared gradient.
 
@@ -17,14 +18,6 @@ class RMSProp(Optimizer):
 
         v <- rho v + (1 - rho) g²
         w <- w - lr g / (sqrt(v) + eps)
-
-    Args:
-        lr: the learning rate, > 0.
-        rho: decay of the average squared gradient, in [0, 1).
-        eps: keeps the division from zero, > 0.
-
-    Raises:
-        ValueError: if a hyper-parameter is out of its range.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -39,12 +32,6 @@ class RMSProp(Optimizer):
     rule: ClassVar[str] = "rmsprop"
     slots: ClassVar[tuple[str, ...]] = ("v",)
 
-    lr: float = 0.005
-    rho: float = 0.9
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
-        require_number(self, "rho", self.rho, at_least=0, below=1)
-        require_number(self, "eps", self.eps, above=0)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.005
+    rho: Annotated[float, Meta(ge=0, lt=1, description="Decay of the average squared gradient")] = 0.9
+    eps: Annotated[float, Meta(gt=0, description="Added to the divisor, so that it is never zero")] = 1e-8

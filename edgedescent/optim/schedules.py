@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from edgedescent.validation import require_count, require_number
+from msgspec import Meta
+
+from edgedescent.validation import Declared
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Parameters of a schedule; a subclass is a frozen dataclass whose fields the compiled schedule reads in order."""
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Declared):
+    """Base of the schedules: a subclass declares its parameters in the order in which the compiled code reads them."""
 
     rule: ClassVar[str]
 
@@ -20,7 +22,7 @@ class Schedule:
         return tuple(float(value) for value in astuple(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
     """The learning rate as it is given: right for streams that drift.
 
@@ -33,20 +35,13 @@ class Constant(Schedule):
     rule: ClassVar[str] = "constant"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InverseScaling(Schedule):
     """Falls with the power of the steps: right for streams that do not drift.
 
     ::
 
         factor = (1 + t / delay)^-power
-
-    Args:
-        power: in (0, 1].
-        delay: how many steps pass before it has fallen to 2^-power; > 0.
-
-    Raises:
-        ValueError: if a parameter is out of its range.
 
     Example:
         >>> from edgedescent.optim import SGD, InverseScaling
@@ -59,28 +54,17 @@ class InverseScaling(Schedule):
 
     rule: ClassVar[str] = "inverse_scaling"
 
-    power: float = 0.5
-    delay: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_number(self, "power", self.power, above=0, at_most=1)
-        require_number(self, "delay", self.delay, above=0)
+    power: Annotated[float, Meta(gt=0, le=1, description="Power of the number of steps")] = 0.5
+    delay: Annotated[float, Meta(gt=0, description="Number of steps after which it has fallen to 2^-power")] = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step(Schedule):
     """Falls by a factor every so many steps.
 
     ::
 
         factor = decay^floor(t / every)
-
-    Args:
-        every: steps between the falls; >= 1.
-        decay: in (0, 1].
-
-    Raises:
-        ValueError: if a parameter is out of its range.
 
     Example:
         >>> from edgedescent.optim import SGD, Step
@@ -90,15 +74,11 @@ class Step(Schedule):
 
     rule: ClassVar[str] = "stepwise"
 
-    every: int = 10_000
-    decay: float = 0.5
-
-    def __post_init__(self) -> None:
-        require_count(self, "every", self.every, at_least=1)
-        require_number(self, "decay", self.decay, above=0, at_most=1)
+    every: Annotated[int, Meta(ge=1, description="Steps between the falls")] = 10_000
+    decay: Annotated[float, Meta(gt=0, le=1, description="Factor of each fall")] = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CosineRestarts(Schedule):
     """Falls along a half cosine and starts again, each time for longer.
 
@@ -107,14 +87,6 @@ class CosineRestarts(Schedule):
         factor = floor + (1 - floor) (1 + cos(π s / T)) / 2
 
     with ``s`` the steps since the last restart and ``T`` the length of the cycle, `growth` times the one before.
-
-    Args:
-        period: steps of the first cycle; >= 1.
-        growth: >= 1.
-        floor: the least factor, in [0, 1).
-
-    Raises:
-        ValueError: if a parameter is out of its range.
 
     Example:
         >>> from edgedescent.optim import CosineRestarts, SGD
@@ -127,32 +99,18 @@ class CosineRestarts(Schedule):
 
     rule: ClassVar[str] = "cosine"
 
-    period: int = 1000
-    growth: float = 2.0
-    floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_count(self, "period", self.period, at_least=1)
-        require_number(self, "growth", self.growth, at_least=1)
-        require_number(self, "floor", self.floor, at_least=0, below=1)
+    period: Annotated[int, Meta(ge=1, description="Steps of the first cycle")] = 1000
+    growth: Annotated[float, Meta(ge=1, description="Length of a cycle as a multiple of the one before")] = 2.0
+    floor: Annotated[float, Meta(ge=0, lt=1, description="Least factor")] = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReduceOnPlateau(Schedule):
     """Falls whenever the mean loss of a window of events is not below that of the best window before.
 
     ::
 
         factor <- max(factor decay, floor)   unless   loss < best (1 - gain)
-
-    Args:
-        window: events in a window; >= 1.
-        decay: in (0, 1).
-        gain: by what share a window must be better than the best before; in [0, 1).
-        floor: the least factor; in (0, 1].
-
-    Raises:
-        ValueError: if a parameter is out of its range.
 
     Example:
         >>> from edgedescent.optim import Adam, ReduceOnPlateau
@@ -162,13 +120,9 @@ class ReduceOnPlateau(Schedule):
 
     rule: ClassVar[str] = "plateau"
 
-    window: int = 1000
-    decay: float = 0.5
-    gain: float = 0.01
-    floor: float = 0.01
-
-    def __post_init__(self) -> None:
-        require_count(self, "window", self.window, at_least=1)
-        require_number(self, "decay", self.decay, above=0, below=1)
-        require_number(self, "gain", self.gain, at_least=0, below=1)
-        require_number(self, "floor", self.floor, above=0, at_most=1)
+    window: Annotated[int, Meta(ge=1, description="Events in a window")] = 1000
+    decay: Annotated[float, Meta(gt=0, lt=1, description="Factor of each fall")] = 0.5
+    gain: Annotated[
+        float, Meta(ge=0, lt=1, description="By what share a window must be better than the best before")
+    ] = 0.01
+    floor: Annotated[float, Meta(gt=0, le=1, description="Least factor")] = 0.01

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
 
 from edgedescent.optim.base import Optimizer
-from edgedescent.validation import require_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
     """Plain stochastic gradient descent.
 
     ::
 
         w <- w - lr g
-
-    Args:
-        lr: the learning rate, > 0.
 
     Raises:
         ValueError: if `lr` is not > 0.
@@ -35,8 +33,4 @@ class SGD(Optimizer):
 
     rule: ClassVar[str] = "sgd"
 
-    lr: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number(self, "lr", self.lr, above=0)
+    lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.01

@@ -59,7 +59,7 @@ def test_contract_of_the_defaults(learner: Callable[..., Learner], check: Callab
 def test_contract_with_all_that_has_a_state(learner: Callable[..., Learner], check: Callable[[Learner], None]) -> None:
     schedule = ReduceOnPlateau(window=20)
     adam = Adam(schedule=schedule, clip_value=3.0, clip_norm=5.0, average_rate=0.1)
-    check(small(learner, optimizer=MiniBatch(adam, size=3), replay_steps=1, replay_size=5))
+    check(small(learner, optimizer=MiniBatch(optimizer=adam, size=3), replay_steps=1, replay_size=5))
 
 
 @every_check

@@ -22,8 +22,8 @@ EVERY_OPTIMIZER: list[Optimizer] = [
     optim.FTRLProximal(lr=0.5, beta=0.5, l1=0.5, l2=0.1),
     optim.Adam(lr=0.1, beta1=0.0, beta2=0.0),
     optim.COCOB(alpha=2.0),
-    optim.MiniBatch(optim.SGD(lr=0.1), size=2),
-    optim.MiniBatch(optim.COCOB(), size=3),
+    optim.MiniBatch(optimizer=optim.SGD(lr=0.1), size=2),
+    optim.MiniBatch(optimizer=optim.COCOB(), size=3),
 ]
 SCHEDULES: list[Schedule] = [
     *(kind() for kind in exported.SCHEDULES),

@@ -38,7 +38,7 @@ def guide() -> Iterator[dict[str, Any]]:
 
 def test_every_example_runs(guide: dict[str, Any]) -> None:
     assert len(snippets("python")) == GUIDE.count("```python\n")
-    assert {"Lion", "CheckedLion", "RangeRegressor", "TextFormat", "FridgeSource"} <= set(guide)
+    assert {"Lion", "PseudoHuberLoss", "RangeRegressor", "TextFormat", "FridgeSource"} <= set(guide)
 
 
 def test_what_is_shown_of_the_compiled_code_is_in_it() -> None:
@@ -51,7 +51,7 @@ def test_what_is_shown_of_the_compiled_code_is_in_it() -> None:
 
 @pytest.mark.parametrize("learner", [LinearRegressor(), MLPRegressor(hidden=(4,), replay_steps=1, replay_size=50)])
 def test_an_optimizer_in_one_file_passes_the_contract(learner: Any, guide: dict[str, Any]) -> None:
-    check_learner(learner.clone({"optimizer": guide["CheckedLion"]()}))
+    check_learner(learner.clone({"optimizer": guide["Lion"]()}))
 
 
 def test_files_it_names_exist() -> None:

@@ -105,7 +105,7 @@ WRONG = [
         " cannot wait for the journal. 1 and ids do the same.",
     ),
     ("[broker]\nqos = -1\n", "`broker.qos` is -1: expected 0 or 1.", ""),
-    ("when_full = 'evct'\n", "must be one of 'evict', 'share'. Got 'evct'.", ""),
+    ("when_full = 'evct'\n", "is 'evct': expected one of 'evict', 'share'. Did you mean `evict`?", ""),
     ("optimizer = 'Adm'\n", "`learner.optimizer.type` is 'Adm': expected one of ", "Did you mean `Adam`?"),
     ("loss = {type = 'Squared'}\n", "`learner.loss.type` is 'Squared': expected one of", "Did you mean `SquaredLoss`?"),
     ("loss = {}\n", "`learner.loss.type` is missing: expected one of AbsoluteLoss, ", ""),

@@ -91,7 +91,9 @@ def test_the_first_interactions_have_nothing_to_compare_with() -> None:
 
 def test_a_step_follows_the_gradient_of_the_papers_loss() -> None:
     # With two items there is one to draw, so the step is known.
-    model = BPR(3, n_negatives=1, optimizer=SGD(lr=1e-3), init_scale=0.5, l2_bias=0.02, l2_factors=0.03, seed=3)
+    model = BPR(
+        n_factors=3, n_negatives=1, optimizer=SGD(lr=1e-3), init_scale=0.5, l2_bias=0.02, l2_factors=0.03, seed=3
+    )
     for _ in range(5):
         model.learn_one("ann", "tea")
         model.learn_one("bob", "beer")
@@ -116,7 +118,7 @@ def test_it_goes_on_from_its_state_as_if_it_never_stopped() -> None:
     events = interactions(600)
     parameters = {"users_max": 20, "items_max": 30, "replay_steps": 2, "replay_size": 50}
     straight, half = learned(events, **parameters), learned(events[:300], **parameters)
-    resumed = BPR(8, **parameters)
+    resumed = BPR(n_factors=8, **parameters)
     resumed.load_state_dict(half.state_dict())
     for model in (resumed, copy.deepcopy(half)):
         for user, item in events[300:]:
@@ -141,11 +143,11 @@ def test_predicting_and_recommending_leave_no_trace() -> None:
 def test_events_may_come_with_a_positive_number_and_in_arrays() -> None:
     events = interactions(300)
     plain = learned(events)
-    numbered = BPR(8)
+    numbered = BPR(n_factors=8)
     for i, (user, item) in enumerate(events):
         numbered.predict_learn_one(user, item, 1.0 + i % 3)
     assert numbered.predict_one("u1", "i1") == plain.predict_one("u1", "i1")
-    many = BPR(8)
+    many = BPR(n_factors=8)
     users, items = zip(*events, strict=True)
     predictions = many.learn_many(users, items)
     assert frozen(many) == frozen(plain)

@@ -15,7 +15,7 @@ from edgedescent.optim import SGD, Adam
 
 def test_the_score_is_the_sum_over_all_pairs() -> None:
     rng = np.random.default_rng(0)
-    model = FactorizationMachine(3, init_scale=0.5, loss=SquaredLoss())
+    model = FactorizationMachine(n_factors=3, init_scale=0.5, loss=SquaredLoss())
     for _ in range(300):
         a, b = rng.normal(size=2)
         model.learn_one({"a": a, "b": b, "c": "xy"[rng.integers(2)]}, a * b)
@@ -77,7 +77,7 @@ def test_side_information_cures_cold_starts() -> None:
 
 def test_clicks_are_learned_under_a_logistic_loss() -> None:
     rng = np.random.default_rng(3)
-    model, right = FactorizationMachine(4, loss=LogisticLoss()), []
+    model, right = FactorizationMachine(n_factors=4, loss=LogisticLoss()), []
     for _ in range(4000):
         user, ad = "abcd"[rng.integers(4)], "wxyz"[rng.integers(4)]
         clicked = (ord(user) + ord(ad)) % 2 == 0
@@ -91,7 +91,7 @@ def test_clicks_are_learned_under_a_logistic_loss() -> None:
 
 def test_factors_shrink_under_their_penalty_alone() -> None:
     def sizes(**parameters: float) -> tuple[float, float]:
-        model = FactorizationMachine(4, optimizer=SGD(lr=0.05), **parameters)  # type: ignore[arg-type]
+        model = FactorizationMachine(n_factors=4, optimizer=SGD(lr=0.05), **parameters)  # type: ignore[arg-type]
         rng = np.random.default_rng(4)
         for _ in range(2000):
             a, b = rng.normal(size=2)
@@ -106,7 +106,7 @@ def test_factors_shrink_under_their_penalty_alone() -> None:
 
 def test_first_factors_depend_on_the_name_and_the_seed_alone() -> None:
     def factors(order: str, seed: int) -> dict[str, bytes]:
-        model = FactorizationMachine(3, optimizer=Adam(lr=1e-300), seed=seed)
+        model = FactorizationMachine(n_factors=3, optimizer=Adam(lr=1e-300), seed=seed)
         for name in order:
             model.learn_one({"user": name}, 1.0)
         state: Any = model.state_dict()

@@ -46,7 +46,10 @@ def is_nan(value: float | None) -> bool:
 def test_learn_many_is_event_by_event_to_the_last_bit(
     rows: list[tuple[list[Any], Any]], optimizer: Optimizer, loss: Loss, features_max: int, when_full: str
 ) -> None:
-    one, many = (LinearRegressor(optimizer, loss, features_max=features_max, when_full=when_full) for _ in range(2))
+    one, many = (
+        LinearRegressor(optimizer=optimizer, loss=loss, features_max=features_max, when_full=when_full)
+        for _ in range(2)
+    )
     # In an array NaN stands for a missing value, in an event None does.
     events = [({n: None if is_nan(v) else v for n, v in zip(COLUMNS, x, strict=True)}, y) for x, y in rows]
     expected = [one.predict_learn_one(x, y) for x, y in events]
@@ -97,7 +100,7 @@ def test_learn_many_refuses_what_it_cannot_read(X: Any, y: Any, names: Any, mess
 def test_missing_values_are_the_same_however_they_are_missing(
     events: list[tuple[dict[str, Any], Any]], optimizer: Optimizer
 ) -> None:
-    absent, none, broken = (LinearRegressor(optimizer) for _ in range(3))
+    absent, none, broken = (LinearRegressor(optimizer=optimizer) for _ in range(3))
     for x, y in events:
         usable = {k: v for k, v in x.items() if v is not None and -1e100 < v < 1e100}
         absent.learn_one(usable, y)
@@ -118,7 +121,7 @@ def test_missing_values_are_the_same_however_they_are_missing(
 def test_the_order_of_keys_does_not_matter(
     events: list[tuple[dict[str, float], float]], optimizer: Optimizer, loss: Loss, rng: random.Random
 ) -> None:
-    one, two = LinearRegressor(optimizer, loss), LinearRegressor(optimizer, loss)
+    one, two = LinearRegressor(optimizer=optimizer, loss=loss), LinearRegressor(optimizer=optimizer, loss=loss)
     scale = max([1.0, *(abs(y) for _, y in events)])
     for x, y in events:
         shuffled = dict(rng.sample(list(x.items()), len(x)))
@@ -275,7 +278,7 @@ def test_an_event_wider_than_the_table_learns_its_first_features() -> None:
 
 
 def test_a_wide_event_and_then_narrow_ones() -> None:
-    model = LinearRegressor(SGD(lr=1e-4))
+    model = LinearRegressor(optimizer=SGD(lr=1e-4))
     wide = {f"f{i}": float(i % 13) for i in range(4000)}
     for n in range(20):
         model.learn_one(wide, float(n % 3))
@@ -342,6 +345,6 @@ def test_parameters_out_of_range_are_refused(parameters: dict[str, Any], message
 
 
 def test_numpy_scalars_are_numbers_too() -> None:
-    model = LinearRegressor(l2=np.float32(0.5), features_max=np.int64(3), optimizer=SGD(np.float64(0.1)))
+    model = LinearRegressor(l2=np.float32(0.5), features_max=np.int64(3), optimizer=SGD(lr=np.float64(0.1)))
     model.learn_one({"a": 1.0}, 1.0)
     assert model.clone().get_params() == model.get_params()

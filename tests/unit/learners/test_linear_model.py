@@ -50,7 +50,7 @@ def test_agrees_with_the_specification(
         "replay_size": replay[1],
         "seed": seed,
     }
-    model = LinearRegressor(optimizer, loss, **others)
+    model = LinearRegressor(optimizer=optimizer, loss=loss, **others)
     specified = Specified(optimizer.rule, (optimizer.rate, *optimizer.hyper), loss.rule, loss.hyper, **others)
     scale = 1.0
     for x, y in events:
@@ -98,7 +98,7 @@ def test_a_step_follows_the_gradient_of_the_loss_of_the_whole_prediction(
     events: list[tuple[dict[str, float], float]], loss: Loss, l2: float
 ) -> None:
     lr = 1e-3
-    model = LinearRegressor(SGD(lr), loss, l2=l2)
+    model = LinearRegressor(optimizer=SGD(lr=lr), loss=loss, l2=l2)
     for event in events[:-1]:
         model.learn_one(*event)
     x, y = events[-1]
@@ -131,7 +131,7 @@ def test_a_step_follows_the_gradient_of_the_loss_of_the_whole_prediction(
 
 
 def test_adaptive_huber_clips_the_step_and_nothing_else() -> None:
-    model = LinearRegressor(SGD(lr=0.1), AdaptiveHuberLoss(k=2.0))
+    model = LinearRegressor(optimizer=SGD(lr=0.1), loss=AdaptiveHuberLoss(k=2.0))
     for i in range(100):
         model.learn_one({"a": i % 5}, float(i % 3))
     scale, before = model.model.loss_scale, model.state_dict()
@@ -142,7 +142,7 @@ def test_adaptive_huber_clips_the_step_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("optimizer", [SGD(), Adam()], ids=repr)
 def test_learns_a_noise_free_line(optimizer: Optimizer) -> None:
-    model = LinearRegressor(optimizer)
+    model = LinearRegressor(optimizer=optimizer)
     for i in range(4000):
         model.learn_one({"a": i % 7, "b": (i % 5) ** 2}, 3.0 * (i % 7) - 0.5 * (i % 5) ** 2 + 10.0)
     for a, b in ((0, 0), (6, 16), (3, 4)):

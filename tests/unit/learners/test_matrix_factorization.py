@@ -23,7 +23,9 @@ def test_learn_many_is_rating_by_rating_to_the_last_bit(
     events: list[tuple[Any, Any, Any]], optimizer: Optimizer, loss: Loss, ids_max: int, when_full: str
 ) -> None:
     one, many = (
-        MatrixFactorization(3, optimizer, loss, users_max=ids_max, items_max=ids_max, when_full=when_full)
+        MatrixFactorization(
+            n_factors=3, optimizer=optimizer, loss=loss, users_max=ids_max, items_max=ids_max, when_full=when_full
+        )
         for _ in range(2)
     )
     expected = [one.predict_learn_one(*event) for event in events]

@@ -119,7 +119,9 @@ def test_a_step_follows_the_gradient_of_the_loss_of_the_whole_prediction(
 ) -> None:
     lr = 1e-3
     l2_bias, l2_factors = penalties
-    model = MatrixFactorization(3, SGD(lr), loss, l2_bias, l2_factors, init_scale=0.5)
+    model = MatrixFactorization(
+        n_factors=3, optimizer=SGD(lr=lr), loss=loss, l2_bias=l2_bias, l2_factors=l2_factors, init_scale=0.5
+    )
     for event in events:
         model.learn_one(*event)
     user, item, y = events[-1]

@@ -28,23 +28,23 @@ class TestLearning:
     @pytest.mark.parametrize("hidden", [(32,), (32, 16), (32, 16, 8)])
     def test_interactions_are_learned_that_a_linear_model_cannot(self, hidden: tuple[int, ...]) -> None:
         X, y = products(3000)
-        assert late_error(MLPRegressor(hidden), X, y) < 0.25 * late_error(LinearRegressor(), X, y)
+        assert late_error(MLPRegressor(hidden=hidden), X, y) < 0.25 * late_error(LinearRegressor(), X, y)
 
     def test_replay_is_what_makes_it_learn_in_few_events(self) -> None:
         X, y = products(2000)
-        with_replay, without = (late_error(MLPRegressor((32,), replay_steps=n), X, y) for n in (8, 0))
+        with_replay, without = (late_error(MLPRegressor(hidden=(32,), replay_steps=n), X, y) for n in (8, 0))
         assert with_replay < 0.5 * without
 
     def test_a_linear_stream_is_learned_through_the_skip_connection(self) -> None:
         rng = np.random.default_rng(1)
         X = rng.normal(size=(2000, 5))
         y = X @ [3.0, -2.0, 1.0, 0.0, 5.0]
-        assert late_error(MLPRegressor((8,)), X, y) < 0.3
+        assert late_error(MLPRegressor(hidden=(8,)), X, y) < 0.3
 
     def test_pairs_of_categories_are_learned(self) -> None:
         rng = np.random.default_rng(2)
         level = {pair: rng.normal() for pair in itertools.product("abcd", "wxyz")}
-        model, errors = MLPRegressor((32,)), []
+        model, errors = MLPRegressor(hidden=(32,)), []
         for _ in range(3000):
             pair = tuple(str(rng.choice(list(letters))) for letters in ("abcd", "wxyz"))
             errors.append(abs(model.predict_learn_one({"p": pair[0], "q": pair[1]}, level[pair]) - level[pair]))
@@ -57,12 +57,12 @@ class TestLearning:
         stream = synth.FriedmanDrift(drift_type="lea", position=(1000, 2000, 3000), seed=42).take(4000)
         rows = [(list(x.values()), y) for x, y in stream]
         X, y = (np.array(part, dtype=float) for part in zip(*rows, strict=True))
-        errors = [np.abs(m.learn_many(X, y) - y).mean() for m in (MLPRegressor((32,)), LinearRegressor())]
+        errors = [np.abs(m.learn_many(X, y) - y).mean() for m in (MLPRegressor(hidden=(32,)), LinearRegressor())]
         assert errors[0] < 0.7 * errors[1]
 
     def test_a_feature_that_appears_later_is_taken_up(self) -> None:
         rng = np.random.default_rng(3)
-        model, errors = MLPRegressor((32,)), []
+        model, errors = MLPRegressor(hidden=(32,)), []
         for i in range(4000):
             a, b = rng.normal(size=2)
             x = {"a": a, "b": b} if i >= 1000 else {"a": a}
@@ -75,7 +75,7 @@ class TestLearning:
         rng = np.random.default_rng(4)
         X = rng.normal(size=(3000, 2))
         rate = np.exp(1.0 + np.abs(X[:, 0]))
-        predictions = MLPRegressor((16,), loss=PoissonLoss()).learn_many(X, rng.poisson(rate).astype(float))
+        predictions = MLPRegressor(hidden=(16,), loss=PoissonLoss()).learn_many(X, rng.poisson(rate).astype(float))
         assert (predictions >= 0).all()
         assert np.abs(predictions - rate)[1500:].mean() < 0.35 * np.abs(rate - rate.mean())[1500:].mean()
 
@@ -84,7 +84,7 @@ class TestGradientNorm:
     def test_an_event_moves_the_weights_by_no_more_than_the_bound(self) -> None:
         X, y = products(50)
         for optimizer, bound in ((SGD(lr=1.0), 10.0), (SGD(lr=1.0, clip_norm=0.5), 0.5)):
-            model = MLPRegressor((64, 32), loss=SquaredLoss(), replay_steps=0, optimizer=optimizer)
+            model = MLPRegressor(hidden=(64, 32), loss=SquaredLoss(), replay_steps=0, optimizer=optimizer)
             model.learn_many(X, y)
             before = self.weights(model)
             model.learn_one({"x0": 1e6, "x1": 1e6, "x2": 1e6}, 1e6)
@@ -99,7 +99,9 @@ class TestGradientNorm:
         X, y = products(3000)
         linear = late_error(LinearRegressor(), X, y)
         bounded, free = (
-            late_error(MLPRegressor((16,), optimizer=SGD(lr=0.05, clip_norm=norm), loss=SquaredLoss(), l2=0.0), X, y)
+            late_error(
+                MLPRegressor(hidden=(16,), optimizer=SGD(lr=0.05, clip_norm=norm), loss=SquaredLoss(), l2=0.0), X, y
+            )
             for norm in (None, 1e9)
         )
         assert bounded < 0.25 * linear
@@ -109,7 +111,7 @@ class TestGradientNorm:
 class TestDeadUnits:
     @staticmethod
     def with_dead_unit(**parameters: Any) -> MLPRegressor:
-        model = MLPRegressor((6, 4), replay_steps=8, replay_size=100, optimizer=Adam(lr=0.001), **parameters)
+        model = MLPRegressor(hidden=(6, 4), replay_steps=8, replay_size=100, optimizer=Adam(lr=0.001), **parameters)
         X, y = products(20)
         model.learn_many(X, y)
         state = model.state_dict()
@@ -165,7 +167,7 @@ class TestDeadUnits:
     def test_a_state_with_other_units_is_refused(self) -> None:
         state = self.with_dead_unit().state_dict()
         with pytest.raises(ValueError, match="`silence` and `restarts` must be 10 counts"):
-            MLPRegressor((6, 4), replay_size=100, optimizer=Adam(lr=0.001)).load_state_dict(
+            MLPRegressor(hidden=(6, 4), replay_size=100, optimizer=Adam(lr=0.001)).load_state_dict(
                 {**state, "silence": np.zeros(9, dtype=np.int64)}
             )
 
@@ -173,7 +175,7 @@ class TestDeadUnits:
 class TestReplay:
     def test_rows_may_go_to_other_features_while_old_events_are_replayed(self) -> None:
         rng = np.random.default_rng(5)
-        model = MLPRegressor((8,), features_max=4, replay_size=200, replay_steps=4)
+        model = MLPRegressor(hidden=(8,), features_max=4, replay_size=200, replay_steps=4)
         for i in range(1500):
             x = {f"f{rng.integers(20)}": rng.normal() for _ in range(3)} | {"site": f"s{i % 9}"}
             model.learn_one(x, rng.normal())
@@ -183,7 +185,7 @@ class TestReplay:
         assert again.predict_one({"f1": 1.0}) == model.predict_one({"f1": 1.0})
 
     def test_more_replay_than_events_is_no_problem(self) -> None:
-        model = MLPRegressor((4,), replay_size=1, replay_steps=20)
+        model = MLPRegressor(hidden=(4,), replay_size=1, replay_steps=20)
         for i in range(10):
             model.learn_one({"a": float(i)}, float(i))
         assert model.model.replay_buffer.n_pushed == 10

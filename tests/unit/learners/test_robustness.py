@@ -42,7 +42,7 @@ def is_lost(value: Any) -> bool:
 @settings(max_examples=80)
 @given(poisoned_events, st.sampled_from(everything))
 def test_poison_leaves_a_regressor_finite_and_is_counted(events: list[tuple[Any, Any]], parts: tuple[Any, Any]) -> None:
-    model = LinearRegressor(parts[0](), parts[1]())
+    model = LinearRegressor(optimizer=parts[0](), loss=parts[1]())
     for x, y in events:
         assert math.isfinite(model.predict_learn_one(x, y))
     assert all_finite(model)
@@ -56,7 +56,7 @@ def test_poison_leaves_a_regressor_finite_and_is_counted(events: list[tuple[Any,
 def test_poison_leaves_a_recommender_finite_and_is_counted(
     events: list[tuple[Any, Any, Any]], parts: tuple[Any, Any]
 ) -> None:
-    model = MatrixFactorization(3, parts[0](), parts[1]())
+    model = MatrixFactorization(n_factors=3, optimizer=parts[0](), loss=parts[1]())
     for event in events:
         assert math.isfinite(model.predict_learn_one(*event))
     assert all_finite(model)
@@ -69,8 +69,8 @@ def test_poison_leaves_a_recommender_finite_and_is_counted(
 def test_a_model_that_diverges_stays_finite(optimizer: Any, loss: Any) -> None:
     # A learning rate far too high for 20 features.
     rng = random.Random(1)
-    model = LinearRegressor(optimizer, loss)
-    ranker = MatrixFactorization(5, optimizer, loss)
+    model = LinearRegressor(optimizer=optimizer, loss=loss)
+    ranker = MatrixFactorization(n_factors=5, optimizer=optimizer, loss=loss)
     for n in range(3000):
         assert math.isfinite(model.predict_learn_one({f"f{i}": rng.gauss(0, 1) for i in range(20)}, rng.gauss(0, 1)))
         assert math.isfinite(ranker.predict_learn_one(n % 7, n % 11, rng.gauss(0, 1)))
@@ -83,7 +83,7 @@ def test_one_absurd_reading_and_target_are_shrugged_off(optimizer: Any) -> None:
     def error(model: LinearRegressor) -> float:
         return sum(abs(model.predict_one({"a": float(a)}) - 2.0 * a) for a in range(10)) / 10
 
-    model = LinearRegressor(optimizer())
+    model = LinearRegressor(optimizer=optimizer())
     for n in range(3000):
         model.learn_one({"a": float(n % 10)}, 2.0 * (n % 10))
     before = error(model)
@@ -94,7 +94,7 @@ def test_one_absurd_reading_and_target_are_shrugged_off(optimizer: Any) -> None:
 # All but the one whose rate falls for good, which is made for ids.
 @pytest.mark.parametrize("optimizer", [optimizer for optimizer in OPTIMIZERS if optimizer is not CountedSGD])
 def test_a_target_that_moves_after_standing_still_for_ages_is_learned(optimizer: Any) -> None:
-    model = LinearRegressor(optimizer())
+    model = LinearRegressor(optimizer=optimizer())
     for n in range(200_000):
         model.learn_one({"a": float(n % 5)}, 0.0)
     for n in range(10_000):
@@ -117,7 +117,10 @@ def test_predicting_leaves_a_regressor_as_it_is(learned: list[Any], predicted: l
 
 @given(ratings(15), ratings(15), st.integers(1, 3))
 def test_predicting_leaves_a_recommender_as_it_is(learned: list[Any], predicted: list[Any], users_max: int) -> None:
-    model, untouched = MatrixFactorization(3, users_max=users_max), MatrixFactorization(3, users_max=users_max)
+    model, untouched = (
+        MatrixFactorization(n_factors=3, users_max=users_max),
+        MatrixFactorization(n_factors=3, users_max=users_max),
+    )
     for event in learned:
         model.learn_one(*event)
         untouched.learn_one(*event)

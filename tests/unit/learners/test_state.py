@@ -22,7 +22,7 @@ policies = st.sampled_from(["evict", "share"])
 def test_a_restored_regressor_goes_on_bit_for_bit(
     before: list[Any], after: list[Any], optimizer: Optimizer, loss: Loss, features_max: int, when_full: str
 ) -> None:
-    model = LinearRegressor(optimizer, loss, features_max=features_max, when_full=when_full)
+    model = LinearRegressor(optimizer=optimizer, loss=loss, features_max=features_max, when_full=when_full)
     for event in before:
         model.learn_one(*event)
     restored = model.clone()
@@ -39,7 +39,9 @@ def test_a_restored_regressor_goes_on_bit_for_bit(
 def test_a_restored_recommender_goes_on_bit_for_bit(
     before: list[Any], after: list[Any], optimizer: Optimizer, loss: Loss, ids_max: int, when_full: str
 ) -> None:
-    model = MatrixFactorization(3, optimizer, loss, users_max=ids_max, items_max=ids_max, when_full=when_full)
+    model = MatrixFactorization(
+        n_factors=3, optimizer=optimizer, loss=loss, users_max=ids_max, items_max=ids_max, when_full=when_full
+    )
     for event in before:
         model.learn_one(*event)
     restored = model.clone()
@@ -210,9 +212,9 @@ def test_a_state_for_more_names_than_there_are_rows_is_refused() -> None:
 
 
 def test_the_state_of_another_optimizer_is_refused() -> None:
-    model = LinearRegressor(SGD())
+    model = LinearRegressor(optimizer=SGD())
     with pytest.raises(ValueError, match=r"has no state named weights\.c1, weights\.c2, weights\.m, weights\.v"):
-        model.load_state_dict(LinearRegressor(Adam()).state_dict())
+        model.load_state_dict(LinearRegressor(optimizer=Adam()).state_dict())
 
 
 def test_a_wider_learner_takes_the_state_of_a_narrower_one() -> None:

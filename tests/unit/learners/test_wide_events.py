@@ -67,7 +67,7 @@ def test_the_steps_are_those_specified(rule: str, optimizer: Any, replay_steps: 
         specified.learn_one(x, y)
 
 
-@pytest.mark.parametrize(("optimizer", "n_events"), [(SGD(), 3), (Adam(), 3), (MiniBatch(Adam(), size=2), 4)])
+@pytest.mark.parametrize(("optimizer", "n_events"), [(SGD(), 3), (Adam(), 3), (MiniBatch(optimizer=Adam(), size=2), 4)])
 def test_steps_shrink_with_the_number_of_features_beyond_sixteen(optimizer: Any, n_events: int) -> None:
     def first_step(n: int) -> float:
         model = LinearRegressor(optimizer=optimizer)
@@ -82,8 +82,8 @@ def test_steps_shrink_with_the_number_of_features_beyond_sixteen(optimizer: Any,
 
 def test_rates_that_take_all_features_into_account_are_left_alone() -> None:
     assert NormalizedAdaptive.scales_itself
-    assert MiniBatch(NormalizedAdaptive()).scales_itself
-    assert not MiniBatch(Adam()).scales_itself
+    assert MiniBatch(optimizer=NormalizedAdaptive()).scales_itself
+    assert not MiniBatch(optimizer=Adam()).scales_itself
 
 
 @pytest.mark.parametrize("learner", [LinearRegressor, LogisticRegressor, FactorizationMachine, MLPRegressor])

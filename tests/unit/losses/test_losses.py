@@ -39,7 +39,7 @@ def test_hyper_parameters_are_validated(make: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_every_argument_is_documented_in_the_order_of_the_signature(kind: Any) -> None:
+def test_every_argument_is_documented_once(kind: Any) -> None:
     documentation = inspect.getdoc(kind) or ""
     own = list(inspect.signature(kind).parameters)
     arguments = documentation.split("Args:\n")[1].split("\n\n")[0] if own else ""

@@ -16,6 +16,7 @@ from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor, opti
 from edgedescent.config import build, describe
 from edgedescent.optim import SGD, Adam, CosineRestarts, MiniBatch, Momentum, Optimizer
 from edgedescent.optim._stepper import steps
+from edgedescent.validation import parameters
 from support.exported import LEARNERS, OPTIMIZERS, SCHEDULES, exported, small
 from support.strategies import EVERY_OPTIMIZER, frozen
 
@@ -39,9 +40,9 @@ from support.strategies import EVERY_OPTIMIZER, frozen
         (lambda: optim.NormalizedAdaptive(lr=-1), "`lr` of NormalizedAdaptive must be > 0"),
         (lambda: optim.ImportanceAware(lr=0), "`lr` of ImportanceAware must be > 0"),
         (lambda: optim.COCOB(alpha=0), "`alpha` of COCOB must be > 0"),
-        (lambda: MiniBatch(Adam(), size=0), "`size` of MiniBatch must be an integer >= 1"),
-        (lambda: MiniBatch("adam"), "`optimizer` of MiniBatch must be an instance of Optimizer"),  # type: ignore[arg-type]
-        (lambda: MiniBatch(MiniBatch()), "`optimizer` of MiniBatch must not be a MiniBatch itself"),
+        (lambda: MiniBatch(optimizer=Adam(), size=0), "`size` of MiniBatch must be an integer >= 1"),
+        (lambda: MiniBatch(optimizer="adam"), "`optimizer` of MiniBatch must be an instance of Optimizer"),  # type: ignore[arg-type]
+        (lambda: MiniBatch(optimizer=MiniBatch()), "`optimizer` of MiniBatch must not be a MiniBatch itself"),
         (lambda: SGD(clip_value=0), "`clip_value` of SGD must be > 0"),
         (lambda: SGD(clip_norm=-1), "`clip_norm` of SGD must be > 0"),
         (lambda: SGD(average_rate=1.5), "`average_rate` of SGD must be .* <= 1"),
@@ -53,9 +54,10 @@ def test_hyper_parameters_are_validated(make: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [*OPTIMIZERS, *SCHEDULES])
-def test_every_argument_is_documented_in_the_order_of_the_signature(kind: Any) -> None:
+def test_every_argument_is_documented_once(kind: Any) -> None:
     documentation = inspect.getdoc(kind) or ""
-    own = [name for name, p in inspect.signature(kind).parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    own = list(parameters(kind))
+    assert set(own) == set(inspect.signature(kind).parameters)
     arguments = documentation.split("Args:\n")[1].split("\n\n")[0] if own else ""
     assert re.findall(r"^    (\w+):", arguments, re.MULTILINE) == own
     assert "Example:" in documentation
@@ -76,21 +78,21 @@ def test_only_what_differs_from_the_default_is_shown() -> None:
     assert repr(SGD(clip_norm=2.0, schedule=CosineRestarts())) == (
         "SGD(schedule=CosineRestarts(period=1000, growth=2.0, floor=0.0), clip_norm=2.0)"
     )
-    assert repr(MiniBatch(SGD(lr=0.5), size=4)) == "MiniBatch(optimizer=SGD(lr=0.5), size=4)"
+    assert repr(MiniBatch(optimizer=SGD(lr=0.5), size=4)) == "MiniBatch(optimizer=SGD(lr=0.5), size=4)"
 
 
 def test_a_mini_batch_takes_everything_else_from_its_optimizer() -> None:
     inner = Momentum(lr=0.3, mu=0.5, clip_norm=2.0, average_rate=0.1, schedule=CosineRestarts())
-    batch = MiniBatch(inner, size=4)
+    batch = MiniBatch(optimizer=inner, size=4)
     for name in ("rule", "slots", "hyper", "rate", "schedule", "clip_value", "clip_norm", "average_rate", "averaging"):
         assert getattr(batch, name) == getattr(inner, name)
     assert batch.batch == 4
     assert batch.state_names == ("v", "batch_sum", "batch_count", "average", "averaged")
-    assert dataclasses.replace(batch, size=5) == MiniBatch(inner, size=5) != batch
+    assert dataclasses.replace(batch, size=5) == MiniBatch(optimizer=inner, size=5) != batch
 
 
 def test_the_state_of_a_learner_has_an_array_for_each_of_its_names() -> None:
-    model = LinearRegressor(optimizer=MiniBatch(Adam(average_rate=0.1), size=3))
+    model = LinearRegressor(optimizer=MiniBatch(optimizer=Adam(average_rate=0.1), size=3))
     model.learn_one({"a": 1.0}, 2.0)
     names = [f"weights.{name}" for name in ("m", "v", "c1", "c2", "batch_sum", "batch_count", "average", "averaged")]
     assert [name for name in model.state_dict() if name.startswith("weights.")] == names
@@ -187,7 +189,8 @@ class TestInPython:
         g = np.random.default_rng(0).normal(size=(30, 3))
         common: dict[str, Any] = {"schedule": CosineRestarts(period=7), "clip_norm": 1.0, "average_rate": 0.2}
         got, expected = (
-            steps(MiniBatch(kind(lr=0.1, **common), size=3), g, [0.0, 1.0, 2.0], 0.01) for kind in (PythonAdam, Adam)
+            steps(MiniBatch(optimizer=kind(lr=0.1, **common), size=3), g, [0.0, 1.0, 2.0], 0.01)
+            for kind in (PythonAdam, Adam)
         )
         np.testing.assert_allclose(got[0], expected[0], rtol=1e-9)
         np.testing.assert_allclose(got[1], expected[1], rtol=1e-9)

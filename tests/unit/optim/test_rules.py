@@ -102,7 +102,7 @@ def test_a_schedule_scales_every_step(optimizer: Optimizer, schedule: Any, g: An
     agree(dataclasses.replace(optimizer, schedule=schedule), g, np.zeros(4), losses=losses)
 
 
-@pytest.mark.parametrize("optimizer", [SGD(lr=0.1), Adam(), MiniBatch(SGD(lr=0.1), size=3)], ids=repr)
+@pytest.mark.parametrize("optimizer", [SGD(lr=0.1), Adam(), MiniBatch(optimizer=SGD(lr=0.1), size=3)], ids=repr)
 @settings(max_examples=20)
 @given(
     g=gradients(),
@@ -117,7 +117,9 @@ def test_clipping_truncation_and_averaging(
 ) -> None:
     changes = {"clip_value": value, "clip_norm": norm, "average_rate": rate}
     if isinstance(optimizer, MiniBatch):
-        changed: Optimizer = MiniBatch(dataclasses.replace(optimizer.optimizer, **changes), size=optimizer.size)
+        changed: Optimizer = MiniBatch(
+            optimizer=dataclasses.replace(optimizer.optimizer, **changes), size=optimizer.size
+        )
     else:
         changed = dataclasses.replace(optimizer, **changes)
     agree(changed, g, start, l1)
@@ -142,7 +144,7 @@ def test_nesterov_is_momentum_seen_from_where_it_looks(g: Any, start: Any, mu: f
 
 def test_mini_batches_are_plain_averages() -> None:
     g = np.random.default_rng(0).normal(size=(12, 3))
-    batched = steps(MiniBatch(Adam(), size=4), g, np.zeros(3))[0]
+    batched = steps(MiniBatch(optimizer=Adam(), size=4), g, np.zeros(3))[0]
     whole = steps(Adam(), g.reshape(3, 4, 3).mean(axis=1), np.zeros(3))[0]
     np.testing.assert_allclose(batched[3::4], whole, rtol=1e-12)
     assert (batched[:3] == 0).all()
@@ -150,8 +152,11 @@ def test_mini_batches_are_plain_averages() -> None:
 
 def test_a_batch_of_one_is_no_batch() -> None:
     g = np.random.default_rng(0).normal(size=(12, 3))
-    assert steps(MiniBatch(Adam(), size=1), g, np.zeros(3))[0].tobytes() == steps(Adam(), g, np.zeros(3))[0].tobytes()
-    assert MiniBatch(Adam(), size=1).state_names == Adam().state_names
+    assert (
+        steps(MiniBatch(optimizer=Adam(), size=1), g, np.zeros(3))[0].tobytes()
+        == steps(Adam(), g, np.zeros(3))[0].tobytes()
+    )
+    assert MiniBatch(optimizer=Adam(), size=1).state_names == Adam().state_names
 
 
 def test_normalized_updates_do_not_depend_on_how_large_a_feature_is() -> None:

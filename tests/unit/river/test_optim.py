@@ -90,11 +90,11 @@ def test_where_eps_stands_makes_little_difference(optimizer: Any) -> None:
 @pytest.mark.parametrize(
     ("optimizer", "nearest"),
     [
-        (optim.NesterovMomentum(0.01), Nesterov(0.01)),
-        (optim.Nadam(), NAdam(0.1)),
-        (optim.FTRLProximal(), FTRLProximal(0.05, l2=1.0)),
-        (optim.AMSGrad(), AMSGrad(0.1)),
-        (optim.Momentum(schedulers.InverseScaling(0.1)), Momentum(0.1, schedule=InverseScaling())),
+        (optim.NesterovMomentum(0.01), Nesterov(lr=0.01)),
+        (optim.Nadam(), NAdam(lr=0.1)),
+        (optim.FTRLProximal(), FTRLProximal(lr=0.05, l2=1.0)),
+        (optim.AMSGrad(), AMSGrad(lr=0.1)),
+        (optim.Momentum(schedulers.InverseScaling(0.1)), Momentum(lr=0.1, schedule=InverseScaling())),
     ],
     ids=lambda o: type(o).__name__,
 )

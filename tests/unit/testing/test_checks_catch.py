@@ -77,7 +77,7 @@ class CountsUnknownNames(LinearRegressor):
 class NeverForgets(LinearRegressor):
     def __init__(self, features_max: int = 4096) -> None:
         super().__init__(features_max=100 * features_max)
-        self.features_max = features_max
+        vars(self)["features_max"] = features_max
 
 
 class TakesNaN(LinearRegressor):
@@ -129,7 +129,7 @@ class CopiesAreTheSame(LinearRegressor):
 class TakesAnyParameter(LinearRegressor):
     def __init__(self, clip: Any = 5.0) -> None:
         super().__init__(clip=clip if isinstance(clip, float) and clip > 0 else 5.0)
-        self.clip = clip
+        vars(self)["clip"] = clip
 
 
 BROKEN_LEARNERS: dict[str, Learner] = {
@@ -177,8 +177,11 @@ class Unvalidated(SGD):
 
 
 @dataclass(frozen=True)
-class MisnamesItsSlots(Adam):
-    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+class NamesASlotTwice(Optimizer):
+    slots: ClassVar[tuple[str, ...]] = ("m", "m")
+
+    def step(self, w: Any, g: Any, *slots: Any, lr: float) -> None:  # noqa: ARG002
+        w -= lr * g
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class MovesWhatItIsNotGiven(Optimizer):
 BROKEN_OPTIMIZERS: dict[str, Optimizer] = {
     "check_optimizer_is_an_immutable_value": ReordersItsParameters(),
     "check_optimizer_parameters_are_validated": Unvalidated(),
-    "check_slots_are_the_arrays_of_the_rule": MisnamesItsSlots(),
+    "check_slots_are_the_arrays_of_the_rule": NamesASlotTwice(),
     "check_no_gradient_no_step": MovesWhatItIsNotGiven(),
     "check_first_step_goes_down": GoesUp(),
 }
@@ -307,3 +310,10 @@ def test_the_names_of_the_tables_are_those_of_the_checks() -> None:
     assert set(BROKEN_OPTIMIZERS) <= {check.__name__ for check in OPTIMIZER_CHECKS}
     assert set(BROKEN_LOSSES) <= {check.__name__ for check in LOSS_CHECKS}
     assert [field.name for field in fields(Loss)] == []
+
+
+def test_the_slots_of_a_compiled_rule_cannot_be_changed() -> None:
+    with pytest.raises(TypeError, match="Fewer cannot change the slots of the compiled rule 'adam'"):
+
+        class Fewer(Adam):
+            slots: ClassVar[tuple[str, ...]] = ("m", "v")
