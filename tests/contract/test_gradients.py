@@ -73,7 +73,8 @@ def score_and_target(model: Any, x: dict[str, Any], y: float) -> tuple[float, fl
 def loss_of(model: Any, x: dict[str, Any], y: float) -> float:
     score, target = score_and_target(model, x, y)
     loss: Loss = model.loss
-    specified: Any = SPECIFIED[loss.rule](*loss.hyper)
+    # A loss in Python is its own specification.
+    specified: Any = loss if loss.rule == "python" else SPECIFIED[loss.rule](*loss.hyper)
     if isinstance(loss, AdaptiveHuberLoss):
         specified.scale = model.model.loss_scale
     return float(specified.value(target, score))
