@@ -11,7 +11,7 @@ import pytest
 
 from edgedescent import BPR, LogisticRegressor
 from edgedescent.losses import AdaptiveHuberLoss, LogisticLoss, QuantileLoss
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS, small, takes
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, accepts_loss, small
 
 N = 2000
 
@@ -79,7 +79,7 @@ def test_more_features_break_none(learner: Any, optimizer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("learner", "loss"), [(learner, loss) for learner in RATERS for loss in LOSSES if takes(learner, loss())]
+    ("learner", "loss"), [(learner, loss) for learner in RATERS for loss in LOSSES if accepts_loss(learner, loss())]
 )
 def test_every_loss_learns_as_it_comes(learner: Any, loss: Any) -> None:
     assert relative_error(small(learner, loss=loss())) < 0.97

@@ -25,14 +25,14 @@ from edgedescent.testing.learners import (
     check_predicting_leaves_the_state,
     check_state_round_trip,
 )
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
 
 every_check = pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda check: check.__name__)
 every_learner = pytest.mark.parametrize("learner", LEARNERS)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
 
-PAIRS = [(learner, loss) for learner in LEARNERS for loss in LOSSES if takes(learner, loss())]
+PAIRS = [(learner, loss) for learner in LEARNERS for loss in LOSSES if accepts_loss(learner, loss())]
 
 
 def check_arithmetic(model: Learner) -> None:

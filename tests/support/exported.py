@@ -35,8 +35,8 @@ def small(kind: Any, **parameters: Any) -> Any:
     return kind(**{**SMALL.get(kind.__name__, {}), **parameters})
 
 
-def takes(kind: Any, loss: Loss) -> bool:
-    """Whether a learner has a loss, and it may be this one."""
+def accepts_loss(kind: Any, loss: Loss) -> bool:
+    """True for a learner that has a loss and accepts this one."""
     try:
         small(kind, loss=loss)
     except TypeError:

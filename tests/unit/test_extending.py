@@ -14,6 +14,7 @@ import pytest
 
 from edgedescent import LinearRegressor, MLPRegressor
 from edgedescent.testing import check_learner
+from edgedescent_onnx import adapter
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
@@ -38,7 +39,14 @@ def guide() -> Iterator[dict[str, Any]]:
 
 def test_every_example_runs(guide: dict[str, Any]) -> None:
     assert len(snippets("python")) == GUIDE.count("```python\n")
-    assert {"Lion", "PseudoHuberLoss", "RangeRegressor", "TextFormat", "FridgeSource"} <= set(guide)
+    assert {"Lion", "PseudoHuberLoss", "RangeRegressor", "CappedGraph", "TextFormat", "FridgeSource"} <= set(guide)
+
+
+def test_its_graph_agrees_with_its_learner(guide: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "GRAPHS", (guide["CappedGraph"](),))
+    model = guide["CappedRegressor"](limit=10.0)
+    assert guide["agrees"](model)
+    assert model.predict_one({"temp": 8}) == 10.0
 
 
 def test_what_is_shown_of_the_compiled_code_is_in_it() -> None:

@@ -29,10 +29,32 @@ def test_the_picture_is_current_and_no_import_runs_upward() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_compiled_imports_are_read(imports: ModuleType, tmp_path: Path) -> None:
-    source = tmp_path / "_x.pyx"
-    source.write_text("from edgedescent.engine._loop cimport LearningLoop\ncimport edgedescent.optim._rules\n")
-    assert list(imports.imported_names(source)) == ["edgedescent.engine._loop", "edgedescent.optim._rules"]
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from edgedescent.engine._loop cimport LearningLoop",
+        "from edgedescent.engine cimport _loop",
+        "from edgedescent cimport errors, engine",
+        "from edgedescent import (\n    errors,\n    engine,\n)",
+        "cimport edgedescent.engine._loop",
+        "cimport cython, edgedescent.engine as above  # a comment",
+        "    import edgedescent.engine",
+        "from ..engine._loop cimport LearningLoop",
+        "from .. cimport engine",
+    ],
+)
+def test_compiled_imports_are_read(
+    line: str, imports: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "edgedescent" / "features" / "_x.pyx"
+    source.parent.mkdir(parents=True)
+    source.write_text(f'"""Text."""\nimport sys\n{line}\nfrom . import near\n')
+    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    found = {tuple(name.split(".")[:2]) for name in imports.imported_names(source)}
+    assert {("edgedescent", "engine"), ("edgedescent", "features"), ("sys",)} <= found
+
+
+def test_compiled_imports_make_arrows(imports: ModuleType) -> None:
     # Without compiled imports the learners would not seem to use the optimizers' rules.
     assert "optim" in imports.imports_of_rooms()["learners"]
 

@@ -27,7 +27,7 @@ def test_a_running_daemon_is_reported(tmp_path: Path) -> None:
         report(tmp_path, time=time.time() - 2)
         status = read_status(a_config(tmp_path))
     assert status["messages"] == 5
-    assert 1.9 <= status["age_s"] < 5
+    assert 1.9 <= status["age_s"] < 30
 
 
 def test_no_running_daemon_is_an_error(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_an_earlier_daemon_or_a_power_cut_left_does_not_count(tmp_path: Pat
 def test_a_daemon_that_is_stuck_is_an_error(tmp_path: Path) -> None:
     with FolderLock(tmp_path):
         report(tmp_path, time=time.time() - 60)
-        with pytest.raises(StateError, match="has not reported for 60 s") as caught:
+        with pytest.raises(StateError, match=r"has not reported for [67]\d s") as caught:
             read_status(a_config(tmp_path))
     assert caught.value.hint == "See its log."
 
