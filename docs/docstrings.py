@@ -42,7 +42,9 @@ class Docstrings(griffe.Extension):
 def declared_docstring(obj: griffe.Object) -> str | None:
     """Return the docstring of a class with declared parameters: its section Args is made when it is imported."""
     kind = getattr(importlib.import_module(obj.module.path), obj.name, None)
-    return inspect.getdoc(kind) if isinstance(kind, type) and parameters(kind) else None
+    # A plain subclass inherits its parameters at run time, where Griffe does not see them.
+    declares = isinstance(kind, type) and "__dataclass_fields__" in vars(kind)
+    return inspect.getdoc(kind) if declares and parameters(kind) else None
 
 
 def compiled_docstring(obj: griffe.Object) -> griffe.Docstring | None:

@@ -27,7 +27,7 @@ import numpy as np
 
 from edgedescent import learn_lines
 from edgedescent.optim import Adam, MiniBatch
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, small, takes
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
 
 N_EVENTS = 2000
 GOLDEN = Path(__file__).parent / "contract" / "state_hashes.json"
@@ -141,7 +141,7 @@ def models() -> dict[str, Callable[[], Any]]:
                 lambda kind, optimizer, bounds: small(kind, optimizer=optimizer(), **bounds), kind, optimizer, bounds
             )
         for loss in LOSSES:
-            if takes(kind, loss()):
+            if accepts_loss(kind, loss()):
                 made[f"{kind.__name__}/{loss.__name__}"] = partial(
                     lambda kind, loss, bounds: small(kind, loss=loss(), **bounds), kind, loss, bounds
                 )
@@ -150,7 +150,7 @@ def models() -> dict[str, Callable[[], Any]]:
                 lambda kind, parameters, bounds: small(kind, **{**bounds, **parameters}), kind, parameters, bounds
             )
     for loss in LOSSES:
-        kind = next(kind for kind in LEARNERS if kind.__name__.startswith("L") and takes(kind, loss()))
+        kind = next(kind for kind in LEARNERS if kind.__name__.startswith("L") and accepts_loss(kind, loss()))
         for schedule in SCHEDULES:
             made[f"{kind.__name__}/{loss.__name__}/{schedule.__name__}"] = partial(
                 lambda kind, loss, schedule: small(kind, loss=loss(), optimizer=Adam(schedule=schedule()), **FEATURES),
