@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--torture", action="store_true", help="run as many rounds as a release needs, instead of a few")
     group.addoption("--rounds", type=int, metavar="N", help="number of rounds, instead of what each test would take")
     group.addoption("--seed", type=int, metavar="N", help="seed that a failed test printed; drawn anew by default")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:  # noqa: ARG001 - the hook's signature
+    """One worker more than processors: the tests of the daemon wait for processes a good part of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
