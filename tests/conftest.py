@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:  # noqa: ARG001 - the hook's signature
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than processors: the tests of the daemon wait for processes a good part of their time."""
     return (os.cpu_count() or 1) + 1
 
