@@ -90,7 +90,7 @@ cdef class Encoder:
                       bint learning) except -1
     cdef int cache_row(self, Py_ssize_t place, object key, object value, Py_ssize_t row, bint by_value) except -1
     cdef int reserve_rows(self) except -1
-    cdef bint settle(self, bint learning) except -1
+    cdef int settle(self, bint learning) except -1
     cdef EncodedEvent* known_part(self) except NULL
     cdef void find_runs(self, EncodedEvent* event) noexcept nogil
 

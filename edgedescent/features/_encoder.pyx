@@ -366,14 +366,13 @@ cdef class Encoder:
         self._set_categories(larger)
         return 0
 
-    cdef bint settle(self, bint learning) except -1:
-        """Fix the rows of the event that was read; returns whether a name got a row.
+    cdef int settle(self, bint learning) except -1:
+        """Fix the rows of the event that was read.
 
         With `learning`, the rows are marked as learned and new names get rows: those in `new_rows`. What has no row
         after that is dropped from the event.
         """
-        cdef long long version = self.vocabulary.version
-        cdef Py_ssize_t size = self.vocabulary.rows_in_use, i, n = 0
+        cdef Py_ssize_t i, n = 0
         cdef EncodedEvent* event = &self.event
         self.n_new = 0
         self.n_read = event.n
@@ -391,7 +390,7 @@ cdef class Encoder:
             event.n = n
         if not self.same_runs:
             self.find_runs(event)
-        return version != self.vocabulary.version or size != self.vocabulary.rows_in_use
+        return 0
 
     cdef void _mark_learned(self) noexcept nogil:
         cdef long long* last_learned = self.vocabulary.last_learned
