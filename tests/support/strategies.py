@@ -67,15 +67,7 @@ def ratings(max_size: int = 30) -> st.SearchStrategy[list[tuple[Any, Any, Any]]]
     return st.lists(st.tuples(ids, ids, targets), max_size=max_size)
 
 
-def frozen(learner: Learner) -> dict[str, object]:
-    """The state as bytes, for comparing every bit."""
-    return {
-        name: value if isinstance(value, list) else (value.dtype.str, value.shape, value.tobytes())
-        for name, value in learner.state_dict().items()
-    }
-
-
-def bits(value: float) -> bytes:
+def float_bits(value: float) -> bytes:
     return np.float64(value).tobytes()
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from edgedescent import LinearRegressor, LogisticRegressor, MatrixFactorization, learn_lines
 from edgedescent.formats import FeatureEvent
 from edgedescent.losses import PoissonLoss
+from edgedescent.testing.support import bits
 from support.exported import LEARNERS, small
-from support.strategies import frozen
 
 FEATURE_LEARNERS = [learner for learner in LEARNERS if learner.input_kind == "features"]
 
@@ -61,7 +61,7 @@ def test_lines_are_learned_as_their_events_are(learner: Any, stream: list[dict[s
     rest = b"\n".join(json.dumps(event).encode() for event in stream[cut:])
     expected = slowly(slow, text)
     assert [*learn_lines(fast, first), *learn_lines(fast, rest)] == expected
-    assert frozen(fast) == frozen(slow)
+    assert bits(fast) == bits(slow)
 
 
 def test_names_that_come_twice_or_in_another_order_are_the_same() -> None:
@@ -71,14 +71,14 @@ def test_names_that_come_twice_or_in_another_order_are_the_same() -> None:
     )
     fast, slow = LinearRegressor(), LinearRegressor()
     assert learn_lines(fast, lines).tolist() == slowly(slow, lines)
-    assert frozen(fast) == frozen(slow)
+    assert bits(fast) == bits(slow)
 
 
 def test_listed_integers_stay_categories() -> None:
     lines = b"\n".join(b'{"x":{"hour":%d,"t":%d.5},"y":%d}' % (i % 5, i % 3, i % 5 % 2) for i in range(400))
     fast, slow = LinearRegressor(categories=("hour",)), LinearRegressor(categories=("hour",))
     assert learn_lines(fast, lines).tolist() == slowly(slow, lines)
-    assert frozen(fast) == frozen(slow)
+    assert bits(fast) == bits(slow)
 
 
 def test_a_file_can_be_learned_where_it_lies(tmp_path: Path) -> None:
@@ -136,4 +136,4 @@ def test_ratings_are_learned_from_lines() -> None:
     ratings = [("ann", "tea", 5.0), ("bob", "tea", 3.0), ("ann", "milk", 1.0)]
     text = "\n".join(json.dumps({"user": user, "item": item, "y": y}) for user, item, y in ratings)
     assert learn_lines(one, text.encode()).tolist() == [other.predict_learn_one(*rating) for rating in ratings]
-    assert frozen(one) == frozen(other)
+    assert bits(one) == bits(other)

@@ -15,7 +15,7 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import ConfigError, InvalidEventError
 from edgedescent.formats import FORMATS, Event, FeatureEvent, Format, JsonFormat, Piece, Rejected, refused
-from support.strategies import frozen
+from edgedescent.testing.support import bits
 
 
 class TableFormat(Format):
@@ -64,7 +64,7 @@ def test_its_events_are_learned_like_those_of_json() -> None:
     assert table.counters == json.counters
     assert table.counters["duplicates.redelivered"] == 1
     assert table.counters["duplicates.id"] == 4
-    assert frozen(table.learner) == frozen(json.learner)
+    assert bits(table.learner) == bits(json.learner)
 
 
 def test_its_dead_letters_are_in_the_format_that_they_came_in() -> None:

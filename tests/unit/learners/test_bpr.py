@@ -11,6 +11,7 @@ import pytest
 
 from edgedescent import BPR
 from edgedescent.optim import SGD
+from edgedescent.testing.support import bits
 
 
 def interactions(n: int, seed: int = 0, users: int = 60, items: int = 80) -> list[tuple[str, str]]:
@@ -22,10 +23,6 @@ def interactions(n: int, seed: int = 0, users: int = 60, items: int = 80) -> lis
         weights = popularity * np.where(np.arange(items) % 4 == user % 4, 20.0, 1.0)
         events.append((f"u{user}", f"i{rng.choice(items, p=weights / weights.sum())}"))
     return events
-
-
-def frozen(model: Any) -> dict[str, bytes]:
-    return {name: np.array(value).tobytes() for name, value in model.state_dict().items()}
 
 
 def learned(events: list[tuple[str, str]], **parameters: Any) -> BPR:
@@ -123,21 +120,21 @@ def test_it_goes_on_from_its_state_as_if_it_never_stopped() -> None:
     for model in (resumed, copy.deepcopy(half)):
         for user, item in events[300:]:
             model.learn_one(user, item)
-        assert frozen(model) == frozen(straight)
+        assert bits(model) == bits(straight)
     assert straight.encoder.users.evicted > 0
-    assert frozen(learned(events, **parameters, seed=2)) != frozen(straight)
+    assert bits(learned(events, **parameters, seed=2)) != bits(straight)
     with pytest.raises(ValueError, match="`draws` must have 1 number"):
         resumed.load_state_dict({**half.state_dict(), "draws": np.zeros(2, dtype=np.uint64)})
 
 
 def test_predicting_and_recommending_leave_no_trace() -> None:
     model = learned(interactions(300))
-    before = frozen(model)
+    before = bits(model)
     model.predict_one("u1", "new")
     model.recommend("stranger", k=3)
     with pytest.raises(ValueError, match="must be a number"):
         model.learn_one("u1", "new", "yes")  # type: ignore[arg-type]
-    assert frozen(model) == before
+    assert bits(model) == before
 
 
 def test_events_may_come_with_a_positive_number_and_in_arrays() -> None:
@@ -150,16 +147,16 @@ def test_events_may_come_with_a_positive_number_and_in_arrays() -> None:
     many = BPR(n_factors=8)
     users, items = zip(*events, strict=True)
     predictions = many.learn_many(users, items)
-    assert frozen(many) == frozen(plain)
+    assert bits(many) == bits(plain)
     assert ((predictions > 0) & (predictions < 1)).all()
 
 
 @pytest.mark.parametrize("y", [0.0, -1.0, False, math.nan, math.inf])
 def test_what_was_not_taken_is_counted_and_teaches_nothing(y: float) -> None:
     model = learned(interactions(100))
-    before = frozen(model)
+    before = bits(model)
     assert model.predict_learn_one("u1", "new", y) == model.predict_one("u1", "new")
-    after = frozen(model)
+    after = bits(model)
     assert {name for name in after if after[name] != before[name]} == {"counts"}
     assert (model.n_events, model.n_skipped_targets) == (100, 1)
 

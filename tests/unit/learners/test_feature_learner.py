@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 
 from edgedescent import FactorizationMachine, LinearRegressor, MLPRegressor
+from edgedescent.testing.support import bits
 
 KINDS: list[Any] = [LinearRegressor, FactorizationMachine, MLPRegressor]
-
-
-def frozen(model: Any) -> dict[str, bytes]:
-    return {name: np.array(value).tobytes() for name, value in model.state_dict().items()}
 
 
 def names(model: Any) -> list[str]:
@@ -72,12 +69,12 @@ class TestCategories:
     @pytest.mark.parametrize("value", [3.0, math.nan, np.float64(2.0)])
     def test_a_float_is_no_category(self, value: float) -> None:
         model = LinearRegressor(categories=("hour",))
-        before = frozen(model)
+        before = bits(model)
         with pytest.raises(ValueError, match="The category 'hour' must be a string or an integer"):
             model.learn_one({"a": 1.0, "hour": value}, 1.0)
         with pytest.raises(ValueError, match="The category 'hour' must be a string or an integer"):
             model.predict_one({"hour": value})
-        assert frozen(model) == before
+        assert bits(model) == before
 
     def test_text_that_is_not_valid_unicode_is_refused(self) -> None:
         model = LinearRegressor()
@@ -120,7 +117,7 @@ class TestHashing:
         assert len(names(model)) <= 2
         again = LinearRegressor(hash_bits=1)
         again.load_state_dict(model.state_dict())
-        assert frozen(again) == frozen(model)
+        assert bits(again) == bits(model)
         assert math.isfinite(model.predict_one(dict.fromkeys("abcdef", "v")))
 
     def test_enough_bits_learn_what_a_vocabulary_learns(self) -> None:
@@ -138,7 +135,7 @@ class TestNesting:
             nested.learn_one({"a": {"b": float(i), "c": {"d": site}}, "e": i}, float(i))
             flat.learn_one({"a.b": float(i), "a.c.d": site, "e": i}, float(i))
         assert names(nested) == ["a.b", "a.c.d=n", "e", "a.c.d=s"]
-        assert frozen(nested) == frozen(flat)
+        assert bits(nested) == bits(flat)
 
     def test_nesting_has_a_bound(self) -> None:
         model = LinearRegressor()
@@ -148,10 +145,10 @@ class TestNesting:
         model.learn_one(x, 1.0)
         for _ in range(10_000):
             x = {"n": x}
-        before = frozen(model)
+        before = bits(model)
         with pytest.raises(ValueError, match="nested more than 16 deep"):
             model.learn_one(x, 1.0)
-        assert frozen(model) == before
+        assert bits(model) == before
 
     @pytest.mark.parametrize("value", [[1.0], (1.0,), {1.0}, object(), b"5", 1j, np.ones(2), np.array(["a"])])
     def test_what_is_neither_number_nor_text_nor_dict_is_refused(self, value: object) -> None:
@@ -181,7 +178,7 @@ class TestNumbers:
         for i in range(5):
             model.learn_one({"a": value, "b": i}, float(i))
             plain.learn_one({"a": float(value), "b": i}, float(i))  # type: ignore[arg-type]
-        assert frozen(model) == frozen(plain)
+        assert bits(model) == bits(plain)
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e100, 10**400])
     def test_a_broken_value_counts_as_missing_and_is_counted(self, value: float) -> None:

@@ -17,6 +17,7 @@ from edgedescent import FactorizationMachine, LinearRegressor, LogisticRegressor
 from edgedescent.learners import BPR, Learner, MatrixFactorization
 from edgedescent.losses import LogisticLoss, PoissonLoss, SquaredLoss
 from edgedescent.optim import SGD, Adam
+from edgedescent.testing.support import bits
 from edgedescent.validation import parameters
 
 KINDS: list[Any] = [LinearRegressor, LogisticRegressor, FactorizationMachine, MLPRegressor]
@@ -46,10 +47,6 @@ def learned(model: Any, n: int = 200, seed: int = 0) -> Any:
     for x, y in events(n, seed):
         model.learn_one(x, y)
     return model
-
-
-def frozen(model: Any) -> dict[str, bytes]:
-    return {name: np.array(value).tobytes() for name, value in model.state_dict().items()}
 
 
 class TestParameters:
@@ -127,13 +124,13 @@ class TestState:
         half = learned(make(kind, **parameters))
         resumed = make(kind, **parameters)
         resumed.load_state_dict(half.state_dict())
-        assert frozen(learned(resumed, seed=1)) == frozen(straight)
-        assert frozen(learned(copy.deepcopy(half), seed=1)) == frozen(straight)
+        assert bits(learned(resumed, seed=1)) == bits(straight)
+        assert bits(learned(copy.deepcopy(half), seed=1)) == bits(straight)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_seed_and_the_events_decide_everything(self, kind: Any) -> None:
         def run(seed: int) -> dict[str, bytes]:
-            return frozen(learned(make(kind, replay_steps=2, seed=seed)))
+            return bits(learned(make(kind, replay_steps=2, seed=seed)))
 
         assert run(1) == run(1)
         assert run(1) != run(2)
@@ -141,14 +138,14 @@ class TestState:
     @pytest.mark.parametrize("kind", KINDS)
     def test_predicting_leaves_no_trace(self, kind: Any) -> None:
         model = learned(make(kind, replay_steps=1, categories=("hour",)))
-        before = frozen(model)
+        before = bits(model)
         for x in ({}, {"a": 1e9}, {"new": 3.0, "site": "unheard of"}, {"hour": 7}, {"deep": {"a": {"b": 1}}}):
             model.predict_one(x)
         model.predict_many([[1.0, math.nan]])
         for x, y in ({"site": 3.0, "a": [1]}, 1.0), ({"a": 1.0}, "high"), ({1.5: 2.0}, 1.0):
             with pytest.raises(ValueError, match="must be"):
                 model.learn_one(x, y)
-        assert frozen(model) == before
+        assert bits(model) == before
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_what_predicts_is_the_average_where_one_is_kept(self, kind: Any) -> None:
@@ -210,7 +207,7 @@ class TestGuards:
             assert model.predict_learn_one(x, y) == before
         again = make(kind, features_max=3, replay_steps=1, replay_size=5)
         again.load_state_dict(model.state_dict())
-        assert frozen(again) == frozen(model)
+        assert bits(again) == bits(model)
 
 
 class TestGradients:
@@ -293,7 +290,7 @@ class TestArrays:
         ours, theirs = make(kind), make(kind)
         ours.learn_many(X, y, list("abcd"))
         assert theirs.partial_fit(X, y, names=list("abcd")) is theirs
-        assert frozen(ours) == frozen(theirs)
+        assert bits(ours) == bits(theirs)
         np.testing.assert_array_equal(theirs.predict(X, list("abcd")), ours.predict_many(X, list("abcd")))
         row = {name: None if math.isnan(v) else float(v) for name, v in zip("abcd", X[5], strict=True)}
         assert theirs.predict(X[5:6], list("abcd"))[0] == theirs.predict_one(row)
@@ -309,7 +306,7 @@ class TestArrays:
             for row, t in zip(X, y, strict=True)
         ]
         np.testing.assert_array_equal(predictions, one_by_one)
-        assert frozen(arrays) == frozen(dicts)
+        assert bits(arrays) == bits(dicts)
 
     def test_no_rows_are_no_problem(self) -> None:
         model = LinearRegressor().partial_fit([], [], names=["a", "b"])

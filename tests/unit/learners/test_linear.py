@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from edgedescent import LinearRegressor
 from edgedescent.losses import Loss
 from edgedescent.optim import SGD, Optimizer
+from edgedescent.testing.support import bits
 from support.strategies import (
     all_finite,
-    bits,
     feature_events,
-    frozen,
+    float_bits,
     good_targets,
     good_values,
     losses,
@@ -54,17 +54,17 @@ def test_learn_many_is_event_by_event_to_the_last_bit(
     events = [({n: None if is_nan(v) else v for n, v in zip(COLUMNS, x, strict=True)}, y) for x, y in rows]
     expected = [one.predict_learn_one(x, y) for x, y in events]
     got = many.learn_many([x for x, _ in rows], [y for _, y in rows], COLUMNS)
-    assert [bits(p) for p in got] == [bits(p) for p in expected]
-    assert frozen(many) == frozen(one)
+    assert [float_bits(p) for p in got] == [float_bits(p) for p in expected]
+    assert bits(many) == bits(one)
 
 
 def test_learn_many_names_columns_and_takes_nothing() -> None:
     model = LinearRegressor()
     assert model.learn_many(np.ones((3, 2)), [1.0, 2.0, 3.0]).shape == (3,)
     assert model.encoder.vocabulary.keys() == ["x0", "x1"]
-    before = frozen(model)
+    before = bits(model)
     assert model.learn_many([], []).shape == (0,)
-    assert frozen(model) == before
+    assert bits(model) == before
     assert model.learn_many(np.empty((2, 0)), [1.0, 2.0]).shape == (2,)
 
 
@@ -90,10 +90,10 @@ def test_learn_many_names_columns_and_takes_nothing() -> None:
 def test_learn_many_refuses_what_it_cannot_read(X: Any, y: Any, names: Any, message: str) -> None:
     model = LinearRegressor()
     model.learn_one({"a": 1.0}, 1.0)
-    before = frozen(model)
+    before = bits(model)
     with pytest.raises(ValueError, match=message):
         model.learn_many(X, y, names)
-    assert frozen(model) == before
+    assert bits(model) == before
 
 
 @given(feature_events(), optimizers)
@@ -140,11 +140,11 @@ def test_whether_keys_are_the_same_objects_does_not_matter() -> None:
         x = {name: rng.choice([None, math.nan, 1.0, rng.random()]) for name in names}
         y = rng.random()
         copied = {(name + "_")[:-1].encode().decode(): value for name, value in x.items()}
-        assert bits(same.predict_learn_one(x, y)) == bits(fresh.predict_learn_one(copied, y))
+        assert float_bits(same.predict_learn_one(x, y)) == float_bits(fresh.predict_learn_one(copied, y))
         if rng.random() < 0.1:
             # A restart forgets which objects were seen.
             fresh.load_state_dict(fresh.state_dict())
-    assert frozen(same) == frozen(fresh)
+    assert bits(same) == bits(fresh)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_numbers_of_any_kind_are_taken(value: Any, equal: float) -> None:
         for number, model in ((value, one), (equal, two)):
             model.learn_one({"a": i, "b": number, "c": 1.0}, 1.0)
             model.learn_one({"a": i}, number)
-    assert frozen(one) == frozen(two)
+    assert bits(one) == bits(two)
 
 
 class OverflowingNumber:
@@ -225,7 +225,7 @@ def test_any_mapping_is_an_event(kind: Any) -> None:
     one, two = LinearRegressor(), LinearRegressor()
     one.learn_one({"a": 1.0}, 1.0)
     two.learn_one(kind({"a": 1.0}), 1.0)
-    assert frozen(one) == frozen(two)
+    assert bits(one) == bits(two)
 
 
 @pytest.mark.parametrize(
@@ -251,10 +251,10 @@ def test_any_mapping_is_an_event(kind: Any) -> None:
 def test_a_refused_event_says_why_and_changes_nothing(x: Any, y: Any, message: str) -> None:
     model = LinearRegressor(features_max=2)
     model.learn_one({"a": 1.0, "c": 2.0}, 1.0)
-    before = frozen(model)
+    before = bits(model)
     with pytest.raises(ValueError, match=message):
         model.learn_one(x, y)
-    assert frozen(model) == before
+    assert bits(model) == before
     model.learn_one({"a": 1.0}, 1.0)
 
 

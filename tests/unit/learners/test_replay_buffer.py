@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor
 from edgedescent.learners._replay_buffer import ReplayBuffer
-from support.strategies import frozen
+from edgedescent.testing.support import bits
 
 wide_events = st.lists(
     st.tuples(st.dictionaries(st.sampled_from("abcdef"), st.integers(-9, 9), max_size=6), st.integers(-9, 9)),
@@ -65,7 +65,7 @@ def test_wide_events_leave_room_for_fewer(size: int) -> None:
     for n in range(5):
         x = {f"f{i}": float(i - n) for i in range(9000)}
         assert model.predict_learn_one(x, 1.0) == restored.predict_learn_one(x, 1.0)
-    assert frozen(restored) == frozen(model)
+    assert bits(restored) == bits(model)
 
 
 @given(wide_events, wide_events, st.integers(1, 5))
@@ -74,10 +74,10 @@ def test_goes_on_from_a_saved_state(before: list[Any], after: list[Any], size: i
     for event in before:
         model.learn_one(*event)
     restored = model.clone(include_attributes=True)
-    assert frozen(restored) == frozen(model)
+    assert bits(restored) == bits(model)
     for event in after:
         assert model.predict_learn_one(*event) == restored.predict_learn_one(*event)
-    assert frozen(restored) == frozen(model)
+    assert bits(restored) == bits(model)
 
 
 def test_another_seed_draws_otherwise() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import Loss
 from edgedescent.optim import SGD, Adam, Optimizer
-from support.strategies import bits, feature_events, frozen, losses, optimizers, ratings
+from edgedescent.testing.support import bits
+from support.strategies import feature_events, float_bits, losses, optimizers, ratings
 
 bounds = st.sampled_from([1, 2, 4, 100])
 policies = st.sampled_from(["evict", "share"])
@@ -29,10 +30,10 @@ def test_a_restored_regressor_goes_on_bit_for_bit(
     # What it learned before must leave no trace.
     restored.learn_one({"left": 1.0, "over": 2.0}, 3.0)
     restored.load_state_dict(model.state_dict())
-    assert frozen(restored) == frozen(model)
+    assert bits(restored) == bits(model)
     for x, y in after:
-        assert bits(restored.predict_learn_one(x, y)) == bits(model.predict_learn_one(x, y))
-        assert frozen(restored) == frozen(model)
+        assert float_bits(restored.predict_learn_one(x, y)) == float_bits(model.predict_learn_one(x, y))
+        assert bits(restored) == bits(model)
 
 
 @given(ratings(), ratings(), optimizers, losses, bounds, policies)
@@ -47,10 +48,12 @@ def test_a_restored_recommender_goes_on_bit_for_bit(
     restored = model.clone()
     restored.learn_one("left", "over", 3.0)
     restored.load_state_dict(model.state_dict())
-    assert frozen(restored) == frozen(model)
+    assert bits(restored) == bits(model)
     for user, item, y in after:
-        assert bits(restored.predict_learn_one(user, item, y)) == bits(model.predict_learn_one(user, item, y))
-        assert frozen(restored) == frozen(model)
+        assert float_bits(restored.predict_learn_one(user, item, y)) == float_bits(
+            model.predict_learn_one(user, item, y)
+        )
+        assert bits(restored) == bits(model)
 
 
 @given(feature_events(), feature_events(), bounds, policies)
@@ -62,11 +65,11 @@ def test_a_learner_can_be_set_back(before: list[Any], after: list[Any], features
     checkpoint = model.state_dict()
     for event in after:
         model.learn_one(*event)
-    expected = frozen(model)
+    expected = bits(model)
     model.load_state_dict(checkpoint)
     for event in after:
         model.learn_one(*event)
-    assert frozen(model) == expected
+    assert bits(model) == expected
 
 
 def test_a_learner_set_back_evicts_for_the_same_event_again() -> None:
@@ -75,10 +78,10 @@ def test_a_learner_set_back_evicts_for_the_same_event_again() -> None:
     checkpoint = model.state_dict()
     # Three names for two rows: the third finds every row needed by this very event.
     model.learn_one({"c": 1.0, "d": 1.0, "e": 1.0}, 1.0)
-    expected = frozen(model)
+    expected = bits(model)
     model.load_state_dict(checkpoint)
     model.learn_one({"c": 1.0, "d": 1.0, "e": 1.0}, 1.0)
-    assert frozen(model) == expected
+    assert bits(model) == expected
 
 
 def test_a_state_survives_a_file(tmp_path: Any) -> None:
@@ -91,7 +94,7 @@ def test_a_state_survives_a_file(tmp_path: Any) -> None:
         loaded = {name: stored[name].tolist() if isinstance(state[name], list) else stored[name] for name in stored}
     restored = LinearRegressor()
     restored.load_state_dict(loaded)
-    assert frozen(restored) == frozen(model)
+    assert bits(restored) == bits(model)
 
 
 def test_the_names_of_a_state_are_part_of_the_format() -> None:
@@ -171,15 +174,15 @@ def changed(array: Any, at: Any, value: float) -> Any:
 )
 def test_a_wrong_state_of_a_regressor_is_refused(change: Any, message: str) -> None:
     model = regressor()
-    before = frozen(model)
+    before = bits(model)
     with pytest.raises(ValueError, match=message):
         model.load_state_dict(change(dict(model.state_dict())))
-    assert frozen(model) == before
+    assert bits(model) == before
     # It goes on as if nothing had been asked of it.
     other = regressor()
     model.learn_one({"a": 1.0, "c": 2.0}, 3.0)
     other.learn_one({"a": 1.0, "c": 2.0}, 3.0)
-    assert frozen(model) == frozen(other)
+    assert bits(model) == bits(other)
 
 
 @pytest.mark.parametrize(
@@ -196,19 +199,19 @@ def test_a_wrong_state_of_a_regressor_is_refused(change: Any, message: str) -> N
 )
 def test_a_wrong_state_of_a_recommender_is_refused(change: Any, message: str) -> None:
     ranker = recommender()
-    before = frozen(ranker)
+    before = bits(ranker)
     with pytest.raises(ValueError, match=message):
         ranker.load_state_dict(change(dict(ranker.state_dict())))
-    assert frozen(ranker) == before
+    assert bits(ranker) == before
 
 
 def test_a_state_for_more_names_than_there_are_rows_is_refused() -> None:
     narrow = LinearRegressor(features_max=1)
     narrow.learn_one({"z": 1.0}, 1.0)
-    before = frozen(narrow)
+    before = bits(narrow)
     with pytest.raises(ValueError, match="at most 1 keys cannot take 2 keys"):
         narrow.load_state_dict(regressor().state_dict())
-    assert frozen(narrow) == before
+    assert bits(narrow) == before
 
 
 def test_the_state_of_another_optimizer_is_refused() -> None:
