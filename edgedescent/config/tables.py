@@ -13,7 +13,7 @@ from edgedescent.config.building import build, convert, describe
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ConfigError, shown
 from edgedescent.formats import FORMATS, Format
-from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport
+from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport, TransportAdapter
 from edgedescent.learners import Learner
 from edgedescent.registry import EXPORTERS, TRANSPORTS
 
@@ -194,14 +194,18 @@ class Config(_Table, frozen=True):
             events_per_message_max=self.limits.events_per_message_max,
         )
 
+    def _transport(self) -> tuple[type[TransportAdapter], msgspec.Struct]:
+        """Transport that ``transport`` names, and its table ``[broker]``."""
+        adapter = TRANSPORTS.find(self.transport, "transport")
+        return adapter, convert(self.broker, adapter.Config, "broker")
+
     def build_transport(self) -> Transport:
         """Build the transport that ``transport`` names, configured by ``[broker]`` and not yet connected.
 
         Raises:
             ConfigError: If it cannot be imported, or a key of its table or a topic is wrong.
         """
-        adapter = TRANSPORTS.find(self.transport, "transport")
-        table = convert(self.broker, adapter.Config, "broker")
+        adapter, table = self._transport()
         outputs = {f"topics.{name}": self.topic(name) for name in OUTPUTS}
         adapter.check_topics(device=self.device, events=self.event_topics(), outputs=outputs)
         return adapter(
@@ -221,8 +225,7 @@ class Config(_Table, frozen=True):
         Raises:
             ConfigError: If the transport cannot be imported, or a key of its table is wrong.
         """
-        adapter = TRANSPORTS.find(self.transport, "transport")
-        table = convert(self.broker, adapter.Config, "broker")
+        adapter, table = self._transport()
         return adapter.admin_client(table, device=self.device, purpose=purpose, bytes_max=self.limits.payload_bytes_max)
 
     def check_broker(self, *, publish: bool) -> Iterator[CheckResult]:
@@ -237,9 +240,9 @@ class Config(_Table, frozen=True):
         Raises:
             ConfigError: If the transport cannot be imported, or a key of its table is wrong.
         """
-        adapter = TRANSPORTS.find(self.transport, "transport")
+        adapter, table = self._transport()
         return adapter.check_broker(
-            convert(self.broker, adapter.Config, "broker"),
+            table,
             device=self.device,
             topics=self.event_topics(),
             outputs=[self.topic(name) for name in OUTPUTS],

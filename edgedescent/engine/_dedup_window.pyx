@@ -1,7 +1,7 @@
 """Window of recent event ids: a ring of hashes with an index, of fixed size."""
 import numpy as np
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from edgedescent.features._hash cimport hash_text
 

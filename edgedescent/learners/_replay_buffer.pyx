@@ -60,7 +60,7 @@ cdef class ReplayBuffer:
     def _grow(self, Py_ssize_t n_cells):
         """Copy the cells into larger arrays, oldest first."""
         rows, values = np.zeros(n_cells, dtype=np.int32), np.zeros(n_cells)
-        targets, lengths, starts, times = self._oldest_first()
+        _, lengths, starts, _ = self._oldest_first()
         places = (np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(self.n_values)) % self.n_cells
         rows[: self.n_values] = self.cells[0][places]
         values[: self.n_values] = self.cells[1][places]

@@ -1,4 +1,4 @@
-from edgedescent.optim._rules cimport Context, Rule
+from edgedescent.optim._rules cimport Rule
 
 # Pointers and sizes of a table, as the step functions use them without the GIL.
 cdef struct Table:

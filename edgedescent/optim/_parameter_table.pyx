@@ -1,7 +1,7 @@
 """Table of model parameters and of the optimizer state for each of them."""
 import numpy as np
 
-from edgedescent.optim._rules cimport Rule, make_rule
+from edgedescent.optim._rules cimport make_rule
 
 
 cdef class ParameterTable:

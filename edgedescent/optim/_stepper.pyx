@@ -1,7 +1,6 @@
 """Optimizer step of one event: gradient clipping, schedule, step rule, L1 penalty and rollback of bad updates."""
 import numpy as np
 
-from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc
