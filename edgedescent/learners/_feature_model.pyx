@@ -34,7 +34,7 @@ cdef class FeatureModel:
             # A wide event may be replayed at any time.
             encoder.room_kept = EVENT_VALUES_MAX
         self.declared_loss = loss
-        self.loss = make_loss(loss)
+        self.loss = make_loss(loss, &self.stepper.context.error)
         self.l2 = parameters.l2
         self.seed = parameters.seed
         self.replay_steps = parameters.replay_steps

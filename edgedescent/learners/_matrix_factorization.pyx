@@ -38,7 +38,7 @@ cdef class MatrixFactorizationModel:
         self.stepper.make_room(4, self.k + 1)
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)
         self.declared_loss = loss
-        self.loss = make_loss(loss)
+        self.loss = make_loss(loss, &self.stepper.context.error)
         self.init_scale = parameters.init_scale
         self.l2_bias = parameters.l2_bias
         self.l2_factors = parameters.l2_factors

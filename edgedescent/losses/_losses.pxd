@@ -20,13 +20,12 @@ cdef struct Loss:
     double clip
     double scale
     double count
-    # The Loss object, a borrowed reference that the owner of the struct keeps alive. `error` is the first exception of
-    # a loss written in Python since the last `take_error`.
+    # The Loss object, a borrowed reference that the owner of the struct keeps alive.
     PyObject* declared
-    PyObject* error
+    # Place for the first exception of a loss written in Python; the stepper's, which raises it.
+    PyObject** error
 
-cdef Loss make_loss(object declared) except *
-cdef void take_error(const Loss* loss, PyObject** error) noexcept nogil
+cdef Loss make_loss(object declared, PyObject** error) except *
 cdef int restore_loss(Loss* loss, double scale, double count) except -1
 cdef void observe(Loss* loss, double target, double score) noexcept nogil
 cdef double logistic(double score) noexcept nogil

@@ -1,7 +1,8 @@
 """Losses as C functions: value, slope and travel; ``edgedescent.losses`` has the equations and sources."""
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport NAN, asinh, copysign, exp, expm1, fabs, isfinite, log, log1p, tanh
+
+from edgedescent.numerics._errors cimport keep_error, raise_kept
 
 cdef double LOG_2 = 0.6931471805599453
 
@@ -194,7 +195,6 @@ cdef double logistic_travel(const Loss* loss, double target, double score, doubl
 
 cdef double call_python(const Loss* loss, str method, tuple arguments, double otherwise) noexcept:
     """Call a method of a loss written in Python; after an exception or a non-finite result, return `otherwise`."""
-    cdef Loss* kept = <Loss*>loss
     cdef double result
     try:
         result = getattr(<object>loss.declared, method)(*arguments)
@@ -202,9 +202,7 @@ cdef double call_python(const Loss* loss, str method, tuple arguments, double ot
             return result
         raise ValueError(f"`{method}` of {<object>loss.declared!r} must be finite. Got {result} for {arguments}.")
     except BaseException as error:
-        if kept.error == NULL:
-            Py_INCREF(error)
-            kept.error = <PyObject*>error
+        keep_error(loss.error, error)
     return otherwise
 
 
@@ -220,15 +218,7 @@ cdef double python_travel(const Loss* loss, double target, double score, double 
     return call_python(loss, "travel", (target, score, time), NAN)
 
 
-cdef void take_error(const Loss* loss, PyObject** error) noexcept nogil:
-    """Move the stored exception of a loss written in Python to `error`, unless `error` already has one."""
-    cdef Loss* kept = <Loss*>loss
-    if kept.error != NULL and error[0] == NULL:
-        error[0] = kept.error
-        kept.error = NULL
-
-
-cdef Loss make_loss(object declared) except *:
+cdef Loss make_loss(object declared, PyObject** error) except *:
     """Make the C struct of a loss.
 
     Args:
@@ -244,7 +234,7 @@ cdef Loss make_loss(object declared) except *:
     loss.scaling = {"standardized": STANDARDIZED, "by_mean": BY_MEAN, "as_is": AS_IS}[declared.scaling]
     loss.clip, loss.rate_min = 3.0, 0.002
     loss.declared = <PyObject*>declared
-    loss.error = NULL
+    loss.error = error
     for i in range(2):
         loss.hyper[i] = hyper[i] if i < len(hyper) else 0.0
     if name == "squared":
@@ -297,22 +287,12 @@ cdef int restore_loss(Loss* loss, double scale, double count) except -1:
     return 0
 
 
-cdef int raise_error(Loss* loss) except -1:
-    """Raise the stored exception of a loss written in Python, if there is one."""
-    cdef PyObject* error = NULL
-    take_error(loss, &error)
-    if error == NULL:
-        return 0
-    raised = <object>error
-    Py_DECREF(raised)
-    raise raised
-
-
 def travels(declared, double target, double score, times):
     """Return the change of the score when it follows ``df/dt = -slope(f)``, for each of `times`."""
-    cdef Loss loss = make_loss(declared)
+    cdef PyObject* error = NULL
+    cdef Loss loss = make_loss(declared, &error)
     changes = [loss.travel(&loss, target, score, time) for time in times]
-    raise_error(&loss)
+    raise_kept(&error)
     return changes
 
 
@@ -328,7 +308,8 @@ def evaluate(declared, double[::1] targets, double[::1] scores, bint adapt=True)
     Raises:
         ValueError: If the lengths of `targets` and `scores` differ.
     """
-    cdef Loss loss = make_loss(declared)
+    cdef PyObject* error = NULL
+    cdef Loss loss = make_loss(declared, &error)
     cdef Py_ssize_t i
     values, slopes = [], []
     if targets.shape[0] != scores.shape[0]:
@@ -338,5 +319,5 @@ def evaluate(declared, double[::1] targets, double[::1] scores, bint adapt=True)
         slopes.append(loss.slope(&loss, targets[i], scores[i]))
         if adapt:
             observe(&loss, targets[i], scores[i])
-    raise_error(&loss)
+    raise_kept(&error)
     return values, slopes

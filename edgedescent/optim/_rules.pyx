@@ -6,8 +6,9 @@ neither visited nor decayed, so sparse events are cheap and give the same result
 import numpy as np
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
 from libc.math cimport fabs, pow, sqrt
+
+from edgedescent.numerics._errors cimport keep_error
 
 
 cdef inline double settled(double value) noexcept nogil:
@@ -312,9 +313,7 @@ cdef void python(const Rule* rule, const Context* context, double* w, const doub
     except BaseException as error:
         # A noexcept function cannot raise. NaN makes the stepper undo the step; `Stepper.check` raises the error later.
         weights[0] = float("nan")
-        if shared.error == NULL:
-            Py_INCREF(error)
-            shared.error = <PyObject*>error
+        keep_error(&shared.error, error)
     new = weights
     for i in range(n):
         w[at + i] = new[i]

@@ -6,7 +6,8 @@ from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from edgedescent.losses._losses cimport make_loss, take_error
+from edgedescent.losses._losses cimport make_loss
+from edgedescent.numerics._errors cimport raise_kept
 from edgedescent.numerics._numbers cimport bounded
 from edgedescent.optim._parameter_table cimport ParameterTable, Table
 from edgedescent.optim._schedules cimport MEMORY, make_schedule, watch
@@ -85,8 +86,6 @@ cdef class Stepper:
         context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps) * share
         context.slope = slope
         context.loss = loss
-        if loss.error != NULL:
-            take_error(loss, &context.error)
         context.target = target
         context.score = score
         for p in range(self.n_pieces):
@@ -118,9 +117,6 @@ cdef class Stepper:
                 piece.table.rule.prepare(&piece.table.rule, context, piece.table.w, piece.g, piece.at, piece.n)
         for p in range(self.n_pieces):
             self._step_piece(&self.pieces[p])
-        # The rule may have called the loss, which may have raised.
-        if loss.error != NULL:
-            take_error(loss, &context.error)
         self.n_pieces = 0
         self.steps += 1.0
 
@@ -163,17 +159,10 @@ cdef class Stepper:
         """Update a schedule that depends on the loss with the loss of the event."""
         if self.schedule.watches:
             watch(&self.schedule, bounded(loss.value(loss, target, score)))
-            if loss.error != NULL:
-                take_error(loss, &self.context.error)
 
     cdef int check(self) except -1:
         """Raise the first exception from an optimizer or a loss written in Python since the last check."""
-        if self.context.error == NULL:
-            return 0
-        error = <object>self.context.error
-        Py_DECREF(error)
-        self.context.error = NULL
-        raise error
+        return raise_kept(&self.context.error)
 
     def save(self):
         """Return totals, counts and the state of the schedule as one array."""
@@ -220,7 +209,7 @@ def run_steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=No
     cdef Stepper stepper = Stepper(optimizer, l1)
     cdef ParameterTable table = ParameterTable(optimizer, n, 1)
     declared = SquaredLoss()
-    cdef Loss loss = make_loss(declared)
+    cdef Loss loss = make_loss(declared, &stepper.context.error)
     if slope.shape[0] != n_steps or watched.shape[0] != n_steps:
         raise ValueError(f"{n_steps} steps do not pair with {slope.shape[0]} slopes and {watched.shape[0]} losses.")
     table.arrays[0][0] = start

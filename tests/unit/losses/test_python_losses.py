@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -146,3 +146,27 @@ def test_what_a_loss_raises_reaches_the_caller_and_spoils_nothing(where: str, op
         assert all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
         # It is raised once for each event, not again later.
         model.predict_one(*event)
+
+
+class FlakyLoss(PythonSquaredLoss):
+    """Raises in every method while it is broken."""
+
+    broken: ClassVar[bool] = False
+
+    def value(self, target: float, score: float) -> float:
+        return 1 / 0 if FlakyLoss.broken else super().value(target, score)
+
+    def slope(self, target: float, score: float) -> float:
+        return 1 / 0 if FlakyLoss.broken else super().slope(target, score)
+
+
+@pytest.mark.parametrize("learner", [LinearRegressor, MatrixFactorization])
+def test_two_errors_of_one_event_are_raised_with_that_event(learner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = ("ann", "tea") if learner is MatrixFactorization else ({"a": 1.0},)
+    model = learner(loss=FlakyLoss(), optimizer=SGD(schedule=ReduceOnPlateau()))
+    with monkeypatch.context() as patch:
+        patch.setattr(FlakyLoss, "broken", True)
+        with pytest.raises(ZeroDivisionError):
+            model.learn_one(*event, 2.0)
+    model.learn_one(*event, 5.0)
+    assert model.counts()["updates_undone"] > 0
