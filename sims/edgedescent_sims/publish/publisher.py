@@ -6,7 +6,6 @@ which is faster than passing every message to a thread of paho's own.
 
 from __future__ import annotations
 
-import random
 import secrets
 import ssl
 import time
@@ -21,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edgedescent.errors import TransportError
 from edgedescent_mqtt.buffered_socket import BufferedSocket
 from edgedescent_mqtt.client import Connection, MqttClient
-from edgedescent_mqtt.connect import explain, open_socket
+from edgedescent_mqtt.connect import Backoff, explain, open_socket
 from edgedescent_sims.sources.base import Notify, ignore
 
 _TEMPORARY_REFUSALS = frozenset({0x88, 0x89, 0x9F})
@@ -37,6 +36,8 @@ _HINTS = {
 _FLUSH_MESSAGES = 32
 _FLUSH_S = 0.005
 _NOTICE_S = 5.0
+_RETRY_MIN_S = 0.1
+_RETRY_MAX_S = 1.0
 _HANDSHAKE_MIN_S = 1.0
 _HANDSHAKE_MAX_S = 5.0
 _STOP_DRAIN_S = 2.0
@@ -242,7 +243,8 @@ class Publisher:
             # The time runs on until an acknowledgement proves that the new connection works.
             self._lost_at = now
         give_up_at = self._lost_at + self._connect_timeout_s
-        notice_at, delay_s = now, 0.1
+        notice_at = now
+        backoff = Backoff(_RETRY_MIN_S, _RETRY_MAX_S)
         if self._ever_connected:
             self._notify(f"The connection to {self.connection} was lost ({self._lost_because}). Reconnecting.")
             notice_at += 1.0
@@ -261,9 +263,7 @@ class Publisher:
                 left_s = give_up_at - now
                 self._notify(f"Waiting for the broker at {self.connection} for up to {left_s:.0f} s: {reason}.")
                 notice_at = now + _NOTICE_S
-            # Jitter keeps many clients of one restarted broker from coming back in step.
-            time.sleep(min(delay_s * random.uniform(0.5, 1.0), max(give_up_at - now, 0.0)))  # noqa: S311
-            delay_s = min(delay_s * 2, 1.0)
+            time.sleep(min(backoff.failed(), max(give_up_at - now, 0.0)))
         if self._ever_connected:
             self.reconnects += 1
         self._ever_connected = True
