@@ -1,17 +1,19 @@
-"""The interface of sources, and what all of them share."""
+"""The interface of sources, of the transforms that wrap them, and what all of them share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, Self
+
+from msgspec import Meta
 
 from edgedescent.errors import did_you_mean
+from edgedescent.validation import Declared
+from edgedescent_sims.sources.batch import Batch, Event
 
-Event = dict[str, Any]
-"""One event as it is sent: `id`, then `x` and `y`, or `user`, `item` and `y`; or a recorded message."""
-
-Kind = Literal["features", "ratings", "recorded"]
+Kind = Literal["features", "ratings"]
 Notify = Callable[[str], None]
 
 SHOWN_MAX = 5
@@ -58,55 +60,108 @@ class SkippedRows:
         return f"Left out: {' and '.join(parts)}." if parts else ""
 
 
-class Source(Protocol):
-    """A data set as a stream of events: the same events, with the same ids, each time it is read."""
+@dataclass(kw_only=True, eq=False)
+class Source(Declared, ABC):
+    """A stream of events: the same events, with the same numbers, each time it is read.
+
+    A subclass is a dataclass whose fields declare its parameters; they are what a scenario file gives.
+
+    Attributes:
+        skipped_rows: Rows and cells that the latest reading has left out so far.
+    """
+
+    skipped_rows: SkippedRows = field(default_factory=SkippedRows, init=False, repr=False)
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Name of the source; the default prefix of its event ids."""
 
     @property
+    @abstractmethod
     def kind(self) -> Kind:
         """Shape of its events."""
 
-    @property
-    def skipped_rows(self) -> SkippedRows:
-        """Rows and cells that the latest reading has left out so far."""
-
+    @abstractmethod
     def length(self) -> int | None:
         """Return the largest number of events there can be, None where counting them is expensive."""
 
-    def events(self) -> Iterator[Event]:
-        """Yield the events from the first one on."""
+    @abstractmethod
+    def batches(self) -> Iterator[Batch]:
+        """Yield the events from the first one on, in batches of up to `BATCH_EVENTS`."""
+
+    def events(self, id_prefix: str | None = None) -> Iterator[Event]:
+        """Yield the events from the first one on, as they are sent.
+
+        Args:
+            id_prefix: Text before the number in the event ids; the source's name and a dash if None.
+        """
+        prefix = f"{self.name}-" if id_prefix is None else id_prefix
+        for batch in self.batches():
+            yield from batch.events(prefix)
 
 
 @dataclass(frozen=True)
-class SourceOptions:
-    """Options of the user that apply to sources of several kinds; see `open_source`."""
+class Mark:
+    """A place in a stream where something is injected, for scores and pictures.
 
-    target: str | None = None
-    drop: tuple[str, ...] = ()
-    id_prefix: str | None = None
-    notify: Notify = field(default=ignore)
+    Args:
+        kind: ``drift`` changes what is to be learned, or what it is learned from, for good or for a while: recovery is
+            scored there. ``fault`` is a disturbance of single events or of a span of them.
+        label: Description in a few words, such as ``SignFlip x0``.
+        start: Number of the last event before it; 0 if it holds from the first event on.
+        end: Number of the last event of the transition; equal to `start` if it is abrupt. Of a fault, of the last event
+            that it can touch.
+    """
 
-    def prefix_for(self, name: str) -> str:
-        """Return the text before the row number in the event ids of a source."""
-        return f"{name}-" if self.id_prefix is None else self.id_prefix
+    kind: Literal["drift", "fault"]
+    label: str
+    start: int
+    end: int
 
 
-class OpenableSource(Source, Protocol):
-    """A source that `open_source` can open by a path or a name."""
+@dataclass(kw_only=True, eq=False)
+class Transform(Source):
+    """A source that changes the events of another: a drift or a fault.
 
-    @classmethod
-    def recognizes(cls, spec: str) -> bool:
-        """Return True if `spec` is a path or a name that this kind of source can open."""
+    Transforms compose: ``Drift(Fault(CsvSource(...)))``.
 
-    def __init__(self, spec: str, options: SourceOptions) -> None:
-        """Open it.
+    All their draws come from `seed` and are made per event, in order, so that what comes out does not depend on how
+    the events are cut into batches.
+    """
+
+    source: Annotated[Source, Meta(description="Stream whose events are changed")] = field(kw_only=False)
+    seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of its draws")] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.skipped_rows = self.source.skipped_rows
+
+    @property
+    def name(self) -> str:
+        """Name of the wrapped source."""
+        return self.source.name
+
+    @property
+    def kind(self) -> Kind:
+        """Shape of the events of the wrapped source."""
+        return self.source.kind
+
+    def length(self) -> int | None:
+        """Return the length of the wrapped source: numbers of events never exceed it."""
+        return self.source.length()
+
+    @abstractmethod
+    def marks(self) -> list[Mark]:
+        """Places at which this transform, without those that it wraps, changes the stream.
 
         Raises:
-            ConfigError: If it cannot be read, or an option does not apply.
+            ConfigError: If one lies behind the end of the stream, or the transform would change nothing.
         """
+
+    def around(self, source: Source) -> Self:
+        """Return the same transform around another source."""
+        return replace(self, source=source)
 
 
 def suggest(name: str, choices: Collection[str], what: str) -> str:
