@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
@@ -16,7 +16,7 @@ from edgedescent_sims.faults.base import Fault
 from edgedescent_sims.sources.base import suggest
 from edgedescent_sims.sources.batch import BATCH_EVENTS, Batch, Column
 
-Alteration = Callable[[Column, NDArray[np.bool_]], Column]
+Alteration = Callable[[NDArray[Any], NDArray[np.bool_]], NDArray[Any]]
 """Function that is given the values of one column and which of them can be touched, batch after batch, and returns the
 values that arrive: the array itself where it changes none."""
 
@@ -96,11 +96,12 @@ class ColumnFault(Fault):
             n_touched += int(np.count_nonzero(touched))
             changed = {}
             for name, alter in alterations.items():
-                column = batch.column(name)
+                values = batch.column(name)
+                if not self._can_change(values):
+                    values = np.full(len(batch), np.nan)
                 # A column that the batch lacks is passed too: the draws must not depend on how the events are cut.
-                values = column if self._can_change(column) else np.full(len(batch), np.nan)
                 after = alter(values, touched)
-                if name in batch.columns and after is not values:
+                if after is not values and values is batch.columns.get(name):
                     changed[name] = after
             yield batch.with_columns(changed) if changed else batch
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgedescent_sims.faults.column_fault import Alteration, ColumnFault
 from edgedescent_sims.faults.episodes import Episodes
-from edgedescent_sims.sources.batch import Column
 
 
 @dataclass(kw_only=True, eq=False)
@@ -40,8 +39,8 @@ class MissingValues(ColumnFault):
         """Return the function that removes values of one column."""
         episodes = Episodes(self.rate, self.burst_length, self.draws(column))
 
-        def alter(values: Column, touched: NDArray[np.bool_]) -> Column:
-            hit = np.flatnonzero(touched)[episodes.next(np.count_nonzero(touched))]
+        def alter(values: NDArray[Any], touched: NDArray[np.bool_]) -> NDArray[Any]:
+            hit = np.flatnonzero(touched)[episodes.next(int(np.count_nonzero(touched)))]
             if not len(hit):
                 return values
             after = values.copy()

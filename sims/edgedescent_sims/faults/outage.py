@@ -72,16 +72,16 @@ class Outage(Fault):
             if kept.all():
                 backlog.append(batch)
                 continue
+            ready = batch
             if kept.any() or backlog:
-                n_waiting = sum(map(len, backlog))
-                events = Batch.concatenate([*backlog, batch])
-                order, waiting = self._order(events.number[n_waiting:], kept, n_waiting)
-                backlog = [events.take(waiting)] if len(waiting) else []
+                front, backlog = self._front(backlog, len(batch))
+                n_front = sum(map(len, front))
+                events = Batch.concatenate([*front, batch])
+                order, waiting = self._order(batch.number, kept, n_front)
                 ready = events.take(order)
-                arrival = self._arrival(ready, latest)
-                ready = ready.replace(arrival=arrival)
-            else:
-                ready = batch
+                ready = ready.replace(arrival=self._arrival(ready, latest))
+                left, added = waiting[waiting < n_front], waiting[waiting >= n_front]
+                backlog = [part for part in (events.take(left), *backlog, events.take(added)) if len(part)]
             if len(ready):
                 latest = max(latest, float(ready.arrival.max()))
                 yield ready
@@ -89,12 +89,24 @@ class Outage(Fault):
             rest = Batch.concatenate(backlog)
             yield rest.replace(arrival=np.maximum.accumulate(np.maximum(rest.arrival, latest)))
 
+    def _front(self, backlog: list[Batch], n_events: int) -> tuple[list[Batch], list[Batch]]:
+        """Backlog in two parts: what can arrive with `n_events` events, and the rest.
+
+        The rest is not touched, so that the cost of an event does not grow with the length of the outage.
+        """
+        if self.per_event == 0:
+            return backlog, []
+        ends = np.cumsum([len(part) for part in backlog])
+        n_parts = int(np.searchsorted(ends, n_events * self.per_event)) + 1
+        return backlog[:n_parts], backlog[n_parts:]
+
     def _order(
         self, number: NDArray[np.int64], kept: NDArray[np.bool_], n_waiting: int
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows of the events that arrive, in order, and of those that go on waiting.
 
-        Rows count from the first of the `n_waiting` events that wait already; `number` and `kept` are of those behind.
+        Rows count from the first of the `n_waiting` events at the front of the backlog; `number` and `kept` are of the
+        events that come now.
         One event at a time, because an event of the outage can come after later ones that another fault put before it.
         """
         arriving: list[int] = []

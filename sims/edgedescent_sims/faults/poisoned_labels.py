@@ -19,7 +19,8 @@ from edgedescent_sims.sources.batch import Batch
 class PoisonedLabels(Fault):
     """Wrong labels, from a broken or a hostile sender. What predictions are scored against stays right.
 
-    With m, s, a and b for the mean, the standard deviation, the smallest and the largest of the labels up to this one:
+    With m and s for the mean and the standard deviation of the labels before this one, a and b for the smallest and the
+    largest label up to this one:
 
     ::
 
@@ -28,8 +29,7 @@ class PoisonedLabels(Fault):
         huge      y' = y ± size s, with equal probability; |y| for s where that is 0, or 1 for y = 0
         random    y' ~ U(a, b)
 
-    The mean and the standard deviation leave out the label itself, if there was one before it. Events without a label
-    stay as they are.
+    Before the first label, m is 0. Events without a label stay as they are.
 
     Example:
         >>> import numpy as np
@@ -106,6 +106,7 @@ class PoisonedLabels(Fault):
                 return np.where(np.isnan(mean), -y, 2.0 * mean - y)
             case "huge":
                 scale = np.where(deviation > 0, deviation, np.where(y == 0, 1.0, np.abs(y)))
-                return y + np.where(draw < 0.5, -self.size, self.size) * scale
+                poisoned: NDArray[np.float64] = y + np.where(draw < 0.5, -self.size, self.size) * scale
+                return poisoned
             case "random":
                 return between

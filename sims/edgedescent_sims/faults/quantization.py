@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 from edgedescent_sims.faults.column_fault import Alteration, ColumnFault
-from edgedescent_sims.sources.batch import Column
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,7 +36,7 @@ class Quantization(ColumnFault):
     def alteration(self, column: str) -> Alteration:  # noqa: ARG002 - no draws
         """Return the function that rounds."""
 
-        def alter(values: Column, touched: NDArray[np.bool_]) -> Column:
+        def alter(values: NDArray[Any], touched: NDArray[np.bool_]) -> NDArray[Any]:
             return np.where(touched, self.step * np.round(values / self.step), values) if touched.any() else values
 
         return alter

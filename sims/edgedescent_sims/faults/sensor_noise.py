@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgedescent_sims.faults.column_fault import Alteration, ColumnFault
 from edgedescent_sims.faults.running import RunningMoments
-from edgedescent_sims.sources.batch import Column
 
 
 @dataclass(kw_only=True, eq=False)
@@ -47,7 +46,7 @@ class SensorNoise(ColumnFault):
         draws = self.draws(column)
         moments = RunningMoments()
 
-        def alter(values: Column, touched: NDArray[np.bool_]) -> Column:
+        def alter(values: NDArray[Any], touched: NDArray[np.bool_]) -> NDArray[Any]:
             scale = moments.before(values)[1][touched] if self.unit == "std" else 1.0
             if not touched.any():
                 return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgedescent_sims.faults.column_fault import Alteration, ColumnFault
 from edgedescent_sims.faults.running import RunningMoments
-from edgedescent_sims.sources.batch import Column
 
 
 @dataclass(kw_only=True, eq=False)
@@ -48,7 +47,7 @@ class Spikes(ColumnFault):
         draws = self.draws(column)
         moments = RunningMoments()
 
-        def alter(values: Column, touched: NDArray[np.bool_]) -> Column:
+        def alter(values: NDArray[Any], touched: NDArray[np.bool_]) -> NDArray[Any]:
             scale = np.ones(len(values))
             if self.unit == "std":
                 _, deviation = moments.before(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgedescent_sims.faults.column_fault import Alteration, ColumnFault
 from edgedescent_sims.faults.episodes import Episodes
-from edgedescent_sims.sources.batch import Column
 
 
 @dataclass(kw_only=True, eq=False)
@@ -45,10 +44,10 @@ class StuckSensor(ColumnFault):
         episodes = Episodes(self.rate, self.episode_length, self.draws(column))
         last = np.nan
 
-        def alter(values: Column, touched: NDArray[np.bool_]) -> Column:
+        def alter(values: NDArray[Any], touched: NDArray[np.bool_]) -> NDArray[Any]:
             nonlocal last
             stuck = touched.copy()
-            stuck[touched] = episodes.next(np.count_nonzero(touched))
+            stuck[touched] = episodes.next(int(np.count_nonzero(touched)))
             known = ~np.isnan(values)
             source = np.maximum.accumulate(np.where(known & ~stuck, np.arange(len(values)), -1))
             if np.isnan(last) and (orphans := known & (source < 0)).any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -38,7 +39,7 @@ class CutSource(Source):
     def batches(self) -> Iterator[Batch]:
         self.n_read = 0
         edges = [0, *sorted(self.cuts), len(self.batch)]
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in itertools.pairwise(edges):
             if stop > start:
                 self.n_read = stop
                 yield self.batch.take(slice(start, stop))

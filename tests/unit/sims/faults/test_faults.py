@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgedescent.errors import ConfigError
@@ -204,7 +206,7 @@ class TestMessages:
     def test_the_doubled_are_those_of_the_draws_and_equal_to_the_first(self) -> None:
         fault = DoubledMessages(of(range(1000)), rate=0.2, delay=3)
         batch = whole(fault)
-        numbers, counts = np.unique(batch.number, return_counts=True)
+        _, counts = np.unique(batch.number, return_counts=True)
         assert (counts == 2).tolist() == (fault.draws().random(1000) < 0.2).tolist()
         assert (batch.columns["x"] == batch.number - 1).all()
 
@@ -256,6 +258,33 @@ class TestMessages:
         assert sorted(batch.number) == [1, 2, 3, 4, 5, 6]
         covered = whole(Outage(of(range(6)), after=1, until=9, backfill=True, per_event=per_event))
         assert covered.number.tolist() == [1, 2, 3, 4, 5, 6]
+
+    @given(
+        number=st.permutations(range(1, 41)),
+        cuts=st.lists(st.integers(1, 39), max_size=6),
+        per_event=st.integers(0, 3),
+        span=st.tuples(st.integers(0, 20), st.integers(21, 45)),
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_a_back_fill_equals_a_queue(
+        self, cut: Cut, number: list[int], cuts: list[int], per_event: int, span: tuple[int, int]
+    ) -> None:
+        """In any order of the events, as other faults may leave them."""
+        after, until = span
+        expected: list[int] = []
+        queue: list[int] = []
+        for each in number:
+            if after < each <= until:
+                queue.append(each)
+                continue
+            n_filled = 0 if each <= after else per_event or len(queue)
+            filled, queue = queue[:n_filled], queue[n_filled:]
+            expected += [each, *filled] if per_event else [*filled, each]
+        batch = Batch.of({}, np.ones(40), number=np.array(number), time=np.arange(40.0))
+        result = whole(Outage(cut(batch, *cuts), after=after, until=until, backfill=True, per_event=per_event))
+        assert result.number.tolist() == expected + queue
+        assert (np.diff(result.arrival) >= 0).all()
+        assert result.arrival.max() <= 39
 
 
 class TestLabels:
