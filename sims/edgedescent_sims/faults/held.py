@@ -38,7 +38,6 @@ def _released(batches: Iterator[Batch], plan: Plan) -> Iterator[Batch]:
         n_read += len(batch)
         planned = plan(batch, places)
         if planned is None and held is None:
-            latest = max(latest, float(batch.arrival.max(initial=-np.inf)))
             yield batch
             continue
         events, places = (batch, places) if planned is None else planned
