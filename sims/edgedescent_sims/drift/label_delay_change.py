@@ -37,7 +37,7 @@ class LabelDelayChange(Drift):
 
     adds_events: ClassVar[bool] = True
 
-    delay: Annotated[int, Meta(ge=0, le=1_000_000, description="Number of events that labels arrive late")]
+    delay: Annotated[int, Meta(ge=0, le=100_000, description="Number of events that labels arrive late")]
 
     def touched(self) -> frozenset[str]:
         """The label."""

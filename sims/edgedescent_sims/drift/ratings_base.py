@@ -36,7 +36,9 @@ class RatingsDrift(Drift):
         """Number of events of each item before the drift, the most frequent first; ties by name."""
         counts: Counter[str] = Counter()
         for batch in read_ahead(self.origin or self.source, self.start()):
-            counts.update(item for item in ids_of(batch, ITEM).tolist() if item is not None)
+            # By number too: a fault below can have dropped events, so that later ones are among the first ones read.
+            before = ids_of(batch, ITEM)[batch.number <= self.start()]
+            counts.update(item for item in before.tolist() if item is not None)
         return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 

@@ -22,7 +22,8 @@ from edgedescent_sims.drift import (
     WeightChange,
 )
 from edgedescent_sims.drift.contract import check_drift
-from edgedescent_sims.sources.base import Mark
+from edgedescent_sims.drift.twin import twin_after
+from edgedescent_sims.sources.base import Mark, Transform
 from edgedescent_sims.sources.batch import Batch
 from edgedescent_sims.sources.in_memory import InMemorySource
 from support.drifting_streams import linear_stream, read
@@ -88,6 +89,21 @@ def test_a_random_position_lies_in_the_middle_and_is_that_of_the_seed() -> None:
 # --- Twins --------------------------------------------------------------------------------------------------------
 
 
+def test_the_twin_of_a_stream_with_other_transforms_keeps_them() -> None:
+    @dataclass(kw_only=True, eq=False)
+    class Dropped(Transform):
+        def marks(self) -> list[Mark]:
+            return []
+
+        def batches(self) -> Any:
+            yield from (batch.take(batch.number % 3 != 0) for batch in self.source.batches())
+
+    stream = biased(at=100)
+    twin = twin_after(LabelBias(Dropped(stream), offset=3.0, at=200), stream.marks()[0])
+    assert read(twin).number.tolist() == [number for number in range(1, 401) if number % 3]
+    assert read(twin).target.tolist() == (read(Dropped(stream.source)).target + 1.0).tolist()
+
+
 def chain() -> tuple[SensorReplaced, CovariateShift, WeightChange]:
     """Three drifts around each other; the last one estimates what the first one has changed."""
     replaced = SensorReplaced(linear_stream(), column="x0", factor=10.0, at=50)
@@ -97,9 +113,8 @@ def chain() -> tuple[SensorReplaced, CovariateShift, WeightChange]:
 
 @pytest.mark.parametrize("span", [(50, 150), (250, 400)])
 def test_twins_go_on_as_the_stream_through_a_chain(span: tuple[int, int]) -> None:
-    replaced, shifted, changed = chain()
-    mark = Mark("drift", "", span[0], span[0])
-    twin = changed.frozen_after(mark, shifted.frozen_after(mark, replaced.frozen_after(mark)))
+    *_, changed = chain()
+    twin = twin_after(changed, Mark("drift", "", span[0], span[0]))
     one, other = (read(stream).take(slice(*span)) for stream in (changed, twin))
     for name in one.columns:
         assert np.array_equal(one.column(name), other.column(name), equal_nan=name != "site")
@@ -128,7 +143,7 @@ def test_the_twin_of_a_marked_drift_is_a_learner_that_starts_there() -> None:
     assert [mark.label for mark in [*first.marks(), *second.marks()]] == ["new pump", "new oil"]
     assert read(second).number.tolist() == list(range(1, 401))
     for mark, begins in ((first.marks()[0], 101), (second.marks()[0], 301), (Mark("drift", "", 40, 40), 1)):
-        twin = second.frozen_after(mark, first.frozen_after(mark))
+        twin = twin_after(second, mark)
         assert read(twin).number.tolist() == list(range(begins, 401))
 
 
