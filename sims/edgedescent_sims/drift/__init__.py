@@ -24,7 +24,6 @@ from edgedescent_sims.drift.sensor_presence import SensorAppears, SensorLost
 from edgedescent_sims.drift.sensor_replaced import SensorReplaced
 from edgedescent_sims.drift.sign_flip import SignFlip
 from edgedescent_sims.drift.taste_shift import TasteShift
-from edgedescent_sims.drift.twin import twin_after
 from edgedescent_sims.drift.user_churn import UserChurn
 from edgedescent_sims.drift.weight_change import WeightChange
 
@@ -51,7 +50,6 @@ __all__ = [
     "TasteShift",
     "UserChurn",
     "WeightChange",
-    "twin_after",
 ]
 
 DRIFTS: Registry[type[Drift]] = Registry(

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgedescent.config.building import build
 from edgedescent.validation import parameters
-from edgedescent_sims.drift import DRIFTS
+from edgedescent_sims.drift import DRIFTS, Drift
 from edgedescent_sims.drift.contract import check_drift
-from support.drifting_streams import COURSES, example
+from support.drifting_streams import COURSES, EXAMPLES, example
 
 
 @pytest.mark.parametrize("shape", COURSES)
@@ -40,3 +41,13 @@ def test_every_drift_is_documented(name: str) -> None:
         assert "::" in text
     for parameter in parameters(kind).values():
         assert parameter.meta.description, parameter.name
+
+
+@pytest.mark.parametrize("name", DRIFTS.built_in)
+def test_every_drift_can_be_stated_in_a_scenario_file(name: str) -> None:
+    table = {"type": name, "at": 100, "shape": "gradual", "width": 50, **EXAMPLES.get(name, {})}
+    as_toml = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    drift = build(Drift, as_toml, "transforms[0]", registry=DRIFTS, given={"source": example(name).source})
+    assert drift.marks()[0].end == 150
+    for key in EXAMPLES.get(name, {}):
+        assert getattr(drift, key) == table[key]

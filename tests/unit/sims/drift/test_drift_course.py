@@ -22,8 +22,7 @@ from edgedescent_sims.drift import (
     WeightChange,
 )
 from edgedescent_sims.drift.contract import check_drift
-from edgedescent_sims.drift.twin import twin_after
-from edgedescent_sims.sources.base import Mark, Transform
+from edgedescent_sims.sources.base import Mark
 from edgedescent_sims.sources.batch import Batch
 from edgedescent_sims.sources.in_memory import InMemorySource
 from support.drifting_streams import linear_stream, read
@@ -89,19 +88,9 @@ def test_a_random_position_lies_in_the_middle_and_is_that_of_the_seed() -> None:
 # --- Twins --------------------------------------------------------------------------------------------------------
 
 
-def test_the_twin_of_a_stream_with_other_transforms_keeps_them() -> None:
-    @dataclass(kw_only=True, eq=False)
-    class Dropped(Transform):
-        def marks(self) -> list[Mark]:
-            return []
-
-        def batches(self) -> Any:
-            yield from (batch.take(batch.number % 3 != 0) for batch in self.source.batches())
-
-    stream = biased(at=100)
-    twin = twin_after(LabelBias(Dropped(stream), offset=3.0, at=200), stream.marks()[0])
-    assert read(twin).number.tolist() == [number for number in range(1, 401) if number % 3]
-    assert read(twin).target.tolist() == (read(Dropped(stream.source)).target + 1.0).tolist()
+def twin_after(stream: Any, mark: Mark) -> Any:
+    """All drifts of a stream, frozen after a mark."""
+    return stream.frozen_after(mark, twin_after(stream.source, mark)) if isinstance(stream, Drift) else stream
 
 
 def chain() -> tuple[SensorReplaced, CovariateShift, WeightChange]:
