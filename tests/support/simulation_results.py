@@ -20,14 +20,14 @@ from edgedescent_sims.simulate.result import (
     Timing,
 )
 
-FEATURES = [
+FEATURES: list[tuple[str, dict[str, Any], bool, float, float]] = [
     ("LinearRegressor", {"type": "LinearRegressor", "optimizer": {"type": "Adam", "lr": 0.01}}, False, 1.0, 260.0),
     ("MLPRegressor", {"type": "MLPRegressor", "n_hidden": 32, "replay": 4}, False, 0.8, 420.0),
     ("mlp without replay", {"type": "MLPRegressor", "n_hidden": 32, "replay": 0}, False, 0.9, 180.0),
     ("last value", {"type": "LastValue"}, True, 2.2, 0.0),
     ("River adaptive forest", {"type": "RiverRegressor", "model": "forest.ARFRegressor"}, True, 1.1, 700.0),
 ]
-RATINGS = [
+RATINGS: list[tuple[str, dict[str, Any], bool, float, float]] = [
     ("MatrixFactorization", {"type": "MatrixFactorization", "n_factors": 16}, False, 1.0, 500.0),
     ("BPR", {"type": "BPR", "n_factors": 16}, False, 1.15, 900.0),
     ("popularity", {"type": "Popularity"}, True, 1.3, 100.0),
@@ -104,16 +104,18 @@ def simulation_result(
     """A result with candidates and peers, one of which is not repeatable, and one that never recovers."""
     rng = np.random.default_rng([seed, len(name)])
     step = n_events / (len(drifts) + 1)
-    marks = [ResultMark("drift", label, int(step * (i + 1)), int(step * (i + 1)) + 200 * i) for i, label in enumerate(drifts)]
+    marks = [
+        ResultMark("drift", label, int(step * (i + 1)), int(step * (i + 1)) + 200 * i) for i, label in enumerate(drifts)
+    ]
     marks += [
-        ResultMark("fault", label, int(step * (i + 0.45)), int(step * (i + 0.45) + 0.12 * step))
+        ResultMark("fault", label, int(step * (i * 0.6 + 0.3)), int(step * (i * 0.6 + 0.42)))
         for i, label in enumerate(faults)
     ]
     number = np.linspace(n_events / n_points, n_events, n_points).astype(int)
     main = "mae" if kind == "features" else "ndcg_at_10"
     candidates = []
-    for i, (title, learner, is_peer, level, decay) in enumerate(FEATURES if kind == "features" else RATINGS):
-        level *= unit
+    for i, (title, learner, is_peer, share, decay) in enumerate(FEATURES if kind == "features" else RATINGS):
+        level = share * unit
         value = _error(rng, number, level, decay, marks)
         value[: max(1, n_points // 80)] = np.nan
         if kind == "features":
@@ -151,7 +153,9 @@ def simulation_result(
                         "duration": duration,
                         "max_performance_loss": _interval(rng, 3.4 * level, n_seeds),
                         "regret": _interval(rng, 3.4 * level * decay, n_seeds),
-                        "events_to_10_percent": Interval(None) if i == 1 and failing else _interval(rng, decay * 1.7, n_seeds),
+                        "events_to_10_percent": Interval(None)
+                        if i == 1 and failing
+                        else _interval(rng, decay * 1.7, n_seeds),
                     },
                     _curve(number[inside], value[inside]),
                     _curve(number[inside], twin),
@@ -182,7 +186,13 @@ def simulation_result(
     ]
     bars = [
         Bar("recovery > 1500", candidates[0].name, 650.0, failed=False),
-        Bar("recovery > 500", candidates[1].name, 1050.0, failed=True, expected="the numerics of the learner, see issue 4"),
+        Bar(
+            "recovery > 500",
+            candidates[1].name,
+            1050.0,
+            failed=True,
+            expected="the numerics of the learner, see issue 4",
+        ),
         Bar(f"{main} > 2", candidates[0].name, 0.35, failed=False),
     ]
     if failing:
@@ -196,7 +206,11 @@ def simulation_result(
             "name": name,
             "events": n_events,
             "source": {"type": "Linear", "n_features": 10, "noise": 0.1},
-            "drift": [{"type": "SignFlip", "at": mark.start, "width": mark.end - mark.start} for mark in marks if mark.kind == "drift"],
+            "drift": [
+                {"type": "SignFlip", "at": mark.start, "width": mark.end - mark.start}
+                for mark in marks
+                if mark.kind == "drift"
+            ],
             "candidates": [{"name": c.name, **c.learner} for c in candidates],
             "bars": {"recovery": [500, 1500], "expected": True},
         },

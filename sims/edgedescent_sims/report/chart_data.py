@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -42,9 +43,7 @@ def chart_data(result: SimulationResult) -> dict[str, Any]:
         "curves": curves,
         "marks": [{"kind": m.kind, "label": m.label, "start": m.start, "end": m.end} for m in result.marks],
         "alarms": [candidate.alarms for candidate in result.candidates],
-        "recoveries": [
-            [_recovery(recovery) for recovery in candidate.recoveries] for candidate in result.candidates
-        ],
+        "recoveries": [[_recovery(recovery) for recovery in candidate.recoveries] for candidate in result.candidates],
     }
 
 
@@ -73,7 +72,7 @@ def _steps(number: Sequence[int]) -> list[int] | dict[str, int]:
     """Numbers of events, as their first, step and count where they are evenly spaced."""
     if len(number) > 2:
         step = number[1] - number[0]
-        if all(b - a == step for a, b in zip(number, number[1:], strict=False)):
+        if all(b - a == step for a, b in pairwise(number)):
             return {"from": number[0], "step": step, "count": len(number)}
     return list(number)
 
@@ -91,8 +90,8 @@ def _thinned(curve: Curve) -> Curve:
     keep = {0, count - 1}
     shares = POINTS_MAX // 2 - 1
     edges = [round(i * count / shares) for i in range(shares + 1)]
-    for a, b in zip(edges, edges[1:], strict=False):
-        known = [i for i in range(a, b) if curve.value[i] is not None]
-        keep |= {min(known, key=lambda i: curve.value[i] or 0), max(known, key=lambda i: curve.value[i] or 0)} if known else {a}
+    for a, b in pairwise(edges):
+        known = sorted((value, i) for i, value in enumerate(curve.value[a:b], a) if value is not None)
+        keep |= {known[0][1], known[-1][1]} if known else {a}
     kept = sorted(keep)
     return Curve([curve.number[i] for i in kept], [curve.value[i] for i in kept])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 
 from edgedescent_sims.report.figures import figure
@@ -12,10 +12,10 @@ from edgedescent_sims.simulate.result import Curve, SimulationResult
 PALETTE = ("#0068a8", "#c24a00", "#007f5f", "#a63f80", "#8a6200", "#4d5560", "#3d8fc4", "#7a4a2b")
 """Colours that readers with a colour deficiency tell apart; the light theme of the report has the same."""
 _DRIFT, _FAULT, _TEXT, _GRID = "#5b3fb0", "#7d5a00", "#333", "#e3e6ea"
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 340, 62, 14, 60, 46
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 340, 62, 24, 60, 46
 _LEGEND_ROW, _CHARACTER = 17, 6.6
-_DECADES_LOG = 1.5
-"""Spread of the largest above the median, in decades, from which the axis is logarithmic."""
+_LOG_FROM = 30.0
+"""Ratio of the largest error to the median from which the axis is logarithmic."""
 
 
 def curve_svg(result: SimulationResult) -> str:
@@ -33,9 +33,9 @@ def curve_svg(result: SimulationResult) -> str:
     legend = list(_legend(result))
     plot = _Plot(result, shift=max(0, max((y for _, _, y in legend), default=0) - _LEGEND_ROW))
     height = _HEIGHT + plot.shift
+    size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        'font-family="Helvetica, Arial, sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="Helvetica, Arial, sans-serif" font-size="12">',
         f"<title>{_text(f'Error of {result.name}')}</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
         *plot.marks(),
@@ -71,7 +71,7 @@ class _Plot:
         self.shift = shift
         values = sorted(v for c in result.candidates for v in c.curve.value if v is not None and math.isfinite(v))
         low, high = (values[0], values[-1]) if values else (0.0, 1.0)
-        self.is_log = bool(values) and low > 0 and high > 10**_DECADES_LOG * values[len(values) // 2]
+        self.is_log = bool(values) and low > 0 and high > _LOG_FROM * values[len(values) // 2]
         if self.is_log:
             self.ticks_y = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
             self.low, self.high = self.ticks_y[0], self.ticks_y[-1]
@@ -119,6 +119,8 @@ class _Plot:
         """Lines and labels of drifts and faults, in two rows above the plot."""
         free = {"drift": 0.0, "fault": 0.0}
         for mark in sorted(self.result.marks, key=lambda mark: mark.start):
+            if mark.start > self.events:
+                continue
             color, x = (_DRIFT if mark.kind == "drift" else _FAULT), float(self.x(mark.start))
             if mark.end > mark.start:
                 width = float(self.x(min(mark.end, self.events))) - x
@@ -166,7 +168,7 @@ def _stroke(index: int, *, is_peer: bool) -> str:
     return f'{line} stroke-width="1.2" stroke-dasharray="5 3"' if is_peer else f'{line} stroke-width="1.7"'
 
 
-def _ticks(low: float, high: float, count: int = 5) -> Sequence[float]:
+def _ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers that enclose a range from below, about `count` of them."""
     if high <= low:
         high = low + (abs(low) or 1.0)

@@ -27,7 +27,7 @@ def import_extra(module: str, package: str, purpose: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         # A package that is installed but misses a part of its own is another fault.
-        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+        if error.name is None or error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
             raise
         raise ConfigError(f"{purpose} needs the package {package}, which is not installed.", INSTALL_HINT) from None
 

@@ -13,6 +13,8 @@ NOT_RECOVERED = "not within the horizon"
 """Shown where a recovery did not end before the horizon."""
 SIGNIFICANT_BELOW = 0.05
 
+USUAL_SCORES = ("mae", "rmse", "r2", "mase", "ndcg_at_10", "recall_at_10", "hit_rate_at_10")
+"""Scores that tables show first, in this order; a result that was read from JSON has its scores by name."""
 RECOVERY_SCORES = ("duration", "max_performance_loss", "regret", "events_to_10_percent")
 COUNTS = frozenset({"duration", "events_to_10_percent"})
 """Recovery scores that are numbers of events; they have no value where the recovery did not end."""
@@ -32,11 +34,13 @@ _HIGHER = re.compile(r"r2|recall|ndcg|hit_rate|precision")
 
 
 def figure(value: Number) -> str:
-    """Text of a number with four significant digits; whole numbers are not rounded below a million.
+    """Text of a number with four significant digits, a dash if there is none.
+
+    Whole numbers below a million are not rounded.
 
     Example:
-        >>> figure(0.25), figure(12.3456), figure(13406.7), figure(3), figure(2.5e-7), figure(None)
-        ('0.2500', '12.35', '13,407', '3', '2.50e-7', '–')
+        >>> figure(0.25), figure(12.3456), figure(13406.7), figure(3), figure(2.5e-7)
+        ('0.2500', '12.35', '13,407', '3', '2.50e-7')
     """
     if value is None or not math.isfinite(value):
         return DASH
@@ -67,8 +71,8 @@ def recovery_text(name: str, score: Interval | None) -> str:
     """Text of a score of a recovery; in words where the recovery did not end.
 
     Example:
-        >>> recovery_text("duration", Interval(None)), recovery_text("regret", Interval(None))
-        ('not within the horizon', '–')
+        >>> recovery_text("duration", Interval(None)), recovery_text("regret", Interval(12.0))
+        ('not within the horizon', '12')
     """
     if name in COUNTS and score is not None and score.value is None:
         return NOT_RECOVERED
@@ -95,8 +99,8 @@ def p_value_text(p_value: Number) -> str:
     """Text of a probability.
 
     Example:
-        >>> p_value_text(0.0312), p_value_text(0.0001), p_value_text(None)
-        ('0.031', '< 0.001', '–')
+        >>> p_value_text(0.0312), p_value_text(0.0001)
+        ('0.031', '< 0.001')
     """
     if p_value is None:
         return DASH
@@ -107,8 +111,8 @@ def bytes_text(size: int | None) -> str:
     """Text of a size in memory.
 
     Example:
-        >>> bytes_text(900), bytes_text(20_480), bytes_text(5_242_880), bytes_text(None)
-        ('900 B', '20.0 KiB', '5.0 MiB', '–')
+        >>> bytes_text(900), bytes_text(20_480), bytes_text(5_242_880)
+        ('900 B', '20.0 KiB', '5.0 MiB')
     """
     if size is None:
         return DASH
@@ -129,6 +133,12 @@ def score_name(name: str) -> str:
     stem, at, rest = name.partition("_at_")
     stem = _CAPITALS.get(stem, stem.replace("_", " "))
     return f"{stem}@{rest}" if at else stem
+
+
+def heading(name: str) -> str:
+    """Name of a score that begins with a capital letter."""
+    text = score_name(name)
+    return text[0].upper() + text[1:]
 
 
 def lower_is_better(name: str) -> bool | None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,11 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {
-        name: getattr(module, name) for module, names in _FUNCTIONS.items() for name in names
-    } | {"sparkline_svg": sparkline_svg, "toml_text": toml_text}
+    environment.globals |= {name: getattr(module, name) for module, names in _FUNCTIONS.items() for name in names} | {
+        "sparkline_svg": sparkline_svg,
+        "toml_text": toml_text,
+    }
+    environment.globals["breakable"] = lambda name: jinja2.utils.markupsafe.Markup(_breakable(name))
     environment.filters["get_score"] = dict.get
     scripts = {name: _text(name) for name in ("theme.js", "report.js")} | {"uplot.js": _uplot("uPlot.iife.js")}
     page: str = environment.get_template("report.html").render(
@@ -113,6 +116,7 @@ _FUNCTIONS: dict[Any, tuple[str, ...]] = {
         "best_of",
         "bytes_text",
         "figure",
+        "heading",
         "interval_text",
         "lower_is_better",
         "p_value_text",
@@ -122,6 +126,11 @@ _FUNCTIONS: dict[Any, tuple[str, ...]] = {
     ),
     chart_data: ("chart_data", "recovery_charts", "script_json"),
 }
+
+
+def _breakable(name: str) -> str:
+    """HTML of a name that may be broken before each capital letter, for narrow columns."""
+    return "<wbr>".join(escape(part) for part in re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", name))
 
 
 def _text(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
 from itertools import pairwise
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -52,8 +53,6 @@ def sparkline_svg(values: Sequence[float | None], marks: Sequence[float] = (), l
         >>> sparkline_svg([1.0, 0.0])[:36]
         '<svg class="spark" viewBox="0 0 120 '
     """
-    from html import escape
-
     shares = _shares(values, _WIDTH)
     step = (_WIDTH - 2) / max(len(shares) - 1, 1)
     path, pen_up = [], True

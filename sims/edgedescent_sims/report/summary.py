@@ -45,7 +45,7 @@ def summary_text(result: SimulationResult, width: int = 100) -> str:
     if any(not candidate.is_repeatable for candidate in result.candidates):
         lines.append("(!) has no seed: its figures differ from run to run.")
     if any(candidate.recoveries for candidate in result.candidates):
-        lines += ["", "Recovery, in events", *_recoveries(result, width)]
+        lines += ["", "Recovery, in events, against the twin", *_recoveries(result, width)]
     if result.comparison:
         lines += ["", "Comparison, first minus second", *_comparison(result, width)]
     if result.bars:
@@ -95,7 +95,7 @@ def _bars(result: SimulationResult, width: int) -> list[str]:
     rows = [
         [BAR_STATES[bar_state(bar)], bar.expression, bar.candidate, bar_value(bar), bar.expected] for bar in result.bars
     ]
-    return _table(["state", "fails if", "candidate", "value", ""], rows, width, needed=4, text_columns=(0, 1, 2, 4))
+    return _table(["state", "fails if", "candidate", "value", ""], rows, width, needed=5, text_columns=(0, 1, 2, 4))
 
 
 def _name(candidate: CandidateResult, result: SimulationResult | None = None) -> str:
@@ -125,7 +125,9 @@ def _table(
     """Lines of a table: text to the left, numbers to the right; columns after the needed ones as far as they fit."""
     left = set(range(needed - 1) if text_columns is None else text_columns)
     # The last column may hold a sentence, which needs no width of its own.
-    cells = [[_short(cell) if i in left and i < len(header) - 1 else cell for i, cell in enumerate(row)] for row in rows]
+    cells = [
+        [_short(cell) if i in left and i < len(header) - 1 else cell for i, cell in enumerate(row)] for row in rows
+    ]
     widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
     count = needed
     while count < len(header) and sum(widths[: count + 1]) + 2 * count <= width:

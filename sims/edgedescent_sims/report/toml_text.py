@@ -8,11 +8,14 @@ from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDEST = 100
+_FIRST = ("name", "type", "stresses")
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def toml_text(table: Mapping[str, Any]) -> str:
     """Text of a table in TOML; values that are None are left out, as in a file that does not name them.
+
+    Keys are sorted after the name and the type, because a table that was read from JSON has lost the order of its file.
 
     Example:
         >>> print(toml_text({"events": 500, "source": {"type": "Linear"}, "drift": [{"at": 200}]}), end="")
@@ -28,10 +31,11 @@ def toml_text(table: Mapping[str, Any]) -> str:
 
 
 def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    for key, value in table.items():
+    entries = sorted(table.items(), key=lambda entry: (_rank(entry[0]), entry[0]))
+    for key, value in entries:
         if value is not None and not _is_table(value) and not _is_tables(value):
             yield f"{_key(key)} = {_value(value)}"
-    for key, value in table.items():
+    for key, value in entries:
         name = (*path, key)
         header = ".".join(map(_key, name))
         if _is_table(value):
@@ -39,6 +43,10 @@ def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
         elif _is_tables(value):
             for entry in value:
                 yield from ("", f"[[{header}]]", *_lines(entry, name))
+
+
+def _rank(key: str) -> int:
+    return _FIRST.index(key) if key in _FIRST else len(_FIRST)
 
 
 def _is_table(value: object) -> bool:

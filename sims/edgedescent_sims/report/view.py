@@ -13,6 +13,7 @@ from edgedescent_sims.report.figures import (
     DASH,
     NOT_RECOVERED,
     SIGNIFICANT_BELOW,
+    USUAL_SCORES,
     figure,
     lower_is_better,
     recovery_text,
@@ -130,17 +131,16 @@ def verdict(result: SimulationResult, difference: Difference) -> tuple[str, str]
 
 
 def score_columns(result: SimulationResult) -> list[str]:
-    """Names of all scores, the main one first, the others in the order in which they are met."""
-    names = [result.main_score, *(name for candidate in result.candidates for name in candidate.scores)]
-    return [name for name in dict.fromkeys(names) if any(name in c.scores for c in result.candidates)]
+    """Names of all scores: the main one first, then the usual ones, then the others by name."""
+    names = {name for candidate in result.candidates for name in candidate.scores}
+    usual = [name for name in (result.main_score, *USUAL_SCORES) if name in names]
+    return list(dict.fromkeys([*usual, *sorted(names)]))
 
 
 def chart_text(result: SimulationResult) -> str:
     """Text alternative of the chart of a result."""
-    parts = [
-        f"Windowed error of {len(result.candidates)} candidates over {result.n_events:,} events, "
-        f"mean of {result.window:,} events."
-    ]
+    span = f"over {result.n_events:,} events, mean of {result.window:,} events"
+    parts = [f"Windowed error of {len(result.candidates)} candidates {span}."]
     ends = [(c.name, next((v for v in reversed(c.curve.value) if v is not None), None)) for c in result.candidates]
     parts.append("At the end: " + ", ".join(f"{name} {figure(value)}" for name, value in ends) + ".")
     parts += [f"{mark.kind.capitalize()} {mark.label} at event {mark.start:,}." for mark in result.marks]

@@ -86,7 +86,7 @@
       const drawn = this.log ? data.map((ys, i) => (i ? ys.map((y) => (y > 0 ? y : null)) : ys)) : data;
       this.plot = new uPlot({
         ...this.size(),
-        padding: [this.top(), 12, 0, 0],
+        padding: [this.top(), 20, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: true, y: false, dist: 4 }, points: { size: 7 } },
         scales: {
@@ -248,6 +248,7 @@
       const visible = this.data.marks.map((mark, i) => ({ ...mark, name: markName(this.data.marks, i), at: x(mark.start) }))
         .filter(({ at }) => at >= box.left - 0.5 && at <= right + 0.5).sort((a, b) => a.at - b.at);
       ctx.font = FONT;
+      ctx.textAlign = "left";
       ctx.textBaseline = "middle";
       let free = 0;
       visible.forEach(({ kind, name, label, at }, i) => {
@@ -296,6 +297,17 @@
       this.recovery = this.data.recoveries[this.candidate][Number(holder.dataset.recovery)];
     }
 
+    // One axis for all candidates of a drift, so that areas compare; its own for one that would lie flat on it.
+    limits(low, high) {
+      const top = this.largest(this.recovery);
+      const shared = Math.max(...this.data.recoveries.flat().filter(({ mark }) => mark === this.recovery.mark)
+        .map((recovery) => this.largest(recovery)));
+      const isWhole = this.range === null && low >= 0;
+      return isWhole && top > 0.1 * shared ? [0, shared * 1.06] : super.limits(low, high);
+    }
+
+    largest({ run, twin }) { return Math.max(0, ...run, ...twin); }
+
     height() { return 150; }
     printWidth() { return 215; }
     axisWidth() { return 44; }
@@ -319,15 +331,11 @@
       const [run, twin] = [filled(xs, u.data[1]), filled(xs, u.data[2])];
       this.draw(u, (ctx, box, x, y) => {
         ctx.fillStyle = color("regret");
-        for (let i = 1; i < xs.length; i++) {
-          if (xs[i] <= mark.start || [run[i], twin[i], run[i - 1], twin[i - 1]].some((v) => v == null)) continue;
-          ctx.beginPath();
-          ctx.moveTo(x(xs[i - 1]), y(run[i - 1]));
-          ctx.lineTo(x(xs[i]) + 0.3, y(run[i]));
-          ctx.lineTo(x(xs[i]) + 0.3, y(twin[i]));
-          ctx.lineTo(x(xs[i - 1]), y(twin[i - 1]));
-          ctx.fill();
-        }
+        const within = xs.map((_, i) => i).filter((i) => xs[i] >= mark.start && run[i] != null && twin[i] != null);
+        ctx.beginPath();
+        within.forEach((i) => ctx.lineTo(x(xs[i]), y(run[i])));
+        within.reverse().forEach((i) => ctx.lineTo(x(xs[i]), y(twin[i])));
+        ctx.fill();
         ctx.strokeStyle = color("drift");
         ctx.beginPath();
         ctx.moveTo(x(mark.start), box.top);
@@ -429,7 +437,20 @@
   all("table.sortable").forEach(makeSortable);
   all(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));
   all(".chart").forEach((holder) => seen.observe(holder));
-  document.getElementById("jump")?.addEventListener("change", ({ target }) => { location.hash = target.value; });
+
+  const jump = document.getElementById("jump");
+  if (jump) {
+    jump.addEventListener("change", () => {
+      history.replaceState(null, "", jump.value);
+      document.getElementById(jump.value.slice(1)).scrollIntoView();
+    });
+    // The choice follows the reader: the section at the top of the window.
+    const current = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) if (isIntersecting) jump.value = `#${target.id || "top"}`;
+    }, { rootMargin: "-60px 0px -85% 0px" });
+    all("main > section").forEach((section) => current.observe(section));
+  }
+
   document.addEventListener("themechange", () => charts.forEach((chart) => chart.build()));
 
   let themeBefore;
