@@ -25,6 +25,7 @@ IMPORTS = {
     "rich": "import rich.live, rich.progress",
     "apsw": "import apsw",
     "scikit-learn": "import sklearn.linear_model, sklearn.preprocessing",
+    "samlb": "import samlb.framework.base",
     "vowpalwabbit": "import vowpalwabbit",
     "pytest": "import pytest",
     "pytest-timeout": "import pytest_timeout",
