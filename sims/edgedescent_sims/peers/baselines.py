@@ -137,7 +137,7 @@ class SeasonalLastValue(Baseline):
     def _run(self, y: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
         labels = np.concatenate([[0.0], list(self._season), y[usable]])
         n_before = len(self._season) + _learned_before(usable)
-        self._season.extend(labels[1:][-self.period :].tolist())
+        self._season.extend(y[usable][-self.period :].tolist())
         return labels[np.where(n_before >= self.period, n_before - self.period + 1, n_before)]
 
 

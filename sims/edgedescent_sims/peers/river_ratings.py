@@ -122,4 +122,5 @@ class RiverBiasedMF(RiverRanker):
         if own is None or not len(biases):
             # The factors of a user nobody knows are 0 on average.
             return biases
-        return biases + np.stack(list(self.model.i_latents.values())) @ np.asarray(own)
+        factors: NDArray[np.float64] = np.stack(list(self.model.i_latents.values())) @ np.asarray(own)
+        return biases + factors

@@ -33,9 +33,9 @@ class VowpalWabbit(Peer):
         https://vowpalwabbit.org
     """
 
-    options: Annotated[str, Meta(description="Options of its command line, such as '--coin' or '--bit_precision 20'")] = (
-        ""
-    )
+    options: Annotated[
+        str, Meta(description="Options of its command line, such as '--coin' or '--bit_precision 20'")
+    ] = ""
 
     def _start(self) -> None:
         package = library("vowpalwabbit", self._name, "peers")
