@@ -19,7 +19,8 @@ LARGEST = 1e30
 class Peer(Declared, ABC):
     """A baseline or a learner of another library, with the methods of the project's learners.
 
-    Constructing it starts it: an instance serves one run. Its events are ``x`` (named features) or ``user, item``, by
+    An instance serves one run. It makes its model at the first event, so that naming a peer in a scenario does not yet
+    import its library. Its events are ``x`` (named features) or ``user, item``, by
     `input_kind`. A subclass is a dataclass whose fields declare its parameters; it makes its model in `_start`, and
     implements `_predict` and `_learn`.
 
@@ -39,9 +40,7 @@ class Peer(Declared, ABC):
     n_skipped_targets: int = field(default=0, init=False, repr=False)
     n_unusable_predictions: int = field(default=0, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._start()
+    _is_started: bool = field(default=False, init=False, repr=False)
 
     # --- What a subclass implements -------------------------------------------------------------------------------
 
@@ -72,6 +71,7 @@ class Peer(Declared, ABC):
         Raises:
             ValueError: If the model cannot predict the event.
         """
+        self._ensure_started()
         try:
             answer = self._predict(*event)
         except Exception as error:
@@ -92,6 +92,7 @@ class Peer(Declared, ABC):
         Raises:
             ValueError: If the model cannot learn the event.
         """
+        self._ensure_started()
         # Negated, so that the condition holds for NaN too.
         if not abs(event_and_label[-1]) <= LARGEST:
             self.n_skipped_targets += 1
@@ -113,6 +114,11 @@ class Peer(Declared, ABC):
         prediction = self.predict_one(*event_and_label[:-1])
         self.learn_one(*event_and_label)
         return prediction
+
+    def _ensure_started(self) -> None:
+        if not self._is_started:
+            self._start()
+            self._is_started = True
 
     @property
     def _name(self) -> str:
