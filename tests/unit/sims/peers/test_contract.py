@@ -172,7 +172,7 @@ def test_a_library_that_is_not_installed_is_named(
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setattr(sys, "meta_path", [Absent(module), *sys.meta_path])
     with pytest.raises(ConfigError, match=f"The peer {name} needs {module}, which is not installed") as caught:
-        PEERS[name]()
+        PEERS[name]().start()
     assert caught.value.hint == f"Install it with: pip install 'edgedescent[{extra}]'"
 
 
