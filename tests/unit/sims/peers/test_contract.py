@@ -35,7 +35,7 @@ print(json.dumps([peer.predict_learn_one(*event) for event in events]))
 
 def make(name: str, **options: Any) -> Peer:
     try:
-        return PEERS.find(name, "peer")(**{**SMALL.get(name, {}), **options})
+        return PEERS.find(name, "peer")(**{**SMALL.get(name, {}), **options}).start()
     except ConfigError as error:
         if "not installed" in str(error):
             pytest.skip(str(error))
