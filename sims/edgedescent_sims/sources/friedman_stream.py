@@ -18,7 +18,7 @@ class FriedmanStream(Generator):
 
     ::
 
-        optimum = 10 sin(π x0 x1) + 20 (x2 − ½)² + 10 x3 + 5 x4
+        optimum = 10 sin(π x0 x1) + 20 (x2 - ½)² + 10 x3 + 5 x4
 
     References:
         Friedman (1991), "Multivariate adaptive regression splines", Annals of Statistics 19(1), section 4.3.

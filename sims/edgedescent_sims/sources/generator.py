@@ -27,9 +27,9 @@ Sampler = Callable[[Numbers], tuple[dict[str, Column], Numbers]]
 class Generator(Source):
     """Events drawn from a seed: y = optimum + noise · N(0, 1).
 
-    The optimum of an event is the best prediction from its features, so that the error of a prediction beyond that of the
-    optimum, the regret, is exact. Everything that is drawn is drawn event by event, from one generator of random numbers
-    for each purpose: streams that differ in `n_events` alone begin alike.
+    The optimum of an event is the best prediction from its features, so that the error of a prediction beyond that of
+    the optimum, the regret, is exact. Everything is drawn event by event, from one generator of random numbers for each
+    purpose: streams that differ in `n_events` alone begin alike.
 
     A subclass declares parameters and implements `sampler`.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +15,13 @@ MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "?"})
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 
 _COMMON = {
-    spelled: str(value)
+    spelled: "null" if math.isnan(value) else str(value)
     for text, value in {**dict.fromkeys(MISSING, math.nan), **_BOOLEANS}.items()
     for spelled in (text, text.upper(), text.capitalize(), text.title())
 }
-"""Cells that `float` does not read but `to_number` does, in the spellings that are common, as texts that `float` reads."""
+"""Cells of words that `to_number` reads, in common spellings, as JSON."""
+
+_decode_numbers = msgspec.json.Decoder(list[float | None]).decode
 
 
 def to_number(value: object) -> float | None:
@@ -88,25 +91,25 @@ def to_numbers(cells: Sequence[object] | NDArray[np.float64]) -> tuple[NDArray[n
     if isinstance(cells, np.ndarray):
         infinite = np.isinf(cells)
         return np.where(infinite, np.nan, cells), np.flatnonzero(infinite).tolist()
-    try:
-        # float() reads digits that are grouped by underscores, which to_number refuses.
-        if "_" in "".join(cells):  # type: ignore[arg-type]
-            return _to_numbers_one_by_one(cells)
-    except TypeError:  # not all of them are texts
-        return _to_numbers_one_by_one(cells)
-    numbers = _floats(cells)
+    numbers = _from_json(cells)
     if numbers is None:
-        numbers = _floats([_COMMON.get(cell, cell) for cell in cells])  # type: ignore[call-overload]
+        numbers = _from_json([_COMMON.get(cell, cell) if isinstance(cell, str) else cell for cell in cells])
     if numbers is None or np.isinf(numbers).any():
         return _to_numbers_one_by_one(cells)
     return numbers, []
 
 
-def _floats(cells: Sequence[object]) -> NDArray[np.float64] | None:
+def _from_json(cells: Sequence[object]) -> NDArray[np.float64] | None:
+    """Numbers of texts, read as one JSON array, which takes a third of the time of `float`; None if they are none.
+
+    Every number of JSON is one for `to_number`, and of the same value.
+    """
     try:
-        return np.fromiter(map(float, cells), np.float64, len(cells))  # type: ignore[arg-type]
-    except ValueError:
+        numbers = _decode_numbers(f"[{','.join(cells)}]")  # type: ignore[arg-type]
+    except (TypeError, msgspec.DecodeError, UnicodeEncodeError):
         return None
+    # A cell with a comma in it would be several numbers, but no cell can be less than one.
+    return np.array(numbers, dtype=np.float64) if len(numbers) == len(cells) else None
 
 
 def _to_numbers_one_by_one(cells: Iterable[object]) -> tuple[NDArray[np.float64], list[int]]:

@@ -34,7 +34,7 @@ _COLUMNS = {
 
 @dataclass(kw_only=True, eq=False)
 class RatingsSource(Source):
-    """Ratings in time order; equal times keep the order of the file, so every reading is the same stream.
+    r"""Ratings in time order; equal times keep the order of the file, so every reading is the same stream.
 
     The number of an event is its place in that order. The whole file is held in memory, about 100 bytes a rating,
     because it has to be sorted.
@@ -46,8 +46,8 @@ class RatingsSource(Source):
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "r.csv")
-        ...     _ = path.write_text("userId,movieId,rating,timestamp\\n1,7,4.5,200\\n2,8,3.0,100\\n")
-        ...     print(*RatingsSource(str(path)).events(), sep="\\n")
+        ...     _ = path.write_text("userId,movieId,rating,timestamp\n1,7,4.5,200\n2,8,3.0,100\n")
+        ...     print(*RatingsSource(str(path)).events(), sep="\n")
         {'id': 'r-1', 'user': '2', 'item': '8', 'y': 3.0}
         {'id': 'r-2', 'user': '1', 'item': '7', 'y': 4.5}
     """
@@ -56,7 +56,7 @@ class RatingsSource(Source):
     likes_from: Annotated[
         float | None,
         Meta(
-            description="Keeps only ratings that are as high, as likes with the label 1; all, with their values, if None"
+            description="Least rating that counts as a like: others are left out, and labels are 1; all ratings if None"
         ),
     ] = None
     skip: Annotated[int, Meta(ge=0, description="Number of ratings to pass over; the next one has number 1")] = 0
@@ -71,7 +71,7 @@ class RatingsSource(Source):
 
     @classmethod
     def recognizes(cls, spec: str) -> bool:
-        """Return True for a file whose first line has the fields of a rating, or names them, whatever its name ends in."""
+        """Return True for a file whose first line has, or names, the fields of a rating."""
         path = Path(spec)
         if not path.is_file():
             return False

@@ -21,15 +21,15 @@ _EFFECTS = np.array([-2.0, 0.0, 4.0])
 class SensorStream(Generator):
     """Power of a cooling device by outside temperature, load and mode, with daily cycles; the last states matter.
 
-    With the time of day h in hours, and AR(1) noise a_t = memory · a_{t−1} + N(0, 1) of its own in each sensor:
+    With the time of day h in hours, and AR(1) noise a_t = memory · a_{t-1} + N(0, 1) of its own in each sensor:
 
     ::
 
-        temp_t = 18 + 7 sin(2π (h − 9) / 24) + ½ a_t
-        load_t = 10 + 4 sin(2π (h − 6) / 24) + 2 sin(4π (h − 6) / 24) + a_t
-        optimum = 5 + 0.6 load_t + 0.3 load_{t−1} + 0.4 max(temp_{t−1} − 20, 0) + effect(mode)
+        temp_t = 18 + 7 sin(2π (h - 9) / 24) + ½ a_t
+        load_t = 10 + 4 sin(2π (h - 6) / 24) + 2 sin(4π (h - 6) / 24) + a_t
+        optimum = 5 + 0.6 load_t + 0.3 load_{t-1} + 0.4 max(temp_{t-1} - 20, 0) + effect(mode)
 
-    The effect of the modes eco, normal and boost is −2, 0 and 4. The mode changes with the probability `switch` at
+    The effect of the modes eco, normal and boost is -2, 0 and 4. The mode changes with the probability `switch` at
     each event. Features are ``hour``, ``temp``, ``load``, the last states ``temp_last`` and ``load_last``, which the
     first event lacks, and the category ``mode``.
 

@@ -27,7 +27,7 @@ class SparseStream(Generator):
     Example:
         >>> batch = next(SparseStream(n_indicators=2, share=0.5, noise=0.0, n_events=2, seed=4).batches())
         >>> list(batch.features()), batch.y.tolist()
-        ([{'tag=1': 1.0}, {'tag=0': 1.0}], [10.0, 10.0])
+        ([{'tag=1': 1.0}, {'tag=0': 1.0, 'tag=1': 1.0}], [10.0, 20.0])
     """
 
     noise: Annotated[float, Meta(ge=0.0, description="Standard deviation of the noise in the label")] = 0.1

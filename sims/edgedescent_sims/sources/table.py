@@ -62,8 +62,8 @@ class TableSource(Source):
     What a column holds is inferred from its first 1000 rows:
 
     - numbers, if nine in ten of its cells are; others become missing cells, and are counted;
-    - times, if all of its cells are dates or Unix times: the first such column is the time of the events, and gives calendar
-      features;
+    - times, if all of its cells are dates or Unix times: the first such column is the time of the events, and gives
+      calendar features;
     - ids, if nearly every row has another text: they are left out, with a notice;
     - else categories.
 

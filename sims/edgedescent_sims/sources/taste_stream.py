@@ -22,7 +22,7 @@ class TasteStream(Generator):
     ::
 
         affinity(u, i) = spread · (b_u + b_i + p_u · q_i / √n_factors)        b, p, q ~ N(0, 1)
-        popularity(i) ∝ rank(i)^(−zipf)
+        popularity(i) ∝ rank(i)^(-zipf)
         optimum = clip((low + high) / 2 + affinity(u, i), low, high)
         rating = clip(optimum + noise · N(0, 1), low, high)
 
@@ -40,7 +40,7 @@ class TasteStream(Generator):
 
     Example:
         >>> next(TasteStream(seed=3).events())["user"]
-        'u17'
+        'u20'
     """
 
     noise: Annotated[float, Meta(ge=0.0, description="Standard deviation of the noise in a rating")] = 0.5

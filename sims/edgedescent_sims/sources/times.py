@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def find_format(cells: Sequence[object]) -> Parse | None:
         except ValueError:
             continue
     for parse, times in fitting:
-        if all(a <= b for a, b in zip(times, times[1:], strict=False)):
+        if all(a <= b for a, b in pairwise(times)):
             return parse
     return fitting[0][0] if fitting else None
 
