@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedescent.errors import ConfigError
-from edgedescent.evaluation import ErrorCurve, Prequential, RankingScores, error_floor, recovery, window_means
+from edgedescent.evaluation import (
+    ErrorCurve,
+    OptimumRegret,
+    Prequential,
+    RankingScores,
+    error_floor,
+    recovery,
+    state_bytes,
+    window_means,
+)
 from edgedescent.learners import Learner
 from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
-from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, is_ratings, predict_learn
+from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, is_ratings, predict_learn
 from edgedescent_sims.simulate.twins import (
     Change,
     Errors,
@@ -80,12 +89,12 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
     curve = ErrorCurve(length=scenario.stream.length())
     ranking = _Ranking(scenario, model) if scenario.kind == "ratings" and hasattr(model, "recommend") else None
     segments = [_Segment(change, scenario.window) for change in found]
-    optimum = _OptimumRegret()
+    optimum = OptimumRegret()
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         errors.update_many(scored.target, scored.prediction)
         curve.update_many(scored.number, scored.target, scored.prediction)
-        optimum.update(scored)
+        optimum.update_many(scored.target, scored.prediction, scored.optimum)
         for segment in segments:
             segment.errors.update(scored)
         on_progress(run.n_events)
@@ -100,8 +109,8 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
         curve=Curve(curve.numbers.tolist(), curve.errors.tolist()),
         recoveries=recoveries,
         n_events=run.n_events,
-        us_per_event=1e6 * run.model_s / max(run.n_events, 1),
-        state_bytes=_state_bytes(model),
+        us_per_event=run.cost.summary().get("us_per_event", 0.0),
+        state_bytes=state_bytes(model.state_dict()) if hasattr(model, "state_dict") else None,
     )
 
 
@@ -165,27 +174,6 @@ def _windowed(number: NDArray[np.int64], error: NDArray[np.float64], window: int
     return Curve(number[window - 1 :][::step].tolist(), means[::step].tolist())
 
 
-class _OptimumRegret:
-    """Mean excess of the absolute and the squared error over those of the best possible prediction."""
-
-    def __init__(self) -> None:
-        self._n = 0
-        self._absolute = self._squared = 0.0
-
-    def update(self, scored: Scored) -> None:
-        known = np.isfinite(scored.optimum) & np.isfinite(scored.target)
-        if known.any():
-            target, optimum, prediction = scored.target[known], scored.optimum[known], scored.prediction[known]
-            self._n += len(target)
-            self._absolute += float(np.sum(np.abs(target - prediction) - np.abs(target - optimum)))
-            self._squared += float(np.sum((target - prediction) ** 2 - (target - optimum) ** 2))
-
-    def summary(self) -> dict[str, float | None]:
-        if not self._n:
-            return {}
-        return {"regret_absolute": self._absolute / self._n, "regret_squared": self._squared / self._n}
-
-
 class _Ranking:
     """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before."""
 
@@ -214,10 +202,3 @@ class _Ranking:
 def _worst(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return max(known) if known and len(known) == len(values) else None
-
-
-def _state_bytes(model: Model) -> int | None:
-    state = getattr(model, "state_dict", None)
-    if state is None:
-        return None
-    return sum(value.nbytes if isinstance(value, np.ndarray) else sum(map(len, value)) for value in state().values())
