@@ -36,9 +36,20 @@ def write(results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Ti
 
 
 def conclude(
-    results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Timing]], folder: Path, *, as_json: bool
+    results: Sequence[SimulationResult],
+    timings: Mapping[str, Sequence[Timing]],
+    folder: Path | None,
+    *,
+    as_json: bool = False,
 ) -> None:
-    """Print the results, as JSON or for a person."""
+    """Print the results, as JSON or for a person.
+
+    Args:
+        results: The results.
+        timings: Cost of the candidates, by the name of the result.
+        folder: Folder with the report; None if none was written.
+        as_json: Print JSON.
+    """
     if as_json:
         for result in results:
             click.echo(msgspec.json.encode(result, order="deterministic"))
@@ -46,7 +57,8 @@ def conclude(
     for result in results:
         click.echo(summary_text(result))
         _print_timings(timings.get(result.name, ()))
-    click.echo(f"Report: {folder / REPORT}")
+    if folder is not None:
+        click.echo(f"Report: {folder / REPORT}")
 
 
 def print_comparison(results: Sequence[SimulationResult], path: Path, tolerance: float, *, quiet: bool) -> bool:

@@ -32,7 +32,7 @@ class Numbers:
     def length(self) -> int | None:
         return self.count
 
-    def events(self) -> Iterator[Event]:
+    def events(self, _id_prefix: str | None = None) -> Iterator[Event]:
         for number in range(1, self.count + 1):
             yield {"id": f"numbers-{number}", "x": {"a": 1.0}, "y": 2.0}
 
