@@ -29,8 +29,8 @@ _COUNTED_BYTES_MAX = 512 * 1024 * 1024
 _PIECE_ROWS = 256
 """Number of rows that are lists of Python's at a time: more would be slower by half, for they leave the cache."""
 
-_NEEDS_PARSING = re.compile(rb'"|\r[^\n]|\n\r?\n')
-"""Bytes with which a line end may not be the end of a row: quotes, lines of old systems, empty lines."""
+_ODD_LINE_END = re.compile(rb"\r[^\n]|\n\r\n")
+"""Line ends of old systems, and empty lines."""
 
 _DELIMITERS = ",;\t|"
 
@@ -97,7 +97,8 @@ class CsvSource(FileTable):
             # Without quotes and empty lines, every line is a row; counting line ends is far faster than parsing.
             count, last = 0, b"\n"
             while chunk := stream.read(1 << 20):
-                if _NEEDS_PARSING.search(last + chunk):
+                joined = last + chunk
+                if b'"' in chunk or b"\n\n" in joined or (b"\r" in joined and _ODD_LINE_END.search(joined)):
                     break
                 count += chunk.count(b"\n")
                 last = chunk[-2:]
@@ -111,7 +112,6 @@ class CsvSource(FileTable):
 
     def _rows(self) -> Iterator[Rows]:
         width = len(self._columns)
-        is_read = self._numeric_columns()
         with open_binary(Path(self.path)) as stream:
             lines = LineReader(stream)
             rows: Iterator[list[str]] = filter(None, self._reader(lines))
@@ -121,7 +121,7 @@ class CsvSource(FileTable):
             first, last = 1, sys.maxsize if self.limit is None else self.limit
             while first <= last:
                 n_rows = min(BATCH_EVENTS, last - first + 1)
-                if is_read is not None:
+                if (is_read := self._numeric_columns()) is not None:
                     numbers = np.empty((width, n_rows))
                     n_read, position = read_rows(lines.bytes, lines.position, ord(self._delimiter), is_read, numbers)
                     if n_read < n_rows and lines.runs_low() and lines.fill():
