@@ -1,0 +1,1 @@
+"""Scenarios: a stream with drifts and faults, and the candidates that are compared on it."""

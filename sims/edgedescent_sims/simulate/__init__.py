@@ -1,0 +1,1 @@
+"""Simulations: candidates on the stream of a scenario, scored and compared."""

@@ -1,0 +1,1 @@
+"""Sweeps: many runs over configurations, scenarios and seeds, resumable after any kill."""
