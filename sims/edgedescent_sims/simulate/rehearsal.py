@@ -21,6 +21,7 @@ from edgedescent.evaluation import ErrorCurve, state_bytes
 from edgedescent.state import codec
 from edgedescent.state.store import Checkpoint
 from edgedescent_sims.result import CandidateResult, Curve, Interval, SimulationResult, Timing
+from edgedescent_sims.scenarios.files import changed
 from edgedescent_sims.simulate.bars import judge
 from edgedescent_sims.simulate.journals import Journal
 from edgedescent_sims.simulate.runner import differences
@@ -304,7 +305,7 @@ class _Run:
             agrees, verify = later.agrees, self.tail.verify
         candidate = CandidateResult(
             name=self.name,
-            learner=dict(self.config.learner),
+            learner=changed(replayed.engine.learner),
             is_peer=False,
             is_repeatable=True,
             scores={key: Interval(value, by_seed=[value]) for key, value in scores.items() if math.isfinite(value)},

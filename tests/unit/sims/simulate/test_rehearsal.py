@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edgedescent import LinearRegressor
+from edgedescent import config as configuration
 from edgedescent.config import Config
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.state.store import FILE
@@ -103,6 +104,20 @@ def test_one_process_and_several_give_the_same_bytes(config: Config, config_path
     against = {"network": a_config(tmp_path, **NETWORK), "l2": a_config(tmp_path, type="LinearRegressor", l2=0.1)}
     results = [rehearse(open_journal(config_path), against, jobs=jobs).result.to_json() for jobs in (1, 3)]
     assert results[0] == results[1]
+
+
+def test_environment_variables_reach_the_processes(
+    config: Config, config_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEDESCENT_LEARNER__L2", "0.5")
+    monkeypatch.setenv("EDGEDESCENT_BROKER__PORT", "1884")
+    with_l2 = configuration.load(config_path)
+    lived(msgspec.structs.replace(config, learner=with_l2.learner), readings(200))
+    rehearsal = rehearse(open_journal(config_path), {"plain": config}, jobs=2)
+    assert [each.learner for each in rehearsal.result.candidates] == [
+        {"type": "LinearRegressor", "l2": 0.5},
+        {"type": "LinearRegressor"},
+    ]
 
 
 def test_a_trimmed_journal_reports_from_its_oldest_checkpoint(config: Config, config_path: Path) -> None:
