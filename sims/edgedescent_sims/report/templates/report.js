@@ -279,9 +279,9 @@
         for (const at of alarms) {
           const base = box.top + box.height - 1;
           ctx.beginPath();
-          ctx.moveTo(x(at) - 5, base);
-          ctx.lineTo(x(at) + 5, base);
-          ctx.lineTo(x(at), base - 9);
+          ctx.moveTo(x(at) - 6, base);
+          ctx.lineTo(x(at) + 6, base);
+          ctx.lineTo(x(at), base - 11);
           ctx.closePath();
           ctx.fill();
           ctx.stroke();
