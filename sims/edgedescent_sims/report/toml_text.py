@@ -16,8 +16,8 @@ _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 def toml_text(table: Mapping[str, Any]) -> str:
     """Text of a table in TOML; values that are None are left out, as in a file that does not name them.
 
-    Keys are sorted, because a table that was read from JSON has lost the order of its file: the usual ones of a scenario
-    first, the others by name.
+    Keys are sorted, because a table that was read from JSON has lost the order of its file: the usual ones of a
+    scenario first, the others by name.
 
     Example:
         >>> print(toml_text({"events": 500, "source": {"type": "Linear"}, "name": "flip"}), end="")
