@@ -29,6 +29,7 @@ IMPORTS = {
     # Never imported by the project, which reads two files of its folder.
     "uplot-python": "import uplot",
     "scikit-learn": "import sklearn.linear_model, sklearn.preprocessing",
+    "samlb": "import samlb.framework.base",
     "vowpalwabbit": "import vowpalwabbit",
     "pytest": "import pytest",
     "pytest-timeout": "import pytest_timeout",

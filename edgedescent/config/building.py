@@ -68,19 +68,23 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         ) from None
 
 
-def build(base: type[T], table: Any, path: str) -> T:
-    """Build a learner, optimizer, schedule or loss from a table.
+def build(
+    base: type[T], table: Any, path: str, *, registry: Registry[Any] | None = None, given: Mapping[str, Any] | None = None
+) -> T:
+    """Build a learner, optimizer, schedule, loss, or a plug-in of another registry from a table.
 
     Args:
         base: Base class of what to build; it selects the registry.
         table: The table: ``type`` is the name in the registry, the other keys are constructor arguments. Text is the
             short form of a table that has only a ``type``.
         path: Path of the table, for error messages.
+        registry: Where the ``type`` is looked up, if it is none of the engine's.
+        given: Constructor arguments that the table must not give.
 
     Raises:
         ConfigError: If a key or a value is wrong; names path, value and expected value.
     """
-    registry = _REGISTRIES[base]
+    registry = _REGISTRIES[base] if registry is None else registry
     source = origin(table)
     if isinstance(table, Variable):
         table = table.parsed()
@@ -96,14 +100,15 @@ def build(base: type[T], table: Any, path: str) -> T:
     except ConfigError as error:
         raise ConfigError(f"{error}{source or origin(name)}", error.hint) from error.__cause__
     accepted, kinds = _parameters(kind), _types(kind)
-    given = {key: value for key, value in table.items() if key != "type"}
-    required = {key: p.default is inspect.Parameter.empty for key, p in accepted.items()}
-    check_keys(given, required, path)
-    arguments = {
+    fixed = dict(given or {})
+    stated = {key: value for key, value in table.items() if key != "type"}
+    required = {key: p.default is inspect.Parameter.empty for key, p in accepted.items() if key not in fixed}
+    check_keys(stated, required, path)
+    arguments = fixed | {
         key: build(kinds[key], value, join(path, key))
         if kinds[key] in _REGISTRIES
         else convert(value, kinds[key], join(path, key))
-        for key, value in given.items()
+        for key, value in stated.items()
     }
     try:
         return typing.cast(T, kind(**arguments))

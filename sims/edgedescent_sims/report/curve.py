@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from edgedescent_sims.report.figures import figure
-from edgedescent_sims.simulate.result import Curve, SimulationResult
+from edgedescent_sims.result import Curve, SimulationResult
 
 PALETTE = ("#005e9e", "#e47219", "#36955b", "#ae839f", "#774d00", "#4e5662", "#6394ce", "#6d2d26")
 """Colours that readers with a colour deficiency tell apart; the light theme of the report has the same."""

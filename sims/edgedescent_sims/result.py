@@ -16,6 +16,8 @@ from edgedescent.errors import ConfigError
 FORMAT = 1
 """Version of the layout of the JSON."""
 
+_HINT = "Give the JSON file that `edgedescent simulate` wrote."
+
 Number = float | None
 """A finite number; None where there is none, such as the duration of a recovery that did not end."""
 
@@ -128,8 +130,9 @@ class SimulationResult(msgspec.Struct, frozen=True):
 
     @property
     def failures(self) -> list[Bar]:
-        """Bars that were missed and not expected to be, or held though they were expected to fail."""
-        return [bar for bar in self.bars if bar.failed != bool(bar.expected)]
+        """Bars that were missed and not expected to be; and all bars of a candidate that was expected to miss one."""
+        missed = {bar.candidate for bar in self.bars if bar.failed}
+        return [bar for bar in self.bars if (bar.candidate not in missed if bar.expected else bar.failed)]
 
     def to_json(self) -> bytes:
         """JSON of the result, in two levels of indentation, ending with a line break."""
@@ -155,10 +158,6 @@ def load_result(path: Path) -> SimulationResult:
     try:
         return msgspec.json.decode(path.read_bytes(), type=SimulationResult)
     except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}.", "Give the JSON file that `edgedescent simulate` wrote."
-        ) from None
+        raise ConfigError(f"{path}: {error.strerror}.", _HINT) from None
     except msgspec.DecodeError as error:
-        raise ConfigError(
-            f"{path} is no result of a simulation: {error}.", "Give the JSON file that `edgedescent simulate` wrote."
-        ) from None
+        raise ConfigError(f"{path} is no result of a simulation: {error}.", _HINT) from None

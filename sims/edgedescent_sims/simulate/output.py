@@ -1,0 +1,91 @@
+"""Output of the command `simulate`: files, summary, comparison with a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from edgedescent.errors import ConfigError
+from edgedescent_sims.report import summary_text, write_parquet, write_report
+from edgedescent_sims.result import SimulationResult, Timing, load_result
+from edgedescent_sims.scenarios import library
+from edgedescent_sims.simulate.comparison import compare
+
+REPORT = "report.html"
+TIMINGS = "timings.json"
+
+
+def write(results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Timing]], folder: Path) -> None:
+    """Write each result as JSON, all scores as a Parquet table, the timings, and the report.
+
+    Raises:
+        ConfigError: If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for result in results:
+            (folder / f"{result.name}.json").write_bytes(result.to_json())
+        (folder / TIMINGS).write_bytes(msgspec.json.format(msgspec.json.encode(timings), indent=1) + b"\n")
+        write_report(folder / REPORT, results, timings)
+        write_parquet(folder / "scores.parquet", results)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}.", "Give another --out.") from error
+
+
+def conclude(
+    results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Timing]], folder: Path, *, as_json: bool
+) -> None:
+    """Print the results, as JSON or for a person."""
+    if as_json:
+        for result in results:
+            click.echo(msgspec.json.encode(result, order="deterministic"))
+        return
+    for result in results:
+        click.echo(summary_text(result))
+        _print_timings(timings.get(result.name, ()))
+    click.echo(f"Report: {folder / REPORT}")
+
+
+def print_comparison(results: Sequence[SimulationResult], path: Path, tolerance: float, *, quiet: bool) -> bool:
+    """Compare with an earlier result and print the differences; returns True if a score is worse.
+
+    Raises:
+        ConfigError: If the baseline is no result, or of no scenario that was run.
+    """
+    baseline = load_result(path)
+    matching = [result for result in results if result.name == baseline.name]
+    result = matching[0] if matching else results[0]
+    changes = compare(result, baseline, tolerance)
+    for change in changes:
+        if not quiet or change.is_worse:
+            verdict = "WORSE" if change.is_worse else "ok"
+            click.echo(
+                f"{verdict:5} {change.candidate} {change.score}: {_shown(change.before)} -> {_shown(change.after)}",
+                err=quiet,
+            )
+    return any(change.is_worse for change in changes)
+
+
+def print_library(*, as_json: bool) -> None:
+    """List the scenarios of the library: name, picture, what they stress."""
+    scenarios = [library.load(name) for name in library.names()]
+    if as_json:
+        listed = [{"name": each.name, "stresses": each.stresses, "kind": each.kind} for each in scenarios]
+        click.echo(msgspec.json.encode(listed))
+        return
+    width = max((len(each.name) for each in scenarios), default=0)
+    for each in scenarios:
+        click.echo(f"{each.name:{width}}  {each.stresses}")
+
+
+def _print_timings(timings: Sequence[Timing]) -> None:
+    if timings:
+        listed = ", ".join(f"{timing.candidate} {timing.us_per_event:.3g}" for timing in timings)
+        click.echo(f"Microseconds an event, on this machine: {listed}\n")
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
