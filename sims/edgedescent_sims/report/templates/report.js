@@ -240,7 +240,6 @@
           ctx.fillRect(x(start), box.top, x(end) - x(start), box.height);
         }
       });
-      this.draw(u, (ctx, box, x) => this.labels(ctx, box, x), false);
     }
 
     labels(ctx, box, x) {
@@ -272,6 +271,7 @@
     }
 
     above(u) {
+      this.draw(u, (ctx, box, x) => this.labels(ctx, box, x), false);
       this.draw(u, (ctx, box, x) => this.data.alarms.forEach((alarms, i) => {
         if (!u.series[i + 1].show) return;
         ctx.fillStyle = color(`c${i % SERIES_COLORS}`);
