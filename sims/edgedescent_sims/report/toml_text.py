@@ -8,7 +8,7 @@ from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDEST = 100
-_FIRST = ("name", "type", "stresses", "source", "drift", "fault", "candidates", "peers", "bars")
+_FIRST = ("name", "type", "stresses", "source", "transforms", "candidates", "peers", "fail_if", "expected_failures")
 """Keys that come first, in this order."""
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
