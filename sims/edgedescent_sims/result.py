@@ -53,7 +53,7 @@ class Recovery(msgspec.Struct, frozen=True):
     mark: int
     """Index of the drift in the result's `marks`."""
     scores: dict[str, Interval]
-    """``duration``, ``max_performance_loss``, ``regret``, ``events_to_10_percent``."""
+    """``recovery``, ``duration``, ``max_performance_loss``, ``regret``, ``early_mae``, ``early_mae_twin``."""
     run: Curve
     """Windowed error from a little before the drift to the horizon."""
     twin: Curve
