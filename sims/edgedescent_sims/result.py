@@ -136,7 +136,7 @@ class SimulationResult(msgspec.Struct, frozen=True):
 
     def to_json(self) -> bytes:
         """JSON of the result, in two levels of indentation, ending with a line break."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1) + b"\n"
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
 
 class Timing(msgspec.Struct, frozen=True):
