@@ -25,6 +25,7 @@ from edgedescent.evaluation import (
 from edgedescent.learners import Learner
 from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
+from edgedescent_sims.simulate.alarms import Alarms
 from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, is_ratings, predict_learn
 from edgedescent_sims.simulate.twins import (
     Change,
@@ -90,17 +91,22 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
     ranking = _Ranking(scenario, model) if scenario.kind == "ratings" and hasattr(model, "recommend") else None
     segments = [_Segment(change, scenario.window) for change in found]
     optimum = OptimumRegret()
+    alarms = None if scenario.detector is None else Alarms(scenario.detector, scenario.seed)
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         errors.update_many(scored.target, scored.prediction)
         curve.update_many(scored.number, scored.target, scored.prediction)
         optimum.update_many(scored.target, scored.prediction, scored.optimum)
+        if alarms is not None:
+            alarms.update(scored)
         for segment in segments:
             segment.errors.update(scored)
         on_progress(run.n_events)
     scores: dict[str, float | None] = {**errors.summary(), **optimum.summary()}
     if ranking is not None:
         scores |= ranking.scores.summary()
+    if alarms is not None:
+        scores |= alarms.scores(scenario.marks(), scenario.alarm_window)
     recoveries = [_recovery(scenario, prototype, segment) for segment in segments]
     for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
         scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
@@ -109,6 +115,7 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
         curve=Curve(curve.numbers.tolist(), curve.windowed(scenario.window).tolist()),
         recoveries=recoveries,
         n_events=run.n_events,
+        alarms=[] if alarms is None else alarms.numbers,
         us_per_event=run.cost.summary().get("us_per_event", 0.0),
         state_bytes=state_bytes(model.state_dict()) if hasattr(model, "state_dict") else None,
     )
