@@ -15,8 +15,8 @@ SIGNIFICANT_BELOW = 0.05
 
 USUAL_SCORES = ("mae", "rmse", "r2", "mase", "ndcg_at_10", "recall_at_10", "hit_rate_at_10")
 """Scores that tables show first, in this order; a result that was read from JSON has its scores by name."""
-RECOVERY_SCORES = ("duration", "max_performance_loss", "regret", "events_to_10_percent")
-COUNTS = frozenset({"duration", "events_to_10_percent"})
+RECOVERY_SCORES = ("events_to_10_percent", "duration", "max_performance_loss", "regret")
+COUNTS = frozenset({"recovery", "duration", "events_to_10_percent"})
 """Recovery scores that are numbers of events; they have no value where the recovery did not end."""
 
 _NAMES = {
@@ -24,12 +24,20 @@ _NAMES = {
     "rmse": "RMSE",
     "mase": "MASE",
     "r2": "R²",
-    "duration": "recovery",
+    "recovery": "recovery",
+    "events_to_10_percent": "recovery",
     "max_performance_loss": "largest loss",
-    "events_to_10_percent": "events to within 10 %",
+    "early_mae": "early MAE",
+    "early_mae_twin": "early MAE of the twin",
+    "excess_absolute": "MAE above the optimum",
+    "excess_squared": "MSE above the optimum",
+    "distance_squared": "MSE to the optimum",
 }
 _CAPITALS = {"ndcg": "NDCG", "mae": "MAE", "rmse": "RMSE"}
-_LOWER = re.compile(r"mae|rmse|mase|mse|quantile_loss|regret|duration|max_performance_loss|events_to_10_percent")
+_LOWER = re.compile(
+    r"mae|rmse|mase|mse|quantile_loss|regret|recovery|duration|max_performance_loss|events_to_10_percent"
+    r"|early_mae$|excess_|distance_squared"
+)
 _HIGHER = re.compile(r"r2|recall|ndcg|hit_rate|precision")
 
 

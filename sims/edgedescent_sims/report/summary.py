@@ -45,7 +45,7 @@ def summary_text(result: SimulationResult, width: int = 100) -> str:
     if any(not candidate.is_repeatable for candidate in result.candidates):
         lines.append("(!) has no seed: its figures differ from run to run.")
     if any(candidate.recoveries for candidate in result.candidates):
-        lines += ["", "Recovery, in events, against the twin", *_recoveries(result, width)]
+        lines += ["", "Recovery: events until the error is within 10 % of the twin's, for good; duration: events that the loss lasts", *_recoveries(result, width)]
     if result.comparison:
         lines += ["", "Comparison, first minus second", *_comparison(result, width)]
     if result.bars:

@@ -40,7 +40,7 @@ def bar_state(bar: Bar) -> BarState:
 def bar_value(bar: Bar) -> str:
     """Text of the value that a bar judges; in words where it is a recovery that did not end."""
     score = re.match(r"\w*", bar.expression)
-    if bar.value is None and score and score[0] in {"recovery", *COUNTS}:
+    if bar.value is None and score and score[0] in COUNTS:
         return NOT_RECOVERED
     return figure(bar.value)
 
@@ -88,9 +88,9 @@ def worst_recovery(result: SimulationResult) -> WorstRecovery | None:
         if candidate.is_peer:
             continue
         for recovery in candidate.recoveries:
-            score = recovery.scores.get("duration")
+            score = recovery.scores.get("events_to_10_percent")
             if score is not None:
-                text, label = recovery_text("duration", score), result.marks[recovery.mark].label
+                text, label = recovery_text("events_to_10_percent", score), result.marks[recovery.mark].label
                 found.append(WorstRecovery(text, candidate.name, label, score.value))
     return max(found, key=lambda worst: float("inf") if worst.events is None else worst.events, default=None)
 

@@ -11,6 +11,7 @@ import msgspec
 from edgedescent.console.terminal import printable
 from edgedescent.errors import ConfigError
 from edgedescent_sims.report import sparkline, summary_text, write_parquet, write_report
+from edgedescent_sims.report.view import BAR_STATES, bar_counts, bar_state, bar_value
 from edgedescent_sims.result import SimulationResult, Timing, load_result
 from edgedescent_sims.scenarios import library
 from edgedescent_sims.simulate.comparison import compare
@@ -48,7 +49,23 @@ def conclude(
     for result in results:
         click.echo(summary_text(result))
         _print_timings(timings.get(result.name, ()))
+    if verdict := _verdict(results):
+        click.echo(verdict)
     click.echo(f"Report: {folder / REPORT}")
+
+
+def _verdict(results: Sequence[SimulationResult]) -> str:
+    """Number of bars in each state over all results, and each one that makes the run fail; empty without bars."""
+    counts = bar_counts(bar for result in results for bar in result.bars)
+    if not counts:
+        return ""
+    lines = ["Bars: " + "; ".join(f"{count} {BAR_STATES[state]}" for state, count in counts.items()) + "."]
+    lines += [
+        f"{result.name}: {bar.candidate} {BAR_STATES[bar_state(bar)]}: {bar.expression}, value {bar_value(bar)}"
+        for result in results
+        for bar in result.failures
+    ]
+    return "\n".join(printable(line) for line in lines)
 
 
 def print_comparison(results: Sequence[SimulationResult], path: Path, tolerance: float, *, quiet: bool) -> bool:
