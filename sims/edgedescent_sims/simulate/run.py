@@ -107,7 +107,7 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
         scores[name] = _worst([recovered.scores.get(score) for recovered in recoveries])
     return CandidateRun(
         scores=scores,
-        curve=Curve(curve.numbers.tolist(), curve.errors.tolist()),
+        curve=Curve(curve.numbers.tolist(), curve.windowed(scenario.window).tolist()),
         recoveries=recoveries,
         n_events=run.n_events,
         us_per_event=run.cost.summary().get("us_per_event", 0.0),
@@ -120,7 +120,8 @@ class _Segment:
 
     def __init__(self, change: Change, window: int) -> None:
         self.change = change
-        self.errors = Errors(change.mark.start - window, change.last)
+        # A window before the drift, and the window that the error there is the mean of.
+        self.errors = Errors(change.mark.start - 2 * window, change.last)
 
 
 def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> RecoveryRun:
