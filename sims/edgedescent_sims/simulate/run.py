@@ -103,8 +103,7 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
         scores |= ranking.scores.summary()
     recoveries = [_recovery(scenario, prototype, segment) for segment in segments]
     for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
-        name = "recovery" if score == "events_to_10_percent" else score
-        scores[name] = _worst([recovered.scores.get(score) for recovered in recoveries])
+        scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
     return CandidateRun(
         scores=scores,
         curve=Curve(curve.numbers.tolist(), curve.windowed(scenario.window).tolist()),
@@ -149,10 +148,10 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> Recovery
         floor=error_floor(new.target_of(number)),
     )
     named: dict[str, float | None] = {
+        "recovery": scores.events_to_10_percent,
         "duration": scores.duration,
         "max_performance_loss": scores.max_performance_loss,
         "regret": scores.regret,
-        "events_to_10_percent": scores.events_to_10_percent,
     }
     since = number - start
     early = (since > EARLY_FROM) & (since <= EARLY_TO)
