@@ -45,6 +45,7 @@ class Scenario(Declared):
 
     name: Annotated[str, Meta(description="Name, of which files and sections of the report are named")] = "scenario"
     stresses: Annotated[str, Meta(description="What it stresses, in one line")] = ""
+    good_learner: Annotated[str, Meta(description="What a good learner does, in a sentence or two")] = ""
     stream: Annotated[Source, Meta(description="Events: a source, or transforms around one")]
     candidates: Mapping[str, Learner] = field(default_factory=dict)
     """Learners to compare, by name; each run learns with a fresh copy."""
