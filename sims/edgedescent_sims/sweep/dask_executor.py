@@ -46,6 +46,7 @@ class DaskExecutor(Executor):
     def __init__(self, address: str) -> None:
         self._address = address
         self._client: Client | None = None
+        self._levels: dict[str, int] = {}
         self._capacity = QUEUED_MIN
         self._capacity_at = -math.inf
 
@@ -56,13 +57,13 @@ class DaskExecutor(Executor):
             raise ConfigError(
                 "distributed is not installed, which --dask needs.", "Run: pip install 'edgedescent[sweep]'"
             ) from error
-        # It logs whole stack traces of what is reported here in one line.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self._silence()
         try:
             self._client = distributed.Client(
                 self._address, timeout=CONNECT_TIMEOUT_S, set_as_default=False, name="edgedescent-sweep"
             )
         except (OSError, ValueError) as error:
+            self._close()
             raise ConfigError(
                 f"There is no Dask scheduler at {self._address}: {error}.", "Give its address like tcp://head:8786."
             ) from error
@@ -72,6 +73,14 @@ class DaskExecutor(Executor):
             self._close()
             raise
         return self
+
+    def _silence(self) -> None:
+        """Keep distributed from logging stack traces of what is reported here in one line."""
+        for name in ("distributed", *logging.root.manager.loggerDict):
+            if name.startswith(("distributed", "tornado")):
+                logger = logging.getLogger(name)
+                self._levels[name] = logger.level
+                logger.setLevel(logging.CRITICAL + 1)
 
     def _check_workers(self, client: Client) -> None:
         try:
@@ -163,6 +172,9 @@ class DaskExecutor(Executor):
         client, self._client = self._client, None
         if client is not None:
             client.close(timeout=2)
+        while self._levels:
+            name, level = self._levels.popitem()
+            logging.getLogger(name).setLevel(level)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
