@@ -19,6 +19,7 @@ from recordings import RECORDINGS, Recording
 
 from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.optim import CountedSGD
+from edgedescent_sims.peers import PEERS
 
 LIBRARIES = ("edgedescent", "numpy", "river", "vowpalwabbit")
 WINDOWS = 40
@@ -49,76 +50,21 @@ class Contestant:
 # --- Learners of features -------------------------------------------------------------------------
 
 
-def last_value() -> Step:
-    last = [0.0]
-
-    def step(_x: dict[str, float], y: float) -> float:
-        prediction, last[0] = last[0], y
-        return prediction
-
-    return step
-
-
-def _river(model: Any) -> Step:
-    def step(x: dict[str, float], y: float) -> float:
-        # The forests answer None until they have learned something.
-        prediction = float(model.predict_one(x) or 0.0)
-        model.learn_one(x, y)
-        return prediction
-
-    return step
-
-
-def river_linear() -> Step:
-    from river import linear_model, optim, preprocessing
-
-    return _river(preprocessing.StandardScaler() | linear_model.LinearRegression(optimizer=optim.Adam(0.1)))
-
-
-def river_adaptive_tree() -> Step:
-    from river import preprocessing, tree
-
-    # As in its documentation: the linear models in its leaves diverge without the scaler.
-    return _river(preprocessing.StandardScaler() | tree.HoeffdingAdaptiveTreeRegressor(seed=1))
-
-
-def river_random_forest() -> Step:
-    from river import forest, preprocessing
-
-    # As in its documentation, for the same reason.
-    return _river(preprocessing.StandardScaler() | forest.ARFRegressor(seed=1))
-
-
-def river_mondrian_forest() -> Step:
-    from river import forest
-
-    return _river(forest.AMFRegressor(seed=1))
-
-
-def vowpal_wabbit(options: str = "") -> Step:
-    import vowpalwabbit
-
-    model = vowpalwabbit.Workspace(f"--quiet {options}")
-
-    def step(x: dict[str, float], y: float) -> float:
-        features = " ".join(f"{name}:{value!r}" for name, value in x.items())
-        prediction = float(model.predict(f"| {features}"))
-        model.learn(f"{y!r} | {features}")
-        return prediction
-
-    return step
+def peer(name: str, **parameters: Any) -> Callable[[], Step]:
+    """Return what starts a peer of the simulators."""
+    return lambda: PEERS[name](**parameters).predict_learn_one
 
 
 REGRESSORS = (
     Contestant("MLPRegressor", lambda: MLPRegressor().predict_learn_one, ours=True),
     Contestant("LinearRegressor", lambda: LinearRegressor().predict_learn_one, ours=True),
-    Contestant("last value", last_value),
-    Contestant("River linear, Adam 0.1", river_linear),
-    Contestant("River Hoeffding adaptive tree", river_adaptive_tree),
-    Contestant("River ARF", river_random_forest, slow=True),
-    Contestant("River AMF", river_mondrian_forest, slow=True),
-    Contestant("VW", vowpal_wabbit, needs="vowpalwabbit"),
-    Contestant("VW --coin", lambda: vowpal_wabbit("--coin"), needs="vowpalwabbit"),
+    Contestant("last value", peer("LastValue")),
+    Contestant("River linear, Adam 0.1", peer("RiverLinear")),
+    Contestant("River Hoeffding adaptive tree", peer("RiverHoeffdingAdaptiveTree")),
+    Contestant("River ARF", peer("RiverARF"), slow=True),
+    Contestant("River AMF", peer("RiverAMF"), slow=True),
+    Contestant("VW", peer("VowpalWabbit"), needs="vowpalwabbit"),
+    Contestant("VW --coin", peer("VowpalWabbit", options="--coin"), needs="vowpalwabbit"),
 )
 
 
@@ -130,45 +76,14 @@ def machine_of_ids(**parameters: Any) -> Step:
     return lambda user, item, y: min(max(model.predict_learn_one({"user": user, "item": item}, y), 0.0), 10.0)
 
 
-def running_mean() -> Step:
-    mean, count = [0.0], [0]
+def rating_peer(name: str) -> Callable[[], Step]:
+    """Return what starts a peer whose predictions are clipped to the scale of the ratings, which is known: 0 to 10."""
 
-    def step(_user: str, _item: str, y: float) -> float:
-        prediction = mean[0]
-        count[0] += 1
-        mean[0] += (y - mean[0]) / count[0]
-        return prediction
+    def start() -> Step:
+        step = peer(name)()
+        return lambda user, item, y: min(max(step(user, item, y), 0.0), 10.0)
 
-    return step
-
-
-def _river_ratings(model: Any) -> Step:
-    def step(user: str, item: str, y: float) -> float:
-        prediction = float(model.predict_one(user, item))
-        model.learn_one(user, item, y)
-        # The scale of the ratings is known: 0 to 10.
-        return min(max(prediction, 0.0), 10.0)
-
-    return step
-
-
-def river_baseline() -> Step:
-    from river import optim, reco
-
-    return _river_ratings(reco.Baseline(optimizer=optim.SGD(0.025)))
-
-
-def river_biased_mf() -> Step:
-    from river import optim, reco
-
-    return _river_ratings(
-        reco.BiasedMF(
-            n_factors=10,
-            bias_optimizer=optim.SGD(0.025),
-            latent_optimizer=optim.SGD(0.025),
-            latent_initializer=optim.initializers.Normal(mu=0.0, sigma=0.1, seed=71),
-        )
-    )
+    return start
 
 
 RECOMMENDERS = (
@@ -176,9 +91,9 @@ RECOMMENDERS = (
     Contestant("FactorizationMachine", machine_of_ids, ours=True),
     # Not as it comes, and so not judged: with the step rule that MatrixFactorization has.
     Contestant("FactorizationMachine, CountedSGD 0.3", lambda: machine_of_ids(optimizer=CountedSGD(lr=0.3)), ours=True),
-    Contestant("running mean", running_mean),
-    Contestant("River Baseline", river_baseline),
-    Contestant("River BiasedMF", river_biased_mf),
+    Contestant("running mean", peer("RunningMean")),
+    Contestant("River Baseline", rating_peer("RiverBaseline")),
+    Contestant("River BiasedMF", rating_peer("RiverBiasedMF")),
 )
 
 

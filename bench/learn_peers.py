@@ -10,6 +10,7 @@ from harness import Driver, Peer
 from streams import regression_arrays
 
 from edgedescent.optim import SGD, Adam
+from edgedescent_sims.peers.river_linear import RiverLinear
 
 OURS = "EdgeDescent"
 Optimizer = SGD | Adam
@@ -41,12 +42,9 @@ def learn_ratings(model: Any) -> Callable[[Sequence[Any]], None]:
     return learn
 
 
-def river_linear_model(optimizer: str) -> Any:
-    from river import linear_model, optim, preprocessing
-
-    # As in the documentation of its LinearRegression, scaler and intercept rate included.
-    step = {"SGD": optim.SGD, "Adam": optim.Adam}[optimizer](0.01)
-    return preprocessing.StandardScaler() | linear_model.LinearRegression(optimizer=step, intercept_lr=0.1)
+def river_linear_model(optimizer: Any) -> Any:
+    # River's own pipeline, as in the documentation of its LinearRegression, without the peer around it.
+    return RiverLinear(optimizer=optimizer, lr=0.01, intercept_lr=0.1).model
 
 
 def sklearn_on_rows(model: Any, fitted: str) -> Driver:

@@ -7,6 +7,7 @@ from learn_peers import OURS, learn_dicts, learn_ratings
 from streams import ratings, ratings_as_features
 
 from edgedescent import FactorizationMachine, MatrixFactorization
+from edgedescent_sims.peers.river_ratings import RiverBiasedMF
 
 
 def ours_factors() -> Driver:
@@ -15,15 +16,8 @@ def ours_factors() -> Driver:
 
 
 def river_factors() -> Driver:
-    from river import optim, reco
-
-    # As in the documentation of its BiasedMF.
-    model = reco.BiasedMF(
-        n_factors=10,
-        bias_optimizer=optim.SGD(0.025),
-        latent_optimizer=optim.SGD(0.025),
-        latent_initializer=optim.initializers.Normal(mu=0.0, sigma=0.1, seed=71),
-    )
+    # River's own model, as in its documentation, without the peer around it.
+    model = RiverBiasedMF().model
     return Driver(learn_ratings(model), lambda event: float(model.predict_one(event[0], event[1])))
 
 

@@ -10,6 +10,8 @@ cdef class CompiledFeatureLearner:
     # The models, borrowed from the tuple: looping over it takes a good part of the time of an event.
     cdef Py_ssize_t n_models
     cdef PyObject** members
+    # True if the loss of a model is not defined for every target; asking each of them at every event takes time.
+    cdef bint limits_targets
     # The prediction of each model for the event at hand.
     cdef double* model_predictions
 

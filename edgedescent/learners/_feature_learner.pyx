@@ -6,6 +6,7 @@ from libc.stdlib cimport free, malloc
 
 from edgedescent.features._encoder cimport as_event
 from edgedescent.learners._feature_model cimport FeatureModel, has_room
+from edgedescent.losses._losses cimport STANDARDIZED
 from edgedescent.numerics._numbers cimport is_sane, to_number
 
 from edgedescent.validation import as_numbers
@@ -38,6 +39,7 @@ cdef class CompiledFeatureLearner:
             if (<FeatureModel?>model).encoder is not encoder:
                 raise ValueError("Every model must be made with the encoder that it shares.")
             self.members[m] = <PyObject*>model
+            self.limits_targets |= (<FeatureModel>model).loss.scaling != STANDARDIZED
         self.encoder = encoder
         self.n_skipped_targets = 0
 
@@ -54,8 +56,9 @@ cdef class CompiledFeatureLearner:
     cdef int check_target(self, double y) except -1:
         """Raise ValueError for a target that the loss of a model is not defined for."""
         cdef Py_ssize_t m
-        for m in range(self.n_models):
-            (<FeatureModel>self.members[m]).check_target(y)
+        if self.limits_targets:
+            for m in range(self.n_models):
+                (<FeatureModel>self.members[m]).check_target(y)
         return 0
 
     # --- The event in the encoder ---------------------------------------------------------------------------------
@@ -171,9 +174,10 @@ cdef class CompiledFeatureLearner:
             # An empty list has no columns to name.
             return np.asarray(predictions)
         names = encoder.column_names(names, columns)
-        for i in range(n_rows):
-            if is_sane(targets[i]):
-                self.check_target(targets[i])
+        if self.limits_targets:
+            for i in range(n_rows):
+                if is_sane(targets[i]):
+                    self.check_target(targets[i])
         rows = np.array([encoder.vocabulary.find(name) for name in names], dtype=np.intp)
         for i in range(n_rows):
             row = &values[i, 0] if columns else NULL

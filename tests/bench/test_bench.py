@@ -264,7 +264,7 @@ class TestAdaptation:
     @pytest.mark.usefixtures("bench")
     def test_errors_are_those_of_predictions_made_before_learning(self) -> None:
         adaptation = importlib.import_module("adaptation")
-        contestant = adaptation.Contestant("last value", adaptation.last_value)
+        contestant = adaptation.Contestant("last value", adaptation.peer("LastValue"))
         result = adaptation.score(contestant, [({}, 5.0), ({}, 7.0), ({}, 4.0)])
         assert (result.mae, result.rmse) == (2.5, math.sqrt(6.5))
         assert result.curve == [2.0, 3.0]

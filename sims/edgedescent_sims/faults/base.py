@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,6 +19,8 @@ class Fault(Transform):
     """A disturbance of the events with numbers in (`after`, `until`].
 
     It never changes `target`, by which predictions are scored: the world is as it was, only what arrives is not.
+    Events outside of the span keep every value and their order among each other. Arrival times never fall along the
+    stream, where those of the wrapped source do not. What a fault holds back is released at the end of the stream.
     """
 
     after: Annotated[int, Meta(ge=0, description="Number of the last event before the fault")] = 0
@@ -41,13 +44,32 @@ class Fault(Transform):
         inside = number > self.after
         return inside if self.until is None else inside & (number <= self.until)
 
-    def marks(self) -> list[Mark]:
-        """The span that it can touch."""
+    def draws(self, *purpose: str) -> np.random.Generator:
+        """Return the generator of the draws for one purpose, at its start.
+
+        The kind of the fault is part of its seed: two faults of one seed would otherwise hit the same events.
+
+        Args:
+            purpose: Words that name the purpose, such as the name of a column.
+        """
+        words = (type(self).__name__, *purpose)
+        return np.random.default_rng([self.seed, *(zlib.crc32(word.encode()) for word in words)])
+
+    def check(self) -> None:
+        """Check the fault against the stream that it wraps; may read the stream's beginning.
+
+        Raises:
+            ConfigError: If it lies behind the end of the stream, or cannot be applied to its events.
+        """
         length = self.length()
         if length is not None and self.after >= length:
             raise ConfigError(
                 f"The fault {type(self).__name__} after {self.after} lies behind the end of {self.name}, which has "
                 f"{length} events."
             )
-        ends = [end for end in (self.until, length) if end is not None]
+
+    def marks(self) -> list[Mark]:
+        """The span that it can touch."""
+        self.check()
+        ends = [end for end in (self.until, self.length()) if end is not None]
         return [Mark("fault", self.label(), self.after, min(ends) if ends else self.after)]

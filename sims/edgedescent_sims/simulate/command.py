@@ -131,7 +131,7 @@ def simulate(
         save_scenario(scenarios[0], save)
         click.echo(f"Wrote {save}. Run it with: edgedescent simulate {shlex.quote(str(save))}")
         return
-    results, timings = _run(scenarios, jobs or os.cpu_count() or 1, out)
+    results, timings = _run(scenarios, jobs or os.cpu_count() or 1)
     output.write(results, timings, out)
     output.conclude(results, timings, out, as_json=as_json)
     worse = output.print_comparison(results, baseline, tolerance, quiet=as_json) if baseline is not None else False
@@ -211,7 +211,7 @@ def _configs(against: Sequence[Path]) -> dict[str, Config]:
     return configs
 
 
-def _run(scenarios: Sequence[Scenario], jobs: int, out: Path) -> tuple[list[SimulationResult], dict[str, list[Timing]]]:
+def _run(scenarios: Sequence[Scenario], jobs: int) -> tuple[list[SimulationResult], dict[str, list[Timing]]]:
     from edgedescent.console.terminal import Progress
     from edgedescent_sims.simulate import runner
 
@@ -222,7 +222,7 @@ def _run(scenarios: Sequence[Scenario], jobs: int, out: Path) -> tuple[list[Simu
             scenarios,
             jobs=jobs,
             commands=[command] * len(scenarios),
-            on_run=lambda done, total: bar.update(done, total),
+            on_run=bar.update,
         ):
             results.append(result)
             timings[result.name] = timing

@@ -1,4 +1,4 @@
-"""Comparison of a result with an earlier one: has a configuration become worse?"""
+"""Comparison of a result with an earlier one, score by score."""
 
 from __future__ import annotations
 

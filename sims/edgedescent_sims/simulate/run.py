@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,12 +199,12 @@ class _Ranking:
     def learn(self, model: Model, batch: Batch) -> NDArray[np.float64]:
         """Predict and learn a batch as `predict_learn` does, and rank before some of its events."""
         assert is_ratings(batch)  # noqa: S101
-        ranked = np.flatnonzero((batch.number % self._every == 0) & (batch.y >= self._liked_from))
-        edges = [0, *ranked.tolist(), len(batch)]
+        is_ranked = (batch.number % self._every == 0) & (batch.y >= self._liked_from)
+        edges = [0, *np.flatnonzero(is_ranked).tolist(), len(batch)]
         predictions = np.empty(len(batch))
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             part = batch.take(slice(start, end))
-            if start in ranked:
+            if len(part) and is_ranked[start]:
                 user, item = part.columns["user"][0], part.columns["item"][0]
                 self.scores.update(model.recommend(user, k=self._k, exclude_seen=True), item)
             predictions[start:end] = predict_learn(model, part)
