@@ -28,6 +28,8 @@ IMPORTS = {
     "pyarrow": "import pyarrow.parquet",
     # Never imported by the project, which reads two files of its folder.
     "uplot-python": "import uplot",
+    "optuna": "import optuna",
+    "distributed": "import distributed",
     "scikit-learn": "import sklearn.linear_model, sklearn.preprocessing",
     "samlb": "import samlb.framework.base",
     "vowpalwabbit": "import vowpalwabbit",
