@@ -44,7 +44,7 @@ def learn_ratings(model: Any) -> Callable[[Sequence[Any]], None]:
 
 def river_linear_model(optimizer: Any) -> Any:
     # River's own pipeline, as in the documentation of its LinearRegression, without the peer around it.
-    return RiverLinear(optimizer=optimizer, lr=0.01, intercept_lr=0.1).model
+    return RiverLinear(optimizer=optimizer, lr=0.01, intercept_lr=0.1).start().model
 
 
 def sklearn_on_rows(model: Any, fitted: str) -> Driver:

@@ -17,7 +17,7 @@ def ours_factors() -> Driver:
 
 def river_factors() -> Driver:
     # River's own model, as in its documentation, without the peer around it.
-    model = RiverBiasedMF().model
+    model = RiverBiasedMF().start().model
     return Driver(learn_ratings(model), lambda event: float(model.predict_one(event[0], event[1])))
 
 

@@ -68,6 +68,10 @@ FAMILIES = {
         "mean_absolute_error_last_value_recent", "gauge", "The same for predicting the last value."
     ),
     "rmse": Family("root_mean_squared_error", "gauge", "Root mean squared error of prequential predictions."),
+    "r2": Family("r2", "gauge", "Share of the variance of the labels that is predicted (R squared)."),
+    "mase": Family(
+        "mean_absolute_scaled_error", "gauge", "Mean absolute error relative to that of predicting the last value."
+    ),
     "mae_last_value": Family("mean_absolute_error_last_value", "gauge", "Error of predicting the last value."),
     "mae_mean": Family("mean_absolute_error_mean", "gauge", "Error of predicting the mean of the labels so far."),
     "since": Family(

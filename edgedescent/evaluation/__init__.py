@@ -1,5 +1,49 @@
-"""Evaluation of predictions on a stream."""
+"""Scores of predictions on a stream, each defined once. ``docs/scores.md`` says what each tells."""
 
 from edgedescent.evaluation._prequential import Prequential
+from edgedescent.evaluation.cost import CostMeter, resident_bytes, state_bytes
+from edgedescent.evaluation.curve import ErrorCurve
+from edgedescent.evaluation.detection import DetectionScores, detection_scores
+from edgedescent.evaluation.intervals import Interval, PairedDifference, bootstrap_interval, paired_difference
+from edgedescent.evaluation.optimum import OptimumRegret
+from edgedescent.evaluation.pointwise import (
+    absolute_errors,
+    covered,
+    last_value_errors,
+    quantile_losses,
+    squared_errors,
+    target_scale,
+    widths,
+)
+from edgedescent.evaluation.ranking import RankingScores
+from edgedescent.evaluation.recovery import Recovery, error_floor, recovery
+from edgedescent.evaluation.regression import RegressionScores
+from edgedescent.evaluation.windows import window_means
 
-__all__ = ["Prequential"]
+__all__ = [
+    "CostMeter",
+    "DetectionScores",
+    "ErrorCurve",
+    "Interval",
+    "OptimumRegret",
+    "PairedDifference",
+    "Prequential",
+    "RankingScores",
+    "Recovery",
+    "RegressionScores",
+    "absolute_errors",
+    "bootstrap_interval",
+    "covered",
+    "detection_scores",
+    "error_floor",
+    "last_value_errors",
+    "paired_difference",
+    "quantile_losses",
+    "recovery",
+    "resident_bytes",
+    "squared_errors",
+    "state_bytes",
+    "target_scale",
+    "widths",
+    "window_means",
+]

@@ -13,6 +13,16 @@ def names(_context: click.Context, _parameter: click.Parameter, listed: tuple[st
     return [name.strip() for names in listed for name in names.split(",") if name.strip()]
 
 
+CATEGORIES = click.option(
+    "--categories",
+    multiple=True,
+    callback=_names,
+    metavar="COLUMN,…",
+    help="Columns to read as categories, whatever they hold; can be repeated.",
+)
 DROP = click.option(
     "--drop", multiple=True, callback=names, metavar="COLUMN,…", help="Columns to leave out; can be repeated."
+)
+TIME = click.option(
+    "--time", metavar="COLUMN", help="The column with the time of the events.  [default: the first that holds times]"
 )

@@ -9,7 +9,7 @@ import click
 
 from edgedescent.console.options import SETTINGS, Number, example
 from edgedescent.errors import ConfigError
-from edgedescent_sims.options import COUNT_MAX, DROP
+from edgedescent_sims.options import CATEGORIES, COUNT_MAX, DROP, TIME
 
 
 @click.command(
@@ -20,14 +20,22 @@ from edgedescent_sims.options import COUNT_MAX, DROP
         "edgedescent demo --recommender ratings.dat.gz",
     ),
 )
-@click.option("--data", "spec", default="ChickWeights", show_default=True, help="A CSV file or River data set.")
-@click.option("--target", help="The column of a CSV file to predict.")
+@click.option(
+    "--data",
+    "spec",
+    default="ChickWeights",
+    show_default=True,
+    help="A CSV or Parquet file, a generator or a River data set.",
+)
+@click.option("--target", help="The column of a file to predict.")
 @DROP
+@CATEGORIES
+@TIME
 @click.option(
     "--recommender",
     "ratings",
     type=click.Path(exists=True, dir_okay=False),
-    help="Learn a recommender from a file of user::item::rating::time lines instead.",
+    help="Learn a recommender from a file of ratings instead: user::item::rating::time lines, or CSV.",
 )
 @click.option(
     "--rate",
@@ -48,6 +56,8 @@ def demo(
     spec: str,
     target: str | None,
     drop: list[str],
+    categories: list[str],
+    time: str | None,
     ratings: str | None,
     rate: float | None,
     limit: int | None,
@@ -63,9 +73,11 @@ def demo(
 
     display = Display(quiet=as_json)
     if ratings is not None and not RatingsSource.recognizes(ratings):
-        hint = "Its lines are like user::item::rating::time; for a table, give --data and --target."
+        hint = "Its lines are like user::item::rating::time, or its columns userId, itemId, rating and timestamp."
         raise ConfigError(f"{ratings} holds no ratings.", hint)
-    source = open_source(ratings or spec, target=target, drop=drop, notify=display.notify)
+    source = open_source(
+        ratings or spec, target=target, drop=drop, categories=categories, time=time, notify=display.notify
+    )
     with DemoSession(source, folder, notify=display.notify) as session:
         display.introduce(session)
         with display.live(session):

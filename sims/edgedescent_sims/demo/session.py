@@ -26,6 +26,7 @@ from edgedescent_mqtt.connect import open_socket
 from edgedescent_sims.broker.process import BrokerProcess
 from edgedescent_sims.publish.stream import PublishReport, publish
 from edgedescent_sims.sources import Notify, Source, ignore
+from edgedescent_sims.sources.journal import JournalSource
 
 DEVICE = "demo"
 WATCHABLE_S = 8.0
@@ -258,7 +259,8 @@ class DemoSession:
         length = min(self.length or _SMALL, limit or sys.maxsize)
         if rate is None and length <= _SMALL:
             rate = max(length / WATCHABLE_S, 1.0)
-        batch = 1 if length <= _SMALL else 20
+        # What a journal holds is sent message by message.
+        batch = 1 if length <= _SMALL or isinstance(self.source, JournalSource) else 20
         self._report = publish(
             self.source,
             self._connection(),

@@ -6,7 +6,7 @@ import importlib
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from edgedescent.errors import ConfigError
 from edgedescent.validation import Declared
@@ -62,6 +62,17 @@ class Peer(Declared, ABC):
 
     # --- What a run calls -----------------------------------------------------------------------------------------
 
+    def start(self) -> Self:
+        """Make the model, unless it is made already; return the peer.
+
+        Raises:
+            ConfigError: If its library is not installed.
+        """
+        if not self._is_started:
+            self._start()
+            self._is_started = True
+        return self
+
     def predict_one(self, *event: Any) -> float:
         """Return the prediction for one event; the state stays as it is.
 
@@ -71,7 +82,7 @@ class Peer(Declared, ABC):
         Raises:
             ValueError: If the model cannot predict the event.
         """
-        self._ensure_started()
+        self.start()
         try:
             answer = self._predict(*event)
         except Exception as error:
@@ -92,7 +103,7 @@ class Peer(Declared, ABC):
         Raises:
             ValueError: If the model cannot learn the event.
         """
-        self._ensure_started()
+        self.start()
         # Negated, so that the condition holds for NaN too.
         if not abs(event_and_label[-1]) <= LARGEST:
             self.n_skipped_targets += 1
@@ -114,11 +125,6 @@ class Peer(Declared, ABC):
         prediction = self.predict_one(*event_and_label[:-1])
         self.learn_one(*event_and_label)
         return prediction
-
-    def _ensure_started(self) -> None:
-        if not self._is_started:
-            self._start()
-            self._is_started = True
 
     @property
     def _name(self) -> str:

@@ -57,7 +57,7 @@ class Baseline(Peer):
         Raises:
             ValueError: If they are not numbers.
         """
-        self._ensure_started()
+        self.start()
         labels = as_numbers("y", y, 1)
         # A comparison with NaN is False.
         usable = np.abs(labels) <= LARGEST

@@ -52,6 +52,7 @@ class Ranker(Peer):
             ValueError: If `k` is not a whole number of at least 1.
         """
         require_count("recommend", "k", k, at_least=1)
+        self.start()
         scores = np.array(self._scores(user))
         rows: Any = np.arange(len(scores))
         if exclude_seen and user in self._seen:

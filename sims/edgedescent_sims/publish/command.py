@@ -14,7 +14,7 @@ import click
 from edgedescent.console.options import JSON, SETTINGS, Number, example
 from edgedescent.console.terminal import Progress
 from edgedescent.errors import ConfigError
-from edgedescent_sims.options import COUNT_MAX, DROP
+from edgedescent_sims.options import CATEGORIES, COUNT_MAX, DROP, TIME
 from edgedescent_sims.sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--topic", help="The topic to publish to.  [default: edgedescent/<device>/events; of a recording, its own]"
 )
 @click.option("--device", help="The device whose topic is published to.  [default: edge]")
-@click.option("--target", metavar="COLUMN", help="The column to predict; a CSV file needs it.")
+@click.option("--target", metavar="COLUMN", help="The column to predict; a CSV or Parquet file needs it.")
 @DROP
+@CATEGORIES
+@TIME
 @click.option("--rate", type=Number(min=0, min_open=True), help="Events per second.  [default: unlimited]")
 @click.option("--limit", type=click.IntRange(1, COUNT_MAX), help="Send at most this many events.")
 @click.option("--skip", type=click.IntRange(0, COUNT_MAX), default=0, help="Pass over this many events at the start.")
@@ -82,7 +84,8 @@ def replay(
     device: str | None,
     target: str | None,
     drop: list[str],
-    id_prefix: str | None,
+    categories: list[str],
+    time: str | None,
     protocol: Literal["5", "3.1.1"],
     username: str | None,
     password_file: Path | None,
@@ -95,17 +98,20 @@ def replay(
 ) -> None:
     """Publish SOURCE as events over MQTT.
 
-    SOURCE is a CSV file, a file of user::item::rating::time lines (sent in time order), a recording by
-    `edgedescent journal export`, each gzipped or not, or a River data set by name, such as ChickWeights.
+    SOURCE is a CSV file, a file of ratings (user::item::rating::time lines, or a CSV file with such columns; sent in
+    time order), a recording by `edgedescent journal export`, each gzipped or not; a Parquet file; a device's state
+    folder; a generator, such as SensorStream; or a River data set by name, such as ChickWeights.
 
     A recording is sent byte by byte as it was received, to its own topics unless --topic or --device is given.
 
-    Columns that do not hold numbers are dropped with a notice; empty cells are left out. Event ids are the
-    source's name and the row number, so a row has the same id each time it is sent.
+    Columns of texts are sent as categories, the first column of times as hour, day of the week and month; a column of
+    ids is left out with a notice, and so are empty cells. Event ids are the source's name and the row number, so a row
+    has the same id each time it is sent.
     """
     # Imported here so that `edgedescent --help`, which loads this module, does not load paho.
     from edgedescent_mqtt.client import Connection, is_readable_by_all, read_password
     from edgedescent_mqtt.topics import require_level, require_topic
+    from edgedescent_sims.sources.journal import JournalSource
 
     if password_file is not None and username is None and "@" not in url:
         raise ConfigError("A password is given without a user name.", hint="Add --username.")
@@ -123,10 +129,10 @@ def replay(
         cert_file=certfile,
         key_file=keyfile,
     )
-    stream = open_source(source, target=target, drop=drop, id_prefix=id_prefix, notify=_notify)
+    stream = open_source(source, target=target, drop=drop, categories=categories, time=time, notify=_notify)
     if topic is not None:
         require_topic(topic, "--topic")
-    elif device is not None or stream.kind != "recorded":
+    elif device is not None or not isinstance(stream, JournalSource):
         topic = f"edgedescent/{require_level('edge' if device is None else device, '--device')}/events"
     report = _run(stream, connection, topic, connect_timeout, pace)
     _print(stream, connection, topic, report, as_json=as_json)
@@ -138,9 +144,10 @@ def _run(
     source: Source, connection: Connection, topic: str | None, connect_timeout_s: float, pace: dict[str, Any]
 ) -> PublishReport:
     from edgedescent_sims.publish.stream import publish
+    from edgedescent_sims.sources.journal import JournalSource
 
     def total() -> int | None:
-        length = source.length()
+        length = source.n_messages() if isinstance(source, JournalSource) else source.length()
         return length if length is None else max(0, min(length - pace["skip"], pace["limit"] or length))
 
     with _stop_on_interrupt() as interrupts, Progress(source.name, "events") as bar:

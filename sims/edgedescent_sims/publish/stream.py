@@ -14,7 +14,9 @@ from edgedescent.validation import require_count, require_number
 from edgedescent_mqtt.client import Connection
 from edgedescent_mqtt.topics import require_topic
 from edgedescent_sims.publish.publisher import Publisher, StopPublishing
-from edgedescent_sims.sources.base import Event, Notify, Source, ignore
+from edgedescent_sims.sources.base import Notify, Source, ignore
+from edgedescent_sims.sources.batch import Event
+from edgedescent_sims.sources.journal import JournalSource
 
 DEFAULT_TOPIC = "edgedescent/edge/events"
 
@@ -42,6 +44,7 @@ def publish(
     to: str | Connection,
     *,
     topic: str | None = None,
+    id_prefix: str | None = None,
     rate: float | None = None,
     limit: int | None = None,
     skip: int = 0,
@@ -56,10 +59,13 @@ def publish(
 ) -> PublishReport:
     """Publish the events of a source over MQTT and wait until the broker has acknowledged them all.
 
+    Of a journal, the messages are published as they were received, byte by byte.
+
     Args:
         source: The events; see `edgedescent_sims.sources.open_source`.
         to: The broker, as `mqtt://[user@]host[:port]` or with more detail as a `Connection`.
         topic: Topic to publish to; recorded messages go to their own topics if it is None.
+        id_prefix: Text before the number in the event ids; the source's name and a dash if None.
         rate: Events per second; unlimited if None.
         limit: Most events to send; all if None.
         skip: Number of events to leave out at the start.
@@ -80,15 +86,14 @@ def publish(
     >>> from edgedescent_sims.sources import open_source
     >>> publish(open_source("ChickWeights"), "mqtt://localhost", rate=100)  # doctest: +SKIP
     """
-    recorded = source.kind == "recorded"
     topic_or_default = require_topic(DEFAULT_TOPIC if topic is None else topic, "topic")
-    if recorded and batch > 1:
-        raise ConfigError("Recorded messages are sent one by one.", hint="Leave out the batch.")
+    if isinstance(source, JournalSource) and (batch > 1 or id_prefix is not None):
+        raise ConfigError("Recorded messages are sent as they are.", hint="Leave out the batch and the prefix of ids.")
     _validate(rate, limit, skip, batch, qos, window, connect_timeout_s, ack_timeout_s)
     connection = Connection.from_url(to) if isinstance(to, str) else to
-    events = islice(source.events(), skip, None if limit is None else skip + limit)
+    messages = _messages(source, topic, id_prefix, batch, slice(skip, None if limit is None else skip + limit))
     # Read before connecting, so that a fault in the source shows before any wait for the broker.
-    first = list(islice(events, 1))
+    first = list(islice(messages, 1))
     publisher = Publisher(
         connection,
         topic_or_default,
@@ -99,14 +104,13 @@ def publish(
         notify=notify,
         should_stop=should_stop,
     )
-    messages = _recorded(chain(first, events), topic) if recorded else _encoded(chain(first, events), batch)
     started = time.monotonic()
     interrupted = False
     try:
         with publisher:
             started = time.monotonic()
             try:
-                _send_all(publisher, messages, _Pace(rate), _Progress(on_progress))
+                _send_all(publisher, chain(first, messages), _Pace(rate), _Progress(on_progress))
             except StopPublishing:
                 interrupted = True
                 publisher.drain_briefly()
@@ -131,15 +135,17 @@ _Message = tuple[bytes, int, str | None]
 """Payload, number of events in it, and the topic if it is not the publisher's."""
 
 
+def _messages(source: Source, topic: str | None, id_prefix: str | None, batch: int, part: slice) -> Iterator[_Message]:
+    if isinstance(source, JournalSource):
+        recorded = islice(source.messages(), part.start, part.stop)
+        return ((message.payload, 1, topic or message.topic) for message in recorded)
+    return _encoded(islice(source.events(id_prefix), part.start, part.stop), batch)
+
+
 def _encoded(events: Iterator[Event], batch: int) -> Iterator[_Message]:
     encode = msgspec.json.Encoder().encode
     while group := list(islice(events, batch)):
         yield encode(group if batch > 1 else group[0]), len(group), None
-
-
-def _recorded(events: Iterator[Event], topic: str | None) -> Iterator[_Message]:
-    for event in events:
-        yield event["payload"], 1, topic or event["topic"]
 
 
 def _send_all(publisher: Publisher, messages: Iterator[_Message], pace: _Pace, progress: _Progress) -> None:

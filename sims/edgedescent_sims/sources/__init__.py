@@ -1,6 +1,6 @@
-"""Sources of events: files and data sets, opened by a path or a name.
+"""Sources of events: files, data sets and generators, opened by a path or a name.
 
-A new kind of source is one file with a class of the shape of `OpenableSource`, and a line in `SOURCES`.
+A new kind of source is one file with a class derived from `Source`, and a line in `SOURCES`.
 """
 
 from __future__ import annotations
@@ -10,40 +10,44 @@ from pathlib import Path
 
 from edgedescent.errors import ConfigError, did_you_mean
 from edgedescent.registry import Registry
-from edgedescent_sims.sources.base import (
-    Event,
-    Kind,
-    Notify,
-    OpenableSource,
-    SkippedRows,
-    Source,
-    SourceOptions,
-    ignore,
-)
+from edgedescent_sims.sources.base import Kind, Mark, Notify, SkippedRows, Source, SourceOptions, Transform, ignore
+from edgedescent_sims.sources.batch import Batch, Event
 
 __all__ = [
     "SOURCES",
+    "Batch",
     "Event",
     "Kind",
+    "Mark",
     "Notify",
-    "OpenableSource",
     "SkippedRows",
     "Source",
     "SourceOptions",
+    "Transform",
     "ignore",
     "open_source",
 ]
 
-SOURCES: Registry[type[OpenableSource]] = Registry(
+_ROOM = "edgedescent_sims.sources"
+
+SOURCES: Registry[type[Source]] = Registry(
     "source",
     "edgedescent.sources",
     {
         # The first one that recognizes a path or a name opens it: a CSV file can be any file, a data set any name.
-        "ratings": "edgedescent_sims.sources.ratings:RatingsSource",
-        "recording": "edgedescent_sims.sources.recording:RecordingSource",
-        "csv": "edgedescent_sims.sources.csv:CsvSource",
-        "river": "edgedescent_sims.sources.river:RiverSource",
+        "LinearStream": f"{_ROOM}.linear_stream:LinearStream",
+        "FriedmanStream": f"{_ROOM}.friedman_stream:FriedmanStream",
+        "SensorStream": f"{_ROOM}.sensor_stream:SensorStream",
+        "SparseStream": f"{_ROOM}.sparse_stream:SparseStream",
+        "RestingSensor": f"{_ROOM}.resting_sensor:RestingSensor",
+        "TasteStream": f"{_ROOM}.taste_stream:TasteStream",
+        "ratings": f"{_ROOM}.ratings:RatingsSource",
+        "journal": f"{_ROOM}.journal:JournalSource",
+        "parquet": f"{_ROOM}.parquet:ParquetSource",
+        "csv": f"{_ROOM}.csv:CsvSource",
+        "river": f"{_ROOM}.river:RiverSource",
     },
+    base=Source,
 )
 """Kinds of sources. Those of other packages, found by entry point, are asked before the built-in ones."""
 
@@ -53,17 +57,19 @@ def open_source(
     *,
     target: str | None = None,
     drop: Iterable[str] = (),
-    id_prefix: str | None = None,
+    categories: Iterable[str] = (),
+    time: str | None = None,
     notify: Notify = ignore,
 ) -> Source:
-    """Open a source: a file of any kind in `SOURCES`, or a River data set by name.
+    """Open a source: a file of any kind in `SOURCES`, a state folder, a generator, or a River data set by name.
 
     Args:
-        spec: A path, gzipped if it ends in `.gz`; or the name of a River data set, in any case of letters.
-        target: The column to predict. CSV files need it; the other kinds know theirs.
+        spec: A path, gzipped if it ends in `.gz`; or the name of a generator or River data set.
+        target: The column to predict. CSV and Parquet files need it; the other kinds know theirs.
         drop: Columns to leave out.
-        id_prefix: Text before the row number in the event ids; the source's name and a dash if None.
-        notify: Called with one line for each notice to the user, such as a dropped column.
+        categories: Columns to read as categories, whatever they hold.
+        time: Column with the time of the events; found by its content if None.
+        notify: Called with one line for each notice to the user, such as a column that is left out.
 
     Raises:
         ConfigError: If there is no such source, it cannot be read, or an option does not apply to it.
@@ -72,19 +78,22 @@ def open_source(
     >>> next(source.events())  # doctest: +SKIP
     {'id': 'ChickWeights-1', 'x': {'time': 0.0, 'chick': 1.0, 'diet': 1.0}, 'y': 42.0}
     """
-    options = SourceOptions(target, tuple(drop), id_prefix, notify)
+    options = SourceOptions(target=target, drop=tuple(drop), categories=tuple(categories), time=time)
     others = [name for name in SOURCES if name not in SOURCES.built_in]
     for name in (*others, *SOURCES.built_in):
         if SOURCES[name].recognizes(str(spec)):
-            return SOURCES[name](str(spec), options)
+            source = SOURCES[name].open(str(spec), options)
+            source.skipped_rows.notify = notify
+            return source
     path = Path(spec)
     if path.exists():
-        raise ConfigError(f"{spec} is not a file.", hint="Give a CSV file, a ratings file or a River data set.")
+        hint = "Give a CSV or Parquet file, a ratings file, a journal, or a River data set."
+        raise ConfigError(f"{spec} is not a file, and no state folder.", hint)
     raise ConfigError(f"There is no file {spec}.", hint=_files_like(path))
 
 
 def _files_like(path: Path) -> str:
     folder = path.parent
     names = [entry.name for entry in folder.iterdir() if entry.is_file()] if folder.is_dir() else []
-    otherwise = "Give a CSV file, a user::item::rating::time file, or the name of a River data set."
+    otherwise = "Give a CSV or Parquet file, a user::item::rating::time file, or the name of a River data set."
     return did_you_mean(path.name, names) or otherwise

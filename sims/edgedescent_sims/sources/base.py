@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta
 
-from edgedescent.errors import did_you_mean
+from edgedescent.errors import ConfigError, did_you_mean
 from edgedescent.validation import Declared
 from edgedescent_sims.sources.batch import Batch, Event
 
@@ -60,6 +60,35 @@ class SkippedRows:
         return f"Left out: {' and '.join(parts)}." if parts else ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """Options of a person for a source that is opened by a path or a name.
+
+    Args:
+        target: Column to predict.
+        drop: Columns to leave out.
+        categories: Columns to read as categories, whatever they hold.
+        time: Column with the time of the events.
+    """
+
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    time: str | None = None
+
+    def refuse(self, spec: str, reason: str, *names: str) -> None:
+        """Raise ConfigError if an option that does not apply to a source is given.
+
+        Args:
+            spec: The source.
+            reason: Why they do not apply.
+            names: Names of the options; all of them if none is named.
+        """
+        given = [f"--{name}" for name in names or self.__dataclass_fields__ if getattr(self, name)]
+        if given:
+            raise ConfigError(f"{' and '.join(given)} cannot be given for {spec}: {reason}.", "Leave it out.")
+
+
 @dataclass(kw_only=True, eq=False)
 class Source(Declared, ABC):
     """A stream of events: the same events, with the same numbers, each time it is read.
@@ -67,10 +96,28 @@ class Source(Declared, ABC):
     A subclass is a dataclass whose fields declare its parameters; they are what a scenario file gives.
 
     Attributes:
-        skipped_rows: Rows and cells that the latest reading has left out so far.
+        skipped_rows: Rows and cells that the latest reading has left out so far, and where notices go.
     """
 
     skipped_rows: SkippedRows = field(default_factory=SkippedRows, init=False, repr=False)
+
+    @classmethod
+    def recognizes(cls, _spec: str) -> bool:
+        """Return True for a path or a name that `open` makes a source of."""
+        return False
+
+    @classmethod
+    def open(cls, spec: str, options: SourceOptions) -> Source:
+        """Return the source that a path or a name stands for.
+
+        Args:
+            spec: A path or a name that the class recognizes.
+            options: Options of a person. One that is given and does not apply is refused.
+
+        Raises:
+            ConfigError: If the source cannot be read, or an option does not apply to it.
+        """
+        raise NotImplementedError
 
     @property
     @abstractmethod

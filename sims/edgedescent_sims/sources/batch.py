@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ class Batch:
         if len(batches) == 1:
             return batches[0]
         names = dict.fromkeys(name for batch in batches for name in batch.columns)
-        columns = {name: np.concatenate([batch.column(name) for batch in batches]) for name in names}
+        columns = {name: _concatenate_column(name, batches) for name in names}
         arrays = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _ARRAYS}
         return cls(columns=columns, **arrays)
 
@@ -153,6 +153,14 @@ class Batch:
 
 
 _ARRAYS = tuple(field.name for field in dataclasses.fields(Batch) if field.name != "columns")
+
+
+def _concatenate_column(name: str, batches: Sequence[Batch]) -> Column:
+    parts = [batch.column(name) for batch in batches]
+    if any(part.dtype == object for part in parts):
+        # A batch that lacks the column does not know that it holds texts, in which None stands for a missing one.
+        parts = [part if part.dtype == object else np.full(len(part), None, dtype=object) for part in parts]
+    return cast("Column", np.concatenate(parts))
 
 
 def _has_gaps(column: Column) -> bool:

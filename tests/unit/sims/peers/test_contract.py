@@ -35,7 +35,7 @@ print(json.dumps([peer.predict_learn_one(*event) for event in events]))
 
 def make(name: str, **options: Any) -> Peer:
     try:
-        return PEERS.find(name, "peer")(**{**SMALL.get(name, {}), **options})
+        return PEERS.find(name, "peer")(**{**SMALL.get(name, {}), **options}).start()
     except ConfigError as error:
         if "not installed" in str(error):
             pytest.skip(str(error))
@@ -172,7 +172,7 @@ def test_a_library_that_is_not_installed_is_named(
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setattr(sys, "meta_path", [Absent(module), *sys.meta_path])
     with pytest.raises(ConfigError, match=f"The peer {name} needs {module}, which is not installed") as caught:
-        PEERS[name]()
+        PEERS[name]().start()
     assert caught.value.hint == f"Install it with: pip install 'edgedescent[{extra}]'"
 
 

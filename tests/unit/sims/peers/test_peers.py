@@ -162,13 +162,13 @@ class TestVowpalWabbit:
     def test_options_it_does_not_know_are_one_line(self) -> None:
         pytest.importorskip("vowpalwabbit")
         with pytest.raises(ConfigError, match="The `options` of VowpalWabbit are '--no_such_option'") as caught:
-            VowpalWabbit(options="--no_such_option")
+            VowpalWabbit(options="--no_such_option").start()
         assert "\n" not in str(caught.value)
 
     def test_options_that_predict_something_else_are_refused(self) -> None:
         pytest.importorskip("vowpalwabbit")
         with pytest.raises(ConfigError, match="it must predict one number"):
-            VowpalWabbit(options="--oaa 3")
+            VowpalWabbit(options="--oaa 3").start()
 
 
 def test_an_event_that_cannot_be_used_is_one_line() -> None:
