@@ -153,8 +153,16 @@ class Cluster:
     def start_worker(self) -> subprocess.Popen[bytes]:
         # Without a nanny, which would start it again.
         return self._start(
-            "worker", self.address, "--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0",
-            "--local-directory", str(self._folder),
+            "worker",
+            self.address,
+            "--no-nanny",
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--memory-limit",
+            "0",
+            "--local-directory",
+            str(self._folder),
         )
 
     def _start(self, kind: str, *args: str) -> subprocess.Popen[bytes]:

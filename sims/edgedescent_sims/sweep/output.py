@@ -11,11 +11,14 @@ import msgspec
 
 from edgedescent.errors import ConfigError
 from edgedescent.state.files import replace_atomically
+from edgedescent_sims.report.extra import import_extra
+from edgedescent_sims.report.toml_text import toml_text
+from edgedescent_sims.sweep.html import render_ranking
 from edgedescent_sims.sweep.ranking import Ranked, Ranking
 from edgedescent_sims.sweep.space import flattened
 from edgedescent_sims.sweep.sweep import SweepResult
 
-RESULTS, TIMINGS, RANKING = "results.parquet", "timings.parquet", "ranking.json"
+RESULTS, TIMINGS, RANKING, REPORT = "results.parquet", "timings.parquet", "ranking.json", "report.html"
 N_SHOWN = 10
 """Number of configurations, and of errors, that are printed."""
 
@@ -33,6 +36,7 @@ def write(result: SweepResult, ranking: Ranking, folder: Path) -> None:
         RESULTS: parquet(result_rows(result)),
         TIMINGS: parquet(timing_rows(result)),
         RANKING: ranking.to_json(),
+        REPORT: render_ranking(result, ranking).encode(),
     }
     for name, data in files.items():
         _write(folder / name, data)
@@ -72,11 +76,8 @@ def parquet(rows: Sequence[dict[str, Any]]) -> bytes:
     Raises:
         ConfigError: If pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet as format_
-    except ImportError as error:
-        raise ConfigError("pyarrow is not installed.", "Run: pip install 'edgedescent[sweep]'") from error
+    pyarrow = import_extra("pyarrow", "pyarrow", "A Parquet table")
+    format_ = import_extra("pyarrow.parquet", "pyarrow", "A Parquet table")
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     sink = pyarrow.BufferOutputStream()
@@ -111,12 +112,8 @@ def write_best(ranking: Ranking, path: Path) -> Ranked:
             f"Every configuration has a run without the score {ranking.score!r}, so none is the best.",
             "Look at the errors; runs that failed are tried again when the same command is run again.",
         )
-    try:
-        import tomli_w
-    except ImportError as error:
-        raise ConfigError("tomli-w is not installed.", "Run: pip install 'edgedescent[sweep]'") from error
     head = f"# The best of {len(ranking.configurations)} configurations by {ranking.score}.\n"
-    _write(path, (head + tomli_w.dumps({"learner": best.learner})).encode())
+    _write(path, (head + toml_text({"learner": best.learner})).encode())
     return best
 
 
@@ -176,7 +173,7 @@ def print_ranking(result: SweepResult, ranking: Ranking, folder: Path, *, as_jso
         return
     click.echo(ranking_text(ranking))
     already = f", {result.n_resumed:,} of them before" if result.n_resumed else ""
-    click.echo(f"{len(result.outcomes):,} runs{already}. All runs: {folder / RESULTS}")
+    click.echo(f"{len(result.outcomes):,} runs{already}. All runs: {folder / RESULTS}. Report: {folder / REPORT}")
 
 
 def _write(path: Path, data: bytes) -> None:
