@@ -16,7 +16,7 @@ def names(_context: click.Context, _parameter: click.Parameter, listed: tuple[st
 CATEGORIES = click.option(
     "--categories",
     multiple=True,
-    callback=_names,
+    callback=names,
     metavar="COLUMN,…",
     help="Columns to read as categories, whatever they hold; can be repeated.",
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgedescent_sims.simulate.result import (
+from edgedescent_sims.result import (
     Bar,
     CandidateResult,
     Curve,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edgedescent_sims.simulate.result import CandidateResult, Curve, Recovery, SimulationResult
+from edgedescent_sims.result import CandidateResult, Curve, Recovery, SimulationResult
 
 POINTS_MAX = 1500
 """Largest number of points of a curve that a chart draws; of longer ones, extremes are kept."""

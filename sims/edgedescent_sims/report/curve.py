@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from edgedescent_sims.report.figures import figure
-from edgedescent_sims.simulate.result import Curve, SimulationResult
+from edgedescent_sims.result import Curve, SimulationResult
 
 PALETTE = ("#0068a8", "#c24a00", "#007f5f", "#a63f80", "#8a6200", "#4d5560", "#3d8fc4", "#7a4a2b")
 """Colours that readers with a colour deficiency tell apart; the light theme of the report has the same."""

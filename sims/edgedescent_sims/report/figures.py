@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from edgedescent_sims.simulate.result import Interval, Number
+from edgedescent_sims.result import Interval, Number
 
 DASH = "\u2013"
 """Shown where there is no number."""

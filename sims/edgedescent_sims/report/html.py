@@ -16,7 +16,7 @@ from edgedescent_sims.report import chart_data, figures, view
 from edgedescent_sims.report.extra import extra_folder, import_extra
 from edgedescent_sims.report.sparkline import sparkline_svg
 from edgedescent_sims.report.toml_text import toml_text
-from edgedescent_sims.simulate.result import SimulationResult, Timing
+from edgedescent_sims.result import SimulationResult, Timing
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _PURPOSE = "A report"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedescent_sims.report.extra import import_extra
-from edgedescent_sims.simulate.result import CandidateResult, Interval, SimulationResult
+from edgedescent_sims.result import CandidateResult, Interval, SimulationResult
 
 
 def result_rows(results: Iterable[SimulationResult]) -> Iterator[dict[str, Any]]:

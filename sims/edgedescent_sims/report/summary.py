@@ -24,7 +24,7 @@ from edgedescent_sims.report.view import (
     score_columns,
     verdict,
 )
-from edgedescent_sims.simulate.result import CandidateResult, Interval, SimulationResult
+from edgedescent_sims.result import CandidateResult, Interval, SimulationResult
 
 _LONGEST_NAME = 28
 

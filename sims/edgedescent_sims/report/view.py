@@ -19,7 +19,7 @@ from edgedescent_sims.report.figures import (
     recovery_text,
     score_name,
 )
-from edgedescent_sims.simulate.result import Bar, CandidateResult, Difference, Interval, SimulationResult
+from edgedescent_sims.result import Bar, CandidateResult, Difference, Interval, SimulationResult
 
 BarState = Literal["held", "failed", "expected", "surprise"]
 BAR_STATES: dict[BarState, str] = {

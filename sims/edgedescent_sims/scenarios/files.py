@@ -63,14 +63,15 @@ def scenario_of(table: Mapping[str, Any], folder: Path) -> Scenario:
         source = {**source, "path": str(folder / source["path"])}
     if "seed" in parameters(SOURCES.find(source.get("type"), "source.type")):
         source = {"seed": _seed_of_stage(seed, 0), **source}
-    stream: Source = build(Source, source, "source", registry=SOURCES)
+    stream: Source = build(Source, source, "source", registry=SOURCES)  # type: ignore[type-abstract]
     for index, stage in enumerate(convert(table.get("transforms", []), list[Any], "transforms")):
         place = f"transforms[{index}]"
         stage_table = convert({"type": stage} if isinstance(stage, str) else stage, dict[str, Any], place)
         registry: Registry[Any] = FAULTS if stage_table.get("type") in FAULTS else _Transforms()
         # Two stages of one kind must not draw the same numbers.
         seeded = {"seed": _seed_of_stage(seed, index + 1), **stage_table}
-        stream = build(Transform, seeded, place, registry=registry, given={"source": stream})
+        # The registry makes concrete ones.
+        stream = build(Transform, seeded, place, registry=registry, given={"source": stream})  # type: ignore[type-abstract]
     candidates = {
         name: build(Learner, each, f"candidates.{name}")
         for name, each in convert(table.get("candidates", {}), dict[str, Any], "candidates").items()
@@ -115,7 +116,7 @@ def _peers(listed: Any) -> dict[str, Peer]:
         name = convert(stated.pop("name", stated.get("type", "")), str, f"{place}.name")
         if name in peers:
             raise ConfigError(f"`{place}` is a second peer named {name!r}.", "Give it another `name`.")
-        peers[name] = build(Peer, stated, place, registry=PEERS)
+        peers[name] = build(Peer, stated, place, registry=PEERS)  # type: ignore[type-abstract]
     return peers
 
 

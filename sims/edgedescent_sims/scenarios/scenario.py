@@ -69,11 +69,12 @@ class Scenario(Declared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, candidate in {**self.candidates, **self.peers}.items():
-            kinds = candidate.input_kind
-            if self.kind not in (kinds if isinstance(kinds, tuple) else (kinds,)):
+        everyone: dict[str, Learner | Peer] = {**self.candidates, **self.peers}
+        for name, candidate in everyone.items():
+            if candidate.input_kind not in (self.kind, "both"):
                 raise ConfigError(
-                    f"The candidate {name} learns {kinds}, but the stream {self.stream.name} holds {self.kind}."
+                    f"The candidate {name} learns {candidate.input_kind}, but the stream {self.stream.name} holds "
+                    f"{self.kind}."
                 )
         if twice := sorted(self.candidates.keys() & self.peers.keys()):
             raise ConfigError(f"{twice[0]!r} is the name of a candidate and of a peer.")
@@ -158,7 +159,7 @@ def _reseeded(stream: Source, step: int) -> Source:
     if isinstance(stream, Transform):
         return dataclasses.replace(stream, source=_reseeded(stream.source, step), seed=(stream.seed + step) % 2**62)
     if "seed" in parameters(type(stream)):
-        return dataclasses.replace(stream, seed=(stream.seed + step) % 2**62)  # type: ignore[attr-defined]
+        return dataclasses.replace(stream, seed=(stream.seed + step) % 2**62)  # type: ignore[attr-defined, call-arg]
     return stream
 
 

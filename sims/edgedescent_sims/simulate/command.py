@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -163,6 +164,7 @@ def _scenarios(
 
 def _of_data(spec: str, options: dict[str, Any]) -> Scenario:
     """Scenario of a data file: our learners with their defaults beside simple baselines."""
+    from edgedescent.validation import parameters
     from edgedescent_sims.scenarios import library
     from edgedescent_sims.scenarios.data import scenario_of_data
     from edgedescent_sims.sources import open_source
@@ -175,13 +177,15 @@ def _of_data(spec: str, options: dict[str, Any]) -> Scenario:
             raise library.unknown(spec) from error
     else:
         source = open_source(spec, target=options["target"], drop=options["drop"], notify=_notify)
-    return scenario_of_data(source, limit=options["limit"])
+    if options["limit"] is not None:
+        if "limit" not in parameters(type(source)):
+            raise ConfigError(f"--limit does not apply to {spec}.", "A generator has `n_events` in a scenario file.")
+        source = dataclasses.replace(source, limit=options["limit"])  # type: ignore[call-arg]
+    return scenario_of_data(source)
 
 
 def _changed(scenario: Scenario, against: Sequence[Path], options: dict[str, Any]) -> Scenario:
     """The scenario with what the options state."""
-    import dataclasses
-
     from edgedescent.learners import LEARNERS
     from edgedescent_sims.peers import PEERS
 

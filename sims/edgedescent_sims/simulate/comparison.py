@@ -13,8 +13,8 @@ COMPARED = {
     "recovery": False,
     "max_performance_loss": False,
     "regret": False,
-    "recall_at_k": True,
-    "ndcg_at_k": True,
+    "recall": True,
+    "ndcg": True,
 }
 """Scores that are compared, where both results have them, and whether more is better."""
 

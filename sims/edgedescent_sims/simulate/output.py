@@ -44,7 +44,8 @@ def conclude(
             click.echo(msgspec.json.encode(result, order="deterministic"))
         return
     for result in results:
-        click.echo(summary_text(result, timings.get(result.name, ())))
+        click.echo(summary_text(result))
+        _print_timings(timings.get(result.name, ()))
     click.echo(f"Report: {folder / REPORT}")
 
 
@@ -78,6 +79,12 @@ def print_library(*, as_json: bool) -> None:
     width = max((len(each.name) for each in scenarios), default=0)
     for each in scenarios:
         click.echo(f"{each.name:{width}}  {each.stresses}")
+
+
+def _print_timings(timings: Sequence[Timing]) -> None:
+    if timings:
+        listed = ", ".join(f"{timing.candidate} {timing.us_per_event:.3g}" for timing in timings)
+        click.echo(f"Microseconds an event, on this machine: {listed}\n")
 
 
 def _shown(value: float | None) -> str:

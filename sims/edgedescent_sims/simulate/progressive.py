@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedescent.evaluation import CostMeter
+from edgedescent_sims.peers.baselines import Baseline
 from edgedescent_sims.sources.base import Source
 from edgedescent_sims.sources.batch import Batch
 
@@ -104,6 +105,8 @@ def predict_learn(model: Model, batch: Batch) -> NDArray[np.float64]:
 
 
 def _learn(model: Model, batch: Batch) -> NDArray[np.float64]:
+    if isinstance(model, Baseline):
+        return model.learn_labels(batch.y)
     learn_many = getattr(model, "learn_many", None)
     if is_ratings(batch):
         users, items = (batch.columns[name].tolist() for name in ("user", "item"))
@@ -143,14 +146,14 @@ class ProgressiveRun:
 
     Attributes:
         n_events: Number of events that were handed to the model so far.
-        model_s: Time in seconds that the model took so far.
+        cost: Time and memory that the model took so far.
     """
 
     def __init__(self, stream: Source, model: Model, *, learn: Learn = predict_learn, last: int | None = None) -> None:
         self.stream = stream
         self.model = model
         self.n_events = 0
-        self.model_s = 0.0
+        self.cost = CostMeter()
         self._learn = learn
         self._last = last
 
@@ -160,9 +163,8 @@ class ProgressiveRun:
             batch, first = repeats.split(arrived)
             if self._last is not None and len(batch) and batch.number.min() > self._last:
                 return
-            started = time.perf_counter()
-            predictions = self._learn(self.model, batch)
-            self.model_s += time.perf_counter() - started
+            with self.cost.timed(len(batch)):
+                predictions = self._learn(self.model, batch)
             self.n_events += len(batch)
             if first.all():
                 yield Scored(batch.number, batch.target, predictions, batch.optimum)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,11 +121,12 @@ class Replayed:
 
     def _score(self, payload: bytes) -> None:
         answers = _decode_many(payload) if payload.startswith(b"[") else [_decode_one(payload)]
-        labelled = [answer for answer in answers if answer.y is not None]
+        labelled = [(answer.y, answer.prediction) for answer in answers if answer.y is not None]
         if labelled:
             numbers = np.arange(self.n_events + 1, self.n_events + len(labelled) + 1)
             self.n_events += len(labelled)
-            self.curve.update_many(numbers, [a.y for a in labelled], [a.prediction for a in labelled])
+            targets, predictions = zip(*labelled, strict=True)
+            self.curve.update_many(numbers, targets, predictions)
 
 
 def rehearse(
@@ -156,9 +158,8 @@ def rehearse(
     candidates, kinds, n_events = [], set(), 0
     for place, (name, config) in enumerate(configs.items()):
         before = place * journal.n_messages
-        replayed = Replayed(
-            config, journal.messages(), on_message=lambda n, before=before: on_progress(before + n, total)
-        )
+        report = functools.partial(_report, on_progress, before, total)
+        replayed = Replayed(config, journal.messages(), on_message=report)
         if not replayed.n_events:
             raise ConfigError(
                 f"No labelled event of {journal.name} could be used by the candidate {name}.",
@@ -177,7 +178,7 @@ def rehearse(
         seed=0,
         n_seeds=1,
         n_events=n_events,
-        window=candidates_window(candidates),
+        window=_window_of(candidates),
         main_score="mae",
         lower_is_better=True,
         marks=[],
@@ -185,7 +186,11 @@ def rehearse(
     )
 
 
-def candidates_window(candidates: Sequence[CandidateResult]) -> int:
+def _report(on_progress: OnProgress, before: int, total: int, count: int) -> None:
+    on_progress(before + count, total)
+
+
+def _window_of(candidates: Sequence[CandidateResult]) -> int:
     """Number of events in a window of the curves."""
     numbers = candidates[0].curve.number
     return numbers[1] - numbers[0] if len(numbers) > 1 else 1

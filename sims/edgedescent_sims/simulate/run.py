@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedescent.errors import ConfigError
-from edgedescent.evaluation import ErrorCurve, Prequential, RankingScores, error_floor, recovery, window_means
+from edgedescent.evaluation import (
+    ErrorCurve,
+    OptimumRegret,
+    Prequential,
+    RankingScores,
+    error_floor,
+    recovery,
+    state_bytes,
+    window_means,
+)
 from edgedescent.learners import Learner
 from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
-from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, is_ratings, predict_learn
+from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, is_ratings, predict_learn
 from edgedescent_sims.simulate.twins import (
     Change,
     Errors,
@@ -80,12 +89,12 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
     curve = ErrorCurve(length=scenario.stream.length())
     ranking = _Ranking(scenario, model) if scenario.kind == "ratings" and hasattr(model, "recommend") else None
     segments = [_Segment(change, scenario.window) for change in found]
-    optimum = _OptimumRegret()
+    optimum = OptimumRegret()
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         errors.update_many(scored.target, scored.prediction)
         curve.update_many(scored.number, scored.target, scored.prediction)
-        optimum.update(scored)
+        optimum.update_many(scored.target, scored.prediction, scored.optimum)
         for segment in segments:
             segment.errors.update(scored)
         on_progress(run.n_events)
@@ -94,14 +103,15 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
         scores |= ranking.scores.summary()
     recoveries = [_recovery(scenario, prototype, segment) for segment in segments]
     for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
-        scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
+        name = "recovery" if score == "events_to_10_percent" else score
+        scores[name] = _worst([recovered.scores.get(score) for recovered in recoveries])
     return CandidateRun(
         scores=scores,
         curve=Curve(curve.numbers.tolist(), curve.errors.tolist()),
         recoveries=recoveries,
         n_events=run.n_events,
-        us_per_event=1e6 * run.model_s / max(run.n_events, 1),
-        state_bytes=_state_bytes(model),
+        us_per_event=run.cost.summary().get("us_per_event", 0.0),
+        state_bytes=state_bytes(model.state_dict()) if hasattr(model, "state_dict") else None,
     )
 
 
@@ -141,7 +151,7 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> Recovery
         "duration": scores.duration,
         "max_performance_loss": scores.max_performance_loss,
         "regret": scores.regret,
-        "recovery": scores.events_to_10_percent,
+        "events_to_10_percent": scores.events_to_10_percent,
     }
     since = number - start
     early = (since > EARLY_FROM) & (since <= EARLY_TO)
@@ -163,27 +173,6 @@ def _windowed(number: NDArray[np.int64], error: NDArray[np.float64], window: int
     means = window_means(error, window)
     step = max(1, len(means) // CURVE_POINTS)
     return Curve(number[window - 1 :][::step].tolist(), means[::step].tolist())
-
-
-class _OptimumRegret:
-    """Mean excess of the absolute and the squared error over those of the best possible prediction."""
-
-    def __init__(self) -> None:
-        self._n = 0
-        self._absolute = self._squared = 0.0
-
-    def update(self, scored: Scored) -> None:
-        known = np.isfinite(scored.optimum) & np.isfinite(scored.target)
-        if known.any():
-            target, optimum, prediction = scored.target[known], scored.optimum[known], scored.prediction[known]
-            self._n += len(target)
-            self._absolute += float(np.sum(np.abs(target - prediction) - np.abs(target - optimum)))
-            self._squared += float(np.sum((target - prediction) ** 2 - (target - optimum) ** 2))
-
-    def summary(self) -> dict[str, float | None]:
-        if not self._n:
-            return {}
-        return {"regret_absolute": self._absolute / self._n, "regret_squared": self._squared / self._n}
 
 
 class _Ranking:
@@ -214,10 +203,3 @@ class _Ranking:
 def _worst(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return max(known) if known and len(known) == len(values) else None
-
-
-def _state_bytes(model: Model) -> int | None:
-    state = getattr(model, "state_dict", None)
-    if state is None:
-        return None
-    return sum(value.nbytes if isinstance(value, np.ndarray) else sum(map(len, value)) for value in state().values())

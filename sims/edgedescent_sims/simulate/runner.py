@@ -12,7 +12,7 @@ from typing import Any
 
 import edgedescent
 from edgedescent.errors import ConfigError, did_you_mean
-from edgedescent.evaluation import bootstrap_mean, paired_difference
+from edgedescent.evaluation import bootstrap_interval, paired_difference
 from edgedescent_sims.result import (
     CandidateResult,
     Difference,
@@ -74,14 +74,14 @@ def simulate(
         for name in (*scenario.candidates, *scenario.peers)
     ]
     done = _in_order(work, jobs, on_run)
-    for scenario, command in itertools.zip_longest(scenarios, commands, fillvalue=""):
-        assert isinstance(scenario, Scenario)  # noqa: S101 - there are no more commands than scenarios
+    for place, scenario in enumerate(scenarios):
+        command = commands[place] if commands else ""
         names = (*scenario.candidates, *scenario.peers)
         runs: dict[str, list[CandidateRun]] = {name: [] for name in names}
         for _ in range(scenario.n_seeds):
             for name in names:
                 runs[name].append(next(done))
-        yield assemble(scenario, runs, command=str(command)), _timings(runs)
+        yield assemble(scenario, runs, command=command), _timings(runs)
 
 
 def _in_order(work: Sequence[Job], jobs: int, on_run: OnRun) -> Iterator[CandidateRun]:
@@ -179,8 +179,8 @@ def interval(by_seed: Sequence[float | None]) -> Interval:
     known = [value for value in values if value is not None]
     if len(known) == 1:
         return Interval(known[0], by_seed=list(values))
-    estimate = bootstrap_mean(known)
-    return Interval(estimate.value, estimate.low, estimate.high, list(values))
+    estimate = bootstrap_interval(known)
+    return Interval(estimate.mean, estimate.low, estimate.high, list(values))
 
 
 def _comparison(candidates: Sequence[CandidateResult], score: str) -> list[Difference]:
@@ -199,7 +199,7 @@ def _comparison(candidates: Sequence[CandidateResult], score: str) -> list[Diffe
         else:
             paired = paired_difference(ours, theirs)
             by_seed: list[float | None] = [a - b for a, b in pairs]
-            difference = Interval(paired.value, paired.low, paired.high, by_seed)
+            difference = Interval(paired.difference.mean, paired.difference.low, paired.difference.high, by_seed)
             p_value = paired.p_value
         differences.append(Difference(first.name, second.name, score, difference, p_value))
     return differences

@@ -12,41 +12,65 @@ from edgedescent.errors import ConfigError, did_you_mean
 from edgedescent.registry import Registry
 from edgedescent_sims.sources.base import Kind, Mark, Notify, SkippedRows, Source, SourceOptions, Transform, ignore
 from edgedescent_sims.sources.batch import Batch, Event
+from edgedescent_sims.sources.csv import CsvSource
+from edgedescent_sims.sources.friedman_stream import FriedmanStream
+from edgedescent_sims.sources.in_memory import InMemorySource
+from edgedescent_sims.sources.journal import JournalSource
+from edgedescent_sims.sources.linear_stream import LinearStream
+from edgedescent_sims.sources.parquet import ParquetSource
+from edgedescent_sims.sources.ratings import RatingsSource
+from edgedescent_sims.sources.resting_sensor import RestingSensor
+from edgedescent_sims.sources.river import RiverSource
+from edgedescent_sims.sources.sensor_stream import SensorStream
+from edgedescent_sims.sources.sparse_stream import SparseStream
+from edgedescent_sims.sources.taste_stream import TasteStream
 
 __all__ = [
     "SOURCES",
     "Batch",
+    "CsvSource",
     "Event",
+    "FriedmanStream",
+    "InMemorySource",
+    "JournalSource",
     "Kind",
+    "LinearStream",
     "Mark",
     "Notify",
+    "ParquetSource",
+    "RatingsSource",
+    "RestingSensor",
+    "RiverSource",
+    "SensorStream",
     "SkippedRows",
     "Source",
     "SourceOptions",
+    "SparseStream",
+    "TasteStream",
     "Transform",
     "ignore",
     "open_source",
 ]
 
-_ROOM = "edgedescent_sims.sources"
+_BUILT_IN: tuple[type[Source], ...] = (
+    # The first one that recognizes a path or a name opens it: a CSV file can be any file, a data set any name.
+    LinearStream,
+    FriedmanStream,
+    SensorStream,
+    SparseStream,
+    RestingSensor,
+    TasteStream,
+    RatingsSource,
+    JournalSource,
+    ParquetSource,
+    CsvSource,
+    RiverSource,
+)
 
 SOURCES: Registry[type[Source]] = Registry(
     "source",
     "edgedescent.sources",
-    {
-        # The first one that recognizes a path or a name opens it: a CSV file can be any file, a data set any name.
-        "LinearStream": f"{_ROOM}.linear_stream:LinearStream",
-        "FriedmanStream": f"{_ROOM}.friedman_stream:FriedmanStream",
-        "SensorStream": f"{_ROOM}.sensor_stream:SensorStream",
-        "SparseStream": f"{_ROOM}.sparse_stream:SparseStream",
-        "RestingSensor": f"{_ROOM}.resting_sensor:RestingSensor",
-        "TasteStream": f"{_ROOM}.taste_stream:TasteStream",
-        "ratings": f"{_ROOM}.ratings:RatingsSource",
-        "journal": f"{_ROOM}.journal:JournalSource",
-        "parquet": f"{_ROOM}.parquet:ParquetSource",
-        "csv": f"{_ROOM}.csv:CsvSource",
-        "river": f"{_ROOM}.river:RiverSource",
-    },
+    {kind.__name__: f"{kind.__module__}:{kind.__name__}" for kind in _BUILT_IN},
     base=Source,
 )
 """Kinds of sources. Those of other packages, found by entry point, are asked before the built-in ones."""

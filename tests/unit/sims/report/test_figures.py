@@ -14,7 +14,7 @@ from edgedescent_sims.report import sparkline, sparkline_svg
 from edgedescent_sims.report.figures import DASH, best_of, figure, recovery_text, score_name, unfinished_text
 from edgedescent_sims.report.toml_text import toml_text
 from edgedescent_sims.report.view import bar_state, verdict, worst_recovery
-from edgedescent_sims.simulate.result import Bar, Difference, Interval
+from edgedescent_sims.result import Bar, Difference, Interval
 from support.simulation_results import simulation_result
 from support.xml_text import parse_xml
 

@@ -13,7 +13,7 @@ import pytest
 from edgedescent.errors import ConfigError
 from edgedescent_sims.report import LiveTable, curve_svg, summary_text, write_parquet
 from edgedescent_sims.report.parquet import result_rows
-from edgedescent_sims.simulate.result import Curve, SimulationResult
+from edgedescent_sims.result import Curve, SimulationResult
 from support.simulation_results import library, simulation_result
 from support.xml_text import parse_xml
 

@@ -16,7 +16,7 @@ import pytest
 from edgedescent.errors import ConfigError
 from edgedescent_sims.report import render_report, write_report
 from edgedescent_sims.report.chart_data import POINTS_MAX, chart_data
-from edgedescent_sims.simulate.result import Curve, SimulationResult
+from edgedescent_sims.result import Curve, SimulationResult
 from support.simulation_results import library, simulation_result, timings
 
 pytest.importorskip("jinja2", reason="Jinja2 comes with the extra 'simulate'")
