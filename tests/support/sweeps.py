@@ -1,6 +1,6 @@
 """Sweeps for tests: a runner that leaves traces, and a program that sweeps in a process of its own.
 
-``python -m support.sweeps FOLDER [--n N] [--runs-s SECONDS] [--dask ADDRESS] [--jobs N] [--method NAME]`` sweeps in FOLDER.
+``python -m support.sweeps FOLDER [--n N] [--dask ADDRESS] [--jobs N] [--method NAME] …`` sweeps in FOLDER.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edgedescent_sims.sources.linear_stream import LinearStream
 from edgedescent_sims.sweep.dask_executor import DaskExecutor
 from edgedescent_sims.sweep.definition import Sweep, sweep_of
 from edgedescent_sims.sweep.executors import Executor, PoolExecutor, SerialExecutor
-from edgedescent_sims.sweep.jobs import Job, Outcome
+from edgedescent_sims.sweep.jobs import Job, Outcome, run_job
 from edgedescent_sims.sweep.journal import Journal
 from edgedescent_sims.sweep.output import write
 from edgedescent_sims.sweep.ranking import rank
@@ -40,7 +40,7 @@ def scenarios() -> list[Scenario]:
 
 
 def small_sweep(**changes: Any) -> Sweep:
-    """Sweep of (4 + 1) × 2 × 4 = 40 runs."""
+    """Sweep of 40 runs: four configurations and the default, two scenarios, four seeds."""
     stated = {"scenarios": scenarios(), "learner": LEARNER, "seeds": 4, "n_configurations": 4, **changes}
     return sweep_of(stated)
 
@@ -61,6 +61,12 @@ def traced(job: Job) -> Outcome:
     return invented(job)
 
 
+def learned(job: Job) -> Outcome:
+    """As `traced`, but the learner learns."""
+    traced(job)
+    return run_job(job)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -68,15 +74,17 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--dask")
     parser.add_argument("--method", default="random")
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--learn", action="store_true")
     given = parser.parse_args()
-    sweep = small_sweep(n_configurations=given.n, method=given.method, generation=2)
+    sweep = small_sweep(n_configurations=given.n, method=given.method, generation=max(2, given.n // 10), seeds=given.seeds)
     executor: Executor
     if given.dask:
         executor = DaskExecutor(given.dask)
     else:
         executor = SerialExecutor() if given.jobs == 1 else PoolExecutor(given.jobs)
     try:
-        result = run_sweep(sweep, given.folder, executor=executor, runner=traced)
+        result = run_sweep(sweep, given.folder, executor=executor, runner=learned if given.learn else traced)
     except ConfigError as error:
         sys.exit(f"Error: {error} Hint: {error.hint}")
     write(result, rank(result), given.folder)

@@ -1,4 +1,4 @@
-"""Sweeps in real processes that are killed: no completed run is repeated, and the results are those of a straight one."""
+"""Sweeps that are killed: no completed run is repeated, and the results are those of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import psutil
 import pytest
-from support.sweeps import SECONDS, TRACES, completed
-from support.waiting import eventually
 
 from edgedescent_sims.sweep.journal import FILE
 from edgedescent_sims.sweep.output import RANKING, RESULTS
+from support.sweeps import SECONDS, TRACES, completed
+from support.waiting import eventually
 
 TESTS = Path(__file__).parents[1]
+
+
+class Rounds(Protocol):
+    """Rounds of fault injection, as the fixture of this name gives them."""
+
+    count: int
+
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over the rounds."""
+        ...
 
 
 class Sweeper:
@@ -91,17 +101,22 @@ def straight(folder: Path, *args: str) -> list[bytes]:
 @pytest.mark.rounds(quick=3, long=12)
 @pytest.mark.parametrize("method", ["random", "optuna"])
 def test_a_sweep_that_is_killed_goes_on_and_repeats_nothing(
-    tmp_path: Path, method: str, rounds: Iterable[int], chance: random.Random
+    tmp_path: Path, method: str, rounds: Rounds, chance: random.Random
 ) -> None:
-    sweeper = Sweeper(tmp_path, "--method", method, run_s=0.02)
+    # With --torture 500 runs, which learn.
+    is_long = rounds.count > 3
+    n = 500 if is_long else 40
+    args = ["--method", method, *(("--n", "49", "--seeds", "5", "--learn") if is_long else ())]
+    sweeper = Sweeper(tmp_path, *args, run_s=0.02)
     for _ in rounds:
         with sweeper.running() as process:
-            sweeper.wait_for(4, process)
+            sweeper.wait_for(n // 16, process)
             time.sleep(chance.uniform(0, 0.1))
-    assert sweeper.n_completed() < 40
+    assert sweeper.n_completed() < n
     sweeper.finish()
-    assert len(set(sweeper.runs())) == len(completed(sweeper.folder)) == 40
-    assert sweeper.results() == straight(tmp_path / "straight", "--method", method)
+    assert len(set(sweeper.runs())) == len(completed(sweeper.folder)) == n
+    print(f"{len(sweeper.runs())} starts of {n} runs, {rounds.count} kills")
+    assert sweeper.results() == straight(tmp_path / "straight", *args)
 
 
 def test_a_sweep_that_is_done_runs_nothing(tmp_path: Path) -> None:
@@ -184,17 +199,22 @@ class Cluster:
             process.wait()
 
 
-def test_a_sweep_on_dask_survives_a_lost_worker_and_goes_on_after_a_lost_scheduler(tmp_path: Path) -> None:
+def test_a_sweep_on_dask_survives_a_lost_worker_and_goes_on_after_a_lost_scheduler(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     pytest.importorskip("distributed")
+    is_long = request.config.getoption("torture")
+    n, few = (500, 60) if is_long else (40, 5)
+    args = ("--n", "49", "--seeds", "5", "--learn") if is_long else ()
     sweeper = Sweeper(tmp_path, run_s=0.05)
     with Cluster(sweeper.environment, tmp_path) as cluster:
-        sweeper = Sweeper(tmp_path, "--dask", cluster.address, run_s=0.05)
+        sweeper = Sweeper(tmp_path, "--dask", cluster.address, *args, run_s=0.05)
         scheduler = cluster.start_scheduler()
         workers = [cluster.start_worker(), cluster.start_worker()]
         with sweeper.running() as sweep:
-            sweeper.wait_for(5, sweep)
+            sweeper.wait_for(few, sweep)
             workers[0].kill()
-            sweeper.wait_for(5, sweep)
+            sweeper.wait_for(few, sweep)
             assert sweep.poll() is None
             scheduler.kill()
             _, errors = sweep.communicate(timeout=60)
@@ -206,14 +226,15 @@ def test_a_sweep_on_dask_survives_a_lost_worker_and_goes_on_after_a_lost_schedul
         for each in (scheduler, *workers):
             each.kill()
             each.wait()
-        assert 10 <= sweeper.n_completed() < 40
+        assert 2 * few <= sweeper.n_completed() < n
         cluster.start_scheduler()
         cluster.start_worker()
         killed = cluster.start_worker()
         with sweeper.running() as sweep:
-            sweeper.wait_for(5, sweep)
+            sweeper.wait_for(few, sweep)
             killed.kill()
             assert sweep.communicate() == (None, "")
             assert sweep.returncode == 0
-    assert len(set(sweeper.runs())) == len(completed(sweeper.folder)) == 40
-    assert sweeper.results() == straight(tmp_path / "straight")
+    assert len(set(sweeper.runs())) == len(completed(sweeper.folder)) == n
+    print(f"{len(sweeper.runs())} starts of {n} runs, two lost workers, one lost scheduler")
+    assert sweeper.results() == straight(tmp_path / "straight", *args)

@@ -26,8 +26,8 @@ QUEUED_PER_THREAD = 4
 QUEUED_MIN = 32
 CAPACITY_EVERY_S = 5.0
 ROUNDS_MAX = 2
-"""Times that a job is submitted. In each, the scheduler tries it on several workers (`allowed-failures` + 1, which is 4)
-before it takes it for what killed them."""
+"""Times that a job is submitted. In each, the scheduler tries it on several workers (`allowed-failures` + 1, which is
+4) before it takes it for what killed them."""
 
 
 class DaskExecutor(Executor):
@@ -59,7 +59,7 @@ class DaskExecutor(Executor):
             ) from error
         self._silence()
         try:
-            self._client = distributed.Client(
+            self._client = _untyped(distributed.Client)(
                 self._address, timeout=CONNECT_TIMEOUT_S, set_as_default=False, name="edgedescent-sweep"
             )
         except (OSError, ValueError) as error:
@@ -91,7 +91,7 @@ class DaskExecutor(Executor):
             ) from error
         try:
             versions = client.run(_version)
-        except Exception as error:  # noqa: BLE001 - of a worker that cannot import the package
+        except Exception as error:
             raise ConfigError(
                 f"A worker of {self._address} cannot import edgedescent: {type(error).__name__}: {error}.",
                 "Install it there: pip install 'edgedescent[sweep]'",
@@ -111,7 +111,7 @@ class DaskExecutor(Executor):
         assert client is not None  # noqa: S101 - it is used in a `with` block
         remaining = iter(jobs)
         running: dict[str, tuple[Any, Job, int]] = {}
-        completed = as_completed(loop=client.loop)
+        completed = _untyped(as_completed)(loop=client.loop)
 
         def submit(job: Job, rounds: int) -> None:
             # With a name of its own, so that what another client runs or has lost is never taken for it.
@@ -171,7 +171,7 @@ class DaskExecutor(Executor):
     def _close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            client.close(timeout=2)
+            _untyped(client.close)(timeout=2)
         while self._levels:
             name, level = self._levels.popitem()
             logging.getLogger(name).setLevel(level)
@@ -180,6 +180,11 @@ class DaskExecutor(Executor):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+
+
+def _untyped(thing: Any) -> Any:
+    """The same, for the type checker: distributed has annotations, but not all."""
+    return thing
 
 
 def _version() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -109,8 +110,7 @@ class PoolExecutor(Executor):
                 suspects += running.values()
                 running.clear()
                 self._stop()
-                for job in suspects:
-                    outcome = self._run_alone(runner, job)
+                for outcome in self._run_alone(runner, suspects):
                     n_done += outcome.error != LOST
                     yield outcome
                 if not n_done:
@@ -121,14 +121,18 @@ class PoolExecutor(Executor):
                 pool = self._start(self._n)
         self._stop()
 
-    def _run_alone(self, runner: Runner, job: Job) -> Outcome:
+    def _run_alone(self, runner: Runner, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Run one job at a time, so that a process that dies tells which one it was."""
         pool = self._start(1)
-        try:
-            return pool.submit(attempt, runner, job).result()
-        except BrokenProcessPool:
-            return Outcome(key=job.key, error=LOST)
-        finally:
-            self._stop()
+        for job in jobs:
+            try:
+                outcome = pool.submit(attempt, runner, job).result()
+            except BrokenProcessPool:
+                outcome = Outcome(key=job.key, error=LOST)
+                self._stop()
+                pool = self._start(1)
+            yield outcome
+        self._stop()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -142,10 +146,8 @@ def _end_with(parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
-        try:
+        with contextlib.suppress(EOFError):
             parent.recv_bytes()
-        except EOFError:
-            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

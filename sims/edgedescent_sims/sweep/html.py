@@ -6,7 +6,6 @@ import base64
 import hashlib
 import math
 from pathlib import Path
-from typing import Any
 
 from edgedescent_sims import report
 from edgedescent_sims.report.extra import import_extra
@@ -87,7 +86,7 @@ class _Axis:
 
 
 def _best(ranking: Ranking, scenario: str) -> float | None:
-    scores: list[Any] = [each.scores[scenario] for each in ranking.configurations]
+    scores = [each.scores[scenario] for each in ranking.configurations]
     known = [score for score in scores if score is not None]
     if not known:
         return None

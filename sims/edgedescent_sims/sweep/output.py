@@ -12,6 +12,7 @@ import msgspec
 from edgedescent.errors import ConfigError
 from edgedescent.state.files import replace_atomically
 from edgedescent_sims.report.extra import import_extra
+from edgedescent_sims.report.figures import DASH
 from edgedescent_sims.report.toml_text import toml_text
 from edgedescent_sims.sweep.html import render_ranking
 from edgedescent_sims.sweep.ranking import Ranked, Ranking
@@ -76,28 +77,26 @@ def parquet(rows: Sequence[dict[str, Any]]) -> bytes:
     Raises:
         ConfigError: If pyarrow is not installed.
     """
-    pyarrow = import_extra("pyarrow", "pyarrow", "A Parquet table")
-    format_ = import_extra("pyarrow.parquet", "pyarrow", "A Parquet table")
+    pa = import_extra("pyarrow", "pyarrow", "A Parquet table")
+    parquet_format = import_extra("pyarrow.parquet", "pyarrow", "A Parquet table")
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: _column([row.get(name) for row in rows]) for name in names}
-    sink = pyarrow.BufferOutputStream()
-    format_.write_table(pyarrow.table(columns), sink)
+    columns = {name: _column(pa, [row.get(name) for row in rows]) for name in names}
+    sink = pa.BufferOutputStream()
+    parquet_format.write_table(pa.table(columns), sink)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
 
-def _column(values: Sequence[Any]) -> Any:
-    import pyarrow
-
+def _column(pa: Any, values: Sequence[Any]) -> Any:
     kinds = {type(value) for value in values if value is not None}
-    types = {bool: pyarrow.bool_(), int: pyarrow.int64(), float: pyarrow.float64(), str: pyarrow.string()}
+    types = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
     if kinds == {int, float}:
         kinds = {float}
         values = [None if value is None else float(value) for value in values]
     if len(kinds) == 1 and (kind := kinds.pop()) in types:
-        return pyarrow.array(values, types[kind])
+        return pa.array(values, types[kind])
     texts = [None if value is None else msgspec.json.encode(value).decode() for value in values]
-    return pyarrow.array(texts, pyarrow.string())
+    return pa.array(texts, pa.string())
 
 
 def write_best(ranking: Ranking, path: Path) -> Ranked:
@@ -112,7 +111,7 @@ def write_best(ranking: Ranking, path: Path) -> Ranked:
             f"Every configuration has a run without the score {ranking.score!r}, so none is the best.",
             "Look at the errors; runs that failed are tried again when the same command is run again.",
         )
-    head = f"# The best of {len(ranking.configurations)} configurations by {ranking.score}.\n"
+    head = f"# The best of {len(ranking.configurations)} configurations by {ranking.score}.\n\n"
     _write(path, (head + toml_text({"learner": best.learner})).encode())
     return best
 
@@ -121,17 +120,17 @@ def ranking_text(ranking: Ranking) -> str:
     """Table of the best configurations, and of the defaults."""
     shown = [each for each in ranking.configurations if each.rank <= N_SHOWN or each.is_default]
     name = f"{ranking.score} {'ratio' if ranking.lower_is_better else 'gain'}"
-    lines = [("rank", name, "over seeds", "over scenarios", "mean rank", "best", "configuration")]
+    headings = ("rank", name, "over seeds", "over scenarios", "mean rank", "best", "configuration")
+    lines: list[tuple[str, ...]] = [headings]
     lines += [_cells(each, ranking) for each in shown]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = ["  ".join([c.rjust(w) for c, w in zip(line[:-1], widths, strict=False)] + [line[-1]]) for line in lines]
     left_out = len(ranking.configurations) - len(shown)
     if left_out:
         text.append(f"… and {left_out} more, in {RANKING}")
-    text.append(
-        f"{name.capitalize()}: {'relative to' if ranking.lower_is_better else 'above'} {ranking.reference}, with bootstrap "
-        "intervals. Best: share of bootstrap samples in which it is the best."
-    )
+    relation = "relative to" if ranking.lower_is_better else "above"
+    text.append(f"{name.capitalize()}: {relation} {ranking.reference}, with bootstrap intervals.")
+    text.append("Best: share of bootstrap samples of scenarios and seeds in which it is the best.")
     return "\n".join(text)
 
 
@@ -139,13 +138,21 @@ def _cells(each: Ranked, ranking: Ranking) -> tuple[str, ...]:
     sign = "" if ranking.lower_is_better else "+"
 
     def interval(ends: tuple[float, float] | None) -> str:
-        return "–" if ends is None or ends[0] == ends[1] else f"{ends[0]:{sign}.3f} … {ends[1]:{sign}.3f}"
+        return DASH if ends is None or ends[0] == ends[1] else f"{ends[0]:{sign}.3f} … {ends[1]:{sign}.3f}"
 
     relative = each.relative
     label = f"{each.label} (default)" if each.is_default else each.label
     if relative is None:
-        return (str(each.rank), "–", "–", "–", f"{each.mean_rank:.1f}", "–", f"{label}: {each.n_missing} runs missing")
-    share = "–" if each.p_best is None else f"{each.p_best:.0%}"
+        return (
+            str(each.rank),
+            DASH,
+            DASH,
+            DASH,
+            f"{each.mean_rank:.1f}",
+            DASH,
+            f"{label}: {each.n_missing} runs missing",
+        )
+    share = DASH if each.p_best is None else f"{each.p_best:.0%}"
     intervals = (interval(relative.seeds), interval(relative.scenarios))
     return (str(each.rank), f"{relative.value:{sign}.3f}", *intervals, f"{each.mean_rank:.1f}", share, label)
 

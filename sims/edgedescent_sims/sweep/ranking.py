@@ -75,8 +75,8 @@ def rank(result: SweepResult) -> Ranking:
     """Rank the configurations of a sweep.
 
     They are ordered by their score relative to that of the defaults of the first learner, averaged over scenarios and
-    seeds: the geometric mean of the ratios of an error, the mean difference of a score of which more is better. Both give
-    each scenario the same weight, whatever its scale.
+    seeds: the geometric mean of the ratios of an error, the mean difference of a score of which more is better. Both
+    give each scenario the same weight, whatever its scale.
 
     Args:
         result: The runs.

@@ -25,8 +25,8 @@ Losses = Sequence[float | None]
 class Search(ABC):
     """Source of the configurations of one learner.
 
-    The configurations must depend on nothing but the arguments and the losses, so that a sweep that goes on after a kill
-    asks for the same ones again.
+    The configurations must depend on nothing but the arguments and the losses, so that a sweep that goes on after a
+    kill asks for the same ones again.
 
     Args:
         space: What is searched.
@@ -46,7 +46,8 @@ class Search(ABC):
         """Yield configurations to run next; `tell` is called with their losses before the next ones are asked for."""
 
     def tell(self, losses: Losses) -> None:
-        """Take the losses of the configurations of the latest generation, in their order."""
+        """Take the losses of the configurations of the latest generation, in their order; most searches ignore them."""
+        del losses
 
 
 class GridSearch(Search):
@@ -69,9 +70,9 @@ class OptunaSearch(Search):
     """Bayesian optimization by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), in generations.
 
     A generation of `size` configurations is asked for, all of them are run in any order, and their losses are told in
-    the order in which they were asked for. So what is asked for next depends neither on the order in which runs end, nor
-    on the number of processes, nor on interruptions: a sweep that goes on asks for everything from the start, and finds
-    the runs of the earlier generations in its journal.
+    the order in which they were asked for. So what is asked for next depends neither on the order in which runs end,
+    nor on the number of processes, nor on interruptions: a sweep that goes on asks for everything from the start, and
+    finds the runs of the earlier generations in its journal.
     """
 
     def __init__(self, space: SearchSpace, n: int, *, seed: int = 1, size: int = 10) -> None:

@@ -161,7 +161,7 @@ class SearchSpace:
 
     def with_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Table of the learner with values of the parameters that are searched."""
-        table = _copy(self.table)
+        table: dict[str, Any] = _copy(self.table)
         for path in self.dimensions:
             if path in values:
                 _set(table, path, values[path])
@@ -205,11 +205,11 @@ class SearchSpace:
         """Build learners with the values at the ends, every one of them below each choice of its parent."""
         first = {name: dimension.ends[0] for name, dimension in self.dimensions.items()}
         build(Learner, self.with_values(first), path)
-        for name, dimension in self.dimensions.items():
-            above = [parent for parent in self.dimensions if name.startswith(f"{parent}.")]
-            tried = itertools.product(*(self.dimensions[each].ends for each in [*above, name]))
+        for name in self.dimensions:
+            chain = [each for each in self.dimensions if name == each or name.startswith(f"{each}.")]
+            tried = itertools.product(*(self.dimensions[each].ends for each in chain))
             for values in itertools.islice(tried, _CHECKED_COMBINATIONS_MAX):
-                build(Learner, self.with_values({**first, **dict(zip([*above, name], values, strict=True))}), path)
+                build(Learner, self.with_values({**first, **dict(zip(chain, values, strict=True))}), path)
 
 
 # --- Notation -----------------------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from support.sweeps import invented
 
 from edgedescent.errors import ConfigError
 from edgedescent_sims.sweep import dask_executor
 from edgedescent_sims.sweep.dask_executor import DaskExecutor
 from edgedescent_sims.sweep.executors import LOST, Executor, PoolExecutor, SerialExecutor
 from edgedescent_sims.sweep.jobs import Job, Outcome
+from support.sweeps import invented
 
 JOBS = [Job({"name": "flip"}, {"type": "LinearRegressor"}, repetition) for repetition in range(12)]
 
@@ -69,7 +69,7 @@ def test_a_run_that_is_left_early_ends_its_processes() -> None:
 def test_a_missing_scheduler_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(dask_executor, "CONNECT_TIMEOUT_S", 0.2)
-    with pytest.raises(ConfigError, match="There is no Dask scheduler at tcp://127.0.0.1:9"):
+    with pytest.raises(ConfigError, match=r"There is no Dask scheduler at tcp://127\.0\.0\.1:9"):
         DaskExecutor("tcp://127.0.0.1:9").__enter__()
     with pytest.raises(ConfigError, match="There is no Dask scheduler at nonsense") as caught:
         DaskExecutor("nonsense").__enter__()

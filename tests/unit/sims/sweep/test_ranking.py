@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.sweeps import scenarios
 
 from edgedescent_sims.sweep.definition import sweep_of
 from edgedescent_sims.sweep.jobs import Job, Outcome
@@ -15,6 +14,7 @@ from edgedescent_sims.sweep.losses import relative_losses
 from edgedescent_sims.sweep.output import ranking_text
 from edgedescent_sims.sweep.ranking import Ranking, probability_of_best, rank, ranks
 from edgedescent_sims.sweep.sweep import run_sweep
+from support.sweeps import scenarios
 
 # Score of l2 = 0 (the default), 0.1 and 0.2, by scenario and seed.
 SCORES = {

@@ -72,7 +72,12 @@ def test_a_table_of_the_search_is_not_changed_by_what_is_built_of_it() -> None:
 
 def test_a_grid_is_every_combination() -> None:
     found = space(
-        'type = "LinearRegressor"\n[search]\nl2 = [0.0, 0.1]\noptimizer.lr = { low = 0.01, high = 1, log = true, steps = 3 }'
+        """
+        type = "LinearRegressor"
+        [search]
+        l2 = [0.0, 0.1]
+        optimizer.lr = { low = 0.01, high = 1, log = true, steps = 3 }
+        """
     )
     assert list(found.grid()) == [{"l2": l2, "optimizer.lr": lr} for l2 in (0.0, 0.1) for lr in (0.01, 0.1, 1.0)]
     assert found.grid_size() == 6

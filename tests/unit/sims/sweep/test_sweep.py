@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.sweeps import LEARNER, invented, scenarios, small_sweep
 
 from edgedescent.errors import ConfigError
 from edgedescent_sims.scenarios.scenario import Scenario
@@ -20,6 +19,7 @@ from edgedescent_sims.sweep.jobs import Job, Outcome, Runner, attempt, checksum_
 from edgedescent_sims.sweep.output import RANKING, RESULTS, TIMINGS, write, write_best
 from edgedescent_sims.sweep.ranking import rank
 from edgedescent_sims.sweep.sweep import run_sweep
+from support.sweeps import LEARNER, invented, scenarios, small_sweep
 
 
 class Shuffled(Executor):

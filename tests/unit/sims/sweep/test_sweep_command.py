@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.sweeps import invented
 
 from edgedescent.cli import cli
 from edgedescent_sims.sweep import sweep as sweep_module
 from edgedescent_sims.sweep.jobs import Job, Outcome
+from support.sweeps import invented
 
 FILE = """
 scenarios = ["flip.toml", "plain.toml"]
@@ -113,11 +113,11 @@ def test_options_that_exclude_each_other(folder: Path) -> None:
 
 
 def test_a_mistake_is_one_line(folder: Path) -> None:
-    (folder / "sweep.toml").write_text(FILE.replace("optimizer.lr", "optimizer.lt"))
+    (folder / "sweep.toml").write_text(FILE.replace("optimizer.lr", "optimizer.lrr"))
     done = call()
     assert done.exit_code == 78
     assert done.stderr == (
-        "Error: sweep.toml: `learner.optimizer.lt` is not a known key: expected one of "
+        "Error: sweep.toml: `learner.optimizer.lrr` is not a known key: expected one of "
         "lr, beta1, beta2, eps, schedule, clip_value, clip_norm, average_rate. Hint: Did you mean `lr`?\n"
     )
 
