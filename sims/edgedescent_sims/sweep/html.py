@@ -64,7 +64,7 @@ class _Axis:
                 ends += [self._place(end) for end in each.relative.seeds]
         # Far outliers would leave no room for the others.
         ends.sort()
-        self._low, self._high = ends[0], max(ends[int(0.8 * (len(ends) - 1))], 0.0)
+        self._low, self._high = ends[0], max(ends[int(0.6 * (len(ends) - 1))], 0.0)
         if self._low == self._high:
             self._high += 1.0
 
