@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from curves import write_curves
 from harness import command_line, environment
 from recordings import RECORDINGS, Recording
 
 from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization, MLPRegressor
+from edgedescent.evaluation import ErrorCurve, Prequential
 from edgedescent.optim import CountedSGD
 from edgedescent_sims.peers import PEERS
 
@@ -117,16 +119,20 @@ def score(contestant: Contestant, events: Sequence[Any]) -> Score:
     """Predict and learn each event; the first one, of which nobody can know anything, does not count."""
     step = contestant.start()
     start = time.perf_counter()
-    errors = [abs(step(*event) - event[-1]) for event in events][1:]
+    predictions = np.array([step(*event) for event in events], dtype=np.float64)
     elapsed_us = (time.perf_counter() - start) * 1e6
-    size = max(len(errors) // WINDOWS, 1)
+    y = np.array([event[-1] for event in events], dtype=np.float64)
+    errors, curve = Prequential(), ErrorCurve(points=WINDOWS, length=max(len(events) - 1, 1))
+    errors.update_many(y, predictions)
+    curve.update_many(np.arange(1, len(events)), y[1:], predictions[1:])
+    found = errors.summary()
     return Score(
         contestant.name,
         contestant.ours,
-        math.fsum(errors) / len(errors),
-        math.sqrt(math.fsum(error * error for error in errors) / len(errors)),
+        found["mae"],
+        found["rmse"],
         elapsed_us / len(events),
-        [math.fsum(errors[i : i + size]) / size for i in range(0, size * (len(errors) // size), size)],
+        curve.errors.tolist(),
     )
 
 

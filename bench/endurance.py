@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +17,7 @@ import numpy as np
 from harness import command_line, environment
 
 from edgedescent import FactorizationMachine, LinearRegressor, MatrixFactorization, MLPRegressor
+from edgedescent.evaluation import resident_bytes
 
 ROWS_MAX = 50_000
 N_IDS = 1_000_000
@@ -177,12 +175,8 @@ def _tenths(n_chunks: int) -> Iterator[range]:
 
 
 def resident_mib() -> float:
-    """Resident memory of this process; where the system does not say, the most it ever had."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    # In KiB on Linux, in bytes on macOS.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    """Resident memory of this process."""
+    return resident_bytes() / 2**20
 
 
 @click.command(epilog="Example: python bench/endurance.py --events 1000000 --only linear")

@@ -115,5 +115,5 @@ def _accepted(changes: Iterable[Change], window: int, n_events: int) -> list[tup
             raise ValueError(f"A change must not end before it starts. Got {start} to {end}.")
         ends[start] = max(end, ends.get(start, end))
     starts = sorted(ends)
-    following = [*starts[1:], n_events]
+    following = [*starts, n_events][1:]
     return [(start, min(ends[start] + window, after)) for start, after in zip(starts, following, strict=True)]

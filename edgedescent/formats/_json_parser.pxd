@@ -23,3 +23,4 @@ cdef class JsonParser:
     cdef void shrink(self) noexcept
 
 cdef const char* skip_blank(const char* at, const char* end) noexcept nogil
+cdef const char* after_number(const char* at, const char* end, double* value) except? NULL

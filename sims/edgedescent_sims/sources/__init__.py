@@ -60,9 +60,9 @@ _BUILT_IN: tuple[type[Source], ...] = (
     SparseStream,
     RestingSensor,
     TasteStream,
+    ParquetSource,
     RatingsSource,
     JournalSource,
-    ParquetSource,
     CsvSource,
     RiverSource,
 )

@@ -109,7 +109,8 @@ def _from_json(cells: Sequence[object]) -> NDArray[np.float64] | None:
     except (TypeError, msgspec.DecodeError, UnicodeEncodeError):
         return None
     # A cell with a comma in it would be several numbers, but no cell can be less than one.
-    return np.array(numbers, dtype=np.float64) if len(numbers) == len(cells) else None
+    # JSON reads -0 as 0, so that no zero keeps a sign here.
+    return np.array(numbers, dtype=np.float64) + 0.0 if len(numbers) == len(cells) else None
 
 
 def _to_numbers_one_by_one(cells: Iterable[object]) -> tuple[NDArray[np.float64], list[int]]:
@@ -122,7 +123,7 @@ def _to_numbers_one_by_one(cells: Iterable[object]) -> tuple[NDArray[np.float64]
             unreadable.append(place)
             number = None
         numbers.append(math.nan if number is None else number)
-    return np.array(numbers, dtype=np.float64), unreadable
+    return np.array(numbers, dtype=np.float64) + 0.0, unreadable
 
 
 def is_missing(value: object) -> bool:

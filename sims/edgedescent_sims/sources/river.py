@@ -116,7 +116,10 @@ class RiverSource(TableSource):
 
     def _rows(self) -> Iterator[Rows]:
         target = self._target
-        events = islice(self._make(), self.skip, self.skip + (self.length() or 0))
+        dataset = self._make()
+        # River closes a file only where it is read to its end.
+        whole = self.limit is None and isinstance(dataset.n_samples, int)
+        events = islice(dataset, self.skip, None if whole else self.skip + (self.length() or 0))
         first = 1
         while piece := list(islice(events, BATCH_EVENTS)):
             names = dict.fromkeys(str(name) for x, _ in piece for name in x)

@@ -106,23 +106,17 @@ class TableSource(Source):
                 target holds no numbers.
         """
         self.skipped_rows.reset()
-        layout = self.layout()
         latest = np.nan
         for rows in self._rows():
-            batch = self._to_batch(rows, layout, latest)
+            if self._layout is None and len(rows.number):
+                self._layout = self._infer({name: cells[:HEAD_ROWS] for name, cells in rows.cells.items()})
+                self._notify_of_columns(self._layout)
+            batch = self._to_batch(rows, self._layout or Layout(), latest)
             latest = batch.time[-1] if len(batch) else latest
             if len(batch):
                 yield batch
-
-    def layout(self) -> Layout:
-        """Return what each column is used for; notifies of those that are left out, once."""
         if self._layout is None:
-            head = next((rows for rows in self._rows() if len(rows.number)), None)
-            if head is None:
-                raise ConfigError(f"{self.name} has no rows that could be sent.")
-            self._layout = self._infer({name: cells[:HEAD_ROWS] for name, cells in head.cells.items()})
-            self._notify_of_columns(self._layout)
-        return self._layout
+            raise ConfigError(f"{self.name} has no rows that could be sent.")
 
     def _infer(self, head: dict[str, Cells]) -> Layout:
         target = self._target

@@ -359,6 +359,8 @@ def test_the_metrics_are_the_prequential_errors() -> None:
     assert metrics["mae"] == pytest.approx(errors.mean())
     assert metrics["rmse"] == pytest.approx(math.sqrt((errors**2).mean()))
     assert metrics["mae_last_value"] == pytest.approx(np.abs(np.diff(targets)).mean())
+    assert metrics["r2"] == pytest.approx(1 - (errors**2).mean() / np.var(targets[1:]))
+    assert metrics["mase"] == pytest.approx(errors.mean() / np.abs(np.diff(targets)).mean())
     means = np.cumsum(targets) / np.arange(1, 201)
     assert metrics["mae_mean"] == pytest.approx(np.abs(np.subtract(targets[1:], means[:-1])).mean())
     assert json.loads(json.dumps(metrics)) == metrics

@@ -75,5 +75,5 @@ def test_wrong_scores_are_refused() -> None:
             bootstrap_interval(values)
     with pytest.raises(ValueError, match="level"):
         bootstrap_interval([1.0], level=1.0)
-    with pytest.raises(ValueError, match="same seeds. Got 1 and 2"):
+    with pytest.raises(ValueError, match=r"same seeds\. Got 1 and 2"):
         paired_difference([1.0], [1.0, 2.0])

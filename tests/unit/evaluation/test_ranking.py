@@ -80,5 +80,5 @@ def test_wrong_lists_and_options_are_refused() -> None:
         RankingScores().update(["a", "a"], "a")
     options: list[dict[str, Any]] = [{"k": 0}, {"window": 0}, {"fading": 0.0}, {"window": 1, "fading": 0.5}]
     for option in options:
-        with pytest.raises(ValueError, match="Got|Choose"):
+        with pytest.raises(ValueError, match=r"Got|Choose"):
             RankingScores(**option)

@@ -84,7 +84,7 @@ def test_intervals_come_with_every_batch_or_with_none() -> None:
     [{"window": 0}, {"fading": 0.0}, {"fading": 1.5}, {"window": 5, "fading": 0.5}, {"season": 0}, {"quantile": 1.0}],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="Got|Choose"):
+    with pytest.raises(ValueError, match=r"Got|Choose"):
         RegressionScores(**options)
 
 
@@ -165,7 +165,7 @@ class TestErrorCurve:
         curve = ErrorCurve()
         curve.update_many([1, 2], [math.nan, 1.0], [0.0, 0.0])
         assert curve.numbers.tolist() == [2]
-        with pytest.raises(ValueError, match="numbered from 1. Got 0"):
+        with pytest.raises(ValueError, match=r"numbered from 1\. Got 0"):
             curve.update_many([0], [1.0], [1.0])
         with pytest.raises(ValueError, match="one number an event"):
             curve.update_many([1, 2], [1.0], [1.0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from edgedescent.errors import ConfigError, TransportError
@@ -11,7 +9,7 @@ from edgedescent_mqtt.buffered_socket import BufferedSocket
 from edgedescent_mqtt.client import Connection
 from edgedescent_sims.publish.publisher import Publisher, StopPublishing
 from edgedescent_sims.publish.stream import publish
-from edgedescent_sims.sources import Event, Kind, SkippedRows
+from edgedescent_sims.sources.linear_stream import LinearStream
 from support.fake_broker import AnsweringBroker
 from support.waiting import PATIENCE_S
 
@@ -19,22 +17,8 @@ CONNACK_3 = bytes.fromhex("20020000")
 CONNACK_5 = bytes.fromhex("2003000000")
 
 
-class Numbers:
-    """A source of so many events."""
-
-    name = "numbers"
-    kind: Kind = "features"
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.skipped_rows = SkippedRows()
-
-    def length(self) -> int | None:
-        return self.count
-
-    def events(self) -> Iterator[Event]:
-        for number in range(1, self.count + 1):
-            yield {"id": f"numbers-{number}", "x": {"a": 1.0}, "y": 2.0}
+def Numbers(count: int) -> LinearStream:  # noqa: N802 - reads as a source of so many events
+    return LinearStream(n_events=count)
 
 
 def to(broker: AnsweringBroker, protocol: str = "5") -> Connection:

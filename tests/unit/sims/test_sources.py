@@ -11,6 +11,7 @@ import pytest
 from edgedescent.errors import ConfigError
 from edgedescent_sims.sources import Event, Source, open_source
 from edgedescent_sims.sources.parsing import to_number
+from edgedescent_sims.sources.river import RiverSource
 
 WEATHER = """\
 day,temp,wind,sunny,note,cnt
@@ -27,25 +28,31 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def read(path: Path | str, **options: Any) -> tuple[Source, list[Event], list[str]]:
+def day(place: int) -> dict[str, str]:
+    return {"day.weekday": ("Monday", "Tuesday", "Wednesday")[place], "day.month": "01"}
+
+
+def read(path: Path | str, id_prefix: str | None = None, **options: Any) -> tuple[Source, list[Event], list[str]]:
     notices: list[str] = []
     source = open_source(path, notify=notices.append, **options)
-    return source, list(source.events()), notices
+    return source, list(source.events(id_prefix)), notices
 
 
 # -- CSV
 
 
 @pytest.mark.parametrize("name", ["weather.csv", "weather.csv.gz"])
-def test_csv_becomes_events_of_numbers(tmp_path: Path, name: str) -> None:
+def test_csv_becomes_events_of_numbers_and_categories(tmp_path: Path, name: str) -> None:
     source, events, notices = read(write(tmp_path / name, WEATHER), target="cnt")
     assert (source.name, source.kind, source.length()) == ("weather", "features", 3)
     assert events == [
-        {"id": "weather-1", "x": {"temp": 1.5, "wind": 3.0, "sunny": 1.0}, "y": 10.0},
-        {"id": "weather-2", "x": {"wind": 4.0, "sunny": 0.0}, "y": 11.0},
-        {"id": "weather-3", "x": {"temp": 2.5, "sunny": 1.0}, "y": 12.0},
+        {"id": "weather-1", "x": {"temp": 1.5, "wind": 3.0, "sunny": 1.0, "note": "cold", **day(0)}, "y": 10.0},
+        {"id": "weather-2", "x": {"wind": 4.0, "sunny": 0.0, **day(1)}, "y": 11.0},
+        {"id": "weather-3", "x": {"temp": 2.5, "sunny": 1.0, "note": "mild", **day(2)}, "y": 12.0},
     ]
-    assert notices == ["Dropped, as only numbers can be learned from: day ('2024-01-01'), note ('cold')."]
+    assert notices == []
+    (batch,) = source.batches()
+    assert batch.time.tolist() == [1704067200.0, 1704153600.0, 1704240000.0]
     assert source.skipped_rows.summary() == ""
 
 
@@ -66,8 +73,10 @@ def test_columns_can_be_dropped_and_ids_prefixed(tmp_path: Path) -> None:
     [
         ({}, "Which column", "day, temp, wind, sunny, note, cnt"),
         ({"target": "count"}, "no target column 'count'", "Did you mean `cnt`? The columns are: day,"),
-        ({"target": "cnt", "drop": ["cnt"]}, "cannot be dropped", ""),
-        ({"target": "cnt", "drop": ["tmp"]}, "no column 'tmp' to drop", "Did you mean `temp`?"),
+        ({"target": "cnt", "drop": ["cnt"]}, "'cnt' of weather is given both as `target` and as `drop`", ""),
+        ({"target": "cnt", "drop": ["tmp"]}, "no column 'tmp', which is given as `drop`", "Did you mean `temp`?"),
+        ({"target": "cnt", "categories": ["nte"]}, "no column 'nte', which is given as `categories`", "note"),
+        ({"target": "cnt", "time": "note"}, "The column note of weather holds no times, but .* 'cold'", "ISO 8601"),
         ({"target": "note"}, "The target note of weather holds no number", "regression"),
     ],
 )
@@ -85,9 +94,9 @@ def test_rows_that_cannot_be_used_are_reported_and_keep_their_numbers(tmp_path: 
     assert [event["id"] for event in events] == ["a-1", "a-6"]
     assert source.skipped_rows.rows == 4
     assert notices == [
-        "Row 4 is skipped: it has 1 cells where the header has 2.",
         "Row 2 is skipped: its target y is missing.",
         "Row 3 is skipped: its target y is 'word', not a finite number.",
+        "Row 4 is skipped: it has 1 cells where the header has 2.",
         "Row 5 is skipped: its target y is 'inf', not a finite number.",
     ]
     assert source.skipped_rows.summary() == "Left out: 4 rows."
@@ -101,12 +110,11 @@ def test_faulty_rows_do_not_flood_the_terminal(tmp_path: Path) -> None:
 
 
 def test_columns_are_judged_by_the_first_thousand_rows(tmp_path: Path) -> None:
-    rows = [f"{i},{'late' if i == 999 else 0},{'later' if i == 1000 else 0},{i}" for i in range(1100)]
+    rows = [f"{i},{'late' if 800 <= i < 1000 else 0},{'later' if i == 1000 else 0},{i}" for i in range(1100)]
     source, events, notices = read(write(tmp_path / "a.csv", "n,a,b,y\n" + "\n".join(rows)), target="y")
-    assert notices[0] == "Dropped, as only numbers can be learned from: a ('late')."
-    assert notices[1] == "Row 1001: b is left out, 'later' is not a finite number."
-    assert events[1000]["x"] == {"n": 1000.0}
-    assert events[1001]["x"] == {"n": 1001.0, "b": 0.0}
+    assert notices == ["Row 1001: b is left out, 'later' is not a finite number."]
+    assert events[1000]["x"] == {"n": 1000.0, "a": "0"}
+    assert events[1001]["x"] == {"n": 1001.0, "a": "0", "b": 0.0}
     assert source.skipped_rows.summary() == "Left out: 1 cells."
 
 
@@ -137,9 +145,9 @@ def test_files_that_are_no_table_are_refused(tmp_path: Path, text: str, message:
 
 
 def test_a_table_of_the_target_alone_is_sent_with_a_notice(tmp_path: Path) -> None:
-    _, events, notices = read(write(tmp_path / "a.csv", "when,y\nmonday,3\n"), target="y")
+    _, events, notices = read(write(tmp_path / "a.csv", "when,y\nmonday,3\n"), target="y", drop=["when"])
     assert events == [{"id": "a-1", "x": {}, "y": 3.0}]
-    assert "no features" in notices[1]
+    assert "no features" in notices[0]
 
 
 def test_damaged_files_are_told_in_one_line(tmp_path: Path) -> None:
@@ -165,8 +173,8 @@ def test_ratings_are_sorted_by_time_and_stable(tmp_path: Path, name: str) -> Non
     source, events, notices = read(write(tmp_path / name, RATINGS))
     assert (source.kind, source.length(), notices) == ("ratings", 5, [])
     assert [event["user"] for event in events] == ["u2", "u4", "u3", "u5", "u1"]
-    # Ids carry the line number, and item ids keep their leading zeros.
-    assert events[-1] == {"id": f"{source.name}-1", "user": "u1", "item": "007", "y": 5.0}
+    # Ids carry the place in time, and item ids keep their leading zeros.
+    assert events[-1] == {"id": f"{source.name}-5", "user": "u1", "item": "007", "y": 5.0}
 
 
 def test_times_are_compared_as_numbers_not_as_text(tmp_path: Path) -> None:
@@ -183,7 +191,7 @@ def test_faulty_ratings_are_reported(tmp_path: Path) -> None:
 
 
 def test_a_target_does_not_apply_to_ratings(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="do not apply"):
+    with pytest.raises(ConfigError, match="--target cannot be given for"):
         open_source(write(tmp_path / "r.dat", RATINGS), target="y")
 
 
@@ -204,21 +212,38 @@ def test_river_data_sets_by_name(name: str) -> None:
     assert events[0] == {"id": "ChickWeights-1", "x": {"time": 0.0, "chick": 1.0, "diet": 1.0}, "y": 42.0}
 
 
-def test_river_features_that_are_no_numbers_are_dropped_with_a_notice() -> None:
+def test_times_of_river_become_calendar_features() -> None:
     pytest.importorskip("river")
-    _, events, notices = read("WaterFlow")
-    assert events[0]["x"] == {}
-    assert "Time" in notices[0]
+    source, events, notices = read("WaterFlow")
+    assert list(events[0]["x"]) == ["Time.day_sin", "Time.day_cos", "Time.hour", "Time.weekday", "Time.month"]
+    assert notices == []
+    assert next(source.batches()).time[0] == 1647770400.0  # 2022-03-20T10:00Z
+
+
+@pytest.mark.parametrize("name", ["FriedmanDrift", "synth.friedmandrift"])
+def test_generators_of_river_by_name(name: str) -> None:
+    pytest.importorskip("river")
+    options = {"drift_type": "gra", "position": [20, 40]}
+    source = RiverSource(name, seed=42, options=options, limit=50)
+    (batch,) = source.batches()
+    from river.datasets import synth
+
+    stream = synth.FriedmanDrift("gra", position=(20, 40), seed=42).take(50)
+    assert [y for _, y in stream] == batch.y.tolist()
+    assert list(batch.columns) == [str(place) for place in range(10)]
+    assert (source.name, source.length()) == ("FriedmanDrift", 50)
+    with pytest.raises(ConfigError, match="no parameter 'drift'"):
+        RiverSource(name, options={"drift": "gra"})
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message", "hint"),
     [
-        ("TrumpAproval", {}, "no River data set", "Did you mean `TrumpApproval`?"),
-        ("zzz", {}, "no River data set", "ChickWeights"),
+        ("TrumpAproval", {}, "no file, generator or River data set", "Did you mean `TrumpApproval`?"),
+        ("zzz", {}, "no file, generator or River data set", "ChickWeights"),
         ("Bikes", {}, "downloaded", "datasets.Bikes().download()"),
-        ("ImageSegments", {}, "holds no number", "regression"),
-        ("ChickWeights", {"target": "weight"}, "does not apply", ""),
+        ("ImageSegments", {}, "no file, generator or River data set", "regression"),
+        ("ChickWeights", {"target": "weight"}, "--target cannot be given", ""),
         ("ChickWeights", {"drop": ["dite"]}, "no column 'dite'", "diet"),
     ],
 )
@@ -235,7 +260,7 @@ def test_files_do_not_load_river(tmp_path: Path) -> None:
     program = (
         "import sys; from edgedescent_sims.sources import open_source; "
         f"list(open_source({str(path)!r}, target='cnt').events()); "
-        "sys.exit('river' in sys.modules or 'paho' in sys.modules or 'rich' in sys.modules)"
+        "sys.exit('river' in sys.modules or 'paho' in sys.modules or 'rich' in sys.modules or 'pyarrow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 

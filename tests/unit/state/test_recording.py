@@ -15,8 +15,8 @@ from edgedescent.engine.messages import Message
 from edgedescent.state import recording
 from edgedescent.state.recording import extent, from_line, read, to_line
 from edgedescent.state.store import FILE
-from edgedescent_sims.sources import SourceOptions, open_source
-from edgedescent_sims.sources.recording import RecordingSource
+from edgedescent_sims.sources import open_source
+from edgedescent_sims.sources.journal import JournalSource
 from support.command_line import device_file, run, run_json
 from support.state_folder import NOW, Run, a_config, batches, payloads
 
@@ -143,18 +143,20 @@ def test_a_recording_is_a_source(config: Path, state: Run, tmp_path: Path) -> No
     path = tmp_path / "morning.jsonl"
     run("journal", "export", config, "--output", path)
     source = open_source(path)
-    assert (type(source), source.kind, source.name, source.length()) == (
-        RecordingSource,
-        "recorded",
-        "morning.jsonl",
-        60,
-    )
-    expected = [{"topic": message.topic, "payload": message.payload} for message in state.store.read(0)]
-    assert list(source.events()) == expected
+    assert isinstance(source, JournalSource)
+    assert (source.kind, source.name, source.n_messages()) == ("features", "morning.jsonl", 60)
+    expected = list(state.store.read(0))
+    assert [(message.topic, message.payload) for message in source.messages()] == [
+        (message.topic, message.payload) for message in expected
+    ]
+    folder = open_source(state.config.state.path)
+    assert isinstance(folder, JournalSource)
+    assert list(folder.messages()) == expected
+    assert [event["x"] for event in folder.events()] == [event["x"] for event in source.events()]
     path.write_text(path.read_text() + "nonsense\n")
-    assert len(list(source.events())) == 60
+    assert len(list(source.messages())) == 60
     assert source.skipped_rows.rows == 1
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    assert not RecordingSource.recognizes(tmp_path / "other.csv")
+    assert not JournalSource.recognizes(str(tmp_path / "other.csv"))
     with pytest.raises(Exception, match="is a recording, which is sent as it is"):
-        RecordingSource(path, SourceOptions(target="y"))
+        open_source(path, target="y")
