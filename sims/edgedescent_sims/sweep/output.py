@@ -48,7 +48,8 @@ def result_rows(result: SweepResult) -> list[dict[str, Any]]:
     rows = []
     for configuration, scenario, repetition, outcome in result.runs:
         parameters = {f"learner.{name}": value for name, value in flattened(configuration.table).items()}
-        scores = {f"score.{name}": value for name, value in outcome.scores.items()}
+        # Sorted, because those that the journal kept are.
+        scores = {f"score.{name}": value for name, value in sorted(outcome.scores.items())}
         rows.append(
             {
                 "key": result.keys[configuration.number, scenario, repetition],
@@ -129,8 +130,8 @@ def ranking_text(ranking: Ranking) -> str:
     if left_out:
         text.append(f"… and {left_out} more, in {RANKING}")
     relation = "relative to" if ranking.lower_is_better else "above"
-    text.append(f"{name.capitalize()}: {relation} {ranking.reference}, with bootstrap intervals.")
-    text.append("Best: share of bootstrap samples of scenarios and seeds in which it is the best.")
+    text.append(f"The {name} is {relation} {ranking.reference}, with bootstrap intervals.")
+    text.append("`best` is the share of bootstrap samples of scenarios and seeds in which it is the best.")
     return "\n".join(text)
 
 

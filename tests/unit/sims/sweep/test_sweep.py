@@ -188,6 +188,7 @@ def test_results_are_one_row_a_run(tmp_path: Path) -> None:
         "learner.type",
         "score.mae",
         "score.recovery",
+        "score.rmse",
         "learner.optimizer.type",
         "learner.optimizer.lr",
         "learner.l2",
