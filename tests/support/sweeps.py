@@ -77,7 +77,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--learn", action="store_true")
     given = parser.parse_args()
-    sweep = small_sweep(n_configurations=given.n, method=given.method, generation=max(2, given.n // 10), seeds=given.seeds)
+    sweep = small_sweep(
+        n_configurations=given.n, method=given.method, generation=max(2, given.n // 10), seeds=given.seeds
+    )
     executor: Executor
     if given.dask:
         executor = DaskExecutor(given.dask)

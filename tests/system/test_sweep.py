@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 from edgedescent_sims.sweep.journal import FILE
 from edgedescent_sims.sweep.output import RANKING, RESULTS
 from support.sweeps import SECONDS, TRACES, completed
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 TESTS = Path(__file__).parents[1]
 
@@ -238,3 +239,23 @@ def test_a_sweep_on_dask_survives_a_lost_worker_and_goes_on_after_a_lost_schedul
     assert len(set(sweeper.runs())) == len(completed(sweeper.folder)) == n
     print(f"{len(sweeper.runs())} starts of {n} runs, two lost workers, one lost scheduler")
     assert sweeper.results() == straight(tmp_path / "straight", *args)
+
+
+def test_ctrl_c_ends_a_sweep_at_once_and_cleanly(tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text('[source]\ntype = "LinearStream"\nn_events = 100000000\n')
+    (tmp_path / "sweep.toml").write_text(
+        'scenarios = ["long.toml"]\nmethod = "grid"\njobs = 2\n[learner]\ntype = "MLPRegressor"\nsearch.l2 = [0.1, 0.2]\n'
+    )
+    command = [sys.executable, "-m", "edgedescent", "sweep", "sweep.toml"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        sweep = psutil.Process(process.pid)
+        # Two of the pool, and one of the standard library that cleans up after them.
+        eventually(lambda: len(sweep.children()) == 3, "the pool starts")
+        children = sweep.children()
+        os.killpg(process.pid, signal.SIGINT)
+        output = process.communicate(timeout=PATIENCE_S)
+    assert output == ("", "Interrupted: 0 runs are done and kept. Run the same command to go on.\n")
+    assert process.returncode == 130
+    eventually(lambda: not any(is_alive(child) for child in children), "they end")

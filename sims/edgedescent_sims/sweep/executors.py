@@ -9,7 +9,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -77,6 +77,10 @@ class PoolExecutor(Executor):
         reader, writer = self._context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(n, mp_context=self._context, initializer=_end_with, initargs=(reader,))
         self._pools.append((pool, writer))
+        with _interrupts_ignored(), contextlib.suppress(BrokenProcessPool):
+            # The processes start with the first jobs, and inherit what is ignored.
+            for _ in range(n):
+                pool.submit(os.getpid)
         return pool
 
     def _stop(self) -> None:
@@ -92,12 +96,15 @@ class PoolExecutor(Executor):
         running: dict[Future[Outcome], Job] = {}
         n_done = 0
         while True:
+            suspects: list[Job] = []
             for job in itertools.islice(remaining, 2 * self._n - len(running)):
-                running[pool.submit(attempt, runner, job)] = job
-            if not running:
+                try:
+                    running[pool.submit(attempt, runner, job)] = job
+                except BrokenProcessPool:
+                    suspects.append(job)
+            if not running and not suspects:
                 break
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            suspects = []
+            ended, _ = wait(running, return_when=ALL_COMPLETED if suspects else FIRST_COMPLETED)
             for future in ended:
                 job = running.pop(future)
                 if isinstance(future.exception(), BrokenProcessPool):
@@ -140,9 +147,21 @@ class PoolExecutor(Executor):
         self._stop()
 
 
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C, which goes to every process of a terminal: this process decides what it means to the others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _end_with(parent: Connection) -> None:
     """Set up a process of the pool: it ends at once when its parent ends or closes the pipe."""
-    # Ctrl-C goes to every process of the terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

@@ -285,3 +285,17 @@ def test_the_default_executor_is_this_process(tmp_path: Path) -> None:
         small_sweep(), tmp_path, executor=SerialExecutor(), runner=invented, on_progress=lambda *p: progress.append(p)
     )
     assert progress == [(n, 40) for n in range(41)]
+
+
+def test_a_job_holds_the_stream_of_a_scenario_that_python_made() -> None:
+    import numpy as np
+
+    from edgedescent_sims.drift import SignFlip
+    from edgedescent_sims.scenarios.files import scenario_of
+
+    stated = Scenario(name="a", stream=SignFlip(LinearStream(n_events=50), columns=("x0",), at=25))
+    table = sweep_of({"scenarios": [stated], "learner": LEARNER, "n_configurations": 1}).scenarios["a"]
+    built = scenario_of(table, Path())
+    for repetition in range(2):
+        (ours,), (theirs,) = (list(each.seeded(repetition).stream.batches()) for each in (stated, built))
+        assert np.array_equal(ours.y, theirs.y)
