@@ -26,6 +26,7 @@ IMPORTS = {
     "apsw": "import apsw",
     "jinja2": "import jinja2",
     "pyarrow": "import pyarrow.parquet",
+    "tomli-w": "import tomli_w",
     # Never imported by the project, which reads two files of its folder.
     "uplot-python": "import uplot",
     "optuna": "import optuna",

@@ -52,8 +52,8 @@ def write_csv(path: Path, n_events: int) -> None:
 
 
 def stream(path: Path, n_events: int) -> Source:
-    """The file with a drift in the middle, gaps and spikes."""
-    drifting = WeightChange(CsvSource(path=str(path), target="y"), columns=("x0",), deltas=(5.0,), at=n_events // 2)
+    """The file with a drift after a tenth, gaps and spikes."""
+    drifting = WeightChange(CsvSource(path=str(path), target="y"), columns=("x0",), deltas=(5.0,), at=n_events // 10)
     return Spikes(MissingValues(drifting, rate=0.01, columns=("x1",), seed=2), rate=0.001, columns=("x2",), seed=3)
 
 

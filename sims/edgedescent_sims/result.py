@@ -53,7 +53,7 @@ class Recovery(msgspec.Struct, frozen=True):
     mark: int
     """Index of the drift in the result's `marks`."""
     scores: dict[str, Interval]
-    """``duration``, ``max_performance_loss``, ``regret``, ``events_to_10_percent``."""
+    """``recovery``, ``duration``, ``max_performance_loss``, ``regret``, ``early_mae``, ``early_mae_twin``."""
     run: Curve
     """Windowed error from a little before the drift to the horizon."""
     twin: Curve
@@ -136,7 +136,7 @@ class SimulationResult(msgspec.Struct, frozen=True):
 
     def to_json(self) -> bytes:
         """JSON of the result, in two levels of indentation, ending with a line break."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1) + b"\n"
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
 
 class Timing(msgspec.Struct, frozen=True):

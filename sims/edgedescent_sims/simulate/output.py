@@ -41,7 +41,7 @@ def conclude(
     """Print the results, as JSON or for a person."""
     if as_json:
         for result in results:
-            click.echo(msgspec.json.encode(result, order="deterministic"))
+            click.echo(msgspec.json.encode(result))
         return
     for result in results:
         click.echo(summary_text(result))

@@ -103,11 +103,10 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
         scores |= ranking.scores.summary()
     recoveries = [_recovery(scenario, prototype, segment) for segment in segments]
     for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
-        name = "recovery" if score == "events_to_10_percent" else score
-        scores[name] = _worst([recovered.scores.get(score) for recovered in recoveries])
+        scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
     return CandidateRun(
         scores=scores,
-        curve=Curve(curve.numbers.tolist(), curve.errors.tolist()),
+        curve=Curve(curve.numbers.tolist(), curve.windowed(scenario.window).tolist()),
         recoveries=recoveries,
         n_events=run.n_events,
         us_per_event=run.cost.summary().get("us_per_event", 0.0),
@@ -120,7 +119,8 @@ class _Segment:
 
     def __init__(self, change: Change, window: int) -> None:
         self.change = change
-        self.errors = Errors(change.mark.start - window, change.last)
+        # A window before the drift, and the window that the error there is the mean of.
+        self.errors = Errors(change.mark.start - 2 * window, change.last)
 
 
 def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> RecoveryRun:
@@ -151,7 +151,7 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> Recovery
         "duration": scores.duration,
         "max_performance_loss": scores.max_performance_loss,
         "regret": scores.regret,
-        "events_to_10_percent": scores.events_to_10_percent,
+        "recovery": scores.events_to_10_percent,
     }
     since = number - start
     early = (since > EARLY_FROM) & (since <= EARLY_TO)

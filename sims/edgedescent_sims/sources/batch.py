@@ -159,7 +159,10 @@ def _concatenate_column(name: str, batches: Sequence[Batch]) -> Column:
     parts = [batch.column(name) for batch in batches]
     if any(part.dtype == object for part in parts):
         # A batch that lacks the column does not know that it holds texts, in which None stands for a missing one.
-        parts = [part if part.dtype == object else np.full(len(part), None, dtype=object) for part in parts]
+        parts = [
+            part if name in batch.columns else np.full(len(batch), None, dtype=object)
+            for batch, part in zip(batches, parts, strict=True)
+        ]
     return cast("Column", np.concatenate(parts))
 
 

@@ -3,7 +3,8 @@
 The encoding was chosen by what its forms cost a learner when they are wrong:
 
 - Time of day is a point on a circle, so that 23:59 lies next to 0:00, and a category for each hour, so that a linear
-  model can give the rush hour any shape.
+  model can give the rush hour any shape. With both, linear models and networks were better than with either alone on a
+  stream of road traffic.
 - The day of the week is a category: a weekend is no point between Friday and Monday.
 - The month is a category: in a stream shorter than a year a number would be a trend that never comes back.
 """

@@ -116,7 +116,7 @@ def _opened(path: str) -> pq.ParquetFile:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise ConfigError(
-            "pyarrow is not installed, so Parquet files cannot be read.", "pip install pyarrow"
+            "pyarrow is not installed, so Parquet files cannot be read.", "Run: pip install 'edgedescent[simulate]'"
         ) from error
     try:
         return pq.ParquetFile(path)

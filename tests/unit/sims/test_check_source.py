@@ -12,34 +12,37 @@ import numpy as np
 import pytest
 
 from edgedescent_sims.sources import SOURCES, Batch, Kind, Source, open_source
+from edgedescent_sims.sources.generator import Generator
 from edgedescent_sims.testing import check_source
 
 pq = pytest.importorskip("pyarrow.parquet")
 pa = pytest.importorskip("pyarrow")
 
-GENERATORS = [name for name in SOURCES.built_in if name[0].isupper()]
+GENERATORS = [name for name in SOURCES.built_in if issubclass(SOURCES[name], Generator)]
 
 
 @pytest.mark.parametrize("name", SOURCES.built_in)
 def test_every_kind_passes(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.file"
     target = None
-    if name == "csv":
+    if name == "CsvSource":
         rows = "1,2024-01-01 10:00,a,1\nword,,NA,2\n3,2024-01-02 10:00,b,\n4,5\n,bad,c,7\n" * 900
         path.write_text(f"x,when,site,y\n{rows}")
         target = "y"
-    elif name == "parquet":
+    elif name == "ParquetSource":
         pq.write_table(pa.table({"x": [1.0, None, float("inf")], "site": ["a", None, "b"], "y": [1, 2, None]}), path)
         target = "y"
-    elif name == "ratings":
+    elif name == "RatingsSource":
         path.write_text("a::b::5::2\nc::d::4::1\nbad\n")
-    elif name == "journal":
+    elif name == "JournalSource":
         lines = [r'{"x": {"a": 1, "b": {"c": true}, "d": "e"}, "y": 2}', r'[{"x": {}}, {"x": {"a": "word"}, "y": 1}]']
         recorded = [{"position": 1, "received_at": 1.0, "topic": "t", "payload": line} for line in lines]
         import json
 
         path.write_text("".join(f"{json.dumps(line)}\n" for line in recorded) + "bad\n")
-    source = open_source("ChickWeights" if name == "river" else name if name in GENERATORS else path, target=target)
+    source = open_source(
+        "ChickWeights" if name == "RiverSource" else name if name in GENERATORS else path, target=target
+    )
     assert type(source) is SOURCES[name]
     check_source(source)
 
@@ -150,4 +153,4 @@ def test_a_source_of_another_package_is_asked_first(tmp_path: Path, monkeypatch:
     path.write_text("x,y\n1,2\n")
     source: Any = open_source(path, target="y")
     assert (type(source).__name__, source.path, source.target) == ("LogSource", str(path), "y")
-    assert type(open_source(path.rename(tmp_path / "a.csv"), target="y")) is SOURCES["csv"]
+    assert type(open_source(path.rename(tmp_path / "a.csv"), target="y")) is SOURCES["CsvSource"]

@@ -17,7 +17,7 @@ from edgedescent_sims.sources.sensor_stream import SensorStream
 from edgedescent_sims.sources.sparse_stream import SparseStream
 from edgedescent_sims.sources.taste_stream import TasteStream
 
-GENERATORS = [name for name in SOURCES.built_in if name[0].isupper()]
+GENERATORS = [name for name in SOURCES.built_in if issubclass(SOURCES[name], generator.Generator)]
 
 
 def whole(source: Source) -> Batch:
