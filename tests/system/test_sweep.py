@@ -244,7 +244,8 @@ def test_a_sweep_on_dask_survives_a_lost_worker_and_goes_on_after_a_lost_schedul
 def test_ctrl_c_ends_a_sweep_at_once_and_cleanly(tmp_path: Path) -> None:
     (tmp_path / "long.toml").write_text('[source]\ntype = "LinearStream"\nn_events = 100000000\n')
     (tmp_path / "sweep.toml").write_text(
-        'scenarios = ["long.toml"]\nmethod = "grid"\njobs = 2\n[learner]\ntype = "MLPRegressor"\nsearch.l2 = [0.1, 0.2]\n'
+        'scenarios = ["long.toml"]\nmethod = "grid"\njobs = 2\n'
+        '[learner]\ntype = "MLPRegressor"\nsearch.l2 = [0.1, 0.2]\n'
     )
     command = [sys.executable, "-m", "edgedescent", "sweep", "sweep.toml"]
     with subprocess.Popen(

@@ -139,7 +139,7 @@ def table_of(scenario: Scenario) -> dict[str, Any]:
 
 
 def _stage(stage: Source) -> dict[str, Any]:
-    """Table of a source or transform with its seed, for which a file that states none has another one for each stage."""
+    """Table of a source or transform with its seed, because a file that states none has another one for each stage."""
     seeded = {"seed": stage.seed} if "seed" in parameters(type(stage)) else {}  # type: ignore[attr-defined]
     return changed(stage) | seeded
 
