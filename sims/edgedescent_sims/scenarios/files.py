@@ -39,9 +39,12 @@ def load_scenario(path: Path) -> Scenario:
     except (ValueError, RecursionError) as error:
         raise ConfigFileError(f"{path}: not valid TOML: {error}.") from error
     try:
-        return scenario_of({"name": path.stem, **table}, path.parent)
+        scenario = scenario_of({"name": path.stem, **table}, path.parent)
+        # A drift behind the end is found before anything runs.
+        scenario.marks()
     except ConfigError as error:
         raise ConfigFileError(f"{path}: {error}", error.hint) from error
+    return scenario
 
 
 def scenario_of(table: Mapping[str, Any], folder: Path) -> Scenario:
