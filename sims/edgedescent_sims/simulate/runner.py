@@ -18,6 +18,7 @@ from edgedescent_sims.result import (
     ResultMark,
     SimulationResult,
     Timing,
+    lower_is_better,
 )
 from edgedescent_sims.scenarios.files import changed, table_of
 from edgedescent_sims.scenarios.scenario import Scenario
@@ -26,7 +27,6 @@ from edgedescent_sims.simulate.jobs import Job, OnProgress, run_jobs
 from edgedescent_sims.simulate.run import CandidateRun
 
 MAIN_SCORES = {"features": "mae", "ratings": "mae"}
-HIGHER_IS_BETTER = frozenset({"r2", "recall", "ndcg", "hit_rate", "coverage", "novelty"})
 
 
 def simulate(
@@ -103,7 +103,7 @@ def assemble(scenario: Scenario, runs: Mapping[str, Sequence[CandidateRun]], *, 
         n_events=next(iter(runs.values()))[0].n_events,
         window=scenario.window,
         main_score=main,
-        lower_is_better=not any(main.startswith(name) for name in HIGHER_IS_BETTER),
+        lower_is_better=lower_is_better(main) is not False,
         marks=[ResultMark(mark.kind, mark.label, mark.start, mark.end) for mark in scenario.marks()],
         candidates=candidates,
         comparison=differences(candidates, main),
