@@ -26,8 +26,11 @@ IMPORTS = {
     "apsw": "import apsw",
     "jinja2": "import jinja2",
     "pyarrow": "import pyarrow.parquet",
+    "tomli-w": "import tomli_w",
     # Never imported by the project, which reads two files of its folder.
     "uplot-python": "import uplot",
+    "optuna": "import optuna",
+    "distributed": "import distributed",
     "scikit-learn": "import sklearn.linear_model, sklearn.preprocessing",
     "samlb": "import samlb.framework.base",
     "vowpalwabbit": "import vowpalwabbit",

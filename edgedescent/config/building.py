@@ -69,7 +69,12 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
 
 
 def build(
-    base: type[T], table: Any, path: str, *, registry: Registry[Any] | None = None, given: Mapping[str, Any] | None = None
+    base: type[T],
+    table: Any,
+    path: str,
+    *,
+    registry: Registry[Any] | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> T:
     """Build a learner, optimizer, schedule, loss, or a plug-in of another registry from a table.
 

@@ -83,3 +83,21 @@ class ErrorCurve:
         scored = self._counts > 0
         means: NDArray[np.float64] = self._sums[scored] / self._counts[scored]
         return means
+
+    def windowed(self, window: int) -> NDArray[np.float64]:
+        """Mean absolute error of about the last `window` events at the end of each of these windows.
+
+        Args:
+            window: Number of events; it is rounded up to whole windows of the curve.
+
+        Example:
+            >>> curve = ErrorCurve(points=4)
+            >>> curve.update_many([1, 2, 3], [5.0, 6.0, 7.0], [4.0, 3.0, 7.0])
+            >>> curve.errors.tolist(), curve.windowed(2).tolist()
+            ([1.0, 3.0, 0.0], [1.0, 2.0, 1.5])
+        """
+        span = max(1, -(-window // self.size))
+        sums, counts = (np.concatenate([np.zeros(span), np.cumsum(part)]) for part in (self._sums, self._counts))
+        with np.errstate(invalid="ignore"):
+            means: NDArray[np.float64] = (sums[span:] - sums[:-span]) / (counts[span:] - counts[:-span])
+        return means[self._counts > 0]

@@ -6,6 +6,7 @@ in `Timing`, which is written beside it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,7 +54,7 @@ class Recovery(msgspec.Struct, frozen=True):
     mark: int
     """Index of the drift in the result's `marks`."""
     scores: dict[str, Interval]
-    """``duration``, ``max_performance_loss``, ``regret``, ``events_to_10_percent``."""
+    """``recovery``, ``duration``, ``max_performance_loss``, ``regret``, ``early_mae``, ``early_mae_twin``."""
     run: Curve
     """Windowed error from a little before the drift to the horizon."""
     twin: Curve
@@ -136,7 +137,7 @@ class SimulationResult(msgspec.Struct, frozen=True):
 
     def to_json(self) -> bytes:
         """JSON of the result, in two levels of indentation, ending with a line break."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1) + b"\n"
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -147,6 +148,25 @@ class Timing(msgspec.Struct, frozen=True):
     """Microseconds to predict and learn one event, the mean over all."""
     state_bytes: int | None
     """Size of its learned state at the end; None where it is unknown."""
+
+
+_LOWER = re.compile(
+    r"mae|rmse|mase|mse|quantile_loss|excess|distance|regret|recovery|duration|max_performance_loss|early_mae"
+    r"|alarm_delay|missed_drifts|false_alarms"
+)
+_HIGHER = re.compile(r"r2|recall|ndcg|hit_rate|precision")
+
+
+def lower_is_better(score: str) -> bool | None:
+    """Return whether less of a score is better; None where neither is, as for the coverage of an interval.
+
+    Example:
+        >>> lower_is_better("rmse"), lower_is_better("recall"), lower_is_better("interval_coverage")
+        (True, False, None)
+    """
+    if _LOWER.match(score):
+        return True
+    return False if _HIGHER.match(score) else None
 
 
 def load_result(path: Path) -> SimulationResult:

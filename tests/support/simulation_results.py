@@ -112,7 +112,7 @@ def simulation_result(
         for i, label in enumerate(faults)
     ]
     number = np.linspace(n_events / n_points, n_events, n_points).astype(int)
-    main = "mae" if kind == "features" else "ndcg_at_10"
+    main = "mae" if kind == "features" else "ndcg"
     candidates = []
     for i, (title, learner, is_peer, share, decay) in enumerate(FEATURES if kind == "features" else RATINGS):
         level = share * unit
@@ -128,9 +128,9 @@ def simulation_result(
             }
         else:
             scores = {
-                "ndcg_at_10": _interval(rng, 0.3 / level, n_seeds),
-                "recall_at_10": _interval(rng, 0.22 / level, n_seeds),
-                "hit_rate_at_10": _interval(rng, 0.4 / level, n_seeds),
+                "ndcg": _interval(rng, 0.3 / level, n_seeds),
+                "recall": _interval(rng, 0.22 / level, n_seeds),
+                "hit_rate": _interval(rng, 0.4 / level, n_seeds),
                 "coverage": _interval(rng, 0.5, n_seeds),
                 "novelty": _interval(rng, 7.5, n_seeds),
             }
@@ -153,9 +153,7 @@ def simulation_result(
                         "duration": duration,
                         "max_performance_loss": _interval(rng, 3.4 * level, n_seeds),
                         "regret": _interval(rng, 3.4 * level * decay, n_seeds),
-                        "events_to_10_percent": Interval(None)
-                        if i == 1 and failing
-                        else _interval(rng, decay * 1.7, n_seeds),
+                        "recovery": Interval(None) if i == 1 and failing else _interval(rng, decay * 1.7, n_seeds),
                     },
                     _curve(number[inside], value[inside]),
                     _curve(number[inside], twin),
@@ -196,7 +194,7 @@ def simulation_result(
         Bar(f"{main} > 2", candidates[0].name, 0.35, failed=False),
     ]
     if failing:
-        bars.append(Bar("events_to_10_percent > 2000", candidates[1].name, None, failed=True))
+        bars.append(Bar("recovery > 2000", candidates[1].name, None, failed=True))
     return SimulationResult(
         name=name,
         stresses=stresses,

@@ -9,7 +9,7 @@ from html import escape
 from edgedescent_sims.report.figures import figure
 from edgedescent_sims.result import Curve, SimulationResult
 
-PALETTE = ("#0068a8", "#c24a00", "#007f5f", "#a63f80", "#8a6200", "#4d5560", "#3d8fc4", "#7a4a2b")
+PALETTE = ("#005e9e", "#e47219", "#36955b", "#ae839f", "#774d00", "#4e5662", "#6394ce", "#6d2d26")
 """Colours that readers with a colour deficiency tell apart; the light theme of the report has the same."""
 _DRIFT, _FAULT, _TEXT, _GRID = "#5b3fb0", "#7d5a00", "#333", "#e3e6ea"
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 340, 62, 24, 60, 46

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 from edgedescent_sims.result import Interval, Number
 
@@ -13,24 +12,15 @@ NOT_RECOVERED = "not within the horizon"
 """Shown where a recovery did not end before the horizon."""
 SIGNIFICANT_BELOW = 0.05
 
-USUAL_SCORES = ("mae", "rmse", "r2", "mase", "ndcg_at_10", "recall_at_10", "hit_rate_at_10")
+USUAL_SCORES = ("mae", "rmse", "r2", "mase", "ndcg", "recall", "hit_rate", "coverage", "novelty", "mae_recent")
 """Scores that tables show first, in this order; a result that was read from JSON has its scores by name."""
-RECOVERY_SCORES = ("duration", "max_performance_loss", "regret", "events_to_10_percent")
-COUNTS = frozenset({"duration", "events_to_10_percent"})
+RECOVERY_SCORES = ("recovery", "duration", "max_performance_loss", "regret", "early_mae", "early_mae_twin")
+"""Scores of a recovery, in the order of tables; of the whole run they are the worst of its drifts."""
+COUNTS = frozenset({"recovery", "duration"})
 """Recovery scores that are numbers of events; they have no value where the recovery did not end."""
 
-_NAMES = {
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "mase": "MASE",
-    "r2": "R²",
-    "duration": "recovery",
-    "max_performance_loss": "largest loss",
-    "events_to_10_percent": "events to within 10 %",
-}
-_CAPITALS = {"ndcg": "NDCG", "mae": "MAE", "rmse": "RMSE"}
-_LOWER = re.compile(r"mae|rmse|mase|mse|quantile_loss|regret|duration|max_performance_loss|events_to_10_percent")
-_HIGHER = re.compile(r"r2|recall|ndcg|hit_rate|precision")
+_NAMES = {"recovery": "to within 10 %", "max_performance_loss": "largest loss"}
+_CAPITALS = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "r2": "R²", "ndcg": "NDCG"}
 
 
 def figure(value: Number) -> str:
@@ -131,8 +121,8 @@ def score_name(name: str) -> str:
     if name in _NAMES:
         return _NAMES[name]
     stem, at, rest = name.partition("_at_")
-    stem = _CAPITALS.get(stem, stem.replace("_", " "))
-    return f"{stem}@{rest}" if at else stem
+    words = " ".join(_CAPITALS.get(word, word) for word in stem.split("_"))
+    return f"{words}@{rest}" if at else words
 
 
 def heading(name: str) -> str:
@@ -141,21 +131,9 @@ def heading(name: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def lower_is_better(name: str) -> bool | None:
-    """Return whether lower is better for a score; None where neither is, as for the coverage of an interval.
-
-    Example:
-        >>> lower_is_better("rmse"), lower_is_better("recall_at_10"), lower_is_better("interval_coverage")
-        (True, False, None)
-    """
-    if _LOWER.match(name):
-        return True
-    return False if _HIGHER.match(name) else None
-
-
 def best_of(scores: list[Interval | None], lower: bool | None) -> float | None:
-    """Best value of a column of scores; None if there is none, or only one, or neither direction is better."""
+    """Best value of a column of scores; None if there is none, or all are equal, or neither direction is better."""
     values = [score.value for score in scores if score is not None and score.value is not None]
-    if lower is None or len(values) < 2:
+    if lower is None or len(set(values)) < 2:
         return None
     return min(values) if lower else max(values)

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgedescent.errors import ConfigError
 from edgedescent.state.files import replace_atomically
+from edgedescent_sims import result
 from edgedescent_sims.report import chart_data, figures, view
 from edgedescent_sims.report.extra import extra_folder, import_extra
 from edgedescent_sims.report.sparkline import sparkline_svg
@@ -65,8 +66,6 @@ def render_report(
         timings={name: {t.candidate: t for t in costs} for name, costs in (timings or {}).items()},
         counts=view.bar_counts(bar for result in results for bar in result.bars),
         bar_states=view.BAR_STATES,
-        recovery_scores=figures.RECOVERY_SCORES,
-        count_scores=figures.COUNTS,
         dash=figures.DASH,
         styles=_uplot("uPlot.min.css") + "\n" + _text("report.css"),
         scripts=scripts,
@@ -106,6 +105,7 @@ _FUNCTIONS: dict[Any, tuple[str, ...]] = {
         "is_best",
         "main_value",
         "ranked",
+        "recovery_columns",
         "recovery_rows",
         "score_columns",
         "spark_of",
@@ -118,12 +118,12 @@ _FUNCTIONS: dict[Any, tuple[str, ...]] = {
         "figure",
         "heading",
         "interval_text",
-        "lower_is_better",
         "p_value_text",
         "recovery_text",
         "score_name",
         "unfinished_text",
     ),
+    result: ("lower_is_better",),
     chart_data: ("chart_data", "recovery_charts", "script_json"),
 }
 

@@ -14,7 +14,8 @@ def result_rows(results: Iterable[SimulationResult]) -> Iterator[dict[str, Any]]
     """Yield the rows of the table as dictionaries.
 
     Scores of a recovery have the index and the label of their drift in the columns ``drift`` and ``drift_label``, which
-    are empty for scores of the whole run. The seeds of a result count up from its first.
+    are empty for scores of the whole run. ``repetition`` counts the seeds of a result from 0, and
+    ``seed`` is the one from which all of them are derived.
     """
     for result in results:
         for candidate in result.candidates:
@@ -36,7 +37,8 @@ def _rows(
             "candidate": candidate.name,
             "is_peer": candidate.is_peer,
             "is_repeatable": candidate.is_repeatable,
-            "seed": result.seed + i,
+            "seed": result.seed,
+            "repetition": i,
             "drift": drift,
             "drift_label": None if drift is None else result.marks[drift].label,
             "score": name,
@@ -62,6 +64,7 @@ def write_parquet(path: Path, results: Iterable[SimulationResult]) -> None:
             ("is_peer", flag),
             ("is_repeatable", flag),
             ("seed", pyarrow.int64()),
+            ("repetition", pyarrow.int32()),
             ("drift", pyarrow.int32()),
             ("drift_label", text),
             ("score", text),

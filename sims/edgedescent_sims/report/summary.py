@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from edgedescent.console.terminal import printable
 from edgedescent_sims.report.figures import (
-    RECOVERY_SCORES,
     figure,
     interval_text,
     p_value_text,
@@ -20,6 +19,7 @@ from edgedescent_sims.report.view import (
     bar_value,
     headline,
     is_best,
+    recovery_columns,
     recovery_rows,
     score_columns,
     verdict,
@@ -38,14 +38,14 @@ def summary_text(result: SimulationResult, width: int = 100) -> str:
         result: The result.
         width: Largest number of characters of a line of a table.
     """
-    seeds = f"seed {result.seed}" if result.n_seeds == 1 else f"{result.n_seeds} seeds from {result.seed}"
+    seeds = f"seed {result.seed}" if result.n_seeds == 1 else f"{result.n_seeds} seeds, the first {result.seed}"
     lines = [f"{result.name}: {result.stresses}", f"{result.n_events:,} events, {seeds}", "", *_scores(result, width)]
     if text := headline(result):
         lines += ["", text]
     if any(not candidate.is_repeatable for candidate in result.candidates):
         lines.append("(!) has no seed: its figures differ from run to run.")
     if any(candidate.recoveries for candidate in result.candidates):
-        lines += ["", "Recovery, in events, against the twin", *_recoveries(result, width)]
+        lines += ["", "Recovery, against the twin", *_recoveries(result, width)]
     if result.comparison:
         lines += ["", "Comparison, first minus second", *_comparison(result, width)]
     if result.bars:
@@ -65,11 +65,12 @@ def _scores(result: SimulationResult, width: int) -> list[str]:
 
 
 def _recoveries(result: SimulationResult, width: int) -> list[str]:
-    header = ["drift", "candidate", *(score_name(name) for name in RECOVERY_SCORES)]
+    names = recovery_columns(result)
+    header = ["drift", "candidate", *(score_name(name) for name in names)]
     rows = []
     for mark, candidate, scores in recovery_rows(result):
         texts = []
-        for name in RECOVERY_SCORES:
+        for name in names:
             score = scores.get(name)
             text, extra = recovery_text(name, score), unfinished_text(name, score)
             texts.append(f"{text} ({extra})" if extra else text)

@@ -8,24 +8,24 @@ from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDEST = 100
-_FIRST = ("name", "type", "stresses")
+_FIRST = ("name", "type", "stresses", "source", "transforms", "candidates", "peers", "fail_if", "expected_failures")
+"""Keys that come first, in this order."""
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def toml_text(table: Mapping[str, Any]) -> str:
     """Text of a table in TOML; values that are None are left out, as in a file that does not name them.
 
-    Keys are sorted after the name and the type, because a table that was read from JSON has lost the order of its file.
+    Keys are sorted, because a table that was read from JSON has lost the order of its file: the usual ones of a
+    scenario first, the others by name.
 
     Example:
-        >>> print(toml_text({"events": 500, "source": {"type": "Linear"}, "drift": [{"at": 200}]}), end="")
+        >>> print(toml_text({"events": 500, "source": {"type": "Linear"}, "name": "flip"}), end="")
+        name = "flip"
         events = 500
         <BLANKLINE>
         [source]
         type = "Linear"
-        <BLANKLINE>
-        [[drift]]
-        at = 200
     """
     return "\n".join(_lines(table, ())).lstrip("\n") + "\n"
 

@@ -12,14 +12,14 @@ from edgedescent_sims.report.figures import (
     COUNTS,
     DASH,
     NOT_RECOVERED,
+    RECOVERY_SCORES,
     SIGNIFICANT_BELOW,
     USUAL_SCORES,
     figure,
-    lower_is_better,
     recovery_text,
     score_name,
 )
-from edgedescent_sims.result import Bar, CandidateResult, Difference, Interval, SimulationResult
+from edgedescent_sims.result import Bar, CandidateResult, Difference, Interval, SimulationResult, lower_is_better
 
 BarState = Literal["held", "failed", "expected", "surprise"]
 BAR_STATES: dict[BarState, str] = {
@@ -40,7 +40,7 @@ def bar_state(bar: Bar) -> BarState:
 def bar_value(bar: Bar) -> str:
     """Text of the value that a bar judges; in words where it is a recovery that did not end."""
     score = re.match(r"\w*", bar.expression)
-    if bar.value is None and score and score[0] in {"recovery", *COUNTS}:
+    if bar.value is None and score and score[0] in COUNTS:
         return NOT_RECOVERED
     return figure(bar.value)
 
@@ -88,9 +88,9 @@ def worst_recovery(result: SimulationResult) -> WorstRecovery | None:
         if candidate.is_peer:
             continue
         for recovery in candidate.recoveries:
-            score = recovery.scores.get("duration")
+            score = recovery.scores.get("recovery")
             if score is not None:
-                text, label = recovery_text("duration", score), result.marks[recovery.mark].label
+                text, label = recovery_text("recovery", score), result.marks[recovery.mark].label
                 found.append(WorstRecovery(text, candidate.name, label, score.value))
     return max(found, key=lambda worst: float("inf") if worst.events is None else worst.events, default=None)
 
@@ -131,8 +131,8 @@ def verdict(result: SimulationResult, difference: Difference) -> tuple[str, str]
 
 
 def score_columns(result: SimulationResult) -> list[str]:
-    """Names of all scores: the main one first, then the usual ones, then the others by name."""
-    names = {name for candidate in result.candidates for name in candidate.scores}
+    """Names of the scores of the whole run: the main one first, then the usual ones, then the others by name."""
+    names = {name for candidate in result.candidates for name in candidate.scores}.difference(RECOVERY_SCORES)
     usual = [name for name in (result.main_score, *USUAL_SCORES) if name in names]
     return list(dict.fromkeys([*usual, *sorted(names)]))
 
@@ -202,6 +202,13 @@ def spark_of(result: SimulationResult) -> dict[str, Any]:
     label = f"error of {best[0].name}: from {figure(known[0])} to {figure(known[-1])}" if known else DASH
     marks = [mark.start / last for mark in result.marks if mark.kind == "drift"]
     return {"values": curve.value, "marks": marks, "label": label}
+
+
+def recovery_columns(result: SimulationResult) -> list[str]:
+    """Names of the scores of the recoveries: the usual ones, then the others by name."""
+    names = {name for c in result.candidates for recovery in c.recoveries for name in recovery.scores}
+    usual = [name for name in RECOVERY_SCORES if name in names]
+    return [*usual, *sorted(names.difference(usual))]
 
 
 def recovery_rows(result: SimulationResult) -> list[tuple[int, CandidateResult, dict[str, Interval]]]:

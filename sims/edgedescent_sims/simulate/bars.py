@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from edgedescent.errors import ConfigError, did_you_mean
 from edgedescent_sims.result import Bar, Interval
 
@@ -68,7 +70,8 @@ def judge(
         expressions: Bars.
         candidate: Name of the candidate.
         scores: Its scores by name.
-        expected: Why it is expected to miss them today; empty if it is not.
+        expected: Why it is expected to miss at least one of them today; empty if it is not. It is the reason of those
+            that it misses, and of all if it misses none.
 
     Raises:
         ConfigError: If a bar cannot be read, or names a score that there is not.
@@ -83,4 +86,6 @@ def judge(
             )
         value = scores[bar.score].value
         bars.append(Bar(bar.text, candidate, value, bar.misses(value), expected))
+    if any(bar.failed for bar in bars):
+        bars = [bar if bar.failed else msgspec.structs.replace(bar, expected="") for bar in bars]
     return bars

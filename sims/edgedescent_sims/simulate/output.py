@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 import msgspec
 
+from edgedescent.console.terminal import printable
 from edgedescent.errors import ConfigError
-from edgedescent_sims.report import summary_text, write_parquet, write_report
+from edgedescent_sims.report import sparkline, summary_text, write_parquet, write_report
+from edgedescent_sims.report.view import BAR_STATES, bar_counts, bar_state, bar_value
 from edgedescent_sims.result import SimulationResult, Timing, load_result
 from edgedescent_sims.scenarios import library
 from edgedescent_sims.simulate.comparison import compare
+from edgedescent_sims.simulate.preview import POINTS, preview
 
 REPORT = "report.html"
 TIMINGS = "timings.json"
@@ -52,13 +55,29 @@ def conclude(
     """
     if as_json:
         for result in results:
-            click.echo(msgspec.json.encode(result, order="deterministic"))
+            click.echo(msgspec.json.encode(result))
         return
     for result in results:
         click.echo(summary_text(result))
         _print_timings(timings.get(result.name, ()))
+    if verdict := _verdict(results):
+        click.echo(verdict)
     if folder is not None:
         click.echo(f"Report: {folder / REPORT}")
+
+
+def _verdict(results: Sequence[SimulationResult]) -> str:
+    """Number of bars in each state over all results, and each one that makes the run fail; empty without bars."""
+    counts = bar_counts(bar for result in results for bar in result.bars)
+    if not counts:
+        return ""
+    lines = ["Bars: " + "; ".join(f"{count} {BAR_STATES[state]}" for state, count in counts.items()) + "."]
+    lines += [
+        f"{result.name}: {bar.candidate} {BAR_STATES[bar_state(bar)]}: {bar.expression}, value {bar_value(bar)}"
+        for result in results
+        for bar in result.failures
+    ]
+    return "\n".join(printable(line) for line in lines)
 
 
 def print_comparison(results: Sequence[SimulationResult], path: Path, tolerance: float, *, quiet: bool) -> bool:
@@ -82,15 +101,32 @@ def print_comparison(results: Sequence[SimulationResult], path: Path, tolerance:
 
 
 def print_library(*, as_json: bool) -> None:
-    """List the scenarios of the library: name, picture, what they stress."""
-    scenarios = [library.load(name) for name in library.names()]
+    """List the scenarios of the library by group: name, error curve of the first candidate, what it stresses."""
+    groups = library.grouped(map(library.load, library.names()))
     if as_json:
-        listed = [{"name": each.name, "stresses": each.stresses, "kind": each.kind} for each in scenarios]
+        listed = [
+            {
+                "name": each.name,
+                "group": group,
+                "stresses": each.stresses,
+                "kind": each.kind,
+                "candidates": list(each.candidates),
+                "fail_if": each.fail_if,
+                "expected_failures": each.expected_failures,
+                "error": preview(each),
+            }
+            for group, members in groups.items()
+            for each in members
+        ]
         click.echo(msgspec.json.encode(listed))
         return
-    width = max((len(each.name) for each in scenarios), default=0)
-    for each in scenarios:
-        click.echo(f"{each.name:{width}}  {each.stresses}")
+    width = max(len(each.name) for members in groups.values() for each in members)
+    for group, members in groups.items():
+        click.echo(f"{group}")
+        for each in members:
+            click.echo(printable(f"  {each.name:{width}}  {sparkline(preview(each)):{POINTS}}  {each.stresses}"))
+        click.echo()
+    click.echo("The pictures show the error of the first candidate over the stream. Run one: edgedescent simulate NAME")
 
 
 def _print_timings(timings: Sequence[Timing]) -> None:

@@ -26,6 +26,7 @@ from edgedescent.evaluation import (
 from edgedescent.learners import Learner
 from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
+from edgedescent_sims.simulate.alarms import Alarms
 from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, is_ratings, predict_learn
 from edgedescent_sims.simulate.twins import (
     Change,
@@ -43,8 +44,8 @@ EARLY_FROM, EARLY_TO = 100, 500
 CURVE_POINTS = 400
 """Number of points of a curve around a drift."""
 
-OnProgress = Callable[[int], None]
-"""Called with the number of events so far."""
+OnProgress = Callable[[int, float | None], None]
+"""Called with the number of events so far, and the recent mean absolute error."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ def fresh(candidate: Any) -> Model:
     return candidate.clone() if isinstance(candidate, Learner) else dataclasses.replace(candidate)
 
 
-def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambda _events: None) -> CandidateRun:
+def run_candidate(
+    scenario: Scenario, name: str, on_progress: OnProgress = lambda _events, _error: None
+) -> CandidateRun:
     """Run one candidate or peer over the stream of a scenario, and its twins.
 
     Args:
@@ -90,7 +93,7 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         scores.update(scored)
-        on_progress(run.n_events)
+        on_progress(run.n_events, scores.recent_error)
     return scores.finish(
         prototype,
         ranking=ranking.scores.summary() if ranking is not None else {},
@@ -112,6 +115,7 @@ class RunScores:
         self._errors = Prequential()
         self._curve = ErrorCurve(length=scenario.stream.length())
         self._optimum = OptimumRegret()
+        self._alarms = None if scenario.detector is None else Alarms(scenario.detector, scenario.seed)
         self._segments = [_Segment(change, scenario.window) for change in changes(scenario)]
 
     def update(self, scored: Scored) -> None:
@@ -119,8 +123,15 @@ class RunScores:
         self._errors.update_many(scored.target, scored.prediction)
         self._curve.update_many(scored.number, scored.target, scored.prediction)
         self._optimum.update_many(scored.target, scored.prediction, scored.optimum)
+        if self._alarms is not None:
+            self._alarms.update(scored)
         for segment in self._segments:
             segment.errors.update(scored)
+
+    @property
+    def recent_error(self) -> float | None:
+        """Recent mean absolute error; None before the second event."""
+        return self._errors.summary().get("mae_recent")
 
     def finish(
         self,
@@ -142,18 +153,20 @@ class RunScores:
             state_bytes: Size of the learned state; None where it is unknown.
         """
         scores: dict[str, float | None] = {**self._errors.summary(), **self._optimum.summary(), **ranking}
+        if self._alarms is not None:
+            scores |= self._alarms.scores(self._scenario.marks(), self._scenario.alarm_window)
         segments = [] if prototype is None else self._segments
         recoveries = [_recovery(self._scenario, prototype, segment) for segment in segments]
         for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
-            name = "recovery" if score == "events_to_10_percent" else score
-            scores[name] = _worst([recovered.scores.get(score) for recovered in recoveries])
+            scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
         return CandidateRun(
             scores=scores,
-            curve=Curve(self._curve.numbers.tolist(), self._curve.errors.tolist()),
+            curve=Curve(self._curve.numbers.tolist(), self._curve.windowed(self._scenario.window).tolist()),
             recoveries=recoveries,
             n_events=n_events,
             us_per_event=us_per_event,
             state_bytes=state_bytes,
+            alarms=[] if self._alarms is None else self._alarms.numbers,
         )
 
 
@@ -162,7 +175,8 @@ class _Segment:
 
     def __init__(self, change: Change, window: int) -> None:
         self.change = change
-        self.errors = Errors(change.mark.start - window, change.last)
+        # A window before the drift, and the window that the error there is the mean of.
+        self.errors = Errors(change.mark.start - 2 * window, change.last)
 
 
 def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> RecoveryRun:
@@ -193,7 +207,7 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> Recovery
         "duration": scores.duration,
         "max_performance_loss": scores.max_performance_loss,
         "regret": scores.regret,
-        "events_to_10_percent": scores.events_to_10_percent,
+        "recovery": scores.events_to_10_percent,
     }
     since = number - start
     early = (since > EARLY_FROM) & (since <= EARLY_TO)

@@ -35,7 +35,11 @@ class Change:
 
 
 def changes(scenario: Scenario) -> list[Change]:
-    """Drifts of a scenario at which recovery is scored, in order; those that hold from the first event on have none."""
+    """Drifts of a scenario at which recovery is scored, in order.
+
+    There is none from a drift that holds from the first event on, nor from one that the next drift follows before a
+    window of events is over, such as the start of a short blip.
+    """
     marks = scenario.marks()
     by_hand = {
         (mark.label, mark.start)
@@ -48,7 +52,10 @@ def changes(scenario: Scenario) -> list[Change]:
     found = []
     for place, (index, mark) in enumerate(drifts):
         ends = [mark.start + scenario.horizon]
-        ends += [later.start for _, later in drifts[place + 1 :] if later.start > mark.start][:1]
+        following = [later.start for _, later in drifts[place + 1 :] if later.start > mark.start][:1]
+        if following and following[0] - mark.start < scenario.window:
+            continue
+        ends += following
         if length is not None:
             ends.append(length)
         found.append(Change(index, mark, min(ends), (mark.label, mark.start) in by_hand))

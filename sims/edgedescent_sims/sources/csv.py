@@ -19,6 +19,7 @@ from edgedescent.errors import ConfigError
 from edgedescent.formats._csv_reader import read_rows
 from edgedescent_sims.sources.base import SourceOptions
 from edgedescent_sims.sources.batch import BATCH_EVENTS
+from edgedescent_sims.sources.columns import Cells
 from edgedescent_sims.sources.parsing import is_number
 from edgedescent_sims.sources.table import FileTable, Rows
 from edgedescent_sims.sources.text_files import LineReader, first_line, open_binary, open_text, stem_of
@@ -180,7 +181,7 @@ class CsvSource(FileTable):
         if faults:
             number = np.delete(number, [faulty - first for faulty, _ in faults])
         # A column without a name is the running index that data frames write; it is no feature.
-        named = {name: each for name, each in zip(columns, cells, strict=True) if name}
+        named: dict[str, Cells] = {name: each for name, each in zip(columns, cells, strict=True) if name}
         return Rows(number, named, faults), last - first + 1
 
     def _check_header(self) -> None:

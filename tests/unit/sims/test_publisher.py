@@ -17,27 +17,8 @@ CONNACK_3 = bytes.fromhex("20020000")
 CONNACK_5 = bytes.fromhex("2003000000")
 
 
-<<<<<<< HEAD
-class Numbers:
-    """A source of so many events."""
-
-    name = "numbers"
-    kind: Kind = "features"
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.skipped_rows = SkippedRows()
-
-    def length(self) -> int | None:
-        return self.count
-
-    def events(self, _id_prefix: str | None = None) -> Iterator[Event]:
-        for number in range(1, self.count + 1):
-            yield {"id": f"numbers-{number}", "x": {"a": 1.0}, "y": 2.0}
-=======
 def Numbers(count: int) -> LinearStream:  # noqa: N802 - reads as a source of so many events
     return LinearStream(n_events=count)
->>>>>>> simulators
 
 
 def to(broker: AnsweringBroker, protocol: str = "5") -> Connection:

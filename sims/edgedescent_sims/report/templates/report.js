@@ -240,7 +240,6 @@
           ctx.fillRect(x(start), box.top, x(end) - x(start), box.height);
         }
       });
-      this.draw(u, (ctx, box, x) => this.labels(ctx, box, x), false);
     }
 
     labels(ctx, box, x) {
@@ -272,6 +271,7 @@
     }
 
     above(u) {
+      this.draw(u, (ctx, box, x) => this.labels(ctx, box, x), false);
       this.draw(u, (ctx, box, x) => this.data.alarms.forEach((alarms, i) => {
         if (!u.series[i + 1].show) return;
         ctx.fillStyle = color(`c${i % SERIES_COLORS}`);
@@ -279,9 +279,9 @@
         for (const at of alarms) {
           const base = box.top + box.height - 1;
           ctx.beginPath();
-          ctx.moveTo(x(at) - 5, base);
-          ctx.lineTo(x(at) + 5, base);
-          ctx.lineTo(x(at), base - 9);
+          ctx.moveTo(x(at) - 6, base);
+          ctx.lineTo(x(at) + 6, base);
+          ctx.lineTo(x(at), base - 11);
           ctx.closePath();
           ctx.fill();
           ctx.stroke();

@@ -206,7 +206,7 @@ def test_tables_sort_by_click_and_by_keyboard(opened: Opener) -> None:
 def test_what_has_no_value_sorts_last(opened: Opener) -> None:
     page = opened()
     table = f"{SIGN_FLIP} table.recoveries"
-    head = page.locator(f"{table} thead th button", has_text="Recovery")
+    head = page.locator(f"{table} thead th button", has_text="To within 10")
     for _ in range(2):
         head.click()
         assert column(page, table, 2)[-2:] == ["", ""]
@@ -229,6 +229,8 @@ def test_the_theme_follows_the_system_until_it_is_chosen(opened: Opener, scheme:
     page.emulate_media(color_scheme=other)
     page.emulate_media(color_scheme=scheme)
     assert page.locator("html").get_attribute("data-theme") == other
+    assert page.evaluate("localStorage.getItem('edgedescent-theme')") == other
+    page.add_init_script(f"localStorage.setItem('edgedescent-theme', '{other}')")
     page.reload()
     assert page.locator("html").get_attribute("data-theme") == other
 

@@ -32,7 +32,7 @@ def test_no_number_is_a_dash(value: float | None) -> None:
 
 
 def test_only_a_recovery_is_not_within_the_horizon() -> None:
-    assert recovery_text("events_to_10_percent", Interval(None)) == "not within the horizon"
+    assert recovery_text("recovery", Interval(None)) == "not within the horizon"
     assert recovery_text("max_performance_loss", Interval(None)) == DASH
     assert recovery_text("duration", None) == DASH
     assert unfinished_text("duration", Interval(20.0, by_seed=[20.0, None])) == "1 of 2 seeds not within the horizon"

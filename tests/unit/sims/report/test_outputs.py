@@ -70,7 +70,7 @@ class TestSummary:
     def test_has_all_that_a_log_needs(self) -> None:
         text = summary_text(simulation_result(failing=True), 120)
         for part in (
-            "8,000 events, 5 seeds from 7",
+            "8,000 events, 5 seeds, the first 7",
             "* MLPRegressor",
             "not within the horizon (2 of 5 seeds)",
             "MLPRegressor is better",
@@ -145,9 +145,9 @@ class TestParquet:
         linear = results[0].candidates[0]
         mae = [r for r in rows if r["candidate"] == linear.name and r["score"] == "mae"]
         assert [row["value"] for row in mae] == linear.scores["mae"].by_seed
-        assert [row["seed"] for row in mae] == [7, 8, 9, 10, 11]
+        assert [row["repetition"] for row in mae] == [0, 1, 2, 3, 4]
         assert {row["drift_label"] for row in rows} == {None, "sign flip", "sensor replaced"}
-        keys = [(r["scenario"], r["candidate"], r["seed"], r["drift"], r["score"]) for r in rows]
+        keys = [(r["scenario"], r["candidate"], r["repetition"], r["drift"], r["score"]) for r in rows]
         assert len(set(keys)) == len(keys)
 
     def test_a_missing_package_is_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
