@@ -29,6 +29,8 @@ IMPORTS = {
     "tomli-w": "import tomli_w",
     # Never imported by the project, which reads two files of its folder.
     "uplot-python": "import uplot",
+    "optuna": "import optuna",
+    "distributed": "import distributed",
     "scikit-learn": "import sklearn.linear_model, sklearn.preprocessing",
     "samlb": "import samlb.framework.base",
     "vowpalwabbit": "import vowpalwabbit",

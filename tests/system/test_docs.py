@@ -109,7 +109,7 @@ def test_shell_snippets_run(page: Path, text: str, tmp_path: Path) -> None:
                 'grep -q \'"messages": 300,.*"messages_uncommitted": 0\' && break; sleep 0.1; done'
             )
             commands = re.sub(r"(edgedescent replay .*readings.*\n)", rf"\1{waiting}\n", commands)
-        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{commands}"
+        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{commands}"
         done = subprocess.run(
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )

@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.errors import TransportError
 from edgedescent_mqtt.buffered_socket import BufferedSocket
-from edgedescent_mqtt.client import Connection, MqttClient
+from edgedescent_mqtt.client import Connection, MqttClient, Session
 from edgedescent_mqtt.connect import Backoff, explain, open_socket
 from edgedescent_sims.sources.base import Notify, ignore
 
@@ -103,6 +103,7 @@ class Publisher:
         self._lost_because = ""
         self._refused = ""
         self._refusal_code = 0
+        self.client_id = f"edgedescent-replay-{secrets.token_hex(4)}"
         self._client = self._make_client()
 
     def __enter__(self) -> Self:
@@ -203,8 +204,12 @@ class Publisher:
 
     # --- The network ----------------------------------------------------------------------------------------------
 
+    def _session(self) -> Session:
+        """Session to ask the broker for."""
+        return Session()
+
     def _make_client(self) -> MqttClient:
-        client = MqttClient(f"edgedescent-replay-{secrets.token_hex(4)}", self.connection.protocol)
+        client = MqttClient(self.client_id, self.connection.protocol, self._session())
         client.max_inflight_messages_set(self.window)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect

@@ -40,9 +40,12 @@ def load_scenario(path: Path) -> Scenario:
     except (ValueError, RecursionError) as error:
         raise ConfigFileError(f"{path}: not valid TOML: {error}.") from error
     try:
-        return scenario_of({"name": path.stem, **table}, path.parent)
+        scenario = scenario_of({"name": path.stem, **table}, path.parent)
+        # A drift behind the end is found before anything runs.
+        scenario.marks()
     except ConfigError as error:
         raise ConfigFileError(f"{path}: {error}", error.hint) from error
+    return scenario
 
 
 def scenario_of(table: Mapping[str, Any], folder: Path) -> Scenario:
@@ -128,15 +131,21 @@ def table_of(scenario: Scenario) -> dict[str, Any]:
         for name in _PLAIN
         if getattr(scenario, name) != parameters(Scenario)[name].default
     }
-    table["source"] = changed(scenario.base())
+    table["source"] = _stage(scenario.base())
     if transforms := scenario.transforms():
-        table["transforms"] = [changed(transform) for transform in transforms]
+        table["transforms"] = [_stage(transform) for transform in transforms]
     table["candidates"] = {name: changed(candidate) for name, candidate in scenario.candidates.items()}
     table["peers"] = [
         changed(peer) | ({} if name == type(peer).__name__ else {"name": name}) for name, peer in scenario.peers.items()
     ]
     table["expected_failures"] = dict(scenario.expected_failures)
     return {name: value for name, value in table.items() if value not in ({}, [])}
+
+
+def _stage(stage: Source) -> dict[str, Any]:
+    """Table of a source or transform with its seed, because a file that states none has another one for each stage."""
+    seeded = {"seed": stage.seed} if "seed" in parameters(type(stage)) else {}  # type: ignore[attr-defined]
+    return changed(stage) | seeded
 
 
 def changed(thing: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta
 
@@ -15,6 +15,9 @@ from edgedescent.validation import Declared, parameters
 from edgedescent_sims.drift import Drift
 from edgedescent_sims.peers import Peer
 from edgedescent_sims.sources.base import Kind, Mark, Source, Transform
+
+DetectorName = Literal["ADWIN", "KSWIN", "PageHinkley"]
+"""Detectors of River that find a change of a mean or of a distribution."""
 
 STAGE_SEEDS = 1000
 """Number of seeds of stages between those of two scenarios with consecutive seeds."""
@@ -54,6 +57,12 @@ class Scenario(Declared):
     horizon: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Most events after a drift in which recovery is scored")
     ] = 10_000
+    detector: Annotated[
+        DetectorName | None, Meta(description="Detector of River that watches the errors of each candidate")
+    ] = None
+    alarm_window: Annotated[
+        int, Meta(ge=1, description="Number of events after a drift within which an alarm finds it")
+    ] = 1000
     k: Annotated[int, Meta(ge=1, le=1000, description="Length of the recommendations that are scored")] = 10
     rank_every: Annotated[
         int, Meta(ge=1, description="Recommendations are scored at every n-th event of a stream of ratings")

@@ -32,7 +32,7 @@ _TOML = click.Path(exists=True, dir_okay=False, path_type=Path)
         "edgedescent simulate --all",
         "edgedescent simulate hour.csv.gz --target cnt --drop casual,registered",
         "edgedescent simulate my-scenario.toml --seeds 5 --fail-if 'recovery > 500'",
-        "edgedescent simulate --journal device.toml --against candidate.toml",
+        "edgedescent simulate --journal device.toml --against candidate.toml --fail-if 'mae > 0.5'",
     ),
 )
 @click.argument("what", nargs=-1)
@@ -109,6 +109,10 @@ def simulate(
 
     WHAT is scenarios of the library by name, scenario files, or one data file: a CSV or Parquet file, ratings, a
     recording, or a River data set. Each event is predicted, then learned; the candidates are scored and compared.
+
+    With --journal and the configuration of a device, running or not, everything it received is processed again: as it
+    was, which gives the error that it reported to the last bit, and with each configuration of --against. Its state
+    folder and a recording by `edgedescent journal export` have no configuration: all candidates come from --against.
     """
     # Imported here so that `edgedescent --help`, which loads this module, stays quick.
     from edgedescent_sims.simulate import output
@@ -117,27 +121,30 @@ def simulate(
         output.print_library(as_json=as_json)
         return
     if journal is not None:
-        if what or run_all:
-            raise click.UsageError("--journal is run alone: leave out scenarios and data files.")
-        result = _rehearse(journal, _configs(against))
-        output.write([result], {}, out)
-        output.conclude([result], {}, out, as_json=as_json)
-        return
-    scenarios = _scenarios(what, run_all=run_all, against=against, options=options)
-    if save is not None:
-        from edgedescent_sims.scenarios.files import save_scenario
-
-        if len(scenarios) != 1:
-            raise click.UsageError("--save writes one scenario.")
-        save_scenario(scenarios[0], save)
-        click.echo(f"Wrote {save}. Run it with: edgedescent simulate {shlex.quote(str(save))}")
-        return
-    results, timings = _run(scenarios, jobs or os.cpu_count() or 1)
+        if what or run_all or save is not None:
+            raise click.UsageError("--journal is run alone: leave out scenarios, data files and --save.")
+        _refuse_for_journal(options)
+        results, timings = _rehearse(journal, _configs(against), options["fail_if"], jobs or os.cpu_count() or 1)
+    else:
+        scenarios = _scenarios(what, run_all=run_all, against=against, options=options)
+        if save is not None:
+            _save(scenarios, save)
+            return
+        results, timings = _run(scenarios, jobs or os.cpu_count() or 1)
     output.write(results, timings, out)
     output.conclude(results, timings, out, as_json=as_json)
     worse = output.print_comparison(results, baseline, tolerance, quiet=as_json) if baseline is not None else False
     if worse or any(result.failures for result in results):
         raise click.exceptions.Exit(1)
+
+
+def _save(scenarios: Sequence[Scenario], path: Path) -> None:
+    from edgedescent_sims.scenarios.files import save_scenario
+
+    if len(scenarios) != 1:
+        raise click.UsageError("--save writes one scenario.")
+    save_scenario(scenarios[0], path)
+    click.echo(f"Wrote {path}. Run it with: edgedescent simulate {shlex.quote(str(path))}")
 
 
 def _scenarios(
@@ -233,12 +240,29 @@ def _run(scenarios: Sequence[Scenario], jobs: int) -> tuple[list[SimulationResul
     return results, timings
 
 
-def _rehearse(journal: Path, against: dict[str, Config]) -> SimulationResult:
-    from edgedescent.console.terminal import Progress
-    from edgedescent_sims.simulate.rehearsal import open_journal, rehearse
+def _refuse_for_journal(options: dict[str, Any]) -> None:
+    """Refuse options that say something about a stream which a journal already decides."""
+    for name in ("learners", "peers", "target", "drop", "limit", "seed", "seeds"):
+        if options[name] not in (None, []):
+            option = name.removesuffix("s") if name == "learners" else name
+            raise click.UsageError(f"--{option} does not apply to --journal.")
 
+
+def _rehearse(
+    path: Path, against: dict[str, Config], fail_if: Sequence[str], jobs: int
+) -> tuple[list[SimulationResult], dict[str, list[Timing]]]:
+    from edgedescent.console.terminal import Progress
+    from edgedescent_sims.simulate.journals import open_journal
+    from edgedescent_sims.simulate.rehearsal import AS_RUN, rehearse
+
+    journal = open_journal(path)
     with Progress("rehearse", "messages") as bar:
-        return rehearse(open_journal(journal), against, command=_command(), on_progress=bar.update)
+        rehearsal = rehearse(journal, against, jobs=jobs, fail_if=fail_if, command=_command(), on_progress=bar.update)
+    for notice in rehearsal.notices:
+        _notify(notice)
+    if rehearsal.agrees:
+        _notify(f"{AS_RUN!r} equals the device's checkpoint at message {rehearsal.verified_at}, bit for bit.")
+    return [rehearsal.result], {rehearsal.result.name: rehearsal.timings}
 
 
 def _command() -> str:

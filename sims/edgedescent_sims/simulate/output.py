@@ -39,9 +39,20 @@ def write(results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Ti
 
 
 def conclude(
-    results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Timing]], folder: Path, *, as_json: bool
+    results: Sequence[SimulationResult],
+    timings: Mapping[str, Sequence[Timing]],
+    folder: Path | None,
+    *,
+    as_json: bool = False,
 ) -> None:
-    """Print the results, as JSON or for a person."""
+    """Print the results, as JSON or for a person.
+
+    Args:
+        results: The results.
+        timings: Cost of the candidates, by the name of the result.
+        folder: Folder with the report; None if none was written.
+        as_json: Print JSON.
+    """
     if as_json:
         for result in results:
             click.echo(msgspec.json.encode(result))
@@ -51,7 +62,8 @@ def conclude(
         _print_timings(timings.get(result.name, ()))
     if verdict := _verdict(results):
         click.echo(verdict)
-    click.echo(f"Report: {folder / REPORT}")
+    if folder is not None:
+        click.echo(f"Report: {folder / REPORT}")
 
 
 def _verdict(results: Sequence[SimulationResult]) -> str:

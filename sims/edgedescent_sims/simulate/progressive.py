@@ -56,6 +56,11 @@ class Repeats:
 
     def split(self, batch: Batch) -> tuple[Batch, NDArray[np.bool_]]:
         """Events of a batch that are not repeats, and which of them arrive for the first time."""
+        keep, first = self.masks(batch)
+        return (batch, first) if keep.all() else (batch.take(keep), first[keep])
+
+    def masks(self, batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Mark the events of a batch that are not repeats, and those of them that arrive for the first time."""
         number = batch.number
         in_order = len(number) == 0 or (number[0] > self._newest and bool((np.diff(number) > 0).all()))
         self._newest = max(self._newest, int(number.max(initial=0)))
@@ -63,7 +68,7 @@ class Repeats:
             self._latest.append(number)
             while sum(map(len, self._latest)) - len(self._latest[0]) >= DEDUP_WINDOW:
                 self._latest.popleft()
-            return batch, np.ones(len(batch), dtype=bool)
+            return np.ones(len(batch), dtype=bool), np.ones(len(batch), dtype=bool)
         while self._latest:
             for n in self._latest.popleft().tolist():
                 self._note(self._learned, n)
@@ -79,7 +84,7 @@ class Repeats:
             else:
                 self._asked.pop(n, None)
                 self._note(self._learned, n)
-        return batch.take(keep), first[keep]
+        return keep, first
 
     @staticmethod
     def _note(memory: OrderedDict[int, None], number: int) -> None:

@@ -2,209 +2,388 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 import edgedescent
-from edgedescent import config as configuration
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message, Prediction, Predictions
 from edgedescent.errors import ConfigError
-from edgedescent.evaluation import ErrorCurve
-from edgedescent.state import recording
-from edgedescent_sims.result import CandidateResult, Curve, Interval, SimulationResult
+from edgedescent.evaluation import ErrorCurve, state_bytes
+from edgedescent.state import codec
+from edgedescent.state.store import Checkpoint
+from edgedescent_sims.result import CandidateResult, Curve, Interval, SimulationResult, Timing
+from edgedescent_sims.simulate.bars import judge
+from edgedescent_sims.simulate.journals import Journal
+from edgedescent_sims.simulate.runner import differences
 
 AS_RUN = "as run"
 """Name of the candidate whose configuration the device ran."""
+PROBE_MESSAGES = 1000
+"""Number of messages after which a candidate that could use none of them is given up."""
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of messages so far, and of all."""
+
+_COUNTED = ("events_learned", "events_predicted", "duplicates", "dead_letters")
+_BUFFER = 4096
+_REPORT_MESSAGES = 256
+_POLL_S = 0.2
 
 _decode_one = msgspec.json.Decoder(Prediction).decode
 _decode_many = msgspec.json.Decoder(list[Prediction]).decode
 
 
 @dataclass(frozen=True)
-class Journal:
-    """Messages that a device received, in order.
+class Rehearsal:
+    """Outcome of a rehearsal.
 
     Args:
-        name: Name of the device.
-        folder: State folder that holds the journal; None of a recording.
-        path: Recording by `edgedescent journal export`; None of a state folder.
-        config: Configuration that the device ran; None where it is unknown.
-        n_messages: Number of messages.
+        result: Scores of the candidates.
+        timings: Cost of each.
+        notices: What limits the comparison, a line each.
+        verified_at: Position of the device's checkpoint with which the engine of the configuration that it ran was
+            compared; None where there is none to compare with.
+        agrees: True if that engine was the checkpoint, bit for bit; None without a checkpoint.
     """
 
-    name: str
-    folder: Path | None
-    path: Path | None
-    config: Config | None
-    n_messages: int
-
-    def messages(self) -> Iterator[Message]:
-        """Yield the messages from the first one on."""
-        if self.folder is not None:
-            yield from recording.read(self.folder)
-            return
-        assert self.path is not None  # noqa: S101 - one of the two is given
-        from edgedescent_sims.sources.journal import JournalSource
-
-        yield from JournalSource(path=str(self.path)).messages()
+    result: SimulationResult
+    timings: list[Timing]
+    notices: list[str]
+    verified_at: int | None
+    agrees: bool | None
 
 
-def open_journal(spec: Path) -> Journal:
-    """Find the journal of a device by its configuration file, its state folder, or a recording of it.
+@dataclass(frozen=True)
+class Start:
+    """Where an engine starts, and where it is compared with the device's.
 
-    Raises:
-        ConfigError: If it is none of these.
-        StateError: If the state cannot be read.
+    Args:
+        checkpoint: Checkpoint of the device to start from; None for an engine that has learned nothing.
+        verify: Checkpoint of the device with which the engine is compared when it gets there.
     """
-    if spec.is_dir():
-        return Journal(spec.name, spec, None, None, _length(spec))
-    if spec.suffix == ".toml":
-        config = configuration.load(spec)
-        folder = Path(config.state.path)
-        return Journal(config.device, folder, None, config, _length(folder))
-    if not spec.is_file():
-        raise ConfigError(
-            f"There is no journal {spec}.",
-            "Give a device's configuration, its state folder, or a file by `edgedescent journal export`.",
-        )
-    from edgedescent_sims.sources.journal import JournalSource
 
-    source = JournalSource(path=str(spec))
-    return Journal(source.name, None, spec, None, sum(1 for _ in source.messages()))
+    checkpoint: Checkpoint | None = None
+    verify: Checkpoint | None = None
+
+    @property
+    def position(self) -> int:
+        """Position of the last message that the engine includes at the start."""
+        return 0 if self.checkpoint is None else self.checkpoint.position
 
 
-def _length(folder: Path) -> int:
-    found = recording.extent(folder)
-    return found.last - found.first + 1 if found.last else 0
+UNTRAINED = Start()
 
 
 class Replayed:
-    """Engine that has processed a journal: its errors, and the curve of its predictions.
+    """Engine that processes a journal, and the scores of its answers.
+
+    The errors are those that the engine itself counts: they are what the device reported, to the last bit, if the
+    engine starts with the first message or from a checkpoint.
+
+    Args:
+        name: Name of the candidate.
+        config: Its configuration.
+        journal: The journal.
+        start: Where it starts.
+        on_answers: Called with each message that is answered, and the payload of the answers.
+        on_progress: Called with the number of messages so far, every few hundred.
 
     Attributes:
         engine: The engine behind the last message.
-        curve: Windowed error of the labelled events.
-        n_events: Number of labelled events that were predicted.
+        curve: Windowed error of the labelled events, by the place of their messages in the journal.
+        n_messages: Number of messages that could be read.
+        agrees: True if it was the checkpoint `start.verify`, bit for bit; None if there was none.
+
+    Raises:
+        ConfigError: If the candidate can use none of the messages.
     """
 
     def __init__(
         self,
+        name: str,
         config: Config,
-        messages: Iterable[Message],
-        on_prediction: Callable[[Message, bytes], None] = lambda _message, _payload: None,
-        on_message: Callable[[int], None] = lambda _count: None,
+        journal: Journal,
+        start: Start,
+        on_answers: Callable[[Message, bytes], None] = lambda _message, _payload: None,
+        on_progress: Callable[[int], None] = lambda _count: None,
     ) -> None:
         self.engine: Engine = config.build_engine()
-        self.curve = ErrorCurve()
-        self.n_events = 0
-        for count, message in enumerate(messages, start=1):
-            if message.position > self.engine.position + 1:
-                # The journal is bounded: its oldest messages may be gone, and damaged ones are left out.
-                self.engine.skip_to(message.position - 1)
-            for effect in self.engine.handle(message):
-                if isinstance(effect, Predictions):
-                    on_prediction(message, effect.payload)
-                    self._score(effect.payload)
-            on_message(count)
+        self.curve = ErrorCurve(length=journal.last - journal.first + 1)
+        self.n_messages = 0
+        self.agrees: bool | None = None
+        self._name = name
+        self._journal = journal
+        self._start = start
+        self._rows: list[tuple[int, float, float]] = []
+        if start.checkpoint is not None:
+            self.engine.load_state_dict(start.checkpoint.state)
+        for message in journal.messages(after=start.position):
+            self._handle(message, on_answers)
+            if self.n_messages % _REPORT_MESSAGES == 0:
+                on_progress(self.n_messages)
+            if self.n_messages == PROBE_MESSAGES:
+                self._require_use()
+        self._flush()
+        self._require_use()
+        on_progress(self.n_messages)
 
-    def _score(self, payload: bytes) -> None:
-        answers = _decode_many(payload) if payload.startswith(b"[") else [_decode_one(payload)]
-        labelled = [(answer.y, answer.prediction) for answer in answers if answer.y is not None]
-        if labelled:
-            numbers = np.arange(self.n_events + 1, self.n_events + len(labelled) + 1)
-            self.n_events += len(labelled)
-            targets, predictions = zip(*labelled, strict=True)
-            self.curve.update_many(numbers, targets, predictions)
+    def _handle(self, message: Message, on_answers: Callable[[Message, bytes], None]) -> None:
+        if message.position > self.engine.position + 1:
+            # The journal is bounded: its oldest messages may be gone, and damaged ones are left out.
+            self.engine.skip_to(message.position - 1)
+        self.n_messages += 1
+        for effect in self.engine.handle(message):
+            if isinstance(effect, Predictions):
+                on_answers(message, effect.payload)
+                self._score(message.position, effect.payload)
+        verify = self._start.verify
+        if verify is not None and message.position == verify.position:
+            self.agrees = codec.encode(self.engine.state_dict()) == codec.encode(verify.state)
+
+    def _score(self, position: int, payload: bytes) -> None:
+        answers = _decode_many(payload) if payload.startswith(b"[") else (_decode_one(payload),)
+        self._rows += [(position, answer.y, answer.prediction) for answer in answers if answer.y is not None]
+        if len(self._rows) >= _BUFFER:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        positions, y, predictions = zip(*self._rows, strict=True)
+        self.curve.update_many([position - self._journal.first + 1 for position in positions], y, predictions)
+        self._rows.clear()
+
+    def _require_use(self) -> None:
+        counters = self.engine.counters
+        if not counters["events_learned"] + counters["events_predicted"] + counters["duplicates"]:
+            reasons = [name.partition(".")[2] for name in counters if name.startswith("dead_letters.")]
+            raise ConfigError(
+                f"The candidate {self._name} can use none of the first {self.n_messages} messages of "
+                f"{self._journal.name}" + (f" ({', '.join(reasons)})." if reasons else "."),
+                "Its `[learner]` must take the kind of event, and `topics.format` be the format, of the journal.",
+            )
 
 
 def rehearse(
     journal: Journal,
     against: Mapping[str, Config],
     *,
+    jobs: int = 1,
+    fail_if: Sequence[str] = (),
     command: str = "",
     on_progress: OnProgress = lambda _n, _of: None,
-) -> SimulationResult:
-    """Process a journal with each configuration, from an engine that has learned nothing.
+) -> Rehearsal:
+    """Process a journal with each configuration.
 
-    The errors are those that the engine itself counts, so that of the configuration that the device ran they are what
-    it reported, to the last bit, as long as the journal holds its first message.
+    Every candidate starts with an engine that has learned nothing, so that they can be compared. Where the oldest
+    messages of the journal are gone, the configuration that the device ran is also run from its oldest checkpoint,
+    because nothing else can equal what it reported; these errors are the scores ``reported_mae`` and so on.
 
     Args:
         journal: The journal.
         against: Further configurations by name.
+        jobs: Number of processes.
+        fail_if: Bars for every candidate but the one that the device ran.
         command: Command that repeats it.
-        on_progress: Called after every message.
+        on_progress: Called now and then.
 
     Raises:
-        ConfigError: If there is no configuration, or the journal holds no labelled event.
+        ConfigError: If there is no configuration, a candidate can use none of the messages, or none has a label; or a
+            bar names no score.
     """
     configs: dict[str, Config] = {} if journal.config is None else {AS_RUN: journal.config}
     configs |= against
     if not configs:
         raise ConfigError("There is nothing to compare.", "Give candidates with --against candidate.toml.")
-    total = journal.n_messages * len(configs)
-    candidates, kinds, n_events = [], set(), 0
-    for place, (name, config) in enumerate(configs.items()):
-        before = place * journal.n_messages
-        report = functools.partial(_report, on_progress, before, total)
-        replayed = Replayed(config, journal.messages(), on_message=report)
-        if not replayed.n_events:
-            raise ConfigError(
-                f"No labelled event of {journal.name} could be used by the candidate {name}.",
-                "Does its learner take the kind of event that the journal holds?",
-            )
-        kinds.add(replayed.engine.learner.input_kind)
-        n_events = max(n_events, replayed.n_events)
-        candidates.append(_candidate(name, config, replayed))
-    return SimulationResult(
+    start, tail = _starts(journal)
+    runs = [
+        _Run(name, config, journal, start, tail) if name == AS_RUN else _Run(name, config, journal)
+        for name, config in configs.items()
+    ]
+    outcomes = _outcomes(runs, jobs, on_progress)
+    notices = _notices(runs, outcomes)
+    candidates = [outcome.candidate for outcome in outcomes]
+    result = SimulationResult(
         name=journal.name,
         stresses="what this device has received",
         command=command,
         version=edgedescent.__version__,
-        scenario={"journal": journal.name, "messages": journal.n_messages},
-        kind=min(kinds),
+        scenario={"journal": journal.name, "first": journal.first, "last": journal.last},
+        kind=outcomes[0].kind,
         seed=0,
         n_seeds=1,
-        n_events=n_events,
-        window=_window_of(candidates),
+        n_events=max(outcome.n_scored for outcome in outcomes),
+        window=outcomes[0].window,
         main_score="mae",
         lower_is_better=True,
         marks=[],
         candidates=candidates,
+        comparison=differences(candidates, "mae"),
+        bars=[
+            bar
+            for candidate in candidates
+            if candidate.name != AS_RUN
+            for bar in judge(tuple(fail_if), candidate.name, candidate.scores)
+        ],
+    )
+    return Rehearsal(
+        result=result,
+        timings=[outcome.timing for outcome in outcomes],
+        notices=notices,
+        verified_at=outcomes[0].verified_at,
+        agrees=outcomes[0].agrees,
     )
 
 
-def _report(on_progress: OnProgress, before: int, total: int, count: int) -> None:
-    on_progress(before + count, total)
+def _starts(journal: Journal) -> tuple[Start, Start | None]:
+    """First start of the configuration that the device ran, and a second one at the oldest checkpoint."""
+    checkpoints = [] if journal.config is None else journal.checkpoints()
+    if not checkpoints:
+        return UNTRAINED, None
+    oldest, newest = checkpoints[0], checkpoints[-1]
+    first = Start(verify=newest) if journal.first == 1 else UNTRAINED
+    return first, Start(oldest, newest if newest is not oldest else None)
 
 
-def _window_of(candidates: Sequence[CandidateResult]) -> int:
-    """Number of events in a window of the curves."""
-    numbers = candidates[0].curve.number
-    return numbers[1] - numbers[0] if len(numbers) > 1 else 1
+# --- One candidate ------------------------------------------------------------------------------------------------
 
 
-def _candidate(name: str, config: Config, replayed: Replayed) -> CandidateResult:
-    metrics: dict[str, Any] = replayed.engine.metrics()
-    counted = ("events_learned", "events_predicted", "duplicates", "dead_letters")
-    scores = {**replayed.engine.errors.summary(), **{key: metrics[key] for key in counted}}
-    return CandidateResult(
-        name=name,
-        learner=dict(config.learner),
-        is_peer=False,
-        is_repeatable=True,
-        scores={key: Interval(value, by_seed=[value]) for key, value in scores.items() if math.isfinite(value)},
-        curve=Curve(replayed.curve.numbers.tolist(), replayed.curve.errors.tolist()),
-    )
+@dataclass(frozen=True)
+class _Outcome:
+    """What a run hands back from its process."""
+
+    candidate: CandidateResult
+    timing: Timing
+    kind: Any
+    n_messages: int
+    n_scored: int
+    window: int
+    agrees: bool | None
+    verified_at: int | None
+    reported_from: int | None
+    """Position of the checkpoint from which the errors that the device reported were computed."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One candidate on the journal."""
+
+    name: str
+    config: Config
+    journal: Journal
+    start: Start = UNTRAINED
+    tail: Start | None = None
+    """Second start, for the errors that the device reported where the first one cannot have them."""
+
+    def run(self, on_progress: Callable[[int], None] = lambda _count: None) -> _Outcome:
+        started = time.perf_counter()
+        replayed = Replayed(self.name, self.config, self.journal, self.start, on_progress=on_progress)
+        seconds = time.perf_counter() - started
+        n_scored = replayed.engine.errors.n_scored
+        if not n_scored:
+            raise ConfigError(
+                f"No labelled event of {self.journal.name} could be scored for the candidate {self.name}.",
+                "The error needs events with a label `y`.",
+            )
+        metrics: dict[str, Any] = replayed.engine.metrics()
+        scores: dict[str, float] = {**replayed.engine.errors.summary(), **{key: metrics[key] for key in _COUNTED}}
+        agrees, verify = replayed.agrees, self.start.verify
+        used_tail = self.tail is not None and (self.journal.first > 1 or agrees is False)
+        if self.tail is not None and used_tail:
+            later = Replayed(self.name, self.config, self.journal, self.tail)
+            scores |= {f"reported_{key}": value for key, value in later.engine.errors.summary().items()}
+            agrees, verify = later.agrees, self.tail.verify
+        candidate = CandidateResult(
+            name=self.name,
+            learner=dict(self.config.learner),
+            is_peer=False,
+            is_repeatable=True,
+            scores={key: Interval(value, by_seed=[value]) for key, value in scores.items() if math.isfinite(value)},
+            curve=Curve(replayed.curve.numbers.tolist(), replayed.curve.errors.tolist()),
+        )
+        return _Outcome(
+            candidate=candidate,
+            timing=Timing(self.name, seconds * 1e6 / n_scored, state_bytes(replayed.engine.learner.state_dict())),
+            kind=replayed.engine.learner.input_kind,
+            n_messages=replayed.n_messages,
+            n_scored=n_scored,
+            window=replayed.curve.size,
+            agrees=agrees,
+            verified_at=None if verify is None or agrees is None else verify.position,
+            reported_from=self.tail.position if self.tail is not None and used_tail else None,
+        )
+
+
+def _notices(runs: Sequence[_Run], outcomes: Sequence[_Outcome]) -> list[str]:
+    notices = []
+    journal, outcome = runs[0].journal, outcomes[0]
+    if journal.first > 1:
+        notices.append(
+            f"The journal begins with message {journal.first}: every candidate starts untrained there, so that no "
+            "error equals what the device reported."
+        )
+    missing = max(journal.n_messages - each.n_messages for each in outcomes)
+    if missing:
+        notices.append(
+            f"{missing} messages of the journal could not be read: they are damaged, or the device has meanwhile "
+            "removed them."
+        )
+    if outcome.reported_from is not None:
+        notices.append(
+            f"What the device reported is in `reported_mae` and so on of {AS_RUN!r}, computed from its checkpoint at "
+            f"message {outcome.reported_from} on."
+        )
+    if outcome.agrees is False:
+        notices.append(
+            f"{AS_RUN!r} differs from the device's checkpoint at message {outcome.verified_at}: messages are missing, "
+            "or it ran for a while with other `[limits]` or another version."
+        )
+    return notices
+
+
+# --- In one process or several ------------------------------------------------------------------------------------
+
+_shared_counts: Any = None
+"""In a process of the pool: the number of messages of each run so far, shared with the parent."""
+
+
+def _share(counts: Any) -> None:
+    global _shared_counts  # noqa: PLW0603 - the one way by which a pool hands over what cannot be pickled
+    _shared_counts = counts
+
+
+def _run_in_pool(place: int, run: _Run) -> _Outcome:
+    def count(n_messages: int) -> None:
+        _shared_counts[place] = n_messages
+
+    return run.run(count)
+
+
+def _outcomes(runs: Sequence[_Run], jobs: int, on_progress: OnProgress) -> list[_Outcome]:
+    total = sum(run.journal.n_messages for run in runs)
+    if jobs == 1 or len(runs) == 1:
+        outcomes: list[_Outcome] = []
+        for run in runs:
+            before = sum(outcome.n_messages for outcome in outcomes)
+            outcomes.append(run.run(lambda count, before=before: on_progress(before + count, total)))  # type: ignore[misc]
+        return outcomes
+    context = multiprocessing.get_context("spawn")
+    counts = context.Array("q", len(runs), lock=False)
+    with ProcessPoolExecutor(min(jobs, len(runs)), mp_context=context, initializer=_share, initargs=(counts,)) as pool:
+        futures = [pool.submit(_run_in_pool, place, run) for place, run in enumerate(runs)]
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+            on_progress(sum(counts), total)
+            for future in done:
+                future.result()  # An error of one ends all.
+    return [future.result() for future in futures]

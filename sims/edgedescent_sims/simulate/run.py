@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from edgedescent.evaluation import (
 from edgedescent.learners import Learner
 from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
-from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, is_ratings, predict_learn
+from edgedescent_sims.simulate.alarms import Alarms
+from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, is_ratings, predict_learn
 from edgedescent_sims.simulate.twins import (
     Change,
     Errors,
@@ -84,34 +86,81 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
     """
     prototype = {**scenario.candidates, **scenario.peers}[name]
     model = fresh(prototype)
-    found = changes(scenario)
-    errors = Prequential()
-    curve = ErrorCurve(length=scenario.stream.length())
+    scores = RunScores(scenario)
     ranking = _Ranking(scenario, model) if scenario.kind == "ratings" and hasattr(model, "recommend") else None
-    segments = [_Segment(change, scenario.window) for change in found]
-    optimum = OptimumRegret()
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
-        errors.update_many(scored.target, scored.prediction)
-        curve.update_many(scored.number, scored.target, scored.prediction)
-        optimum.update_many(scored.target, scored.prediction, scored.optimum)
-        for segment in segments:
-            segment.errors.update(scored)
+        scores.update(scored)
         on_progress(run.n_events)
-    scores: dict[str, float | None] = {**errors.summary(), **optimum.summary()}
-    if ranking is not None:
-        scores |= ranking.scores.summary()
-    recoveries = [_recovery(scenario, prototype, segment) for segment in segments]
-    for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
-        scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
-    return CandidateRun(
-        scores=scores,
-        curve=Curve(curve.numbers.tolist(), curve.windowed(scenario.window).tolist()),
-        recoveries=recoveries,
+    return scores.finish(
+        prototype,
+        ranking=ranking.scores.summary() if ranking is not None else {},
         n_events=run.n_events,
         us_per_event=run.cost.summary().get("us_per_event", 0.0),
         state_bytes=state_bytes(model.state_dict()) if hasattr(model, "state_dict") else None,
     )
+
+
+class RunScores:
+    """Scores of one run over the stream of a scenario, wherever its predictions come from.
+
+    Args:
+        scenario: The scenario, with the seeds of this repetition.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._errors = Prequential()
+        self._curve = ErrorCurve(length=scenario.stream.length())
+        self._optimum = OptimumRegret()
+        self._alarms = None if scenario.detector is None else Alarms(scenario.detector, scenario.seed)
+        self._segments = [_Segment(change, scenario.window) for change in changes(scenario)]
+
+    def update(self, scored: Scored) -> None:
+        """Score the events of a batch."""
+        self._errors.update_many(scored.target, scored.prediction)
+        self._curve.update_many(scored.number, scored.target, scored.prediction)
+        self._optimum.update_many(scored.target, scored.prediction, scored.optimum)
+        if self._alarms is not None:
+            self._alarms.update(scored)
+        for segment in self._segments:
+            segment.errors.update(scored)
+
+    def finish(
+        self,
+        prototype: Any,
+        *,
+        n_events: int,
+        us_per_event: float,
+        ranking: Mapping[str, float] = MappingProxyType({}),
+        state_bytes: int | None = None,
+    ) -> CandidateRun:
+        """Score the recoveries, and put everything together.
+
+        Args:
+            prototype: Learner or peer whose twins define the recoveries; None where it is unknown: no recovery is
+                scored then.
+            n_events: Number of events that were predicted.
+            us_per_event: Cost of one.
+            ranking: Scores of the recommendations.
+            state_bytes: Size of the learned state; None where it is unknown.
+        """
+        scores: dict[str, float | None] = {**self._errors.summary(), **self._optimum.summary(), **ranking}
+        if self._alarms is not None:
+            scores |= self._alarms.scores(self._scenario.marks(), self._scenario.alarm_window)
+        segments = [] if prototype is None else self._segments
+        recoveries = [_recovery(self._scenario, prototype, segment) for segment in segments]
+        for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
+            scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
+        return CandidateRun(
+            scores=scores,
+            curve=Curve(self._curve.numbers.tolist(), self._curve.windowed(self._scenario.window).tolist()),
+            recoveries=recoveries,
+            n_events=n_events,
+            us_per_event=us_per_event,
+            state_bytes=state_bytes,
+            alarms=[] if self._alarms is None else self._alarms.numbers,
+        )
 
 
 class _Segment:
@@ -148,10 +197,10 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> Recovery
         floor=error_floor(new.target_of(number)),
     )
     named: dict[str, float | None] = {
-        "recovery": scores.events_to_10_percent,
         "duration": scores.duration,
         "max_performance_loss": scores.max_performance_loss,
         "regret": scores.regret,
+        "recovery": scores.events_to_10_percent,
     }
     since = number - start
     early = (since > EARLY_FROM) & (since <= EARLY_TO)
@@ -176,10 +225,7 @@ def _windowed(number: NDArray[np.int64], error: NDArray[np.float64], window: int
 
 
 class _Ranking:
-    """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before.
-
-    Items that a user has had are not recommended again, so an event about one of them says nothing and is left out.
-    """
+    """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before."""
 
     def __init__(self, scenario: Scenario, model: Model) -> None:
         self.scores = RankingScores(k=scenario.k)
@@ -187,26 +233,19 @@ class _Ranking:
         self._every = scenario.rank_every
         self._liked_from = scenario.liked_from
         self._model = model
-        self._had: set[tuple[str, str]] = set()
 
     def learn(self, model: Model, batch: Batch) -> NDArray[np.float64]:
         """Predict and learn a batch as `predict_learn` does, and rank before some of its events."""
         assert is_ratings(batch)  # noqa: S101
-        # What was chosen is the target: a label may be poisoned.
-        is_chosen = (batch.target >= self._liked_from) & ~np.isnan(batch.y)
-        is_ranked = (batch.number % self._every == 0) & is_chosen
+        is_ranked = (batch.number % self._every == 0) & (batch.y >= self._liked_from)
         edges = [0, *np.flatnonzero(is_ranked).tolist(), len(batch)]
         predictions = np.empty(len(batch))
         for start, end in itertools.pairwise(edges):
-            if start == end:
-                continue
             part = batch.take(slice(start, end))
-            users, items = (part.columns[name].tolist() for name in ("user", "item"))
-            if is_ranked[start] and (users[0], items[0]) not in self._had:
-                self.scores.update(model.recommend(users[0], k=self._k, exclude_seen=True), items[0])
+            if len(part) and is_ranked[start]:
+                user, item = part.columns["user"][0], part.columns["item"][0]
+                self.scores.update(model.recommend(user, k=self._k, exclude_seen=True), item)
             predictions[start:end] = predict_learn(model, part)
-            labelled = (~np.isnan(part.y)).tolist()
-            self._had.update(itertools.compress(zip(users, items, strict=True), labelled))
         return predictions
 
 

@@ -140,7 +140,7 @@ def assemble(scenario: Scenario, runs: Mapping[str, Sequence[CandidateRun]], *, 
         lower_is_better=not any(main.startswith(name) for name in HIGHER_IS_BETTER),
         marks=[ResultMark(mark.kind, mark.label, mark.start, mark.end) for mark in scenario.marks()],
         candidates=candidates,
-        comparison=_comparison(candidates, main),
+        comparison=differences(candidates, main),
         bars=bars,
     )
 
@@ -183,8 +183,9 @@ def interval(by_seed: Sequence[float | None]) -> Interval:
     return Interval(estimate.mean, estimate.low, estimate.high, list(values))
 
 
-def _comparison(candidates: Sequence[CandidateResult], score: str) -> list[Difference]:
-    differences = []
+def differences(candidates: Sequence[CandidateResult], score: str) -> list[Difference]:
+    """Paired differences of a score over the seeds, of every two candidates that have it."""
+    found = []
     for first, second in itertools.combinations([each for each in candidates if score in each.scores], 2):
         pairs = [
             (a, b)
@@ -201,8 +202,8 @@ def _comparison(candidates: Sequence[CandidateResult], score: str) -> list[Diffe
             by_seed: list[float | None] = [a - b for a, b in pairs]
             difference = Interval(paired.difference.mean, paired.difference.low, paired.difference.high, by_seed)
             p_value = paired.p_value
-        differences.append(Difference(first.name, second.name, score, difference, p_value))
-    return differences
+        found.append(Difference(first.name, second.name, score, difference, p_value))
+    return found
 
 
 def _timings(runs: Mapping[str, Iterable[CandidateRun]]) -> list[Timing]:
