@@ -179,7 +179,7 @@ def save_scenario(scenario: Scenario, path: Path) -> None:
         ConfigError: If the file cannot be written.
     """
     table = table_of(scenario)
-    if isinstance(source := table["source"].get("path"), str) and not os.path.isabs(source):
+    if isinstance(source := table["source"].get("path"), str) and not Path(source).is_absolute():
         table["source"]["path"] = os.path.relpath(source, path.parent)
     try:
         path.write_text(_dumps(table), encoding="utf-8")

@@ -101,7 +101,7 @@ def print_comparison(results: Sequence[SimulationResult], path: Path, tolerance:
 
 
 def print_library(*, as_json: bool) -> None:
-    """List the scenarios of the library by group: name, error of the first candidate over the stream, what it stresses."""
+    """List the scenarios of the library by group: name, error of the first candidate, what it stresses."""
     groups = library.grouped(map(library.load, library.names()))
     if as_json:
         listed = [
@@ -122,7 +122,7 @@ def print_library(*, as_json: bool) -> None:
         return
     width = max(len(each.name) for members in groups.values() for each in members)
     for group, members in groups.items():
-        click.echo(f"{group}")
+        click.echo(group)
         for each in members:
             click.echo(printable(f"  {each.name:{width}}  {sparkline(preview(each)):{POINTS}}  {each.stresses}"))
         click.echo()

@@ -24,7 +24,7 @@ from edgedescent_sims.result import (
 )
 from edgedescent_sims.scenarios.files import changed, table_of
 from edgedescent_sims.scenarios.scenario import Scenario
-from edgedescent_sims.simulate.bars import judge
+from edgedescent_sims.simulate.bars import FailIf, judge
 from edgedescent_sims.simulate.run import CandidateRun, run_candidate
 
 MAIN_SCORES = {"features": "mae", "ratings": "mae"}
@@ -67,6 +67,8 @@ def simulate(
     """
     for scenario in scenarios:
         scenario.marks()
+        for text in scenario.fail_if:
+            FailIf.parse(text)
     work = [
         Job(scenario, name, repetition)
         for scenario in scenarios
