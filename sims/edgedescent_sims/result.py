@@ -6,6 +6,7 @@ in `Timing`, which is written beside it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +148,25 @@ class Timing(msgspec.Struct, frozen=True):
     """Microseconds to predict and learn one event, the mean over all."""
     state_bytes: int | None
     """Size of its learned state at the end; None where it is unknown."""
+
+
+_LOWER = re.compile(
+    r"mae|rmse|mase|mse|quantile_loss|excess|distance|regret|recovery|duration|max_performance_loss|early_mae"
+    r"|alarm_delay|missed_drifts|false_alarms"
+)
+_HIGHER = re.compile(r"r2|recall|ndcg|hit_rate|precision")
+
+
+def lower_is_better(score: str) -> bool | None:
+    """Return whether less of a score is better; None where neither is, as for the coverage of an interval.
+
+    Example:
+        >>> lower_is_better("rmse"), lower_is_better("recall"), lower_is_better("interval_coverage")
+        (True, False, None)
+    """
+    if _LOWER.match(score):
+        return True
+    return False if _HIGHER.match(score) else None
 
 
 def load_result(path: Path) -> SimulationResult:

@@ -42,7 +42,7 @@ def scenarios() -> list[Scenario]:
 def small_sweep(**changes: Any) -> Sweep:
     """Sweep of 40 runs: four configurations and the default, two scenarios, four seeds."""
     stated = {"scenarios": scenarios(), "learner": LEARNER, "seeds": 4, "n_configurations": 4, **changes}
-    return sweep_of(stated)
+    return sweep_of({key: value for key, value in stated.items() if value is not None})
 
 
 def invented(job: Job) -> Outcome:

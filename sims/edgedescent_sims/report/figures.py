@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 from edgedescent_sims.result import Interval, Number
 
@@ -22,10 +21,6 @@ COUNTS = frozenset({"recovery", "duration"})
 
 _NAMES = {"recovery": "to within 10 %", "max_performance_loss": "largest loss"}
 _CAPITALS = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "r2": "R²", "ndcg": "NDCG"}
-_LOWER = re.compile(
-    r"mae|rmse|mase|mse|quantile_loss|excess|distance|regret|recovery|duration|max_performance_loss|early_mae$"
-)
-_HIGHER = re.compile(r"r2|recall|ndcg|hit_rate|precision")
 
 
 def figure(value: Number) -> str:
@@ -134,18 +129,6 @@ def heading(name: str) -> str:
     """Name of a score that begins with a capital letter."""
     text = score_name(name)
     return text[0].upper() + text[1:]
-
-
-def lower_is_better(name: str) -> bool | None:
-    """Return whether lower is better for a score; None where neither is, as for the coverage of an interval.
-
-    Example:
-        >>> lower_is_better("rmse"), lower_is_better("recall_at_10"), lower_is_better("interval_coverage")
-        (True, False, None)
-    """
-    if _LOWER.match(name):
-        return True
-    return False if _HIGHER.match(name) else None
 
 
 def best_of(scores: list[Interval | None], lower: bool | None) -> float | None:

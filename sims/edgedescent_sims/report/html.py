@@ -12,6 +12,7 @@ from typing import Any
 
 from edgedescent.errors import ConfigError
 from edgedescent.state.files import replace_atomically
+from edgedescent_sims import result
 from edgedescent_sims.report import chart_data, figures, view
 from edgedescent_sims.report.extra import extra_folder, import_extra
 from edgedescent_sims.report.sparkline import sparkline_svg
@@ -117,12 +118,12 @@ _FUNCTIONS: dict[Any, tuple[str, ...]] = {
         "figure",
         "heading",
         "interval_text",
-        "lower_is_better",
         "p_value_text",
         "recovery_text",
         "score_name",
         "unfinished_text",
     ),
+    result: ("lower_is_better",),
     chart_data: ("chart_data", "recovery_charts", "script_json"),
 }
 

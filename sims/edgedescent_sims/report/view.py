@@ -16,11 +16,10 @@ from edgedescent_sims.report.figures import (
     SIGNIFICANT_BELOW,
     USUAL_SCORES,
     figure,
-    lower_is_better,
     recovery_text,
     score_name,
 )
-from edgedescent_sims.result import Bar, CandidateResult, Difference, Interval, SimulationResult
+from edgedescent_sims.result import Bar, CandidateResult, Difference, Interval, SimulationResult, lower_is_better
 
 BarState = Literal["held", "failed", "expected", "surprise"]
 BAR_STATES: dict[BarState, str] = {

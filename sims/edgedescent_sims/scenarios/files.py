@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgedescent.config.building import build, check_keys, convert
+from edgedescent.config.building import build, check_keys, convert, describe
 from edgedescent.errors import ConfigError, ConfigFileError
 from edgedescent.learners import Learner
 from edgedescent.registry import Registry
@@ -156,6 +156,9 @@ def changed(thing: Any) -> dict[str, Any]:
         >>> changed(LinearRegressor(l2=0.1))
         {'type': 'LinearRegressor', 'l2': 0.1}
     """
+    if isinstance(thing, Learner) and not parameters(type(thing)):
+        # A learner of another library declares none, but has the arguments of its constructor.
+        return describe(thing)
     table: dict[str, Any] = {"type": type(thing).__name__}
     for name, parameter in parameters(type(thing)).items():
         value = getattr(thing, name)

@@ -203,9 +203,8 @@ def _changed(scenario: Scenario, against: Sequence[Path], options: dict[str, Any
         changes |= {"candidates": candidates, "expected_failures": {}}
     if options["peers"]:
         changes["peers"] = {name: PEERS.find(name, "--peers")() for name in options["peers"]}
-    for option, name in (("seed", "seed"), ("seeds", "n_seeds")):
-        if options[option] is not None:
-            changes[name] = options[option]
+    if options["seeds"] is not None:
+        changes["n_seeds"] = options["seeds"]
     if options["fail_if"]:
         changes |= {"fail_if": tuple(options["fail_if"]), "expected_failures": {}}
     changed = dataclasses.replace(scenario, **changes) if changes else scenario
@@ -223,18 +222,13 @@ def _configs(against: Sequence[Path]) -> dict[str, Config]:
 
 
 def _run(scenarios: Sequence[Scenario], jobs: int) -> tuple[list[SimulationResult], dict[str, list[Timing]]]:
-    from edgedescent.console.terminal import Progress
     from edgedescent_sims.simulate import runner
+    from edgedescent_sims.simulate.progress import progress
 
-    command = _command()
     results, timings = [], {}
-    with Progress("simulate", "runs") as bar:
-        for result, timing in runner.simulate(
-            scenarios,
-            jobs=jobs,
-            commands=[command] * len(scenarios),
-            on_run=bar.update,
-        ):
+    commands = [_command_of(scenario.name) for scenario in scenarios]
+    with progress(runner.jobs_of(scenarios)) as on_progress:
+        for result, timing in runner.simulate(scenarios, jobs=jobs, commands=commands, on_progress=on_progress):
             results.append(result)
             timings[result.name] = timing
     return results, timings
@@ -268,6 +262,11 @@ def _rehearse(
 def _command() -> str:
     """Command line that repeats this run."""
     return shlex.join(["edgedescent", *sys.argv[1:]])
+
+
+def _command_of(scenario: str) -> str:
+    """Command line that repeats one scenario of this run."""
+    return shlex.join(["edgedescent", *(scenario if word == "--all" else word for word in sys.argv[1:])])
 
 
 def _notify(text: str) -> None:

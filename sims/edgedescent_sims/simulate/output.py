@@ -101,7 +101,7 @@ def print_comparison(results: Sequence[SimulationResult], path: Path, tolerance:
 
 
 def print_library(*, as_json: bool) -> None:
-    """List the scenarios of the library by group: name, error of the first candidate, what it stresses."""
+    """List the scenarios of the library by group: name, error curve of the first candidate, what it stresses."""
     groups = library.grouped(map(library.load, library.names()))
     if as_json:
         listed = [

@@ -44,8 +44,8 @@ EARLY_FROM, EARLY_TO = 100, 500
 CURVE_POINTS = 400
 """Number of points of a curve around a drift."""
 
-OnProgress = Callable[[int], None]
-"""Called with the number of events so far."""
+OnProgress = Callable[[int, float | None], None]
+"""Called with the number of events so far, and the recent mean absolute error."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ def fresh(candidate: Any) -> Model:
     return candidate.clone() if isinstance(candidate, Learner) else dataclasses.replace(candidate)
 
 
-def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambda _events: None) -> CandidateRun:
+def run_candidate(
+    scenario: Scenario, name: str, on_progress: OnProgress = lambda _events, _error: None
+) -> CandidateRun:
     """Run one candidate or peer over the stream of a scenario, and its twins.
 
     Args:
@@ -91,7 +93,7 @@ def run_candidate(scenario: Scenario, name: str, on_progress: OnProgress = lambd
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         scores.update(scored)
-        on_progress(run.n_events)
+        on_progress(run.n_events, scores.recent_error)
     return scores.finish(
         prototype,
         ranking=ranking.scores.summary() if ranking is not None else {},
@@ -125,6 +127,11 @@ class RunScores:
             self._alarms.update(scored)
         for segment in self._segments:
             segment.errors.update(scored)
+
+    @property
+    def recent_error(self) -> float | None:
+        """Recent mean absolute error; None before the second event."""
+        return self._errors.summary().get("mae_recent")
 
     def finish(
         self,

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import edgedescent
@@ -21,30 +18,15 @@ from edgedescent_sims.result import (
     ResultMark,
     SimulationResult,
     Timing,
+    lower_is_better,
 )
 from edgedescent_sims.scenarios.files import changed, table_of
 from edgedescent_sims.scenarios.scenario import Scenario
 from edgedescent_sims.simulate.bars import FailIf, judge
-from edgedescent_sims.simulate.run import CandidateRun, run_candidate
+from edgedescent_sims.simulate.jobs import Job, OnProgress, run_jobs
+from edgedescent_sims.simulate.run import CandidateRun
 
 MAIN_SCORES = {"features": "mae", "ratings": "mae"}
-HIGHER_IS_BETTER = frozenset({"r2", "recall", "ndcg", "hit_rate", "coverage", "novelty"})
-
-OnRun = Callable[[int, int], None]
-"""Called with the number of runs that are done, and of all."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One candidate on one seed of one scenario."""
-
-    scenario: Scenario
-    candidate: str
-    repetition: int
-
-    def run(self) -> CandidateRun:
-        """Run it."""
-        return run_candidate(self.scenario.seeded(self.repetition), self.candidate)
 
 
 def simulate(
@@ -52,7 +34,7 @@ def simulate(
     *,
     jobs: int = 1,
     commands: Sequence[str] = (),
-    on_run: OnRun = lambda _done, _all: None,
+    on_progress: OnProgress = lambda _progress: None,
 ) -> Iterator[tuple[SimulationResult, list[Timing]]]:
     """Run scenarios; yields the result of each, in their order, as soon as it is complete.
 
@@ -60,7 +42,7 @@ def simulate(
         scenarios: The scenarios.
         jobs: Number of processes; 1 runs everything in this one.
         commands: For each scenario, the command that repeats it.
-        on_run: Called after each run of a candidate on a seed.
+        on_progress: Called now and then for each of `jobs_of`, and when it is done.
 
     Raises:
         ConfigError: If a scenario has a drift or fault that cannot be, or a bar names no score.
@@ -69,13 +51,7 @@ def simulate(
         scenario.marks()
         for text in scenario.fail_if:
             FailIf.parse(text)
-    work = [
-        Job(scenario, name, repetition)
-        for scenario in scenarios
-        for repetition in range(scenario.n_seeds)
-        for name in (*scenario.candidates, *scenario.peers)
-    ]
-    done = _in_order(work, jobs, on_run)
+    done = run_jobs(jobs_of(scenarios), jobs, on_progress)
     for place, scenario in enumerate(scenarios):
         command = commands[place] if commands else ""
         names = (*scenario.candidates, *scenario.peers)
@@ -86,24 +62,14 @@ def simulate(
         yield assemble(scenario, runs, command=command), _timings(runs)
 
 
-def _in_order(work: Sequence[Job], jobs: int, on_run: OnRun) -> Iterator[CandidateRun]:
-    if jobs == 1 or len(work) == 1:
-        for number, job in enumerate(work, start=1):
-            run = job.run()
-            on_run(number, len(work))
-            yield run
-        return
-    # Forked processes would share the threads and locks of libraries such as pyarrow.
-    with ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(job.run): number for number, job in enumerate(work)}
-        finished: dict[int, CandidateRun] = {}
-        following = 0
-        for count, future in enumerate(as_completed(futures), start=1):
-            finished[futures[future]] = future.result()
-            on_run(count, len(work))
-            while following in finished:
-                yield finished.pop(following)
-                following += 1
+def jobs_of(scenarios: Sequence[Scenario]) -> list[Job]:
+    """Runs of scenarios in order: each candidate and peer on each seed."""
+    return [
+        Job(scenario, name, repetition)
+        for scenario in scenarios
+        for repetition in range(scenario.n_seeds)
+        for name in (*scenario.candidates, *scenario.peers)
+    ]
 
 
 # --- Putting the runs together ------------------------------------------------------------------------------------
@@ -139,7 +105,7 @@ def assemble(scenario: Scenario, runs: Mapping[str, Sequence[CandidateRun]], *, 
         n_events=next(iter(runs.values()))[0].n_events,
         window=scenario.window,
         main_score=main,
-        lower_is_better=not any(main.startswith(name) for name in HIGHER_IS_BETTER),
+        lower_is_better=lower_is_better(main) is not False,
         marks=[ResultMark(mark.kind, mark.label, mark.start, mark.end) for mark in scenario.marks()],
         candidates=candidates,
         comparison=differences(candidates, main),

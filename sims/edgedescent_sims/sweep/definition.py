@@ -63,6 +63,9 @@ class Sweep(Declared):
             raise ConfigError(f"`n_configurations` is missing, which the method {self.method!r} needs.")
         if not METHODS[self.method].needs_number and self.n_configurations is not None:
             raise ConfigError("`n_configurations` is stated, but a grid runs every combination.", "Leave it out.")
+        if self.method == "grid":
+            for space in self.learners:
+                space.require_grid()
         if self.n_runs > RUNS_MAX:
             raise ConfigError(
                 f"The sweep has {self.n_runs:,} runs: expected at most {RUNS_MAX:,}.",

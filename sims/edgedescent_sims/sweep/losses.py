@@ -5,20 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedescent_sims.simulate.runner import HIGHER_IS_BETTER
-
 TINY = 1e-12
 """Least error that a logarithm is taken of."""
-
-
-def lower_is_better(score: str) -> bool:
-    """True if less of a score is better.
-
-    Example:
-        >>> lower_is_better("mae"), lower_is_better("recall_at_10")
-        (True, False)
-    """
-    return not score.startswith(tuple(HIGHER_IS_BETTER))
 
 
 def relative_losses(scores: NDArray[np.float64], reference: NDArray[np.float64], is_error: bool) -> NDArray[np.float64]:

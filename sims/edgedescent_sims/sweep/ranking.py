@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 import edgedescent
 from edgedescent.evaluation import bootstrap_interval
-from edgedescent_sims.sweep.losses import lower_is_better, relative_losses
+from edgedescent_sims.result import lower_is_better
+from edgedescent_sims.sweep.losses import relative_losses
 from edgedescent_sims.sweep.sweep import SweepResult
 
 N_RESAMPLES = 1000
@@ -81,7 +82,7 @@ def rank(result: SweepResult) -> Ranking:
     Args:
         result: The runs.
     """
-    is_error = lower_is_better(result.sweep.score)
+    is_error = lower_is_better(result.sweep.score) is not False
     scores = np.array([result.scores(each.number) for each in result.configurations])
     losses = np.array([relative_losses(each, scores[0], is_error) for each in scores])
     mean_ranks = ranks(scores if is_error else -scores).mean(axis=(1, 2))

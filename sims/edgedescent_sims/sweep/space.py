@@ -178,18 +178,22 @@ class SearchSpace:
         except ConfigError:
             return self.first()
 
-    def grid(self) -> Iterator[dict[str, Any]]:
-        """Every combination of the values of the grid.
-
-        Raises:
-            ConfigError: If a range of numbers states no `steps`.
-        """
+    def require_grid(self) -> None:
+        """Raise ConfigError if a range has no end of values: one of numbers that states no `steps`."""
         for path, dimension in self.dimensions.items():
             if isinstance(dimension, Range) and dimension.steps is None and not dimension.is_integer:
                 raise ConfigError(
                     f"The range of `{path}` has no `steps`: a grid needs their number.",
                     f"Write it like: {{ low = {dimension.low}, high = {dimension.high}, steps = 5 }}",
                 )
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Every combination of the values of the grid.
+
+        Raises:
+            ConfigError: If a range of numbers states no `steps`.
+        """
+        self.require_grid()
         for values in itertools.product(*(dimension.grid() for dimension in self.dimensions.values())):
             yield dict(zip(self.dimensions, values, strict=True))
 
@@ -325,8 +329,8 @@ def canonical(table: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: If it describes none.
 
     Example:
-        >>> canonical({"type": "LinearRegressor", "l2": 0.0, "optimizer": "Adam"})
-        {'type': 'LinearRegressor', 'optimizer': {'type': 'Adam'}}
+        >>> canonical({"type": "LinearRegressor", "l2": 0.0, "optimizer": "SGD"})
+        {'type': 'LinearRegressor', 'optimizer': {'type': 'SGD'}}
     """
     learner = build(Learner, table, "learner")
     return changed(learner) if parameters(type(learner)) else _copy(table)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedescent.errors import ConfigError, did_you_mean
+from edgedescent_sims.result import lower_is_better
 from edgedescent_sims.sweep.definition import Sweep, checksums
 from edgedescent_sims.sweep.executors import Executor, SerialExecutor
 from edgedescent_sims.sweep.jobs import Job, Outcome, Runner, run_job
 from edgedescent_sims.sweep.journal import Journal
-from edgedescent_sims.sweep.losses import lower_is_better, relative_losses
+from edgedescent_sims.sweep.losses import relative_losses
 from edgedescent_sims.sweep.space import canonical, flattened
 
 OnProgress = Callable[[int, int], None]
@@ -179,7 +180,7 @@ class _Run:
 
     def _loss(self, number: int, reference: NDArray[np.float64]) -> float | None:
         """Loss that the search makes small; None if a run failed or has no score."""
-        losses = relative_losses(self.result.scores(number), reference, lower_is_better(self._sweep.score))
+        losses = relative_losses(self.result.scores(number), reference, lower_is_better(self._sweep.score) is not False)
         return None if np.isnan(losses).any() else float(losses.mean())
 
     def _add(self, table: Mapping[str, Any], *, is_default: bool = False) -> int:

@@ -74,7 +74,7 @@ def test_other_seeds_give_another_stream_and_several_give_intervals() -> None:
 
 def test_a_result_says_what_was_run(tmp_path: Path) -> None:
     (result,) = run(regression())
-    assert result.scenario["source"] == {"type": "LinearStream", "n_events": 1500, "n_features": 3}
+    assert result.scenario["source"] == {"type": "LinearStream", "n_events": 1500, "n_features": 3, "seed": 1}
     assert [mark.label for mark in result.marks if mark.kind == "drift"] == ["SignFlip x1"]
     assert [candidate.name for candidate in result.candidates] == ["linear", "slow", "last"]
     assert [candidate.is_peer for candidate in result.candidates] == [False, False, True]

@@ -265,6 +265,11 @@ def test_a_mistake_in_a_file_is_one_clear_line(
     assert hint in caught.value.hint
 
 
+def test_a_grid_without_steps_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match=r"`optimizer\.lr` has no `steps`"):
+        small_sweep(method="grid", n_configurations=None)
+
+
 def test_a_learner_of_another_kind_of_event_is_refused() -> None:
     scenario = Scenario(name="a", stream=LinearStream(n_events=50))
     with pytest.raises(ConfigError, match="ratings"):
