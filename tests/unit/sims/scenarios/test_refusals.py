@@ -72,7 +72,7 @@ def test_an_unknown_score_gets_the_near_match() -> None:
 
 
 def test_a_bar_that_cannot_be_read_is_found_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgedescent_sims.simulate.runner.run_candidate", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("edgedescent_sims.simulate.jobs.run_candidate", lambda *_: pytest.fail("it ran"))
     assert "cannot be read" in refusal(fail_if=["recovery above 5"])
 
 
