@@ -13,6 +13,7 @@ from typing import Any
 
 from edgedescent_sims.scenarios.scenario import Scenario
 from edgedescent_sims.simulate.run import CandidateRun, run_candidate
+from edgedescent_sims.simulate.run import OnProgress as OnEvents
 
 _REPORT_S = 0.1
 """Time between two reports of a process: more often, they would cost the run more than the scores."""
@@ -25,6 +26,14 @@ class Job:
     scenario: Scenario
     candidate: str
     repetition: int
+
+    def run(self, on_progress: OnEvents = lambda _events, _error: None) -> CandidateRun:
+        """Run it, with seeds of its own.
+
+        Args:
+            on_progress: Called about every 4096 events.
+        """
+        return run_candidate(self.scenario.seeded(self.repetition), self.candidate, on_progress)
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ def _run(place: int, job: Job, on_progress: OnProgress) -> CandidateRun:
         events = count
         on_progress(JobProgress(place, count, error))
 
-    outcome = run_candidate(job.scenario.seeded(job.repetition), job.candidate, report)
+    outcome = job.run(report)
     on_progress(JobProgress(place, events, outcome.scores.get("mae_recent"), is_done=True))
     return outcome
 
