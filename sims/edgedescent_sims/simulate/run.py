@@ -232,7 +232,10 @@ def _windowed(number: NDArray[np.int64], error: NDArray[np.float64], window: int
 
 
 class _Ranking:
-    """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before."""
+    """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before.
+
+    Items that a user has had are not recommended again, so an event about one of them says nothing and is left out.
+    """
 
     def __init__(self, scenario: Scenario, model: Model) -> None:
         self.scores = RankingScores(k=scenario.k)
@@ -240,19 +243,26 @@ class _Ranking:
         self._every = scenario.rank_every
         self._liked_from = scenario.liked_from
         self._model = model
+        self._had: set[tuple[str, str]] = set()
 
     def learn(self, model: Model, batch: Batch) -> NDArray[np.float64]:
         """Predict and learn a batch as `predict_learn` does, and rank before some of its events."""
         assert is_ratings(batch)  # noqa: S101
-        is_ranked = (batch.number % self._every == 0) & (batch.y >= self._liked_from)
+        # What was chosen is the target: a label may be poisoned.
+        is_chosen = (batch.target >= self._liked_from) & ~np.isnan(batch.y)
+        is_ranked = (batch.number % self._every == 0) & is_chosen
         edges = [0, *np.flatnonzero(is_ranked).tolist(), len(batch)]
         predictions = np.empty(len(batch))
         for start, end in itertools.pairwise(edges):
+            if start == end:
+                continue
             part = batch.take(slice(start, end))
-            if len(part) and is_ranked[start]:
-                user, item = part.columns["user"][0], part.columns["item"][0]
-                self.scores.update(model.recommend(user, k=self._k, exclude_seen=True), item)
+            users, items = (part.columns[name].tolist() for name in ("user", "item"))
+            if is_ranked[start] and (users[0], items[0]) not in self._had:
+                self.scores.update(model.recommend(users[0], k=self._k, exclude_seen=True), items[0])
             predictions[start:end] = predict_learn(model, part)
+            labelled = (~np.isnan(part.y)).tolist()
+            self._had.update(itertools.compress(zip(users, items, strict=True), labelled))
         return predictions
 
 

@@ -22,7 +22,7 @@ from edgedescent_sims.result import (
 )
 from edgedescent_sims.scenarios.files import changed, table_of
 from edgedescent_sims.scenarios.scenario import Scenario
-from edgedescent_sims.simulate.bars import judge
+from edgedescent_sims.simulate.bars import FailIf, judge
 from edgedescent_sims.simulate.jobs import Job, OnProgress, run_jobs
 from edgedescent_sims.simulate.run import CandidateRun
 
@@ -49,6 +49,8 @@ def simulate(
     """
     for scenario in scenarios:
         scenario.marks()
+        for text in scenario.fail_if:
+            FailIf.parse(text)
     done = run_jobs(jobs_of(scenarios), jobs, on_progress)
     for place, scenario in enumerate(scenarios):
         command = commands[place] if commands else ""
