@@ -22,7 +22,6 @@ from support.device_peer import DevicePeer
 from support.event_streams import Sender, events, ids_in
 from support.waiting import eventually
 
-KILLS = 3
 SCORES = ("mae", "rmse", "r2", "mase")
 
 
@@ -32,13 +31,14 @@ def candidate(folder: Path, name: str, learner: str, *lines: str) -> Path:
     return path
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.rounds(quick=3, long=3)
 def test_a_life_with_kills_is_rehearsed_bit_for_bit(
-    make_daemon: Any, tmp_path: Path, request: pytest.FixtureRequest
+    make_daemon: Any, rounds: Any, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    count = 100_000 if request.config.getoption("torture") else 2_000
+    kills = rounds.count
+    share = (100_000 if request.config.getoption("torture") else 2_000) // (kills + 1)
+    count = share * (kills + 1)
     payloads = events(0, count)
-    share = count // (KILLS + 1)
     with (
         running_broker("mosquitto") as broker,
         DevicePeer(broker.port) as peer,
@@ -51,10 +51,10 @@ def test_a_life_with_kills_is_rehearsed_bit_for_bit(
         ) as daemon,
     ):
         daemon.connected()
-        for place in range(KILLS + 1):
+        for place in range(kills + 1):
             before = peer.answers_count
             with Sender(peer, payloads[place * share : (place + 1) * share], pause_s=0.005) as sender:
-                if place < KILLS:
+                if place < kills:
                     # In the midst of learning, with messages on the way.
                     eventually(lambda before=before: peer.answers_count > before + share // 3, "answers")
                     daemon.kill()
