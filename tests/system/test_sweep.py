@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from edgedescent_sims.scenarios import library
-from edgedescent_sims.simulate.jobs import Job
-from edgedescent_sims.simulate.runner import assemble, jobs_of, simulate
+from edgedescent_sims.simulate.jobs import Job, jobs_of
+from edgedescent_sims.simulate.runner import assemble, simulate
 from edgedescent_sims.sweep.journal import FILE
 from edgedescent_sims.sweep.output import RANKING, RESULTS
 from support.sweeps import SECONDS, TRACES, completed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
 from edgedescent_sims.simulate.alarms import Alarms
 from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, is_ratings, predict_learn
+from edgedescent_sims.simulate.tasks import Report
 from edgedescent_sims.simulate.twins import (
     Change,
     Errors,
@@ -43,9 +44,6 @@ EARLY_FROM, EARLY_TO = 100, 500
 """Events after a drift, from the first excluded to the last, whose mean error is `early_mae`."""
 CURVE_POINTS = 400
 """Number of points of a curve around a drift."""
-
-OnProgress = Callable[[int, float | None], None]
-"""Called with the number of events so far, and the recent mean absolute error."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,13 @@ def fresh(candidate: Any) -> Model:
     return candidate.clone() if isinstance(candidate, Learner) else dataclasses.replace(candidate)
 
 
-def run_candidate(
-    scenario: Scenario, name: str, on_progress: OnProgress = lambda _events, _error: None
-) -> CandidateRun:
+def run_candidate(scenario: Scenario, name: str, report: Report = lambda _events, _error: None) -> CandidateRun:
     """Run one candidate or peer over the stream of a scenario, and its twins.
 
     Args:
         scenario: The scenario, with the seeds of this repetition.
         name: Name of the candidate or peer.
-        on_progress: Called about every 4096 events.
+        report: Called about every 4096 events.
     """
     prototype = {**scenario.candidates, **scenario.peers}[name]
     model = fresh(prototype)
@@ -93,7 +89,7 @@ def run_candidate(
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         scores.update(scored)
-        on_progress(run.n_events, scores.recent_error)
+        report(run.n_events, scores.recent_error)
     return scores.finish(
         prototype,
         ranking=ranking.scores.summary() if ranking is not None else {},
