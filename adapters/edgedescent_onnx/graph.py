@@ -88,6 +88,20 @@ class LearnerGraph(Protocol):
         ...
 
 
+def sigmoid(score: str, output: str) -> tuple[list[Node], dict[str, Constant]]:
+    """Return the nodes and constants for ``1 / (1 + exp(-score))``.
+
+    Not the operator Sigmoid: onnxruntime's loses digits for negative scores, all of them from -37 on.
+    """
+    nodes = [
+        Node("Neg", [score], "negative_score"),
+        Node("Exp", ["negative_score"], "odds_against"),
+        Node("Add", ["odds_against", "one"], "inverse_prediction"),
+        Node("Reciprocal", ["inverse_prediction"], output),
+    ]
+    return nodes, {"one": np.float64(1.0)}
+
+
 def learned(state: Mapping[str, Any], name: str) -> NDArray[np.float64]:
     """Return an array of a learner's state as 64-bit floats."""
     return np.asarray(state[name], dtype=np.float64)
