@@ -76,9 +76,9 @@ class FeatureGraph:
         while any(missing in values for values in self.values.values()):
             missing += "?"
         self.metadata = {
-            "features": json.dumps(numeric),
-            "categories": json.dumps(self.ports),
-            "integer_categories": json.dumps(list(parameters["categories"])),
+            "features": numeric,
+            "categories": self.ports,
+            "integer_categories": list(parameters["categories"]),
             "missing": missing,
         }
         self.inputs = [Port("x", "double", ("batch", len(numeric)), MEANING)]

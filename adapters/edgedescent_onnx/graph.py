@@ -57,14 +57,15 @@ class Graph:
         inputs: Inputs of the graph.
         nodes: Operators, each after those whose output it reads; the last one writes ``prediction``.
         constants: Learned parameters by name.
-        metadata: Entries that a reader of the file needs for the inputs, such as the order of the features.
+        metadata: Entries that a reader of the file needs for the inputs, such as the order of the features. In the
+            file, an entry that is not a text is JSON.
         output: Output of the last node.
     """
 
     inputs: Sequence[Port]
     nodes: Sequence[Node]
     constants: Mapping[str, Constant]
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     output: Port = Port("prediction", "double", ("batch",), "the predicted target, in the target's own units")
 
 
