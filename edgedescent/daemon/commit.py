@@ -247,7 +247,7 @@ class Committer:
         return self.budget.allows(self._clock.monotonic())
 
     def save_now(self) -> None:
-        """Commit the batch, begin a checkpoint if one is due, and write a piece of it.
+        """Commit the batch, begin a checkpoint if one is due, or write a piece of it.
 
         Raises:
             DiskFullError: If the disk is full.
@@ -255,6 +255,9 @@ class Committer:
         """
         if self._is_checkpoint_due(self._clock.monotonic()):
             self._begin_checkpoint()
+            if self._writer is not None and self._writer.has_parts:
+                # The copy of a large state took as long as a turn may.
+                return
         else:
             self.commit()
         self._write_piece()

@@ -65,6 +65,11 @@ class CheckpointWriter:
         self._write_part = write_part
         self._write_root = write_root
 
+    @property
+    def has_parts(self) -> bool:
+        """True if there are parts to write before the root."""
+        return self._next < self._end
+
     def write_piece(self) -> bool:
         """Write the next piece.
 
@@ -75,7 +80,7 @@ class CheckpointWriter:
             DiskFullError: If the disk is full. The piece can be written again.
             StateError: If it fails for another reason.
         """
-        is_last = self._next == self._end
+        is_last = not self.has_parts
         if self._piece is None:
             self._piece = self._encoding.root() if is_last else next(self._parts)
         if is_last:
