@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -60,7 +61,9 @@ class OnnxAdapter:
             "producer": PRODUCER,
             "edgedescent_version": __version__,
             "learner": type(learner).__name__,
-            **written.metadata,
+            **{
+                name: value if isinstance(value, str) else json.dumps(value) for name, value in written.metadata.items()
+            },
         }
         if taken := sorted(name for name in metadata if metadata[name] != own.get(name, metadata[name])):
             raise ExportError(

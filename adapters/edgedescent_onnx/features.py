@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgedescent.errors import ExportError, InvalidEventError
 from edgedescent.learners import Learner
-from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served
+from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served, sigmoid
 
 INSANE = 1e100
 """Magnitude from which on the learner treats a value as missing; see `edgedescent/numerics/_numbers.pxd`."""
@@ -76,9 +76,9 @@ class FeatureGraph:
         while any(missing in values for values in self.values.values()):
             missing += "?"
         self.metadata = {
-            "features": json.dumps(numeric),
-            "categories": json.dumps(self.ports),
-            "integer_categories": json.dumps(list(parameters["categories"])),
+            "features": numeric,
+            "categories": self.ports,
+            "integer_categories": list(parameters["categories"]),
             "missing": missing,
         }
         self.inputs = [Port("x", "double", ("batch", len(numeric)), MEANING)]
@@ -192,6 +192,7 @@ class Link:
         self.constants: dict[str, Constant] = {}
         if loss.binary:
             self.kind = "logistic"
+            self.constants |= sigmoid("score", "prediction")[1]
         elif loss.rule == "poisson":
             self.kind = "exponential"
             # With a mean of 0 the prediction is 0 for every score, as the exponential of this shift is.
@@ -209,7 +210,7 @@ class Link:
             return
         yield Node("Add", [slope, "intercept"], "score")
         if self.kind == "logistic":
-            yield Node("Sigmoid", ["score"], "prediction")
+            yield from sigmoid("score", "prediction")[0]
         else:
             yield Node("Min", ["score", "highest_score"], "bounded_score")
             yield Node("Exp", ["bounded_score"], "prediction")

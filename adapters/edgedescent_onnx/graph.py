@@ -57,14 +57,15 @@ class Graph:
         inputs: Inputs of the graph.
         nodes: Operators, each after those whose output it reads; the last one writes ``prediction``.
         constants: Learned parameters by name.
-        metadata: Entries that a reader of the file needs for the inputs, such as the order of the features.
+        metadata: Entries that a reader of the file needs for the inputs, such as the order of the features. In the
+            file, an entry that is not a text is JSON.
         output: Output of the last node.
     """
 
     inputs: Sequence[Port]
     nodes: Sequence[Node]
     constants: Mapping[str, Constant]
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     output: Port = Port("prediction", "double", ("batch",), "the predicted target, in the target's own units")
 
 
@@ -86,6 +87,20 @@ class LearnerGraph(Protocol):
             InvalidEventError: If an event does not have the learner's kind of input.
         """
         ...
+
+
+def sigmoid(score: str, output: str) -> tuple[list[Node], dict[str, Constant]]:
+    """Return the nodes and constants for ``1 / (1 + exp(-score))``.
+
+    Not the operator Sigmoid: onnxruntime's loses digits for negative scores, all of them from -37 on.
+    """
+    nodes = [
+        Node("Neg", [score], "negative_score"),
+        Node("Exp", ["negative_score"], "odds_against"),
+        Node("Add", ["odds_against", "one"], "inverse_prediction"),
+        Node("Reciprocal", ["inverse_prediction"], output),
+    ]
+    return nodes, {"one": np.float64(1.0)}
 
 
 def learned(state: Mapping[str, Any], name: str) -> NDArray[np.float64]:

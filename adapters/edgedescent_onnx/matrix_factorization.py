@@ -10,7 +10,7 @@ import numpy as np
 from edgedescent import BPR, MatrixFactorization
 from edgedescent.errors import InvalidEventError
 from edgedescent.learners import Learner
-from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served
+from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served, sigmoid
 
 
 class MatrixFactorizationGraph:
@@ -64,8 +64,8 @@ class BPRGraph(MatrixFactorizationGraph):
     def build(self, learner: Learner) -> Graph:
         """Return the graph of the learner's present state."""
         constants, nodes = _affinity(learner.state_dict(), 1.0, 0.0, "score")
-        nodes.append(Node("Sigmoid", ["score"], "prediction"))
-        return Graph([_port("user"), _port("item")], nodes, constants)
+        link_nodes, link_constants = sigmoid("score", "prediction")
+        return Graph([_port("user"), _port("item")], nodes + link_nodes, constants | link_constants)
 
 
 def _affinity(

@@ -2,6 +2,9 @@
 
 Messages are acknowledged once the transaction that journals them is durable, never before. While the disk is full or
 the day's write budget is used up, commits wait and the daemon reports it; nothing is lost.
+
+A checkpoint takes the state at one moment and is written piece by piece, one in each turn of the loop, so that a large
+one does not delay the answers. Messages that are learned meanwhile are in the journal behind it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
 from edgedescent.errors import DiskFullError
 from edgedescent.interfaces import Delivery, Transport
+from edgedescent.state.checkpoints import CheckpointWriter
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
 
@@ -71,6 +75,11 @@ class Committer:
         self.counts = Counter(commits=0, checkpoints=0, disk_full=0, writes_spent=0)
         self._retry_at = 0.0
         self._checkpoint_wanted = False
+        self._writer: CheckpointWriter | None = None
+        """The checkpoint that is being written."""
+        self._writing_since = 0.0
+        self._ensured_position: int | None = None
+        """Position that the newest checkpoint must have reached before an export."""
         self.checkpoint_position = engine.position
         now = clock.monotonic()
         self._checkpoint_due = now + self._config.checkpoint_interval_s
@@ -100,7 +109,9 @@ class Committer:
 
     @property
     def due_in_s(self) -> float:
-        """Seconds until the next commit is due."""
+        """Seconds until there is something to write."""
+        if self._writer is not None or self._store.has_unused_parts:
+            return 0.0
         return max(self._policy.due_at(self._batch) - self._clock.monotonic(), 0.0)
 
     def add(self, messages: Sequence[Message], deliveries: Sequence[Delivery]) -> None:
@@ -129,24 +140,47 @@ class Committer:
         self._batch = Batch()
 
     def checkpoint(self) -> None:
-        """Commit the batch, then save the complete state of the engine.
+        """Commit the batch, then save the complete state of the engine at once.
 
         Raises:
             DiskFullError: If the disk is full.
             StateError: If it fails for another reason.
         """
+        if self._writer is None or self._writer.position != self._engine.position:
+            # One that is being written is older, and of no use any more.
+            self._begin_checkpoint()
+        while self._writer is not None:
+            self._write_piece()
+
+    def _begin_checkpoint(self) -> None:
+        """Commit the batch, and take the state of the engine for a checkpoint."""
+        self._writer = None
         self.commit()
-        self._save_allowance()
-        engine, started = self._engine, self._clock.monotonic()
-        size = self._store.checkpoint(
+        engine, now = self._engine, self._clock.monotonic()
+        self._writer = self._store.begin_checkpoint(
             engine.state_dict(), engine.position, self._clock.time(), describe(engine.learner)
         )
-        self.counts["checkpoints"] += 1
-        self.checkpoint_position = engine.position
+        self._writing_since = now
         self._checkpoint_wanted = False
+
+    def _write_piece(self) -> None:
+        """Write the next piece of the checkpoint; where there is none, remove parts of former ones."""
+        writer = self._writer
+        self._save_allowance()
+        if writer is None:
+            if self._store.has_unused_parts:
+                self._store.remove_unused_parts()
+            return
+        if not writer.write_piece():
+            return
+        self._writer = None
+        self.counts["checkpoints"] += 1
+        self.checkpoint_position = writer.position
         now = self._clock.monotonic()
         self._checkpoint_due = now + self._config.checkpoint_interval_s
-        log.info("Checkpoint at message %d: %d bytes in %.3f s.", engine.position, size, now - started)
+        log.info(
+            "Checkpoint at message %d: %d bytes in %.3f s.", writer.position, writer.size, now - self._writing_since
+        )
 
     def _save_allowance(self) -> None:
         """Save the rest of the write budget with the next transaction, so that a restart does not renew it."""
@@ -159,13 +193,23 @@ class Committer:
         self.save(idle=False)
 
     def ensure_checkpoint(self) -> bool:
-        """Request a checkpoint unless the newest one is current; returns True if it is current now."""
-        if self._engine.position > self.checkpoint_position:
+        """Request a checkpoint, unless the newest one is current.
+
+        Returns:
+            True once there is one that is as new as the first of these calls.
+        """
+        if self._ensured_position is None:
+            self._ensured_position = self._engine.position
+        wanted = self._ensured_position
+        if wanted > (self.checkpoint_position if self._writer is None else self._writer.position):
             self.request_checkpoint()
-        return self._engine.position == self.checkpoint_position
+        if wanted > self.checkpoint_position:
+            return False
+        self._ensured_position = None
+        return True
 
     def save(self, *, idle: bool) -> None:
-        """Commit, and save a checkpoint, if they are due and the disk may be written to.
+        """Commit, and write a piece of a checkpoint, if they are due and the disk may be written to.
 
         Args:
             idle: True if the last poll brought nothing.
@@ -177,17 +221,25 @@ class Committer:
         if self.state == DISK_FULL and now < self._retry_at:
             return
         due = self._is_checkpoint_due(now) or self._policy.is_due(self._batch, now, idle=idle)
-        if not (due or self.state == DISK_FULL):
+        has_pieces = self._writer is not None or self._store.has_unused_parts
+        if not (due or has_pieces or self.state == DISK_FULL):
             return
-        if not self.may_write:
+        may_commit = self.may_write
+        if due and not may_commit:
             self._pause_for_budget()
+        # A checkpoint that was begun is one write, which the budget allowed.
+        if not (may_commit or has_pieces):
             return
         try:
-            self.save_now()
+            if may_commit and (due or self.state == DISK_FULL):
+                self.save_now()
+            elif has_pieces:
+                self._write_piece()
         except DiskFullError as error:
             self._pause_for_space(error)
         else:
-            self._resume()
+            if may_commit:
+                self._resume()
 
     @property
     def may_write(self) -> bool:
@@ -195,18 +247,24 @@ class Committer:
         return self.budget.allows(self._clock.monotonic())
 
     def save_now(self) -> None:
-        """Commit the batch, and save a checkpoint if one is due.
+        """Commit the batch, begin a checkpoint if one is due, or write a piece of it.
 
         Raises:
             DiskFullError: If the disk is full.
             StateError: If it fails for another reason.
         """
         if self._is_checkpoint_due(self._clock.monotonic()):
-            self.checkpoint()
+            self._begin_checkpoint()
+            if self._writer is not None and self._writer.has_parts:
+                # The copy of a large state took as long as a turn may.
+                return
         else:
             self.commit()
+        self._write_piece()
 
     def _is_checkpoint_due(self, now: float) -> bool:
+        if self._writer is not None:
+            return False
         behind = self._engine.position - self.checkpoint_position
         due = behind >= self._config.checkpoint_events or now >= self._checkpoint_due
         return self._checkpoint_wanted or (behind > 0 and due)

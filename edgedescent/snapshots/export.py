@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from edgedescent.config import Config
-from edgedescent.errors import ExportError
-from edgedescent.snapshots.model_card import build_model_card
+from edgedescent.snapshots.model_card import ENTRY, build_model_card, describe_model
 from edgedescent.snapshots.parity import check_parity, recent_events
 from edgedescent.snapshots.publish import FOLDER, publish_snapshot
 from edgedescent.state.recovery import recover
@@ -35,16 +35,11 @@ def export_snapshot(config: Config, output: Path | None = None) -> dict[str, Any
         events = recent_events(store, engine, config.snapshots.check_events)
     finally:
         store.close()
-    model = exporter.export(engine.learner, {"device": config.device, "position": str(engine.position)})
+    description = describe_model(config.device, engine, exporter)
+    metadata = {"device": config.device, "position": str(engine.position), ENTRY: json.dumps(description)}
+    model = exporter.export(engine.learner, metadata)
     parity = check_parity(engine.learner, exporter, model, events, tolerance=config.snapshots.tolerance)
-    if not parity.holds:
-        raise ExportError(
-            f"The snapshot at message {engine.position} differs from the live model by {parity.max_rel_diff:.3g} "
-            f"relative ({parity.max_abs_diff:.3g} absolute) on {parity.events} recent events, more than "
-            f"{parity.tolerance:g}. It was not published.",
-            "Please report this: the two should agree.",
-        )
-    model_card = build_model_card(config.device, engine, exporter, model, parity)
+    model_card = build_model_card(description, model, parity)
     # A folder that the user names is for whoever may read it; the state folder is for its owner alone.
     folder = publish_snapshot(
         output or Path(config.state.path) / FOLDER,

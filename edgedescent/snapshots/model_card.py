@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,35 +19,48 @@ from edgedescent.learners import Learner
 from edgedescent.snapshots.parity import Parity
 
 MODEL_CARD_FILE = "model_card.json"
-SCHEMA = 1
+ENTRY = "model_card"
+"""Entry of the file's own metadata that holds the model card as JSON, without what is known only of the whole file."""
+SCHEMA = 2
 """Version of the keys."""
 
 
-def build_model_card(
-    device: str, engine: Engine, exporter: Exporter[Learner], model: bytes, parity: Parity
-) -> dict[str, Any]:
-    """Describe a snapshot: where it comes from, what it was checked on, and how to serve it.
+def describe_model(device: str, engine: Engine, exporter: Exporter[Learner]) -> dict[str, Any]:
+    """Describe a model before it is exported: where it comes from, and how to serve it.
+
+    The same state gives the same description, so that it gives the same file too.
 
     Args:
         device: Name of the device.
-        engine: The engine whose learner was exported.
+        engine: The engine whose learner is exported.
         exporter: The exporter; its own description of the file becomes part of the card.
-        model: Content of the file.
-        parity: Result of the parity check.
     """
     return {
         "schema": SCHEMA,
         "device": device,
         "position": engine.position,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "edgedescent": edgedescent.__version__,
         "learner": describe(engine.learner),
         "metrics": engine.metrics(),
+        "file": f"model{exporter.suffix}",
+        **exporter.describe(engine.learner),
+    }
+
+
+def build_model_card(description: Mapping[str, Any], model: bytes, parity: Parity) -> dict[str, Any]:
+    """Complete the description of a model with what is known of its file.
+
+    Args:
+        description: What `describe_model` returned.
+        model: Content of the file.
+        parity: Result of the parity check.
+    """
+    return {
+        **description,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "parity": msgspec.to_builtins(parity),
         "sha256": hashlib.sha256(model).hexdigest(),
         "bytes": len(model),
-        "file": f"model{exporter.suffix}",
-        **exporter.describe(engine.learner),
     }
 
 
@@ -61,5 +75,5 @@ def read_model_card(folder: Path) -> dict[str, Any]:
         ValueError, TypeError, KeyError: If it is damaged.
     """
     model_card = json.loads((folder / MODEL_CARD_FILE).read_bytes())
-    required = {name: model_card[name] for name in ("position", "created_at", "metrics")}
+    required = {name: model_card[name] for name in ("position", "created_at", "metrics", "sha256")}
     return {**model_card, **required, "path": str(folder / model_card["file"])}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ExportError
@@ -15,17 +17,20 @@ from edgedescent.interfaces import Exporter
 from edgedescent.learners import Learner
 from edgedescent.state.store import Store
 
-MIN_DIVISOR = 1e-12
-"""Smallest absolute prediction that a difference is divided by, because a prediction may be 0."""
-
 
 class Parity(msgspec.Struct, frozen=True):
-    """Largest differences between the predictions of an exported file and of the live model."""
+    """Largest differences between the predictions of an exported file and of the live model.
+
+    A relative difference is one in units of the live prediction, or of the target where the prediction is smaller:
+    what cancels out to a prediction near 0 leaves the rounding error of a usual one.
+    """
 
     events: int
     max_abs_diff: float
     max_rel_diff: float
     tolerance: float
+    scale: float = 0.0
+    """Size of a usual target, which a difference is divided by where the live prediction is smaller."""
 
     @property
     def holds(self) -> bool:
@@ -51,7 +56,8 @@ def check_parity(
         tolerance: Largest relative difference that is acceptable.
 
     Raises:
-        ExportError: If there is no event to compare on, or the file makes another number of predictions.
+        ExportError: If there is no event to compare on, or the file makes another number of predictions or different
+            ones.
     """
     accepted, live = predict_all(learner, events)
     if not accepted:
@@ -63,7 +69,43 @@ def check_parity(
         raise ExportError(
             f"The snapshot makes {len(exported)} predictions for {len(live)} events. It was not published."
         )
-    return compare(live, exported, tolerance)
+    parity = compare(live, exported, tolerance, target_scale(learner))
+    if not parity.holds:
+        raise _disagreement(parity, accepted, live, exported)
+    return parity
+
+
+def target_scale(learner: Learner) -> float:
+    """Root mean square of the targets that a learner has learned; 0 if it keeps no statistics of them.
+
+    Example:
+        >>> from edgedescent import LinearRegressor
+        >>> model = LinearRegressor()
+        >>> for y in (6.0, 8.0):
+        ...     model.learn_one({"a": 1.0}, y)
+        >>> round(target_scale(model) ** 2)
+        50
+    """
+    state = learner.state_dict()
+    if not {"target.mean", "target.variance"} <= state.keys():
+        return 0.0
+    mean, variance = (float(np.asarray(state[name]).flat[0]) for name in ("target.mean", "target.variance"))
+    return math.hypot(mean, math.sqrt(variance))
+
+
+def _disagreement(
+    parity: Parity, events: Sequence[Mapping[str, Any]], live: Sequence[float], exported: Sequence[float]
+) -> ExportError:
+    """Error about a file that does not agree with the live model; shows the event on which it differs most."""
+    worst = max(range(len(live)), key=lambda i: _difference(live[i], exported[i], parity.scale)[1])
+    event = {name: value for name, value in events[worst].items() if name in ("x", "user", "item")}
+    return ExportError(
+        f"The snapshot differs from the live model by {parity.max_rel_diff:.3g} relative ({parity.max_abs_diff:.3g} "
+        f"absolute) on {parity.events} recent events, more than {parity.tolerance:g}. It was not published. It differs "
+        f"most on {event!s:.500}: the live model predicts {live[worst]!r}, the snapshot {exported[worst]!r}.",
+        "If such a difference is of no importance to you, raise `snapshots.tolerance`. Please report it in any case, "
+        "with `[learner]` of the configuration and this message: the two should agree.",
+    )
 
 
 def recent_events(store: Store, engine: Engine, count: int) -> list[dict[str, Any]]:
@@ -108,19 +150,32 @@ def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> tuple[list
     return accepted, predictions
 
 
-def compare(live: Sequence[float], exported: Sequence[float], tolerance: float) -> Parity:
+def compare(live: Sequence[float], exported: Sequence[float], tolerance: float, scale: float = 0.0) -> Parity:
     """Measure the largest differences between two sequences of predictions; infinite if one is not finite.
+
+    Args:
+        live: Predictions of the live model.
+        exported: Predictions of the file for the same events.
+        tolerance: Largest relative difference that is acceptable.
+        scale: Size of a usual target.
 
     Example:
         >>> compare([1.0, 2.0], [1.0, 2.5], 1e-5).max_rel_diff
         0.25
+        >>> compare([1.0, 1e-14], [1.0, 2e-14], 1e-5, scale=1.0).max_rel_diff
+        1e-14
     """
     absolute = relative = 0.0
     for a, b in zip(live, exported, strict=True):
-        if not (math.isfinite(a) and math.isfinite(b)):
-            # The division below would give NaN, which `max` does not notice.
-            return Parity(len(live), math.inf, math.inf, tolerance)
-        difference = abs(a - b)
-        absolute = max(absolute, difference)
-        relative = max(relative, difference / max(abs(a), MIN_DIVISOR))
-    return Parity(len(live), absolute, relative, tolerance)
+        differences = _difference(a, b, scale)
+        absolute, relative = max(absolute, differences[0]), max(relative, differences[1])
+    return Parity(len(live), absolute, relative, tolerance, scale)
+
+
+def _difference(live: float, exported: float, scale: float) -> tuple[float, float]:
+    """Absolute and relative difference of two predictions; infinite if one is not finite."""
+    if not (math.isfinite(live) and math.isfinite(exported)):
+        # The division below would give NaN, which `max` does not notice.
+        return math.inf, math.inf
+    difference = abs(live - exported)
+    return difference, difference and difference / max(abs(live), scale, sys.float_info.min)

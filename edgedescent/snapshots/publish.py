@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import logging
 import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from edgedescent.errors import ExportError
-from edgedescent.snapshots.model_card import MODEL_CARD_FILE, read_model_card
+from edgedescent.snapshots.model_card import MODEL_CARD_FILE
+from edgedescent.snapshots.verify import SnapshotDamageError, check_snapshot
 from edgedescent.state.files import as_owner_of, replace_atomically, sync_folder, write_durably
 
 log = logging.getLogger(__name__)
@@ -25,8 +28,10 @@ LATEST = "latest"
 """Link to the newest snapshot."""
 LEFTOVER_S = 3600.0
 """Age at which unfinished files of an export are removed: no export takes so long."""
-_NAME = re.compile(r"\d{12,}-[0-9a-f]{8}")
+_NAME = re.compile(r"(?:(\d{8,})-)?(\d{12,}-[0-9a-f]{8})")
+"""Number of the publication (none in versions up to 0.2), position, and the beginning of the file's SHA-256."""
 _LEFTOVER = re.compile(rf"\.({_NAME.pattern}|{LATEST})\.\d+")
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def publish_snapshot(
@@ -34,7 +39,8 @@ def publish_snapshot(
 ) -> Path:
     """Put a model and its model card in place as one folder, and point ``latest`` at it.
 
-    The folder is named after the position and the model. Publishing the same model again replaces only the card.
+    The folders are numbered in the order of publication, whatever the clock says and wherever the positions begin. If
+    the newest one holds the same model already, its card is replaced, and its model only where that is damaged.
 
     Args:
         folder: The folder of all snapshots; created if it does not exist.
@@ -57,32 +63,66 @@ def publish_snapshot(
 
 
 def _publish(folder: Path, model: bytes, model_card: Mapping[str, Any], keep: int, mode: int, folder_mode: int) -> Path:
-    name = f"{model_card['position']:012d}-{model_card['sha256'][:8]}"
-    final, temporary = folder / name, folder / f".{name}.{os.getpid()}"
     text = json.dumps(model_card, indent=2).encode() + b"\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=folder_mode)
+    file = str(model_card["file"])
+    folder.mkdir(parents=True, exist_ok=True, mode=folder_mode)
+    with _locked(folder):
         _remove_leftovers(folder)
-        if final.exists():
+        published = _published(folder)
+        identity = f"{model_card['position']:012d}-{model_card['sha256'][:8]}"
+        if published and published[-1].name.endswith(identity):
+            final = published.pop()
+            _restore(final / file, model, mode)
             replace_atomically(final / MODEL_CARD_FILE, text, mode=mode)
         else:
-            temporary.mkdir(mode=folder_mode)
-            write_durably(temporary / str(model_card["file"]), model, mode)
-            write_durably(temporary / MODEL_CARD_FILE, text, mode)
-            sync_folder(temporary)
-            temporary.rename(final)
+            final = folder / f"{_number(published[-1]) + 1 if published else 1:08d}-{identity}"
+            temporary = folder / f".{final.name}.{os.getpid()}"
+            try:
+                temporary.mkdir(mode=folder_mode)
+                write_durably(temporary / file, model, mode)
+                write_durably(temporary / MODEL_CARD_FILE, text, mode)
+                sync_folder(temporary)
+                temporary.rename(final)
+            except OSError:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
         link = folder / f".{LATEST}.{os.getpid()}"
         link.unlink(missing_ok=True)
-        link.symlink_to(name)
+        link.symlink_to(final.name)
         link.replace(folder / LATEST)
         sync_folder(folder)
-    except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    for old in _published(folder)[:-keep]:
-        if old != final:
+        for old in published[: max(len(published) + 1 - keep, 0)]:
             shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _restore(path: Path, model: bytes, mode: int) -> None:
+    """Write the model of a published snapshot again if its file is not what was published."""
+    try:
+        is_whole = path.read_bytes() == model
+    except OSError as error:
+        log.warning("The snapshot %s cannot be read: %s. It is written again.", path, error.strerror)
+    else:
+        if is_whole:
+            return
+        log.warning("The snapshot %s is damaged. It is written again.", path)
+    replace_atomically(path, model, mode=mode)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock for the duration of a `with` block: two exports at once would take the same number."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            # A file system without locks, such as one that `--output` names: two exports at once are rare.
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def list_snapshots(folder: Path) -> list[dict[str, Any]]:
@@ -92,24 +132,61 @@ def list_snapshots(folder: Path) -> list[dict[str, Any]]:
         folder: The folder of all snapshots.
 
     Returns:
-        The model cards, oldest first, each with the ``path`` of its model. Damaged cards are logged and left out.
+        The model cards, oldest first, each with the ``path`` of its model. Damaged snapshots are logged and left out.
+
+    Raises:
+        ExportError: If the folder cannot be read.
+    """
+    model_cards = []
+    for published in find_snapshots(folder):
+        try:
+            model_cards.append(check_snapshot(published))
+        except SnapshotDamageError as error:
+            log.warning("The snapshot %s is damaged: %s", published, error)
+    return model_cards
+
+
+def verify_snapshots(folder: Path) -> dict[str, str | None]:
+    """Check the published snapshots and the link to the newest one.
+
+    Args:
+        folder: The folder of all snapshots.
+
+    Returns:
+        By the name of each snapshot, oldest first, and `LATEST`: what is wrong with it; None if nothing is.
+
+    Raises:
+        ExportError: If the folder cannot be read.
+    """
+    faults: dict[str, str | None] = {}
+    for published in find_snapshots(folder):
+        try:
+            check_snapshot(published)
+            faults[published.name] = None
+        except SnapshotDamageError as error:
+            faults[published.name] = str(error)
+    if faults:
+        newest, link = list(faults)[-1], folder / LATEST
+        leads = link.is_symlink() and link.readlink() == Path(newest)
+        faults[LATEST] = None if leads else f"it does not lead to {newest}."
+    return faults
+
+
+def find_snapshots(folder: Path) -> list[Path]:
+    """Find the folders of the published snapshots, oldest first, damaged ones included.
+
+    Args:
+        folder: The folder of all snapshots.
 
     Raises:
         ExportError: If the folder cannot be read.
     """
     try:
-        folders = _published(folder)
+        return _published(folder)
     except OSError as error:
         raise ExportError(
             f"The snapshots in {folder} cannot be read: {error.strerror}.", "Run this as the daemon's user."
         ) from error
-    model_cards = []
-    for published in folders:
-        try:
-            model_cards.append(read_model_card(published))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            log.warning("The model card of the snapshot %s cannot be read: %s", published, error)
-    return model_cards
 
 
 def _published(folder: Path) -> list[Path]:
@@ -119,8 +196,14 @@ def _published(folder: Path) -> list[Path]:
         found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    # By the time of publication: in a new state folder the positions start again at 1.
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    # Not by position, which starts again at 1 in a new state folder, nor by time: a clock may be set back.
+    return sorted(found, key=lambda path: (_number(path), path.name))
+
+
+def _number(path: Path) -> int:
+    """Number of a snapshot in the order of publication; 0 if it is older than these numbers."""
+    name = _NAME.fullmatch(path.name)
+    return int(name[1] or 0) if name else 0
 
 
 def _remove_leftovers(folder: Path) -> None:

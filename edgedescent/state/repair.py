@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgedescent.errors import StateError
 from edgedescent.state import codec
+from edgedescent.state.checkpoints import read_parts
 from edgedescent.state.files import sync_folder
 from edgedescent.state.journal_block import unpack
 
@@ -24,6 +25,7 @@ PAGE_BYTES = 1024
 # Key and copied columns of each table. The casts are there because a damaged cell may hold a value of another type.
 _TABLES = {
     "meta": ("key", "key, value"),
+    "parts": ("id", "id, CAST(data AS BLOB)"),
     "checkpoints": ("position", "position, CAST(created_at AS REAL), CAST(data AS BLOB)"),
     "journal": (
         "first",
@@ -198,7 +200,7 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
             if row is None:
                 raise StateError("There is no row with this key.")
             if table == "checkpoints":
-                codec.decode(row[2])
+                codec.decode(row[2], lambda first, count: read_parts(new, first, count))
             elif table == "journal":
                 unpack(row[0], row[1], row[3], row[4])
             new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608

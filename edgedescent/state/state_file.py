@@ -20,6 +20,8 @@ _WAL_PAGES = 4000
 The rarer it does so, the fewer pages it moves more than once. Up to 4062 pages, the index of the WAL stays at its
 initial size; on a full disk it could not grow.
 """
+_WAL_PAGES_OF_PIECES = 1000
+"""The same while a large checkpoint is written. Its pages are moved once in any case, and more of them take longer."""
 _WAL_BYTES_MAX = 67_108_864
 """Size to which SQLite truncates a WAL that a long-running reader made grow further."""
 _CACHE_KIB = 512
@@ -27,7 +29,9 @@ _CACHE_KIB = 512
 _FILLER = "INSERT INTO spare VALUES (zeroblob({}));"
 # A disk usually loses pieces of 4096 bytes, which are four pages. Filler rows separate the root pages of the tables, so
 # that no piece holds two of them. The first piece then holds nothing but what every state file has.
-_TABLES = f"""
+_PARTS = "CREATE TABLE IF NOT EXISTS parts (id INTEGER PRIMARY KEY, data BLOB);"
+_TABLES = " ".join(
+    f"""
 CREATE TABLE spare (data);
 {_FILLER.format(2140)}
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -41,7 +45,10 @@ CREATE TABLE checkpoints (position INTEGER PRIMARY KEY, created_at REAL NOT NULL
 CREATE TABLE dead_letters (
     id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place INTEGER NOT NULL, received_at REAL NOT NULL,
     topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (position, place));
-"""
+{_FILLER.format(3160)}
+{_PARTS}
+""".split()
+)
 
 
 def state_exists(path: Path) -> bool:
@@ -119,6 +126,11 @@ def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Con
         fault = error
     repair(path, lambda new: _create_empty(new, disk), fault)
     return _connect(path, disk, durability)
+
+
+def move_log_often(db: sqlite3.Connection, *, often: bool) -> None:
+    """Let SQLite move its log into the file in shorter steps, as long as a large checkpoint is written."""
+    db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES_OF_PIECES if often else _WAL_PAGES}")
 
 
 def folder_error(folder: Path, error: OSError) -> StateError:
@@ -201,7 +213,7 @@ def _create_empty(path: Path, disk: Disk) -> sqlite3.Connection:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(
-            f"BEGIN;{_TABLES}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};COMMIT;"
+            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};COMMIT;"
         )
     except BaseException:
         db.close()
@@ -220,6 +232,8 @@ def _connect(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connecti
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
         # Debian's SQLite overwrites deleted rows with zeros, which would double what a journal of constant size writes.
         db.execute("PRAGMA secure_delete = OFF")
+        # Files of version 0.2 lack this table.
+        db.execute(_PARTS)
         if durability == "power":
             # Reading creates a new WAL. SQLite syncs the folder for it too, but ignores a failure.
             db.execute("SELECT 1 FROM sqlite_schema").fetchone()

@@ -15,7 +15,7 @@ import logging
 import sqlite3
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,18 @@ import msgspec
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import codec, journal_block
+from edgedescent.state.checkpoints import PIECE_BYTES, CheckpointParts, CheckpointWriter, read_parts
 from edgedescent.state.disk import Disk
 from edgedescent.state.position_file import PositionFile
 from edgedescent.state.repair import install_repaired
-from edgedescent.state.state_file import Durability, folder_error, open_to_read, open_to_write, sqlite_error
+from edgedescent.state.state_file import (
+    Durability,
+    folder_error,
+    move_log_often,
+    open_to_read,
+    open_to_write,
+    sqlite_error,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +63,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
 class Store:
     """State file of one daemon.
 
+    Attributes:
+        piece_bytes: Size of the pieces in which a checkpoint is written.
+
     Every method raises StateError if the file cannot be read or written. An interrupted write leaves no trace in the
     file. After a DiskFullError the write can be tried again; after any other StateError the store cannot be used any
     more.
@@ -73,6 +84,8 @@ class Store:
     Raises:
         StateError: If the file cannot be opened, is damaged beyond repair, or another version wrote it.
     """
+
+    piece_bytes = PIECE_BYTES
 
     def __init__(
         self,
@@ -104,6 +117,8 @@ class Store:
             noted = self._position_file.read()
             self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
+            if not read_only:
+                self._parts = CheckpointParts(self._db)
         except OSError as error:
             raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -195,29 +210,68 @@ class Store:
     # --- Checkpoints ----------------------------------------------------------------------------------------------
 
     def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
-        """Save the state of the engine, and remove what recovery no longer needs.
-
-        Args:
-            state: The state of the engine.
-            position: Position of the last message that the state includes.
-            created_at: The current time in seconds since 1970.
-            learner: Configuration of the learner, as `claim` saves it.
+        """Save the state of the engine at once; the arguments are those of `begin_checkpoint`.
 
         Returns:
             The size of the checkpoint in bytes.
         """
-        data = codec.encode(state)
+        writer = self.begin_checkpoint(state, position, created_at, learner)
+        while not writer.write_piece():
+            pass
+        return writer.size
+
+    def begin_checkpoint(
+        self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]
+    ) -> CheckpointWriter:
+        """Prepare to save the state of the engine piece by piece; with the last one, remove what is no longer needed.
+
+        Between the pieces the journal goes on. Another checkpoint may only begin once this one is complete or given up.
+
+        Args:
+            state: A copy of the state of the engine.
+            position: Position of the last message that the state includes, which must be in the journal.
+            created_at: The current time in seconds since 1970.
+            learner: Configuration of the learner, as `claim` saves it.
+        """
+        with self._guarded():
+            first_part = self._parts.next_number()
+
+        def write_part(number: int, data: bytes) -> None:
+            with self._transaction():
+                self._parts.write(number, data)
+
+        def write_root(data: bytes) -> None:
+            with self._transaction():
+                self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (position, created_at, data))
+                self._db.execute(
+                    "DELETE FROM checkpoints WHERE position NOT IN "
+                    "(SELECT position FROM checkpoints ORDER BY position DESC LIMIT ?)",
+                    (CHECKPOINTS_KEPT,),
+                )
+                self._set("learner", _with_checksum(learner))
+                dropped = self._trim_journal(now=created_at)
+            self._journal_bytes -= dropped
+            with self._guarded():
+                self._parts.find_unused()
+                if encoding.n_parts:
+                    move_log_often(self._db, often=False)
+
+        encoding = codec.Encoding(state, self.piece_bytes, first_part)
+        if encoding.n_parts:
+            with self._guarded():
+                move_log_often(self._db, often=True)
+        return CheckpointWriter(encoding, position, first_part, write_part, write_root)
+
+    @property
+    def has_unused_parts(self) -> bool:
+        """True if there are parts of former checkpoints to remove."""
+        return bool(self._parts.unused)
+
+    def remove_unused_parts(self) -> None:
+        """Remove some parts of former checkpoints. No checkpoint may be under way."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (position, created_at, data))
-            self._db.execute(
-                "DELETE FROM checkpoints WHERE position NOT IN "
-                "(SELECT position FROM checkpoints ORDER BY position DESC LIMIT ?)",
-                (CHECKPOINTS_KEPT,),
-            )
-            self._set("learner", _with_checksum(learner))
-            dropped = self._trim_journal(now=created_at)
-        self._journal_bytes -= dropped
-        return len(data)
+            count = self._parts.remove_some()
+        self._parts.removed(count)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """Read the undamaged checkpoints, newest first. Damaged ones are logged and skipped."""
@@ -228,11 +282,14 @@ class Store:
                 created_at, data = self._db.execute(
                     "SELECT created_at, data FROM checkpoints WHERE position = ?", (position,)
                 ).fetchone()
-                checkpoint = Checkpoint(position, created_at, codec.decode(data))
+                checkpoint = Checkpoint(position, created_at, codec.decode(data, self._read_parts))
             except (StateError, sqlite3.DatabaseError) as error:
                 log.error("The checkpoint at message %d is not usable: %s", position, error)
             else:
                 yield checkpoint
+
+    def _read_parts(self, first: int, count: int) -> Iterable[bytes]:
+        return read_parts(self._db, first, count)
 
     @property
     def learner(self) -> dict[str, Any] | None:

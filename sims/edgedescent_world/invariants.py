@@ -21,13 +21,13 @@ Query = Callable[[str], list[Any]]
 """Function that runs an SQL query on the state file and returns its rows."""
 
 
-def require_bounds(config: Config, query: Query, batch_max: int) -> None:
+def require_bounds(config: Config, query: Query, behind_max: int) -> None:
     """Require that the state file stays within the bounds of the configuration.
 
     Args:
         config: Configuration of the daemon.
         query: Queries the state file.
-        batch_max: Largest number of messages of one commit.
+        behind_max: Largest number of messages behind the newest checkpoint.
 
     Raises:
         Violation: If a bound is exceeded, or the journal lacks messages that a checkpoint needs.
@@ -38,7 +38,7 @@ def require_bounds(config: Config, query: Query, batch_max: int) -> None:
     blocks = query("SELECT first, last, length(data) FROM journal")
     behind = max((last for _, last, _ in blocks), default=newest) - newest
     _require_at_most("checkpoints", len(positions), CHECKPOINTS_KEPT)
-    _require_at_most("messages behind the checkpoint", behind, state.checkpoint_events + 2 * batch_max)
+    _require_at_most("messages behind the checkpoint", behind, behind_max)
     _require_at_most("dead letters", query("SELECT count(*) FROM dead_letters")[0][0], state.dead_letters_max)
     if len(positions) == CHECKPOINTS_KEPT:
         first = min((first for first, last, _ in blocks if last > positions[0]), default=None)

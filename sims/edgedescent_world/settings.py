@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from edgedescent.config import Config, Limits, Metrics, Snapshots, State
+from edgedescent.state.checkpoints import PIECE_BYTES
 from edgedescent_world.chance import Chance
 
 ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
@@ -32,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Daily write budget in bytes; None for no limit."""
     wal_pages_max: int
     """Number of pages at which SQLite moves its write-ahead log into the database."""
+    piece_bytes: int
+    """Size of the pieces in which a checkpoint is written."""
 
     @property
     def batch_max(self) -> int:
@@ -80,4 +83,6 @@ def draw_settings(chance: Chance) -> Settings:
     # With a write budget, one transfer from the write-ahead log must be small compared to it.
     wal_pages_max = dice.choice((1, 10, 100, 1000) if allowance is None else (1, 10))
     ahead_max = dice.choice((receive_max, dice.randint(1, receive_max)))
-    return Settings(config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max)
+    # The larger one holds any checkpoint of such a world.
+    piece_bytes = dice.choice((PIECE_BYTES, 2000, 500))
+    return Settings(config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max, piece_bytes)

@@ -30,6 +30,8 @@ from edgedescent_world.transport import SimulatedTransport
 
 WRITE_MAX_BYTES = 150_000
 """Upper bound of a commit with a checkpoint, without the pages that SQLite then moves from its write-ahead log."""
+STATE_MAX_BYTES = 15_000
+"""Upper bound of a checkpoint."""
 CALM_S = 120.0
 """Time that the daemon has, once faults have stopped, to process all messages."""
 RESTART_S = 1.0
@@ -221,6 +223,7 @@ class World:
             dead_letters_max=state.dead_letters_max,
             disk=self.store_disk,
         )
+        store.piece_bytes = self.settings.piece_bytes
         with self._without_faults():
             # Usually only the end of the journal is read, where messages can be missing, because reading takes time.
             after = 0 if self.chance.dice.random() < 0.1 else max(0, store.last_position - 2 * self.settings.batch_max)
@@ -239,7 +242,15 @@ class World:
             self.chance.calm = calm
 
     def _require_bounds(self) -> None:
-        invariants.require_bounds(self.config, self.store_disk.query, self.settings.batch_max)
+        settings = self.settings
+        # While one checkpoint is written, the next one falls due.
+        behind_max = self.config.state.checkpoint_events + 2 * settings.batch_max * self._pieces_max
+        invariants.require_bounds(self.config, self.store_disk.query, behind_max)
+
+    @property
+    def _pieces_max(self) -> int:
+        """Largest number of pieces of a checkpoint."""
+        return 1 + STATE_MAX_BYTES // self.settings.piece_bytes
 
     def _check_running(self, daemon: Daemon) -> None:
         """Check the running daemon; stop it once the world is finished.

@@ -24,6 +24,8 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.interfaces import Delivery
+from edgedescent.state import checkpoints
+from edgedescent.state.checkpoints import CheckpointWriter
 from edgedescent.state.recovery import OnEffect
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
@@ -192,8 +194,8 @@ def test_forgetting_what_was_learned_with_each_restart(monkeypatch: pytest.Monke
 
 def test_learning_a_part_of_the_journal_again() -> None:
     class Backward(LedgerStore):
-        def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
-            return super().checkpoint({**state, "position": state["position"] - 1}, position, created_at, learner)
+        def begin_checkpoint(self, state: dict[str, Any], *rest: Any) -> CheckpointWriter:
+            return super().begin_checkpoint({**state, "position": state["position"] - 1}, *rest)
 
     assert "the counters are" in caught(Parts(store=Backward))
 
@@ -286,10 +288,11 @@ def test_writing_more_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_checkpoint_too_rarely() -> None:
     class Lazy(LedgerStore):
-        def checkpoint(self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]) -> int:
+        def begin_checkpoint(self, state: dict[str, Any], position: int, *rest: Any) -> CheckpointWriter:
+            writer = super().begin_checkpoint(state, position, *rest)
             if position % 7:
-                return 0
-            return super().checkpoint(state, position, created_at, learner)
+                writer.write_piece = lambda: True  # type: ignore[method-assign]
+            return writer
 
     assert "messages behind the checkpoint" in caught(Parts(store=Lazy))
 
@@ -301,6 +304,30 @@ def test_dead_letters_that_get_lost() -> None:
                 super().add_dead_letter(dead_letter)
 
     assert "dead letters of messages" in caught(Parts(store=Sloppy))
+
+
+def test_removing_the_parts_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints.codec, "parts_of", lambda _root: range(0))
+    assert "no checkpoint is usable" in caught()
+
+
+def test_a_state_that_changes_while_it_is_written() -> None:
+    class Careless(LedgerStore):
+        """Copies nothing: what is learned before the last piece is part of the checkpoint."""
+
+        def begin_checkpoint(self, state: dict[str, Any], *rest: Any) -> CheckpointWriter:
+            writer = super().begin_checkpoint(state, *rest)
+            write, pieces = writer.write_piece, itertools.count()
+
+            def write_later() -> bool:
+                if next(pieces) == 1:
+                    state["errors"] += 1.0
+                return write()
+
+            writer.write_piece = write_later  # type: ignore[method-assign]
+            return writer
+
+    assert "errors" in caught(Parts(store=Careless))
 
 
 # --- Reports ----------------------------------------------------------------------------------------------------------

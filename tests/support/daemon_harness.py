@@ -13,6 +13,7 @@ from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
 from edgedescent.interfaces import Delivery
+from edgedescent.state.checkpoints import CheckpointWriter
 from edgedescent.state.store import Store
 from support.fake_clock import FakeClock
 from support.fake_transport import FakeTransport
@@ -57,10 +58,10 @@ class RecordingStore(Store):
         self.history.append("append")
         super().append(messages, answered, hurry=hurry)
 
-    def checkpoint(self, *arguments: Any) -> int:
+    def begin_checkpoint(self, *arguments: Any) -> CheckpointWriter:
         self._may_fail()
         self.history.append("checkpoint")
-        return super().checkpoint(*arguments)
+        return super().begin_checkpoint(*arguments)
 
     def _may_fail(self) -> None:
         if self.fault is not None:

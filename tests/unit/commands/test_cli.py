@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -130,7 +131,7 @@ HEAVY = ("river", "onnx", "onnxruntime", "rich", "amqtt", "sklearn", "pandas", "
         ["dead-letters", "list"],
         ["journal", "info"],
         ["journal", "export"],
-        ["snapshots"],
+        ["snapshots", "list"],
         ["run", "--help"],
     ],
 )
@@ -244,27 +245,39 @@ def test_status_tells_of_the_daemon(config: Path) -> None:
 
 
 def test_snapshots_are_listed(config: Path) -> None:
-    assert run("snapshots", config).output == "No snapshots.\n"
-    assert run("snapshots", config, "--json").output == ""
+    assert run("snapshots", "list", config).output == "No snapshots.\n"
+    assert run("snapshots", "list", config, "--json").output == ""
+    assert run("snapshots", "verify", config).output == "No snapshots.\n"
     folder = config.parent / "state" / "snapshots"
     for position, metrics in ((5, {}), (70, {"mae": 0.123456})):
         card = {
             "position": position,
-            "sha256": "0" * 64,
+            "sha256": hashlib.sha256(b"model").hexdigest(),
             "file": "model.onnx",
             "created_at": "2024-01-01T00:00:00+00:00",
             "metrics": metrics,
         }
         publish_snapshot(folder, b"model", card, keep=5)
-    lines = run("snapshots", config).output.splitlines()
+    lines = run("snapshots", "list", config).output.splitlines()
     at = "2024-01-01T00:00:00+00:00"
+    names = [f"0000000{number}-0000000000{position:02}-9372c470" for number, position in ((1, 5), (2, 70))]
     assert lines == [
-        f"{at}  message 5  {folder}/000000000005-00000000/model.onnx",
-        f"{at}  message 70  mae 0.1235  {folder}/000000000070-00000000/model.onnx",
+        f"{at}  message 5  {folder}/{names[0]}/model.onnx",
+        f"{at}  message 70  mae 0.1235  {folder}/{names[1]}/model.onnx",
     ]
-    cards = [json.loads(line) for line in run("snapshots", config, "--json").output.splitlines()]
+    cards = [json.loads(line) for line in run("snapshots", "list", config, "--json").output.splitlines()]
     assert [card["position"] for card in cards] == [5, 70]
     assert all(Path(card["path"]).read_bytes() == b"model" for card in cards)
+    result = run("snapshots", "verify", config)
+    assert (result.exit_code, result.output) == (0, f"{names[0]}: whole\n{names[1]}: whole\nlatest: whole\n")
+    Path(cards[0]["path"]).write_bytes(b"")
+    result = run("snapshots", "verify", config)
+    assert result.exit_code == 1
+    assert f"{names[0]}: damaged: its model is not the one" in result.output
+    result = run("snapshots", "verify", config, "--json")
+    assert result.exit_code == 1
+    assert [json.loads(line)["fault"] is None for line in result.output.splitlines()] == [False, True, True]
+    assert len(run("snapshots", "list", config).stdout.splitlines()) == 1
 
 
 def test_export_publishes(config: Path, tmp_path: Path) -> None:
@@ -280,7 +293,7 @@ def test_export_publishes(config: Path, tmp_path: Path) -> None:
     assert "message 40, " in result.output
     assert "agrees with the live model on " in result.output
     assert (tmp_path / "out" / "latest" / "model.onnx").exists()
-    assert len(run("snapshots", config).output.splitlines()) == 1
+    assert len(run("snapshots", "list", config).output.splitlines()) == 1
 
 
 def test_export_of_nothing_fails(config: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from edgedescent.errors import DiskFullError
+from edgedescent.state.checkpoints import CheckpointParts
 from edgedescent.state.store import Store
-from support.daemon_harness import MakeHarness, event
+from support.daemon_harness import DaemonHarness, MakeHarness, event
+from support.state_folder import bits
 
 # --- When it commits --------------------------------------------------------------------------------------------------
 
@@ -71,6 +73,123 @@ def test_a_commit_comes_before_each_checkpoint(make: MakeHarness) -> None:
     assert harness.history == ["append", "acknowledge", "checkpoint"]
 
 
+# --- Large checkpoints ------------------------------------------------------------------------------------------------
+
+
+def in_pieces(make: MakeHarness, **tables: Any) -> DaemonHarness:
+    """A daemon whose checkpoints take several turns; the first one is due after 2 messages."""
+    harness = make(**{"state": {"checkpoint_events": 2, "commit_messages": 1}, **tables}).recover()
+    harness.store.piece_bytes = 50
+    harness.receive(event(1))
+    return harness
+
+
+def test_a_large_checkpoint_is_written_between_the_turns(make: MakeHarness) -> None:
+    harness = in_pieces(make)
+    for number in range(2, 5):
+        harness.receive(event(number))
+        # Each message is committed and answered before the checkpoint is complete.
+        assert harness.transport.acknowledged[-1] == event(number)
+    assert harness.history.count("checkpoint") == 1
+    assert harness.daemon.metrics()["checkpoints"] == 0
+    turns = 0
+    while not harness.daemon.metrics()["checkpoints"]:
+        harness.daemon.turn(9.0)
+        assert harness.transport.waited_s == 0.0, "it goes on at once while there is nothing else to do"
+        turns += 1
+    assert turns > 3
+    (checkpoint,) = harness.store.checkpoints()
+    assert checkpoint.position == 2
+    # What came meanwhile is in the journal behind it.
+    before = bits(harness.daemon.engine)
+    harness.restart()
+    assert bits(harness.recover().daemon.engine) == before
+
+
+def test_a_crash_while_one_is_written_costs_nothing(make: MakeHarness) -> None:
+    harness = in_pieces(make)
+    for number in range(2, 9):
+        harness.receive(event(number))
+        before = bits(harness.daemon.engine)
+        harness.restart()
+        harness.store.piece_bytes = 200
+        assert bits(harness.recover().daemon.engine) == before
+        assert harness.daemon.metrics()["checkpoints"] == 0
+
+
+def test_a_stop_while_one_is_written_saves_everything(make: MakeHarness) -> None:
+    harness = in_pieces(make)
+    for number in (2, 3, 4):
+        harness.receive(event(number))
+    before = bits(harness.daemon.engine)
+    harness.daemon.stop()
+    harness.daemon.run()
+    harness.restart()
+    assert next(harness.store.checkpoints()).position == 4
+    assert bits(harness.recover().daemon.engine) == before
+    while harness.store.has_unused_parts:
+        harness.receive()
+    assert bits(harness.daemon.engine) == before
+
+
+def test_a_stop_finishes_one_that_is_current(make: MakeHarness) -> None:
+    harness = in_pieces(make)
+    harness.receive(event(2))
+    harness.daemon.stop()
+    harness.daemon.run()
+    assert harness.history.count("checkpoint") == 1
+    harness.restart()
+    assert next(harness.store.checkpoints()).position == 2
+
+
+def test_an_export_waits_for_one_but_not_for_another_under_load(make: MakeHarness) -> None:
+    harness = in_pieces(make)
+    harness.receive(event(2))
+    harness.receive(event(3))
+    harness.daemon.request_snapshot()
+    number = 3
+    while not harness.job.started:
+        number += 1
+        harness.receive(event(number))
+        assert number < 500
+    # The first one was under way when it was asked for, and too old.
+    assert harness.daemon.metrics()["checkpoints"] == 2
+    assert next(harness.store.checkpoints()).position >= 3
+    assert harness.history.count("checkpoint") == 2
+
+
+def test_a_large_checkpoint_waits_for_a_full_disk(make: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = in_pieces(make)
+    harness.receive(event(2))
+
+    def fail(*_: Any) -> None:
+        raise DiskFullError("There is no room.")
+
+    monkeypatch.setattr(CheckpointParts, "write", fail)
+    harness.receive()
+    assert harness.daemon.state == "disk_full"
+    harness.wait(1.0)
+    assert harness.daemon.state == "disk_full"
+    monkeypatch.undo()
+    harness.wait(1.0)
+    assert harness.daemon.state == "online"
+    while not harness.daemon.metrics()["checkpoints"]:
+        harness.receive()
+    assert harness.history.count("checkpoint") == 1
+    assert [one.position for one in harness.store.checkpoints()] == [2]
+
+
+def test_one_that_was_begun_is_completed_when_the_budget_is_spent(make: MakeHarness) -> None:
+    harness = in_pieces(make, state={"checkpoint_events": 2, "commit_messages": 1, "written_bytes_per_day_max": 10**8})
+    harness.receive(event(2))
+    harness.store.written += 2 * 10**8
+    for number in range(3, 200):
+        harness.receive(event(number))
+    assert harness.daemon.state == "writes_spent"
+    assert harness.daemon.metrics()["checkpoints"] == 1
+    assert harness.transport.acknowledged == [event(1), event(2)]
+
+
 # --- A full disk ------------------------------------------------------------------------------------------------------
 
 
@@ -125,7 +244,7 @@ def test_a_checkpoint_that_has_no_room_waits_too(make: MakeHarness, monkeypatch:
     def fail(*_: Any) -> None:
         raise DiskFullError("There is no room.")
 
-    monkeypatch.setattr(Store, "checkpoint", fail)
+    monkeypatch.setattr(Store, "begin_checkpoint", fail)
     harness.receive(event(1), event(2))
     # What is durable is acknowledged; more would need a longer journal.
     assert harness.transport.acknowledged == [event(1), event(2)]
@@ -163,7 +282,7 @@ def test_a_full_disk_at_the_start_is_waited_out(make: MakeHarness, monkeypatch: 
     def fail(*_: Any) -> None:
         raise DiskFullError("There is no room.")
 
-    monkeypatch.setattr(Store, "checkpoint", fail)
+    monkeypatch.setattr(Store, "begin_checkpoint", fail)
     harness.recover()
     assert harness.daemon.state == "disk_full"
     monkeypatch.undo()

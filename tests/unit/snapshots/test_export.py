@@ -74,12 +74,18 @@ def test_the_card_tells_all_about_a_snapshot(tmp_path: Path, echo: type[Echo], k
     run.store.close()
     card = export_snapshot(run.config)
     model = Path(card["path"]).read_bytes()
-    assert json.loads(model)[1] == {"device": "pump", "position": "40"}
+    metadata = json.loads(model)[1]
+    within = json.loads(metadata.pop("model_card"))
+    assert metadata == {"device": "pump", "position": "40"}
+    # All but what is only known once there is a file.
+    assert within == {
+        key: value for key, value in card.items() if key not in ("path", "created_at", "parity", "sha256", "bytes")
+    }
     assert Path(card["path"]).parent == (tmp_path / "state" / "snapshots" / "latest").resolve()
     assert json.loads((Path(card["path"]).parent / "model_card.json").read_text()) == {
         key: value for key, value in card.items() if key != "path"
     }
-    assert card["schema"] == 1
+    assert card["schema"] == 2
     assert card["device"] == "pump"
     assert card["position"] == 40
     assert card["edgedescent"] == __version__
@@ -103,6 +109,26 @@ def test_it_works_beside_a_running_daemon(tmp_path: Path, echo: type[Echo]) -> N
     export_snapshot(run.config)
     assert (tmp_path / "edgedescent.db").read_bytes() == before
     run.store.close()
+
+
+@pytest.mark.parametrize("damage", [b"", None, b"bit"])
+def test_a_damaged_snapshot_is_written_again(
+    tmp_path: Path, echo: type[Echo], damage: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = learned(tmp_path)
+    run.store.close()
+    path = Path(export_snapshot(run.config)["path"])
+    whole = path.read_bytes()
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage and bytes([whole[0] ^ 1]) + whole[1:])
+    assert list_snapshots(tmp_path / FOLDER) == []
+    caplog.clear()
+    again = Path(export_snapshot(run.config)["path"])
+    assert (again, again.read_bytes()) == (path, whole)
+    assert caplog.text.count("is written again") == 1
+    assert [card["path"] for card in list_snapshots(tmp_path / FOLDER)] == [str(path)]
 
 
 def test_it_goes_where_it_is_told_to(tmp_path: Path, echo: type[Echo]) -> None:

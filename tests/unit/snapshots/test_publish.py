@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,16 +14,30 @@ import pytest
 
 from edgedescent.errors import ExportError
 from edgedescent.snapshots import publish
-from edgedescent.snapshots.publish import LEFTOVER_S, list_snapshots, publish_snapshot
+from edgedescent.snapshots.publish import LEFTOVER_S, list_snapshots, publish_snapshot, verify_snapshots
 
-CARD: dict[str, Any] = {
-    "position": 7,
-    "created_at": "2026-01-01",
-    "metrics": {},
-    "sha256": "0123456789",
-    "file": "model.txt",
-}
-NAME = "000000000007-01234567"
+
+def a_card(position: int = 7, model: bytes = b"model", **more: Any) -> dict[str, Any]:
+    return {
+        "position": position,
+        "created_at": "2026-01-01",
+        "metrics": {},
+        "sha256": hashlib.sha256(model).hexdigest(),
+        "file": "model.txt",
+        **more,
+    }
+
+
+def put(folder: Path, position: int = 7, model: bytes = b"model", keep: int = 5, **more: Any) -> Path:
+    return publish_snapshot(folder, model, a_card(position, model, **more), keep=keep)
+
+
+def positions(folder: Path) -> list[int]:
+    return [card["position"] for card in list_snapshots(folder)]
+
+
+CARD = a_card()
+NAME = "00000001-000000000007-9372c470"
 
 
 def shape(folder: Path) -> set[str]:
@@ -50,8 +67,7 @@ def test_whenever_it_is_cut_off_no_half_snapshot_is_visible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, fault: type[BaseException], again: bool
 ) -> None:
     folder = tmp_path / "snapshots"
-    old = {**CARD, "position": 6}
-    publish_snapshot(folder, b"old", CARD if again else old, keep=5)
+    put(folder, 7 if again else 6, b"old")
     done = 0
 
     def cut(original: Any) -> Any:
@@ -69,30 +85,32 @@ def test_whenever_it_is_cut_off_no_half_snapshot_is_visible(
     for name in ("mkdir", "rename", "symlink_to", "replace", "unlink"):
         monkeypatch.setattr(Path, name, cut(getattr(Path, name)))
     try:
-        publish_snapshot(folder, b"old" if again else b"new", CARD, keep=5)
+        put(folder, 7, b"old" if again else b"new")
     except (KeyboardInterrupt, ExportError):
         pass
     else:
         assert done <= failing
     monkeypatch.undo()
     visible = {name for name in shape(folder) if not name.startswith(".")}
-    assert visible <= {NAME, "000000000006-01234567", "latest"}
+    assert {re.sub("-[0-9a-f]{8}$", "", name) for name in visible} <= {
+        f"0000000{number}-00000000000{position}" for number, position in ((1, 6), (1, 7), (2, 7))
+    } | {"latest"}
     for name in visible:
         # Whatever can be seen is whole, and `latest` leads somewhere.
         assert (folder / name / "model.txt").read_bytes() in (b"old", b"new")
         json.loads((folder / name / "model_card.json").read_text())
     assert len(list_snapshots(folder)) == len(visible) - 1
     if fault is OSError:
-        assert not [name for name in shape(folder) if "01234567." in name]
+        assert not [name for name in shape(folder) if name.startswith(".0")]
     # The next one is not kept from being published by what is left.
-    publish_snapshot(folder, b"newest", {**CARD, "position": 8}, keep=5)
+    put(folder, 8, b"newest")
     assert (folder / "latest" / "model.txt").read_bytes() == b"newest"
 
 
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match=r"The snapshot cannot be written to .*file: File exists\.$"):
-        publish_snapshot(tmp_path / "file", b"", CARD, keep=1)
+        put(tmp_path / "file")
 
 
 def test_what_killed_exports_left_is_cleared_away_in_time(tmp_path: Path) -> None:
@@ -102,42 +120,68 @@ def test_what_killed_exports_left_is_cleared_away_in_time(tmp_path: Path) -> Non
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.txt").write_text("")
     (tmp_path / hidden[1]).symlink_to(NAME)
-    publish_snapshot(tmp_path, b"", CARD, keep=1)
+    put(tmp_path)
     assert shape(tmp_path) == {*hidden, *others, NAME, "latest"}, "these may still be at work"
     ago = time.time() - 2 * LEFTOVER_S
     for name in (*hidden, *others):
         os.utime(tmp_path / name, (ago, ago), follow_symlinks=False)
-    publish_snapshot(tmp_path, b"", CARD, keep=1)
+    put(tmp_path)
     assert shape(tmp_path) == {*others, NAME, "latest"}
 
 
 def test_the_same_model_again_gets_its_new_card(tmp_path: Path) -> None:
-    publish_snapshot(tmp_path, b"model", CARD, keep=5)
-    publish_snapshot(tmp_path, b"model", {**CARD, "note": "later"}, keep=5)
+    put(tmp_path)
+    put(tmp_path, note="later")
     assert shape(tmp_path) == {NAME, "latest"}
     assert shape(tmp_path / NAME) == {"model.txt", "model_card.json"}
     (card,) = list_snapshots(tmp_path)
     assert card["note"] == "later"
 
 
+def test_an_older_model_again_is_the_newest_once_more(tmp_path: Path) -> None:
+    # As after a backup was restored.
+    for position in (1, 2, 1):
+        put(tmp_path, position)
+    assert positions(tmp_path) == [1, 2, 1]
+    put(tmp_path, 3, keep=2)
+    assert positions(tmp_path) == [1, 3]
+
+
 def test_another_model_of_the_same_position_takes_its_own_place(tmp_path: Path) -> None:
-    publish_snapshot(tmp_path, b"one", CARD, keep=5)
-    publish_snapshot(tmp_path, b"two", {**CARD, "sha256": "abcdef0123"}, keep=5)
+    put(tmp_path, model=b"one")
+    put(tmp_path, model=b"two")
     assert [Path(card["path"]).read_bytes() for card in list_snapshots(tmp_path)] == [b"one", b"two"]
     assert (tmp_path / "latest" / "model.txt").read_bytes() == b"two"
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:
     for position in range(1, 8):
-        publish_snapshot(tmp_path, b"%d" % position, {**CARD, "position": position}, keep=3)
-        kept = [card["position"] for card in list_snapshots(tmp_path)]
-        assert kept == list(range(max(1, position - 2), position + 1))
-        assert (tmp_path / "latest").resolve().name.startswith(f"{position:012d}")
+        put(tmp_path, position, keep=3)
+        assert positions(tmp_path) == list(range(max(1, position - 2), position + 1))
+        assert f"-{position:012d}-" in (tmp_path / "latest").resolve().name
     # In a new state folder the positions begin anew: older snapshots make room, whatever their positions.
-    publish_snapshot(tmp_path, b"1", CARD | {"position": 1}, keep=3)
-    publish_snapshot(tmp_path, b"2", CARD | {"position": 2}, keep=3)
-    assert [card["position"] for card in list_snapshots(tmp_path)] == [7, 1, 2]
+    put(tmp_path, 1, b"1", keep=3)
+    put(tmp_path, 2, b"2", keep=3)
+    assert positions(tmp_path) == [7, 1, 2]
     assert (tmp_path / "latest" / "model.txt").read_bytes() == b"2"
+
+
+def test_the_newest_are_kept_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    for position in range(1, 5):
+        final = put(tmp_path, position, keep=3)
+        os.utime(final, (1e9 - position, 1e9 - position))
+    assert positions(tmp_path) == [2, 3, 4]
+
+
+def test_those_without_a_number_are_the_oldest(tmp_path: Path) -> None:
+    earlier = tmp_path / "000000000099-01234567"
+    earlier.mkdir()
+    (earlier / "model_card.json").write_text("{}")
+    put(tmp_path, 1, keep=2)
+    assert earlier.exists()
+    put(tmp_path, 2, keep=2)
+    assert not earlier.exists()
+    assert positions(tmp_path) == [1, 2]
 
 
 def test_only_what_was_published_makes_room(tmp_path: Path) -> None:
@@ -146,22 +190,64 @@ def test_only_what_was_published_makes_room(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "model_card.json").write_text("{}")
     for position in range(1, 5):
-        publish_snapshot(tmp_path, b"", {**CARD, "position": position}, keep=1)
-    assert shape(tmp_path) == {*others, "000000000004-01234567", "latest"}
+        newest = put(tmp_path, position, keep=1)
+    assert shape(tmp_path) == {*others, newest.name, "latest"}
 
 
-def test_a_damaged_card_is_told_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for position in (1, 2, 3, 4, 5):
-        publish_snapshot(tmp_path, b"", {**CARD, "position": position}, keep=5)
-    (tmp_path / "000000000001-01234567" / "model_card.json").write_text("")
-    (tmp_path / "000000000002-01234567" / "model_card.json").write_text("[]")
-    (tmp_path / "000000000003-01234567" / "model_card.json").unlink()
-    (tmp_path / "000000000004-01234567" / "model_card.json").write_text('{"file": "model.onnx"}')
-    assert [card["position"] for card in list_snapshots(tmp_path)] == [5]
-    assert caplog.text.count("cannot be read") == 4
+def test_two_at_once_take_two_numbers(tmp_path: Path) -> None:
+    threads = [threading.Thread(target=put, args=(tmp_path, i // 2, b"%d" % i, 9)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    names = sorted(shape(tmp_path) - {"latest"})
+    assert [name[:8] for name in names] == [f"{number:08d}" for number in range(1, 9)]
+    assert (tmp_path / "latest").readlink().name == names[-1]
+
+
+def test_what_is_damaged_is_told_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folders = [put(tmp_path, position, keep=9) for position in range(1, 9)]
+    (folders[0] / "model_card.json").write_text("")
+    (folders[1] / "model_card.json").write_text("[]")
+    (folders[2] / "model_card.json").unlink()
+    (folders[3] / "model_card.json").write_text('{"file": "model.onnx"}')
+    (folders[4] / "model_card.json").write_text(json.dumps(a_card(4)))
+    (folders[5] / "model.txt").write_text("modem")
+    (folders[6] / "model.txt").unlink()
+    assert positions(tmp_path) == [8]
+    assert caplog.text.count("is damaged: its ") == 7
+    faults = [fault or "" for fault in verify_snapshots(tmp_path).values()]
+    assert [next((word for word in ("card", "model", "") if word in fault), None) for fault in faults] == (
+        ["card"] * 5 + ["card", "model", "", ""]
+    )
+    (tmp_path / "latest").unlink()
+    (tmp_path / "latest").symlink_to(folders[0].name)
+    assert verify_snapshots(tmp_path)["latest"] == f"it does not lead to {folders[7].name}."
     # They make room like any other.
-    publish_snapshot(tmp_path, b"", CARD, keep=1)
-    assert shape(tmp_path) == {NAME, "latest"}
+    newest = put(tmp_path, 9, keep=1)
+    assert shape(tmp_path) == {newest.name, "latest"}
+    assert verify_snapshots(tmp_path) == {newest.name: None, "latest": None}
+
+
+def test_a_reader_that_resolves_the_link_once_never_mixes_two(tmp_path: Path) -> None:
+    folder, stop = tmp_path / "snapshots", threading.Event()
+    put(folder, 1)
+
+    def write() -> None:
+        for position in range(2, 60):
+            put(folder, position, b"%d" % position, keep=5)
+        stop.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while not stop.is_set():
+            snapshot = (folder / "latest").resolve()
+            model = (snapshot / "model.txt").read_bytes()
+            card = json.loads((snapshot / "model_card.json").read_bytes())
+            assert card["sha256"] == hashlib.sha256(model).hexdigest()
+    finally:
+        writer.join()
 
 
 def test_files_and_folders_are_synced_before_they_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

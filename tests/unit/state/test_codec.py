@@ -93,7 +93,7 @@ def test_another_format_is_refused() -> None:
         codec.decode(b"EDC2" + codec.encode(STATE)[4:])
 
 
-@pytest.mark.parametrize("schema", [codec.SCHEMA - 1, codec.SCHEMA + 1])
+@pytest.mark.parametrize("schema", [1, codec.SCHEMA + 1])
 def test_another_schema_is_refused(schema: int) -> None:
     header = msgspec.msgpack.encode([schema, []])
     body = len(header).to_bytes(8, "little") + header

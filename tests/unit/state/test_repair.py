@@ -171,7 +171,8 @@ def test_a_new_file_is_whole_before_it_has_its_name(tmp_path: Path) -> None:
     assert sql(tmp_path, "PRAGMA page_size") == [(repair.PAGE_BYTES,)]
     roots = sql(tmp_path, "SELECT rootpage FROM sqlite_schema WHERE type = 'table'")
     pieces = [(page - 1) * repair.PAGE_BYTES // 4096 for (page,) in roots]
-    assert pieces == [0, 1, 2, 3, 4], "no two tables begin in one piece of 4096 bytes"
+    assert pieces == [0, 1, 2, 3, 4, 5], "no two tables begin in one piece of 4096 bytes"
+    assert (tmp_path / FILE).read_bytes()[100] == 13, "what describes the tables fits into the first page"
 
 
 def test_a_missing_state_file_is_an_error(tmp_path: Path) -> None:
