@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
 
 from edgedescent.errors import InvalidEventError
 from edgedescent.formats._json_reader import JsonReader
-from edgedescent.formats._json_scan import has_more_than
+from edgedescent.formats._json_scan import has_more_than, with_nulls
 from edgedescent.formats.base import Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
+from edgedescent.formats.json_repair import Extents, split_array, split_lines, stripped
 
 TARGET_MAX = 1e100
 """Targets must be smaller than this: no sensor means such a value, and its square may overflow."""
@@ -35,13 +37,16 @@ class _AnyFeatures(msgspec.Struct):
 
 _encode = msgspec.json.Encoder().encode
 _decode_features = msgspec.json.Decoder(_AnyFeatures).decode
+_check = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_value = msgspec.json.Decoder(Value).decode
 
 
 class JsonFormat(Format):
     """Format of JSON messages: one event, ``{"x": {"temp": 20.1}, "y": 3.2, "id": "a"}``, or an array of them.
 
-    Fields that no event has are ignored. Of two equal keys, the last counts.
+    Fields that no event has are ignored. Of two equal keys, the last counts. Lines of JSON are an array. What senders
+    write beyond RFC 8259 is read: numbers that are not finite count as missing, and a byte-order mark, and NULs at the
+    end, are skipped. Whatever else is malformed in an array costs its event alone.
 
     Args:
         input_kind: what the learner's events hold.
@@ -82,26 +87,67 @@ class JsonFormat(Format):
 
         Whether a message is refused as a whole is known before its first piece.
         """
-        if not payload.lstrip().startswith(b"["):
-            event = self.decode_one(payload)
+        text = stripped(payload)
+        if not text.startswith(b"["):
+            event = self.decode_one(text)
             if isinstance(event, InvalidEventError):
+                if event.reason == "malformed" and (lines := split_lines(text)) is not None:
+                    return self._decode_extents(payload, text, lines)
                 return [Piece([], [Rejected(0, event, payload)])]
             return [Piece([(0, event)], [])]
+        return self._decode_array(payload, text)
+
+    def _decode_array(self, payload: bytes, text: bytes) -> Iterable[Piece]:
         many = self.events_per_message_max
         # An element takes far more memory than its comma, so elements are counted first if there may be too many.
-        if payload.count(b",") >= many and has_more_than(payload, many):
-            text = f"The message has more events than the {many} that are taken."
-            return [refused("too_many_events", text, payload)]
-        if not _has_too_many(payload) and (events := self._decode_all(payload)) is not None:
+        if text.count(b",") >= many and has_more_than(text, many):
+            return [self._too_many(payload)]
+        if not _has_too_many(text) and (events := self._decode_all(text)) is not None:
             return [Piece(list(enumerate(events)), [], is_array=True)]
         try:
             # One bad event must not cost the others: split the array and decode each by itself.
-            parts = self._split.decode(payload)
+            parts = self._split.decode(text)
         except _UNUSABLE as error:
-            return [Piece([], [Rejected(0, _explained(error, payload), payload)])]
+            return self._decode_damaged(payload, text, error)
         return self._decode_parts(parts)
 
-    def _decode_parts(self, parts: Sequence[msgspec.Raw]) -> Iterator[Piece]:
+    def _too_many(self, payload: bytes) -> Piece:
+        text = f"The message has more events than the {self.events_per_message_max} that are taken."
+        return refused("too_many_events", text, payload)
+
+    def _decode_damaged(self, payload: bytes, text: bytes, error: Exception) -> Iterable[Piece]:
+        """Events of an array that is malformed somewhere."""
+        extents, end = split_array(text, _is_malformed, self.events_per_message_max)
+        if not any(text[start:stop].strip().startswith(b"{") for start, stop in extents):
+            return [Piece([], [Rejected(0, _explained(error, payload), payload)])]
+        return self._decode_extents(payload, text, extents, end)
+
+    def _decode_extents(self, payload: bytes, text: bytes, extents: Extents, end: int | None = -1) -> Iterable[Piece]:
+        """Events of the given parts of a message.
+
+        Args:
+            payload: the message.
+            text: the same, stripped.
+            extents: start and end of each part in the text.
+            end: position behind the array, at which the text must end; None if the array has no end, -1 for lines.
+        """
+        if len(extents) > self.events_per_message_max:
+            return [self._too_many(payload)]
+        parts = [text[start:stop].strip() for start, stop in extents]
+        pieces = self._decode_parts(parts)
+        if end is None and _is_broken(parts[-1]):
+            # The message was cut within its last event, whose dead letter tells that.
+            return pieces
+        if end is None:
+            rest, problem = b"", "The array of events has no end: events may be missing."
+        elif end >= 0 and end < len(text):
+            rest, problem = text[end:], "JSON is malformed: trailing characters behind the array"
+        else:
+            return pieces
+        fault = Rejected(len(extents), InvalidEventError("malformed", problem), rest)
+        return chain(pieces, [Piece([], [fault], is_array=True)])
+
+    def _decode_parts(self, parts: Sequence[msgspec.Raw | bytes]) -> Iterator[Piece]:
         first = size = 0
         for end, part in enumerate(parts):
             if size + len(part) > PIECE_BYTES and end > first:
@@ -119,7 +165,7 @@ class JsonFormat(Format):
             return None
         return events if all(map(_in_range, events)) else None
 
-    def _decode_each(self, indices: Iterable[int], texts: Iterable[msgspec.Raw]) -> Piece:
+    def _decode_each(self, indices: Iterable[int], texts: Iterable[msgspec.Raw | bytes]) -> Piece:
         events: list[tuple[int, Any]] = []
         rejected: list[Rejected] = []
         for index, text in zip(indices, texts, strict=True):
@@ -135,7 +181,7 @@ class JsonFormat(Format):
         if _has_too_many(text):
             return InvalidEventError("too_large", f"The event has more than {ELEMENTS_MAX} values, nests and arrays.")
         try:
-            event = self._one.decode(text)
+            event = self._decode_event(text)
         except _UNUSABLE as error:
             return _explained(error, bytes(text))
         if _in_range(event):
@@ -144,10 +190,40 @@ class JsonFormat(Format):
             "out_of_range", f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
         )
 
+    def _decode_event(self, text: bytes | msgspec.Raw) -> Any:
+        """Event of a JSON object, in which numbers that are not finite count as missing."""
+        try:
+            return self._one.decode(text)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            if (finite := with_nulls(text)) is None:
+                raise
+            return self._one.decode(finite)
+
 
 def _has_too_many(text: bytes | msgspec.Raw) -> bool:
     # An element has a byte at least.
     return len(text) > ELEMENTS_MAX and has_more_than(text, ELEMENTS_MAX, anywhere=True)
+
+
+def _is_malformed(text: bytes) -> bool:
+    """True for text that is no JSON; where nesting is too deep for a decoder, nobody knows."""
+    return _is_broken(text, malformed=msgspec.DecodeError)
+
+
+def _is_broken(text: bytes, malformed: tuple[type[Exception], ...] | type[Exception] = _UNUSABLE) -> bool:
+    """True for text that is no JSON, or cannot be decoded."""
+    for candidate in (text, with_nulls(text)):
+        try:
+            if candidate is not None:
+                _check(candidate)
+                return False
+        except malformed:
+            continue
+        except _UNUSABLE:
+            return False
+    return True
 
 
 def _in_range(event: Event) -> bool:
