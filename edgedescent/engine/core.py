@@ -74,7 +74,10 @@ class Engine:
     ) -> None:
         self.learner: Any = learner
         self.format = payload_format(
-            learner.input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
+            learner.input_kind,
+            payload_bytes_max=payload_bytes_max,
+            events_per_message_max=events_per_message_max,
+            decimal_comma=learner.decimal_comma,
         )
         self.position = 0
         self.counters: Counter[str] = Counter()

@@ -10,10 +10,12 @@ from typing import Any, Literal
 import msgspec
 
 from edgedescent.errors import InvalidEventError
+from edgedescent.features._text import text_value
 from edgedescent.formats._json_reader import JsonReader
 from edgedescent.formats._json_scan import has_more_than, with_nulls
 from edgedescent.formats.base import Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
+from edgedescent.formats.json_hints import may_misname_label, misnamed_label, misplaced_features
 from edgedescent.formats.json_repair import Extents, split_array, split_lines, stripped
 
 TARGET_MAX = 1e100
@@ -35,6 +37,23 @@ class _AnyFeatures(msgspec.Struct):
     x: dict[str, msgspec.Raw]
 
 
+class _LabelledFeatures(msgspec.Struct):
+    """Event of features whose label is a text."""
+
+    x: dict[str, Value]
+    y: str
+    id: str | int | None = None
+
+
+class _LabelledRating(msgspec.Struct):
+    """Event of a recommender whose rating is a text."""
+
+    user: str | int
+    item: str | int
+    y: str
+    id: str | int | None = None
+
+
 _encode = msgspec.json.Encoder().encode
 _decode_features = msgspec.json.Decoder(_AnyFeatures).decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
@@ -52,6 +71,7 @@ class JsonFormat(Format):
         input_kind: what the learner's events hold.
         payload_bytes_max: longer messages are rejected as ``too_large``.
         events_per_message_max: longer arrays are rejected as ``too_many_events``.
+        decimal_comma: whether a label such as ``"49,31"`` is a number.
 
     Example:
         >>> json_format = JsonFormat("features", payload_bytes_max=1000, events_per_message_max=10)
@@ -63,12 +83,24 @@ class JsonFormat(Format):
     """
 
     def __init__(
-        self, input_kind: Literal["features", "ratings"], *, payload_bytes_max: int, events_per_message_max: int
+        self,
+        input_kind: Literal["features", "ratings"],
+        *,
+        payload_bytes_max: int,
+        events_per_message_max: int,
+        decimal_comma: bool = False,
     ) -> None:
-        super().__init__(input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max)
+        super().__init__(
+            input_kind,
+            payload_bytes_max=payload_bytes_max,
+            events_per_message_max=events_per_message_max,
+            decimal_comma=decimal_comma,
+        )
         event_type: type[Any] = FeatureEvent if input_kind == "features" else RatingEvent
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(event_type)
         self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[event_type])  # type: ignore[valid-type]
+        labelled: type[Any] = _LabelledFeatures if input_kind == "features" else _LabelledRating
+        self._labelled: msgspec.json.Decoder[Any] = msgspec.json.Decoder(labelled)
         self._split = msgspec.json.Decoder(list[msgspec.Raw])
 
     def encode(self, event: Event) -> bytes:
@@ -163,7 +195,10 @@ class JsonFormat(Format):
             events: list[Any] = self._many.decode(payload)
         except _UNUSABLE:
             return None
-        return events if all(map(_in_range, events)) else None
+        if not all(map(_in_range, events)):
+            return None
+        may_be_misnamed = may_misname_label(payload) and any(event.y is None for event in events)
+        return None if may_be_misnamed else events
 
     def _decode_each(self, indices: Iterable[int], texts: Iterable[msgspec.Raw | bytes]) -> Piece:
         events: list[tuple[int, Any]] = []
@@ -184,6 +219,10 @@ class JsonFormat(Format):
             event = self._decode_event(text)
         except _UNUSABLE as error:
             return _explained(error, bytes(text))
+        if event.y is None and may_misname_label(text) and (name := misnamed_label(text)) is not None:
+            return InvalidEventError(
+                "missing_field", f"Object missing field `y`, which is the name of the label - `{name}` is none"
+            )
         if _in_range(event):
             return event
         return InvalidEventError(
@@ -191,15 +230,33 @@ class JsonFormat(Format):
         )
 
     def _decode_event(self, text: bytes | msgspec.Raw) -> Any:
-        """Event of a JSON object, in which numbers that are not finite count as missing."""
+        """Event of a JSON object, whatever its sender writes for numbers."""
         try:
             return self._one.decode(text)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            if (finite := with_nulls(text)) is None:
+        except msgspec.DecodeError as error:
+            finite = with_nulls(text)
+            if finite is None and not _has_label_of_text(error):
                 raise
-            return self._one.decode(finite)
+        return self._decode_again(text if finite is None else finite)
+
+    def _decode_again(self, text: bytes | msgspec.Raw) -> Any:
+        """Event whose label may be a text that stands for a number, or for none."""
+        try:
+            return self._one.decode(text)
+        except msgspec.ValidationError as error:
+            if not _has_label_of_text(error):
+                raise
+            event = self._labelled.decode(text)
+            y = text_value(event.y, self.decimal_comma)
+            if isinstance(y, str):
+                raise
+        if isinstance(event, _LabelledFeatures):
+            return FeatureEvent(event.x, y, event.id)
+        return RatingEvent(event.user, event.item, y, event.id)
+
+
+def _has_label_of_text(error: msgspec.DecodeError) -> bool:
+    return str(error).endswith("got `str` - at `$.y`")
 
 
 def _has_too_many(text: bytes | msgspec.Raw) -> bool:
@@ -240,7 +297,8 @@ def _explained(error: Exception, payload: bytes) -> InvalidEventError:
         return InvalidEventError("malformed", text)
     text = text.replace("$.x[...]", f"$.x.{_bad_feature(payload)}")
     if "missing required field" in text:
-        return InvalidEventError("missing_field", text)
+        hint = misplaced_features(payload) if text.endswith("`x`") else ""
+        return InvalidEventError("missing_field", text + hint)
     return InvalidEventError("out_of_range" if "out of range" in text else "wrong_type", text)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from edgedescent.errors import StateError
 
 MAGIC = b"EDC1"
-SCHEMA = 2
+SCHEMA = 3
 _DTYPES = ("<f8", "<i8", "<u8", "|u1")
 
 

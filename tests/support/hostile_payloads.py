@@ -27,6 +27,9 @@ _HUGE = [b"1e400", b"-1e999999", b"9" * 400, b"-" + b"9" * 400]
 _ODD_NUMBERS = [
     b"true",
     b"null",
+    b'"2.5"',
+    b'"off"',
+    b'"unavailable"',
     b"NaN",
     b"-Infinity",
     b"Infinity",
@@ -66,7 +69,7 @@ class HostilePayloads:
         self._number = 0
         of_values = [self._y_out_of_range, self._y_no_json, self._y_wrong_type, self._y_odd]
         of_ids = [self._id_wrong_type, self._id_no_string, self._id_long]
-        of_features = [self._x_missing, self._x_wrong_type, self._value_wrong_type, self._value_no_json]
+        of_features = [self._x_missing, self._x_wrong_type, self._list_too_long, self._value_no_json]
         of_features += [
             self._name_long,
             self._value_nested,
@@ -151,7 +154,7 @@ class HostilePayloads:
         return "malformed"
 
     def _y_wrong_type(self, fields: Fields) -> str:
-        fields["y"] = self._chance.choice([b'"1"', b"[1]", b"{}", b'"NaN"'])
+        fields["y"] = self._chance.choice([b'"one"', b"[1]", b"{}", b'"1,5"'])
         return "wrong_type"
 
     def _y_odd(self, fields: Fields) -> None:
@@ -184,9 +187,9 @@ class HostilePayloads:
         fields["x"] = self._chance.choice([b"null", b"[]", b'"a"', b"5", b"true", b'[{"a":1}]'])
         return "wrong_type"
 
-    def _value_wrong_type(self, fields: Fields) -> str:
-        fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice([b"[1]", b"[[]]", b'{"b":[1]}', b'{"b":{"c":[{}]}}'])
-        return "wrong_type"
+    def _list_too_long(self, fields: Fields) -> str:
+        fields["x"] = b'{"temp":20,"a":[%s]}' % b",".join([b"1"] * self._chance.randint(1025, 3000))
+        return "too_large"
 
     def _value_nested(self, fields: Fields) -> str | None:
         depth = self._chance.choice([0, 1, NESTED_MAX, NESTED_MAX + 1, 100, 400, 900])
@@ -202,7 +205,19 @@ class HostilePayloads:
         return "out_of_range"
 
     def _value_odd(self, fields: Fields) -> None:
-        odd = [*_ODD_NUMBERS, b"1e308", b"-1e308", b"9" * 400, b'"hot"', b'""', rb'"\u0000"', b'"NaN"']
+        odd = [
+            *_ODD_NUMBERS,
+            b"1e308",
+            b"-1e308",
+            b"9" * 400,
+            b'"hot"',
+            b'""',
+            rb'"\u0000"',
+            b'"NaN"',
+            b'"2.5"',
+            b"[1]",
+            b"[[]]",
+        ]
         fields["x"] = b'{"temp":20,"a":%s}' % self._chance.choice(odd)
 
     def _name_long(self, fields: Fields) -> str:
@@ -279,24 +294,25 @@ class HostilePayloads:
         parts: list[bytes] = []
         reasons: list[str] = []
         answered: list[str] = []
-        reason: str | None = None
+        is_last_malformed = False
         for _ in range(self._chance.randint(0, 30)):
             kind = self._chance.random()
-            reason = None
             if kind < 0.6:
                 fields, name = self._good()
                 parts.append(_joined(fields))
                 answered.append(name)
+                is_last_malformed = False
             elif kind < 0.7:
+                is_last_malformed = False
                 parts.append(self._chance.choice([b"1", b"null", b'"a"', b"[]", b"[[1]]"]))
                 reasons.append("wrong_type")
             else:
                 text, reason, name = self._spoilt()
                 if reason == "malformed" and b'"open' in text:
                     # Where its quote would close, is not to be foreseen.
-                    reason = None
                     continue
                 parts.append(text)
+                is_last_malformed = reason == "malformed"
                 if reason:
                     reasons.append(reason)
                 else:
@@ -304,7 +320,7 @@ class HostilePayloads:
         if any(part.startswith(b"{") for part in parts) and self._chance.random() < 0.1:
             end = self._chance.choice([b",]", b"", b"]]"])
             # A last event that is malformed itself speaks for the missing end too.
-            reasons += [] if end == b",]" or (end == b"" and reason == "malformed") else ["malformed"]
+            reasons += [] if end == b",]" or (end == b"" and is_last_malformed) else ["malformed"]
             return Payload("events", b"[" + b",".join(parts) + end, Counter(reasons), answered)
         return Payload("events", b"[" + b",".join(parts) + b"]", Counter(reasons), answered)
 

@@ -65,9 +65,28 @@ def test_an_empty_turn_writes_nothing(make: MakeHarness) -> None:
 # --- Letters and answers ----------------------------------------------------------------------------------------------
 
 
+def test_a_feature_that_never_repeats_is_said_once_and_shown(
+    make: MakeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness = make().recover()
+    for first in range(0, 1200, 100):
+        stamped = [{"x": {"at": f"t{first + i}", "temp": i}, "y": i} for i in range(100)]
+        harness.receive(json.dumps(stamped).encode())
+    for _ in range(3):
+        harness.wait(10.0)
+    said = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert len(said) == 1
+    assert "'at'" in said[0]
+    assert "learner.categories" in said[0]
+    metrics = harness.transport.of("metrics")[-1]
+    assert (metrics["features_left_out"], metrics["categories_left_out"]) == (1, 1200 - 1024)
+    status = json.loads((Path(harness.store.path).parent / "status.json").read_bytes())
+    assert status["left_out"] == ["at"]
+
+
 def test_dead_letters_are_kept_and_counted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
     harness = make().recover()
-    harness.receive(b"garbage", event(1), b'{"x": {"a": ["hot"]}, "y": 1}')
+    harness.receive(b"garbage", event(1), b'{"x": {"a": 1e999}, "y": 1}')
     assert (harness.learned, harness.daemon.engine.counters["dead_letters"]) == (1, 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert harness.store.dead_letters() == []

@@ -1,0 +1,16 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class CategoryWatch:
+    @property
+    def n_left_out(self) -> int: ...
+    def __init__(self, features_max: int) -> None: ...
+    def left_out(self) -> list[str]: ...
+    def save(self) -> dict[str, Any]: ...
+    def restore(
+        self, names: list[str], counts: NDArray[np.int64], left_out: NDArray[np.int64], n_events: int
+    ) -> None: ...
