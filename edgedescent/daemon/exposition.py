@@ -34,6 +34,9 @@ FAMILIES = {
     ),
     "values_skipped": Family("values_skipped_total", "counter", "Values out of range, treated as missing."),
     "targets_skipped": Family("targets_skipped_total", "counter", "Labels out of range, not learned."),
+    "targets_unscored": Family(
+        "targets_unscored_total", "counter", "Labels far away from all others, left out of the errors."
+    ),
     "updates_undone": Family("updates_undone_total", "counter", "Steps undone because a weight was not finite."),
     "features_evicted": Family("features_evicted_total", "counter", "Features replaced by new ones in a full table."),
     "features_shared": Family("features_shared_total", "counter", "New features that share a row of a full table."),

@@ -13,10 +13,11 @@ SAID_MAX = 1024
 
 
 class Notices:
-    """Logs what the engine leaves out of the events, once for each feature."""
+    """Logs what the engine leaves out of the events: each feature once, absurd labels when there are twice as many."""
 
     def __init__(self) -> None:
         self._left_out: set[str] = set()
+        self._unscored = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -28,3 +29,11 @@ class Notices:
                     "that comes again, list it in `learner.categories`.",
                     name,
                 )
+        unscored = engine.errors.n_unscored
+        if unscored > 2 * self._unscored:
+            self._unscored = unscored
+            log.warning(
+                "%d labels so far were more than 1000 standard deviations away from the others. They are left out of "
+                "the reported errors.",
+                unscored,
+            )

@@ -187,7 +187,13 @@ class Engine:
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
         always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters", "rate_limited")
-        return {**dict.fromkeys(always, 0), **self.counters, **self.learner.counts(), **self.errors.summary()}
+        return {
+            **dict.fromkeys(always, 0),
+            **self.counters,
+            **self.learner.counts(),
+            "targets_unscored": self.errors.n_unscored,
+            **self.errors.summary(),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Complete state of the engine as named arrays and lists."""

@@ -5,6 +5,11 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 @disjoint_base
+class Watched:
+    def __init__(self, n: int, since: int, left_out: bool, factor: int) -> None: ...
+    def numbers(self) -> tuple[int, int, bool, int]: ...
+
+@disjoint_base
 class CategoryWatch:
     @property
     def n_left_out(self) -> int: ...

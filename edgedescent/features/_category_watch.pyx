@@ -1,6 +1,9 @@
 """Watch over features whose categories never come again, such as a time stamp or a serial number."""
 import numpy as np
 
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+
 from edgedescent.features._vocabulary cimport check_history
 
 from edgedescent.features._names import split_name
@@ -11,7 +14,17 @@ cdef enum:
     # Bound on the features that are watched.
     WATCHED_MAX = 256
     # Bound on the factor by which the patience with a feature grows.
-    DOUBLED_MAX = 1024
+    FACTOR_MAX = 1024
+
+
+cdef class Watched:
+    """What is known of the categories of one feature."""
+
+    def __init__(self, long long n, long long since, bint left_out, long long factor):
+        self.n, self.since, self.left_out, self.factor = n, since, left_out, factor
+
+    def numbers(self):
+        return self.n, self.since, self.left_out, self.factor
 
 
 cdef class CategoryWatch:
@@ -39,45 +52,51 @@ cdef class CategoryWatch:
             is_category: for each row whether it belongs to a category.
             now: number of the event.
         """
-        cdef list entry = self.watched.get(feature)
+        cdef PyObject* known
+        cdef Watched entry
         cdef bint left_out
         if not vocabulary.evicts and vocabulary.rows_in_use >= vocabulary.rows_max:
             # No category gets a row any more, so there is nothing to see.
             return True
-        if entry is None:
+        known = PyDict_GetItemWithError(self.watched, feature)
+        if known == NULL:
             if len(self.watched) >= WATCHED_MAX:
                 self._make_room()
-            entry = self.watched[feature] = [0, now, False, 1]
-        entry[0] += 1
-        if entry[0] > self.patience * entry[3]:
-            left_out = not repeats(feature, entry[1], vocabulary, is_category)
-            if entry[2] and not left_out and entry[3] < DOUBLED_MAX:
-                entry[3] *= 2
-            # While a feature is left out, the rows that could repeat are those from before.
-            entry[:3] = [1, entry[1] if left_out else now, left_out]
-        if entry[2]:
+            entry = self.watched[feature] = Watched(0, now, False, 1)
+        else:
+            entry = <Watched>known
+        entry.n += 1
+        if entry.n > self.patience * entry.factor:
+            left_out = not repeats(feature, entry.since, vocabulary, is_category)
+            if entry.left_out and not left_out and entry.factor < FACTOR_MAX:
+                entry.factor *= 2
+            if not left_out:
+                # While a feature is left out, the rows that could repeat are those from before.
+                entry.since = now
+            entry.n, entry.left_out = 1, left_out
+        if entry.left_out:
             self.n_left_out += 1
             return False
         return True
 
     cdef int _make_room(self) except -1:
         """Forget the feature with the fewest new categories, one that is left out only if all are."""
-        cdef list entry, fewest = None
+        cdef Watched entry, fewest = None
         for feature, entry in self.watched.items():
-            if fewest is None or (entry[2], entry[0]) < (fewest[2], fewest[0]):
+            if fewest is None or (entry.left_out, entry.n) < (fewest.left_out, fewest.n):
                 fewest, forgotten = entry, feature
         del self.watched[forgotten]
         return 0
 
     def left_out(self):
         """Names of the features that are left out."""
-        return [split_name(feature)[0] for feature, (_, _, left_out, _) in self.watched.items() if left_out]
+        return [split_name(feature)[0] for feature, entry in self.watched.items() if (<Watched>entry).left_out]
 
     def save(self):
         """The watched features and what is known of each."""
         return {
             "watched": list(self.watched),
-            "watch": np.array(list(self.watched.values()), dtype=np.int64).reshape(-1, 4),
+            "watch": np.array([entry.numbers() for entry in self.watched.values()], dtype=np.int64).reshape(-1, 4),
             "left_out": np.array([self.n_left_out], dtype=np.int64),
         }
 
@@ -95,7 +114,7 @@ cdef class CategoryWatch:
                 raise ValueError("The state's counts of watched categories cannot be.")
         self.n_left_out = left_out[0]
         self.watched = {
-            name: [n, since, bool(left_out), factor]
+            name: Watched(n, since, left_out, factor)
             for name, (n, since, left_out, factor) in zip(names, counts.tolist(), strict=True)
         }
 

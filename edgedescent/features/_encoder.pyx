@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from edgedescent.features._category_watch cimport CategoryWatch
 from edgedescent.features._hash cimport hash_text
 from edgedescent.features._names cimport row_name
-from edgedescent.features._text cimport CATEGORY, MISSING, TextKind, text_kind
+from edgedescent.features._text cimport CATEGORY, MISSING, begins_category, text_kind
 from edgedescent.features._vocabulary cimport check_history
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, check_text, is_plain, is_sane, plain_number, to_number, to_text
 
@@ -54,14 +54,21 @@ cdef inline str category_name(str feature, str text):
     cdef Py_ssize_t n, m
     cdef str name
     cdef char* letters
-    feature = row_name(feature)
+    cdef const char* source
+    cdef Py_ssize_t i
+    cdef bint escapes = False
     if not (PyUnicode_IS_COMPACT_ASCII(feature) and PyUnicode_IS_COMPACT_ASCII(text)):
-        return f"{feature}={text}"
+        return f"{row_name(feature)}={text}"
     # The same, in a third of the time: it is made for each category of each event.
     n, m = PyUnicode_GET_LENGTH(feature), PyUnicode_GET_LENGTH(text)
     name = PyUnicode_New(n + 1 + m, 127)
     letters = <char*>PyUnicode_DATA(name)
-    memcpy(letters, PyUnicode_DATA(feature), n)
+    source = <const char*>PyUnicode_DATA(feature)
+    for i in range(n):
+        letters[i] = source[i]
+        escapes |= source[i] == b"=" or source[i] == b"\\" or source[i] == b"#"
+    if escapes:
+        return f"{row_name(feature)}={text}"
     letters[n] = b"="
     memcpy(letters + n + 1, PyUnicode_DATA(text), m)
     return name
@@ -248,15 +255,15 @@ cdef class Encoder:
         cdef bint is_number = False
         cdef Py_ssize_t row = 0
         cdef str name
-        cdef TextKind kind
-        if category and not named:
+        cdef int kind
+        if category and not named and not begins_category(<str>value):
             kind = text_kind(<str>value, self.decimal_comma, number)
             if kind == MISSING:
                 self.cache_row(place, key, value, 0, True)
                 return NO_VALUE
             is_number = kind != CATEGORY
             category = not is_number
-        elif named and not category:
+        elif not category and named:
             category = self._is_category(key, value)
         if not category and not is_number and not is_plain(value):
             return FLATTEN

@@ -1,10 +1,8 @@
 """What a text stands for: a number, a truth value, a missing value, or a category."""
+from libc.math cimport NAN
 from libc.string cimport memcmp
 
 cdef extern from "Python.h":
-    bint PyUnicode_IS_COMPACT_ASCII(object text)
-    Py_ssize_t PyUnicode_GET_LENGTH(object text)
-    const char* PyUnicode_1BYTE_DATA(object text)
     double PyOS_string_to_double(const char* text, char** end, void* overflow) except? -1.0
 
 cdef enum:
@@ -86,7 +84,7 @@ cdef bint is_number(const char* at, Py_ssize_t n, char point) noexcept nogil:
     return i == n
 
 
-cdef TextKind text_kind(str text, bint decimal_comma, double* number) except? CATEGORY:
+cdef int text_kind(str text, bint decimal_comma, double* number) except -1:
     """What a text stands for; blanks around it and the case of letters make no difference.
 
     Args:
@@ -97,7 +95,7 @@ cdef TextKind text_kind(str text, bint decimal_comma, double* number) except? CA
     cdef const char* at
     cdef Py_ssize_t n, i, j
     cdef char[NUMBER_BYTES_MAX + 1] copy
-    number[0] = float("nan")
+    number[0] = NAN
     if not PyUnicode_IS_COMPACT_ASCII(text):
         return CATEGORY
     at = PyUnicode_1BYTE_DATA(text)
@@ -119,8 +117,9 @@ cdef TextKind text_kind(str text, bint decimal_comma, double* number) except? CA
         return CATEGORY
     for i in range(n):
         copy[i] = at[i] | 32 if b"A" <= at[i] <= b"Z" else at[i]
+    copy[n] = 0
     for j in range(21):
-        if WORDS[j].length == n and memcmp(copy, WORDS[j].letters, n) == 0:
+        if WORDS[j].length == n and WORDS[j].letters[0] == copy[0] and memcmp(copy, WORDS[j].letters, n) == 0:
             if WORDS[j].kind == NUMBER:
                 number[0] = WORDS[j].number
             return WORDS[j].kind
@@ -136,5 +135,5 @@ def text_value(str text not None, bint decimal_comma=False):
     49.31
     """
     cdef double number
-    cdef TextKind kind = text_kind(text, decimal_comma, &number)
+    cdef int kind = text_kind(text, decimal_comma, &number)
     return text if kind == CATEGORY else number if kind == NUMBER else None

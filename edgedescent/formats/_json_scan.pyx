@@ -1,5 +1,8 @@
 """Scans of JSON without decoding it: how many elements it has, where they end, and numbers that JSON does not know."""
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcmp
+
 cdef enum:
     # Deeper than any decoder goes.
     DEPTH_MAX = 1000
@@ -151,3 +154,25 @@ def with_nulls(const unsigned char[::1] text not None):
         return None
     copy += bytes(text[copied:])
     return bytes(copy)
+
+
+cdef inline bint is_key(const char* at, Py_ssize_t n, const char* key, Py_ssize_t length) noexcept nogil:
+    return n >= length and memcmp(at, key, length) == 0
+
+
+def may_misname_label(bytes text not None):
+    """True if ``"target"``, ``"label"``, ``"rating"`` or ``"Y"`` occurs in JSON; asked for each event without `y`."""
+    cdef const char* data = PyBytes_AS_STRING(text)
+    cdef Py_ssize_t i, n = PyBytes_GET_SIZE(text)
+    cdef char c
+    # A NUL follows the bytes, so there is one more to look at behind each quote.
+    for i in range(n):
+        if data[i] != b'"':
+            continue
+        c = data[i + 1]
+        if c != b"t" and c != b"l" and c != b"r" and c != b"Y":
+            continue
+        if (is_key(data + i + 1, n - i - 1, b'target"', 7) or is_key(data + i + 1, n - i - 1, b'label"', 6)
+                or is_key(data + i + 1, n - i - 1, b'rating"', 7) or is_key(data + i + 1, n - i - 1, b'Y"', 2)):
+            return True
+    return False

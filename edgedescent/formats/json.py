@@ -12,10 +12,10 @@ import msgspec
 from edgedescent.errors import InvalidEventError
 from edgedescent.features._text import text_value
 from edgedescent.formats._json_reader import JsonReader
-from edgedescent.formats._json_scan import has_more_than, with_nulls
+from edgedescent.formats._json_scan import has_more_than, may_misname_label, with_nulls
 from edgedescent.formats.base import Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
-from edgedescent.formats.json_hints import may_misname_label, misnamed_label, misplaced_features
+from edgedescent.formats.json_hints import misnamed_label, misplaced_features
 from edgedescent.formats.json_repair import Extents, split_array, split_lines, stripped
 
 TARGET_MAX = 1e100
@@ -195,10 +195,10 @@ class JsonFormat(Format):
             events: list[Any] = self._many.decode(payload)
         except _UNUSABLE:
             return None
-        if not all(map(_in_range, events)):
+        labels = [event.y for event in events]
+        if None in labels and may_misname_label(payload):
             return None
-        may_be_misnamed = may_misname_label(payload) and any(event.y is None for event in events)
-        return None if may_be_misnamed else events
+        return events if all(y is None or -TARGET_MAX < y < TARGET_MAX for y in labels) else None
 
     def _decode_each(self, indices: Iterable[int], texts: Iterable[msgspec.Raw | bytes]) -> Piece:
         events: list[tuple[int, Any]] = []
@@ -216,10 +216,12 @@ class JsonFormat(Format):
         if _has_too_many(text):
             return InvalidEventError("too_large", f"The event has more than {ELEMENTS_MAX} values, nests and arrays.")
         try:
-            event = self._decode_event(text)
+            event = self._one.decode(text)
         except _UNUSABLE as error:
-            return _explained(error, bytes(text))
-        if event.y is None and may_misname_label(text) and (name := misnamed_label(text)) is not None:
+            event = self._decode_leniently(text, error)
+            if isinstance(event, InvalidEventError):
+                return event
+        if event.y is None and may_misname_label(bytes(text)) and (name := misnamed_label(text)) is not None:
             return InvalidEventError(
                 "missing_field", f"Object missing field `y`, which is the name of the label - `{name}` is none"
             )
@@ -229,30 +231,32 @@ class JsonFormat(Format):
             "out_of_range", f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
         )
 
-    def _decode_event(self, text: bytes | msgspec.Raw) -> Any:
-        """Event of a JSON object, whatever its sender writes for numbers."""
-        try:
-            return self._one.decode(text)
-        except msgspec.DecodeError as error:
+    def _decode_leniently(self, text: bytes | msgspec.Raw, error: Exception) -> Any:
+        """Event whose sender writes numbers otherwise, or the InvalidEventError that tells why it cannot be used."""
+        if isinstance(error, msgspec.DecodeError):
             finite = with_nulls(text)
-            if finite is None and not _has_label_of_text(error):
-                raise
-        return self._decode_again(text if finite is None else finite)
+            if finite is not None or _has_label_of_text(error):
+                try:
+                    return self._decode_label_of_text(text if finite is None else finite)
+                except _UNUSABLE as other:
+                    return _explained(other, bytes(text))
+        return _explained(error, bytes(text))
 
-    def _decode_again(self, text: bytes | msgspec.Raw) -> Any:
+    def _decode_label_of_text(self, text: bytes | msgspec.Raw) -> Event:
         """Event whose label may be a text that stands for a number, or for none."""
         try:
-            return self._one.decode(text)
+            event: Event = self._one.decode(text)
         except msgspec.ValidationError as error:
             if not _has_label_of_text(error):
                 raise
-            event = self._labelled.decode(text)
-            y = text_value(event.y, self.decimal_comma)
+            labelled = self._labelled.decode(text)
+            y = text_value(labelled.y, self.decimal_comma)
             if isinstance(y, str):
                 raise
-        if isinstance(event, _LabelledFeatures):
-            return FeatureEvent(event.x, y, event.id)
-        return RatingEvent(event.user, event.item, y, event.id)
+            if isinstance(labelled, _LabelledFeatures):
+                return FeatureEvent(labelled.x, y, labelled.id)
+            return RatingEvent(labelled.user, labelled.item, y, labelled.id)
+        return event
 
 
 def _has_label_of_text(error: msgspec.DecodeError) -> bool:

@@ -13,15 +13,8 @@ _LABELS = ("target", "label", "rating", "Y")
 """What others call the label `y`. Whoever sends one of these and no `y` wants the event to be learned."""
 _KNOWN = {"x", "y", "id"}
 
-_quoted = tuple(f'"{name}"'.encode() for name in _LABELS)
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_any: Any = msgspec.json.Decoder().decode
-
-
-def may_misname_label(text: bytes | msgspec.Raw) -> bool:
-    """True if one of the names occurs in a JSON text, which is fast to tell."""
-    text = bytes(text)
-    return any(name in text for name in _quoted)
 
 
 def misnamed_label(text: bytes | msgspec.Raw) -> str | None:
