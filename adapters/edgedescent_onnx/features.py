@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedescent.errors import ExportError, InvalidEventError
+from edgedescent.features._names import split_name
+from edgedescent.features._text import text_value
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served, sigmoid
 
@@ -65,12 +67,12 @@ class FeatureGraph:
                 "Leave `hash_bits` out, and bound the table by `features_max` instead.",
             )
         self.numeric_rows = 1 + np.flatnonzero(~is_category)
-        numeric = [names[row - 1] for row in self.numeric_rows]
-        # Rows by feature and value: the learner joins the two by an equals sign.
+        numeric = [split_name(names[row - 1])[0] for row in self.numeric_rows]
+        # Rows by feature and value.
         self.values: dict[str, dict[str, int]] = {}
         for row in 1 + np.flatnonzero(is_category):
-            feature, _, value = names[row - 1].partition("=")
-            self.values.setdefault(feature, {})[value] = int(row)
+            feature, value = split_name(names[row - 1])
+            self.values.setdefault(feature, {})[str(value)] = int(row)
         self.ports = {feature: f"category_{i}" for i, feature in enumerate(self.values)}
         missing = ""
         while any(missing in values for values in self.values.values()):
@@ -79,6 +81,7 @@ class FeatureGraph:
             "features": numeric,
             "categories": self.ports,
             "integer_categories": list(parameters["categories"]),
+            "decimal_comma": parameters["decimal_comma"],
             "missing": missing,
         }
         self.inputs = [Port("x", "double", ("batch", len(numeric)), MEANING)]
@@ -224,7 +227,9 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
     """
     features: list[str] = json.loads(metadata["features"])
     ports: dict[str, str] = json.loads(metadata["categories"])
-    integers = set(json.loads(metadata["integer_categories"]))
+    named = set(json.loads(metadata["integer_categories"]))
+    # Files of earlier versions know no such entry.
+    decimal_comma: bool = json.loads(metadata.get("decimal_comma", "false"))
     column = {name: j for j, name in enumerate(features)}
     inputs: dict[str, Array] = {"x": np.full((len(events), len(features)), np.nan)}
     for port in ports.values():
@@ -234,13 +239,13 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         values = event.get("x")
         if not isinstance(values, Mapping):
             raise InvalidEventError("no_features", f"An event of a regression needs an object `x`. Got {event!r}.")
-        for name, value in _flattened(values, ""):
-            if isinstance(value, float) and name in integers:
+        for name, given in _flattened(values, ""):
+            value = text_value(given, decimal_comma) if isinstance(given, str) and name not in named else given
+            if isinstance(value, float) and name in named:
                 raise InvalidEventError("not_a_number", f"The category {name!r} must be no fraction. Got {value!r}.")
-            if isinstance(value, str) or (name in integers and isinstance(value, int)):
-                feature, _, text = f"{name}={value}".partition("=")
-                if feature in ports:
-                    inputs[ports[feature]][i] = text
+            if isinstance(value, str) or (name in named and isinstance(value, int)):
+                if name in ports:
+                    inputs[ports[name]][i] = str(value)
                 continue
             number = _number(name, value)
             if name in column:
@@ -249,9 +254,11 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
 
 
 def _flattened(values: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield names and plain values; nested objects become names with a dot, as in the learner."""
+    """Yield names and plain values; nested objects and lists become names with a dot, as in the learner."""
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, list | tuple):
+            yield from _flattened(dict(enumerate(value)), f"{prefix}{key}.")
+        elif isinstance(value, Mapping):
             yield from _flattened(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -34,9 +34,16 @@ FAMILIES = {
     ),
     "values_skipped": Family("values_skipped_total", "counter", "Values out of range, treated as missing."),
     "targets_skipped": Family("targets_skipped_total", "counter", "Labels out of range, not learned."),
+    "targets_unscored": Family(
+        "targets_unscored_total", "counter", "Labels far away from all others, left out of the errors."
+    ),
     "updates_undone": Family("updates_undone_total", "counter", "Steps undone because a weight was not finite."),
     "features_evicted": Family("features_evicted_total", "counter", "Features replaced by new ones in a full table."),
     "features_shared": Family("features_shared_total", "counter", "New features that share a row of a full table."),
+    "features_left_out": Family("features_left_out", "gauge", "Features left out because no category came twice."),
+    "categories_left_out": Family(
+        "categories_left_out_total", "counter", "New categories of such features, which got no row."
+    ),
     "users_evicted": Family("users_evicted_total", "counter", "Users replaced by new ones in a full table."),
     "users_shared": Family("users_shared_total", "counter", "New users that share a row of a full table."),
     "items_evicted": Family("items_evicted_total", "counter", "Items replaced by new ones in a full table."),

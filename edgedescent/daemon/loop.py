@@ -21,6 +21,7 @@ from edgedescent.daemon.answers import Answers
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING, Committer
 from edgedescent.daemon.health import Health
+from edgedescent.daemon.notices import Notices
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
@@ -87,6 +88,7 @@ class Daemon:
         self._model_card: bytes | None = None
         """Model card of a new snapshot that is not published yet."""
         self._status = StatusFile(config)
+        self._notices = Notices()
         self._reported_state = ""
         """State in the last status file."""
         self._status_due = -math.inf
@@ -354,13 +356,17 @@ class Daemon:
         self._metrics_events, self._metrics_at = self._learned, now
         self._metrics_due = now + self._config.metrics.interval_s
         self._publish("metrics", json.dumps(metrics).encode())
+        self._notices.check(self.engine)
         self._health.after_metrics(self._publish_status)
         self._write_status(metrics)
 
     def _write_status(self, metrics: dict[str, Any]) -> None:
         self._reported_state = self._health.state
         self._health.report(metrics)
-        self._status.write({**metrics, "pid": os.getpid(), "connected": self._transport.connected})
+        left_out = self.engine.learner.left_out()
+        self._status.write(
+            {**metrics, "left_out": left_out, "pid": os.getpid(), "connected": self._transport.connected}
+        )
 
     def _publish_status(self, payload: bytes) -> bool:
         return self._publish("status", payload, retain=True)

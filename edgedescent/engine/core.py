@@ -74,7 +74,10 @@ class Engine:
     ) -> None:
         self.learner: Any = learner
         self.format = payload_format(
-            learner.input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max
+            learner.input_kind,
+            payload_bytes_max=payload_bytes_max,
+            events_per_message_max=events_per_message_max,
+            decimal_comma=learner.decimal_comma,
         )
         self.position = 0
         self.counters: Counter[str] = Counter()
@@ -184,7 +187,13 @@ class Engine:
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
         always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters", "rate_limited")
-        return {**dict.fromkeys(always, 0), **self.counters, **self.learner.counts(), **self.errors.summary()}
+        return {
+            **dict.fromkeys(always, 0),
+            **self.counters,
+            **self.learner.counts(),
+            "targets_unscored": self.errors.n_unscored,
+            **self.errors.summary(),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Complete state of the engine as named arrays and lists."""

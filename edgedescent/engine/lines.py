@@ -39,5 +39,7 @@ def learn_lines(model: Learner, lines: Buffer) -> NDArray[np.float64]:
         >>> learn_lines(LinearRegressor(), b'{"x": {"temp": 20.0}, "y": 3.0}\n{"x": {"temp": 21.0}, "y": 3.5}\n')
         array([0., 3.])
     """
-    lines_format = JsonFormat(model.input_kind, payload_bytes_max=sys.maxsize, events_per_message_max=1)
+    lines_format = JsonFormat(
+        model.input_kind, payload_bytes_max=sys.maxsize, events_per_message_max=1, decimal_comma=model.decimal_comma
+    )
     return learn_each_line(model, JsonLines(lines_format, lines))

@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from cython cimport final
 from libc.stdint cimport uint64_t
 
+from edgedescent.features._category_watch cimport CategoryWatch
 from edgedescent.features._scaler cimport Scaler
 from edgedescent.features._vocabulary cimport Vocabulary
 
@@ -49,6 +50,10 @@ cdef class Encoder:
     cdef uint64_t hash_mask
     cdef frozenset category_names
     cdef bint has_categories
+    # Whether texts such as "49,31" are numbers.
+    cdef bint decimal_comma
+    # Which features have categories that never come again.
+    cdef readonly CategoryWatch watch
     # For each row whether it belongs to a category.
     cdef char* is_category
     cdef object is_category_array
@@ -61,8 +66,8 @@ cdef class Encoder:
     # How many usable values the event came with, and how many that were not.
     cdef Py_ssize_t n_read
     cdef Py_ssize_t n_skipped
-    # How many of the values have no row yet: row 0 stands for it. When learning, their names and whether each is a
-    # category, in the order in which they came.
+    # How many of the values have no row yet: row 0 stands for it. When learning, their names, whether each is a
+    # category, and the feature whose categories are watched or None, in the order in which they came.
     cdef Py_ssize_t n_unknown
     cdef list unknown
     # Whether the runs of the event before are those of the event at hand.
@@ -113,7 +118,6 @@ cdef class Encoder:
             run = event.runs[r]
             if run.category:
                 for i in range(run.start, run.start + run.length):
-                    # Whatever the event says: a number may have the name of a category's row, such as "site=north".
                     event.z[i] = 1.0
             else:
                 self.scaler.standardize(event.x + run.start, event.z + run.start, run.row, run.length)

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from typing import Any, final
 
+from edgedescent.features._category_watch import CategoryWatch
 from edgedescent.features._scaler import Scaler
 from edgedescent.features._vocabulary import Vocabulary
 
@@ -10,6 +11,8 @@ class Encoder:
     def vocabulary(self) -> Vocabulary: ...
     @property
     def scaler(self) -> Scaler: ...
+    @property
+    def watch(self) -> CategoryWatch: ...
     @property
     def n_events(self) -> int: ...
     @property
@@ -23,6 +26,7 @@ class Encoder:
         when_full: str,
         categories: Iterable[str] = (),
         hash_bits: int | None = None,
+        decimal_comma: bool = False,
     ) -> None: ...
     def column_names(self, names: Iterable[Any] | None, columns: int) -> list[str]: ...
     def save(self) -> dict[str, Any]: ...

@@ -13,7 +13,10 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+from edgedescent.features._category_watch cimport CategoryWatch
 from edgedescent.features._hash cimport hash_text
+from edgedescent.features._names cimport row_name
+from edgedescent.features._text cimport CATEGORY, MISSING, begins_category, text_kind
 from edgedescent.features._vocabulary cimport check_history
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, check_text, is_plain, is_sane, plain_number, to_number, to_text
 
@@ -29,11 +32,14 @@ cdef extern from "Python.h":
 cdef enum:
     # In place of a row: the value must be converted by Python code first.
     FLATTEN = -2
+    # In place of a row: the value is a text that stands for none.
+    NO_VALUE = -3
     # Events with more features than that are rare: their memory is given back.
     ROOM_KEPT = 1024
     # Rows of a new encoder.
     ROWS_FIRST = 16
     NESTING_MAX = 16
+    LIST_MAX = 1024
 
 
 cdef inline str feature_name(object key):
@@ -48,13 +54,21 @@ cdef inline str category_name(str feature, str text):
     cdef Py_ssize_t n, m
     cdef str name
     cdef char* letters
+    cdef const char* source
+    cdef Py_ssize_t i
+    cdef bint escapes = False
     if not (PyUnicode_IS_COMPACT_ASCII(feature) and PyUnicode_IS_COMPACT_ASCII(text)):
-        return f"{feature}={text}"
+        return f"{row_name(feature)}={text}"
     # The same, in a third of the time: it is made for each category of each event.
     n, m = PyUnicode_GET_LENGTH(feature), PyUnicode_GET_LENGTH(text)
     name = PyUnicode_New(n + 1 + m, 127)
     letters = <char*>PyUnicode_DATA(name)
-    memcpy(letters, PyUnicode_DATA(feature), n)
+    source = <const char*>PyUnicode_DATA(feature)
+    for i in range(n):
+        letters[i] = source[i]
+        escapes |= source[i] == b"=" or source[i] == b"\\" or source[i] == b"#"
+    if escapes:
+        return f"{row_name(feature)}={text}"
     letters[n] = b"="
     memcpy(letters + n + 1, PyUnicode_DATA(text), m)
     return name
@@ -111,11 +125,13 @@ cdef class Encoder:
     """
 
     def __init__(self, *, double clip, double forgetting, Py_ssize_t features_max, str when_full, categories=(),
-                 hash_bits=None):
+                 hash_bits=None, bint decimal_comma=False):
         self.vocabulary = Vocabulary(features_max + 1, when_full)
         self.scaler = Scaler(clip, forgetting, ROWS_FIRST)
         self.category_names = frozenset(categories)
         self.has_categories = len(self.category_names) > 0
+        self.decimal_comma = decimal_comma
+        self.watch = CategoryWatch(features_max)
         self.hash_mask = 0 if hash_bits is None else (<uint64_t>1 << <int>hash_bits) - 1
         self.n_events = self.n_skipped_values = 0
         self._set_categories(np.zeros(ROWS_FIRST, dtype=np.int8))
@@ -221,7 +237,9 @@ cdef class Encoder:
                 # Its conversion runs code that might change the dict, so read from a copy of plain values.
                 return self.read_dict(self._flattened(features, ""), learning)
             n_cached = PyList_GET_SIZE(self.cached_keys)
-            if is_sane(number):
+            if row == NO_VALUE:
+                pass
+            elif is_sane(number):
                 rows[n] = row
                 x[n] = number
                 n += 1
@@ -234,11 +252,20 @@ cdef class Encoder:
     cdef Py_ssize_t _row_of(self, object key, object value, Py_ssize_t place, bint learning, double* number) except -1:
         """The row and the number of one feature; the row is cached for the `place`-th key of the next event."""
         cdef bint category = PyUnicode_CheckExact(value), named = self.has_categories and key in self.category_names
+        cdef bint is_number = False
         cdef Py_ssize_t row = 0
         cdef str name
-        if named and not category:
+        cdef int kind
+        if category and not named and not begins_category(<str>value):
+            kind = text_kind(<str>value, self.decimal_comma, number)
+            if kind == MISSING:
+                self.cache_row(place, key, value, 0, True)
+                return NO_VALUE
+            is_number = kind != CATEGORY
+            category = not is_number
+        elif not category and named:
             category = self._is_category(key, value)
-        if not category and not is_plain(value):
+        if not category and not is_number and not is_plain(value):
             return FLATTEN
         if category:
             number[0] = 1.0
@@ -253,13 +280,16 @@ cdef class Encoder:
                 name = self._category_name(key, value)
                 row = self.vocabulary.find(name)
         else:
-            name = feature_name(key)
-            number[0] = plain_number(value)
+            name = row_name(feature_name(key))
+            if not is_number:
+                number[0] = plain_number(value)
             row = self.vocabulary.find(name)
         if row == 0 and is_sane(number[0]):
             self.n_unknown += 1
             if learning:
-                self.unknown.append((name, category))
+                # The categories that a learner was told of may come once each, and those of a hash share their rows.
+                watched = row_name(feature_name(key)) if category and not named and self.hash_mask == 0 else None
+                self.unknown.append((name, category, watched))
         self.cache_row(place, key, value, row, category or named)
         return row
 
@@ -298,10 +328,15 @@ cdef class Encoder:
         return name
 
     def _flattened(self, features, str prefix):
-        """A dict of plain values; nested dicts become names with a dot."""
+        """A dict of plain values; nested dicts and lists become names with a dot."""
         flat = {}
         for key, value in list(features.items()):
             name = prefix + feature_name(key)
+            if isinstance(value, (list, tuple)):
+                if len(value) > LIST_MAX:
+                    raise TooLargeError(
+                        f"The list {name!r:.80} may have {LIST_MAX} values at most. Got {len(value)} values.")
+                value = dict(enumerate(value))
             if isinstance(value, dict):
                 if prefix.count(".") >= NESTING_MAX:
                     raise TooDeepError(f"The feature {name!r:.80} is nested more than {NESTING_MAX} deep.")
@@ -328,7 +363,7 @@ cdef class Encoder:
                 if rows[j] == 0:
                     self.n_unknown += 1
                     if learning:
-                        self.unknown.append((names[j], False))
+                        self.unknown.append((names[j], False, None))
             else:
                 self.n_skipped += row[j] == row[j]
         self.event.n = n
@@ -413,6 +448,9 @@ cdef class Encoder:
             newcomer = self.unknown[j]
             name = newcomer[0]
             j += 1
+            if newcomer[2] is not None and not self.watch.admits(
+                    newcomer[2], self.vocabulary, self.is_category, self.n_events):
+                continue
             row = self.vocabulary.learn(name, self.n_events)
             self.event.rows[i] = row
             if self.vocabulary.is_new:
@@ -482,6 +520,7 @@ cdef class Encoder:
             "born": assigned_at,
             "is_category": self.is_category_array[:rows].astype(np.int64),
             "inputs": self.scaler.save(rows),
+            **self.watch.save(),
         }
 
     def restore(self, dict state, long long n_events, long long n_skipped_values, long long evicted, long long shared):
@@ -492,6 +531,7 @@ cdef class Encoder:
             raise ValueError(f"The state has {len(features)} features but {len(state['inputs'][0])} moments.")
         check_history(state["stamps"], n_events)
         check_history(state["born"], n_events)
+        self.watch.restore(state["watched"], state["watch"], state["left_out"], n_events)
         self.vocabulary.restore(features, state["stamps"], state["born"], evicted, shared)
         if rows > self.scaler.rows:
             self._grow_rows(rows)

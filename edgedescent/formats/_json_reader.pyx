@@ -9,6 +9,7 @@ from libc.string cimport memchr, memcmp
 
 from edgedescent.features._encoder cimport CachedRow, Encoder
 from edgedescent.features._hash cimport siphash
+from edgedescent.features._names cimport row_name
 from edgedescent.formats._cursor cimport EventCursor, Piece
 from edgedescent.formats._json_parser cimport Field, JsonParser, skip_blank
 from edgedescent.numerics._numbers cimport is_sane
@@ -41,7 +42,7 @@ cdef bint find_row(Encoder encoder, Py_ssize_t place, const Field* field) except
     cdef Py_ssize_t row
     if encoder.has_categories and name in encoder.category_names:
         return False
-    row = encoder.vocabulary.find(name)
+    row = encoder.vocabulary.find(row_name(name))
     if row:
         encoder.cache_row(place, name, None, row, False)
     return row > 0

@@ -1,4 +1,7 @@
-"""Bound on the elements of a JSON text, checked before it is decoded."""
+"""Scans of JSON without decoding it: how many elements it has, where they end, and numbers that JSON does not know."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcmp
 
 cdef enum:
     # Deeper than any decoder goes.
@@ -44,5 +47,132 @@ def has_more_than(const unsigned char[::1] text not None, Py_ssize_t count, bint
         else:
             continue
         if n > count:
+            return True
+    return False
+
+
+def element_end(const unsigned char[::1] text not None, Py_ssize_t at):
+    """Position of the comma or bracket that ends the element of an array, in JSON that may be damaged.
+
+    Only brackets and strings are looked at. Where they are not balanced, that is the end of the text.
+
+    Args:
+        text: JSON, perhaps malformed.
+        at: position in an element of an array, outside of strings and nested values.
+    """
+    cdef Py_ssize_t i, depth = 0
+    cdef bint quoted = False, escaped = False
+    cdef unsigned char c
+    for i in range(at, text.shape[0]):
+        c = text[i]
+        if quoted:
+            if escaped:
+                escaped = False
+            elif c == b"\\":
+                escaped = True
+            elif c == b'"':
+                quoted = False
+        elif c == b'"':
+            quoted = True
+        elif c == b"[" or c == b"{":
+            depth += 1
+        elif c == b"]" or c == b"}":
+            if depth > 0:
+                depth -= 1
+            elif c == b"]":
+                return i
+        elif c == b"," and depth == 0:
+            return i
+    return text.shape[0]
+
+
+cdef inline Py_ssize_t not_finite_length(const unsigned char* at, Py_ssize_t n) noexcept nogil:
+    """Length of a number that is not finite, as languages other than JSON write it; 0 if there is none."""
+    cdef Py_ssize_t sign = 1 if n and (at[0] == b"-" or at[0] == b"+") else 0, length
+    at += sign
+    n -= sign
+    if begins_with(at, n, b"infinity"):
+        length = 8
+    elif begins_with(at, n, b"nan") or begins_with(at, n, b"inf"):
+        length = 3
+    else:
+        return 0
+    if length < n and (at[length] >= 128 or is_word[at[length]]):
+        # The beginning of another word.
+        return 0
+    return sign + length
+
+
+cdef char[128] is_word
+for _i in range(128):
+    is_word[_i] = chr(_i).isalnum() or chr(_i) in "_.+-"
+
+
+cdef inline bint begins_with(const unsigned char* at, Py_ssize_t n, const char* word) noexcept nogil:
+    """True if a text begins with a word in lower case, however it is written."""
+    cdef Py_ssize_t i = 0
+    while word[i]:
+        if i >= n or (at[i] | 32) != <unsigned char>word[i]:
+            return False
+        i += 1
+    return True
+
+
+def with_nulls(const unsigned char[::1] text not None):
+    """A copy of JSON in which numbers that are not finite are ``null``; None if it has none.
+
+    Python writes ``NaN``, ``Infinity`` and ``-Infinity``, C ``nan``, ``-inf`` and the like. JSON has no such numbers
+    (RFC 8259, section 6). Texts are left alone.
+    """
+    cdef bytearray copy = bytearray()
+    cdef const unsigned char* data = &text[0] if text.shape[0] else NULL
+    cdef Py_ssize_t i = 0, copied = 0, n = text.shape[0], length
+    cdef bint quoted = False, is_value = True
+    cdef unsigned char c
+    while i < n:
+        c = data[i]
+        if quoted:
+            if c == b"\\":
+                i += 1
+            elif c == b'"':
+                quoted = False
+        elif c == b'"':
+            quoted = True
+            is_value = False
+        elif c == b":" or c == b"," or c == b"[":
+            is_value = True
+        elif is_value and c != b" " and c != b"\t" and c != b"\n" and c != b"\r":
+            is_value = False
+            length = not_finite_length(data + i, n - i)
+            if length:
+                copy += bytes(text[copied:i]) + b"null"
+                i += length
+                copied = i
+                continue
+        i += 1
+    if copied == 0:
+        return None
+    copy += bytes(text[copied:])
+    return bytes(copy)
+
+
+cdef inline bint is_key(const char* at, Py_ssize_t n, const char* key, Py_ssize_t length) noexcept nogil:
+    return n >= length and memcmp(at, key, length) == 0
+
+
+def may_misname_label(bytes text not None):
+    """True if ``"target"``, ``"label"``, ``"rating"`` or ``"Y"`` occurs in JSON; asked for each event without `y`."""
+    cdef const char* data = PyBytes_AS_STRING(text)
+    cdef Py_ssize_t i, n = PyBytes_GET_SIZE(text)
+    cdef char c
+    # A NUL follows the bytes, so there is one more to look at behind each quote.
+    for i in range(n):
+        if data[i] != b'"':
+            continue
+        c = data[i + 1]
+        if c != b"t" and c != b"l" and c != b"r" and c != b"Y":
+            continue
+        if (is_key(data + i + 1, n - i - 1, b'target"', 7) or is_key(data + i + 1, n - i - 1, b'label"', 6)
+                or is_key(data + i + 1, n - i - 1, b'rating"', 7) or is_key(data + i + 1, n - i - 1, b'Y"', 2)):
             return True
     return False

@@ -56,14 +56,21 @@ class Format(ABC):
             (`RatingEvent`).
         payload_bytes_max: longer messages are rejected as ``too_large``, before `decode` sees them.
         events_per_message_max: `decode` rejects messages with more events as ``too_many_events``.
+        decimal_comma: whether a label such as ``"49,31"`` is a number; the learner decides.
     """
 
     def __init__(
-        self, input_kind: Literal["features", "ratings"], *, payload_bytes_max: int, events_per_message_max: int
+        self,
+        input_kind: Literal["features", "ratings"],
+        *,
+        payload_bytes_max: int,
+        events_per_message_max: int,
+        decimal_comma: bool = False,
     ) -> None:
         self.input_kind = input_kind
         self.payload_bytes_max = payload_bytes_max
         self.events_per_message_max = events_per_message_max
+        self.decimal_comma = decimal_comma
 
     def read(self, payload: bytes) -> Iterable[Piece]:
         """Events of a message, piece by piece: `decode` within the bound on bytes."""

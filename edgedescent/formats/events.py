@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-Value = float | int | bool | str | dict[str, Any] | None
-"""Value of a feature: a number, a category, a nest of further features, or None where it is missing."""
+Value = float | int | bool | str | dict[str, Any] | list[Any] | None
+"""Value of a feature: a number, a text, a nest or list of further features, or None where it is missing."""
 
 
 class FeatureEvent(msgspec.Struct, frozen=True, gc=False):

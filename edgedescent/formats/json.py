@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
 
 from edgedescent.errors import InvalidEventError
+from edgedescent.features._text import text_value
 from edgedescent.formats._json_reader import JsonReader
-from edgedescent.formats._json_scan import has_more_than
+from edgedescent.formats._json_scan import has_more_than, may_misname_label, with_nulls
 from edgedescent.formats.base import Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
+from edgedescent.formats.json_hints import misnamed_label, misplaced_features
+from edgedescent.formats.json_repair import Extents, split_array, split_lines, stripped
 
 TARGET_MAX = 1e100
 """Targets must be smaller than this: no sensor means such a value, and its square may overflow."""
@@ -33,20 +37,41 @@ class _AnyFeatures(msgspec.Struct):
     x: dict[str, msgspec.Raw]
 
 
+class _LabelledFeatures(msgspec.Struct):
+    """Event of features whose label is a text."""
+
+    x: dict[str, Value]
+    y: str
+    id: str | int | None = None
+
+
+class _LabelledRating(msgspec.Struct):
+    """Event of a recommender whose rating is a text."""
+
+    user: str | int
+    item: str | int
+    y: str
+    id: str | int | None = None
+
+
 _encode = msgspec.json.Encoder().encode
 _decode_features = msgspec.json.Decoder(_AnyFeatures).decode
+_check = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_value = msgspec.json.Decoder(Value).decode
 
 
 class JsonFormat(Format):
     """Format of JSON messages: one event, ``{"x": {"temp": 20.1}, "y": 3.2, "id": "a"}``, or an array of them.
 
-    Fields that no event has are ignored. Of two equal keys, the last counts.
+    Fields that no event has are ignored. Of two equal keys, the last counts. Lines of JSON are an array. What senders
+    write beyond RFC 8259 is read: numbers that are not finite count as missing, and a byte-order mark, and NULs at the
+    end, are skipped. Whatever else is malformed in an array costs its event alone.
 
     Args:
         input_kind: what the learner's events hold.
         payload_bytes_max: longer messages are rejected as ``too_large``.
         events_per_message_max: longer arrays are rejected as ``too_many_events``.
+        decimal_comma: whether a label such as ``"49,31"`` is a number.
 
     Example:
         >>> json_format = JsonFormat("features", payload_bytes_max=1000, events_per_message_max=10)
@@ -58,12 +83,24 @@ class JsonFormat(Format):
     """
 
     def __init__(
-        self, input_kind: Literal["features", "ratings"], *, payload_bytes_max: int, events_per_message_max: int
+        self,
+        input_kind: Literal["features", "ratings"],
+        *,
+        payload_bytes_max: int,
+        events_per_message_max: int,
+        decimal_comma: bool = False,
     ) -> None:
-        super().__init__(input_kind, payload_bytes_max=payload_bytes_max, events_per_message_max=events_per_message_max)
+        super().__init__(
+            input_kind,
+            payload_bytes_max=payload_bytes_max,
+            events_per_message_max=events_per_message_max,
+            decimal_comma=decimal_comma,
+        )
         event_type: type[Any] = FeatureEvent if input_kind == "features" else RatingEvent
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(event_type)
         self._many: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[event_type])  # type: ignore[valid-type]
+        labelled: type[Any] = _LabelledFeatures if input_kind == "features" else _LabelledRating
+        self._labelled: msgspec.json.Decoder[Any] = msgspec.json.Decoder(labelled)
         self._split = msgspec.json.Decoder(list[msgspec.Raw])
 
     def encode(self, event: Event) -> bytes:
@@ -82,26 +119,67 @@ class JsonFormat(Format):
 
         Whether a message is refused as a whole is known before its first piece.
         """
-        if not payload.lstrip().startswith(b"["):
-            event = self.decode_one(payload)
+        text = stripped(payload)
+        if not text.startswith(b"["):
+            event = self.decode_one(text)
             if isinstance(event, InvalidEventError):
+                if event.reason == "malformed" and (lines := split_lines(text)) is not None:
+                    return self._decode_extents(payload, text, lines)
                 return [Piece([], [Rejected(0, event, payload)])]
             return [Piece([(0, event)], [])]
+        return self._decode_array(payload, text)
+
+    def _decode_array(self, payload: bytes, text: bytes) -> Iterable[Piece]:
         many = self.events_per_message_max
         # An element takes far more memory than its comma, so elements are counted first if there may be too many.
-        if payload.count(b",") >= many and has_more_than(payload, many):
-            text = f"The message has more events than the {many} that are taken."
-            return [refused("too_many_events", text, payload)]
-        if not _has_too_many(payload) and (events := self._decode_all(payload)) is not None:
+        if text.count(b",") >= many and has_more_than(text, many):
+            return [self._too_many(payload)]
+        if not _has_too_many(text) and (events := self._decode_all(text)) is not None:
             return [Piece(list(enumerate(events)), [], is_array=True)]
         try:
             # One bad event must not cost the others: split the array and decode each by itself.
-            parts = self._split.decode(payload)
+            parts = self._split.decode(text)
         except _UNUSABLE as error:
-            return [Piece([], [Rejected(0, _explained(error, payload), payload)])]
+            return self._decode_damaged(payload, text, error)
         return self._decode_parts(parts)
 
-    def _decode_parts(self, parts: Sequence[msgspec.Raw]) -> Iterator[Piece]:
+    def _too_many(self, payload: bytes) -> Piece:
+        text = f"The message has more events than the {self.events_per_message_max} that are taken."
+        return refused("too_many_events", text, payload)
+
+    def _decode_damaged(self, payload: bytes, text: bytes, error: Exception) -> Iterable[Piece]:
+        """Events of an array that is malformed somewhere."""
+        extents, end = split_array(text, _is_malformed, self.events_per_message_max)
+        if not any(text[start:stop].strip().startswith(b"{") for start, stop in extents):
+            return [Piece([], [Rejected(0, _explained(error, payload), payload)])]
+        return self._decode_extents(payload, text, extents, end)
+
+    def _decode_extents(self, payload: bytes, text: bytes, extents: Extents, end: int | None = -1) -> Iterable[Piece]:
+        """Events of the given parts of a message.
+
+        Args:
+            payload: the message.
+            text: the same, stripped.
+            extents: start and end of each part in the text.
+            end: position behind the array, at which the text must end; None if the array has no end, -1 for lines.
+        """
+        if len(extents) > self.events_per_message_max:
+            return [self._too_many(payload)]
+        parts = [text[start:stop].strip() for start, stop in extents]
+        pieces = self._decode_parts(parts)
+        if end is None and _is_broken(parts[-1]):
+            # The message was cut within its last event, whose dead letter tells that.
+            return pieces
+        if end is None:
+            rest, problem = b"", "The array of events has no end: events may be missing."
+        elif end >= 0 and end < len(text):
+            rest, problem = text[end:], "JSON is malformed: trailing characters behind the array"
+        else:
+            return pieces
+        fault = Rejected(len(extents), InvalidEventError("malformed", problem), rest)
+        return chain(pieces, [Piece([], [fault], is_array=True)])
+
+    def _decode_parts(self, parts: Sequence[msgspec.Raw | bytes]) -> Iterator[Piece]:
         first = size = 0
         for end, part in enumerate(parts):
             if size + len(part) > PIECE_BYTES and end > first:
@@ -117,9 +195,12 @@ class JsonFormat(Format):
             events: list[Any] = self._many.decode(payload)
         except _UNUSABLE:
             return None
-        return events if all(map(_in_range, events)) else None
+        labels = [event.y for event in events]
+        if None in labels and may_misname_label(payload):
+            return None
+        return events if all(y is None or -TARGET_MAX < y < TARGET_MAX for y in labels) else None
 
-    def _decode_each(self, indices: Iterable[int], texts: Iterable[msgspec.Raw]) -> Piece:
+    def _decode_each(self, indices: Iterable[int], texts: Iterable[msgspec.Raw | bytes]) -> Piece:
         events: list[tuple[int, Any]] = []
         rejected: list[Rejected] = []
         for index, text in zip(indices, texts, strict=True):
@@ -137,17 +218,73 @@ class JsonFormat(Format):
         try:
             event = self._one.decode(text)
         except _UNUSABLE as error:
-            return _explained(error, bytes(text))
+            event = self._decode_leniently(text, error)
+            if isinstance(event, InvalidEventError):
+                return event
+        if event.y is None and may_misname_label(bytes(text)) and (name := misnamed_label(text)) is not None:
+            return InvalidEventError(
+                "missing_field", f"Object missing field `y`, which is the name of the label - `{name}` is none"
+            )
         if _in_range(event):
             return event
         return InvalidEventError(
             "out_of_range", f"The target must lie within ±{TARGET_MAX:g}. Got {event.y!r} - at `$.y`"
         )
 
+    def _decode_leniently(self, text: bytes | msgspec.Raw, error: Exception) -> Any:
+        """Event whose sender writes numbers otherwise, or the InvalidEventError that tells why it cannot be used."""
+        if isinstance(error, msgspec.DecodeError):
+            finite = with_nulls(text)
+            if finite is not None or _has_label_of_text(error):
+                try:
+                    return self._decode_label_of_text(text if finite is None else finite)
+                except _UNUSABLE as other:
+                    return _explained(other, bytes(text))
+        return _explained(error, bytes(text))
+
+    def _decode_label_of_text(self, text: bytes | msgspec.Raw) -> Event:
+        """Event whose label may be a text that stands for a number, or for none."""
+        try:
+            event: Event = self._one.decode(text)
+        except msgspec.ValidationError as error:
+            if not _has_label_of_text(error):
+                raise
+            labelled = self._labelled.decode(text)
+            y = text_value(labelled.y, self.decimal_comma)
+            if isinstance(y, str):
+                raise
+            if isinstance(labelled, _LabelledFeatures):
+                return FeatureEvent(labelled.x, y, labelled.id)
+            return RatingEvent(labelled.user, labelled.item, y, labelled.id)
+        return event
+
+
+def _has_label_of_text(error: msgspec.DecodeError) -> bool:
+    return str(error).endswith("got `str` - at `$.y`")
+
 
 def _has_too_many(text: bytes | msgspec.Raw) -> bool:
     # An element has a byte at least.
     return len(text) > ELEMENTS_MAX and has_more_than(text, ELEMENTS_MAX, anywhere=True)
+
+
+def _is_malformed(text: bytes) -> bool:
+    """True for text that is no JSON; where nesting is too deep for a decoder, nobody knows."""
+    return _is_broken(text, malformed=msgspec.DecodeError)
+
+
+def _is_broken(text: bytes, malformed: tuple[type[Exception], ...] | type[Exception] = _UNUSABLE) -> bool:
+    """True for text that is no JSON, or cannot be decoded."""
+    for candidate in (text, with_nulls(text)):
+        try:
+            if candidate is not None:
+                _check(candidate)
+                return False
+        except malformed:
+            continue
+        except _UNUSABLE:
+            return False
+    return True
 
 
 def _in_range(event: Event) -> bool:
@@ -164,7 +301,8 @@ def _explained(error: Exception, payload: bytes) -> InvalidEventError:
         return InvalidEventError("malformed", text)
     text = text.replace("$.x[...]", f"$.x.{_bad_feature(payload)}")
     if "missing required field" in text:
-        return InvalidEventError("missing_field", text)
+        hint = misplaced_features(payload) if text.endswith("`x`") else ""
+        return InvalidEventError("missing_field", text + hint)
     return InvalidEventError("out_of_range" if "out of range" in text else "wrong_type", text)
 
 

@@ -5,6 +5,7 @@ from cpython.object cimport PyObject
 from libc.stdlib cimport free, malloc
 
 from edgedescent.features._encoder cimport as_event
+from edgedescent.features._names cimport row_name
 from edgedescent.learners._feature_model cimport FeatureModel, has_room
 from edgedescent.losses._losses cimport STANDARDIZED
 from edgedescent.numerics._numbers cimport is_sane, to_number
@@ -173,7 +174,7 @@ cdef class CompiledFeatureLearner:
         if n_rows == 0:
             # An empty list has no columns to name.
             return np.asarray(predictions)
-        names = encoder.column_names(names, columns)
+        names = [row_name(name) for name in encoder.column_names(names, columns)]
         if self.limits_targets:
             for i in range(n_rows):
                 if is_sane(targets[i]):

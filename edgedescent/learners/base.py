@@ -26,6 +26,8 @@ class Learner(Declared):
     input_kind: ClassVar[Literal["features", "ratings"]]
     takes_text: ClassVar[bool] = True
     """True if feature values can be strings; wrapped models of other libraries may not support them."""
+    decimal_comma: bool = False
+    """True if texts such as "49,31" are numbers."""
     optimizer: Optimizer
 
     def get_params(self) -> dict[str, Any]:
@@ -78,6 +80,10 @@ class Learner(Declared):
     def counts(self) -> dict[str, int]:
         """Return counters of undone updates, skipped values and full tables; the daemon publishes them as metrics."""
         return {}
+
+    def left_out(self) -> list[str]:
+        """Return the features whose categories never repeat, and are not learned any more."""
+        return []
 
     def state_dict(self) -> State:
         """Return a copy of the learned state by name; `load_state_dict` restores it bit for bit."""

@@ -71,8 +71,14 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
     ] = "evict"
     categories: Annotated[
         tuple[str, ...],
-        Meta(description="Features whose integers are names, such as a site or an hour, rather than amounts"),
+        Meta(
+            description="Features whose integers and texts are names, such as a site, an hour or a part number, rather "
+            "than amounts, even if none comes twice"
+        ),
     ] = ()
+    decimal_comma: Annotated[
+        bool, Meta(description='Read texts such as "49,31" as numbers, those with a point too')
+    ] = False
     hash_bits: Annotated[
         int | None,
         Meta(
@@ -105,6 +111,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             when_full=self.when_full,
             categories=self.categories,
             hash_bits=self.hash_bits,
+            decimal_comma=self.decimal_comma,
         )
         CompiledFeatureLearner.__init__(self, encoder, (self.model_type(encoder, self),))
 
@@ -122,7 +129,21 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             "updates_undone": self.model.stepper.n_undone,
             "features_evicted": self.encoder.vocabulary.evicted,
             "features_shared": self.encoder.vocabulary.shared,
+            "features_left_out": len(self.encoder.watch.left_out()),
+            "categories_left_out": self.encoder.watch.n_left_out,
         }
+
+    def left_out(self) -> list[str]:
+        """Return the features whose categories never repeat, and get no rows any more.
+
+        >>> from edgedescent import LinearRegressor
+        >>> model = LinearRegressor()
+        >>> for second in range(2000):
+        ...     model.learn_one({"at": f"12:{second // 60:02}:{second % 60:02}", "site": "north"}, 3.0)
+        >>> model.left_out()
+        ['at']
+        """
+        return self.encoder.watch.left_out()
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, names: Sequence[str] | None = None) -> Self:
         """Learn from each row, in order: `learn_many` with the scikit-learn interface.

@@ -19,8 +19,6 @@ from edgedescent.errors import StateError
 
 MAGIC = b"EDC1"
 SCHEMA = 3
-_READABLE = (2, SCHEMA)
-"""Schema 2 has no parts."""
 _BODY = 36
 """Where what the SHA-256 is about begins."""
 _DTYPES = ("<f8", "<i8", "<u8", "|u1")
@@ -186,7 +184,7 @@ def decode(root: bytes, read_parts: ReadParts = _no_parts) -> dict[str, Any]:
     digest.update(memoryview(root)[start:])
     if digest.digest() != root[4:_BODY]:
         raise StateError("The checkpoint is damaged: its checksum does not match.")
-    if header.schema not in _READABLE:
+    if header.schema != SCHEMA:
         raise StateError(
             f"The checkpoint has schema version {header.schema}; this version reads {SCHEMA}.",
             "Run the version of EdgeDescent that wrote it.",

@@ -79,7 +79,7 @@ def wrong_events(learner: Learner) -> list[Event]:
     """Return events with a value, name, id or target of a wrong type; most also have a valid new name or id."""
     if learner.input_kind == "features":
         fresh = {"fresh": 1.0}
-        wrong_values: tuple[Any, ...] = ("\ud800", b"1", [1.0], 1j, {"a": 1j}, object())
+        wrong_values: tuple[Any, ...] = ("\ud800", b"1", {1.0}, 1j, {"a": 1j}, object())
         wrong_inputs: tuple[Any, ...] = (None, [1.0], "x", *({**fresh, "a": value} for value in wrong_values))
         wrong_names: tuple[Any, ...] = (None, ("a",), b"a", "\ud800")
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,11 +17,38 @@ class Prequential:
 
     ys: list[float] = field(default_factory=list)
     predictions: list[float] = field(default_factory=list)
+    n_usable: int = 0
+    unscored: int = 0
+    in_row: int = 0
 
     def update(self, y: float, prediction: float) -> None:
-        if is_usable(y):
-            self.ys.append(y)
-            self.predictions.append(bounded(prediction))
+        if not is_usable(y):
+            return
+        self.n_usable += 1
+        if self.n_usable > 32 and self._is_absurd(y):
+            self.in_row += 1
+            if self.in_row <= 500:
+                self.unscored += 1
+                return
+        else:
+            self.in_row = 0
+        self.ys.append(y)
+        self.predictions.append(bounded(prediction))
+        if self.n_usable == 32:
+            self._judge_start()
+
+    def _is_absurd(self, y: float) -> bool:
+        scored = self.ys[1:]
+        spread = statistics.pstdev(scored)
+        return spread > 0 and abs(y - math.fsum(scored) / len(scored)) > 1000 * spread
+
+    def _judge_start(self) -> None:
+        middle = statistics.median(self.ys)
+        limit = 1000 * statistics.median(abs(y - middle) for y in self.ys)
+        kept = [i for i, y in enumerate(self.ys) if limit == 0 or abs(y - middle) <= limit]
+        self.unscored = len(self.ys) - len(kept)
+        self.ys = [self.ys[i] for i in kept]
+        self.predictions = [self.predictions[i] for i in kept]
 
     def summary(self) -> dict[str, float]:
         n = len(self.ys) - 1

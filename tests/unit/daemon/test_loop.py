@@ -65,14 +65,49 @@ def test_an_empty_turn_writes_nothing(make: MakeHarness) -> None:
 # --- Letters and answers ----------------------------------------------------------------------------------------------
 
 
+def test_a_feature_that_never_repeats_is_said_once_and_shown(
+    make: MakeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness = make().recover()
+    for first in range(0, 1200, 100):
+        stamped = [{"x": {"at": f"t{first + i}", "temp": i}, "y": i} for i in range(100)]
+        harness.receive(json.dumps(stamped).encode())
+    for _ in range(3):
+        harness.wait(10.0)
+    said = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert len(said) == 1
+    assert "'at'" in said[0]
+    assert "learner.categories" in said[0]
+    metrics = harness.transport.of("metrics")[-1]
+    assert (metrics["features_left_out"], metrics["categories_left_out"]) == (1, 1200 - 1024)
+    status = json.loads((Path(harness.store.path).parent / "status.json").read_bytes())
+    assert status["left_out"] == ["at"]
+
+
+def test_an_absurd_label_is_said_and_leaves_the_errors_as_they_are(
+    make: MakeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness = make().recover()
+    for label in range(100):
+        harness.receive(json.dumps({"x": {"a": 1.0}, "y": label % 7}).encode())
+    harness.receive(b'{"x": {"a": 1.0}, "y": 1e40}')
+    harness.wait(10.0)
+    harness.wait(10.0)
+    metrics = harness.transport.of("metrics")[-1]
+    assert metrics["targets_unscored"] == 1
+    assert metrics["mae"] < 10
+    assert metrics["mae_recent"] < 10
+    assert len([record for record in caplog.records if "reported errors" in record.getMessage()]) == 1
+
+
 def test_dead_letters_are_kept_and_counted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
     harness = make().recover()
-    harness.receive(b"garbage", event(1), b'{"x": {"a": ["hot"]}, "y": 1}')
+    harness.receive(b"garbage", event(1), b'{"x": {"a": 1e999}, "y": 1}')
     assert (harness.learned, harness.daemon.engine.counters["dead_letters"]) == (1, 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert harness.store.dead_letters() == []
     harness.wait(1.0)
-    assert [letter.reason for letter in harness.store.dead_letters()] == ["wrong_type", "malformed"]
+    assert [letter.reason for letter in harness.store.dead_letters()] == ["out_of_range", "malformed"]
 
 
 def test_answers_without_a_connection_wait_for_one(make: MakeHarness) -> None:

@@ -17,15 +17,21 @@ numbers = st.one_of(st.integers(-50, 50), st.floats(-100, 100), st.just(1e9))
 pairs = st.lists(st.tuples(numbers, numbers), max_size=60)
 
 
+def sines(n: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Targets between 9 and 11."""
+    return 10.0 + np.sin(np.arange(n))
+
+
 @given(pairs)
 def test_agrees_with_the_definition(pairs: list[tuple[float, float]]) -> None:
     errors, specified = Prequential(), Specified()
     for y, prediction in pairs:
         errors.update(y, prediction)
         specified.update(y, prediction)
+    assert errors.n_unscored == specified.unscored
     found, expected = errors.summary(), specified.summary()
-    scale = max((abs(y) for y, _ in pairs), default=0.0)
-    spread = statistics.pstdev([y for y, _ in pairs[1:]]) if len(pairs) > 1 else 0.0
+    scale = max(map(abs, specified.ys), default=0.0)
+    spread = statistics.pstdev(specified.ys[1:]) if len(specified.ys) > 1 else 0.0
     if spread < 1e-5 * scale or spread < 1e-9:
         # Where the targets hardly vary, their rounding decides of what is left of the variance.
         for scores in (found, expected):
@@ -75,19 +81,6 @@ def test_batches_of_two_lengths_are_refused() -> None:
         Prequential().update_many(np.zeros(2), np.zeros(1))
 
 
-def test_goes_on_from_the_state_of_version_0_2_without_r2() -> None:
-    errors, old = Prequential(), Prequential()
-    y, prediction = np.array([1.0, 3.0, 4.0, 8.0]), np.array([9.0, 2.0, 5.0, 6.0])
-    errors.update_many(y[:2], prediction[:2])
-    old.restore(errors.save()[:10])
-    for scores in (errors, old):
-        scores.update_many(y[2:], prediction[2:])
-    assert {**old.summary(), "r2": errors.summary()["r2"]} == errors.summary()
-    again = Prequential()
-    again.restore(old.save())
-    assert again.summary() == old.summary()
-
-
 @given(pairs, pairs)
 def test_goes_on_from_a_saved_state(before: list[tuple[float, float]], after: list[tuple[float, float]]) -> None:
     errors, copy = Prequential(), Prequential()
@@ -118,7 +111,46 @@ def test_nothing_is_known_before_the_second_event() -> None:
     assert errors.summary() == {}
 
 
-@pytest.mark.parametrize("values", [np.zeros(11), np.full(12, np.nan), np.full(12, -1.0), np.zeros((2, 6))])
+@pytest.mark.parametrize(
+    "values", [np.zeros(78), np.full(79, np.nan), np.full(79, -1.0), np.full(79, 33.0), np.zeros((1, 79))]
+)
 def test_a_state_that_cannot_be_is_refused(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
-    with pytest.raises(ValueError, match="12 finite numbers"):
+    with pytest.raises(ValueError, match="79 finite numbers"):
         Prequential().restore(values)
+
+
+@pytest.mark.parametrize("absurd", [1e40, -1e6, 1e99])
+@pytest.mark.parametrize("place", [0, 1, 10, 31, 32, 500, 999])
+def test_an_absurd_target_is_counted_and_ruins_no_score(absurd: float, place: int) -> None:
+    errors, clean = Prequential(), Prequential()
+    y = sines(1000)
+    clean.update_many(y, y + 0.5)
+    errors.update_many(np.insert(y, place, absurd), np.insert(y + 0.5, place, 10.0))
+    assert errors.n_unscored == 1
+    assert errors.summary() == clean.summary()
+
+
+def test_a_stream_that_moves_for_good_is_scored_again() -> None:
+    errors = Prequential()
+    y = np.concatenate([sines(1000), 1e6 + sines(2000)])
+    errors.update_many(y, y - 1.0)
+    assert errors.n_unscored == 500
+    assert errors.n_scored == 2499
+    assert errors.summary()["mae"] == pytest.approx(1.0)
+    assert errors.summary()["mae_last_value"] > 100
+
+
+def test_targets_that_hardly_ever_vary_are_all_scored() -> None:
+    errors = Prequential()
+    y = np.zeros(100_000)
+    y[::10_000] = 1000.0
+    errors.update_many(y, np.zeros(100_000))
+    assert errors.n_unscored == 0
+    assert errors.summary()["mae"] == pytest.approx(9 * 1000.0 / 99_999)
+
+
+def test_no_ordinary_outlier_is_left_out() -> None:
+    errors = Prequential()
+    y = np.random.default_rng(1).standard_cauchy(10_000)
+    errors.update_many(y, np.zeros(10_000))
+    assert errors.n_unscored <= 1

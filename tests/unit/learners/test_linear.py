@@ -234,7 +234,7 @@ def test_any_mapping_is_an_event(kind: Any) -> None:
         ({"a": 1.0, "b": b"bad"}, 1.0, "The feature 'b' must be a number. Got b'bad'"),
         ({"a": 1.0, "b": {"c": b"bad"}}, 1.0, "The feature 'b.c' must be a number. Got b'bad'"),
         ({"a": 1.0, "b": "\ud800"}, 1.0, "A category must be valid Unicode text"),
-        ({"new": 1.0, "b": [1]}, 1.0, r"The feature 'b' must be a number. Got \[1\]"),
+        ({"new": 1.0, "b": {1}}, 1.0, "The feature 'b' must be a number. Got {1}"),
         ({"new": 1.0, "b": np.array([1.0])}, 1.0, "The feature 'b' must be a number. Got array"),
         ({"new": 1.0, "b": np.datetime64("2020-01-01")}, 1.0, "The feature 'b' must be a number"),
         ({"new": 1.0, "b": np.timedelta64(1, "s")}, 1.0, "The feature 'b' must be a number"),

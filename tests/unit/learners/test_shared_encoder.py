@@ -58,7 +58,9 @@ def events(n: int) -> Iterator[tuple[dict[str, Any], float]]:
 
 def bits(state: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: [part.tobytes() for part in value] if isinstance(value, list) else value.tobytes()
+        name: [part if isinstance(part, str) else part.tobytes() for part in value]
+        if isinstance(value, list)
+        else value.tobytes()
         for name, value in state.items()
     }
 

@@ -105,7 +105,7 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
     assert list(model.state_dict()) == [
         *("features", "stamps", "born", "is_category"),
         *(f"inputs.{part}" for part in moments),
-        "counts",
+        *("watched", "watch", "left_out", "counts"),
         *(f"target.{part}" for part in moments),
         *("stepper", "loss", *ring),
         *("weights", "weights.m", "weights.v", "weights.c1", "weights.c2"),

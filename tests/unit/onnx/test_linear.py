@@ -170,7 +170,7 @@ def test_a_learner_that_diverged_is_refused(table: str, part: int, named: str) -
     [
         ({"user": "ann"}, "no_features"),
         ({"x": 3.0}, "no_features"),
-        ({"x": {NAMES[0]: [20.1]}}, "not_a_number"),
+        ({"x": {NAMES[0]: b"20.1"}}, "not_a_number"),
     ],
 )
 def test_an_event_of_another_kind_is_refused(event: dict[str, object], reason: str) -> None:

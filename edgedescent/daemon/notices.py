@@ -1,0 +1,39 @@
+"""Notices about the events themselves: what an operator should know about them, logged once."""
+
+from __future__ import annotations
+
+import logging
+
+from edgedescent.engine.core import Engine
+
+log = logging.getLogger(__name__)
+
+SAID_MAX = 1024
+"""Bound on the features that are logged while the daemon runs."""
+
+
+class Notices:
+    """Logs what the engine leaves out of the events: each feature once, absurd labels when there are twice as many."""
+
+    def __init__(self) -> None:
+        self._left_out: set[str] = set()
+        self._unscored = 0
+
+    def check(self, engine: Engine) -> None:
+        """Log what is new since the last call."""
+        for name in engine.learner.left_out():
+            if name not in self._left_out and len(self._left_out) < SAID_MAX:
+                self._left_out.add(name)
+                log.warning(
+                    "The feature %r is left out, because none of its texts came twice. If they are names of something "
+                    "that comes again, list it in `learner.categories`.",
+                    name,
+                )
+        unscored = engine.errors.n_unscored
+        if unscored > 2 * self._unscored:
+            self._unscored = unscored
+            log.warning(
+                "%d labels so far were more than 1000 standard deviations away from the others. They are left out of "
+                "the reported errors.",
+                unscored,
+            )

@@ -1,0 +1,3 @@
+"""Names of rows: features and categories, of which no two have the same."""
+
+cdef str row_name(str feature)
