@@ -111,6 +111,8 @@ class Daemon:
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
+        if not store.last_position:
+            log.info("There is no state in %s: a new one begins.", store.folder)
         self.engine = recover(config, store, on_effect)
         self._sent_position = self.engine.position
         self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
@@ -347,6 +349,8 @@ class Daemon:
         }
 
     def _report(self, now: float) -> None:
+        # A commit notices it too, but without messages there is none.
+        self._store.require_files()
         metrics = self.metrics()
         elapsed = now - self._metrics_at
         if elapsed > 0:

@@ -5,7 +5,8 @@ the complete state of the engine at a position of the journal. Two checkpoints a
 older one needs, so a single damaged checkpoint costs nothing.
 
 A small position file beside the database holds the last position of the journal. SQLite silently drops everything
-behind a damaged place of its write-ahead log; with the position file, such a loss is noticed, counted and logged.
+behind a damaged place of its write-ahead log; with the position file, such a loss is noticed, counted and logged. Each
+commit ends with a check that the files were not deleted meanwhile, which no write notices.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import codec, journal_block
 from edgedescent.state.disk import Disk
+from edgedescent.state.files_in_use import FilesInUse
+from edgedescent.state.lock import FILE as LOCK_FILE
 from edgedescent.state.position_file import PositionFile
 from edgedescent.state.repair import install_repaired
 from edgedescent.state.state_file import Durability, folder_error, open_to_read, open_to_write, sqlite_error
@@ -104,6 +107,9 @@ class Store:
             noted = self._position_file.read()
             self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
+            # Without its `-shm`, another process would not see the locks of this one.
+            names = (FILE, f"{FILE}-wal", f"{FILE}-shm", LOCK_FILE)
+            self._files = None if read_only else FilesInUse(self.folder, names, self._disk)
         except OSError as error:
             raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -311,6 +317,15 @@ class Store:
 
     # --- File and transactions ------------------------------------------------------------------------------------
 
+    def require_files(self) -> None:
+        """Require that the files in use were not deleted, moved or replaced.
+
+        Raises:
+            StateError: If one of them was.
+        """
+        if self._files is not None:
+            self._files.require()
+
     def flush(self) -> None:
         """Write the pending dead letters whose messages are in the journal."""
         if self._pending and self._pending[0].position <= self.last_position:
@@ -321,13 +336,18 @@ class Store:
         """Write the pending dead letters and close the file.
 
         If the disk is full, the error is logged, and recovery writes them again.
+
+        Raises:
+            StateError: If they cannot be written for another reason, or the files in use were deleted.
         """
         try:
             if not self.read_only:
                 self.flush()
+                self.require_files()
         except DiskFullError as error:
             log.error("%s", error)
         finally:
+            self._files = None
             self._db.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -361,6 +381,7 @@ class Store:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
+        self.require_files()
         self._pending = deque((x for x in self._pending if x.position > last), maxlen=self._dead_letters_max)
         self._allowance = None
 
