@@ -114,6 +114,7 @@ class Daemon:
         if not store.last_position:
             log.info("There is no state in %s: a new one begins.", store.folder)
         self.engine = recover(config, store, on_effect)
+        self._is_configured = False
         self._sent_position = self.engine.position
         self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
         now = self._clock.monotonic()
@@ -219,6 +220,10 @@ class Daemon:
             for i, one in enumerate(deliveries)
         ]
         self._committer.add(messages, deliveries)
+        if not self._is_configured:
+            # Not earlier: the state behind the last message must be the same whatever is configured now.
+            self.engine.configure(**self._config.engine_settings().options())
+            self._is_configured = True
         for message in messages:
             if self._is_stop_overdue:
                 # The rest is committed with the batch, and recovery learns it at the next start.
