@@ -21,6 +21,7 @@ from edgedescent.daemon.answers import Answers
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING, Committer
 from edgedescent.daemon.health import Health
+from edgedescent.daemon.log_stream import dropped_lines
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
@@ -350,6 +351,7 @@ class Daemon:
             "written_bytes_per_day": round(self._committer.budget.per_day(now)),
             "written_bytes": self._committer.budget.total,
             "written_bytes_left": round(self._committer.budget.left),
+            "log_lines_dropped": dropped_lines(),
             "memory_bytes": resident_bytes(),
         }
 
