@@ -10,6 +10,7 @@ COMMANDS: Registry[click.Command] = Registry(
     "command",
     "edgedescent.commands",
     {
+        "adopt": "edgedescent.commands.adopt:adopt",
         "backup": "edgedescent.commands.backup:backup",
         "check": "edgedescent.commands.check:check",
         "dead-letters": "edgedescent.commands.dead_letters:dead_letters",

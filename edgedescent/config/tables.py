@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from edgedescent.config.building import build, convert, describe
 from edgedescent.engine.core import Engine
+from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import ConfigError, shown
 from edgedescent.formats import FORMATS, Format
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport, TransportAdapter
@@ -182,17 +183,28 @@ class Config(_Table, frozen=True):
         """Type and all parameters of the learner, the defaults included."""
         return describe(self.build_learner())
 
-    def build_engine(self) -> Engine:
-        """Build an engine with the learner and the limits, which has learned nothing."""
-        return Engine(
-            self.build_learner(),
-            payload_format=self.payload_format(),
-            dedup_window=self.limits.dedup_window,
-            redelivery_window=self.limits.redelivery_window,
-            events_per_second_max=self.limits.events_per_second_max,
-            payload_bytes_max=self.limits.payload_bytes_max,
-            events_per_message_max=self.limits.events_per_message_max,
+    def engine_settings(self) -> EngineSettings:
+        """Everything that decides what the engine does with a message, apart from the learner.
+
+        A key that does so belongs here: the state keeps it with the position of the first message that it holds for.
+        """
+        limits = self.limits
+        return EngineSettings(
+            format=self.topics.format,
+            dedup_window=limits.dedup_window,
+            redelivery_window=limits.redelivery_window,
+            events_per_second_max=limits.events_per_second_max,
+            payload_bytes_max=limits.payload_bytes_max,
+            events_per_message_max=limits.events_per_message_max,
         )
+
+    def build_engine(self, settings: EngineSettings | None = None) -> Engine:
+        """Build an engine with the learner, which has learned nothing.
+
+        Args:
+            settings: Settings instead of the configured ones.
+        """
+        return Engine(self.build_learner(), **(settings or self.engine_settings()).options())
 
     def _transport(self) -> tuple[type[TransportAdapter], msgspec.Struct]:
         """Transport that ``transport`` names, and its table ``[broker]``."""

@@ -92,6 +92,7 @@ def _starting_engine(config: Config) -> tuple[Engine, str]:
     store = Store(config.state.path, read_only=True)
     try:
         engine = recover(config, store)
+        engine.configure(**config.engine_settings().options())
     finally:
         store.close()
     return engine, f"a copy of the state at message {engine.position}"

@@ -68,6 +68,9 @@ FAMILIES = {
     "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
     "answers_dropped": Family("answers_dropped_total", "counter", "Predictions dropped because too many were waiting."),
     "events_per_second": Family("events_per_second", "gauge", "Events learned per second since the last report."),
+    "log_lines_dropped": Family(
+        "log_lines_dropped_total", "counter", "Lines of the log dropped since the start because nobody read it."
+    ),
     "memory_bytes": Family("resident_memory_bytes", "gauge", "Resident memory of the daemon."),
     "mae": Family("mean_absolute_error", "gauge", "Mean absolute error of prequential predictions."),
     "mae_recent": Family("mean_absolute_error_recent", "gauge", "The same with exponentially decaying weights."),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from edgedescent.daemon.log_stream import NonBlockingStream, dropped_lines, stream_of_stderr
+
 Format = Literal["text", "json"]
 MESSAGE_MAX = 2_000
 """Length to which a message is cut: text from a broker may be of any length."""
@@ -27,11 +29,14 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 def set_up(*, verbose: bool = False, style: Format = "text", limit: int = 20) -> None:
     """Set up logging to standard error, from which systemd and container engines collect it.
 
+    From then on nothing that this process writes there waits for a reader.
+
     Args:
         verbose: Also write debug messages.
         style: ``text`` for readable lines, ``json`` for one object per line.
         limit: Number of warnings and errors of one kind that are written in ten seconds.
     """
+    stream_of_stderr()
     handler = LimitedHandler(limit)
     formatter = JsonFormatter() if style == "json" else TextFormatter()
     handler.setFormatter(SystemLogFormatter(formatter) if is_system_log() else formatter)
@@ -149,7 +154,8 @@ class LimitedHandler(logging.StreamHandler[Any]):
     """Handler that writes to standard error and limits each kind of warning or error to a number in ten seconds.
 
     Records of one kind have the same message template, and the same field ``reason`` if they have one. The number of
-    suppressed records is written after the ten seconds, before the next record or by `report_suppressed`.
+    suppressed records is written after the ten seconds, before the next record or by `report_suppressed`. So is the
+    number of lines that were dropped because nobody read the log, once somebody does.
 
     Args:
         limit: Number of records of one kind in ten seconds.
@@ -161,9 +167,11 @@ class LimitedHandler(logging.StreamHandler[Any]):
         self._limit = limit
         self._clock = clock
         self._windows: dict[tuple[str, object], _Window] = {}
+        self._dropped = dropped_lines()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record unless the limit of its kind is reached."""
+        self._report_dropped()
         if self._windows:
             self.report_suppressed()
         if record.levelno >= logging.WARNING and not record.exc_info:
@@ -186,6 +194,7 @@ class LimitedHandler(logging.StreamHandler[Any]):
         Args:
             everything: Include the kinds whose ten seconds are not over.
         """
+        self._report_dropped()
         now = self._clock()
         over = [kind for kind, window in self._windows.items() if everything or now - window.since >= WINDOW_S]
         for kind in over:
@@ -193,10 +202,27 @@ class LimitedHandler(logging.StreamHandler[Any]):
             if window.suppressed:
                 super().emit(_summary(window, now))
 
+    def _report_dropped(self) -> None:
+        """Write the number of dropped lines, once there is room for it."""
+        stream = self.stream
+        if not isinstance(stream, NonBlockingStream):
+            return
+        stream.flush()
+        if stream.dropped > self._dropped and not stream.is_waiting:
+            count, self._dropped = stream.dropped - self._dropped, stream.dropped
+            super().emit(_record(logging.WARNING, "%d lines of the log were dropped: nobody read it.", count))
+
     def close(self) -> None:
         """Write the numbers of all suppressed records and close the handler."""
         self.report_suppressed(everything=True)
+        if isinstance(self.stream, NonBlockingStream):
+            self.stream.finish()
         super().close()
+
+
+def _record(level: int, text: str, *arguments: object) -> logging.LogRecord:
+    """Record of this module, for a handler that writes it itself."""
+    return logging.LogRecord(__name__, level, __file__, 0, text, arguments, None)
 
 
 def _summary(window: _Window, now: float) -> logging.LogRecord:

@@ -21,6 +21,7 @@ from edgedescent.daemon.answers import Answers
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING, Committer
 from edgedescent.daemon.health import Health
+from edgedescent.daemon.log_stream import dropped_lines
 from edgedescent.daemon.notices import Notices
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
@@ -113,7 +114,10 @@ class Daemon:
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
+        if not store.last_position:
+            log.info("There is no state in %s: a new one begins.", store.folder)
         self.engine = recover(config, store, on_effect)
+        self._is_configured = False
         self._sent_position = self.engine.position
         self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
         now = self._clock.monotonic()
@@ -219,6 +223,10 @@ class Daemon:
             for i, one in enumerate(deliveries)
         ]
         self._committer.add(messages, deliveries)
+        if not self._is_configured:
+            # Not earlier: the state behind the last message must be the same whatever is configured now.
+            self.engine.configure(**self._config.engine_settings().options())
+            self._is_configured = True
         for message in messages:
             if self._is_stop_overdue:
                 # The rest is committed with the batch, and recovery learns it at the next start.
@@ -345,10 +353,13 @@ class Daemon:
             "written_bytes_per_day": round(self._committer.budget.per_day(now)),
             "written_bytes": self._committer.budget.total,
             "written_bytes_left": round(self._committer.budget.left),
+            "log_lines_dropped": dropped_lines(),
             "memory_bytes": resident_bytes(),
         }
 
     def _report(self, now: float) -> None:
+        # A commit notices it too, but without messages there is none.
+        self._store.require_files()
         metrics = self.metrics()
         elapsed = now - self._metrics_at
         if elapsed > 0:

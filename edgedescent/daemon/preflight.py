@@ -13,7 +13,7 @@ from edgedescent.config import Config, describe
 from edgedescent.errors import StateError
 from edgedescent.interfaces import CheckResult, error, ok, warning
 from edgedescent.state.lock import holder_of
-from edgedescent.state.recovery import require_same_learner
+from edgedescent.state.recovery import require_same_owner
 from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
 
@@ -161,7 +161,7 @@ def _learner(config: Config, folder: Path) -> Iterator[CheckResult]:
             return
         store = Store(folder, read_only=True)
         try:
-            require_same_learner(config, store)
+            require_same_owner(config, store)
             yield ok("learner", f"{wanted}; the state at message {store.last_position} belongs to it.")
         finally:
             store.close()

@@ -73,21 +73,55 @@ class Engine:
         events_per_message_max: int = 10_000,
     ) -> None:
         self.learner: Any = learner
-        self.format = payload_format(
-            learner.input_kind,
-            payload_bytes_max=payload_bytes_max,
-            events_per_message_max=events_per_message_max,
-            decimal_comma=learner.decimal_comma,
-        )
         self.position = 0
         self.counters: Counter[str] = Counter()
         self.errors = Prequential()
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
-        self._limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
-        self._loop = LearningLoop(learner, self.format, self._seen)
+        self._limit: RateLimit | None = None
+        self.configure(
+            payload_format=payload_format,
+            dedup_window=dedup_window,
+            redelivery_window=redelivery_window,
+            events_per_second_max=events_per_second_max,
+            payload_bytes_max=payload_bytes_max,
+            events_per_message_max=events_per_message_max,
+        )
+
+    def configure(
+        self,
+        *,
+        payload_format: type[Format],
+        dedup_window: int,
+        redelivery_window: int,
+        events_per_second_max: float | None,
+        payload_bytes_max: int,
+        events_per_message_max: int,
+    ) -> None:
+        """Change the arguments of the constructor, from the next message on; what was learned stays.
+
+        A window that gets smaller keeps the newest of what it remembers. The state does not change where the
+        arguments are the same.
+        """
+        self.format = payload_format(
+            self.learner.input_kind,
+            payload_bytes_max=payload_bytes_max,
+            events_per_message_max=events_per_message_max,
+            decimal_comma=self.learner.decimal_comma,
+        )
+        if dedup_window != self._seen.window:
+            seen, self._seen = self._seen, DedupWindow(dedup_window)
+            self._seen.restore(seen.save(), seen.n_added)
+        if redelivery_window != self._redeliveries.window:
+            known, self._redeliveries = self._redeliveries, RedeliveryWindow(redelivery_window)
+            self._redeliveries.restore(known.save(), known.n_added)
+        limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
+        if limit is not None and self._limit is not None:
+            limit.restore(*self._limit.save().values())
+        self._limit = limit
+        self._loop = LearningLoop(self.learner, self.format, self._seen)
         # A limit counts the usable events of a piece before the others, so it needs them all as objects.
-        self._reader = self.format.reader() if self._loop.takes_raw and self._limit is None else None
+        self._reader = self.format.reader() if self._loop.takes_raw and limit is None else None
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.

@@ -41,6 +41,14 @@ class Disk:
         except FileNotFoundError:
             return None
 
+    def identity(self, path: Path) -> object:
+        """Value that no other file has while this one is in use; None if there is no file."""
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_dev, found.st_ino
+
     def rename(self, path: Path, to: Path) -> None:
         """Rename a file, replacing any file of that name."""
         path.rename(to)

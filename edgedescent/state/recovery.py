@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Effect
+from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import StateError
+from edgedescent.state.settings_history import SettingsHistory, SettingsReplay, options_of
 from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -20,8 +22,15 @@ OnEffect = Callable[[int, Effect], None]
 class EngineFactory(Protocol):
     """Maker of new engines; a configuration is one."""
 
-    def build_engine(self) -> Engine:
-        """Make an engine that has learned nothing."""
+    @property
+    def device(self) -> str:
+        """Name of the device. A state belongs to one."""
+
+    def build_engine(self, settings: EngineSettings | None = None) -> Engine:
+        """Make an engine that has learned nothing, with these settings or the configured ones."""
+
+    def engine_settings(self) -> EngineSettings:
+        """Configured settings of the engine. They may change between two messages."""
 
     def describe_learner(self) -> dict[str, Any]:
         """Type and parameters of the engine's learner. A state belongs to one such description."""
@@ -38,41 +47,72 @@ def recover(factory: EngineFactory, store: Store, on_effect: OnEffect = ignore) 
     each of them, it starts from the newest good one; the lost messages are counted and logged, like every damaged
     checkpoint or block of the journal.
 
+    Each message is treated by the settings that held when it came, whatever is configured now. The configured ones are
+    recorded for the messages to come; the caller gives them to the engine with the first of these.
+
     Args:
         factory: Makes the engine. Its learner must be the one that wrote the state.
         store: The state.
         on_effect: Called with each effect of the messages that are processed again.
 
     Returns:
-        The engine behind the last message of the journal.
+        The engine behind the last message of the journal, with the settings of that message.
 
     Raises:
-        StateError: If the state belongs to another learner, or nothing of it is usable.
+        StateError: If the state belongs to another learner or device, or nothing of it is usable.
     """
-    require_same_learner(factory, store)
+    require_same_owner(factory, store)
+    history = store.settings
+    engine = _process_tail(_starting_point(factory, store, history), store, history, on_effect)
+    if not store.read_only:
+        before, now = history.at(engine.position), factory.engine_settings()
+        store.change_settings(history, now)
+        if before not in (None, now) and engine.position:
+            log.warning("From message %d on, other settings hold: %s.", engine.position + 1, now.changes_since(before))
+    return engine
+
+
+def _starting_point(factory: EngineFactory, store: Store, history: SettingsHistory) -> Engine:
+    """Newest engine behind which no message is missing, or else the newest one.
+
+    Raises:
+        StateError: If there is none.
+    """
     fallback: Engine | None = None
-    for engine in _starting_points(factory, store):
+    for engine in _starting_points(factory, store, history):
         if _count_missing(engine, store) == 0:
-            return _process_tail(engine, store, on_effect)
+            return engine
         fallback = fallback or engine
     if fallback is None:
         raise StateError(
             f"The state in {store.folder} cannot be recovered: no checkpoint is usable and the journal is not whole.",
             "Restore the folder from a backup, or give `state.path` a new folder.",
         )
-    return _process_tail(fallback, store, on_effect)
+    return fallback
 
 
-def require_same_learner(factory: EngineFactory, store: Store) -> None:
-    """Check that the state was written by the configured learner; a new state is claimed for it.
+def require_same_owner(factory: EngineFactory, store: Store) -> None:
+    """Check that the configured device wrote the state, with the configured learner; a new state is claimed for both.
 
     Raises:
-        StateError: If it was written by another one; names the parameters that differ.
+        StateError: If it was written by another learner or device; names what differs.
     """
-    wanted, written = factory.describe_learner(), store.learner
-    if written is None and not store.read_only:
-        store.claim(wanted)
-    if written is None or written == wanted:
+    wanted, written, device = factory.describe_learner(), store.learner, store.device
+    if written is not None:
+        _require_same_learner(store, written, wanted)
+    if device not in (None, factory.device):
+        raise StateError(
+            f"The state in {store.folder} belongs to the device {device!r}; the configuration is that of "
+            f"{factory.device!r}.",
+            "If this device is to go on with it, say so once: edgedescent adopt CONFIG. If not, give `state.path` "
+            "another folder.",
+        )
+    if (written is None or device is None) and not store.read_only:
+        store.claim(wanted, factory.device)
+
+
+def _require_same_learner(store: Store, written: dict[str, Any], wanted: dict[str, Any]) -> None:
+    if written == wanted:
         return
     changed = [key for key in {**wanted, **written} if written.get(key) != wanted.get(key)]
     if "type" in changed:
@@ -85,15 +125,23 @@ def require_same_learner(factory: EngineFactory, store: Store) -> None:
     )
 
 
-def _starting_points(factory: EngineFactory, store: Store) -> Iterator[Engine]:
+def _starting_points(factory: EngineFactory, store: Store, history: SettingsHistory) -> Iterator[Engine]:
     """Engines from which the journal can be processed, the newest first."""
+
+    def build(position: int) -> Engine:
+        settings = history.at(position)
+        if settings is not None:
+            # Here and not in the factory, because a fault is one of the state and not of the configuration.
+            options_of(settings)
+        return factory.build_engine(settings)
+
     for checkpoint in store.checkpoints():
-        engine = factory.build_engine()
+        engine = build(checkpoint.position)
         engine.load_state_dict(checkpoint.state)
         yield engine
     # A journal that starts with the first message needs no checkpoint.
     if store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1:
-        yield factory.build_engine()
+        yield build(0)
 
 
 def _count_missing(engine: Engine, store: Store) -> int:
@@ -101,12 +149,14 @@ def _count_missing(engine: Engine, store: Store) -> int:
     return store.last_position - engine.position - sum(1 for _ in store.read(after=engine.position))
 
 
-def _process_tail(engine: Engine, store: Store, on_effect: OnEffect) -> Engine:
+def _process_tail(engine: Engine, store: Store, history: SettingsHistory, on_effect: OnEffect) -> Engine:
     """Process the messages behind the engine's position."""
     start, lost_before = engine.position, engine.counters["messages_lost"]
+    settings = SettingsReplay(history, engine)
     for message in store.read(after=start):
         if message.position > engine.position + 1:
             engine.skip_to(message.position - 1)
+        settings.prepare(message.position)
         for effect in engine.handle(message):
             on_effect(message.position, effect)
     if engine.position < store.last_position:

@@ -5,7 +5,8 @@ the complete state of the engine at a position of the journal. Two checkpoints a
 older one needs, so a single damaged checkpoint costs nothing.
 
 A small position file beside the database holds the last position of the journal. SQLite silently drops everything
-behind a damaged place of its write-ahead log; with the position file, such a loss is noticed, counted and logged.
+behind a damaged place of its write-ahead log; with the position file, such a loss is noticed, counted and logged. Each
+commit ends with a check that the files were not deleted meanwhile, which no write notices.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from typing import Any
 import msgspec
 
 from edgedescent.engine.messages import DeadLetter, Message
+from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import codec, journal_block
 from edgedescent.state.checkpoints import PIECE_BYTES, CheckpointParts, CheckpointWriter, read_parts
 from edgedescent.state.disk import Disk
+from edgedescent.state.files_in_use import FilesInUse
+from edgedescent.state.lock import FILE as LOCK_FILE
 from edgedescent.state.position_file import PositionFile
 from edgedescent.state.repair import install_repaired
+from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.state_file import (
     Durability,
     folder_error,
@@ -45,9 +50,8 @@ POSITION_FILE = "edgedescent.position"
 CHECKPOINTS_KEPT = 2
 
 
-def _with_checksum(learner: dict[str, Any]) -> str:
-    """JSON of a learner's configuration after its checksum: a damaged one must not look like another learner's."""
-    text = json.dumps(learner, sort_keys=True)
+def _with_checksum(text: str) -> str:
+    """A text after its checksum: damage must not look like another learner, or other settings."""
     return f"{zlib.crc32(text.encode()):08x} {text}"
 
 
@@ -119,6 +123,9 @@ class Store:
             self.last_position, self._journal_bytes = self._journal_end()
             if not read_only:
                 self._parts = CheckpointParts(self._db)
+            # Without its `-shm`, another process would not see the locks of this one.
+            names = (FILE, f"{FILE}-wal", f"{FILE}-shm", LOCK_FILE)
+            self._files = None if read_only else FilesInUse(self.folder, names, self._disk)
         except OSError as error:
             raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -248,7 +255,7 @@ class Store:
                     "(SELECT position FROM checkpoints ORDER BY position DESC LIMIT ?)",
                     (CHECKPOINTS_KEPT,),
                 )
-                self._set("learner", _with_checksum(learner))
+                self._set("learner", _with_checksum(json.dumps(learner, sort_keys=True)))
                 dropped = self._trim_journal(now=created_at)
             self._journal_bytes -= dropped
             with self._guarded():
@@ -291,24 +298,53 @@ class Store:
     def _read_parts(self, first: int, count: int) -> Iterable[bytes]:
         return read_parts(self._db, first, count)
 
+    # --- To whom the state belongs --------------------------------------------------------------------------------
+
     @property
     def learner(self) -> dict[str, Any] | None:
         """Configuration of the learner that wrote the state; None in a new folder."""
-        text = self._get("learner")
-        if text is None:
-            return None
-        _, _, written = str(text).partition(" ")
-        with suppress(ValueError):
-            learner: dict[str, Any] = json.loads(written)
-            if _with_checksum(learner) == text:
-                return learner
-        log.error("The record of the learner in %s is damaged.", self.path)
-        return None
+        text = self._get_checked("learner", "learner")
+        learner: dict[str, Any] | None = None if text is None else json.loads(text)
+        return learner
 
-    def claim(self, learner: dict[str, Any]) -> None:
-        """Record the configuration of the learner to which the state belongs, before the first message."""
+    @property
+    def device(self) -> str | None:
+        """Name of the device that wrote the state; None in a new folder."""
+        return self._get_checked("device", "device")
+
+    def claim(self, learner: dict[str, Any], device: str) -> None:
+        """Record the configuration of the learner and the device to which the state belongs."""
         with self._transaction():
-            self._set("learner", _with_checksum(learner))
+            self._set("learner", _with_checksum(json.dumps(learner, sort_keys=True)))
+            self._set("device", _with_checksum(device))
+
+    @property
+    def settings(self) -> SettingsHistory:
+        """Settings of the engine by position; empty in a new folder.
+
+        Raises:
+            StateError: If another version wrote them.
+        """
+        text = self._get_checked("settings", "engine's settings")
+        return SettingsHistory() if text is None else SettingsHistory.decode(text)
+
+    def change_settings(self, history: SettingsHistory, settings: EngineSettings) -> None:
+        """Record the settings of the engine for the next message and those that follow it.
+
+        Args:
+            history: The settings so far.
+            settings: The settings; nothing is written if they are the same.
+        """
+        with self._guarded():
+            # A journal that is whole can be processed from its first message on.
+            needed = self._db.execute(
+                "SELECT min(position) FROM (SELECT min(position) AS position FROM checkpoints UNION ALL "
+                "SELECT min(first) - 1 FROM journal)"
+            ).fetchone()[0]
+        changed = history.with_change(self.last_position + 1, settings, needed or 0)
+        if (text := changed.encode()) != history.encode():
+            with self._transaction():
+                self._set("settings", _with_checksum(text))
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
@@ -368,6 +404,15 @@ class Store:
 
     # --- File and transactions ------------------------------------------------------------------------------------
 
+    def require_files(self) -> None:
+        """Require that the files in use were not deleted, moved or replaced.
+
+        Raises:
+            StateError: If one of them was.
+        """
+        if self._files is not None:
+            self._files.require()
+
     def flush(self) -> None:
         """Write the pending dead letters whose messages are in the journal."""
         if self._pending and self._pending[0].position <= self.last_position:
@@ -378,13 +423,18 @@ class Store:
         """Write the pending dead letters and close the file.
 
         If the disk is full, the error is logged, and recovery writes them again.
+
+        Raises:
+            StateError: If they cannot be written for another reason, or the files in use were deleted.
         """
         try:
             if not self.read_only:
                 self.flush()
+                self.require_files()
         except DiskFullError as error:
             log.error("%s", error)
         finally:
+            self._files = None
             self._db.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -418,6 +468,7 @@ class Store:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
+        self.require_files()
         self._pending = deque((x for x in self._pending if x.position > last), maxlen=self._dead_letters_max)
         self._allowance = None
 
@@ -457,6 +508,17 @@ class Store:
         with self._guarded():
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else row[0]
+
+    def _get_checked(self, key: str, what: str) -> str | None:
+        """Text that was set with its checksum; None if there is none, or it is damaged, which is logged."""
+        value = self._get(key)
+        if value is None:
+            return None
+        _, _, text = str(value).partition(" ")
+        if _with_checksum(text) == value:
+            return text
+        log.error("The record of the %s in %s is damaged.", what, self.path)
+        return None
 
     def _set(self, key: str, value: Any) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -75,6 +75,10 @@ class SimulatedDisk:
         file = self._entries.get(path)
         return None if file is None else len(file.data)
 
+    def identity(self, path: PurePosixPath) -> object:
+        """The file itself; None if there is none."""
+        return self._entries.get(path)
+
     def exists(self, path: PurePosixPath) -> bool:
         """True if there is a file or folder of this path."""
         return path in self._entries

@@ -276,6 +276,10 @@ class WorldDisk(Disk):
         """Size of a file in bytes; None if there is no file."""
         return self.disk.size(PurePosixPath(path))
 
+    def identity(self, path: Path) -> object:
+        """Value that no other file has; None if there is no file."""
+        return self.disk.identity(PurePosixPath(path))
+
     def rename(self, path: Path, to: Path) -> None:
         """Rename a file, replacing any file of that name."""
         self.disk.rename(PurePosixPath(path), PurePosixPath(to))

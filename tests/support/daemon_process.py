@@ -61,6 +61,8 @@ class DaemonProcess:
         self.state_path = folder / "state"
         self._environment = {**os.environ, **(environment or {})}
         self.wrapper = wrapper
+        self.stderr: int | None = None
+        """Descriptor for the log instead of the file at `log_path`."""
         self._process: subprocess.Popen[bytes] | None = None
         host = "" if "host" in broker else 'host = "127.0.0.1"\n'
         bound = "" if "reconnect_max_s" in broker else "reconnect_max_s = 2.0\n"
@@ -76,7 +78,7 @@ class DaemonProcess:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "edgedescent", "run", str(self.config_path)],
-                stderr=log,
+                stderr=log if self.stderr is None else self.stderr,
                 env=self._environment,
             )
         return self

@@ -78,6 +78,8 @@ class Run:
 
     def learn(self) -> None:
         """Learn what is in the journal."""
+        if self.engine.position < self.store.last_position:
+            self.engine.configure(**self.config.engine_settings().options())
         for message in self.store.read(self.engine.position):
             for effect in self.engine.handle(message):
                 self._on_effect(message.position, effect)

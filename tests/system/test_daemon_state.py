@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import resource
+import shutil
 import signal
 import sqlite3
 from typing import Any
@@ -40,6 +42,26 @@ def test_another_learner_on_the_same_folder_is_refused(broker: BrokerProcess, se
         assert last.startswith("Error: ")
         assert "'LinearRegressor' there, 'MatrixFactorization' here" in last
         assert "Traceback" not in other.log
+
+
+def test_a_deleted_state_folder_ends_the_daemon_before_anything_is_acknowledged(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
+    with make_daemon(broker.port, broker=settings) as daemon:
+        daemon.connected()
+        peer.send(events(0, 10))
+        daemon.counted(10)
+        shutil.rmtree(daemon.state_path)
+        peer.send(events(10, 20))
+        assert daemon.wait() == 1
+        assert "everything saved" not in daemon.log
+        assert re.search(r"Error: The state in .* was deleted, moved or replaced .*\n\Z", daemon.log)
+        # What came after the deletion is still with the broker.
+        daemon.start()
+        daemon.counted(10)
+        daemon.stop()
+        assert daemon.log.count("There is no state in ") == 2
+        assert {message.payload for message in daemon.journal()} >= set(events(10, 20))
 
 
 def spoil(daemon: DaemonProcess, statement: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -111,3 +113,41 @@ def test_a_second_signal_changes_nothing(broker: BrokerProcess, settings: str, m
             daemon.send_signal(signal.SIGTERM)
         assert daemon.wait() == 0
         assert re.search(r"Stopped at message 0 with everything saved\.\n$", daemon.log)
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """Writing end of a pipe that is full and that nobody reads."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"full" * 1024)
+    os.set_blocking(writer, True)
+    yield writer
+    os.close(writer)
+    os.close(reader)
+
+
+def test_a_log_that_nobody_reads_stops_nothing(make_daemon: Any, full_pipe: int) -> None:
+    tables = "[logs]\nlimit_per_10_s = 1000000\n"
+    with running_broker("mosquitto") as broker, DevicePeer(broker.port) as peer:
+        daemon = make_daemon(broker.port, tables=tables)
+        daemon.stderr = full_pipe
+        with daemon:
+            peer.state("online")
+            # Each is a warning of its own.
+            peer.send([b"not an event"] * 1000)
+            peer.send(events(0, 10))
+            status = daemon.counted(10)
+            assert status["dead_letters"] == 1000
+            assert daemon.counted(1, "log_lines_dropped")["log_lines_dropped"] > 100
+            daemon.stop()
+            assert daemon.recovered().counters["events_learned"] == 10
+
+
+def test_an_error_at_the_start_ends_it_even_if_nobody_reads(make_daemon: Any, full_pipe: int) -> None:
+    daemon = make_daemon(1, tables="[nonsense]\n")
+    daemon.stderr = full_pipe
+    with daemon:
+        assert daemon.wait() == os.EX_CONFIG

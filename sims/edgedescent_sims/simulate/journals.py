@@ -12,7 +12,8 @@ from edgedescent.config import Config
 from edgedescent.engine.messages import Message
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.state import recording
-from edgedescent.state.recovery import require_same_learner
+from edgedescent.state.recovery import require_same_owner
+from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.store import Checkpoint, Store
 from edgedescent_sims.sources.journal import JournalSource
 
@@ -63,6 +64,13 @@ class Journal:
             if after < message.position <= self.last:
                 yield message
 
+    def settings(self) -> SettingsHistory:
+        """Settings of the device's engine by position; none of a recording."""
+        if self.folder is None:
+            return SettingsHistory()
+        with _opened(self.folder) as store:
+            return store.settings
+
     def checkpoints(self) -> list[Checkpoint]:
         """Undamaged checkpoints of the device within its journal, the oldest first; none of a recording."""
         if self.folder is None:
@@ -89,7 +97,7 @@ def open_journal(spec: Path) -> Journal:
         journal = _of_folder(config.device, folder, config)
         with _opened(folder) as store:
             try:
-                require_same_learner(config, store)
+                require_same_owner(config, store)
             except StateError as error:
                 raise ConfigError(
                     str(error), "Give the configuration that the device ran as --journal, and another with --against."

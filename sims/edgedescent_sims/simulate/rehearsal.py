@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from edgedescent.engine.messages import Message, Prediction, Predictions
 from edgedescent.errors import ConfigError
 from edgedescent.evaluation import ErrorCurve, state_bytes
 from edgedescent.state import codec
+from edgedescent.state.settings_history import SettingsHistory, SettingsReplay
 from edgedescent.state.store import Checkpoint
 from edgedescent_sims.result import CandidateResult, Curve, Interval, SimulationResult, Timing
 from edgedescent_sims.scenarios.files import changed
@@ -68,10 +69,13 @@ class Start:
     Args:
         checkpoint: Checkpoint of the device to start from; None for an engine that has learned nothing.
         verify: Checkpoint of the device with which the engine is compared when it gets there.
+        settings: Settings of the device's engine by position, which the engine gets too; those of its configuration
+            where none are known.
     """
 
     checkpoint: Checkpoint | None = None
     verify: Checkpoint | None = None
+    settings: SettingsHistory = field(default_factory=SettingsHistory)
 
     @property
     def position(self) -> int:
@@ -115,7 +119,7 @@ class Replayed:
         on_answers: Callable[[Message, bytes], None] = lambda _message, _payload: None,
         on_progress: Callable[[int], None] = lambda _count: None,
     ) -> None:
-        self.engine: Engine = config.build_engine()
+        self.engine: Engine = config.build_engine(start.settings.at(start.position))
         self.curve = ErrorCurve(length=journal.last - journal.first + 1)
         self.n_messages = 0
         self.agrees: bool | None = None
@@ -125,6 +129,7 @@ class Replayed:
         self._rows: list[tuple[int, float, float]] = []
         if start.checkpoint is not None:
             self.engine.load_state_dict(start.checkpoint.state)
+        self._settings = SettingsReplay(start.settings, self.engine)
         for message in journal.messages(after=start.position):
             self._handle(message, on_answers)
             if self.n_messages % _REPORT_MESSAGES == 0:
@@ -140,6 +145,7 @@ class Replayed:
             # The journal is bounded: its oldest messages may be gone, and damaged ones are left out.
             self.engine.skip_to(message.position - 1)
         self.n_messages += 1
+        self._settings.prepare(message.position)
         for effect in self.engine.handle(message):
             if isinstance(effect, Predictions):
                 on_answers(message, effect.payload)
@@ -249,8 +255,9 @@ def _starts(journal: Journal) -> tuple[Start, Start | None]:
     if not checkpoints:
         return UNTRAINED, None
     oldest, newest = checkpoints[0], checkpoints[-1]
-    first = Start(verify=newest) if journal.first == 1 else UNTRAINED
-    return first, Start(oldest, newest if newest is not oldest else None)
+    settings = journal.settings()
+    first = Start(verify=newest, settings=settings) if journal.first == 1 else UNTRAINED
+    return first, Start(oldest, newest if newest is not oldest else None, settings)
 
 
 # --- One candidate ------------------------------------------------------------------------------------------------
@@ -347,7 +354,7 @@ def _notices(runs: Sequence[_Run], outcomes: Sequence[_Outcome]) -> list[str]:
     if outcome.agrees is False:
         notices.append(
             f"{AS_RUN!r} differs from the device's checkpoint at message {outcome.verified_at}: messages are missing, "
-            "or it ran for a while with other `[limits]` or another version."
+            "or it ran for a while with another version."
         )
     return notices
 

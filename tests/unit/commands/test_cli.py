@@ -17,7 +17,7 @@ from edgedescent.config import Config
 from edgedescent.daemon.status import FILE as STATUS_FILE
 from edgedescent.snapshots.publish import publish_snapshot
 from edgedescent.state.lock import FolderLock
-from support.command_line import COMMANDS, CONFIGURED, REST, device_file, run
+from support.command_line import COMMANDS, CONFIGURED, REST, device_file, run, run_json
 from support.state_folder import Run, a_config, payloads
 from support.waiting import PATIENCE_S
 
@@ -331,3 +331,29 @@ def test_run_tells_of_a_file_that_is_beyond_rescue(config: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith("Error: The state file ")
         assert "Traceback" not in done.stderr
+
+
+# --- adopt ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_renamed_device_goes_on_with_its_state_once_that_was_confirmed(config: Path) -> None:
+    a_daemons_state(config)
+    renamed = config.with_name("renamed.toml")
+    renamed.write_text(config.read_text().replace('"pump"', '"pump-8"'))
+    checked = run("check", "--offline", renamed)
+    assert checked.exit_code == 0, "the configuration alone is right"
+    refused = run("export", renamed)
+    assert refused.exit_code == 1
+    assert "belongs to the device 'pump'; the configuration is that of 'pump-8'" in refused.output
+    assert run("adopt", renamed).exit_code == 2, "nobody is there to answer"
+    with FolderLock(config.parent / "state"):
+        assert "Another daemon" in run("adopt", renamed, "--yes").output
+    assert run_json("adopt", renamed, "--yes") == [{"device": "pump-8", "before": "pump"}]
+    assert "belongs to 'pump-8' already" in run("adopt", renamed).output
+    assert run("export", renamed).exit_code == 0
+    assert run("export", config).exit_code == 1
+
+
+def test_there_must_be_a_state_to_adopt(config: Path) -> None:
+    assert "There is no state in" in run("adopt", config, "--yes").output
+    assert not (config.parent / "state").exists()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgedescent.errors import DiskFullError
+from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.checkpoints import CheckpointParts
-from edgedescent.state.store import Store
+from edgedescent.state.lock import FolderLock
+from edgedescent.state.store import FILE, Store
 from support.daemon_harness import DaemonHarness, MakeHarness, event
 from support.state_folder import bits
 
@@ -391,3 +396,81 @@ def test_a_redelivery_window_that_is_too_small_is_logged(make: MakeHarness, capl
     caplog.clear()
     make(limits={"redelivery_window": 1000}).recover()
     assert caplog.text == ""
+
+
+# --- Files that disappear ---------------------------------------------------------------------------------------------
+
+
+def delete_folder(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def move_folder(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+
+
+def replace_folder(folder: Path) -> None:
+    shutil.copytree(folder, folder.with_name("copy"))
+    shutil.rmtree(folder)
+    folder.with_name("copy").rename(folder)
+
+
+def delete_only(name: str) -> Callable[[Path], None]:
+    def delete(folder: Path) -> None:
+        (folder / name).unlink()
+
+    return delete
+
+
+LOSSES = [delete_folder, move_folder, replace_folder, *map(delete_only, (FILE, f"{FILE}-wal", f"{FILE}-shm", "lock"))]
+
+
+@pytest.fixture
+def in_use(make: MakeHarness, tmp_path: Path) -> Iterator[DaemonHarness]:
+    """A daemon with one committed message, whose folder is locked as `edgedescent run` locks it."""
+    with FolderLock(tmp_path / "state"):
+        harness = make().recover()
+        harness.receive(event(1))
+        harness.wait(5.0)
+        assert harness.transport.acknowledged == [event(1)]
+        yield harness
+        with suppress(StateError):
+            harness.store.close()
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_nothing_is_acknowledged_into_deleted_files(in_use: DaemonHarness, lose: Callable[[Path], None]) -> None:
+    lose(Path(in_use.config.state.path))
+    in_use.receive(event(2))
+    with pytest.raises(StateError, match="was deleted, moved or replaced while it was in use"):
+        in_use.wait(5.0)
+    assert in_use.transport.acknowledged == [event(1)]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_a_stop_does_not_claim_that_deleted_files_are_saved(
+    in_use: DaemonHarness, lose: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    lose(Path(in_use.config.state.path))
+    with pytest.raises(StateError, match="was deleted, moved or replaced"):
+        in_use.daemon.close()
+    assert "everything saved" not in caplog.text
+
+
+def test_a_deleted_folder_is_noticed_without_messages_too(in_use: DaemonHarness) -> None:
+    shutil.rmtree(in_use.config.state.path)
+    with pytest.raises(StateError, match=f"was deleted, moved or replaced .*{FILE}, {FILE}-wal"):
+        in_use.wait(in_use.config.metrics.interval_s + 1)
+
+
+def test_a_start_without_a_state_says_so(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    harness = make().recover()
+    assert "There is no state in " in caplog.text
+    harness.receive(event(1))
+    harness.daemon.close()
+    caplog.clear()
+    harness.restart()
+    harness.recover()
+    assert "There is no state" not in caplog.text

@@ -475,3 +475,18 @@ def test_a_wrong_transport_or_table_is_named() -> None:
 
 def test_memory_is_reported_in_bytes() -> None:
     assert 5e6 < resident_bytes() < 5e10
+
+
+def test_changed_limits_do_not_learn_what_was_a_dead_letter(make: MakeHarness) -> None:
+    array = json.dumps([{"id": f"e{i}", "x": {"a": i}, "y": i} for i in range(10)]).encode()
+    harness = make(limits={"events_per_message_max": 5}).recover()
+    harness.receive(array)
+    harness.wait(5.0)
+    assert (harness.learned, len(harness.store.dead_letters())) == (0, 1)
+    # As after kill -9.
+    after = make(limits={"events_per_message_max": 50}).recover()
+    assert after.learned == 0
+    after.receive(array)
+    assert after.learned == 10
+    after.wait(5.0)
+    assert make(limits={"events_per_message_max": 5}).recover().learned == 10

@@ -262,7 +262,6 @@ def test_what_does_not_change_the_learner_may_change(tmp_path: Path) -> None:
     run.store.close()
     config = msgspec.structs.replace(
         run.config,
-        device="other",
         # Written out, with an integer for a float, these are the defaults.
         learner={"type": "LinearRegressor", "clip": 5, "loss": "AdaptiveHuberLoss"},
         limits=Limits(dedup_window=3, payload_bytes_max=10),

@@ -1,0 +1,42 @@
+"""Settings that decide what the engine does with a message, apart from its learner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from edgedescent.formats import FORMATS
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments of an engine, as a state keeps them: recovery must treat each message as it was treated before."""
+
+    format: str = "json"
+    """Name of the payload format."""
+    dedup_window: int = 65_536
+    redelivery_window: int = 4096
+    events_per_second_max: float | None = None
+    payload_bytes_max: int = 1_048_576
+    events_per_message_max: int = 10_000
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of `Engine` and of `Engine.configure`.
+
+        Raises:
+            ConfigError: If there is no payload format of that name.
+        """
+        options = msgspec.structs.asdict(self)
+        name = options.pop("format")
+        return {"payload_format": FORMATS.find(name, "topics.format"), **options}
+
+    def changes_since(self, earlier: EngineSettings) -> str:
+        """Text that lists what differs from earlier settings.
+
+        Example:
+            >>> EngineSettings(dedup_window=9).changes_since(EngineSettings())
+            'dedup_window: 65536 before, 9 now'
+        """
+        before, now = msgspec.structs.asdict(earlier), msgspec.structs.asdict(self)
+        changed = [name for name in now if before[name] != now[name]]
+        return "; ".join(f"{name}: {before[name]!r} before, {now[name]!r} now" for name in changed)
