@@ -6,7 +6,7 @@ The packages in `adapters/` implement them; `edgedescent.registry` finds the imp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import msgspec
@@ -22,6 +22,10 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     duplicate: bool = False
     generation: int = 0
     """Number of the connection it came over: packet ids mean nothing on another one."""
+    subscriptions: tuple[int, ...] = ()
+    """Identifiers of the subscriptions for which the broker sent it, where it tells them."""
+    surplus: bool = False
+    """True for a message that no filter asks for, or a further copy of one: acknowledged in its turn, never handled."""
 
 
 def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Delivery]:
@@ -53,6 +57,20 @@ class Transport(Protocol):
     def window(self) -> int | None:
         """Most messages that may be under way without an acknowledgement; None where there is no such limit."""
 
+    @property
+    def memory(self) -> str:
+        """What a later process must know of the broker's session, as text that changes rarely.
+
+        A change is saved before the next `poll`.
+        """
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counters for the metrics, since the start of the process."""
+
+    def resume(self, memory: str) -> None:
+        """Continue with the `memory` of an earlier process; called before the first `poll`, with "" in a new state."""
+
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
         """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
 
@@ -75,6 +93,16 @@ class Transport(Protocol):
             if_quiet: Return False instead where something has arrived since the last poll, or what was published is
                 still on its way.
         """
+
+
+class PlainTransport:
+    """Base class of transports to something that keeps no session and has no limits."""
+
+    memory = ""
+    counts: Mapping[str, int] = MappingProxyType({})
+
+    def resume(self, memory: str) -> None:
+        """There is nothing to continue."""
 
 
 class Reply(Protocol):

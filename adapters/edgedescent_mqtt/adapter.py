@@ -6,7 +6,8 @@ import json
 import logging
 import struct
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -25,6 +26,8 @@ from edgedescent_mqtt.connect import PAHO_REASONS, Connector, explain
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
 from edgedescent_mqtt.received import to_delivery
+from edgedescent_mqtt.screen import Screen
+from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_mqtt.topics import check_topics
 from edgedescent_mqtt.unconfirmed import Unconfirmed
@@ -84,7 +87,10 @@ class MqttAdapter:
         self._config = config
         self._client_id = config.client_id_of(device)
         self._status_topic = status_topic
+        self._counts = Counter(messages_unasked=0, messages_copied=0)
+        self._record = SessionRecord.new(config.address, self._client_id)
         self._subscriptions = Subscriptions(topics, config)
+        self._screen = Screen(topics, self._counts)
         self._connector = Connector(config)
         self._inbox: list[Delivery] = []
         self._inbox_bytes = 0
@@ -96,6 +102,8 @@ class MqttAdapter:
         self._since = 0.0
         """Time when the connection was made; once the broker has accepted it, the time of that."""
         self._closing = False
+        self._to_subscribe = False
+        """True until the subscriptions were asked for over a new connection."""
         self._to_greet = False
         """True until the status was sent over a new connection."""
         self._greeting = 0
@@ -110,6 +118,7 @@ class MqttAdapter:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_subscribe = self._subscriptions.on_subscribe
+        client.on_unsubscribe = self._subscriptions.on_unsubscribe
         # With this callback set, paho queues what it has to send, so that it can be written all at once.
         client.on_socket_register_write = lambda *_: None
         client.max_queued_messages_set(UNCONFIRMED_MAX)
@@ -127,6 +136,20 @@ class MqttAdapter:
         """Most events that may be under way unacknowledged; None with QoS 0."""
         return self._config.receive_max if self._config.qos else None
 
+    @property
+    def memory(self) -> str:
+        """Record of the session that the broker keeps."""
+        return self._record.text
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counters of what the broker did, since the start."""
+        return self._counts
+
+    def resume(self, memory: str) -> None:
+        """Continue with the record of the session that an earlier process had."""
+        self._record = SessionRecord.load(memory, self._config.address, self._client_id)
+
     # --- The loop -------------------------------------------------------------------------------------------------
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
@@ -138,6 +161,10 @@ class MqttAdapter:
         """
         sock = self._socket() or self._connect(timeout_s)
         if sock is not None:
+            if self._accepted and self._to_subscribe:
+                # Not before this poll: by now, what the record of the session says was saved.
+                self._to_subscribe = False
+                self._subscriptions.start(self._client)
             self._write(sock)
             # Until the broker has accepted the connection, there is nothing to read but its answer.
             if take or not self._accepted:
@@ -197,7 +224,7 @@ class MqttAdapter:
         taken = before - sock.buffered
         # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
-            self._inbox += events
+            self._inbox += self._screen.mark(events, self._record.subscriptions)
             self._inbox_bytes += taken
         return len(events) < count_max and taken < bytes_max
 
@@ -236,7 +263,8 @@ class MqttAdapter:
             return
         if self._accepted:
             self._greet()
-            self._subscriptions.retry(self._client)
+            if not self._to_subscribe:
+                self._subscriptions.retry(self._client)
         elif time.monotonic() - self._since > self._config.connect_timeout_s:
             hint = ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
             self._drop(sock, f"it accepts connections but does not answer{hint}")
@@ -337,7 +365,7 @@ class MqttAdapter:
     # --- Callbacks: they only record ------------------------------------------------------------------------------
 
     def _on_connect(
-        self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
             self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}")
@@ -350,8 +378,12 @@ class MqttAdapter:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
         if self._generation > 1 and not flags.session_present:
             log.warning("The broker did not keep the session: events sent in the meantime may be lost.")
-        self._subscriptions.start(client)
-        self._to_greet = True
+        self._subscriptions.plan(
+            self._record,
+            new_session=not flags.session_present,
+            identifiers=bool(getattr(properties, "SubscriptionIdentifierAvailable", 1)),
+        )
+        self._to_subscribe = self._to_greet = True
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -385,7 +417,7 @@ class MqttAdapter:
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:
             return  # Not acknowledged: the broker keeps it for the next connection.
-        self._inbox.append(to_delivery(message, self._generation))
+        self._inbox += self._screen.mark([to_delivery(message, self._generation)], self._record.subscriptions)
         self._inbox_bytes += len(message.payload)
 
 

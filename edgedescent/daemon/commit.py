@@ -117,13 +117,14 @@ class Committer:
             StateError: If the commit fails for another reason.
         """
         batch = self._batch
-        if not batch.messages:
+        if not batch.deliveries:
             return
-        self._save_allowance()
-        # Messages that arrive fast leave less time for the compression.
-        hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
-        self._store.append(batch.messages, self._answered(), hurry=hurry)
-        self.counts["commits"] += 1
+        if batch.messages:
+            self._save_allowance()
+            # Messages that arrive fast leave less time for the compression.
+            hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
+            self._store.append(batch.messages, self._answered(), hurry=hurry)
+            self.counts["commits"] += 1
         self._transport.acknowledge(batch.deliveries)
         self._policy.committed(batch, self._clock.monotonic())
         self._batch = Batch()
@@ -152,6 +153,19 @@ class Committer:
         """Save the rest of the write budget with the next transaction, so that a restart does not renew it."""
         self.budget.update(self._clock.monotonic())
         self._store.set_allowance(self.budget.left, self._clock.time())
+
+    def save_memory(self) -> None:
+        """Save what a later process must know of the broker's session, if it has changed.
+
+        While the disk is full it is tried again.
+
+        Raises:
+            StateError: If it fails for another reason.
+        """
+        try:
+            self._store.save_memory(self._transport.memory)
+        except DiskFullError as error:
+            self._pause_for_space(error)
 
     def request_checkpoint(self) -> None:
         """Save a checkpoint now, or as soon as the disk allows it."""

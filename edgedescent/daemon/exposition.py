@@ -28,6 +28,12 @@ FAMILIES = {
     "messages_redelivered": Family(
         "messages_redelivered_total", "counter", "Messages recognized as sent again by the broker."
     ),
+    "messages_unasked": Family(
+        "messages_unasked_total", "counter", "Messages that match no filter, not learned, since the start."
+    ),
+    "messages_copied": Family(
+        "messages_copied_total", "counter", "Copies of messages for overlapping filters, not learned, since the start."
+    ),
     "rate_limited": Family("messages_rate_limited_total", "counter", "Messages not learned because of the rate limit."),
     "dead_letters_unkept": Family(
         "dead_letters_unkept_total", "counter", "Dead letters beyond the first 100 of a message."

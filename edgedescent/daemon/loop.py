@@ -111,6 +111,7 @@ class Daemon:
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
+        self._transport.resume(store.memory)
         self.engine = recover(config, store, on_effect)
         self._sent_position = self.engine.position
         self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
@@ -200,6 +201,7 @@ class Daemon:
     def _receive(self, wait_s: float) -> int:
         """Receive, learn and answer messages, waiting at most `wait_s` for them; returns their number."""
         deliveries = self._transport.poll(wait_s, take=self._committer.has_room)
+        self._committer.save_memory()
         # A poll writes before it reads: answers published before it are sent now.
         self._sent_position = self.engine.position
         if self._transport.connected:
@@ -214,7 +216,7 @@ class Daemon:
         first = self.engine.position + 1
         messages = [
             Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
-            for i, one in enumerate(deliveries)
+            for i, one in enumerate([one for one in deliveries if not one.surplus])
         ]
         self._committer.add(messages, deliveries)
         for message in messages:
@@ -337,6 +339,7 @@ class Daemon:
             "position": self.engine.position,
             **self.engine.metrics(),
             **self._committer.counts,
+            **self._transport.counts,
             "messages_uncommitted": self.uncommitted,
             "answers_waiting": len(self._answers),
             "answers_dropped": self._answers.dropped,

@@ -96,6 +96,8 @@ class Store:
         self._pending: deque[DeadLetter] = deque(maxlen=dead_letters_max)
         """Dead letters that are not written yet."""
         self._allowance: str | None = None
+        self._memory: str | None = None
+        """The text of `memory`, once it was read."""
         self._position_file = PositionFile(self.folder / POSITION_FILE, self._disk)
         try:
             if not read_only:
@@ -288,6 +290,22 @@ class Store:
             "(SELECT position, place FROM dead_letters ORDER BY position DESC, place DESC LIMIT 1 OFFSET ?)",
             (self._dead_letters_max,),
         )
+
+    # --- Session ---------------------------------------------------------------------------------------------------
+
+    @property
+    def memory(self) -> str:
+        """Text of the transport's about its session with the broker; empty in a new state."""
+        if self._memory is None:
+            self._memory = str(self._get("session") or "")
+        return self._memory
+
+    def save_memory(self, memory: str) -> None:
+        """Save the text of the transport's about its session, if it has changed."""
+        if memory != self.memory:
+            with self._transaction():
+                self._set("session", memory)
+            self._memory = memory
 
     # --- Write budget ---------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edgedescent.interfaces import Delivery, still_valid
+from edgedescent.interfaces import Delivery, PlainTransport, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.link import Link, Packet
@@ -13,7 +13,7 @@ from edgedescent_world.timeline import Timeline
 TOPIC = "edgedescent/pump/events"
 
 
-class SimulatedTransport:
+class SimulatedTransport(PlainTransport):
     """Transport that connects to the simulated broker, and reconnects after each loss.
 
     It behaves like the MQTT adapter with one difference, which makes it harder for the daemon: one poll may continue

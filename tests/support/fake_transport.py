@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from edgedescent.interfaces import Delivery
+from edgedescent.interfaces import Delivery, PlainTransport
 
 
-class FakeTransport:
+class FakeTransport(PlainTransport):
     """Delivers what the test puts in, and records what is published."""
 
     def __init__(self, history: list[str]) -> None:
