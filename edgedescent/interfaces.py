@@ -5,6 +5,7 @@ The packages in `adapters/` implement them; `edgedescent.registry` finds the imp
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
@@ -85,6 +86,9 @@ class Transport(Protocol):
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Queue a message; False where there is no connection to send it over."""
 
+    def payload_bytes_max(self, topic: str) -> int:
+        """Largest payload that the broker takes on a topic, as far as is known."""
+
     def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
         """Send what is queued and disconnect; returns True once that is done.
 
@@ -103,6 +107,10 @@ class PlainTransport:
 
     def resume(self, memory: str) -> None:
         """There is nothing to continue."""
+
+    def payload_bytes_max(self, topic: str) -> int:  # noqa: ARG002
+        """There is no limit."""
+        return sys.maxsize
 
 
 class Reply(Protocol):

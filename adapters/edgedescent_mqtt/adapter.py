@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import struct
 import time
@@ -15,22 +14,21 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edgedescent import __version__
 from edgedescent.interfaces import Delivery, still_valid
 from edgedescent_mqtt.admin_client import MqttAdminClient
-from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from edgedescent_mqtt.check_broker import check_broker
 from edgedescent_mqtt.client import MqttClient
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, Connector, explain
+from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
+from edgedescent_mqtt.packets import acknowledgements
+from edgedescent_mqtt.publisher import Publisher
 from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.screen import Screen
 from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_mqtt.topics import check_topics
-from edgedescent_mqtt.unconfirmed import Unconfirmed
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +36,6 @@ INBOX_BYTES_MAX = 262_144
 """Most bytes that one poll takes in; the rest waits with the broker."""
 WRITE_BYTES = 65_536
 """Size of the queued payloads at which `publish` hands them to the socket."""
-UNCONFIRMED_MAX = 10_000
-"""Most messages sent with QoS 1 that may wait for the broker's confirmation."""
 STABLE_S = 10.0
 """Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
 
@@ -86,8 +82,7 @@ class MqttAdapter:
     ) -> None:
         self._config = config
         self._client_id = config.client_id_of(device)
-        self._status_topic = status_topic
-        self._counts = Counter(messages_unasked=0, messages_copied=0)
+        self._counts = Counter(messages_unasked=0, messages_copied=0, publications_refused=0)
         self._record = SessionRecord.new(config.address, self._client_id)
         self._subscriptions = Subscriptions(topics, config)
         self._screen = Screen(topics, self._counts)
@@ -106,12 +101,8 @@ class MqttAdapter:
         """True until the subscriptions were asked for over a new connection."""
         self._to_greet = False
         """True until the status was sent over a new connection."""
-        self._greeting = 0
-        """Packet id of the last status "online"."""
         self._queued_bytes = 0
-        self._unconfirmed = Unconfirmed()
         self._five = config.protocol == "5"
-        self._publications: dict[str, Publication] = {}
         session = config.session(payload_bytes_max=bytes_max, resume=True, expiry_s=config.session_expiry_s)
         self._client = client = MqttClient(self._client_id, config.protocol, session, manual_ack=True)
         client.on_connect = self._on_connect
@@ -121,8 +112,8 @@ class MqttAdapter:
         client.on_unsubscribe = self._subscriptions.on_unsubscribe
         # With this callback set, paho queues what it has to send, so that it can be written all at once.
         client.on_socket_register_write = lambda *_: None
-        client.max_queued_messages_set(UNCONFIRMED_MAX)
-        client.will_set(self._status_topic, _status("offline"), qos=1, retain=True)
+        self._limits = BrokerLimits(config)
+        self._publisher = Publisher(client, config, self._limits, status_topic, self._counts)
         # Files that cannot be used are reported before anything starts.
         config.connection()
 
@@ -188,6 +179,7 @@ class MqttAdapter:
         if opened is None:
             return None
         sock, connection = PacketSocket(opened[0]), opened[1]
+        self._publisher.prepare()
         self._client.connect_over(sock, connection)
         self._up, self._since = True, time.monotonic()
         return sock
@@ -208,6 +200,7 @@ class MqttAdapter:
                 while (more := self._take_events(sock)) and sock.grant():
                     if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                         return
+                    self._publisher.on_answered(sock.pings_answered)
                 if not arrived or not more:
                     return
                 room -= arrived
@@ -250,36 +243,36 @@ class MqttAdapter:
         """
         if sock.wait_for_end(timeout_s):
             self._read(sock)
-        elif time.monotonic() - sock.sent_at >= self._config.keepalive_s / 2:
-            sock.queue(PING)
+        elif time.monotonic() - sock.sent_at >= self._limits.keepalive_s / 2:
+            sock.ping()
         sock.flush()
 
     def _maintain(self, sock: PacketSocket) -> None:
         """Do what is due by the clock: pings, the status, refused subscriptions, the wait for CONNACK."""
         # paho does not see what bypasses it: it is asked to ping only when there is quiet in either direction.
-        if time.monotonic() - min(sock.received_at, sock.sent_at) >= self._config.keepalive_s / 2:
+        if time.monotonic() - min(sock.received_at, sock.sent_at) >= self._limits.keepalive_s / 2:
             self._client.loop_misc()
         if not self._up:
             return
         if self._accepted:
-            self._greet()
+            self._greet(sock)
             if not self._to_subscribe:
                 self._subscriptions.retry(self._client)
         elif time.monotonic() - self._since > self._config.connect_timeout_s:
-            hint = ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
-            self._drop(sock, f"it accepts connections but does not answer{hint}")
+            self._drop(sock, f"it accepts connections but does not answer{self._protocol_hint}")
 
-    def _greet(self) -> None:
+    @property
+    def _protocol_hint(self) -> str:
+        return ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
+
+    def _greet(self, sock: PacketSocket) -> None:
         """Publish the status "online", after the messages of an earlier connection that paho sends again.
 
         Those may hold another status, and the broker retains the last one.
         """
-        if not self._to_greet:
-            return
-        self._to_greet = False
-        greeting = _status("online", time.time())
-        self._greeting = self._client.publish(self._status_topic, greeting, qos=1, retain=True).mid
-        self._client.on_publish = self._on_publish
+        if self._to_greet:
+            self._to_greet = False
+            self._publisher.greet(sock)
 
     # --- Requests of the daemon -----------------------------------------------------------------------------------
 
@@ -300,26 +293,16 @@ class MqttAdapter:
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
-        # A retained message replaces the one before, and is small and rare: there is always room for it.
-        if not retain and sock.unsent >= PENDING_BYTES_MAX:
+        if not self._publisher.publish(sock, topic, payload, retain=retain):
             return False
-        if retain or self._config.publish_qos:
-            self._unconfirmed.forget_confirmed()
-            if not retain and self._unconfirmed.bytes >= PENDING_BYTES_MAX:
-                return False
-            info = self._client.publish(topic, payload, qos=1, retain=retain)
-            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return False
-            self._unconfirmed.add(info, len(payload))
-        else:
-            publication = self._publications.get(topic)
-            if publication is None:
-                publication = self._publications[topic] = Publication(topic, five=self._five)
-            sock.queue(publication.packet(payload))
         self._queued_bytes += len(payload)
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)
         return True
+
+    def payload_bytes_max(self, topic: str) -> int:
+        """Return the largest payload that the broker takes on a topic."""
+        return self._limits.payload_bytes_max(topic)
 
     def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
         """Send what is queued and the status "stopped", and disconnect; returns True once that is done.
@@ -333,8 +316,7 @@ class MqttAdapter:
             if_quiet: Return False instead where something has arrived since the last poll or is unconfirmed.
         """
         until = time.monotonic() + timeout_s
-        stopped = Publication(self._status_topic, five=self._five, retain=True)
-        last = stopped.packet(_status("stopped", time.time())) + DISCONNECT
+        unconfirmed = self._publisher.unconfirmed
         if not if_quiet:
             self._closing = True
             self._wait_for_confirmations(until)
@@ -342,12 +324,12 @@ class MqttAdapter:
         if (sock := self._socket()) is None:
             return True
         self._write(sock)
-        self._unconfirmed.forget_confirmed()
+        unconfirmed.forget_confirmed()
         # Nothing is done between this look and the last packets: what the broker sends meanwhile, it must send again.
-        if if_quiet and (self._unconfirmed or sock.wait(0.0)):
+        if if_quiet and (unconfirmed or sock.wait(0.0)):
             return False
-        if self._accepted and not self._unconfirmed:
-            sock.queue(last)
+        if self._accepted and not unconfirmed:
+            sock.queue(self._publisher.farewell())
             sock.linger(until - time.monotonic())
         self._closing = True
         self._drop(sock, "the daemon has disconnected")
@@ -356,8 +338,8 @@ class MqttAdapter:
     def _wait_for_confirmations(self, until: float) -> None:
         while (sock := self._socket()) is not None and self._accepted:
             self._write(sock)
-            self._unconfirmed.forget_confirmed()
-            if not self._unconfirmed or (left_s := until - time.monotonic()) <= 0:
+            self._publisher.unconfirmed.forget_confirmed()
+            if not self._publisher.unconfirmed or (left_s := until - time.monotonic()) <= 0:
                 return
             if sock.wait(left_s):
                 self._read(sock)
@@ -368,12 +350,14 @@ class MqttAdapter:
         self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}")
+            adapted = self._limits.on_refused(reason.value)
+            self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}{adapted}")
             return
         self._generation += 1
         self._accepted, self._since = True, time.monotonic()
         session = "continuing the" if flags.session_present else "with a new"
         log.info("Connected to %s as %r, %s session.", self._config.address, self._client_id, session)
+        self._limits.on_accepted(properties)
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
         if self._generation > 1 and not flags.session_present:
@@ -381,7 +365,7 @@ class MqttAdapter:
         self._subscriptions.plan(
             self._record,
             new_session=not flags.session_present,
-            identifiers=bool(getattr(properties, "SubscriptionIdentifierAvailable", 1)),
+            identifiers=self._limits.identifiers,
         )
         self._to_subscribe = self._to_greet = True
 
@@ -392,35 +376,27 @@ class MqttAdapter:
             self._up = self._accepted = False
             return
         fault = self._client.opened.fault
-        if flags.is_disconnect_packet_from_server:
+        code = reason.value if flags.is_disconnect_packet_from_server else None
+        self._publisher.on_ended(code)
+        if code is not None:
+            self._limits.on_refused(code)
             why = f"the broker ended it: {reason}"
         elif fault is not None:
             why = explain(fault)
         elif reason.value in PAHO_REASONS:
             why = PAHO_REASONS[reason.value]
+        elif self._accepted:
+            why = "the broker closed it"
         else:
-            why = "the broker closed it" if self._accepted else "the broker closed it before accepting it"
+            why = f"the broker closed it before accepting it{self._protocol_hint}"
+        if not self._accepted:
+            self._limits.on_closed_early()
         if self._accepted and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
-
-    def _on_publish(
-        self, client: Client, _data: Any, packet_id: int, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        if packet_id != self._greeting:
-            return
-        # Only the reply to this message is needed; with the callback set, paho takes much longer for every message.
-        client.on_publish = None
-        if reason.is_failure:
-            log.error("The broker refused the message to %r: %s. Check its access rules.", self._status_topic, reason)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:
             return  # Not acknowledged: the broker keeps it for the next connection.
         self._inbox += self._screen.mark([to_delivery(message, self._generation)], self._record.subscriptions)
         self._inbox_bytes += len(message.payload)
-
-
-def _status(state: str, since: float | None = None) -> bytes:
-    """Return the device's status message; a last will has no `since`, as the broker decides when it is sent."""
-    return json.dumps({"state": state, "since": since, "version": __version__}).encode()

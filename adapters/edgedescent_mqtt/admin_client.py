@@ -28,6 +28,7 @@ from edgedescent_mqtt.topics import overlapping, without_group
 
 ANSWER_S = 5.0
 """Longest time for an answer of the broker's."""
+UNSUPPORTED_PROTOCOL = 0x84
 WINDOW = 200
 """Most messages that may be sent ahead of their confirmations."""
 _ENDED = "it ended the connection"
@@ -106,7 +107,9 @@ class MqttAdminClient:
             self.__exit__(None, None, None)
             raise TransportError(
                 f"The broker at {config.address} refused the connection: {self._connected}.",
-                "See `broker.username`, its password, and the broker's access rules.",
+                'Set broker.protocol = "3.1.1".'
+                if self._connected.value == UNSUPPORTED_PROTOCOL
+                else "See `broker.username`, its password, and the broker's access rules.",
             )
         return self
 

@@ -142,7 +142,7 @@ def _check_granted(config: BrokerConfig, client: MqttAdminClient) -> Iterator[Ch
     else:
         yield ok("session", f"{message}.")
     if not granted.get("RetainAvailable", 1):
-        yield error("retain", "the broker retains nothing.", "Status and snapshots reach only who listens then.")
+        yield warning("retain", "the broker retains nothing.", "Status and snapshots reach only who listens then.")
 
 
 def _check_overlap(config: BrokerConfig, client: MqttAdminClient, topics: Sequence[str]) -> Iterator[CheckResult]:

@@ -66,6 +66,15 @@ FAMILIES = {
     ),
     "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
     "answers_dropped": Family("answers_dropped_total", "counter", "Predictions dropped because too many were waiting."),
+    "answers_split": Family(
+        "answers_split_total", "counter", "Predictions split because the broker takes less at once."
+    ),
+    "publications_too_large": Family(
+        "publications_too_large_total", "counter", "Messages and single answers larger than the broker takes, not sent."
+    ),
+    "publications_refused": Family(
+        "publications_refused_total", "counter", "Messages that the broker refused by a reason code, since the start."
+    ),
     "events_per_second": Family("events_per_second", "gauge", "Events learned per second since the last report."),
     "memory_bytes": Family("resident_memory_bytes", "gauge", "Resident memory of the daemon."),
     "mae": Family("mean_absolute_error", "gauge", "Mean absolute error of prequential predictions."),
