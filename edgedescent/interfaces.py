@@ -80,8 +80,22 @@ class Transport(Protocol):
             take: False leaves messages with the broker and only keeps the connection alive.
         """
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out."""
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out.
+
+        Returns:
+            True if none was left out.
+        """
+
+    @property
+    def confirmed(self) -> int:
+        """Number of the last call of `acknowledge`, from 1, that the broker is known to have handled; 0 for none.
+
+        Of the calls before it, only those over the same connection have been.
+        """
+
+    def session(self, generation: int) -> int:
+        """Number of the broker's session to which a connection belongs; a new session has a larger one."""
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Queue a message; False where there is no connection to send it over."""
@@ -104,9 +118,14 @@ class PlainTransport:
 
     memory = ""
     counts: Mapping[str, int] = MappingProxyType({})
+    confirmed = 0
 
     def resume(self, memory: str) -> None:
         """There is nothing to continue."""
+
+    def session(self, generation: int) -> int:  # noqa: ARG002
+        """There is only one."""
+        return 0
 
     def payload_bytes_max(self, topic: str) -> int:  # noqa: ARG002
         """There is no limit."""

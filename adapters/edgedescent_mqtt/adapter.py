@@ -24,6 +24,7 @@ from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import acknowledgements
 from edgedescent_mqtt.publisher import Publisher
+from edgedescent_mqtt.receipts import Receipts
 from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.screen import Screen
 from edgedescent_mqtt.session_record import SessionRecord
@@ -38,6 +39,9 @@ WRITE_BYTES = 65_536
 """Size of the queued payloads at which `publish` hands them to the socket."""
 STABLE_S = 10.0
 """Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
+
+COUNTS = dict.fromkeys(("sessions_lost", "messages_unasked", "messages_copied", "publications_refused"), 0)
+"""Counters of what the broker did, from the start of the process."""
 
 _HINTS = {
     0x84: ' (set broker.protocol = "3.1.1")',
@@ -82,7 +86,7 @@ class MqttAdapter:
     ) -> None:
         self._config = config
         self._client_id = config.client_id_of(device)
-        self._counts = Counter(messages_unasked=0, messages_copied=0, publications_refused=0)
+        self._counts = Counter(COUNTS)
         self._record = SessionRecord.new(config.address, self._client_id)
         self._subscriptions = Subscriptions(topics, config)
         self._screen = Screen(topics, self._counts)
@@ -113,6 +117,7 @@ class MqttAdapter:
         # With this callback set, paho queues what it has to send, so that it can be written all at once.
         client.on_socket_register_write = lambda *_: None
         self._limits = BrokerLimits(config)
+        self._receipts = Receipts()
         self._publisher = Publisher(client, config, self._limits, status_topic, self._counts)
         # Files that cannot be used are reported before anything starts.
         config.connection()
@@ -201,6 +206,7 @@ class MqttAdapter:
                     if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                         return
                     self._publisher.on_answered(sock.pings_answered)
+                    self._receipts.on_answered(sock)
                 if not arrived or not more:
                     return
                 room -= arrived
@@ -276,17 +282,33 @@ class MqttAdapter:
 
     # --- Requests of the daemon -----------------------------------------------------------------------------------
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out."""
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out.
+
+        Returns:
+            True if none was left out.
+        """
         sock = self._socket()
         if sock is None or not self._accepted:
-            return
+            self._receipts.on_sent(None)
+            return False
         valid = still_valid(deliveries, self._generation)
         sock.queue(acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1))
         for delivery in valid:
             if delivery.qos == 2:
                 self._client.ack(delivery.packet_id, 2)
+        self._receipts.on_sent(sock if self._config.qos else None)
         self._write(sock)
+        return len(valid) == len(deliveries)
+
+    @property
+    def confirmed(self) -> int:
+        """Number of the last call of `acknowledge` that the broker is known to have handled."""
+        return self._receipts.confirmed
+
+    def session(self, generation: int) -> int:  # noqa: ARG002
+        """Return the number of the session: all deliveries of one poll belong to it."""
+        return self._record.session
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Queue a message; returns False where there is no connection, or too much waits to be sent already."""
@@ -330,7 +352,8 @@ class MqttAdapter:
             return False
         if self._accepted and not unconfirmed:
             sock.queue(self._publisher.farewell())
-            sock.linger(until - time.monotonic())
+            if sock.linger(until - time.monotonic()):
+                self._receipts.on_goodbye()
         self._closing = True
         self._drop(sock, "the daemon has disconnected")
         return True
@@ -360,14 +383,24 @@ class MqttAdapter:
         self._limits.on_accepted(properties)
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
-        if self._generation > 1 and not flags.session_present:
-            log.warning("The broker did not keep the session: events sent in the meantime may be lost.")
-        self._subscriptions.plan(
-            self._record,
-            new_session=not flags.session_present,
-            identifiers=self._limits.identifiers,
-        )
+        if flags.session_present:
+            self._record.known = True
+        else:
+            self._on_new_session()
+        self._receipts.on_connected()
+        self._subscriptions.plan(self._record, identifiers=self._limits.identifiers)
         self._to_subscribe = self._to_greet = True
+
+    def _on_new_session(self) -> None:
+        # QoS 0 needs no session, and one that ends with each connection is what was configured.
+        config = self._config
+        if self._record.known and config.qos and (config.session_expiry_s or not self._five):
+            self._counts["sessions_lost"] += 1
+            log.warning(
+                "The broker did not keep the session%s: events sent in the meantime may be lost.",
+                " while the daemon was down" if self._generation == 1 else "",
+            )
+        self._record.renew()
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None

@@ -34,12 +34,16 @@ class SessionRecord(msgspec.Struct):
         address: Address of the broker that keeps it.
         client_id: Client id under which it is kept.
         next_number: Next subscription identifier.
+        session: Number of the session; a new one has a larger number. 0 before the first.
+        known: True once the broker has kept or made the session.
         subscriptions: Filters that the session may be subscribed to, the oldest first.
     """
 
     address: str
     client_id: str
     next_number: Number
+    session: int = 0
+    known: bool = False
     subscriptions: list[Subscription] = msgspec.field(default_factory=list)
 
     @classmethod
@@ -73,12 +77,19 @@ class SessionRecord(msgspec.Struct):
             client_id,
             address,
         )
+        new.session = record.session + 1
         return new
 
     @property
     def text(self) -> str:
         """The record as text."""
         return msgspec.json.encode(self).decode()
+
+    def renew(self) -> None:
+        """Record that the broker has made a new session."""
+        self.session += 1
+        self.known = True
+        self.subscriptions = []
 
     def find(self, name: str) -> Subscription | None:
         """Return the subscription to a filter; None if there is none."""

@@ -64,17 +64,14 @@ class Subscriptions:
         self._refused: list[str] = []
         self._to_leave: list[str] = []
 
-    def plan(self, record: SessionRecord, *, new_session: bool, identifiers: bool) -> None:
+    def plan(self, record: SessionRecord, *, identifiers: bool) -> None:
         """Decide what to subscribe to over a new connection, and record it.
 
         Args:
             record: What is known of the session.
-            new_session: True if the broker has just made the session.
             identifiers: True if the broker knows subscription identifiers.
         """
         self._record = record
-        if new_session:
-            record.subscriptions = []
         self._numbered = self._five and self._identifiers and identifiers and bool(self._overlapping)
         self._wanted = self._filters if self._numbered else uncovered(self._filters)
         if self._overlapping and not self._numbered:

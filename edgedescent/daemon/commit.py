@@ -7,7 +7,7 @@ the day's write budget is used up, commits wait and the daemon reports it; nothi
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from edgedescent.config import Config, describe
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 RUNNING, DISK_FULL, WRITES_SPENT = "running", "disk_full", "writes_spent"
 """States of the committer: working, or the reason for which commits wait."""
+UNCONFIRMED_MAX = 1000
+"""Most acknowledged commits whose confirmation is waited for; a later one stands for those before."""
 DISK_FULL_RETRY_S = 1.0
 """Time between two attempts to write to a full disk."""
 
@@ -67,6 +69,10 @@ class Committer:
             bytes_max=self._config.commit_bytes,
             window=transport.window,
         )
+        self._calls = 0
+        """Number of calls of the transport's `acknowledge`."""
+        self._unconfirmed: deque[tuple[int, int]] = deque(maxlen=UNCONFIRMED_MAX)
+        """Calls that the broker is not known to have handled, with their last positions."""
         self.state = RUNNING
         self.counts = Counter(commits=0, checkpoints=0, disk_full=0, writes_spent=0)
         self._retry_at = 0.0
@@ -125,9 +131,22 @@ class Committer:
             hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
             self._store.append(batch.messages, self._answered(), hurry=hurry)
             self.counts["commits"] += 1
-        self._transport.acknowledge(batch.deliveries)
+        self._acknowledge(batch)
         self._policy.committed(batch, self._clock.monotonic())
         self._batch = Batch()
+
+    def _acknowledge(self, batch: Batch) -> None:
+        self._calls += 1
+        if self._transport.acknowledge(batch.deliveries) and batch.messages:
+            self._unconfirmed.append((self._calls, batch.messages[-1].position))
+
+    def note_confirmed(self) -> None:
+        """Note up to which position the broker is known to have the acknowledgements."""
+        position, confirmed = 0, self._transport.confirmed
+        while self._unconfirmed and self._unconfirmed[0][0] <= confirmed:
+            position = self._unconfirmed.popleft()[1]
+        if position:
+            self._store.note_acknowledged(position)
 
     def checkpoint(self) -> None:
         """Commit the batch, then save the complete state of the engine.

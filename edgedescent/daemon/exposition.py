@@ -28,6 +28,9 @@ FAMILIES = {
     "messages_redelivered": Family(
         "messages_redelivered_total", "counter", "Messages recognized as sent again by the broker."
     ),
+    "sessions_lost": Family(
+        "sessions_lost_total", "counter", "Sessions that the broker did not keep, since the start."
+    ),
     "messages_unasked": Family(
         "messages_unasked_total", "counter", "Messages that match no filter, not learned, since the start."
     ),

@@ -21,6 +21,7 @@ from edgedescent.daemon import logs
 from edgedescent.daemon.answers import Answers
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING, Committer
+from edgedescent.daemon.connections import Connections
 from edgedescent.daemon.health import Health
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
@@ -89,6 +90,7 @@ class Daemon:
         """Number of messages not sent because of their size, by output."""
         self._model_card: bytes | None = None
         """Model card of a new snapshot that is not published yet."""
+        self._connections = Connections(transport, store)
         self._status = StatusFile(config)
         self._reported_state = ""
         """State in the last status file."""
@@ -205,6 +207,7 @@ class Daemon:
         """Receive, learn and answer messages, waiting at most `wait_s` for them; returns their number."""
         deliveries = self._transport.poll(wait_s, take=self._committer.has_room)
         self._committer.save_memory()
+        self._committer.note_confirmed()
         # A poll writes before it reads: answers published before it are sent now.
         self._sent_position = self.engine.position
         if self._transport.connected:
@@ -222,6 +225,7 @@ class Daemon:
             Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
             for i, one in enumerate([one for one in deliveries if not one.surplus])
         ]
+        messages = self._connections.mark(messages, deliveries)
         self._committer.add(messages, deliveries)
         for message in messages:
             if self._is_stop_overdue:
@@ -289,6 +293,7 @@ class Daemon:
         except DiskFullError as error:
             log.error("%s The last %d messages stay with the broker.", error, committer.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
+        committer.note_confirmed()
         try:
             if saved and self.engine.position > committer.checkpoint_position:
                 committer.checkpoint()

@@ -103,7 +103,7 @@ class Store:
             if not read_only:
                 self._disk.make_folder(self.folder)
             # The position file is read first, because a daemon may go on writing meanwhile.
-            noted = self._position_file.read()
+            noted, self.acknowledged = self._position_file.read()
             self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
         except OSError as error:
@@ -139,7 +139,7 @@ class Store:
             self._set("answered", answered)
         self.last_position = last
         self._journal_bytes += len(data)
-        self._position_file.write(last)
+        self._position_file.write(last, self.acknowledged)
 
     def read(self, after: int, up_to: int | None = None) -> Iterator[Message]:
         """Read the readable messages behind a position, in order.
@@ -187,6 +187,11 @@ class Store:
             ).fetchone()
         first, last, blocks, size = (value or 0 for value in found)
         return first, last, blocks, size
+
+    def note_acknowledged(self, position: int) -> None:
+        """Note up to which position the broker is known to have the acknowledgements. The note survives kill -9."""
+        self.acknowledged = position
+        self._position_file.write(self.last_position, position)
 
     @property
     def answered(self) -> int:

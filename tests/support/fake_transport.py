@@ -38,9 +38,10 @@ class FakeTransport(PlainTransport):
             deliveries.append(one if known else Delivery("edgedescent/pump/events", one, self.packet_id, self.qos))
         return deliveries
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
         self._history.append("acknowledge")
         self.acknowledged += [delivery.payload for delivery in deliveries]
+        return True
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         if self.connected:
