@@ -5,8 +5,9 @@ The packages in `adapters/` implement them; `edgedescent.registry` finds the imp
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import msgspec
@@ -22,6 +23,10 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     duplicate: bool = False
     generation: int = 0
     """Number of the connection it came over: packet ids mean nothing on another one."""
+    subscriptions: tuple[int, ...] = ()
+    """Identifiers of the subscriptions for which the broker sent it, where it tells them."""
+    surplus: bool = False
+    """True for a message that no filter asks for, or a further copy of one: acknowledged in its turn, never handled."""
 
 
 def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Delivery]:
@@ -53,6 +58,20 @@ class Transport(Protocol):
     def window(self) -> int | None:
         """Most messages that may be under way without an acknowledgement; None where there is no such limit."""
 
+    @property
+    def memory(self) -> str:
+        """What a later process must know of the broker's session, as text that changes rarely.
+
+        A change is saved before the next `poll`.
+        """
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counters for the metrics, since the start of the process."""
+
+    def resume(self, memory: str) -> None:
+        """Continue with the `memory` of an earlier process; called before the first `poll`, with "" in a new state."""
+
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
         """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
 
@@ -61,11 +80,28 @@ class Transport(Protocol):
             take: False leaves messages with the broker and only keeps the connection alive.
         """
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out."""
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out.
+
+        Returns:
+            True if none was left out.
+        """
+
+    @property
+    def confirmed(self) -> int:
+        """Number of the last call of `acknowledge`, from 1, that the broker is known to have handled; 0 for none.
+
+        Of the calls before it, only those over the same connection have been.
+        """
+
+    def session(self, generation: int) -> int:
+        """Number of the broker's session to which a connection belongs; a new session has a larger one."""
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Queue a message; False where there is no connection to send it over."""
+
+    def payload_bytes_max(self, topic: str) -> int:
+        """Largest payload that the broker takes on a topic, as far as is known."""
 
     def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
         """Send what is queued and disconnect; returns True once that is done.
@@ -75,6 +111,25 @@ class Transport(Protocol):
             if_quiet: Return False instead where something has arrived since the last poll, or what was published is
                 still on its way.
         """
+
+
+class PlainTransport:
+    """Base class of transports to something that keeps no session and has no limits."""
+
+    memory = ""
+    counts: Mapping[str, int] = MappingProxyType({})
+    confirmed = 0
+
+    def resume(self, memory: str) -> None:
+        """There is nothing to continue."""
+
+    def session(self, generation: int) -> int:  # noqa: ARG002
+        """There is only one."""
+        return 0
+
+    def payload_bytes_max(self, topic: str) -> int:  # noqa: ARG002
+        """There is no limit."""
+        return sys.maxsize
 
 
 class Reply(Protocol):

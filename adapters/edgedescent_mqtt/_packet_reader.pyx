@@ -26,6 +26,51 @@ cdef str text(bytes name):
         return "\N{REPLACEMENT CHARACTER}"
 
 
+# Bytes of each property that a PUBLISH may have (2.2.2.2); text has a length before it, and binary data too.
+cdef enum:
+    PAYLOAD_FORMAT = 0x01
+    MESSAGE_EXPIRY = 0x02
+    CONTENT_TYPE = 0x03
+    RESPONSE_TOPIC = 0x08
+    CORRELATION_DATA = 0x09
+    SUBSCRIPTION_IDENTIFIER = 0x0B
+    TOPIC_ALIAS = 0x23
+    USER_PROPERTY = 0x26
+
+
+cdef tuple subscriptions(const unsigned char* data, Py_ssize_t at, Py_ssize_t end):
+    """Subscription identifiers (3.3.2.3.8) among the properties from `at` to `end`; the others are skipped."""
+    cdef list found = []
+    cdef Py_ssize_t number
+    cdef int kind, texts
+    while at < end:
+        kind, texts = data[at], 0
+        at += 1
+        if kind == SUBSCRIPTION_IDENTIFIER:
+            number = variable_length(data, &at, end)
+            if number < 0:
+                raise ValueError("a malformed property")
+            found.append(number)
+        elif kind == PAYLOAD_FORMAT:
+            at += 1
+        elif kind == MESSAGE_EXPIRY:
+            at += 4
+        elif kind == TOPIC_ALIAS:
+            at += 2
+        elif kind == CONTENT_TYPE or kind == RESPONSE_TOPIC or kind == CORRELATION_DATA:
+            texts = 1
+        elif kind == USER_PROPERTY:
+            texts = 2
+        else:
+            raise ValueError("a malformed property")
+        while texts and at + 2 <= end:
+            at += 2 + (data[at] << 8) + data[at + 1]
+            texts -= 1
+        if texts or at > end:
+            raise ValueError("a malformed property")
+    return tuple(found)
+
+
 def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, Py_ssize_t count_max,
                 Py_ssize_t bytes_max):
     """Take the PUBLISH packets from `at` on, up to the first packet of another type or one that is not complete.
@@ -36,7 +81,7 @@ def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, P
         data: Received bytes.
         at: Index at which a packet begins.
         generation: Number of the connection.
-        five: True if the packets have the properties of MQTT 5, which are skipped.
+        five: True if the packets have the properties of MQTT 5, of which subscription identifiers are kept.
         count_max: Most events to take.
         bytes_max: Size of packets after which to stop.
 
@@ -75,7 +120,11 @@ def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, P
         length = variable_length(raw, &place, end) if five else 0
         if length < 0 or place + length > end:
             raise ValueError("an event that is longer than its packet")
-        events.append(Delivery(topic, data[place + length : end], packet_id, qos, head & 0x08 != 0, generation))
+        if length:
+            events.append(Delivery(topic, data[place + length : end], packet_id, qos, head & 0x08 != 0, generation,
+                                   subscriptions(raw, place, place + length)))
+        else:
+            events.append(Delivery(topic, data[place : end], packet_id, qos, head & 0x08 != 0, generation))
         at = end
         n += 1
     return events, at

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import struct
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -14,20 +14,22 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edgedescent import __version__
 from edgedescent.interfaces import Delivery, still_valid
 from edgedescent_mqtt.admin_client import MqttAdminClient
-from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from edgedescent_mqtt.check_broker import check_broker
 from edgedescent_mqtt.client import MqttClient
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, Connector, explain
+from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import DISCONNECT, PING, Publication, acknowledgements
+from edgedescent_mqtt.packets import acknowledgements
+from edgedescent_mqtt.publisher import Publisher
+from edgedescent_mqtt.receipts import Receipts
 from edgedescent_mqtt.received import to_delivery
+from edgedescent_mqtt.screen import Screen
+from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_mqtt.topics import check_topics
-from edgedescent_mqtt.unconfirmed import Unconfirmed
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +37,11 @@ INBOX_BYTES_MAX = 262_144
 """Most bytes that one poll takes in; the rest waits with the broker."""
 WRITE_BYTES = 65_536
 """Size of the queued payloads at which `publish` hands them to the socket."""
-UNCONFIRMED_MAX = 10_000
-"""Most messages sent with QoS 1 that may wait for the broker's confirmation."""
 STABLE_S = 10.0
 """Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
+
+COUNTS = dict.fromkeys(("sessions_lost", "messages_unasked", "messages_copied", "publications_refused"), 0)
+"""Counters of what the broker did, from the start of the process."""
 
 _HINTS = {
     0x84: ' (set broker.protocol = "3.1.1")',
@@ -83,8 +86,10 @@ class MqttAdapter:
     ) -> None:
         self._config = config
         self._client_id = config.client_id_of(device)
-        self._status_topic = status_topic
+        self._counts = Counter(COUNTS)
+        self._record = SessionRecord.new(config.address, self._client_id)
         self._subscriptions = Subscriptions(topics, config)
+        self._screen = Screen(topics, self._counts)
         self._connector = Connector(config)
         self._inbox: list[Delivery] = []
         self._inbox_bytes = 0
@@ -96,24 +101,24 @@ class MqttAdapter:
         self._since = 0.0
         """Time when the connection was made; once the broker has accepted it, the time of that."""
         self._closing = False
+        self._to_subscribe = False
+        """True until the subscriptions were asked for over a new connection."""
         self._to_greet = False
         """True until the status was sent over a new connection."""
-        self._greeting = 0
-        """Packet id of the last status "online"."""
         self._queued_bytes = 0
-        self._unconfirmed = Unconfirmed()
         self._five = config.protocol == "5"
-        self._publications: dict[str, Publication] = {}
         session = config.session(payload_bytes_max=bytes_max, resume=True, expiry_s=config.session_expiry_s)
         self._client = client = MqttClient(self._client_id, config.protocol, session, manual_ack=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_subscribe = self._subscriptions.on_subscribe
+        client.on_unsubscribe = self._subscriptions.on_unsubscribe
         # With this callback set, paho queues what it has to send, so that it can be written all at once.
         client.on_socket_register_write = lambda *_: None
-        client.max_queued_messages_set(UNCONFIRMED_MAX)
-        client.will_set(self._status_topic, _status("offline"), qos=1, retain=True)
+        self._limits = BrokerLimits(config)
+        self._receipts = Receipts()
+        self._publisher = Publisher(client, config, self._limits, status_topic, self._counts)
         # Files that cannot be used are reported before anything starts.
         config.connection()
 
@@ -127,6 +132,20 @@ class MqttAdapter:
         """Most events that may be under way unacknowledged; None with QoS 0."""
         return self._config.receive_max if self._config.qos else None
 
+    @property
+    def memory(self) -> str:
+        """Record of the session that the broker keeps."""
+        return self._record.text
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Counters of what the broker did, since the start."""
+        return self._counts
+
+    def resume(self, memory: str) -> None:
+        """Continue with the record of the session that an earlier process had."""
+        self._record = SessionRecord.load(memory, self._config.address, self._client_id)
+
     # --- The loop -------------------------------------------------------------------------------------------------
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
@@ -138,6 +157,10 @@ class MqttAdapter:
         """
         sock = self._socket() or self._connect(timeout_s)
         if sock is not None:
+            if self._accepted and self._to_subscribe:
+                # Not before this poll: by now, what the record of the session says was saved.
+                self._to_subscribe = False
+                self._subscriptions.start(self._client)
             self._write(sock)
             # Until the broker has accepted the connection, there is nothing to read but its answer.
             if take or not self._accepted:
@@ -161,6 +184,7 @@ class MqttAdapter:
         if opened is None:
             return None
         sock, connection = PacketSocket(opened[0]), opened[1]
+        self._publisher.prepare()
         self._client.connect_over(sock, connection)
         self._up, self._since = True, time.monotonic()
         return sock
@@ -181,6 +205,8 @@ class MqttAdapter:
                 while (more := self._take_events(sock)) and sock.grant():
                     if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                         return
+                    self._publisher.on_answered(sock.pings_answered)
+                    self._receipts.on_answered(sock)
                 if not arrived or not more:
                     return
                 room -= arrived
@@ -197,7 +223,7 @@ class MqttAdapter:
         taken = before - sock.buffered
         # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
-            self._inbox += events
+            self._inbox += self._screen.mark(events, self._record.subscriptions)
             self._inbox_bytes += taken
         return len(events) < count_max and taken < bytes_max
 
@@ -223,75 +249,82 @@ class MqttAdapter:
         """
         if sock.wait_for_end(timeout_s):
             self._read(sock)
-        elif time.monotonic() - sock.sent_at >= self._config.keepalive_s / 2:
-            sock.queue(PING)
+        elif time.monotonic() - sock.sent_at >= self._limits.keepalive_s / 2:
+            sock.ping()
         sock.flush()
 
     def _maintain(self, sock: PacketSocket) -> None:
         """Do what is due by the clock: pings, the status, refused subscriptions, the wait for CONNACK."""
         # paho does not see what bypasses it: it is asked to ping only when there is quiet in either direction.
-        if time.monotonic() - min(sock.received_at, sock.sent_at) >= self._config.keepalive_s / 2:
+        if time.monotonic() - min(sock.received_at, sock.sent_at) >= self._limits.keepalive_s / 2:
             self._client.loop_misc()
         if not self._up:
             return
         if self._accepted:
-            self._greet()
-            self._subscriptions.retry(self._client)
+            self._greet(sock)
+            if not self._to_subscribe:
+                self._subscriptions.retry(self._client)
         elif time.monotonic() - self._since > self._config.connect_timeout_s:
-            hint = ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
-            self._drop(sock, f"it accepts connections but does not answer{hint}")
+            self._drop(sock, f"it accepts connections but does not answer{self._protocol_hint}")
 
-    def _greet(self) -> None:
+    @property
+    def _protocol_hint(self) -> str:
+        return ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
+
+    def _greet(self, sock: PacketSocket) -> None:
         """Publish the status "online", after the messages of an earlier connection that paho sends again.
 
         Those may hold another status, and the broker retains the last one.
         """
-        if not self._to_greet:
-            return
-        self._to_greet = False
-        greeting = _status("online", time.time())
-        self._greeting = self._client.publish(self._status_topic, greeting, qos=1, retain=True).mid
-        self._client.on_publish = self._on_publish
+        if self._to_greet:
+            self._to_greet = False
+            self._publisher.greet(sock)
 
     # --- Requests of the daemon -----------------------------------------------------------------------------------
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out."""
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """Acknowledge deliveries, so that the broker forgets them; those of an earlier connection are left out.
+
+        Returns:
+            True if none was left out.
+        """
         sock = self._socket()
         if sock is None or not self._accepted:
-            return
+            self._receipts.on_sent(None)
+            return False
         valid = still_valid(deliveries, self._generation)
         sock.queue(acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1))
         for delivery in valid:
             if delivery.qos == 2:
                 self._client.ack(delivery.packet_id, 2)
+        self._receipts.on_sent(sock if self._config.qos else None)
         self._write(sock)
+        return len(valid) == len(deliveries)
+
+    @property
+    def confirmed(self) -> int:
+        """Number of the last call of `acknowledge` that the broker is known to have handled."""
+        return self._receipts.confirmed
+
+    def session(self, generation: int) -> int:  # noqa: ARG002
+        """Return the number of the session: all deliveries of one poll belong to it."""
+        return self._record.session
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Queue a message; returns False where there is no connection, or too much waits to be sent already."""
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
-        # A retained message replaces the one before, and is small and rare: there is always room for it.
-        if not retain and sock.unsent >= PENDING_BYTES_MAX:
+        if not self._publisher.publish(sock, topic, payload, retain=retain):
             return False
-        if retain or self._config.publish_qos:
-            self._unconfirmed.forget_confirmed()
-            if not retain and self._unconfirmed.bytes >= PENDING_BYTES_MAX:
-                return False
-            info = self._client.publish(topic, payload, qos=1, retain=retain)
-            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return False
-            self._unconfirmed.add(info, len(payload))
-        else:
-            publication = self._publications.get(topic)
-            if publication is None:
-                publication = self._publications[topic] = Publication(topic, five=self._five)
-            sock.queue(publication.packet(payload))
         self._queued_bytes += len(payload)
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)
         return True
+
+    def payload_bytes_max(self, topic: str) -> int:
+        """Return the largest payload that the broker takes on a topic."""
+        return self._limits.payload_bytes_max(topic)
 
     def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:
         """Send what is queued and the status "stopped", and disconnect; returns True once that is done.
@@ -305,8 +338,7 @@ class MqttAdapter:
             if_quiet: Return False instead where something has arrived since the last poll or is unconfirmed.
         """
         until = time.monotonic() + timeout_s
-        stopped = Publication(self._status_topic, five=self._five, retain=True)
-        last = stopped.packet(_status("stopped", time.time())) + DISCONNECT
+        unconfirmed = self._publisher.unconfirmed
         if not if_quiet:
             self._closing = True
             self._wait_for_confirmations(until)
@@ -314,13 +346,14 @@ class MqttAdapter:
         if (sock := self._socket()) is None:
             return True
         self._write(sock)
-        self._unconfirmed.forget_confirmed()
+        unconfirmed.forget_confirmed()
         # Nothing is done between this look and the last packets: what the broker sends meanwhile, it must send again.
-        if if_quiet and (self._unconfirmed or sock.wait(0.0)):
+        if if_quiet and (unconfirmed or sock.wait(0.0)):
             return False
-        if self._accepted and not self._unconfirmed:
-            sock.queue(last)
-            sock.linger(until - time.monotonic())
+        if self._accepted and not unconfirmed:
+            sock.queue(self._publisher.farewell())
+            if sock.linger(until - time.monotonic()):
+                self._receipts.on_goodbye()
         self._closing = True
         self._drop(sock, "the daemon has disconnected")
         return True
@@ -328,8 +361,8 @@ class MqttAdapter:
     def _wait_for_confirmations(self, until: float) -> None:
         while (sock := self._socket()) is not None and self._accepted:
             self._write(sock)
-            self._unconfirmed.forget_confirmed()
-            if not self._unconfirmed or (left_s := until - time.monotonic()) <= 0:
+            self._publisher.unconfirmed.forget_confirmed()
+            if not self._publisher.unconfirmed or (left_s := until - time.monotonic()) <= 0:
                 return
             if sock.wait(left_s):
                 self._read(sock)
@@ -337,21 +370,37 @@ class MqttAdapter:
     # --- Callbacks: they only record ------------------------------------------------------------------------------
 
     def _on_connect(
-        self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}")
+            adapted = self._limits.on_refused(reason.value)
+            self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}{adapted}")
             return
         self._generation += 1
         self._accepted, self._since = True, time.monotonic()
         session = "continuing the" if flags.session_present else "with a new"
         log.info("Connected to %s as %r, %s session.", self._config.address, self._client_id, session)
+        self._limits.on_accepted(properties)
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
-        if self._generation > 1 and not flags.session_present:
-            log.warning("The broker did not keep the session: events sent in the meantime may be lost.")
-        self._subscriptions.start(client)
-        self._to_greet = True
+        if flags.session_present:
+            self._record.known = True
+        else:
+            self._on_new_session()
+        self._receipts.on_connected()
+        self._subscriptions.plan(self._record, identifiers=self._limits.identifiers)
+        self._to_subscribe = self._to_greet = True
+
+    def _on_new_session(self) -> None:
+        # QoS 0 needs no session, and one that ends with each connection is what was configured.
+        config = self._config
+        if self._record.known and config.qos and (config.session_expiry_s or not self._five):
+            self._counts["sessions_lost"] += 1
+            log.warning(
+                "The broker did not keep the session%s: events sent in the meantime may be lost.",
+                " while the daemon was down" if self._generation == 1 else "",
+            )
+        self._record.renew()
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -360,35 +409,27 @@ class MqttAdapter:
             self._up = self._accepted = False
             return
         fault = self._client.opened.fault
-        if flags.is_disconnect_packet_from_server:
+        code = reason.value if flags.is_disconnect_packet_from_server else None
+        self._publisher.on_ended(code)
+        if code is not None:
+            self._limits.on_refused(code)
             why = f"the broker ended it: {reason}"
         elif fault is not None:
             why = explain(fault)
         elif reason.value in PAHO_REASONS:
             why = PAHO_REASONS[reason.value]
+        elif self._accepted:
+            why = "the broker closed it"
         else:
-            why = "the broker closed it" if self._accepted else "the broker closed it before accepting it"
+            why = f"the broker closed it before accepting it{self._protocol_hint}"
+        if not self._accepted:
+            self._limits.on_closed_early()
         if self._accepted and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
 
-    def _on_publish(
-        self, client: Client, _data: Any, packet_id: int, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        if packet_id != self._greeting:
-            return
-        # Only the reply to this message is needed; with the callback set, paho takes much longer for every message.
-        client.on_publish = None
-        if reason.is_failure:
-            log.error("The broker refused the message to %r: %s. Check its access rules.", self._status_topic, reason)
-
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:
             return  # Not acknowledged: the broker keeps it for the next connection.
-        self._inbox.append(to_delivery(message, self._generation))
+        self._inbox += self._screen.mark([to_delivery(message, self._generation)], self._record.subscriptions)
         self._inbox_bytes += len(message.payload)
-
-
-def _status(state: str, since: float | None = None) -> bytes:
-    """Return the device's status message; a last will has no `since`, as the broker decides when it is sent."""
-    return json.dumps({"state": state, "since": since, "version": __version__}).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -21,10 +22,13 @@ from edgedescent_mqtt.client import MqttClient
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, explain, key_hint, open_socket
 from edgedescent_mqtt.received import to_delivery
-from edgedescent_mqtt.topics import without_group
+from edgedescent_mqtt.screen import Screen
+from edgedescent_mqtt.session_record import Subscription
+from edgedescent_mqtt.topics import overlapping, without_group
 
 ANSWER_S = 5.0
 """Longest time for an answer of the broker's."""
+UNSUPPORTED_PROTOCOL = 0x84
 WINDOW = 200
 """Most messages that may be sent ahead of their confirmations."""
 _ENDED = "it ended the connection"
@@ -61,6 +65,8 @@ class MqttAdminClient:
         self._lost = ""
         """Reason why the connection was lost; empty while it was not."""
         self._inbox: list[Delivery] = []
+        self._subscriptions: list[Subscription] = []
+        self._screen = Screen((), Counter())
         self._subscribed: dict[int, list[ReasonCode]] = {}
         self._confirmed: dict[int, ReasonCode] = {}
         self._keeps_session = self._five and session_expiry_s > 0
@@ -101,7 +107,9 @@ class MqttAdminClient:
             self.__exit__(None, None, None)
             raise TransportError(
                 f"The broker at {config.address} refused the connection: {self._connected}.",
-                "See `broker.username`, its password, and the broker's access rules.",
+                'Set broker.protocol = "3.1.1".'
+                if self._connected.value == UNSUPPORTED_PROTOCOL
+                else "See `broker.username`, its password, and the broker's access rules.",
             )
         return self
 
@@ -121,17 +129,31 @@ class MqttAdminClient:
     # --- Requests -------------------------------------------------------------------------------------------------
 
     def subscribe(self, filters: Sequence[str]) -> dict[str, ReasonCode]:
-        """Subscribe, without becoming a member of a group; returns the broker's reply by filter."""
+        """Subscribe, without becoming a member of a group; returns the broker's reply by filter.
+
+        It is called once, or for topics that do not overlap with those before.
+        """
         replies = {}
+        plain = list(dict.fromkeys(map(without_group, filters)))
+        numbered = self._five and self.granted.get("SubscriptionIdentifierAvailable", 1) and overlapping(plain)
+        self._subscriptions = [Subscription(name, number, granted=True) for number, name in enumerate(plain, 1)]
+        self._screen = Screen(plain, Counter())
         for name in filters:
             options: Any = self._config.qos
+            properties = None
             if self._five:
                 options = SubscribeOptions(qos=self._config.qos)
-            _, packet_id = self._client.subscribe([(without_group(name), options)])
+            if numbered:
+                properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+                properties.SubscriptionIdentifier = plain.index(without_group(name)) + 1
+            _, packet_id = self._client.subscribe([(without_group(name), options)], properties=properties)
             if packet_id is None or not self._until(lambda key=packet_id: key in self._subscribed):  # type: ignore[misc]
                 self._require_connection()
                 raise TransportError(f"The broker does not answer to the subscription to {name!r}.")
             replies[name] = self._subscribed.pop(packet_id)[0]
+            if replies[name].is_failure:
+                # No copies come for it.
+                self._subscriptions[plain.index(without_group(name))].granted = False
         return replies
 
     def poll(self, timeout_s: float) -> list[Delivery]:
@@ -212,4 +234,6 @@ class MqttAdminClient:
         self._lost = str(reason) if known else PAHO_REASONS.get(reason.value, _ENDED)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._inbox.append(to_delivery(message))
+        (delivery,) = self._screen.mark([to_delivery(message)], self._subscriptions)
+        if not delivery.surplus:
+            self._inbox.append(delivery)

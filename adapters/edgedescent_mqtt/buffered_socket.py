@@ -150,8 +150,10 @@ class BufferedSocket:
         """Set the mode of the inner socket."""
         self._inner.setblocking(flag)
 
-    def linger(self, timeout_s: float) -> None:
+    def linger(self, timeout_s: float) -> bool:
         """Send what is queued, and wait for the other side to close; what it still sends is discarded.
+
+        Returns True if it has closed, having read all that was sent.
 
         A socket that is closed while bytes wait to be read resets the connection, and the other side may then lose
         what was sent last.
@@ -163,7 +165,8 @@ class BufferedSocket:
             self.wait(left)
             self.flush()
             if not self._discard():
-                break
+                return self.fault is None
+        return False
 
     def close(self) -> None:
         """Send what can be sent without blocking, and close."""

@@ -14,6 +14,7 @@ from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.client import Connection
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import explain, key_hint, open_tcp, start_tls
+from edgedescent_mqtt.topics import overlapping, uncovered
 
 VERSION_TOPIC = "$SYS/broker/version"
 DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
@@ -59,6 +60,7 @@ def check_broker(
             who = "without a user name" if config.username is None else f"as {config.username!r}"
             yield ok("login", f"accepted {who}, MQTT {config.protocol}.")
             yield from _check_granted(config, client)
+            yield from _check_overlap(config, client, topics)
         with MqttAdminClient(config, device=device, purpose="check", bytes_max=bytes_max) as client:
             yield from _check_subscriptions(config, client, topics)
             if publish:
@@ -140,7 +142,26 @@ def _check_granted(config: BrokerConfig, client: MqttAdminClient) -> Iterator[Ch
     else:
         yield ok("session", f"{message}.")
     if not granted.get("RetainAvailable", 1):
-        yield error("retain", "the broker retains nothing.", "Status and snapshots reach only who listens then.")
+        yield warning("retain", "the broker retains nothing.", "Status and snapshots reach only who listens then.")
+
+
+def _check_overlap(config: BrokerConfig, client: MqttAdminClient, topics: Sequence[str]) -> Iterator[CheckResult]:
+    if not (pairs := overlapping(topics)):
+        return
+    one, other = pairs[0]
+    message = f"the filters {one!r} and {other!r} overlap"
+    if config.protocol == "5" and client.granted.get("SubscriptionIdentifierAvailable", 1):
+        yield warning(
+            "topics", f"{message}: the broker may send an event once for each.", "Further copies are left out."
+        )
+    elif not overlapping(uncovered(topics)):
+        yield warning("topics", f"{message}: of those that another one covers, none is subscribed to.")
+    else:
+        yield warning(
+            "topics",
+            f"{message}: where the broker sends an event for each of them, one without an id is learned twice.",
+            "Give the events ids, or name filters that do not overlap.",
+        )
 
 
 def _check_subscriptions(config: BrokerConfig, client: MqttAdminClient, topics: Sequence[str]) -> Iterator[CheckResult]:

@@ -8,7 +8,7 @@ import ssl
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt._packet_reader import take_events
 from edgedescent_mqtt.buffered_socket import BufferedSocket
-from edgedescent_mqtt.packets import variable_length
+from edgedescent_mqtt.packets import PING, PINGRESP, variable_length
 
 
 class PacketSocket(BufferedSocket):
@@ -26,6 +26,23 @@ class PacketSocket(BufferedSocket):
         self._partial_size = 0
         """Its full size; 0 where that is not known."""
         self._ended = False
+        self.pings = 0
+        """Number of pings sent."""
+        self.pings_answered = 0
+        """Number of them that the broker has answered; it handles packets in order."""
+
+    def ping(self) -> int:
+        """Queue a PINGREQ; returns its number."""
+        self.queue(PING)
+        self.pings += 1
+        return self.pings
+
+    def send(self, data: bytes) -> int:
+        """Queue bytes for `flush`, as paho asks for; returns their number."""
+        sent = super().send(data)
+        # paho sends one packet at a time.
+        self.pings += data == PING
+        return sent
 
     def read(self) -> int:
         """Read once, unless packets wait that arrived before; returns the number of bytes.
@@ -68,6 +85,7 @@ class PacketSocket(BufferedSocket):
         end = sum(found) if found else 0
         if found and end <= len(self._incoming):
             self._granted = end - self._taken
+            self.pings_answered += self._incoming[self._taken] == PINGRESP
             return True
         if self.buffered:
             self._partial += self._incoming[self._taken :]

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 PING = b"\xc0\x00"
 """PINGREQ (3.12)."""
+PINGRESP = 0xD0
+"""First byte of PINGRESP (3.13)."""
 DISCONNECT = b"\xe0\x00"
 """DISCONNECT with reason 0 (3.14): the broker discards the last will."""
 _LONGEST_LENGTH = 4

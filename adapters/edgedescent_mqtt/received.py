@@ -20,4 +20,5 @@ def to_delivery(message: MQTTMessage, generation: int = 0) -> Delivery:
         topic = message.topic
     except UnicodeDecodeError:
         topic = "\N{REPLACEMENT CHARACTER}"
-    return Delivery(topic, bytes(message.payload), message.mid, message.qos, message.dup, generation)
+    numbers = tuple(getattr(message.properties, "SubscriptionIdentifier", ()))
+    return Delivery(topic, bytes(message.payload), message.mid, message.qos, message.dup, generation, numbers)

@@ -1,4 +1,4 @@
-"""Subscriptions to the topics of the events, repeated where the broker refused them."""
+"""Subscriptions to the topics of the events: made, ended, and repeated where the broker refused them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from paho.mqtt.client import Client
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import Backoff
+from edgedescent_mqtt.session_record import SessionRecord
+from edgedescent_mqtt.topics import overlapping, uncovered
 
 log = logging.getLogger(__name__)
 
+NO_SUBSCRIPTION_IDENTIFIERS = 0xA1
+_HINTS = {
+    0x80: " Check its access rules.",
+    0x83: " Check its access rules.",
+    0x87: " Check its access rules.",
+    0x97: " It has a limit on subscriptions.",
+    0x9E: " It knows no shared subscriptions: leave out `$share/<group>/`.",
+    NO_SUBSCRIPTION_IDENTIFIERS: " They are left out from now on.",
+    0xA2: " It knows no wildcards: name each topic in `topics.events`.",
+}
+"""Advice by reason code (MQTT 5, section 3.9.3)."""
+
 
 class Subscriptions:
-    """Topic filters to subscribe to over one connection after another.
+    """Topic filters to subscribe to over one connection after another, and those to leave.
 
-    A refusal is logged and tried again, because access rules may be repaired while the device waits.
+    The broker keeps subscriptions with the session, so those of an earlier configuration are ended. A refusal is
+    logged and tried again, because access rules may be repaired while the device waits.
+
+    With MQTT 5, filters that overlap are subscribed to one by one, each with an identifier. Where the broker knows no
+    identifiers, filters that another one covers are left out.
 
     Args:
         filters: Valid topic filters of the events.
@@ -28,45 +47,142 @@ class Subscriptions:
     """
 
     def __init__(self, filters: Sequence[str], config: BrokerConfig) -> None:
-        options: SubscribeOptions | int = config.qos
-        if config.protocol == "5":
-            # A retained event is sent when the subscription is new. After each reconnect it would be learned again.
-            options = SubscribeOptions(qos=config.qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-        self._options = dict.fromkeys(filters, options)
+        self._filters = list(dict.fromkeys(filters))
+        self._overlapping = overlapping(self._filters)
+        self._five = config.protocol == "5"
         self._qos = config.qos
         self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
+        self._identifiers = True
+        """False once the broker has shown that it knows no subscription identifiers."""
+        self._numbered = False
+        """True if each filter is subscribed to with its identifier."""
+        self._wanted: list[str] = []
         self._asked: dict[int, list[str]] = {}
         """Filters that the broker has not answered, by packet id."""
+        self._left: dict[int, list[str]] = {}
+        """Filters whose end the broker has not confirmed, by packet id."""
         self._refused: list[str] = []
+        self._to_leave: list[str] = []
+
+    def plan(self, record: SessionRecord, *, identifiers: bool) -> None:
+        """Decide what to subscribe to over a new connection, and record it.
+
+        Args:
+            record: What is known of the session.
+            identifiers: True if the broker knows subscription identifiers.
+        """
+        self._record = record
+        self._numbered = self._five and self._identifiers and identifiers and bool(self._overlapping)
+        self._wanted = self._filters if self._numbered else uncovered(self._filters)
+        if self._overlapping and not self._numbered:
+            self._warn_of_overlap()
+        for name in self._wanted:
+            if record.find(name) is None:
+                record.add(name)
+        self._to_leave = [one.name for one in record.subscriptions if one.name not in self._wanted]
+        # The oldest first: a copy for an older subscription then comes whenever one for a younger does.
+        self._wanted = [one.name for one in record.subscriptions if one.name in self._wanted]
+
+    def _warn_of_overlap(self) -> None:
+        pairs = overlapping(self._wanted)
+        if left := [name for name in self._filters if name not in self._wanted]:
+            log.info("Not subscribing to %s, which other filters of `topics.events` cover.", ", ".join(left))
+        if pairs:
+            log.warning(
+                "The filters %r and %r of `topics.events` overlap: where the broker sends an event for each of them, "
+                "one without an id is learned twice.",
+                *pairs[0],
+            )
 
     def start(self, client: Client) -> None:
-        """Subscribe to all of them over a new connection."""
+        """Do what was planned: subscribe, then leave what the configuration no longer names."""
         self._asked.clear()
+        self._left.clear()
         self._backoff.reset()
-        self._ask(client, list(self._options))
+        self._ask(client, self._wanted)
+        self._leave(client)
 
     def retry(self, client: Client) -> None:
-        """Subscribe again to those that were refused, when the delay is over."""
-        if self._refused and self._backoff.left_s == 0:
+        """Ask again for what was refused, when the delay is over."""
+        if (self._refused or self._to_leave) and self._backoff.left_s == 0:
             self._ask(client, self._refused)
+            self._leave(client)
 
     def _ask(self, client: Client, filters: list[str]) -> None:
         self._refused = []
-        _, packet_id = client.subscribe([(name, self._options[name]) for name in filters])  # type: ignore[arg-type]
-        if packet_id is not None:
-            self._asked[packet_id] = filters
+        if not filters:
+            return
+        for names in [[name] for name in filters] if self._numbered else [filters]:
+            _, packet_id = client.subscribe(
+                [(name, self._options()) for name in names],  # type: ignore[arg-type]
+                properties=self._identifier_of(names[0]),
+            )
+            if packet_id is not None:
+                self._asked[packet_id] = names
+
+    def _options(self) -> SubscribeOptions | int:
+        # A retained event is sent when the subscription is new. After each reconnect it would be learned again.
+        if self._five:
+            return SubscribeOptions(qos=self._qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
+        return self._qos
+
+    def _identifier_of(self, name: str) -> Properties | None:
+        if not self._numbered or (known := self._record.find(name)) is None:
+            return None
+        properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+        properties.SubscriptionIdentifier = known.number
+        return properties
+
+    def _leave(self, client: Client) -> None:
+        names, self._to_leave = self._to_leave, []
+        if names:
+            _, packet_id = client.unsubscribe(names)
+            if packet_id is not None:
+                self._left[packet_id] = names
+
+    # --- The broker's answers; callbacks of paho's ---------------------------------------------------------------
 
     def on_subscribe(
         self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        """Record the broker's answer; a callback of paho's."""
+        """Record which filters are granted."""
         for name, reason in zip(self._asked.pop(packet_id, []), reasons, strict=False):
             if reason.is_failure:
-                self._refused.append(name)
-                log.error("The broker refused the subscription to %r: %s. Check its access rules.", name, reason)
-            else:
-                log.info("Receiving %s with QoS %d.", name, reason.value)
-                if reason.value < self._qos:
-                    log.warning("The broker grants no better QoS than that: events can get lost.")
+                self._on_refused(name, reason)
+                continue
+            if (known := self._record.find(name)) is not None:
+                known.granted = True
+            log.info("Receiving %s with QoS %d.", name, reason.value)
+            if reason.value < self._qos:
+                log.warning("The broker grants no better QoS than that: events can get lost.")
         if self._refused:
+            log.warning("Asking again in %.1f s.", self._backoff.failed())
+
+    def _on_refused(self, name: str, reason: ReasonCode) -> None:
+        log.error(
+            "The broker refused the subscription to %r: %s.%s",
+            name,
+            reason,
+            _HINTS.get(reason.value, ""),
+        )
+        if reason.value == NO_SUBSCRIPTION_IDENTIFIERS:
+            self._identifiers = self._numbered = False
+        self._refused.append(name)
+        # Once granted, it is the youngest.
+        self._record.add(name)
+
+    def on_unsubscribe(
+        self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        """Record which subscriptions have ended."""
+        names = self._left.pop(packet_id, [])
+        refused = {name: reason for name, reason in zip(names, reasons, strict=False) if reason.is_failure}
+        for name in names:
+            if name in refused:
+                log.error("The broker refused to end the subscription to %r: %s.", name, refused[name])
+                self._to_leave.append(name)
+            else:
+                log.info("No longer receiving %s, which `topics.events` does not name.", name)
+                self._record.remove(name)
+        if refused:
             log.warning("Asking again in %.1f s.", self._backoff.failed())

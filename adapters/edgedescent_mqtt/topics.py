@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from edgedescent.errors import ConfigError, shown
@@ -75,9 +76,14 @@ def matches(topic_filter: str, topic: str) -> bool:
 
     >>> matches("plant/+/events", "plant/pump/events"), matches("$share/fleet/plant/#", "plant")
     (True, True)
+    >>> matches("#", "$SYS/broker/uptime")
+    False
     """
     levels = without_group(topic_filter).split("/")
     names = topic.split("/")
+    if topic.startswith("$") and levels[0] in ("+", "#"):
+        # Topics of the broker's own are not matched by a wildcard at the beginning (section 4.7.2).
+        return False
     if levels[-1] == "#":
         levels.pop()
         # "plant/#" matches "plant" too (section 4.7.1.2).
@@ -91,8 +97,66 @@ def without_group(topic_filter: str) -> str:
     >>> without_group("$share/fleet/plant/+/events")
     'plant/+/events'
     """
-    shared = topic_filter.startswith("$share/") and topic_filter.count("/") >= 2
-    return topic_filter.split("/", 2)[2] if shared else topic_filter
+    return topic_filter.split("/", 2)[2] if is_shared(topic_filter) else topic_filter
+
+
+def is_shared(topic_filter: str) -> bool:
+    """Return True for a shared subscription, of which each member of the group gets a part."""
+    return topic_filter.startswith("$share/") and topic_filter.count("/") >= 2
+
+
+def covers(wider: str, narrower: str) -> bool:
+    """Return True if a subscription to `wider` receives all that one to `narrower` does.
+
+    >>> covers("p/#", "p/+/e"), covers("p/+/e", "p/#"), covers("$share/fleet/p/#", "p/e")
+    (True, False, False)
+    """
+    if is_shared(wider):
+        return False
+    wide, narrow = wider.split("/"), without_group(narrower).split("/")
+    if narrow[0].startswith("$") and wide[0] in ("+", "#"):
+        return False
+    for i, level in enumerate(wide):
+        if level == "#":
+            return True
+        if i == len(narrow) or narrow[i] == "#" or level not in ("+", narrow[i]):
+            return False
+    return len(wide) == len(narrow)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Return True if a topic matches both filters.
+
+    >>> overlap("p/+", "+/e"), overlap("p/#", "p"), overlap("p/+", "p/+/e")
+    (True, True, False)
+    """
+    left, right = without_group(one).split("/"), without_group(other).split("/")
+    for first, second in zip(left, right, strict=False):
+        if "#" in (first, second):
+            return True
+        if first != second and "+" not in (first, second):
+            return False
+    longer, shorter = (left, right) if len(left) > len(right) else (right, left)
+    return longer[len(shorter) :] in ([], ["#"])
+
+
+def uncovered(filters: Sequence[str]) -> list[str]:
+    """Return the filters without those that another one covers, in the given order, each once.
+
+    >>> uncovered(["p/+/e", "p/#", "q", "q"])
+    ['p/#', 'q']
+    """
+    different = list(dict.fromkeys(filters))
+    return [name for name in different if not any(covers(other, name) for other in different if other != name)]
+
+
+def overlapping(filters: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of filters that a topic can match both of.
+
+    >>> overlapping(["p/#", "q", "p/+/e"])
+    [('p/#', 'p/+/e')]
+    """
+    return [pair for pair in itertools.combinations(dict.fromkeys(filters), 2) if overlap(*pair)]
 
 
 def check_topics(*, device: str, events: Sequence[str], outputs: Mapping[str, str]) -> None:

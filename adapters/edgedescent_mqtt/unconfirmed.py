@@ -18,8 +18,8 @@ class Unconfirmed:
         self._messages: deque[tuple[MQTTMessageInfo, int]] = deque()
         self.bytes = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._messages)
+    def __len__(self) -> int:
+        return len(self._messages)
 
     def add(self, info: MQTTMessageInfo, size: int) -> None:
         """Add a message that was just sent."""

@@ -77,7 +77,7 @@ class Limits(_Table, frozen=True):
     dedup_window: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
     """Number of ids of learned events that are kept to recognize duplicates, in up to 40 bytes each."""
     redelivery_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
-    """Number of messages that are kept to recognize redeliveries of events without ids, in 8 bytes each."""
+    """Number of messages that are kept to recognize redeliveries of events without ids, in 18 bytes each."""
     events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     """Rate limit of one topic. Events beyond it are counted and not learned."""
     answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576

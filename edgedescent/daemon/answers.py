@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
 
 OVERHEAD_BYTES = 200
 """Memory that a waiting answer takes in addition to its payload."""
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class _Waiting(NamedTuple):
+    """Answer that waits."""
+
+    position: int
+    payload: bytes
+    held: bool
 
 
 class Answers:
     """Sends answers in order, and keeps those that cannot be sent yet in a bounded queue.
 
-    When the queue is full, the oldest answers are dropped.
+    When the queue is full, the oldest answers are dropped. An answer that is larger than the broker takes is split into
+    several arrays; a single one that is too large is dropped.
 
     Args:
         publish: Sends one answer; returns False if it cannot be sent now.
         bytes_max: Size limit of the queue in bytes.
+
+    Attributes:
+        payload_bytes_max: Largest payload that the broker takes.
+        dropped: Number of answers dropped because the queue was full.
+        split: Number of answers that were split.
+        too_large: Number of answers to single events dropped because the broker does not take them.
 
     Example:
         >>> out: list[bytes] = []
@@ -30,10 +50,12 @@ class Answers:
     def __init__(self, publish: Callable[[bytes], bool], bytes_max: int) -> None:
         self._publish = publish
         self._bytes_max = bytes_max
-        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
+        self.payload_bytes_max = sys.maxsize
         self.dropped = 0
-        """Number of answers dropped because the queue was full."""
+        self.split = 0
+        self.too_large = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -41,31 +63,70 @@ class Answers:
     @property
     def first_waiting(self) -> int | None:
         """Position of the oldest waiting answer; None if none is waiting."""
-        return self._waiting[0][0] if self._waiting else None
+        return self._waiting[0].position if self._waiting else None
 
-    def send(self, position: int, payload: bytes) -> None:
+    def send(self, position: int, payload: bytes, *, held: bool = False) -> None:
         """Send an answer, or queue it if others wait or it cannot be sent now.
 
         Args:
             position: Position of the message that is answered.
             payload: The answer.
+            held: True to send it only after its message was acknowledged.
         """
-        if self._waiting or not self._publish(payload):
-            self.keep(position, payload)
+        for part in (payload,) if len(payload) <= self.payload_bytes_max else self._parts(payload):
+            if self._waiting or held or not self._publish(part):
+                self.keep(position, part, held=held)
 
-    def keep(self, position: int, payload: bytes) -> None:
+    def keep(self, position: int, payload: bytes, *, held: bool = False) -> None:
         """Queue an answer without trying to send it."""
-        self._waiting.append((position, payload))
+        self._waiting.append(_Waiting(position, payload, held))
         self._bytes += len(payload) + OVERHEAD_BYTES
         while self._bytes > self._bytes_max:
             self._remove_first()
             self.dropped += 1
 
-    def send_waiting(self) -> None:
-        """Send waiting answers until the queue is empty or one cannot be sent."""
-        while self._waiting and self._publish(self._waiting[0][1]):
-            self._remove_first()
+    def send_waiting(self, acknowledged: int) -> None:
+        """Send waiting answers until the queue is empty or one cannot be sent.
+
+        Args:
+            acknowledged: Position up to which messages were acknowledged.
+        """
+        while self._waiting and not (self._waiting[0].held and self._waiting[0].position > acknowledged):
+            payload = self._waiting[0].payload
+            if len(payload) > self.payload_bytes_max:
+                self._split_first()
+            elif self._publish(payload):
+                self._remove_first()
+            else:
+                return
+
+    def _split_first(self) -> None:
+        """Replace the first answer by parts of it that the broker takes."""
+        position, payload, held = self._waiting[0]
+        self._remove_first()
+        parts = self._parts(payload)
+        self._waiting.extendleft(_Waiting(position, part, held) for part in reversed(parts))
+        self._bytes += sum(len(part) + OVERHEAD_BYTES for part in parts)
+
+    def _parts(self, payload: bytes) -> list[bytes]:
+        """Arrays of the answers of an array, each as long as the broker takes."""
+        if not payload.startswith(b"["):
+            self.too_large += 1
+            return []
+        self.split += 1
+        parts: list[list[bytes]] = [[]]
+        room = self.payload_bytes_max - 2
+        left = room
+        for answer in map(bytes, _split(payload)):
+            if len(answer) > room:
+                self.too_large += 1
+                continue
+            if len(answer) > left:
+                parts.append([])
+                left = room
+            parts[-1].append(answer)
+            left -= len(answer) + 1
+        return [b"[%b]" % b",".join(part) for part in parts if part]
 
     def _remove_first(self) -> None:
-        _, payload = self._waiting.popleft()
-        self._bytes -= len(payload) + OVERHEAD_BYTES
+        self._bytes -= len(self._waiting.popleft().payload) + OVERHEAD_BYTES

@@ -19,6 +19,7 @@ class Batch:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.deliveries: list[Delivery] = []
+        """Deliveries of the messages, and surplus ones, which are acknowledged in their turn."""
         self.bytes = 0
         """Total size of the payloads."""
         self.unacknowledged = 0
@@ -37,7 +38,7 @@ class Batch:
             deliveries: Their deliveries.
             now: Time of arrival, by the monotonic clock.
         """
-        if not self.messages:
+        if not self.deliveries:
             self.first_at = now
         self.last_at = now
         self.messages += messages
@@ -80,11 +81,11 @@ class CommitPolicy:
 
     def is_full(self, batch: Batch) -> bool:
         """True if no more messages may be added to a batch."""
-        return len(batch) >= self._messages_max or batch.bytes >= self._bytes_max
+        return len(batch.deliveries) >= self._messages_max or batch.bytes >= self._bytes_max
 
     def due_at(self, batch: Batch) -> float:
         """Latest time of a batch's commit; the time of its newest message if it is due unless more arrives."""
-        if not batch.messages:
+        if not batch.deliveries:
             return float("inf")
         return batch.last_at if self._is_half_window_used(batch) else batch.first_at + self._interval_s
 
@@ -100,7 +101,7 @@ class CommitPolicy:
             now: Time of the monotonic clock.
             idle: True if the last poll brought nothing.
         """
-        if not batch.messages:
+        if not batch.deliveries:
             return False
         unacknowledged = batch.unacknowledged
         if self._ahead is not None and unacknowledged > self._ahead:
@@ -109,7 +110,7 @@ class CommitPolicy:
             self.is_full(batch)
             or now >= batch.first_at + self._interval_s
             # The broker cannot send messages of QoS 0 again, and waiting would not enlarge the batch.
-            or (idle and len(batch) > unacknowledged)
+            or (idle and len(batch.deliveries) > unacknowledged)
             # Large batches are cheaper, but the broker must not stall.
             or (self._is_half_window_used(batch) and idle)
             or (self._window is not None and unacknowledged * 8 >= self._window * 7)

@@ -10,7 +10,7 @@ one does not delay the answers. Messages that are learned meanwhile are in the j
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from edgedescent.config import Config, describe
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 RUNNING, DISK_FULL, WRITES_SPENT = "running", "disk_full", "writes_spent"
 """States of the committer: working, or the reason for which commits wait."""
+UNCONFIRMED_MAX = 1000
+"""Most acknowledged commits whose confirmation is waited for; a later one stands for those before."""
 DISK_FULL_RETRY_S = 1.0
 """Time between two attempts to write to a full disk."""
 
@@ -71,6 +73,10 @@ class Committer:
             bytes_max=self._config.commit_bytes,
             window=transport.window,
         )
+        self._calls = 0
+        """Number of calls of the transport's `acknowledge`."""
+        self._unconfirmed: deque[tuple[int, int]] = deque(maxlen=UNCONFIRMED_MAX)
+        """Calls that the broker is not known to have handled, with their last positions."""
         self.state = RUNNING
         self.counts = Counter(commits=0, checkpoints=0, disk_full=0, writes_spent=0)
         self._retry_at = 0.0
@@ -128,16 +134,30 @@ class Committer:
             StateError: If the commit fails for another reason.
         """
         batch = self._batch
-        if not batch.messages:
+        if not batch.deliveries:
             return
-        self._save_allowance()
-        # Messages that arrive fast leave less time for the compression.
-        hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
-        self._store.append(batch.messages, self._answered(), hurry=hurry)
-        self.counts["commits"] += 1
-        self._transport.acknowledge(batch.deliveries)
+        if batch.messages:
+            self._save_allowance()
+            # Messages that arrive fast leave less time for the compression.
+            hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
+            self._store.append(batch.messages, self._answered(), hurry=hurry)
+            self.counts["commits"] += 1
+        self._acknowledge(batch)
         self._policy.committed(batch, self._clock.monotonic())
         self._batch = Batch()
+
+    def _acknowledge(self, batch: Batch) -> None:
+        self._calls += 1
+        if self._transport.acknowledge(batch.deliveries) and batch.messages:
+            self._unconfirmed.append((self._calls, batch.messages[-1].position))
+
+    def note_confirmed(self) -> None:
+        """Note up to which position the broker is known to have the acknowledgements."""
+        position, confirmed = 0, self._transport.confirmed
+        while self._unconfirmed and self._unconfirmed[0][0] <= confirmed:
+            position = self._unconfirmed.popleft()[1]
+        if position:
+            self._store.note_acknowledged(position)
 
     def checkpoint(self) -> None:
         """Commit the batch, then save the complete state of the engine at once.
@@ -186,6 +206,19 @@ class Committer:
         """Save the rest of the write budget with the next transaction, so that a restart does not renew it."""
         self.budget.update(self._clock.monotonic())
         self._store.set_allowance(self.budget.left, self._clock.time())
+
+    def save_memory(self) -> None:
+        """Save what a later process must know of the broker's session, if it has changed.
+
+        While the disk is full it is tried again.
+
+        Raises:
+            StateError: If it fails for another reason.
+        """
+        try:
+            self._store.save_memory(self._transport.memory)
+        except DiskFullError as error:
+            self._pause_for_space(error)
 
     def request_checkpoint(self) -> None:
         """Save a checkpoint now, or as soon as the disk allows it."""

@@ -28,6 +28,15 @@ FAMILIES = {
     "messages_redelivered": Family(
         "messages_redelivered_total", "counter", "Messages recognized as sent again by the broker."
     ),
+    "sessions_lost": Family(
+        "sessions_lost_total", "counter", "Sessions that the broker did not keep, since the start."
+    ),
+    "messages_unasked": Family(
+        "messages_unasked_total", "counter", "Messages that match no filter, not learned, since the start."
+    ),
+    "messages_copied": Family(
+        "messages_copied_total", "counter", "Copies of messages for overlapping filters, not learned, since the start."
+    ),
     "rate_limited": Family("messages_rate_limited_total", "counter", "Messages not learned because of the rate limit."),
     "dead_letters_unkept": Family(
         "dead_letters_unkept_total", "counter", "Dead letters beyond the first 100 of a message."
@@ -67,6 +76,15 @@ FAMILIES = {
     ),
     "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
     "answers_dropped": Family("answers_dropped_total", "counter", "Predictions dropped because too many were waiting."),
+    "answers_split": Family(
+        "answers_split_total", "counter", "Predictions split because the broker takes less at once."
+    ),
+    "publications_too_large": Family(
+        "publications_too_large_total", "counter", "Messages and single answers larger than the broker takes, not sent."
+    ),
+    "publications_refused": Family(
+        "publications_refused_total", "counter", "Messages that the broker refused by a reason code, since the start."
+    ),
     "events_per_second": Family("events_per_second", "gauge", "Events learned per second since the last report."),
     "log_lines_dropped": Family(
         "log_lines_dropped_total", "counter", "Lines of the log dropped since the start because nobody read it."

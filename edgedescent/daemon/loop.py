@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import resource
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from edgedescent.daemon import logs
 from edgedescent.daemon.answers import Answers
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING, Committer
+from edgedescent.daemon.connections import Connections
 from edgedescent.daemon.health import Health
 from edgedescent.daemon.log_stream import dropped_lines
 from edgedescent.daemon.notices import Notices
@@ -86,8 +88,11 @@ class Daemon:
         self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
         self._sent_position = 0
         """Position of the last answer sent, apart from those that wait for a connection."""
+        self._too_large: Counter[str] = Counter()
+        """Number of messages not sent because of their size, by output."""
         self._model_card: bytes | None = None
         """Model card of a new snapshot that is not published yet."""
+        self._connections = Connections(transport, store)
         self._status = StatusFile(config)
         self._notices = Notices()
         self._reported_state = ""
@@ -116,6 +121,7 @@ class Daemon:
 
         if not store.last_position:
             log.info("There is no state in %s: a new one begins.", store.folder)
+        self._transport.resume(store.memory)
         self.engine = recover(config, store, on_effect)
         self._is_configured = False
         self._sent_position = self.engine.position
@@ -206,9 +212,12 @@ class Daemon:
     def _receive(self, wait_s: float) -> int:
         """Receive, learn and answer messages, waiting at most `wait_s` for them; returns their number."""
         deliveries = self._transport.poll(wait_s, take=self._committer.has_room)
+        self._committer.save_memory()
+        self._committer.note_confirmed()
         # A poll writes before it reads: answers published before it are sent now.
         self._sent_position = self.engine.position
         if self._transport.connected:
+            self._answers.payload_bytes_max = self._transport.payload_bytes_max(self._topics["predictions"])
             self._send_waiting()
         if deliveries:
             self._learn(deliveries)
@@ -220,8 +229,9 @@ class Daemon:
         first = self.engine.position + 1
         messages = [
             Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
-            for i, one in enumerate(deliveries)
+            for i, one in enumerate([one for one in deliveries if not one.surplus])
         ]
+        messages = self._connections.mark(messages, deliveries)
         self._committer.add(messages, deliveries)
         if not self._is_configured:
             # Not earlier: the state behind the last message must be the same whatever is configured now.
@@ -231,19 +241,20 @@ class Daemon:
             if self._is_stop_overdue:
                 # The rest is committed with the batch, and recovery learns it at the next start.
                 return
-            self._apply(message.position, self.engine.handle(message))
+            self._apply(message.position, self.engine.handle(message), resent=message.duplicate)
 
     @property
     def _is_stop_overdue(self) -> bool:
         """True if the time limit of a requested stop has passed."""
         return self._stop_by is not None and self._clock.monotonic() >= self._stop_by
 
-    def _apply(self, position: int, effects: Sequence[Effect]) -> None:
+    def _apply(self, position: int, effects: Sequence[Effect], *, resent: bool) -> None:
         """Publish the predictions and keep the dead letters of a message."""
         n_dead_letters = 0
         for effect in effects:
             if isinstance(effect, Predictions):
-                self._answers.send(position, effect.payload)
+                # If the answer was what ended the connection before, it must not prevent the acknowledgement again.
+                self._answers.send(position, effect.payload, held=resent)
                 continue
             self._store.add_dead_letter(effect)
             n_dead_letters += 1
@@ -266,7 +277,14 @@ class Daemon:
 
     def _send_waiting(self) -> None:
         """Send what waits for a connection: answers and the model card of a new snapshot."""
-        self._answers.send_waiting()
+        answers = self._answers
+        answers.send_waiting(self._store.last_position)
+        if answers.too_large and not self._too_large["predictions"]:
+            self._too_large["predictions"] = 1
+            log.warning(
+                "The broker takes messages of at most %d bytes: the answer to one event is larger and not sent.",
+                answers.payload_bytes_max,
+            )
         if self._model_card is not None and self._publish("snapshots", self._model_card, retain=True):
             self._model_card = None
 
@@ -279,9 +297,13 @@ class Daemon:
             self._drain()
             committer.commit()
             saved = True
+            if self._transport.connected:
+                # Some may have waited for the acknowledgement.
+                self._send_waiting()
         except DiskFullError as error:
             log.error("%s The last %d messages stay with the broker.", error, committer.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
+        committer.note_confirmed()
         try:
             if saved and self.engine.position > committer.checkpoint_position:
                 committer.checkpoint()
@@ -347,15 +369,21 @@ class Daemon:
             "position": self.engine.position,
             **self.engine.metrics(),
             **self._committer.counts,
+            **self._transport.counts,
             "messages_uncommitted": self.uncommitted,
             "answers_waiting": len(self._answers),
             "answers_dropped": self._answers.dropped,
+            "answers_split": self._answers.split,
+            "publications_too_large": self._count_too_large(),
             "written_bytes_per_day": round(self._committer.budget.per_day(now)),
             "written_bytes": self._committer.budget.total,
             "written_bytes_left": round(self._committer.budget.left),
             "log_lines_dropped": dropped_lines(),
             "memory_bytes": resident_bytes(),
         }
+
+    def _count_too_large(self) -> int:
+        return self._answers.too_large + sum(n for topic, n in self._too_large.items() if topic != "predictions")
 
     def _report(self, now: float) -> None:
         # A commit notices it too, but without messages there is none.
@@ -383,7 +411,20 @@ class Daemon:
         return self._publish("status", payload, retain=True)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        return self._transport.publish(self._topics[topic], payload, retain=retain)
+        name = self._topics[topic]
+        if topic != "predictions" and len(payload) > (largest := self._transport.payload_bytes_max(name)):
+            self._too_large[topic] += 1
+            if self._too_large[topic] == 1:
+                log.warning(
+                    "The broker takes messages of at most %d bytes on %r: one of %d bytes is not sent, nor are later "
+                    "ones of that size.",
+                    largest,
+                    name,
+                    len(payload),
+                )
+            # Waiting would not make it smaller.
+            return True
+        return self._transport.publish(name, payload, retain=retain)
 
 
 def resident_bytes() -> int:

@@ -30,6 +30,7 @@ DEAD_LETTERS_PER_MESSAGE_MAX = 100
 DEAD_PAYLOAD_MAX = 16_384
 """Bound on the payload of a dead letter, so that a flood of large ones cannot fill the disk."""
 
+_REDELIVERIES = ("redeliveries", "redeliveries_places", "redeliveries_connection")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -137,9 +138,7 @@ class Engine:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         self.position = message.position
         self.counters["messages"] += 1
-        redelivered = message.duplicate and self._is_redelivered(message)
-        if message.packet_id and not redelivered:
-            self._redeliveries.add(message.packet_id, message.topic, message.payload)
+        redelivered = self._is_redelivered(message)
         answers: list[bytes] = []
         dead_letters: list[Effect] = []
         is_array = False
@@ -166,8 +165,17 @@ class Engine:
         return (self._admitted(piece, message, self._limit) for piece in pieces)
 
     def _is_redelivered(self, message: Message) -> bool:
-        """True if a message that the broker marks as sent again was handled before."""
-        known = message.packet_id > 0 and self._redeliveries.holds(message.packet_id, message.topic, message.payload)
+        """Remember a message; returns True if it is marked as sent again and was handled before."""
+        connection = message.connection
+        if connection is not None:
+            self._redeliveries.connect(
+                message.position, connection.session, connection.acknowledged, connection.first_id
+            )
+        if not message.packet_id:
+            return False
+        known = self._redeliveries.note(
+            message.position, message.packet_id, message.topic, message.payload, message.duplicate
+        )
         if known:
             self.counters["messages_redelivered"] += 1
         return known
@@ -234,12 +242,11 @@ class Engine:
         limit = {} if self._limit is None else self._limit.save()
         return {
             **limit,
+            **dict(zip(_REDELIVERIES, self._redeliveries.save(), strict=True)),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
-            "redeliveries": self._redeliveries.save(),
-            "redeliveries_total": np.array([self._redeliveries.n_added], dtype=np.int64),
             "counter_names": list(self.counters),
             "counters": np.array(list(self.counters.values()), dtype=np.int64),
             "position": np.array([self.position], dtype=np.int64),
@@ -256,7 +263,7 @@ class Engine:
             self.learner.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
             self.errors.restore(state["errors"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
-            self._redeliveries.restore(state["redeliveries"], int(state["redeliveries_total"][0]))
+            self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
             if self._limit is not None and "sources" in state:
                 self._limit.restore(state["sources"], state["sources_left"])
             self.counters = Counter(dict(zip(state["counter_names"], state["counters"].tolist(), strict=True)))

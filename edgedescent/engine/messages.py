@@ -5,6 +5,17 @@ from __future__ import annotations
 import msgspec
 
 
+class Connection(msgspec.Struct, frozen=True, gc=False):
+    """Connection over which messages came, as its first message carries it: it decides what counts as sent again."""
+
+    session: int
+    """Number of the broker's session. In a new one nothing from before is sent again."""
+    acknowledged: int = 0
+    """Position up to which the broker is known to have the acknowledgements of the connection before."""
+    first_id: int = 0
+    """First packet id. Brokers that begin each connection with 1 number anew what they send again."""
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One message as it was received: the unit of the journal."""
 
@@ -18,6 +29,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """MQTT packet identifier; 0 at QoS 0, where a message is sent only once."""
     duplicate: bool = False
     """MQTT's DUP flag: the broker may have sent it before."""
+    connection: Connection | None = None
+    """The connection, at its first message."""
 
 
 class Predictions(msgspec.Struct, frozen=True, gc=False):

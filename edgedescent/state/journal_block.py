@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from edgedescent.engine.messages import Message
+from edgedescent.engine.messages import Connection, Message
 from edgedescent.errors import StateError
 
 _ZERO = ord("0")
@@ -39,6 +39,8 @@ class _Block(msgspec.Struct, array_like=True):
     text: bytes
     """Payloads with every digit replaced by a zero."""
     digits: bytes
+    connections: list[tuple[int, Connection]]
+    """Offset of each message that is the first over its connection, and that connection."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -73,6 +75,7 @@ def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
             zlib.compress(bytes(message.duplicate for message in messages)),
             lengths,
             *_pack_text(text, 3 if hurry else 6),
+            [(i, message.connection) for i, message in enumerate(messages) if message.connection is not None],
         )
     )
 
@@ -116,8 +119,9 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
     times = _unpack_steps(block.times).view("<f8").tolist()
     packet_ids = _unpack_steps(block.packet_ids).tolist()
     numbers = _unpack_numbers(block.topic_numbers, "<u4") if block.topic_numbers else [0] * len(times)
+    connections = dict(block.connections)
     return [
-        Message(first + i, *parts, duplicate=duplicate)  # type: ignore[misc]
+        Message(first + i, *parts, duplicate=duplicate, connection=connections.get(i))  # type: ignore[misc]
         for i, (*parts, duplicate) in enumerate(
             zip(
                 times,

@@ -1,4 +1,4 @@
-"""Small file beside the state file that holds the last position of the journal."""
+"""Small file beside the state file that holds the last position of the journal, and the last acknowledged one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from edgedescent.state.disk import Disk
 class PositionFile:
     """File with the last position of the journal and a checksum, overwritten in place and never synced.
 
+    It also holds the position up to which the broker is known to have the acknowledgements.
+
     It shows that the end of the journal was lost, which SQLite does not report. If the file itself is missing or
     outdated, such a loss may stay unnoticed; nothing else depends on it.
 
@@ -24,18 +26,23 @@ class PositionFile:
         self._path = path
         self._disk = disk
 
-    def read(self) -> int:
-        """Last position of the journal when the file was last written; 0 if it is missing or damaged.
+    def read(self) -> tuple[int, int]:
+        """Last position of the journal, and that up to which the broker has the acknowledgements, as last written.
+
+        Both are 0 if the file is missing or damaged.
 
         Raises:
             OSError: If the file exists and cannot be read.
         """
-        text, _, crc = self._disk.read_small(self._path).rstrip(b"\n").partition(b" ")
-        return int(text) if text.isdigit() and crc == b"%08x" % zlib.crc32(text) else 0
+        text, _, crc = self._disk.read_small(self._path).rstrip(b"\n").rpartition(b" ")
+        position, _, acknowledged = text.partition(b" ")
+        if crc != b"%08x" % zlib.crc32(text) or not (position.isdigit() and acknowledged.isdigit()):
+            return 0, 0
+        return int(position), int(acknowledged)
 
-    def write(self, position: int) -> None:
-        """Write a position. A failure is ignored."""
+    def write(self, position: int, acknowledged: int) -> None:
+        """Write the two positions. A failure is ignored."""
         # The length is fixed because the file is overwritten in place.
-        text = b"%020d" % position
+        text = b"%020d %020d" % (position, acknowledged)
         with suppress(OSError):
             self._disk.overwrite_small(self._path, b"%b %08x\n" % (text, zlib.crc32(text)))

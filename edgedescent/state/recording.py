@@ -18,7 +18,7 @@ from typing import IO, Any, Literal
 
 import msgspec
 
-from edgedescent.engine.messages import Message
+from edgedescent.engine.messages import Connection, Message
 from edgedescent.errors import StateError
 from edgedescent.state.store import Store
 
@@ -146,6 +146,8 @@ def to_line(message: Message) -> str:
         line["packet_id"] = message.packet_id
     if message.duplicate:
         line["duplicate"] = True
+    if message.connection is not None:
+        line["connection"] = msgspec.structs.asdict(message.connection)
     return json.dumps(line)
 
 
@@ -163,7 +165,15 @@ def from_line(line: str | bytes) -> Message:
     if (found.payload is None) == (found.payload_base64 is None):
         raise ValueError("expected either `payload` or `payload_base64`")
     payload = found.payload_base64 if found.payload is None else found.payload.encode()
-    return Message(found.position, found.received_at, found.topic, payload or b"", found.packet_id, found.duplicate)
+    return Message(
+        found.position,
+        found.received_at,
+        found.topic,
+        payload or b"",
+        found.packet_id,
+        found.duplicate,
+        found.connection,
+    )
 
 
 class _Line(msgspec.Struct):
@@ -176,6 +186,7 @@ class _Line(msgspec.Struct):
     payload_base64: bytes | None = None
     packet_id: int = 0
     duplicate: bool = False
+    connection: Connection | None = None
 
 
 def _jsonl_writer(file: IO[str]) -> Callable[[Message], None]:

@@ -11,7 +11,7 @@ from edgedescent.state.disk import Disk
 from edgedescent.state.repair import PAGE_BYTES, connect, is_damage, repair
 
 APPLICATION_ID = 0x45444753
-SCHEMA = 3
+SCHEMA = 4
 Durability = Literal["power", "process"]
 
 _WAL_PAGES = 4000

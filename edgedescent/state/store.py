@@ -113,12 +113,14 @@ class Store:
         self._pending: deque[DeadLetter] = deque(maxlen=dead_letters_max)
         """Dead letters that are not written yet."""
         self._allowance: str | None = None
+        self._memory: str | None = None
+        """The text of `memory`, once it was read."""
         self._position_file = PositionFile(self.folder / POSITION_FILE, self._disk)
         try:
             if not read_only:
                 self._disk.make_folder(self.folder)
             # The position file is read first, because a daemon may go on writing meanwhile.
-            noted = self._position_file.read()
+            noted, self.acknowledged = self._position_file.read()
             self._db = self._open()
             self.last_position, self._journal_bytes = self._journal_end()
             if not read_only:
@@ -159,7 +161,7 @@ class Store:
             self._set("answered", answered)
         self.last_position = last
         self._journal_bytes += len(data)
-        self._position_file.write(last)
+        self._position_file.write(last, self.acknowledged)
 
     def read(self, after: int, up_to: int | None = None) -> Iterator[Message]:
         """Read the readable messages behind a position, in order.
@@ -207,6 +209,11 @@ class Store:
             ).fetchone()
         first, last, blocks, size = (value or 0 for value in found)
         return first, last, blocks, size
+
+    def note_acknowledged(self, position: int) -> None:
+        """Note up to which position the broker is known to have the acknowledgements. The note survives kill -9."""
+        self.acknowledged = position
+        self._position_file.write(self.last_position, position)
 
     @property
     def answered(self) -> int:
@@ -381,6 +388,22 @@ class Store:
             "(SELECT position, place FROM dead_letters ORDER BY position DESC, place DESC LIMIT 1 OFFSET ?)",
             (self._dead_letters_max,),
         )
+
+    # --- Session ---------------------------------------------------------------------------------------------------
+
+    @property
+    def memory(self) -> str:
+        """Text of the transport's about its session with the broker; empty in a new state."""
+        if self._memory is None:
+            self._memory = str(self._get("session") or "")
+        return self._memory
+
+    def save_memory(self, memory: str) -> None:
+        """Save the text of the transport's about its session, if it has changed."""
+        if memory != self.memory:
+            with self._transaction():
+                self._set("session", memory)
+            self._memory = memory
 
     # --- Write budget ---------------------------------------------------------------------------------------------
 

@@ -12,6 +12,9 @@ from edgedescent_world.chance import Chance
 from edgedescent_world.link import Link, Packet
 from edgedescent_world.timeline import Timeline
 
+NUMBERS_ANEW = 0.25
+"""Share of brokers that number the messages of each connection anew."""
+
 
 class Publication(msgspec.Struct, eq=False):
     """Message accepted from a publisher, who may send the same payload twice."""
@@ -56,6 +59,8 @@ class Broker:
         self._receive_max = receive_max
         # With few packet ids they are reused soon, as they are in a long run.
         self._id_max = receive_max + chance.dice.choice((0, 1, 5, 60_000))
+        self._numbers_anew = chance.dice.random() < NUMBERS_ANEW
+        """True for a broker that begins each connection with the packet id 1."""
         self._on_acknowledged = on_acknowledged
         self.up = True
         self.session: Session | None = None
@@ -97,6 +102,10 @@ class Broker:
             present = self.session is not None
             self.session = self.session or Session()
             link.send_down(Packet("connack", session_present=present))
+            if self._numbers_anew:
+                in_flight = enumerate(self.session.in_flight.values(), 1)
+                self.session.in_flight = dict(in_flight)
+                self.session.last_id = len(self.session.in_flight)
             for packet_id, publication in self.session.in_flight.items():
                 link.send_down(Packet("publish", packet_id, publication.payload, duplicate=True))
             self._send()
@@ -104,6 +113,8 @@ class Broker:
             return
         elif packet.kind == "subscribe":
             self.session.subscribed = True
+        elif packet.kind == "ping":
+            link.send_down(Packet("pong"))
         elif packet.kind == "puback":
             acknowledged = self.session.in_flight.pop(packet.packet_id, None)
             if acknowledged is not None:

@@ -14,7 +14,7 @@ from edgedescent_world.timeline import Timeline
 class Packet(msgspec.Struct, frozen=True):
     """MQTT packet, reduced to what the simulation needs."""
 
-    kind: Literal["connect", "connack", "subscribe", "publish", "puback", "answer"]
+    kind: Literal["connect", "connack", "subscribe", "publish", "puback", "answer", "ping", "pong"]
     packet_id: int = 0
     payload: bytes = b""
     duplicate: bool = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
-from edgedescent.interfaces import Delivery, still_valid
+from edgedescent.interfaces import Delivery, PlainTransport, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.link import Link, Packet
@@ -13,7 +14,7 @@ from edgedescent_world.timeline import Timeline
 TOPIC = "edgedescent/pump/events"
 
 
-class SimulatedTransport:
+class SimulatedTransport(PlainTransport):
     """Transport that connects to the simulated broker, and reconnects after each loss.
 
     It behaves like the MQTT adapter with one difference, which makes it harder for the daemon: one poll may continue
@@ -34,6 +35,16 @@ class SimulatedTransport:
         self._link: Link | None = None
         self._generation = 0
         self._retry_at = 0.0
+        self._session = 0
+        """Number of the broker's session."""
+        self._sessions: dict[int, int] = {}
+        """Number of the session of each connection."""
+        self._to_subscribe = False
+        self._calls = 0
+        """Number of calls of `acknowledge`."""
+        self._pings: deque[int] = deque()
+        """Number of calls before each ping that the broker has not answered over this connection."""
+        self.confirmed = 0
         self._inbox: list[Delivery] = []
         self.connected = False
         """True while the broker has accepted the connection."""
@@ -44,6 +55,19 @@ class SimulatedTransport:
     def window(self) -> int | None:
         """Number of unacknowledged messages that the broker may send."""
         return self._receive_max
+
+    @property
+    def memory(self) -> str:  # type: ignore[override]
+        """Number of the broker's session."""
+        return str(self._session)
+
+    def resume(self, memory: str) -> None:
+        """Continue with the session of an earlier process."""
+        self._session = int(memory or "0")
+
+    def session(self, generation: int) -> int:
+        """Number of the session of a connection."""
+        return self._sessions[generation]
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
         """Advance the time until messages arrive.
@@ -59,6 +83,10 @@ class SimulatedTransport:
         self.on_poll()
         chance.step("poll")
         until = timeline.now + timeout_s
+        if self._to_subscribe and self._link is not None:
+            # Not before this poll: by now the number of the session is saved.
+            self._to_subscribe = False
+            self._link.send_up(Packet("subscribe"))
         self._read_socket(take)
         while not self._inbox and timeline.run_next(until):
             self._read_socket(take)
@@ -83,7 +111,7 @@ class SimulatedTransport:
         for _ in range(self._chance.rates.read_max):
             if not link.received or len(self._inbox) >= self._receive_max or (self.connected and not take):
                 break
-            self._handle(link, link.received.popleft())
+            self._handle(link.received.popleft())
         if not link.alive and not (link.received and take):
             link.received.clear()
             self._link, self.connected = None, False
@@ -91,23 +119,34 @@ class SimulatedTransport:
             # An event at that time wakes up a poll that waits.
             self._timeline.after(self._retry_at - self._timeline.now, _do_nothing)
 
-    def _handle(self, link: Link, packet: Packet) -> None:
+    def _handle(self, packet: Packet) -> None:
         if packet.kind == "connack":
             self._generation += 1
             self.connected = True
+            self._session += not packet.session_present
+            self._sessions[self._generation] = self._session
+            self._pings.clear()
             if self._chance.trace:
                 self._chance.trace(f"connected, {'old' if packet.session_present else 'new'} session")
-            link.send_up(Packet("subscribe"))
+            self._to_subscribe = True
+        elif packet.kind == "pong":
+            self.confirmed = self._pings.popleft()
         else:
             self._inbox.append(Delivery(TOPIC, packet.payload, packet.packet_id, 1, packet.duplicate, self._generation))
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge deliveries to the broker."""
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
+        """Acknowledge deliveries to the broker; returns True if all were sent over this connection."""
+        self._calls += 1
+        valid: list[Delivery] = []
         if self._link is not None and self.connected:
-            for delivery in still_valid(deliveries, self._generation):
+            valid = still_valid(deliveries, self._generation)
+            for delivery in valid:
                 self._chance.step("acknowledge")
                 self._link.send_up(Packet("puback", delivery.packet_id))
+            self._link.send_up(Packet("ping"))
+            self._pings.append(self._calls)
         self._chance.step("acknowledged")
+        return len(valid) == len(deliveries)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish a message; returns False if it cannot be sent now."""

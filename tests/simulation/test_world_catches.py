@@ -16,6 +16,7 @@ import pytest
 from edgedescent.config import Config
 from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
+from edgedescent.daemon.connections import Connections
 from edgedescent.daemon.loop import Daemon
 from edgedescent.engine import core as engine_module
 from edgedescent.engine._dedup_window import DedupWindow
@@ -161,11 +162,26 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(RedeliveryWindow):
-        def holds(self, *_: object, **__: object) -> bool:
+        def note(self, *arguments: Any) -> bool:
+            super().note(*arguments)
             return False
 
     monkeypatch.setattr(engine_module, "RedeliveryWindow", Forgetful)
     assert "events were learned; the journal has" in caught()
+
+
+def test_trusting_the_packet_ids_of_every_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Trusting(RedeliveryWindow):
+        def connect(self, position: int, session: int, acknowledged: int, first_id: int) -> int:
+            return super().connect(position, session, acknowledged, 0 * first_id)
+
+    monkeypatch.setattr(engine_module, "RedeliveryWindow", Trusting)
+    assert "events were learned; the journal has" in caught()
+
+
+def test_not_telling_the_engine_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connections, "mark", lambda _self, messages, _deliveries: messages)
+    assert "was learned" in caught()
 
 
 def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,8 +199,9 @@ def test_forgetting_what_was_learned_with_each_restart(monkeypatch: pytest.Monke
     kind: type[Any] = getattr(engine_module, what)
 
     class Volatile(kind):  # type: ignore[misc]
-        def restore(self, hashes: Any, n_added: int) -> None:
-            super().restore(hashes[:0], min(n_added, 0))
+        def restore(self, *saved: Any) -> None:
+            # All but the last are of the messages.
+            super().restore(*(part[:0] for part in saved[:-1]), saved[-1] * 0)
 
     monkeypatch.setattr(engine_module, what, Volatile)
     # Which of the two it is depends on the arrival of a repeat.

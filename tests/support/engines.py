@@ -8,7 +8,7 @@ from typing import Any
 
 from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
+from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Predictions
 from edgedescent.learners import Learner
 
 KINDS: list[type[Learner]] = [LinearRegressor, MatrixFactorization]
@@ -31,8 +31,9 @@ def send(
     again: bool = False,
     at_s: float = 5.0,
     topic: str = "pump/events",
+    over: Connection | None = None,
 ) -> list[Effect]:
-    return engine.handle(Message(engine.position + 1, at_s, topic, payload, packet_id, again))
+    return engine.handle(Message(engine.position + 1, at_s, topic, payload, packet_id, again, over))
 
 
 def answers(effects: list[Effect]) -> Any:

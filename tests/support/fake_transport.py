@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from edgedescent.interfaces import Delivery
+from edgedescent.interfaces import Delivery, PlainTransport
 
 
-class FakeTransport:
+class FakeTransport(PlainTransport):
     """Delivers what the test puts in, and records what is published."""
 
     def __init__(self, history: list[str]) -> None:
@@ -38,9 +38,10 @@ class FakeTransport:
             deliveries.append(one if known else Delivery("edgedescent/pump/events", one, self.packet_id, self.qos))
         return deliveries
 
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
         self._history.append("acknowledge")
         self.acknowledged += [delivery.payload for delivery in deliveries]
+        return True
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         if self.connected:

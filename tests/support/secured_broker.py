@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ class SecuredBroker:
         rules: Access rules.
         certificate: Folder of certificate and key; None is plain TCP.
         clients: Folder of the authority that must have signed the clients' certificates; None asks for none.
+        options: Further lines of its configuration.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class SecuredBroker:
         rules: str = "",
         certificate: Path | None = None,
         clients: Path | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         program = find_mosquitto()
         if program is None:
@@ -46,6 +49,7 @@ class SecuredBroker:
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
         lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {str(users is None).lower()}"]
+        lines += options
         if os.geteuid() == 0:
             lines.append("user root")
         if users is not None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from edgedescent.daemon.answers import OVERHEAD_BYTES, Answers
 
 
@@ -36,7 +40,7 @@ def test_they_stay_in_order_when_some_had_to_wait() -> None:
     # The connection is back, but what waits comes first.
     answers.send(2, b"2")
     assert (outlet.sent, answers.first_waiting) == ([], 1)
-    answers.send_waiting()
+    answers.send_waiting(0)
     assert outlet.sent == [b"1", b"2"]
     answers.send(3, b"3")
     assert outlet.sent == [b"1", b"2", b"3"]
@@ -55,7 +59,7 @@ def test_what_cannot_be_sent_on_the_way_goes_on_waiting() -> None:
     answers = Answers(two_at_most, 10_000)
     for position in range(1, 5):
         answers.keep(position, b"%d" % position)
-    answers.send_waiting()
+    answers.send_waiting(0)
     assert (sent, answers.first_waiting, len(answers)) == ([b"1", b"2"], 3, 2)
 
 
@@ -67,3 +71,55 @@ def test_the_oldest_make_room_and_are_counted() -> None:
     # One that is larger than the bound makes room for nobody.
     answers.send(101, bytes(10_000))
     assert (len(answers), answers.first_waiting, answers.dropped) == (0, None, 101)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_too_large_is_split_and_a_single_one_counted(*, waits: bool) -> None:
+    outlet = Outlet()
+    answers = Answers(outlet, 10_000)
+    outlet.open = not waits
+    array = json.dumps([{"prediction": i} for i in range(100)], separators=(",", ":")).encode()
+    if waits:
+        # It was taken in when the broker took more.
+        answers.send(1, array)
+        answers.send(2, b'{"prediction":123456789.0123456789}')
+        answers.send(3, array[:17] + b"]")
+        outlet.open = True
+        answers.payload_bytes_max = 30
+        answers.send_waiting(0)
+    else:
+        answers.payload_bytes_max = 30
+        answers.send(1, array)
+        answers.send(2, b'{"prediction":123456789.0123456789}')
+        answers.send(3, array[:17] + b"]")
+    assert max(map(len, outlet.sent)) <= 30
+    assert [one["prediction"] for part in outlet.sent for one in json.loads(part)] == [*range(100), 0]
+    assert (answers.split, answers.too_large, answers.dropped, len(answers)) == (1, 1, 0, 0)
+    answers.send(4, b'[{"prediction":1},{"prediction":12345678901234567890}]')
+    assert outlet.sent[-1] == b'[{"prediction":1}]'
+    assert answers.too_large == 2
+
+
+def test_parts_that_cannot_be_sent_wait_in_order() -> None:
+    outlet = Outlet()
+    answers = Answers(lambda payload: len(outlet.sent) < 3 and outlet(payload), 10_000)
+    answers.payload_bytes_max = 5
+    answers.send(1, b"[1,2,3,4,5,6,7,8]")
+    answers.send(2, b"[9]")
+    assert (outlet.sent, answers.first_waiting, len(answers)) == ([b"[1,2]", b"[3,4]", b"[5,6]"], 1, 2)
+    outlet.sent.clear()
+    answers.send_waiting(0)
+    assert outlet.sent == [b"[7,8]", b"[9]"]
+    assert answers._bytes == 0
+
+
+def test_what_is_held_waits_for_the_acknowledgement() -> None:
+    outlet = Outlet()
+    answers = Answers(outlet, 10_000)
+    answers.send(1, b"1")
+    answers.send(2, b"2", held=True)
+    answers.send(3, b"3")
+    answers.send_waiting(1)
+    assert (outlet.sent, answers.first_waiting) == ([b"1"], 2)
+    answers.send_waiting(2)
+    assert outlet.sent == [b"1", b"2", b"3"]

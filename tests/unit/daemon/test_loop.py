@@ -286,6 +286,10 @@ def test_what_was_learned_and_not_committed_is_as_if_it_had_never_come(make: Mak
     # The broker received no acknowledgement and sends it again.
     harness.receive(Delivery("edgedescent/pump/events", event(2), 2, 1, duplicate=True))
     assert harness.learned == 2
+    # What is sent again is answered once it is acknowledged: if the answer ended the connection, it would again.
+    assert harness.transport.of("predictions") == []
+    harness.wait(1.0)
+    harness.receive()
     assert [answer["id"] for answer in harness.transport.of("predictions")] == ["e2"]
 
 

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import Connection
 from edgedescent.learners import Learner
 from support.engines import an_engine, answers, event, letters, send, tell
 
@@ -102,3 +104,72 @@ def test_the_messages_remembered_are_a_part_of_the_state(window: int) -> None:
         return send(after, ANONYMOUS, packet_id, again=True) == []
 
     assert [packet_id for packet_id in range(1, 13) if knows(packet_id)] == list(range(8, 13))[-window:]
+
+
+# --- Connections ------------------------------------------------------------------------------------------------------
+
+
+def sent_over(engine: Engine, connection: Connection, *packet_ids: int, again: int = 0) -> int:
+    """Send equal messages over a new connection, the first `again` of them marked; returns how many were learned."""
+    before = engine.counters["events_learned"]
+    for i, packet_id in enumerate(packet_ids):
+        send(engine, ANONYMOUS, packet_id, again=i < again, over=None if i else connection)
+    return engine.counters["events_learned"] - before
+
+
+@pytest.mark.parametrize("acknowledged", [0, 10])
+def test_a_broker_that_keeps_packet_ids_is_believed(acknowledged: int) -> None:
+    engine = an_engine()
+    assert sent_over(engine, Connection(1, 0, 5), *range(5, 15)) == 10
+    # All come again, even where it had the acknowledgements: it has restored an outdated session.
+    assert sent_over(engine, Connection(1, acknowledged, 5), *range(5, 18), again=13) == 3
+    assert sent_over(engine, Connection(1, 0, 10), *range(10, 20), again=10) == 2
+
+
+def test_a_broker_that_numbers_anew_gets_nothing_lost() -> None:
+    engine = an_engine()
+    # Ten are journaled and acknowledged. Ten more are under way when the device dies, and come again as 1 to 10.
+    assert sent_over(engine, Connection(1, 0, 1), *range(1, 11)) == 10
+    assert sent_over(engine, Connection(1, 10, 1), *range(1, 11), again=10) == 10
+    assert engine.counters["messages_redelivered"] == 0
+
+
+def test_a_broker_that_numbers_anew_gets_nothing_learned_twice() -> None:
+    engine = an_engine()
+    # Positions 1 to 10 are acknowledged; 11 to 15 are journaled, and the device dies before their acknowledgement.
+    assert sent_over(engine, Connection(1, 0, 1), *range(1, 16)) == 15
+    assert sent_over(engine, Connection(1, 10, 1), *range(1, 11), again=10) == 5
+    # The same once more, with nothing acknowledged over the second connection, and now all of it.
+    assert sent_over(engine, Connection(1, 10, 1), *range(1, 11), again=10) == 0
+    assert sent_over(engine, Connection(1, engine.position, 1), *range(1, 11), again=10) == 10
+
+
+def test_an_acknowledgement_counts_for_its_connection_alone() -> None:
+    engine = an_engine()
+    assert sent_over(engine, Connection(1, 0, 1), 1, 2, 3) == 3
+    # Of the three, the first alone comes again before the connection is lost once more.
+    assert sent_over(engine, Connection(1, 0, 1), 1, again=1) == 0
+    assert sent_over(engine, Connection(1, 4, 1), 1, 2, again=2) == 0
+    assert sent_over(engine, Connection(1, 6, 1), 1, 2, again=2) == 2
+
+
+def test_in_a_new_session_nothing_comes_again() -> None:
+    engine = an_engine()
+    assert sent_over(engine, Connection(1, 0, 7), 7, 8) == 2
+    assert sent_over(engine, Connection(2, 0, 7), 7, 8, again=2) == 2
+    assert sent_over(engine, Connection(2, 0, 7), 7, 8, again=2) == 0
+
+
+def test_connections_are_a_part_of_the_state() -> None:
+    whole, parts = an_engine(), an_engine()
+    for number in range(40):
+        over = Connection(number // 15, 3 * number if number % 2 else 0, 1 + number % 2) if number % 5 == 0 else None
+        for engine in (whole, parts):
+            send(engine, ANONYMOUS, 1 + number % 7, again=number % 3 == 0, over=over)
+        saved = parts.state_dict()
+        parts = an_engine()
+        parts.load_state_dict(saved)
+    assert whole.counters == parts.counters
+    for name, value in whole.state_dict().items():
+        assert list(value) == list(parts.state_dict()[name]), name
+    assert whole.counters["messages_redelivered"]
