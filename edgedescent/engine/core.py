@@ -115,7 +115,7 @@ class Engine:
             self._seen.restore(seen.save(), seen.n_added)
         if redelivery_window != self._redeliveries.window:
             known, self._redeliveries = self._redeliveries, RedeliveryWindow(redelivery_window)
-            self._redeliveries.restore(known.save(), known.n_added)
+            self._redeliveries.restore(*known.save())
         limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
         if limit is not None and self._limit is not None:
             limit.restore(*self._limit.save().values())
