@@ -274,7 +274,8 @@ class World:
         run, at, written = self._spent
         if self.settings.allowance is None or run != self.outcome.runs:
             return
-        most = WRITE_MAX_BYTES + PAGE_BYTES * self.settings.wal_pages_max
+        # Each further piece of a checkpoint changes a few pages besides those that it fills.
+        most = WRITE_MAX_BYTES + PAGE_BYTES * (self.settings.wal_pages_max + 4 * (self._pieces_max - 1))
         allowed = most + (self.timeline.now - at) * self.settings.allowance / 86_400
         if self.disk.written - written > allowed:
             raise Violation(
