@@ -321,4 +321,4 @@ def test_every_parameter_survives_the_way_through_a_file(path: Path) -> None:
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -74,9 +74,7 @@ def test_a_number_as_text_is_that_number(number: float) -> None:
 @given(st.text())
 def test_any_text_is_something(text: str) -> None:
     value = text_value(text)
-    assert (
-        value is None or value == text or (isinstance(value, float) and (value == float(text.strip() or "x") or text))
-    )
+    assert value is None or value == text or isinstance(value, float)
 
 
 def same(one: LinearRegressor, other: LinearRegressor) -> bool:
