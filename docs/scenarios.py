@@ -41,8 +41,9 @@ LIBRARY_INTRODUCTION = """\
 The library of scenarios that ships with the simulators. Each is a TOML file in
 `sims/edgedescent_sims/scenarios/library`, and stresses one thing. `edgedescent simulate --list` shows them with the
 error over the stream, `edgedescent simulate NAME` runs some of them, `edgedescent simulate --all` runs all.
-`edgedescent simulate NAME --save my.toml` copies one to a file that can be edited; the [reference](scenario-reference.md) has what can stand in it, the
-[tutorial](simulators.md) explains how to read the results, and [Scores](scores.md) defines them.
+`edgedescent simulate NAME --save my.toml` copies one to a file that can be edited; the
+[reference](scenario-reference.md) has what can stand in it, the [tutorial](simulators.md) explains how to read the
+results, and [Scores](scores.md) defines them.
 
 A **bar** says what would be a failure: `recovery > 500` fails a candidate that is not within 10 % of its twin after 500
 events. Bars are set with a margin to what a good learner reaches, such as one that starts where the drift is. A
@@ -67,10 +68,10 @@ A scenario file has these keys and tables:
 |---|---|
 | the [settings](#settings) | name, seeds, windows, bars |
 | `[source]` | a [source](#sources): `type` and its parameters |
-| `[[transforms]]`, any number | a [drift](#drifts) or a [fault](#faults), from the innermost to the outermost |
-| `[candidates.NAME]`, any number | a learner: `type` and its parameters, as `[learner]` of a device |
-| `peers` or `[[peers]]` | a list of [peers](#peers), each a name, or a table with `type`, parameters and perhaps a `name` |
-| `[expected_failures]` | candidate = "why it misses a bar today" |
+| `[[transforms]]` | [drifts](#drifts) and [faults](#faults), from the innermost to the outermost |
+| `[candidates.NAME]` | a learner: `type` and its parameters, as `[learner]` of a device |
+| `peers` or `[[peers]]` | [peers](#peers): names, or tables with `type`, parameters and perhaps a `name` |
+| `[expected_failures]` | of each candidate that misses a bar today, the reason |
 
 A path is relative to the folder of the file. A source, drift or fault without a `seed` has one of its own that follows
 from the `seed` of the scenario.
@@ -161,7 +162,7 @@ def default(parameter: Parameter) -> str:
     if value is dataclasses.MISSING:
         return "required"
     if value is None or value in ("", ()):
-        return "–"
+        return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value!r}`"
@@ -214,7 +215,7 @@ def main() -> int:
             if write:
                 path.write_text(text, encoding="utf-8")
     if stale and not write:
-        print(f"{' and '.join(stale)} must be generated again: python docs/scenarios.py --write", file=sys.stderr)
+        sys.stderr.write(f"{' and '.join(stale)} must be generated again: python docs/scenarios.py --write\n")
     return int(bool(stale) and not write)
 
 

@@ -20,6 +20,10 @@ class Variable(str):
         variable.name = name
         return variable
 
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        """Arguments of the copy in another process."""
+        return self.name, str(self)
+
     def parsed(self) -> Any:
         """The text parsed as a TOML value; the text itself if it is not one."""
         try:

@@ -337,6 +337,16 @@ class TestPoison:
 
 
 @needs_peers
+class TestSimulate:
+    def test_a_small_run_says_how_it_compares(self) -> None:
+        done = run("bench/simulate.py", "--quick", "--json")
+        answer = json.loads(done.stdout)
+        assert done.returncode == (0 if answer["passed"] else 1)
+        assert answer["ratio"] == pytest.approx(answer["events_per_s"] / answer["river_events_per_s"])
+        assert answer["again"].startswith("python bench/simulate.py")
+
+
+@needs_peers
 class TestTables:
     def test_the_documents_say_what_was_measured(self) -> None:
         done = run("bench/tables.py", "--check")
@@ -358,7 +368,7 @@ class TestImports:
             imports.measure("absent", "import absent_library", runs=1)
 
 
-@pytest.mark.parametrize("script", ["learn", "adaptation", "endurance", "poison", "tables", "imports"])
+@pytest.mark.parametrize("script", ["learn", "adaptation", "endurance", "poison", "simulate", "tables", "imports"])
 def test_help_has_an_example(script: str) -> None:
     done = run(f"bench/{script}.py", "--help")
     assert done.returncode == 0

@@ -20,7 +20,9 @@ def _commands() -> list[str]:
 
 
 COMMANDS = _commands()
-CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "journal", "dead-letters")]
+CONFIGURED = [
+    name for name in COMMANDS if name not in ("demo", "replay", "simulate", "sweep", "journal", "dead-letters")
+]
 """Commands that take a configuration."""
 REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
 """Further arguments that a command needs."""

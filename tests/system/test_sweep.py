@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import signal
@@ -17,6 +18,9 @@ from typing import Protocol, Self
 import psutil
 import pytest
 
+from edgedescent_sims.scenarios import library
+from edgedescent_sims.simulate.jobs import Job, jobs_of
+from edgedescent_sims.simulate.runner import assemble, simulate
 from edgedescent_sims.sweep.journal import FILE
 from edgedescent_sims.sweep.output import RANKING, RESULTS
 from support.sweeps import SECONDS, TRACES, completed
@@ -239,6 +243,31 @@ def test_a_sweep_on_dask_survives_a_lost_worker_and_goes_on_after_a_lost_schedul
     assert len(set(sweeper.runs())) == len(completed(sweeper.folder)) == n
     print(f"{len(sweeper.runs())} starts of {n} runs, two lost workers, one lost scheduler")
     assert sweeper.results() == straight(tmp_path / "straight", *args)
+
+
+def test_a_simulation_through_dask_gives_the_same_bytes(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    scenarios = [dataclasses.replace(library.load(name), n_seeds=2) for name in ("label-delay", "fad")]
+    here = [result.to_json() for result, _ in simulate(scenarios)]
+    with Cluster(dict(os.environ), tmp_path) as cluster:
+        cluster.start_scheduler()
+        cluster.start_worker()
+        cluster.start_worker()
+        with distributed.Client(cluster.address, timeout=PATIENCE_S, set_as_default=False) as client:
+            jobs = jobs_of(scenarios)
+            futures = [client.submit(Job.run, job, pure=False) for job in jobs]
+            runs = dict(zip(jobs, client.gather(futures), strict=True))
+    there = [
+        assemble(
+            scenario,
+            {
+                name: [runs[Job(scenario, name, repetition)] for repetition in range(2)]
+                for name in (*scenario.candidates, *scenario.peers)
+            },
+        ).to_json()
+        for scenario in scenarios
+    ]
+    assert there == here
 
 
 def test_ctrl_c_ends_a_sweep_at_once_and_cleanly(tmp_path: Path) -> None:

@@ -73,7 +73,10 @@ def demo(
 
     display = Display(quiet=as_json)
     if ratings is not None and not RatingsSource.recognizes(ratings):
-        hint = "Its lines are like user::item::rating::time, or its columns userId, itemId, rating and timestamp."
+        hint = (
+            "Its lines are like user::item::rating::time, or its columns are userId, itemId, rating and timestamp; for "
+            "a table, give --data and --target."
+        )
         raise ConfigError(f"{ratings} holds no ratings.", hint)
     source = open_source(
         ratings or spec, target=target, drop=drop, categories=categories, time=time, notify=display.notify

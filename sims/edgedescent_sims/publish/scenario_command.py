@@ -89,13 +89,12 @@ def run(
             **options,
         )
     _notify_of(report, device)
-    if report.result is None:
-        return report
-    timings = {report.result.name: report.timing}
-    if out is not None:
+    timings = {scenario.name: report.timing}
+    if report.result is not None and out is not None:
         output.write([report.result], timings, out)
     if as_json:
         click.echo(msgspec.json.encode(report, order="deterministic"))
+    if report.result is None or as_json:
         return report
     output.conclude([report.result], timings, out)
     click.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -175,19 +176,28 @@ def _value(value: Any) -> Any:
 def save_scenario(scenario: Scenario, path: Path) -> None:
     """Write a scenario as a TOML file, from which `load_scenario` makes an equal one.
 
+    A relative path in its source becomes relative to the folder of the file.
+
     Raises:
         ConfigError: If the file cannot be written.
     """
+    table = table_of(scenario)
+    if isinstance(source := table["source"].get("path"), str) and not Path(source).is_absolute():
+        table["source"]["path"] = os.path.relpath(source, path.parent)
     try:
-        path.write_text(to_toml(scenario), encoding="utf-8")
+        path.write_text(_dumps(table), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}.", "Give a path that can be written.") from error
 
 
 def to_toml(scenario: Scenario) -> str:
     """Text of the file of a scenario."""
+    return _dumps(table_of(scenario))
+
+
+def _dumps(table: Mapping[str, Any]) -> str:
     try:
         import tomli_w
     except ImportError as error:
         raise ConfigError("tomli-w is not installed.", "Run: pip install 'edgedescent[simulate]'") from error
-    return tomli_w.dumps(table_of(scenario))
+    return tomli_w.dumps(table)

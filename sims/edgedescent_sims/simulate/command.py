@@ -223,11 +223,12 @@ def _configs(against: Sequence[Path]) -> dict[str, Config]:
 
 def _run(scenarios: Sequence[Scenario], jobs: int) -> tuple[list[SimulationResult], dict[str, list[Timing]]]:
     from edgedescent_sims.simulate import runner
+    from edgedescent_sims.simulate.jobs import jobs_of
     from edgedescent_sims.simulate.progress import progress
 
     results, timings = [], {}
     commands = [_command_of(scenario.name) for scenario in scenarios]
-    with progress(runner.jobs_of(scenarios)) as on_progress:
+    with progress(jobs_of(scenarios)) as on_progress:
         for result, timing in runner.simulate(scenarios, jobs=jobs, commands=commands, on_progress=on_progress):
             results.append(result)
             timings[result.name] = timing

@@ -122,7 +122,7 @@ def print_library(*, as_json: bool) -> None:
         return
     width = max(len(each.name) for members in groups.values() for each in members)
     for group, members in groups.items():
-        click.echo(f"{group}")
+        click.echo(group)
         for each in members:
             click.echo(printable(f"  {each.name:{width}}  {sparkline(preview(each)):{POINTS}}  {each.stresses}"))
         click.echo()

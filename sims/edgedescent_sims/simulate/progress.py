@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from edgedescent.console.terminal import Progress
 from edgedescent_sims.report import LiveTable
-from edgedescent_sims.simulate.jobs import Job, JobProgress, OnProgress
+from edgedescent_sims.simulate.jobs import Job
+from edgedescent_sims.simulate.tasks import OnProgress, TaskProgress
 
 ROWS_MAX = 12
 """Most candidates of a table: more would not fit a terminal."""
@@ -38,7 +39,7 @@ class _Counter:
         self._n_jobs = n_jobs
         self._n_done = 0
 
-    def __call__(self, progress: JobProgress) -> None:
+    def __call__(self, progress: TaskProgress) -> None:
         self._n_done += progress.is_done
         self._bar.update(self._n_done, self._n_jobs)
 
@@ -51,7 +52,7 @@ class _Rows:
         self._jobs = jobs
         self._events = [0] * len(jobs)
 
-    def __call__(self, progress: JobProgress) -> None:
+    def __call__(self, progress: TaskProgress) -> None:
         self._events[progress.place] = progress.events
         name = self._jobs[progress.place].candidate
         done = sum(events for events, job in zip(self._events, self._jobs, strict=True) if job.candidate == name)

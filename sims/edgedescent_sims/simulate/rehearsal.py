@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +19,11 @@ from edgedescent.evaluation import ErrorCurve, state_bytes
 from edgedescent.state import codec
 from edgedescent.state.store import Checkpoint
 from edgedescent_sims.result import CandidateResult, Curve, Interval, SimulationResult, Timing
+from edgedescent_sims.scenarios.files import changed
 from edgedescent_sims.simulate.bars import judge
 from edgedescent_sims.simulate.journals import Journal
 from edgedescent_sims.simulate.runner import differences
+from edgedescent_sims.simulate.tasks import Report, TaskProgress, run_tasks
 
 AS_RUN = "as run"
 """Name of the candidate whose configuration the device ran."""
@@ -36,7 +36,6 @@ OnProgress = Callable[[int, int], None]
 _COUNTED = ("events_learned", "events_predicted", "duplicates", "dead_letters")
 _BUFFER = 4096
 _REPORT_MESSAGES = 256
-_POLL_S = 0.2
 
 _decode_one = msgspec.json.Decoder(Prediction).decode
 _decode_many = msgspec.json.Decoder(list[Prediction]).decode
@@ -209,7 +208,7 @@ def rehearse(
         _Run(name, config, journal, start, tail) if name == AS_RUN else _Run(name, config, journal)
         for name, config in configs.items()
     ]
-    outcomes = _outcomes(runs, jobs, on_progress)
+    outcomes = list(run_tasks(runs, jobs, _summed(runs, on_progress)))
     notices = _notices(runs, outcomes)
     candidates = [outcome.candidate for outcome in outcomes]
     result = SimulationResult(
@@ -284,9 +283,12 @@ class _Run:
     tail: Start | None = None
     """Second start, for the errors that the device reported where the first one cannot have them."""
 
-    def run(self, on_progress: Callable[[int], None] = lambda _count: None) -> _Outcome:
+    def run(self, report: Report) -> _Outcome:
+        def on_messages(count: int) -> None:
+            report(count, None)
+
         started = time.perf_counter()
-        replayed = Replayed(self.name, self.config, self.journal, self.start, on_progress=on_progress)
+        replayed = Replayed(self.name, self.config, self.journal, self.start, on_progress=on_messages)
         seconds = time.perf_counter() - started
         n_scored = replayed.engine.errors.n_scored
         if not n_scored:
@@ -304,7 +306,7 @@ class _Run:
             agrees, verify = later.agrees, self.tail.verify
         candidate = CandidateResult(
             name=self.name,
-            learner=dict(self.config.learner),
+            learner=changed(replayed.engine.learner),
             is_peer=False,
             is_repeatable=True,
             scores={key: Interval(value, by_seed=[value]) for key, value in scores.items() if math.isfinite(value)},
@@ -350,40 +352,13 @@ def _notices(runs: Sequence[_Run], outcomes: Sequence[_Outcome]) -> list[str]:
     return notices
 
 
-# --- In one process or several ------------------------------------------------------------------------------------
-
-_shared_counts: Any = None
-"""In a process of the pool: the number of messages of each run so far, shared with the parent."""
-
-
-def _share(counts: Any) -> None:
-    global _shared_counts  # noqa: PLW0603 - the one way by which a pool hands over what cannot be pickled
-    _shared_counts = counts
-
-
-def _run_in_pool(place: int, run: _Run) -> _Outcome:
-    def count(n_messages: int) -> None:
-        _shared_counts[place] = n_messages
-
-    return run.run(count)
-
-
-def _outcomes(runs: Sequence[_Run], jobs: int, on_progress: OnProgress) -> list[_Outcome]:
+def _summed(runs: Sequence[_Run], on_progress: OnProgress) -> Callable[[TaskProgress], None]:
+    """Progress of the single candidates as that of all messages together."""
     total = sum(run.journal.n_messages for run in runs)
-    if jobs == 1 or len(runs) == 1:
-        outcomes: list[_Outcome] = []
-        for run in runs:
-            before = sum(outcome.n_messages for outcome in outcomes)
-            outcomes.append(run.run(lambda count, before=before: on_progress(before + count, total)))  # type: ignore[misc]
-        return outcomes
-    context = multiprocessing.get_context("spawn")
-    counts = context.Array("q", len(runs), lock=False)
-    with ProcessPoolExecutor(min(jobs, len(runs)), mp_context=context, initializer=_share, initargs=(counts,)) as pool:
-        futures = [pool.submit(_run_in_pool, place, run) for place, run in enumerate(runs)]
-        waiting = set(futures)
-        while waiting:
-            done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-            on_progress(sum(counts), total)
-            for future in done:
-                future.result()  # An error of one ends all.
-    return [future.result() for future in futures]
+    counts = [0] * len(runs)
+
+    def report(progress: TaskProgress) -> None:
+        counts[progress.place] = progress.events
+        on_progress(sum(counts), total)
+
+    return report

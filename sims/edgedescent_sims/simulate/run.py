@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
 from edgedescent_sims.simulate.alarms import Alarms
 from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, is_ratings, predict_learn
+from edgedescent_sims.simulate.tasks import Report
 from edgedescent_sims.simulate.twins import (
     Change,
     Errors,
@@ -43,9 +44,6 @@ EARLY_FROM, EARLY_TO = 100, 500
 """Events after a drift, from the first excluded to the last, whose mean error is `early_mae`."""
 CURVE_POINTS = 400
 """Number of points of a curve around a drift."""
-
-OnProgress = Callable[[int, float | None], None]
-"""Called with the number of events so far, and the recent mean absolute error."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,13 @@ def fresh(candidate: Any) -> Model:
     return candidate.clone() if isinstance(candidate, Learner) else dataclasses.replace(candidate)
 
 
-def run_candidate(
-    scenario: Scenario, name: str, on_progress: OnProgress = lambda _events, _error: None
-) -> CandidateRun:
+def run_candidate(scenario: Scenario, name: str, report: Report = lambda _events, _error: None) -> CandidateRun:
     """Run one candidate or peer over the stream of a scenario, and its twins.
 
     Args:
         scenario: The scenario, with the seeds of this repetition.
         name: Name of the candidate or peer.
-        on_progress: Called about every 4096 events.
+        report: Called about every 4096 events.
     """
     prototype = {**scenario.candidates, **scenario.peers}[name]
     model = fresh(prototype)
@@ -93,7 +89,7 @@ def run_candidate(
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         scores.update(scored)
-        on_progress(run.n_events, scores.recent_error)
+        report(run.n_events, scores.recent_error)
     return scores.finish(
         prototype,
         ranking=ranking.scores.summary() if ranking is not None else {},
@@ -232,7 +228,10 @@ def _windowed(number: NDArray[np.int64], error: NDArray[np.float64], window: int
 
 
 class _Ranking:
-    """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before."""
+    """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before.
+
+    Items that a user has had are not recommended again, so an event about one of them says nothing and is left out.
+    """
 
     def __init__(self, scenario: Scenario, model: Model) -> None:
         self.scores = RankingScores(k=scenario.k)
@@ -240,19 +239,26 @@ class _Ranking:
         self._every = scenario.rank_every
         self._liked_from = scenario.liked_from
         self._model = model
+        self._had: set[tuple[str, str]] = set()
 
     def learn(self, model: Model, batch: Batch) -> NDArray[np.float64]:
         """Predict and learn a batch as `predict_learn` does, and rank before some of its events."""
         assert is_ratings(batch)  # noqa: S101
-        is_ranked = (batch.number % self._every == 0) & (batch.y >= self._liked_from)
+        # What was chosen is the target: a label may be poisoned.
+        is_chosen = (batch.target >= self._liked_from) & ~np.isnan(batch.y)
+        is_ranked = (batch.number % self._every == 0) & is_chosen
         edges = [0, *np.flatnonzero(is_ranked).tolist(), len(batch)]
         predictions = np.empty(len(batch))
         for start, end in itertools.pairwise(edges):
+            if start == end:
+                continue
             part = batch.take(slice(start, end))
-            if len(part) and is_ranked[start]:
-                user, item = part.columns["user"][0], part.columns["item"][0]
-                self.scores.update(model.recommend(user, k=self._k, exclude_seen=True), item)
+            users, items = (part.columns[name].tolist() for name in ("user", "item"))
+            if is_ranked[start] and (users[0], items[0]) not in self._had:
+                self.scores.update(model.recommend(users[0], k=self._k, exclude_seen=True), items[0])
             predictions[start:end] = predict_learn(model, part)
+            labelled = (~np.isnan(part.y)).tolist()
+            self._had.update(itertools.compress(zip(users, items, strict=True), labelled))
         return predictions
 
 

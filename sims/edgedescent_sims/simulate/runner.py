@@ -22,9 +22,10 @@ from edgedescent_sims.result import (
 )
 from edgedescent_sims.scenarios.files import changed, table_of
 from edgedescent_sims.scenarios.scenario import Scenario
-from edgedescent_sims.simulate.bars import judge
-from edgedescent_sims.simulate.jobs import Job, OnProgress, run_jobs
+from edgedescent_sims.simulate.bars import FailIf, judge
+from edgedescent_sims.simulate.jobs import jobs_of
 from edgedescent_sims.simulate.run import CandidateRun
+from edgedescent_sims.simulate.tasks import OnProgress, run_tasks
 
 MAIN_SCORES = {"features": "mae", "ratings": "mae"}
 
@@ -49,7 +50,9 @@ def simulate(
     """
     for scenario in scenarios:
         scenario.marks()
-    done = run_jobs(jobs_of(scenarios), jobs, on_progress)
+        for text in scenario.fail_if:
+            FailIf.parse(text)
+    done = run_tasks(jobs_of(scenarios), jobs, on_progress)
     for place, scenario in enumerate(scenarios):
         command = commands[place] if commands else ""
         names = (*scenario.candidates, *scenario.peers)
@@ -58,16 +61,6 @@ def simulate(
             for name in names:
                 runs[name].append(next(done))
         yield assemble(scenario, runs, command=command), _timings(runs)
-
-
-def jobs_of(scenarios: Sequence[Scenario]) -> list[Job]:
-    """Runs of scenarios in order: each candidate and peer on each seed."""
-    return [
-        Job(scenario, name, repetition)
-        for scenario in scenarios
-        for repetition in range(scenario.n_seeds)
-        for name in (*scenario.candidates, *scenario.peers)
-    ]
 
 
 # --- Putting the runs together ------------------------------------------------------------------------------------

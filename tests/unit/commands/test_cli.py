@@ -212,7 +212,8 @@ def test_a_table_is_no_recommenders(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr == (
         f"Error: {table} holds no ratings. "
-        "Hint: Its lines are like user::item::rating::time; for a table, give --data and --target.\n"
+        "Hint: Its lines are like user::item::rating::time, or its columns are userId, itemId, rating and timestamp; "
+        "for a table, give --data and --target.\n"
     )
 
 

@@ -1,0 +1,60 @@
+"""The tutorial of the simulators, docs/simulators.md, typed in from top to bottom in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulators.md"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a reader who has typed in the page: files are named by the comment in their first line."""
+    folder = tmp_path_factory.mktemp("reader")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    printed = []
+    for kind, text in FENCE.findall(PAGE.read_text(encoding="utf-8")):
+        named = re.match(r"# (\S+)\n", text)
+        if kind in ("python", "toml"):
+            assert named, f"a block of {kind} does not name its file:\n{text}"
+            (folder / named[1]).write_text(text, encoding="utf-8")
+        command = {"python": [sys.executable, "-W", "error", named[1] if named else ""], "sh": ["bash", "-ec", text]}
+        if kind in command:
+            done = subprocess.run(
+                command[kind], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+            printed.append(done.stdout)
+    (folder / "printed.txt").write_text("".join(printed), encoding="utf-8")
+    return folder
+
+
+def test_the_outcome_that_the_page_shows_is_that_of_the_run(folder: Path) -> None:
+    printed = (folder / "printed.txt").read_text(encoding="utf-8")
+    (shown,) = [text for kind, text in FENCE.findall(PAGE.read_text(encoding="utf-8")) if kind == "text"]
+    for line in shown.splitlines():
+        figures = line.replace("...", "").strip()
+        assert " ".join(figures.split()) in " ".join(printed.split()), line
+
+
+def test_the_chosen_learner_is_the_one_that_holds_the_bars(folder: Path) -> None:
+    result = json.loads((folder / "edgedescent-simulation" / "pump.json").read_bytes())
+    held = {bar["candidate"] for bar in result["bars"]} - {bar["candidate"] for bar in result["bars"] if bar["failed"]}
+    assert held == {"products"}
+    assert json.loads((folder / "accepted" / "pump.json").read_bytes())["candidates"][0]["learner"] == {
+        "type": "FactorizationMachine"
+    }
+
+
+def test_the_page_leaves_the_files_that_it_names(folder: Path) -> None:
+    for name in ("report.html", "pump.json", "scores.parquet", "timings.json"):
+        assert (folder / "edgedescent-simulation" / name).stat().st_size > 0
+    assert (folder / "flip.html").stat().st_size > 0
