@@ -17,7 +17,7 @@ import numpy as np
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._redelivery_window import RedeliveryWindow
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
+from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Predictions
 from edgedescent.engine.rate_limit import RateLimit
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
@@ -138,7 +138,13 @@ class Engine:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         self.position = message.position
         self.counters["messages"] += 1
-        redelivered = self._is_redelivered(message)
+        if message.connection is not None:
+            self._begin(message.position, message.connection)
+        redelivered = message.packet_id > 0 and self._redeliveries.note(
+            message.position, message.packet_id, message.topic, message.payload, message.duplicate
+        )
+        if redelivered:
+            self.counters["messages_redelivered"] += 1
         answers: list[bytes] = []
         dead_letters: list[Effect] = []
         is_array = False
@@ -164,21 +170,9 @@ class Engine:
             return pieces
         return (self._admitted(piece, message, self._limit) for piece in pieces)
 
-    def _is_redelivered(self, message: Message) -> bool:
-        """Remember a message; returns True if it is marked as sent again and was handled before."""
-        connection = message.connection
-        if connection is not None:
-            self._redeliveries.connect(
-                message.position, connection.session, connection.acknowledged, connection.first_id
-            )
-        if not message.packet_id:
-            return False
-        known = self._redeliveries.note(
-            message.position, message.packet_id, message.topic, message.payload, message.duplicate
-        )
-        if known:
-            self.counters["messages_redelivered"] += 1
-        return known
+    def _begin(self, position: int, connection: Connection) -> None:
+        """Begin a connection, whose first message is at `position`."""
+        self._redeliveries.connect(position, connection.session, connection.acknowledged, connection.first_id)
 
     def _admitted(self, piece: Piece, message: Message, limit: RateLimit) -> Piece:
         """The part of a piece that the limit of the message's topic admits; the rest is counted as ``rate_limited``."""
