@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+POSITION_MAX = 2**63 - 1
+"""Largest position of a message: that of the state file's integers."""
+
 
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One message as it was received: the unit of the journal."""

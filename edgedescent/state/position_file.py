@@ -6,6 +6,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from edgedescent.engine.messages import POSITION_MAX
 from edgedescent.state.disk import Disk
 
 
@@ -31,7 +32,8 @@ class PositionFile:
             OSError: If the file exists and cannot be read.
         """
         text, _, crc = self._disk.read_small(self._path).rstrip(b"\n").partition(b" ")
-        return int(text) if text.isdigit() and crc == b"%08x" % zlib.crc32(text) else 0
+        position = int(text) if text.isdigit() and crc == b"%08x" % zlib.crc32(text) else 0
+        return position if position <= POSITION_MAX else 0
 
     def write(self, position: int) -> None:
         """Write a position. A failure is ignored."""
