@@ -14,7 +14,7 @@ import edgedescent
 from edgedescent.commands import COMMANDS
 from edgedescent.console.options import SETTINGS, example
 from edgedescent.daemon import logs
-from edgedescent.errors import EdgeDescentError, did_you_mean
+from edgedescent.errors import EdgeDescentError, did_you_mean, printable
 
 _OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing to standard output. Errors with other files are caught where they happen."""
@@ -43,7 +43,7 @@ class _Commands(click.Group):
         except EdgeDescentError as error:
             hint = f" Hint: {error.hint}" if error.hint else ""
             # The text of a library within the message may have several lines.
-            line = " ".join(f"Error: {error}{hint}".split("\n"))
+            line = printable(" ".join(f"Error: {error}{hint}".split("\n")))
             click.echo(logs.with_priority(line, logging.ERROR) if logs.is_system_log() else line, err=True)
             ctx.exit(error.exit_code)
 

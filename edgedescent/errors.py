@@ -100,6 +100,16 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
     return f"Did you mean `{by_lower[near[0]]}`?" if near else ""
 
 
+def printable(text: str) -> str:
+    r"""Escape what is not printable, because a terminal executes control characters.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a\\x1b[2Jb'
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def shown(value: object) -> str:
     """Text of a value in an error message: as in TOML, and at most 80 characters.
 

@@ -5,6 +5,7 @@ The daemon's adapter, the operating commands and the publisher of the simulators
 
 from __future__ import annotations
 
+import errno
 import ssl
 import stat
 from dataclasses import dataclass, field
@@ -163,11 +164,20 @@ def read_password(path: str | Path, name: str) -> str:
     """
     try:
         text = Path(path).read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        # Its value is not shown: it may be the password itself, put there by mistake.
+        raise ConfigError(
+            f"`{name}` names a file that does not exist.", "Give the path of a file that holds the password."
+        ) from error
     except OSError as error:
-        raise ConfigError(f"`{name}` {path}: {error.strerror}.") from error
+        # A text too long for a name of a file is none either.
+        shown = "" if error.errno == errno.ENAMETOOLONG else f" {path}"
+        raise ConfigError(f"`{name}`{shown}: {error.strerror}.") from error
     except UnicodeDecodeError:
         # Without its cause, which holds the file's bytes.
         raise ConfigError(f"`{name}` {path}: not UTF-8.") from None
+    except ValueError:
+        raise ConfigError(f"`{name}` names no file: its value has a zero byte.") from None
     # Not `splitlines`, which would cut a password at characters such as U+0085 too.
     password = text.partition("\n")[0].removesuffix("\r")
     if not password:

@@ -184,7 +184,11 @@ class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             return read_password(resolve_credential(self.password_file, key), key)
         if self.password_env is not None:
             if self.password_env not in os.environ:
-                raise ConfigError(f"`broker.password_env`: the variable {self.password_env} is not set.")
+                # Its value is not shown: it may be the password itself, put there by mistake.
+                raise ConfigError(
+                    "`broker.password_env` names a variable that is not set.",
+                    "Give the name of an environment variable that holds the password, not the password.",
+                )
             return os.environ[self.password_env]
         return None
 

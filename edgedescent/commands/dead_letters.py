@@ -137,17 +137,18 @@ def replay(config: str, ids: tuple[str, ...], yes: bool, as_json: bool, **chosen
     and whose message is no longer in the journal, is kept.
     """
     from edgedescent.state.dead_letters import find
-    from edgedescent.state.resend import resend
+    from edgedescent.state.resend import alone, resend
 
     loaded = configuration.load(config)
     folder = loaded.state.path
-    found = find(folder, _selection(**chosen, ids=ids))[::-1]
     report = {"sent": 0, "refused": 0, "incomplete": 0}
-    if found:
-        topics = sorted({dead_letter.topic for dead_letter in found})
-        confirm(f"Publish {len(found)} dead letters to {printable(', '.join(topics[:5]))}?", yes=yes)
-        with Progress("Sending") as bar:
-            report = resend(folder, found, loaded.build_admin_client("dead-letters"), bar.update)
+    with alone(folder):
+        found = find(folder, _selection(**chosen, ids=ids))[::-1]
+        if found:
+            topics = sorted({dead_letter.topic for dead_letter in found})
+            confirm(f"Publish {len(found)} dead letters to {printable(', '.join(topics[:5]))}?", yes=yes)
+            with Progress("Sending") as bar:
+                report = resend(folder, found, loaded.build_admin_client("dead-letters"), bar.update)
     if as_json:
         click.echo(json.dumps(report))
     else:

@@ -13,6 +13,9 @@ import click
 from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, duration, example
 from edgedescent.console.terminal import Progress, timestamp
+from edgedescent.engine.messages import POSITION_MAX
+
+POSITION = click.IntRange(1, POSITION_MAX)
 
 
 @click.group(
@@ -52,8 +55,8 @@ def info(config: str, as_json: bool) -> None:
     )
 )
 @CONFIG
-@click.option("--from", "first", type=click.IntRange(min=1), default=1, help="The first position.")
-@click.option("--to", "last", type=click.IntRange(min=1), help="The last position.  [default: the newest]")
+@click.option("--from", "first", type=POSITION, default=1, help="The first position.")
+@click.option("--to", "last", type=POSITION, help="The last position.  [default: the newest]")
 @click.option("--since", callback=duration, help="Only what was received in the last 90s, 15m, 6h or 7d.")
 @click.option("--format", "style", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file instead of the output.")

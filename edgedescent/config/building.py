@@ -46,7 +46,7 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
             raise ConfigError(f"{error}{origin(value)}", error.hint) from None
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if not isinstance(value, dict):
-            raise ConfigError(f"`{path}` is {shown(value)}: expected a table.")
+            raise ConfigError(f"`{path}` is {_shown(path, value)}: expected a table.")
         fields = msgspec.structs.fields(kind)
         check_keys(value, {f.name: f.required for f in fields}, path)
         kinds = typing.get_type_hints(kind, include_extras=True)
@@ -64,8 +64,14 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
     except msgspec.ValidationError as error:
         place, expected = _expected(kind, str(error))
         raise ConfigError(
-            f"`{path}{place}` is {shown(value)}: {expected}.", did_you_mean(value, _choices(kind))
+            f"`{path}{place}` is {_shown(path, value)}: {expected}.", did_you_mean(value, _choices(kind))
         ) from None
+
+
+def _shown(path: str, value: object) -> str:
+    """Text of a value for an error message; not that of a key that is about a secret, where one may have been put."""
+    is_secret = any(word in path.rpartition(".")[2].lower() for word in _SECRET_WORDS)
+    return f"a value of type {type(value).__name__}" if is_secret else shown(value)
 
 
 def build(

@@ -12,18 +12,12 @@ from typing import Any, Self
 
 import click
 
+from edgedescent.errors import printable
+
+__all__ = ["Progress", "confirm", "printable", "timestamp"]
+
 PROGRESS_AFTER_S = 2.0
 """Time after which work shows its progress."""
-
-
-def printable(text: str) -> str:
-    r"""Escape what is not printable, because a terminal executes control characters.
-
-    Example:
-        >>> printable("a\x1b[2Jb")
-        'a\\x1b[2Jb'
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def timestamp(seconds: float) -> str:

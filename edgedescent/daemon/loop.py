@@ -30,11 +30,13 @@ from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.errors import DiskFullError
 from edgedescent.interfaces import Delivery, Transport
+from edgedescent.state.files import ProcFile
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 
+_STATM = ProcFile("statm")
 POLL_S = 0.25
 """Longest time for which a turn waits for messages."""
 DRAIN_S = 2.0
@@ -427,7 +429,9 @@ class Daemon:
         return self._transport.publish(name, payload, retain=retain)
 
 
-def resident_bytes() -> int:
-    """Resident memory of this process in bytes."""
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a Path would cost more than the read
-        return int(file.read().split()[1]) * resource.getpagesize()
+def resident_bytes() -> int | None:
+    """Resident memory of this process in bytes; None if the kernel does not tell it."""
+    try:
+        return int(_STATM.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return None

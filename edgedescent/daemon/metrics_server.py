@@ -14,7 +14,11 @@ from edgedescent.errors import ConfigError
 log = logging.getLogger(__name__)
 
 CLIENTS_MAX = 8
-"""Number of connections served at once; as many more wait in the operating system's queue."""
+"""Number of connections that may be unfinished; for another one, the oldest is closed."""
+ACCEPTED_MAX = 256
+"""Number of connections accepted in one turn."""
+QUEUE_MAX = 128
+"""Number of connections that wait in the operating system's queue."""
 REQUEST_MAX = 8_192
 """Size limit of a request in bytes."""
 CLIENT_TIMEOUT_S = 5.0
@@ -58,7 +62,7 @@ class MetricsServer:
             try:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 self._socket.bind(address)
-                self._socket.listen(CLIENTS_MAX)
+                self._socket.listen(QUEUE_MAX)
             except OSError:
                 self._socket.close()
                 raise
@@ -74,19 +78,35 @@ class MetricsServer:
         return int(self._socket.getsockname()[1])
 
     def serve(self) -> None:
-        """Accept a client, and advance all connections as far as possible without blocking."""
-        if len(self._clients) < CLIENTS_MAX:
-            try:
-                sock, _ = self._socket.accept()
-            except (BlockingIOError, ConnectionError):
-                pass
-            except OSError as error:
-                log.warning("A connection to the metrics server cannot be accepted: %s.", error.strerror)
-            else:
-                sock.setblocking(False)
-                self._clients.append(_Client(sock, self._clock()))
+        """Accept clients, and advance all connections as far as possible without blocking.
+
+        A client that asks is served in the turn in which it comes, so that those that do not ask cannot delay it.
+        """
         if self._clients:
             self._clients = [client for client in self._clients if self._advance(client)]
+        for _ in range(ACCEPTED_MAX):
+            if (client := self._accept()) is None:
+                return
+            if self._advance(client):
+                self._clients.append(client)
+                if len(self._clients) > CLIENTS_MAX:
+                    self._clients.pop(0).sock.close()
+
+    def _accept(self) -> _Client | None:
+        """Next client that waits; None if there is none, or it cannot be accepted, which is logged."""
+        while True:
+            try:
+                sock, _ = self._socket.accept()
+            except BlockingIOError:
+                return None
+            except ConnectionError:
+                # It hung up while it was waiting.
+                continue
+            except OSError as error:
+                log.warning("A connection to the metrics server cannot be accepted: %s.", error.strerror)
+                return None
+            sock.setblocking(False)
+            return _Client(sock, self._clock())
 
     def close(self) -> None:
         """Close all connections and stop listening."""

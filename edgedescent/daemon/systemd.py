@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+import weakref
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Self
 
@@ -42,6 +43,8 @@ class SystemdNotifier:
         self._extended_at = -float("inf")
         self._status = ""
         self._failing = False
+        self._socket: socket.socket | None = None
+        """Kept open, so that a process without a free descriptor is not killed by the watchdog."""
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str] = os.environ) -> Self:
@@ -94,10 +97,12 @@ class SystemdNotifier:
         # The name of an abstract socket begins with a zero byte (unix(7)).
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
                 # A full socket must not block the loop.
-                sock.setblocking(False)
-                sock.sendto(message.encode(errors="replace"), address)
+                self._socket.setblocking(False)
+                weakref.finalize(self, self._socket.close)
+            self._socket.sendto(message.encode(errors="replace"), address)
             self._failing = False
         except OSError as error:
             if not self._failing:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+POSITION_MAX = 2**63 - 1
+"""Largest position of a message: that of the state file's integers."""
+
 
 class Connection(msgspec.Struct, frozen=True, gc=False):
     """Connection over which messages came, as its first message carries it: it decides what counts as sent again."""

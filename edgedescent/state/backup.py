@@ -53,7 +53,7 @@ def backup(folder: str | Path, target: Path, on_progress: OnProgress = lambda _d
             Path(f"{temporary}-journal").unlink(missing_ok=True)
         sync_folder(target.parent)
         return target.stat().st_size
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise StateError(
             f"The state cannot be copied to {target}: {why}.", "Check the free space and the permissions of the folder."

@@ -230,5 +230,5 @@ def _opened(folder: str | Path, mode: str) -> Iterator[sqlite3.Connection]:
             yield db
         finally:
             db.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise sqlite_error(path, error) from error

@@ -7,10 +7,11 @@ import os
 import sqlite3
 from pathlib import Path
 
-from edgedescent.state.files import sync_folder
+from edgedescent.state.files import ProcFile, sync_folder
 from edgedescent.state.repair import connect
 
 _CHUNK_BYTES = 1_048_576
+_IO = ProcFile("io")
 _TOLERATED_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP)
 """Errors of syncing a folder that this process cannot have changed, or on a file system without folder syncs."""
 
@@ -78,7 +79,7 @@ class Disk:
     def written_bytes(self) -> int | None:
         """Number of bytes that this process has written to disks so far; None if the kernel does not count them."""
         try:
-            lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+            lines = _IO.read().splitlines()
         except OSError:
             return None
         return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))

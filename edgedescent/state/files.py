@@ -61,6 +61,31 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+class ProcFile:
+    """File of `/proc/self` that stays open: a process without a free descriptor can read it too.
+
+    Args:
+        name: Name of the file in `/proc/self`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._descriptor = -1
+        self._pid = 0
+
+    def read(self) -> str:
+        """Current content of the file.
+
+        Raises:
+            OSError: If it cannot be opened or read.
+        """
+        if self._pid != os.getpid():
+            # The open file belongs to the process that opened it, also in a child.
+            self._descriptor = os.open(f"/proc/self/{self._name}", os.O_RDONLY | os.O_CLOEXEC)
+            self._pid = os.getpid()
+        return os.pread(self._descriptor, 65_536, 0).decode("ascii")
+
+
 @contextmanager
 def as_owner_of(folder: Path) -> Iterator[None]:
     """Switch from root to the owner of a folder for the duration of a `with` block.

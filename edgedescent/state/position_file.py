@@ -6,6 +6,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from edgedescent.engine.messages import POSITION_MAX
 from edgedescent.state.disk import Disk
 
 
@@ -37,6 +38,8 @@ class PositionFile:
         text, _, crc = self._disk.read_small(self._path).rstrip(b"\n").rpartition(b" ")
         position, _, acknowledged = text.partition(b" ")
         if crc != b"%08x" % zlib.crc32(text) or not (position.isdigit() and acknowledged.isdigit()):
+            return 0, 0
+        if max(int(position), int(acknowledged)) > POSITION_MAX:
             return 0, 0
         return int(position), int(acknowledged)
 

@@ -19,7 +19,7 @@ from typing import IO, Any, Literal
 import msgspec
 
 from edgedescent.engine.messages import Connection, Message
-from edgedescent.errors import StateError
+from edgedescent.errors import StateError, printable
 from edgedescent.state.store import Store
 
 PART = 1_000
@@ -108,7 +108,7 @@ def export_journal(
         first: Position of the first message.
         last: Position of the last message; the newest one where it is None.
         since: Earliest time of receipt, in seconds since 1970.
-        style: ``jsonl`` loses nothing; ``csv`` is for spreadsheets.
+        style: ``jsonl`` loses nothing; ``csv`` is for spreadsheets: control characters are escaped.
         on_progress: Called with the number of messages that were read and their total.
 
     Returns:
@@ -202,9 +202,22 @@ def _csv_writer(file: IO[str]) -> Callable[[Message], None]:
 
     def write(message: Message) -> None:
         payload = message.payload.decode(errors="backslashreplace")
-        writer.writerow([message.position, repr(message.received_at), message.topic, payload])
+        writer.writerow([message.position, repr(message.received_at), _cell(message.topic), _cell(payload)])
 
     return write
+
+
+def _cell(text: str) -> str:
+    """Text that neither a terminal nor a spreadsheet executes; a number stays one."""
+    text = printable(text)
+    if not text.startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        # A spreadsheet takes it for a formula otherwise, and does not show the mark.
+        return f"'{text}"
+    return text
 
 
 @contextmanager

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from edgedescent.engine.messages import DeadLetter
+from edgedescent.errors import StateError
 from edgedescent.interfaces import AdminClient
 from edgedescent.state.dead_letters import Selection, batches, id_of, purge, whole_payload
+from edgedescent.state.state_file import folder_error
 
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def alone(folder: str | Path) -> Iterator[None]:
+    """Keep other processes from publishing the same dead letters for the duration of a `with` block.
+
+    The folder itself is locked, so that no file is left and permission to read is enough. The daemon's lock is another.
+
+    Args:
+        folder: The state folder. Where it does not exist, nothing is locked.
+
+    Raises:
+        StateError: If another process publishes dead letters of this folder, or it cannot be locked.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        yield
+        return
+    except OSError as error:
+        raise folder_error(Path(folder), error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(
+                f"Another process is publishing dead letters of {folder}.",
+                "Wait until it is done, then see what is left.",
+            ) from None
+        except OSError as error:
+            raise folder_error(Path(folder), error) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def resend(

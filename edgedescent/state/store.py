@@ -182,14 +182,18 @@ class Store:
             ).fetchall()
         for first, last in rows:
             try:
-                crc, data = self._db.execute("SELECT crc, data FROM journal WHERE first = ?", (first,)).fetchone()
+                crc, data = self._row("SELECT crc, data FROM journal WHERE first = ?", first)
                 block = journal_block.unpack(first, last, crc, data)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 log.error("The journal cannot be read at messages %d to %d: %s.", first, last, error)
             except StateError as error:
                 log.error("%s", error)
             else:
-                yield from (message for message in block if after < message.position <= end)
+                for message in block:
+                    # A damaged table may list a block twice.
+                    if after < message.position <= end:
+                        after = message.position
+                        yield message
 
     def first_of_last(self, count: int, up_to: int) -> int:
         """Position before the newest blocks that hold at least `count` messages up to `up_to`."""
@@ -293,11 +297,9 @@ class Store:
             positions = self._db.execute("SELECT position FROM checkpoints ORDER BY position DESC").fetchall()
         for (position,) in positions:
             try:
-                created_at, data = self._db.execute(
-                    "SELECT created_at, data FROM checkpoints WHERE position = ?", (position,)
-                ).fetchone()
+                created_at, data = self._row("SELECT created_at, data FROM checkpoints WHERE position = ?", position)
                 checkpoint = Checkpoint(position, created_at, codec.decode(data, self._read_parts))
-            except (StateError, sqlite3.DatabaseError) as error:
+            except (StateError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 log.error("The checkpoint at message %d is not usable: %s", position, error)
             else:
                 yield checkpoint
@@ -497,10 +499,10 @@ class Store:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Raise errors of SQLite as StateError."""
+        """Raise errors of SQLite as StateError, and those of its messages, which may quote damaged text."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
 
     def _journal_end(self) -> tuple[int, int]:
@@ -526,6 +528,17 @@ class Store:
             self._db.execute("DELETE FROM journal WHERE first = ?", (row[0],))
             dropped += row[2]
         return dropped
+
+    def _row(self, statement: str, key: int) -> tuple[Any, ...]:
+        """Row of a key that was read from the same table; in a damaged table it may not be found again.
+
+        Raises:
+            StateError: If there is none.
+        """
+        row: tuple[Any, ...] | None = self._db.execute(statement, (key,)).fetchone()
+        if row is None:
+            raise StateError(f"The table has no row for message {key}, which it lists: it is damaged.")
+        return row
 
     def _get(self, key: str) -> Any:
         with self._guarded():

@@ -16,6 +16,7 @@ from support.brokers import running_broker
 from support.daemon_process import DaemonProcess, assert_same_learning
 from support.device_peer import DevicePeer
 from support.event_streams import events
+from support.waiting import eventually
 
 
 def test_a_second_daemon_refuses_in_one_line(
@@ -164,3 +165,21 @@ def test_a_journal_that_outgrows_its_bound_is_trimmed(
         daemon.stop(signal.SIGINT)
     assert daemon.journal()[0].position > 1
     assert_same_learning(daemon.recovered(), daemon.undisturbed(events(0, 800)))
+
+
+@pytest.mark.parametrize("count", [8, 11, 12, 16])
+def test_few_file_descriptors_are_told_in_one_line_and_lose_nothing(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, count: int
+) -> None:
+    daemon = make_daemon(broker.port, broker=settings, wrapper=("prlimit", f"--nofile={count}"))
+    with daemon:
+        eventually(lambda: not daemon.running or "Learning" in daemon.log, "a start or an end")
+        if daemon.running:
+            peer.send(events(0, 10))
+            daemon.stop()
+            assert daemon.log.endswith("with everything saved.\n")
+            assert len(daemon.journal()) in (0, 10)
+        else:
+            assert daemon.wait() == 1
+            assert daemon.log.splitlines()[-1].startswith("Error: ")
+        assert "Traceback" not in daemon.log

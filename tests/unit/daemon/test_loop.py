@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from edgedescent.config import Config, convert
 from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.interfaces import Delivery
+from edgedescent.state.disk import Disk
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from support.daemon_harness import MakeHarness, event
@@ -478,7 +480,21 @@ def test_a_wrong_transport_or_table_is_named() -> None:
 
 
 def test_memory_is_reported_in_bytes() -> None:
-    assert 5e6 < resident_bytes() < 5e10
+    assert 5e6 < (resident_bytes() or 0) < 5e10
+
+
+def test_what_the_kernel_tells_needs_no_free_descriptor(tmp_path: Path) -> None:
+    before = resident_bytes(), Disk().written_bytes()
+    assert None not in before
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            (tmp_path / "file").open("w")
+        after = resident_bytes(), Disk().written_bytes()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert None not in after
 
 
 def test_changed_limits_do_not_learn_what_was_a_dead_letter(make: MakeHarness) -> None:

@@ -88,12 +88,12 @@ def test_a_password_is_read_anew_each_time(tmp_path: Path, monkeypatch: pytest.M
         from_file.password()
     assert caught.value.__cause__ is None
     path.unlink()
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="names a file that does not exist"):
         from_file.password()
 
     from_variable = broker(username="u", password_env="TEST_PASSWORD")
     monkeypatch.delenv("TEST_PASSWORD", raising=False)
-    with pytest.raises(ConfigError, match="the variable TEST_PASSWORD is not set"):
+    with pytest.raises(ConfigError, match=r"`broker\.password_env` names a variable that is not set"):
         from_variable.password()
     monkeypatch.setenv("TEST_PASSWORD", "three")
     assert from_variable.password() == "three"
@@ -127,3 +127,21 @@ def test_the_adapter_says_what_is_wrong_before_anything_starts(tmp_path: Path) -
         make(broker(username="u", password_file=str(tmp_path / "none")))
     with pytest.raises(ConfigError, match="certificates"):
         make(broker(tls={"ca_file": str(tmp_path / "none")}))
+
+
+@pytest.mark.parametrize("key", ["password_env", "password_file"])
+@pytest.mark.parametrize("secret", ["hunter2", "hunter2 with spaces", "hunter2/" * 3, "hunter2" * 1000, "hunter2\0"])
+def test_a_password_in_the_place_of_its_name_is_not_shown(key: str, secret: str) -> None:
+    config = broker(username="u", **{key: secret})
+    with pytest.raises(ConfigError) as caught:
+        config.password()
+    assert key in str(caught.value)
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("value", [4711, ["4711"], 4711.5])
+def test_a_password_of_another_type_is_not_shown(value: object) -> None:
+    for key in ("password_env", "password_file"):
+        with pytest.raises(ConfigError, match=f"`broker.{key}` is a value of type") as caught:
+            broker(username="u", **{key: value})
+        assert "4711" not in str(caught.value)

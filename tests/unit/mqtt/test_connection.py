@@ -411,5 +411,5 @@ def test_nothing_secret_is_logged(
     link.sock.close()
     pump(transport, lambda: not transport.connected)
     monkeypatch.delenv("TEST_PASSWORD")
-    pump(transport, lambda: "the variable TEST_PASSWORD is not set" in warnings(caplog))
+    pump(transport, lambda: "`broker.password_env` names a variable that is not set" in warnings(caplog))
     assert "correct-horse-7" not in caplog.text

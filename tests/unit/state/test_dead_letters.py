@@ -13,6 +13,7 @@ from edgedescent.engine.messages import DeadLetter
 from edgedescent.errors import StateError
 from edgedescent.state.dead_letters import Selection, find, id_of, purge, whole_payload
 from edgedescent.state.recovery import recover
+from edgedescent.state.resend import alone
 from edgedescent.state.store import FILE, Store
 from support.command_line import device_file, run, run_json
 from support.state_folder import NOW, Run, a_config
@@ -242,3 +243,16 @@ def test_a_purge_of_a_state_that_stays_locked_is_an_error(
 def test_json_lists_what_a_program_needs(config: Path, state: Run) -> None:
     output = run("dead-letters", "list", config, "--json").output
     assert [json.loads(line)["reason"] for line in output.splitlines()] == ["missing_field", "wrong_type", "malformed"]
+
+
+# --- Two at once ------------------------------------------------------------------------------------------------------
+
+
+def test_dead_letters_are_not_published_by_two_processes_at_once(config: Path, state: Run) -> None:
+    with alone(config.parent / "state"):
+        result = run("dead-letters", "replay", config, "--yes")
+    assert result.exit_code == 1
+    assert "Error: Another process is publishing dead letters of " in result.stderr
+    assert len(ids(config)) == 3
+    with alone(config.parent / "state"), alone(config.parent / "none"):
+        pass

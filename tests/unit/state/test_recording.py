@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import sqlite3
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from edgedescent.engine.messages import Message
 from edgedescent.state import recording
-from edgedescent.state.recording import extent, from_line, read, to_line
-from edgedescent.state.store import FILE
+from edgedescent.state.recording import export_journal, extent, from_line, read, to_line
+from edgedescent.state.store import FILE, Store
 from edgedescent_sims.sources import open_source
 from edgedescent_sims.sources.journal import JournalSource
 from support.command_line import device_file, run, run_json
@@ -122,7 +123,42 @@ def test_an_export_that_fails_leaves_no_half_of_it(
 
 def test_the_journal_as_a_table(config: Path, state: Run) -> None:
     lines = run("journal", "export", config, "--format", "csv", "--to", 1).output.splitlines()
-    assert lines == ["position,received_at,topic,payload", "1,1700000000.0,pump/events,\\xff\x00"]
+    assert lines == ["position,received_at,topic,payload", "1,1700000000.0,pump/events,\\xff\\x00"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;owned\x07", "\\x1b]0;owned\\x07"),
+        ("a\u202eb\u2066c\x9b", "a\\u202eb\\u2066c\\x9b"),
+        ("one\r\ntwo\tthree", "one\\r\\ntwo\\tthree"),
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("-1+cmd|' /C calc'!A0", "'-1+cmd|' /C calc'!A0"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-21.5", "-21.5"),
+        ("+3e5", "+3e5"),
+        ("größe µ", "größe µ"),
+    ],
+)
+def test_a_table_does_nothing_to_a_terminal_or_a_spreadsheet(tmp_path: Path, text: str, shown: str) -> None:
+    store = Store(tmp_path)
+    store.append([Message(1, NOW, text.replace("/", ""), text.encode())], 0)
+    store.close()
+    output = tmp_path / "out.csv"
+    assert export_journal(tmp_path, output, style="csv") == 1
+    (row,) = list(csv.reader(output.read_text().splitlines()))[1:]
+    assert row[3] == shown
+    assert row[2] == shown.replace("/", "")
+    # Nothing is lost there.
+    assert export_journal(tmp_path, tmp_path / "out.jsonl") == 1
+    assert from_line((tmp_path / "out.jsonl").read_text()).payload == text.encode()
+
+
+@pytest.mark.parametrize("position", [2**63 - 1, 2**63, 2**64, 10**30])
+def test_no_position_is_too_large(config: Path, state: Run, position: int) -> None:
+    for option in ("--from", "--to"):
+        result = run("journal", "export", config, option, position)
+        assert result.exit_code == (0 if position < 2**63 else 2), result.output
 
 
 def test_the_range_of_the_journal_is_reported(config: Path, state: Run) -> None:
