@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -61,8 +62,20 @@ def cli() -> None:
     """Learn from a message broker, one event at a time."""
 
 
+def _open_standard_streams() -> None:
+    """Give a closed standard stream the null device; else the next file that is opened would get what is printed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        # The system gives the lowest free number.
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    # Python has none for a stream that was closed when it started.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+
+
 def main() -> NoReturn:
     """Run the command line; the exit code is 0 only on success."""
+    _open_standard_streams()
     try:
         cli(prog_name="edgedescent")
     except OSError as error:

@@ -8,7 +8,7 @@ import click
 
 from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
-from edgedescent.console.terminal import confirm
+from edgedescent.console.terminal import confirm, printable
 
 
 @click.command(
@@ -36,4 +36,5 @@ def adopt(config: str, yes: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"device": device, "before": before}))
     else:
-        click.echo(f"The state in {folder} belongs to {device!r}" + (" already." if before == device else " now."))
+        line = f"The state in {folder} belongs to {device!r}" + (" already." if before == device else " now.")
+        click.echo(printable(line))

@@ -9,7 +9,7 @@ import click
 
 from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
-from edgedescent.console.terminal import Progress
+from edgedescent.console.terminal import Progress, printable
 
 
 @click.command(
@@ -32,4 +32,4 @@ def backup(config: str, target: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"path": str(target), "bytes": size}))
     else:
-        click.echo(f"{target}: {size} bytes, complete and checked.")
+        click.echo(printable(f"{target}: {size} bytes, complete and checked."))

@@ -9,6 +9,7 @@ import click
 
 from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.terminal import printable
 
 
 @click.command(
@@ -30,7 +31,8 @@ def export(config: str, output: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(model_card))
     else:
         parity = model_card["parity"]
-        click.echo(
+        line = (
             f"{model_card['path']}: message {model_card['position']}, {model_card['bytes']} bytes, agrees with the "
             f"live model on {parity['events']} events (largest relative difference {parity['max_rel_diff']:.2g})."
         )
+        click.echo(printable(line))

@@ -12,7 +12,7 @@ import click
 
 from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, duration, example
-from edgedescent.console.terminal import Progress, timestamp
+from edgedescent.console.terminal import Progress, printable, timestamp
 from edgedescent.engine.messages import POSITION_MAX
 
 POSITION = click.IntRange(1, POSITION_MAX)
@@ -92,4 +92,4 @@ def export(
     if as_json:
         click.echo(json.dumps({"path": str(output), "messages": count}))
     elif output is not None:
-        click.echo(f"{output}: {count} messages.")
+        click.echo(printable(f"{output}: {count} messages."))

@@ -9,6 +9,7 @@ import click
 
 from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
+from edgedescent.console.terminal import printable
 
 
 @click.group(
@@ -39,7 +40,8 @@ def list_(config: str, as_json: bool) -> None:
         else:
             mae = model_card["metrics"].get("mae")
             error = "" if mae is None else f"  mae {mae:.4g}"
-            click.echo(f"{model_card['created_at']}  message {model_card['position']}{error}  {model_card['path']}")
+            line = f"{model_card['created_at']}  message {model_card['position']}{error}  {model_card['path']}"
+            click.echo(printable(line))
     if not model_cards and not as_json:
         click.echo("No snapshots.")
 

@@ -10,9 +10,13 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+OOM_SCORE_ADJ = "1000"
+"""Preference of the kernel for ending the exporting process where memory is short: before any other one (proc(5))."""
 
 
 class SnapshotJob:
@@ -51,8 +55,9 @@ class SnapshotJob:
                 )
                 # From here on `_finish` closes the files.
                 files.pop_all()
-            # The export must never slow the learning down.
+            # The export must never slow the learning down, and where memory runs out, it is what has to go.
             os.setpriority(os.PRIO_PROCESS, self._child.pid, 10)
+            _end_first(self._child.pid)
         except OSError as error:
             log.error("The export cannot be started: %s.", error)
         self._deadline = time.monotonic() + self._timeout_s
@@ -106,3 +111,13 @@ class SnapshotJob:
             file.close()
         self._child = None
         return texts[0], texts[1]
+
+
+def _end_first(pid: int) -> None:
+    """Make the kernel end a process before others where memory is short. Where that is not allowed, a line says so."""
+    try:
+        Path(f"/proc/{pid}/oom_score_adj").write_text(OOM_SCORE_ADJ, encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        log.debug("The export had ended before its preference could be set.")
+    except OSError as error:
+        log.warning("Where memory is short, the daemon may be ended before its export: %s.", error.strerror)

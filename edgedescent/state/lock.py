@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -60,7 +62,9 @@ class FolderLock:
             time.sleep(0.02)
         try:
             os.truncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, "".join(f"{line}\n" for line in (os.getpid(), self._note) if line).encode(), 0)
+            # As JSON, because a path may hold a line break, or bytes that are no text.
+            note = f"{json.dumps(self._note)}\n" if self._note else ""
+            os.pwrite(self._descriptor, f"{os.getpid()}\n{note}".encode(), 0)
         except OSError as error:
             raise StateError(f"{self._path} cannot be written: {error.strerror}.") from error
 
@@ -130,5 +134,9 @@ def _lock(path: Path, descriptor: int, kind: int) -> bool:
 
 def _lines(descriptor: int) -> tuple[str, str]:
     """First two lines of the lock file: process id and note."""
-    lines = os.pread(descriptor, 8192, 0).decode(errors="replace").split("\n")
-    return lines[0].strip(), lines[1] if len(lines) > 1 else ""
+    lines = os.pread(descriptor, 32_768, 0).decode(errors="replace").split("\n")
+    note = ""
+    # The holder may be writing it at this moment.
+    with suppress(ValueError, IndexError):
+        note = str(json.loads(lines[1]))
+    return lines[0].strip(), note

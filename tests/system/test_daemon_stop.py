@@ -151,3 +151,24 @@ def test_an_error_at_the_start_ends_it_even_if_nobody_reads(make_daemon: Any, fu
     daemon.stderr = full_pipe
     with daemon:
         assert daemon.wait() == os.EX_CONFIG
+
+
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGQUIT])
+def test_without_standard_error_it_works_and_other_signals_stop_it_in_order(
+    make_daemon: Any, how: signal.Signals
+) -> None:
+    wrapper = ("sh", "-c", 'exec "$@" 2>&- <&-', "sh")
+    with (
+        running_broker("mosquitto") as broker,
+        DevicePeer(broker.port) as peer,
+        make_daemon(broker.port, wrapper=wrapper) as daemon,
+    ):
+        peer.state("online")
+        peer.send(events(0, 10))
+        daemon.counted(10)
+        daemon.send_signal(signal.SIGUSR2)
+        peer.send(events(10, 20))
+        daemon.counted(20)
+        daemon.stop(how)
+        assert daemon.log == ""
+        assert daemon.recovered().counters["events_learned"] == 20

@@ -123,3 +123,13 @@ def test_it_runs_the_export_of_its_configuration(tmp_path: Path) -> None:
     done = subprocess.run(job._command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: {tmp_path}/none.toml: No such file or directory.")
+
+
+def test_where_memory_is_short_the_export_goes_before_the_daemon(caplog: pytest.LogCaptureFixture) -> None:
+    job = a_job("sleep 60")
+    job.start()
+    child = job._child
+    assert child is not None
+    assert Path(f"/proc/{child.pid}/oom_score_adj").read_text().strip() == "1000"
+    assert not caplog.records
+    job.stop()

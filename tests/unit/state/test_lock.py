@@ -13,7 +13,7 @@ import pytest
 
 from edgedescent.errors import StateError
 from edgedescent.state import lock
-from edgedescent.state.lock import FILE, FolderLock, holder_of
+from edgedescent.state.lock import FILE, FolderLock, holder_of, note_of
 from support.waiting import eventually
 
 HOLD = """
@@ -155,3 +155,9 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     with FolderLock(tmp_path / "state"):
         assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
         assert (tmp_path / "state" / FILE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("note", ["/run/one\ntwo", "/run/\udcff", "/run/ö"])
+def test_a_note_may_hold_what_a_path_may(tmp_path: Path, note: str) -> None:
+    with FolderLock(tmp_path, note):
+        assert note_of(tmp_path) == note
