@@ -66,7 +66,7 @@ def test_built_in_plugins_come_before_those_of_packages(
         (TRANSPORTS, "onnx", "transport", "'onnx': expected one of mqtt.", ""),
         (TRANSPORTS, True, "transport", "true: expected one of mqtt.", ""),
         (TRANSPORTS, ["mqtt"], "transport", "['mqtt']: expected one of mqtt.", ""),
-        (COMMANDS, "statu", "command", "'statu': expected one of backup, ", "Did you mean `status`?"),
+        (COMMANDS, "statu", "command", "'statu': expected one of adopt, backup, ", "Did you mean `status`?"),
     ],
 )
 def test_a_wrong_name_is_told_with_the_choices(
@@ -199,4 +199,4 @@ def test_an_export_writes_nothing_into_the_users_folders(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert list(home.rglob("*")) == []
-    assert run("snapshots", path).output.count("\n") == 1
+    assert run("snapshots", "list", path).output.count("\n") == 1
