@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Daily write budget in bytes; None for no limit."""
     wal_pages_max: int
     """Number of pages at which SQLite moves its write-ahead log into the database."""
+    reconfigured: float
+    """Probability that a start of the daemon has other limits than the one before."""
 
     @property
     def batch_max(self) -> int:
@@ -80,4 +82,17 @@ def draw_settings(chance: Chance) -> Settings:
     # With a write budget, one transfer from the write-ahead log must be small compared to it.
     wal_pages_max = dice.choice((1, 10, 100, 1000) if allowance is None else (1, 10))
     ahead_max = dice.choice((receive_max, dice.randint(1, receive_max)))
-    return Settings(config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max)
+    reconfigured = chance.later.choice((0.0, 0.0, 0.0, 0.5))
+    return Settings(config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max, reconfigured)
+
+
+def draw_limits(chance: Chance) -> Limits:
+    """Draw the limits of a start of the daemon that differ from those before."""
+    dice = chance.later
+    return Limits(
+        payload_bytes_max=dice.choice((60, 150, 1_048_576)),
+        events_per_message_max=dice.choice((1, 3, 10_000)),
+        dedup_window=dice.choice((5, 100, 2000)),
+        redelivery_window=dice.choice((1, 1000)),
+        events_per_second_max=dice.choice((None, None, 3.0, 20.0)),
+    )
