@@ -131,6 +131,7 @@ END
 # limit only guards against what never ends.
 test -n "$skip_tests" || inside "$@" << 'END' || status=1
 cd /root
+export PATIENCE_S=1800
 /venv/bin/pytest --config-file /src/pyproject.toml --quiet --numprocesses auto --dist worksteal --timeout 3600 \
   /src/tests/unit /src/tests/contract "$@"
 END

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-PATIENCE_S = 120.0
+PATIENCE_S = float(os.environ.get("PATIENCE_S", "120"))
 """Deadline for what must happen. It hardly ever takes a second; only a hang, not a busy machine, comes near it."""
 
 T = TypeVar("T")

@@ -157,6 +157,11 @@ def free_port() -> int:
         return port
 
 
+def is_open(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
 class Cluster:
     """Dask scheduler and workers on this machine, in processes that can be killed."""
 
@@ -168,7 +173,9 @@ class Cluster:
 
     def start_scheduler(self) -> subprocess.Popen[bytes]:
         host, port = self.address.removeprefix("tcp://").split(":")
-        return self._start("scheduler", "--host", host, "--port", port, "--no-dashboard", "--no-show")
+        scheduler = self._start("scheduler", "--host", host, "--port", port, "--no-dashboard", "--no-show")
+        eventually(lambda: is_open(host, int(port)), "the scheduler listens")
+        return scheduler
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         # Without a nanny, which would start it again.
@@ -222,7 +229,7 @@ def test_a_sweep_on_dask_survives_a_lost_worker_and_goes_on_after_a_lost_schedul
             sweeper.wait_for(few, sweep)
             assert sweep.poll() is None
             scheduler.kill()
-            _, errors = sweep.communicate(timeout=60)
+            _, errors = sweep.communicate(timeout=PATIENCE_S)
             assert sweep.returncode == 1
             assert errors == (
                 f"Error: The connection to the Dask scheduler at {cluster.address} is lost. "

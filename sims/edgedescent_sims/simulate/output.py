@@ -10,7 +10,7 @@ import msgspec
 
 from edgedescent.console.terminal import printable
 from edgedescent.errors import ConfigError
-from edgedescent_sims.report import sparkline, summary_text, write_parquet, write_report
+from edgedescent_sims.report import curve_svg, sparkline, summary_text, write_parquet, write_report
 from edgedescent_sims.report.view import BAR_STATES, bar_counts, bar_state, bar_value
 from edgedescent_sims.result import SimulationResult, Timing, load_result
 from edgedescent_sims.scenarios import library
@@ -22,7 +22,7 @@ TIMINGS = "timings.json"
 
 
 def write(results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Timing]], folder: Path) -> None:
-    """Write each result as JSON, all scores as a Parquet table, the timings, and the report.
+    """Write each result as JSON, its error curve as SVG, all scores as a Parquet table, the timings, and the report.
 
     Raises:
         ConfigError: If the folder cannot be written.
@@ -31,6 +31,7 @@ def write(results: Sequence[SimulationResult], timings: Mapping[str, Sequence[Ti
         folder.mkdir(parents=True, exist_ok=True)
         for result in results:
             (folder / f"{result.name}.json").write_bytes(result.to_json())
+            (folder / f"{result.name}.svg").write_text(curve_svg(result), encoding="utf-8")
         (folder / TIMINGS).write_bytes(msgspec.json.format(msgspec.json.encode(timings), indent=1) + b"\n")
         write_report(folder / REPORT, results, timings)
         write_parquet(folder / "scores.parquet", results)

@@ -19,8 +19,8 @@ from edgedescent_sims.sweep.jobs import Job, Outcome, Runner, attempt
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECT_TIMEOUT_S = 10.0
-WORKERS_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 30.0
+WORKERS_TIMEOUT_S = 120.0
 QUEUED_PER_THREAD = 4
 """Jobs that wait at the scheduler for each thread of its workers."""
 QUEUED_MIN = 32

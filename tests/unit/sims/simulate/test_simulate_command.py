@@ -56,7 +56,7 @@ def test_a_scenario_file(scenario: Path, tmp_path: Path) -> None:
     (answer,) = simulate(scenario, folder=tmp_path / "out")
     assert answer["name"] == "flip"
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["flip.json", "report.html", "scores.parquet", "timings.json"]
+    assert written == ["flip.json", "flip.svg", "report.html", "scores.parquet", "timings.json"]
     assert json.loads((tmp_path / "out/flip.json").read_bytes()) == answer
     text = run("simulate", scenario, "--out", tmp_path / "out", "--jobs", 1).output
     assert "linear" in text
