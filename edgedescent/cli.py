@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -69,8 +69,8 @@ def _open_standard_streams() -> None:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
     # Python has none for a stream that was closed when it started.
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8")
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8")
 
 
 def main() -> NoReturn:

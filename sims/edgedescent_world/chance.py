@@ -84,6 +84,8 @@ class Rates(msgspec.Struct, frozen=True):
     """Share of the messages whose event has no id."""
     clock_jumps: float
     """Probability that the wall clock is wrong after a crash."""
+    folder_lost_s: float = math.inf
+    """Time at which somebody deletes the state folder; infinite for never."""
 
 
 def draw_rates(dice: random.Random, *, power: bool) -> Rates:
@@ -141,9 +143,13 @@ class Chance:
 
     def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
         self.dice = random.Random(seed)  # noqa: S311 - nothing secret depends on it
+        self.later = random.Random(f"{seed} later")  # noqa: S311
+        """Random numbers of faults that were added later: with `dice`, each seed would be another world than before."""
         self.power = self.dice.random() < 0.85
         """True if the world has power cuts."""
-        self.rates = draw_rates(self.dice, power=self.power)
+        rates = draw_rates(self.dice, power=self.power)
+        lost_s = self.later.uniform(0.1, 0.9) * rates.duration_s if self.later.random() < 0.1 else math.inf
+        self.rates = msgspec.structs.replace(rates, folder_lost_s=lost_s)
         self.trace = trace
         self.steps = 0
         self.calm = False

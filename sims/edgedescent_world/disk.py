@@ -172,6 +172,13 @@ class SimulatedDisk:
             self.chance.trace(f"disk: {path.name} deleted")
         self._entries.pop(path, None)
 
+    def delete_folder(self, folder: PurePosixPath) -> None:
+        """Delete a folder with everything in it, durably. Who has a file of it open goes on using that."""
+        for entries in (self._entries, self._durable):
+            for path in [path for path in entries if path == folder or folder in path.parents]:
+                del entries[path]
+        self.faults += 1
+
     def rename(self, path: PurePosixPath, to: PurePosixPath) -> None:
         """Rename a file."""
         self.chance.step("open")

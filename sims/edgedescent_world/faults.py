@@ -17,9 +17,10 @@ def schedule_faults(
     broker: Broker,
     *,
     spend_budget: Callable[[], None],
+    lose_folder: Callable[[], None],
     trace: Callable[[str], None],
 ) -> None:
-    """Schedule full disks, used-up write budgets, lost connections, restarts of the broker, and the end of all faults.
+    """Schedule the faults: of disk and folder, of the write budget, of connection and broker; and the end of all.
 
     Args:
         chance: Random source of the world.
@@ -27,6 +28,7 @@ def schedule_faults(
         disk: The disk that becomes full.
         broker: The broker that restarts and whose connections are cut.
         spend_budget: Uses up the write budget of the daemon.
+        lose_folder: Deletes the state folder.
         trace: Called with each line of the trace.
     """
     rates, dice = chance.rates, chance.dice
@@ -63,4 +65,5 @@ def schedule_faults(
     repeat(rates.cut_every_s, broker.cut)
     repeat(rates.restart_every_s, restart)
     repeat(rates.duration_s / 10, broker.save_session)
+    timeline.after(rates.folder_lost_s, lose_folder)
     timeline.after(rates.duration_s, calm)

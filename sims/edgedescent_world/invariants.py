@@ -12,6 +12,7 @@ import numpy as np
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message
+from edgedescent.engine.settings import EngineSettings
 from edgedescent.state import codec
 from edgedescent.state.store import CHECKPOINTS_KEPT, Store
 from edgedescent_world.ledger import Violation
@@ -60,15 +61,23 @@ class Reference(msgspec.Struct, frozen=True):
     dead_letters: list[DeadLetter]
 
 
-def reference_run(config: Config, messages: Iterable[Message]) -> Reference:
+def reference_run(
+    config: Config, messages: Iterable[Message], changes: Sequence[tuple[int, EngineSettings]] = ()
+) -> Reference:
     """Feed messages to a new engine.
 
     Args:
         config: Configuration of the daemon.
         messages: The messages, in order.
+        changes: Settings of the engine with the position of the first message that they hold for, in order.
     """
-    engine = config.build_engine()
-    effects = [effect for message in messages for effect in engine.handle(message)]
+    engine = config.build_engine(changes[0][1] if changes else None)
+    by_position = dict(changes)
+    effects: list[Effect] = []
+    for message in messages:
+        if message.position in by_position:
+            engine.configure(**by_position[message.position].options())
+        effects += engine.handle(message)
     return Reference(engine, [effect for effect in effects if isinstance(effect, DeadLetter)])
 
 

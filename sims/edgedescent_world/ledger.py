@@ -21,6 +21,8 @@ class Ledger:
         self.acknowledged: set[bytes] = set()
         """Payloads of the messages that were acknowledged to the broker."""
         self._payloads: set[bytes] = set()
+        self._deleted: set[bytes] = set()
+        """Payloads of the messages that were deleted with the state folder."""
 
     def append(self, messages: Sequence[Message]) -> None:
         """Record messages that the store has made durable.
@@ -40,9 +42,19 @@ class Ledger:
         Raises:
             Violation: If the message is not in the journal.
         """
+        if payload in self._deleted and payload not in self._payloads:
+            # The acknowledgement was on its way when the folder was deleted.
+            return
         if payload not in self._payloads:
             raise Violation(f"acknowledged before it was journaled: {_shown(payload)}")
         self.acknowledged.add(payload)
+
+    def delete(self) -> None:
+        """Forget everything, because somebody has deleted the state folder."""
+        self._deleted |= self._payloads
+        self.messages.clear()
+        self._payloads.clear()
+        self.acknowledged.clear()
 
     def compare(self, found: Sequence[Message], last_position: int) -> None:
         """Compare the journal after a restart with the record, and continue with what the journal holds.

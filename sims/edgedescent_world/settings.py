@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Number of pages at which SQLite moves its write-ahead log into the database."""
     piece_bytes: int
     """Size of the pieces in which a checkpoint is written."""
+    reconfigured: float
+    """Probability that a start of the daemon has other limits than the one before."""
 
     @property
     def batch_max(self) -> int:
@@ -85,4 +87,19 @@ def draw_settings(chance: Chance) -> Settings:
     ahead_max = dice.choice((receive_max, dice.randint(1, receive_max)))
     # The larger one holds any checkpoint of such a world.
     piece_bytes = dice.choice((PIECE_BYTES, 2000, 500))
-    return Settings(config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max, piece_bytes)
+    reconfigured = chance.later.choice((0.0, 0.0, 0.0, 0.5))
+    return Settings(
+        config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max, piece_bytes, reconfigured
+    )
+
+
+def draw_limits(chance: Chance) -> Limits:
+    """Draw the limits of a start of the daemon that differ from those before."""
+    dice = chance.later
+    return Limits(
+        payload_bytes_max=dice.choice((60, 150, 1_048_576)),
+        events_per_message_max=dice.choice((1, 3, 10_000)),
+        dedup_window=dice.choice((5, 100, 2000)),
+        redelivery_window=dice.choice((1, 1000)),
+        events_per_second_max=dice.choice((None, None, 3.0, 20.0)),
+    )

@@ -12,6 +12,7 @@ import msgspec
 
 from edgedescent.daemon.loop import Daemon, Stopped
 from edgedescent.engine.core import Engine
+from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.recovery import recover
 from edgedescent.state.repair import PAGE_BYTES
@@ -22,7 +23,7 @@ from edgedescent_world.disk import SimulatedDisk
 from edgedescent_world.faults import schedule_faults
 from edgedescent_world.ledger import Ledger, LedgerStore, Violation
 from edgedescent_world.sensors import Sensors
-from edgedescent_world.settings import draw_settings
+from edgedescent_world.settings import draw_limits, draw_settings
 from edgedescent_world.snapshot_job import SimulatedSnapshotJob
 from edgedescent_world.sqlite import WorldDisk
 from edgedescent_world.timeline import Timeline
@@ -68,6 +69,10 @@ class Outcome(msgspec.Struct):
     failures: int = 0
     """Exits of the daemon because of an error of the disk."""
     stops: int = 0
+    folders_lost: int = 0
+    """State folders that were deleted while the daemon ran or was about to."""
+    reconfigured: int = 0
+    """Starts of the daemon with other limits."""
     steps: int = 0
 
 
@@ -98,17 +103,42 @@ class World:
         self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
         self.sensors = Sensors(chance, timeline, self.broker, ratings=settings.ratings, count=settings.n_messages)
         self.outcome = Outcome(seed, messages=settings.n_messages)
+        self._changes: list[tuple[int, EngineSettings]] = []
+        """Settings of the engine with the position of the first message that they hold for, in order."""
         self._daemon: Daemon | None = None
         """Current daemon, once it has been started to run."""
         self._spent = (0, 0.0, 0)
         """Run and time in which the write budget was last used up, and the number of bytes written by then."""
-        schedule_faults(chance, timeline, self.disk, self.broker, spend_budget=self._spend_budget, trace=self.trace)
+        schedule_faults(
+            chance,
+            timeline,
+            self.disk,
+            self.broker,
+            spend_budget=self._spend_budget,
+            lose_folder=self._lose_folder,
+            trace=self.trace,
+        )
 
     def _spend_budget(self) -> None:
         if self.settings.allowance is not None and self._daemon is not None:
             self.trace("disk: write budget used up")
             self.disk.written += self._daemon.metrics()["written_bytes_left"]
             self._spent = (self.outcome.runs, self.timeline.now, self.disk.written)
+
+    def _lose_folder(self) -> None:
+        if not self.chance.calm:
+            self.trace("disk: the state folder is deleted")
+            self.disk.delete_folder(PurePosixPath(self.config.state.path))
+            self.ledger.delete()
+            self._changes.clear()
+            self.outcome.folders_lost += 1
+
+    def _reconfigure(self) -> None:
+        """Give the daemon other limits, with which its next start recovers."""
+        if self.chance.later.random() < self.settings.reconfigured:
+            self.config = msgspec.structs.replace(self.config, limits=draw_limits(self.chance))
+            self.outcome.reconfigured += 1
+            self.trace(f"configuration: {self.config.limits}")
 
     # --- Runs of the daemon ---------------------------------------------------------------------------------------
 
@@ -146,12 +176,17 @@ class World:
         """Run one process of the daemon until it ends; returns True if the world is finished."""
         chance, outcome = self.chance, self.outcome
         outcome.runs += 1
+        if outcome.runs > 1:
+            self._reconfigure()
         self.trace(f"--- run {outcome.runs}")
         self.disk.faults = 0
         self._restart_s = RESTART_S * chance.dice.random() ** 2
         transport = self._parts.transport(chance, self.timeline, self.broker, self.settings.receive_max)
         try:
             store = self._open_store()
+            first = store.last_position + 1
+            self._changes = [change for change in self._changes if change[0] < first]
+            self._changes.append((first, self.config.engine_settings()))
             daemon = self._parts.daemon(
                 self.config, transport, store, self.timeline, SimulatedSnapshotJob(chance, self.timeline)
             )
@@ -299,10 +334,11 @@ class World:
         if engine.position != len(messages):
             raise Violation(f"the engine is at message {engine.position} of {len(messages)}")
         self.outcome.learned = engine.counters["events_learned"]
-        reference = invariants.reference_run(self.config, messages)
+        reference = invariants.reference_run(self.config, messages, self._changes)
         invariants.require_same_state(engine, reference)
         invariants.require_dead_letters(self.config, store, reference)
-        if self.config.limits.events_per_second_max is None:
+        is_simple = not (self.outcome.reconfigured or self.outcome.folders_lost)
+        if is_simple and self.config.limits.events_per_second_max is None:
             self._check_learned_once(engine)
         self._require_bounds()
         store.close()

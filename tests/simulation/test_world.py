@@ -26,7 +26,9 @@ LEAST = {
     "power_cuts": 1,
     "failures": 1,
     "stops": 0.5,
-    "in_order": 0.04,
+    "in_order": 0.02,
+    "folders_lost": 0.02,
+    "reconfigured": 0.3,
 }
 """How much must happen in a world, on average over a part of the sample."""
 EVENTS = [
@@ -45,6 +47,10 @@ EVENTS = [
     "Checkpoint at message",
     "of the journal again",
     "published to edgedescent/pump/snapshots",
+    "the state folder is deleted",
+    "configuration: ",
+    "other settings hold",
+    "was deleted, moved or replaced while it was in use",
 ]
 """Events that a trace must contain."""
 

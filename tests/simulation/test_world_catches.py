@@ -28,6 +28,7 @@ from edgedescent.interfaces import Delivery
 from edgedescent.state import checkpoints
 from edgedescent.state.checkpoints import CheckpointWriter
 from edgedescent.state.recovery import OnEffect
+from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
 from edgedescent_world import Parts, simulate
@@ -148,6 +149,14 @@ def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
     assert is_loss(violation)
 
 
+def test_going_on_in_a_deleted_folder() -> None:
+    class Blind(LedgerStore):
+        def require_files(self) -> None:
+            pass
+
+    assert "was journaled behind message 0" in caught(Parts(store=Blind))
+
+
 # --- Learning once ----------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +236,16 @@ def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(daemon_module, "recover", skip)
     assert "the counters are" in caught()
+
+
+def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_known(_store: Store) -> SettingsHistory:
+        return SettingsHistory()
+
+    monkeypatch.setattr(Store, "settings", property(nothing_known))
+    # Only some worlds change limits, and few of them have messages behind a checkpoint at that moment.
+    violation = caught()
+    assert "the counters are" in violation or "differ from those" in violation
 
 
 def test_giving_up_for_no_reason() -> None:
