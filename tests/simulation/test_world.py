@@ -71,11 +71,11 @@ def test_everything_happens_and_the_machine_goes_down_at_every_point() -> None:
         for how in ("kill -9 before ", "power cut before "):
             points.discard(line.partition(how)[2])
 
-    for seed in range(150):
+    for seed in range(600):
         simulate(seed, trace=note)
         if not events | points:
             return
-    pytest.fail(f"In 150 worlds this does not happen: {sorted(events | points)}.")
+    pytest.fail(f"In 600 worlds this does not happen: {sorted(events | points)}.")
 
 
 TRACE_OF_FIVE = """
