@@ -121,8 +121,6 @@ class Daemon:
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
-        if not store.last_position:
-            log.info("There is no state in %s: a new one begins.", store.folder)
         self._transport.resume(store.memory)
         self.engine = recover(config, store, on_effect)
         self._is_configured = False

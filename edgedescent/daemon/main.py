@@ -52,6 +52,8 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
         daemon = Daemon(config, transport, store, clock, job, health)
+        if not store.last_position:
+            log.info("There is no state in %s: a new one begins.", store.folder)
         signals.connect(stop=daemon.stop, snapshot=daemon.request_snapshot)
         try:
             daemon.recover()

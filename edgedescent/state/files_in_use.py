@@ -28,8 +28,8 @@ class FilesInUse:
     def __init__(self, folder: Path, names: Iterable[str], disk: Disk) -> None:
         self._folder = folder
         self._disk = disk
-        found = ((name, disk.identity(folder / name)) for name in names)
-        self._identities = {name: identity for name, identity in found if identity is not None}
+        found = ((folder / name, disk.identity(folder / name)) for name in names)
+        self._identities = {path: identity for path, identity in found if identity is not None}
 
     def require(self) -> None:
         """Require that each name still leads to the file in use.
@@ -37,8 +37,9 @@ class FilesInUse:
         Raises:
             StateError: If a file was deleted, moved or replaced.
         """
+        identify = self._disk.identity
         try:
-            gone = [n for n, identity in self._identities.items() if self._disk.identity(self._folder / n) != identity]
+            gone = [path.name for path, identity in self._identities.items() if identify(path) != identity]
         except OSError as error:
             raise folder_error(self._folder, error) from error
         if gone:

@@ -66,7 +66,7 @@ def test_built_in_plugins_come_before_those_of_packages(
         (TRANSPORTS, "onnx", "transport", "'onnx': expected one of mqtt.", ""),
         (TRANSPORTS, True, "transport", "true: expected one of mqtt.", ""),
         (TRANSPORTS, ["mqtt"], "transport", "['mqtt']: expected one of mqtt.", ""),
-        (COMMANDS, "statu", "command", "'statu': expected one of adopt, backup, ", "Did you mean `status`?"),
+        (COMMANDS, "statu", "command", "'statu': expected one of adopt, ", "Did you mean `status`?"),
     ],
 )
 def test_a_wrong_name_is_told_with_the_choices(

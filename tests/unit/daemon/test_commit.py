@@ -462,15 +462,3 @@ def test_a_deleted_folder_is_noticed_without_messages_too(in_use: DaemonHarness)
     shutil.rmtree(in_use.config.state.path)
     with pytest.raises(StateError, match=f"was deleted, moved or replaced .*{FILE}, {FILE}-wal"):
         in_use.wait(in_use.config.metrics.interval_s + 1)
-
-
-def test_a_start_without_a_state_says_so(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    harness = make().recover()
-    assert "There is no state in " in caplog.text
-    harness.receive(event(1))
-    harness.daemon.close()
-    caplog.clear()
-    harness.restart()
-    harness.recover()
-    assert "There is no state" not in caplog.text
