@@ -26,7 +26,7 @@ GARBAGE = {
     b"42": "wrong_type",
     b"null": "wrong_type",
     b'{"x": [1, 2], "y": 3}': "wrong_type",
-    b'{"x": {"a": [1]}, "y": 3}': "wrong_type",
+    b'{"x": {"a": 1}, "y": [3]}': "wrong_type",
     b'{"y": 3}': "missing_field",
     b'{"x": {"a": 1}, "y": 1e300}': "out_of_range",
     b"[" * 5000: "too_deep",
