@@ -11,7 +11,7 @@ Change = int | tuple[int, int]
 
 @dataclass(frozen=True)
 class DetectionScores:
-    """How the alarms of a detector fit the changes of a stream; see `detection_scores`."""
+    """Delays, misses and false alarms of a detector on a stream; see `detection_scores`."""
 
     delays: tuple[int | None, ...]
     """Number of events from each change to its first alarm, in the order of the changes; None for a missed change."""

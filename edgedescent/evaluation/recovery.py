@@ -18,7 +18,7 @@ RECOVERED_TOLERANCE = 0.10
 
 @dataclass(frozen=True)
 class Recovery:
-    """How a run recovers after a change, against twins that never saw it; see `recovery`."""
+    """Scores of the recovery of a run from a change, against twins that never saw it; see `recovery`."""
 
     horizon: int
     """Number of events after the change that were compared."""

@@ -29,7 +29,8 @@ An event may have 16,384 features; the rest is for its other fields and for nest
 PIECE_BYTES = 16_384
 """Size of the pieces in which a larger array is decoded: they cannot hold more than `ELEMENTS_MAX`."""
 
-# Errors that msgspec raises for unusable bytes. Its error for a string that is not UTF-8 is no DecodeError.
+# Errors that msgspec raises for unusable bytes. Before version 0.23, the one for a string that is not UTF-8 is no
+# DecodeError.
 _UNUSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -295,7 +296,7 @@ def _explained(error: Exception, payload: bytes) -> InvalidEventError:
     text = str(error)
     if isinstance(error, RecursionError):
         return InvalidEventError("too_deep", "The payload is nested too deeply.")
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) or text.startswith("Invalid UTF-8"):
         return InvalidEventError("malformed", "JSON is malformed: a string is not UTF-8")
     if not isinstance(error, msgspec.ValidationError):
         return InvalidEventError("malformed", text)

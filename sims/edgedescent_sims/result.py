@@ -95,7 +95,7 @@ class Bar(msgspec.Struct, frozen=True):
     """A bar that a candidate must not miss, and whether it did."""
 
     expression: str
-    """What would be a failure, such as ``recovery > 500``."""
+    """Expression that holds if the bar is missed, such as ``recovery > 500``."""
     candidate: str
     value: Number
     failed: bool

@@ -111,7 +111,7 @@ class Drift(Transform):
         """Names of the columns that it changes, `y` for the label."""
 
     def new_columns(self) -> frozenset[str]:
-        """Those of the touched columns that the source does not have."""
+        """Names of the touched columns that the source does not have."""
         return frozenset()
 
     def label(self) -> str:

@@ -37,7 +37,7 @@ class MarkedDrift(Drift):
         return frozenset()
 
     def label(self) -> str:
-        """What happened there."""
+        """The title."""
         return self.title
 
     def apply(self, batch: Batch, share: NDArray[np.float64]) -> Batch:  # noqa: ARG002 - it is in the data already

@@ -1,4 +1,4 @@
-"""What drifts of recommenders share: the users and items of an event, and the items that are known before a drift."""
+"""Base class of drifts of recommenders: users and items of an event, and the items that are known before a drift."""
 
 from __future__ import annotations
 

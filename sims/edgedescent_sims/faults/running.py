@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
+
+SizeUnit = Annotated[
+    Literal["std", "absolute"],
+    Meta(description="Unit of the size: standard deviations of the column so far, or the column's own unit"),
+]
+"""Parameter of the faults whose size can be relative to the column."""
 
 
 class RunningMoments:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
 from edgedescent_sims.faults.column_fault import Alteration, ColumnFault
-from edgedescent_sims.faults.running import RunningMoments
+from edgedescent_sims.faults.running import RunningMoments, SizeUnit
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,10 +37,7 @@ class Spikes(ColumnFault):
 
     rate: Annotated[float, Meta(gt=0, le=1, description="Share of the values that are spikes")]
     size: Annotated[float, Meta(gt=0, description="Height of a spike")] = 10.0
-    unit: Annotated[
-        Literal["std", "absolute"],
-        Meta(description="Unit of the size: standard deviations of the column so far, or the column's own unit"),
-    ] = "std"
+    unit: SizeUnit = "std"
 
     def alteration(self, column: str) -> Alteration:
         """Return the function that adds spikes to one column."""

@@ -26,7 +26,7 @@ class RiverRegressor(Peer):
     is_scaled: ClassVar[bool] = True
     """True if a StandardScaler comes before the regressor."""
     zeros: ClassVar[Literal["none", "texts", "all"]] = "none"
-    """What gets the value 0.0 where it is missing: nothing, the indicators of texts seen before, or all features."""
+    """Features that get the value 0.0 where they are missing: none, indicators of texts seen before, or all."""
 
     model: ClassVar[Any]
 

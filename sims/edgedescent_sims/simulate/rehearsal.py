@@ -64,7 +64,7 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class Start:
-    """Where an engine starts, and where it is compared with the device's.
+    """Checkpoint that an engine starts from, and the one with which it is compared.
 
     Args:
         checkpoint: Checkpoint of the device to start from; None for an engine that has learned nothing.
@@ -265,7 +265,7 @@ def _starts(journal: Journal) -> tuple[Start, Start | None]:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a run hands back from its process."""
+    """Scores and counts of one candidate, as its process returns them."""
 
     candidate: CandidateResult
     timing: Timing

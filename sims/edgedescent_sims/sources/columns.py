@@ -45,7 +45,7 @@ class TimeColumn(NamedTuple):
 
 @dataclass
 class Layout:
-    """What each column of a table is used for."""
+    """Use of each column of a table."""
 
     numbers: list[str] = field(default_factory=list)
     categories: dict[str, Texts] = field(default_factory=dict)

@@ -45,7 +45,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a job: its scores, or an error; and its cost, which differs from run to run."""
+    """Outcome of a job: its scores, or an error; and its cost, which differs from run to run."""
 
     key: str
     scores: dict[str, float | None] = {}

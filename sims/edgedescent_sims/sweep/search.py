@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 """Values of the searched parameters by their dotted paths."""
 Losses = Sequence[float | None]
-"""What is to be small, of each configuration of a generation; None if a run of it failed."""
+"""Loss of each configuration of a generation; None if a run of it failed."""
 
 
 class Search(ABC):
