@@ -24,12 +24,14 @@ from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import acknowledgements
 from edgedescent_mqtt.publisher import Publisher
+from edgedescent_mqtt.reasons import SESSION_TAKEN_OVER, hint, worded
 from edgedescent_mqtt.receipts import Receipts
 from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.screen import Screen
 from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_mqtt.topics import check_topics
+from edgedescent_mqtt.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +45,6 @@ STABLE_S = 10.0
 COUNTS = dict.fromkeys(("sessions_lost", "messages_unasked", "messages_copied", "publications_refused"), 0)
 """Counters of what the broker did, from the start of the process."""
 
-_HINTS = {
-    0x84: ' (set broker.protocol = "3.1.1")',
-    0x85: " (see `broker.client_id`)",
-    0x86: " (see `broker.username` and its password)",
-    0x87: " (see `broker.username` and its password, and the broker's access rules)",
-}
 _MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
 """Errors that paho raises, among others, on malformed packets."""
 
@@ -118,6 +114,7 @@ class MqttAdapter:
         client.on_socket_register_write = lambda *_: None
         self._limits = BrokerLimits(config)
         self._receipts = Receipts()
+        self._under_way = UnderWay(config)
         self._publisher = Publisher(client, config, self._limits, status_topic, self._counts)
         # Files that cannot be used are reported before anything starts.
         config.connection()
@@ -223,6 +220,7 @@ class MqttAdapter:
         taken = before - sock.buffered
         # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
+            self._under_way.on_received(events)
             self._inbox += self._screen.mark(events, self._record.subscriptions)
             self._inbox_bytes += taken
         return len(events) < count_max and taken < bytes_max
@@ -276,7 +274,7 @@ class MqttAdapter:
 
         Those may hold another status, and the broker retains the last one.
         """
-        if self._to_greet:
+        if self._to_greet and self._publisher.may_greet:
             self._to_greet = False
             self._publisher.greet(sock)
 
@@ -298,6 +296,7 @@ class MqttAdapter:
             if delivery.qos == 2:
                 self._client.ack(delivery.packet_id, 2)
         self._receipts.on_sent(sock if self._config.qos else None)
+        self._under_way.on_acknowledged(valid)
         self._write(sock)
         return len(valid) == len(deliveries)
 
@@ -354,6 +353,7 @@ class MqttAdapter:
             sock.queue(self._publisher.farewell())
             if sock.linger(until - time.monotonic()):
                 self._receipts.on_goodbye()
+                self._record.in_use = False
         self._closing = True
         self._drop(sock, "the daemon has disconnected")
         return True
@@ -374,7 +374,7 @@ class MqttAdapter:
     ) -> None:
         if reason.is_failure:
             adapted = self._limits.on_refused(reason.value)
-            self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}{adapted}")
+            self._failed(f"it refused the connection: {worded(reason, properties)}{hint(reason)}{adapted}")
             return
         self._generation += 1
         self._accepted, self._since = True, time.monotonic()
@@ -387,8 +387,10 @@ class MqttAdapter:
             self._record.known = True
         else:
             self._on_new_session()
+        self._under_way.on_connected(self._record, resumed=flags.session_present, first=self._generation == 1)
+        self._record.in_use = True
         self._receipts.on_connected()
-        self._subscriptions.plan(self._record, identifiers=self._limits.identifiers)
+        self._subscriptions.plan(self._record, self._limits)
         self._to_subscribe = self._to_greet = True
 
     def _on_new_session(self) -> None:
@@ -403,7 +405,7 @@ class MqttAdapter:
         self._record.renew()
 
     def _on_disconnect(
-        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if not self._up or self._closing:
             self._up = self._accepted = False
@@ -413,7 +415,7 @@ class MqttAdapter:
         self._publisher.on_ended(code)
         if code is not None:
             self._limits.on_refused(code)
-            why = f"the broker ended it: {reason}"
+            why = f"the broker ended it: {worded(reason, properties)}{hint(reason)}"
         elif fault is not None:
             why = explain(fault)
         elif reason.value in PAHO_REASONS:
@@ -424,7 +426,8 @@ class MqttAdapter:
             why = f"the broker closed it before accepting it{self._protocol_hint}"
         if not self._accepted:
             self._limits.on_closed_early()
-        if self._accepted and time.monotonic() - self._since < STABLE_S:
+        is_young = code is None and time.monotonic() - self._since < STABLE_S
+        if self._accepted and (is_young or code == SESSION_TAKEN_OVER):
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
 

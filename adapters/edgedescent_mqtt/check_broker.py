@@ -14,7 +14,7 @@ from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.client import Connection
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import explain, key_hint, open_tcp, start_tls
-from edgedescent_mqtt.topics import overlapping, uncovered
+from edgedescent_mqtt.topics import has_wildcard, is_shared, overlapping, uncovered
 
 VERSION_TOPIC = "$SYS/broker/version"
 DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
@@ -59,7 +59,7 @@ def check_broker(
         ) as client:
             who = "without a user name" if config.username is None else f"as {config.username!r}"
             yield ok("login", f"accepted {who}, MQTT {config.protocol}.")
-            yield from _check_granted(config, client)
+            yield from _check_granted(config, client, topics)
             yield from _check_overlap(config, client, topics)
         with MqttAdminClient(config, device=device, purpose="check", bytes_max=bytes_max) as client:
             yield from _check_subscriptions(config, client, topics)
@@ -113,7 +113,7 @@ def _check_certificate(secured: ssl.SSLSocket) -> CheckResult:
     return ok("tls", message) if days > 14 else warning("tls", message, "Renew it: no device connects after that.")
 
 
-def _check_granted(config: BrokerConfig, client: MqttAdminClient) -> Iterator[CheckResult]:
+def _check_granted(config: BrokerConfig, client: MqttAdminClient, topics: Sequence[str]) -> Iterator[CheckResult]:
     if config.protocol != "5":
         yield warning(
             "protocol",
@@ -141,6 +141,13 @@ def _check_granted(config: BrokerConfig, client: MqttAdminClient) -> Iterator[Ch
         yield warning("session", f"{message}; `broker.session_expiry_s` is {config.session_expiry_s}.", hint)
     else:
         yield ok("session", f"{message}.")
+    lacking = {
+        "wildcards": ("WildcardSubscriptionAvailable", has_wildcard),
+        "shared subscriptions": ("SharedSubscriptionAvailable", is_shared),
+    }
+    for what, (name, needs) in lacking.items():
+        if not granted.get(name, 1) and any(needs(topic) for topic in topics):
+            yield error("topics", f"the broker knows no {what}.", "Name other filters in `topics.events`.")
     if not granted.get("RetainAvailable", 1):
         yield warning("retain", "the broker retains nothing.", "Status and snapshots reach only who listens then.")
 

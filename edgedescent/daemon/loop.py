@@ -304,6 +304,8 @@ class Daemon:
             log.error("%s The last %d messages stay with the broker.", error, committer.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
         committer.note_confirmed()
+        # Whether the connection ended in order.
+        committer.save_memory()
         try:
             if saved and self.engine.position > committer.checkpoint_position:
                 committer.checkpoint()

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from edgedescent_mqtt.limits import PACKET_BYTES_MAX, SUSPECT_BYTES
-from support.fake_broker import FakeBroker, MakeAdapter, adapters_for, connect, message, pump, pump_one, warnings
+from support.fake_broker import (
+    FakeBroker,
+    MakeAdapter,
+    adapters_for,
+    connect,
+    message,
+    pump,
+    pump_one,
+    warnings,
+    welcome,
+)
 from support.mqtt_packets import CONNECT, DISCONNECT, PINGREQ, PUBLISH, packet, split_packets
 
 WILL_QOS, WILL_RETAIN = 0x18, 0x20
@@ -23,12 +33,6 @@ def broker() -> Iterator[FakeBroker]:
 def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
     with adapters_for(broker) as make_adapter:
         yield make_adapter
-
-
-def welcome(*properties: bytes) -> bytes:
-    """CONNACK of MQTT 5 with properties."""
-    joined = b"".join(properties)
-    return packet(2, 0, b"\0\0" + bytes([len(joined)]) + joined)
 
 
 def will(content: bytes) -> tuple[int, bool]:
@@ -96,8 +100,9 @@ def test_unconfirmed_messages_stay_within_its_receive_maximum(broker: FakeBroker
     transport = make(protocol="5", publish_qos=1)
     link = connect(transport, broker, welcome(b"\x21\0\x03"))
     sent = sum(transport.publish("predictions", b"x") for _ in range(10))
-    assert sent == 3
-    pump(transport, lambda: len(link.of(PUBLISH)) == 4)
+    # The status is one of them.
+    assert sent == 2
+    pump(transport, lambda: len(link.of(PUBLISH)) == 3)
     content = link.of(PUBLISH)[1]
     link.send(b"\x40\x02" + content[13:15])
     pump(transport, lambda: transport.publish("predictions", b"x"))

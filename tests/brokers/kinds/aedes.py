@@ -1,0 +1,38 @@
+"""aedes: a broker library for Node.js, with its persistence in memory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from brokers.kinds.base import CACHE, Broker, Limitation
+
+PACKAGE = CACHE / "node_modules" / "aedes"
+SERVER = Path(__file__).with_name("aedes_server.mjs")
+
+
+class Aedes(Broker):
+    """aedes with the settings that it comes with."""
+
+    name = "aedes"
+    protocols = ("3.1.1",)
+    packet_bytes = {}
+    limitations = {
+        "restart": Limitation("the session is lost", warning="The broker did not keep the session", loses=True),
+    }
+
+    @classmethod
+    def missing(cls) -> str:
+        """Return why it cannot run here."""
+        if shutil.which("node") is None:
+            return "node is not installed"
+        return "" if PACKAGE.exists() else f"aedes is not installed in {CACHE}"
+
+    @classmethod
+    def version(cls) -> str:
+        """Return its version."""
+        return str(json.loads((PACKAGE / "package.json").read_text())["version"])
+
+    def _command(self) -> list[str]:
+        return ["node", str(SERVER), str(CACHE), str(self.port)]
