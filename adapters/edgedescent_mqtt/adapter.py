@@ -42,7 +42,9 @@ WRITE_BYTES = 65_536
 STABLE_S = 10.0
 """Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
 
-COUNTS = dict.fromkeys(("sessions_lost", "messages_unasked", "messages_copied", "publications_refused"), 0)
+COUNTS = dict.fromkeys(
+    ("sessions_lost", "messages_unasked", "messages_copied", "messages_forgotten", "publications_refused"), 0
+)
 """Counters of what the broker did, from the start of the process."""
 
 _MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
@@ -114,7 +116,7 @@ class MqttAdapter:
         client.on_socket_register_write = lambda *_: None
         self._limits = BrokerLimits(config)
         self._receipts = Receipts()
-        self._under_way = UnderWay(config)
+        self._under_way = UnderWay(config, self._counts)
         self._publisher = Publisher(client, config, self._limits, status_topic, self._counts)
         # Files that cannot be used are reported before anything starts.
         config.connection()
@@ -139,8 +141,9 @@ class MqttAdapter:
         """Counters of what the broker did, since the start."""
         return self._counts
 
-    def resume(self, memory: str) -> None:
-        """Continue with the record of the session that an earlier process had."""
+    def resume(self, memory: str, last_packet_id: int) -> None:
+        """Continue with the record of the session that an earlier process had, behind the last event that it saved."""
+        self._under_way.resume(last_packet_id)
         self._record = SessionRecord.load(memory, self._config.address, self._client_id)
 
     # --- The loop -------------------------------------------------------------------------------------------------
@@ -220,8 +223,9 @@ class MqttAdapter:
         taken = before - sock.buffered
         # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
+            events = self._screen.mark(events, self._record.subscriptions)
             self._under_way.on_received(events)
-            self._inbox += self._screen.mark(events, self._record.subscriptions)
+            self._inbox += events
             self._inbox_bytes += taken
         return len(events) < count_max and taken < bytes_max
 
@@ -353,7 +357,6 @@ class MqttAdapter:
             sock.queue(self._publisher.farewell())
             if sock.linger(until - time.monotonic()):
                 self._receipts.on_goodbye()
-                self._record.in_use = False
         self._closing = True
         self._drop(sock, "the daemon has disconnected")
         return True
@@ -387,8 +390,7 @@ class MqttAdapter:
             self._record.known = True
         else:
             self._on_new_session()
-        self._under_way.on_connected(self._record, resumed=flags.session_present, first=self._generation == 1)
-        self._record.in_use = True
+        self._under_way.on_connected(resumed=flags.session_present)
         self._receipts.on_connected()
         self._subscriptions.plan(self._record, self._limits)
         self._to_subscribe = self._to_greet = True

@@ -36,8 +36,6 @@ class SessionRecord(msgspec.Struct):
         next_number: Next subscription identifier.
         session: Number of the session; a new one has a larger number. 0 before the first.
         known: True once the broker has kept or made the session.
-        in_use: True while a connection uses the session, and after one that did not end in order.
-        resends: True once the broker has sent something again that was not acknowledged.
         subscriptions: Filters that the session may be subscribed to, the oldest first.
     """
 
@@ -46,8 +44,6 @@ class SessionRecord(msgspec.Struct):
     next_number: Number
     session: int = 0
     known: bool = False
-    in_use: bool = False
-    resends: bool = False
     subscriptions: list[Subscription] = msgspec.field(default_factory=list)
 
     @classmethod

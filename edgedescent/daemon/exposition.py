@@ -37,6 +37,11 @@ FAMILIES = {
     "messages_copied": Family(
         "messages_copied_total", "counter", "Copies of messages for overlapping filters, not learned, since the start."
     ),
+    "messages_forgotten": Family(
+        "messages_forgotten_total",
+        "counter",
+        "Messages that the broker did not send again though they were not acknowledged, since the start.",
+    ),
     "rate_limited": Family("messages_rate_limited_total", "counter", "Messages not learned because of the rate limit."),
     "dead_letters_unkept": Family(
         "dead_letters_unkept_total", "counter", "Dead letters beyond the first 100 of a message."

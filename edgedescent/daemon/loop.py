@@ -121,8 +121,9 @@ class Daemon:
             elif position > answered:
                 self._answers.keep(position, effect.payload)
 
-        self._transport.resume(store.memory)
         self.engine = recover(config, store, on_effect)
+        last = next(store.read(after=self.engine.position - 1), None)
+        self._transport.resume(store.memory, 0 if last is None else last.packet_id)
         self._is_configured = False
         self._sent_position = self.engine.position
         self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
@@ -304,8 +305,6 @@ class Daemon:
             log.error("%s The last %d messages stay with the broker.", error, committer.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
         committer.note_confirmed()
-        # Whether the connection ended in order.
-        committer.save_memory()
         try:
             if saved and self.engine.position > committer.checkpoint_position:
                 committer.checkpoint()

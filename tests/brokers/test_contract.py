@@ -1,7 +1,7 @@
 """What the daemon promises with every broker: nothing lost, nothing learned twice, nothing stuck.
 
-Where a broker makes that impossible, its class says so (`limitations`), docs/brokers.md gives the reason, and the daemon
-must warn in its log.
+Where a broker makes that impossible, its class says so (`limitations`), docs/brokers.md gives the reason, and the
+daemon must warn in its log.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from brokers.kinds.base import CACHE, Broker, Limitation
 
@@ -17,8 +19,8 @@ class Aedes(Broker):
 
     name = "aedes"
     protocols = ("3.1.1",)
-    packet_bytes = {}
-    limitations = {
+    packet_bytes: ClassVar[Mapping[str, int]] = {}
+    limitations: ClassVar[Mapping[str, Limitation]] = {
         "restart": Limitation("the session is lost", warning="The broker did not keep the session", loses=True),
     }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
+from collections.abc import Mapping
+from typing import ClassVar
 
 from brokers.kinds.base import Broker, Limitation
 
 _FORGETS = Limitation(
     "what was under way at a kill is lost",
-    warning="the broker has sent nothing again",
+    warning=r"does not send (\d+ )?messages again",
     loses=True,
 )
 
@@ -22,8 +24,8 @@ class Amqtt(Broker):
     protocols = ("3.1.1",)
     username = "device"
     password = "secret of the device"
-    packet_bytes = {}
-    limitations = {
+    packet_bytes: ClassVar[Mapping[str, int]] = {}
+    limitations: ClassVar[Mapping[str, Limitation]] = {
         "ids": _FORGETS,
         "no ids": _FORGETS,
         "equal": _FORGETS,
