@@ -224,8 +224,7 @@ class MqttAdapter:
         # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
             events = self._screen.mark(events, self._record.subscriptions)
-            self._under_way.on_received(events)
-            self._inbox += events
+            self._inbox += self._under_way.on_received(events)
             self._inbox_bytes += taken
         return len(events) < count_max and taken < bytes_max
 
@@ -390,7 +389,7 @@ class MqttAdapter:
             self._record.known = True
         else:
             self._on_new_session()
-        self._under_way.on_connected(resumed=flags.session_present)
+        self._under_way.on_connected(self._record, resumed=flags.session_present)
         self._receipts.on_connected()
         self._subscriptions.plan(self._record, self._limits)
         self._to_subscribe = self._to_greet = True

@@ -14,7 +14,7 @@ import pytest
 
 from brokers.kinds import KINDS
 from brokers.kinds.base import Broker, Limitation
-from brokers.table import KEPT, rows
+from brokers.table import KEPT, NO_LIMIT, rows
 from support.daemon_process import DaemonProcess
 from support.device_peer import DevicePeer
 
@@ -175,7 +175,7 @@ class Results:
 def cell_of(report: pytest.TestReport, found: dict[str, object]) -> str:
     """Return the text of a cell for what a test has found."""
     if report.skipped:
-        return "no such limit"
+        return NO_LIMIT
     if report.failed:
         return "FAILED"
     parts = [f"{found[name]} {name}" for name in ("lost", "twice") if found.get(name)]

@@ -27,10 +27,14 @@ CASES = {
 """Titles of the columns, by case."""
 KEPT = "once"
 """What a cell says where the contract is kept."""
+NO_LIMIT = "no such limit"
+"""What the cell of the low packet limit says for a broker without one."""
 
 
 def declared(kind: type[Broker], protocol: str, case: str) -> str:
     """Return what a cell must say by the limitations of a broker."""
+    if case == "limit" and protocol not in kind.packet_bytes:
+        return NO_LIMIT
     limitation = kind.limitation(case, protocol)
     return KEPT if limitation is None else limitation.cell
 

@@ -89,6 +89,44 @@ def test_nothing_is_missed_where_all_was_acknowledged_or_the_session_is_new(
     assert FORGETS not in warnings(caplog)
 
 
+def test_messages_that_are_sent_again_unmarked_are_marked(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = make()
+    transport.resume("", 2)
+    link = connect(transport, broker, WELCOME_BACK)
+    ids = [65_534, 65_535, 1, 2, 3, 2]
+    link.send(b"".join(message(b"x", packet_id) for packet_id in ids))
+    found = [one for poll in deliveries(transport, 6) for one in poll]
+    assert [one.duplicate for one in found] == [True, True, True, True, False, False]
+    assert warnings(caplog).count("sends messages again without marking them") == 1
+
+
+@pytest.mark.parametrize(
+    "first", [message(b"x", 1), message(b"x", 3_000), message(b"x", 8, dup=True), message(b"x", 11)]
+)
+def test_new_messages_are_not_marked(broker: FakeBroker, make: MakeAdapter, first: bytes) -> None:
+    transport = make()
+    transport.resume("", 10)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(first + message(b"x", 9) + message(b"x", 10))
+    found = [one for poll in deliveries(transport, 3) for one in poll]
+    assert [one.duplicate for one in found[1:]] == [False, False]
+
+
+def test_a_broker_that_marks_is_believed_from_then_on(broker: FakeBroker, make: MakeAdapter) -> None:
+    transport = make()
+    transport.resume("", 10)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"x", 10, dup=True))
+    assert pump_one(transport).duplicate
+    later = make()
+    later.resume(transport.memory, 10)
+    link = connect(later, broker, WELCOME_BACK)
+    link.send(message(b"x", 9))
+    assert not pump_one(later).duplicate
+
+
 @pytest.mark.parametrize(("packet_id", "lost"), [(5, 0), (6, 0), (8, 2), (3_000, 0)])
 def test_the_next_process_knows_where_the_last_one_was(
     broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture, packet_id: int, lost: int
