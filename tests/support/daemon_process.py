@@ -124,7 +124,8 @@ class DaemonProcess:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal, and wait until the process has ended with exit code 0."""
         self.send_signal(how)
-        assert self.wait() == 0
+        code = self.wait()
+        assert code == 0, f"exit code {code}"
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the process ends; returns its exit code."""

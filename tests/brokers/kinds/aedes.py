@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from brokers.kinds.base import CACHE, Broker, Limitation
+from brokers.kinds.base import CACHE, TWICE, Broker, Limitation
 
 PACKAGE = CACHE / "node_modules" / "aedes"
 SERVER = Path(__file__).with_name("aedes_server.mjs")
@@ -21,6 +21,10 @@ class Aedes(Broker):
     protocols = ("3.1.1",)
     packet_bytes: ClassVar[Mapping[str, int]] = {}
     limitations: ClassVar[Mapping[str, Limitation]] = {
+        "equal": Limitation(
+            "once, but for one kill in 250", warning="sends messages again without marking them", loses=True
+        ),
+        "crossing": TWICE,
         "restart": Limitation("the session is lost", warning="The broker did not keep the session", loses=True),
     }
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import ClassVar
 
-from brokers.kinds.base import Broker, Limitation
+from brokers.kinds.base import TWICE, Broker, Limitation
 
 _FORGETS = Limitation(
     "what was under way at a kill is lost",
@@ -30,7 +30,7 @@ class Amqtt(Broker):
         "no ids": _FORGETS,
         "equal": _FORGETS,
         "restart": Limitation("the session is lost", warning="The broker did not keep the session", loses=True),
-        "crossing": Limitation("twice", warning="overlap: where the broker sends an event", repeats=True),
+        "crossing": TWICE,
     }
 
     @classmethod

@@ -45,6 +45,10 @@ class Limitation:
     repeats: bool = False
 
 
+TWICE = Limitation("twice", warning="overlap: where the broker sends an event for each of them", repeats=True)
+"""Of filters that cross: with MQTT 3.1.1 nothing tells the copies of an event apart that a broker sends for each."""
+
+
 class Broker(ABC):
     """One broker with its settings; use it in a `with` block, `stop` and `start` keep port and folder.
 

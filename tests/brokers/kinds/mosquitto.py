@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from brokers.kinds.base import DEBIAN, Broker, first_line
+from brokers.kinds.base import DEBIAN, TWICE, Broker, Limitation, first_line
 from edgedescent_sims.broker.process import find_mosquitto
 
 _CONFIG = """\
@@ -56,6 +57,7 @@ class NewestMosquitto(Mosquitto):
     """The mosquitto of Debian's unstable release."""
 
     name = "mosquitto (newest)"
+    limitations: ClassVar[Mapping[str, Limitation]] = {"crossing 3.1.1": TWICE}
     root: ClassVar[Path | None] = DEBIAN
 
     @classmethod
