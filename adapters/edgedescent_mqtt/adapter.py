@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.interfaces import Delivery, still_valid
@@ -19,12 +18,12 @@ from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.check_broker import check_broker
 from edgedescent_mqtt.client import MqttClient
 from edgedescent_mqtt.config import BrokerConfig
-from edgedescent_mqtt.connect import PAHO_REASONS, Connector, explain
+from edgedescent_mqtt.connect import Connector
 from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import acknowledgements
+from edgedescent_mqtt.packets import MALFORMED, acknowledgements
 from edgedescent_mqtt.publisher import Publisher
-from edgedescent_mqtt.reasons import SESSION_TAKEN_OVER, hint, worded
+from edgedescent_mqtt.reasons import SESSION_TAKEN_OVER, ending, hint, worded
 from edgedescent_mqtt.receipts import Receipts
 from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.screen import Screen
@@ -46,9 +45,6 @@ COUNTS = dict.fromkeys(
     ("sessions_lost", "messages_unasked", "messages_copied", "messages_forgotten", "publications_refused"), 0
 )
 """Counters of what the broker did, from the start of the process."""
-
-_MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
-"""Errors that paho raises, among others, on malformed packets."""
 
 
 class MqttAdapter:
@@ -210,7 +206,7 @@ class MqttAdapter:
                 if not arrived or not more:
                     return
                 room -= arrived
-        except _MALFORMED as error:
+        except MALFORMED as error:
             self._drop(sock, f"it does not speak MQTT ({error})")
 
     def _take_events(self, sock: PacketSocket) -> bool:
@@ -262,7 +258,11 @@ class MqttAdapter:
         if not self._up:
             return
         if self._accepted:
-            self._greet(sock)
+            # After the messages of an earlier connection that paho sends again: those may hold another status, and the
+            # broker retains the last one.
+            if self._to_greet and self._publisher.may_greet:
+                self._to_greet = False
+                self._publisher.greet(sock)
             if not self._to_subscribe:
                 self._subscriptions.retry(self._client)
         elif time.monotonic() - self._since > self._config.connect_timeout_s:
@@ -271,15 +271,6 @@ class MqttAdapter:
     @property
     def _protocol_hint(self) -> str:
         return ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
-
-    def _greet(self, sock: PacketSocket) -> None:
-        """Publish the status "online", after the messages of an earlier connection that paho sends again.
-
-        Those may hold another status, and the broker retains the last one.
-        """
-        if self._to_greet and self._publisher.may_greet:
-            self._to_greet = False
-            self._publisher.greet(sock)
 
     # --- Requests of the daemon -----------------------------------------------------------------------------------
 
@@ -385,25 +376,21 @@ class MqttAdapter:
         self._limits.on_accepted(properties)
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
-        if flags.session_present:
-            self._record.known = True
-        else:
-            self._on_new_session()
+        self._on_session(present=flags.session_present)
         self._under_way.on_connected(self._record, resumed=flags.session_present)
         self._receipts.on_connected()
         self._subscriptions.plan(self._record, self._limits)
         self._to_subscribe = self._to_greet = True
 
-    def _on_new_session(self) -> None:
+    def _on_session(self, *, present: bool) -> None:
         # QoS 0 needs no session, and one that ends with each connection is what was configured.
         config = self._config
-        if self._record.known and config.qos and (config.session_expiry_s or not self._five):
+        if self._record.begin(present=present) and config.qos and (config.session_expiry_s or not self._five):
             self._counts["sessions_lost"] += 1
             log.warning(
                 "The broker did not keep the session%s: events sent in the meantime may be lost.",
                 " while the daemon was down" if self._generation == 1 else "",
             )
-        self._record.renew()
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
@@ -411,22 +398,15 @@ class MqttAdapter:
         if not self._up or self._closing:
             self._up = self._accepted = False
             return
-        fault = self._client.opened.fault
         code = reason.value if flags.is_disconnect_packet_from_server else None
         self._publisher.on_ended(code)
+        why = ending(reason, properties, self._client.opened.fault, told=code is not None)
         if code is not None:
             self._limits.on_refused(code)
-            why = f"the broker ended it: {worded(reason, properties)}{hint(reason)}"
-        elif fault is not None:
-            why = explain(fault)
-        elif reason.value in PAHO_REASONS:
-            why = PAHO_REASONS[reason.value]
-        elif self._accepted:
-            why = "the broker closed it"
-        else:
-            why = f"the broker closed it before accepting it{self._protocol_hint}"
         if not self._accepted:
             self._limits.on_closed_early()
+            why = why or f"the broker closed it before accepting it{self._protocol_hint}"
+        why = why or "the broker closed it"
         is_young = code is None and time.monotonic() - self._since < STABLE_S
         if self._accepted and (is_young or code == SESSION_TAKEN_OVER):
             why += f" (does another client use the id {self._client_id!r}?)"

@@ -9,6 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+from paho.mqtt.properties import MQTTException  # type: ignore[attr-defined]
+
+MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
+"""Errors that paho raises, among others, on malformed packets."""
 PING = b"\xc0\x00"
 """PINGREQ (3.12)."""
 PINGRESP = 0xD0

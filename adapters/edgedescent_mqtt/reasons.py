@@ -9,6 +9,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.errors import shown
+from edgedescent_mqtt.connect import PAHO_REASONS, explain
 
 SESSION_TAKEN_OVER, PACKET_TOO_LARGE = 0x8E, 0x95
 RETAIN_NOT_SUPPORTED, QOS_NOT_SUPPORTED = 0x9A, 0x9B
@@ -68,6 +69,22 @@ def worded(reason: ReasonCode, properties: Properties | None = None) -> str:
 def advice(reason: ReasonCode, by_code: Mapping[int, str]) -> str:
     """Return advice as a further sentence; an empty string if there is none."""
     return f" {by_code[reason.value]}" if reason.value in by_code else ""
+
+
+def ending(reason: ReasonCode, properties: Properties | None, fault: OSError | None, *, told: bool) -> str:
+    """Return why a connection has ended; an empty string if nothing shows it.
+
+    Args:
+        reason: Reason code, of the broker's or of paho's.
+        properties: Properties of the broker's DISCONNECT.
+        fault: Fault of the socket.
+        told: True if the broker has sent a DISCONNECT.
+    """
+    if told:
+        return f"the broker ended it: {worded(reason, properties)}{hint(reason)}"
+    if fault is not None:
+        return explain(fault)
+    return PAHO_REASONS.get(reason.value, "")
 
 
 def hint(reason: ReasonCode) -> str:

@@ -87,11 +87,17 @@ class SessionRecord(msgspec.Struct):
         """The record as text."""
         return msgspec.json.encode(self).decode()
 
-    def renew(self) -> None:
-        """Record that the broker has made a new session."""
-        self.session += 1
-        self.known = True
-        self.subscriptions = []
+    def begin(self, *, present: bool) -> bool:
+        """Record a connection; returns True if the broker did not keep the session that it had.
+
+        Args:
+            present: True if it continues the session; False if it has made a new one.
+        """
+        was_lost, self.known = self.known and not present, True
+        if not present:
+            self.session += 1
+            self.subscriptions = []
+        return was_lost
 
     def find(self, name: str) -> Subscription | None:
         """Return the subscription to a filter; None if there is none."""
