@@ -137,7 +137,7 @@ class MqttAdapter:
         """Counters of what the broker did, since the start."""
         return self._counts
 
-    def resume(self, memory: str, last_packet_id: int) -> None:
+    def resume(self, memory: str, last_packet_id: int | None) -> None:
         """Continue with the record of the session that an earlier process had, behind the last event that it saved."""
         self._under_way.resume(last_packet_id)
         self._record = SessionRecord.load(memory, self._config.address, self._client_id)
@@ -376,8 +376,8 @@ class MqttAdapter:
         self._limits.on_accepted(properties)
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
-        self._on_session(present=flags.session_present)
         self._under_way.on_connected(self._record, resumed=flags.session_present)
+        self._on_session(present=flags.session_present)
         self._receipts.on_connected()
         self._subscriptions.plan(self._record, self._limits)
         self._to_subscribe = self._to_greet = True

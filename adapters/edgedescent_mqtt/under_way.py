@@ -41,8 +41,8 @@ class UnderWay:
         self._count = 0
         self._unanswered = 0
         """Number of events that the broker should send again."""
-        self._last_id = 0
-        """Packet id of the last event; 0 if there was none."""
+        self._last_id: int | None = None
+        """Packet id of the last event, 0 before the first of a session; None if it is not known."""
         self._is_first = False
         """True until the first event of a connection that continues a session."""
         self._left = 0
@@ -51,8 +51,8 @@ class UnderWay:
         """That last one."""
         self._said = False
 
-    def resume(self, last_packet_id: int) -> None:
-        """Continue behind the last event that an earlier process has saved."""
+    def resume(self, last_packet_id: int | None) -> None:
+        """Continue behind the last event that an earlier process has saved; None if that is not known."""
         self._last_id = last_packet_id
 
     def on_connected(self, record: SessionRecord, *, resumed: bool) -> None:
@@ -67,6 +67,9 @@ class UnderWay:
         self._unanswered, self._count = self._count, 0
         if not resumed:
             self._last_id = 0
+        elif not record.known:
+            # Others had this session before.
+            self._last_id = None
 
     def on_received(self, deliveries: list[Delivery]) -> list[Delivery]:
         """Record events that have arrived; returns them, marked where the broker should have."""
@@ -92,12 +95,12 @@ class UnderWay:
 
     def _judge(self, first: Delivery) -> None:
         """Look at the first event of a connection: the broker must go on where it was not acknowledged."""
-        gap = (first.packet_id - self._last_id - 1) % PACKET_ID_MAX if self._last_id else 0
+        gap = (first.packet_id - self._last_id - 1) % PACKET_ID_MAX if self._last_id is not None else 0
         behind = (self._last_id - first.packet_id) % PACKET_ID_MAX if self._last_id else PACKET_ID_MAX
         if first.duplicate:
             self._record.marks = True
         # A broker that numbers each connection anew begins with 1.
-        elif not self._record.marks and first.packet_id != 1 and behind < UNMARKED_MAX:
+        elif self._last_id and not self._record.marks and first.packet_id != 1 and behind < UNMARKED_MAX:
             self._left, self._end_id = behind + 1, self._last_id
             if not self._said:
                 self._said = True

@@ -122,8 +122,7 @@ class Daemon:
                 self._answers.keep(position, effect.payload)
 
         self.engine = recover(config, store, on_effect)
-        last = next(store.read(after=self.engine.position - 1), None)
-        self._transport.resume(store.memory, 0 if last is None else last.packet_id)
+        self._transport.resume(store.memory, self._last_packet_id())
         self._is_configured = False
         self._sent_position = self.engine.position
         self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
@@ -137,6 +136,12 @@ class Daemon:
         if self.engine.position:
             # With a new checkpoint, the next start need not process the tail or handle damage again.
             self._committer.request_checkpoint()
+
+    def _last_packet_id(self) -> int | None:
+        """Packet id of the last message, 0 before the first; None if it has none or cannot be read."""
+        position = self.engine.position
+        last = next(self._store.read(after=position - 1), None)
+        return 0 if position == 0 else last and (last.packet_id or None)
 
     def _check_windows(self) -> None:
         """Log a warning if the broker may send more messages again than the engine recognizes."""

@@ -61,7 +61,7 @@ class SimulatedTransport(PlainTransport):
         """Number of the broker's session."""
         return str(self._session)
 
-    def resume(self, memory: str, last_packet_id: int) -> None:  # noqa: ARG002
+    def resume(self, memory: str, last_packet_id: int | None) -> None:  # noqa: ARG002
         """Continue with the session of an earlier process."""
         self._session = int(memory or "0")
 

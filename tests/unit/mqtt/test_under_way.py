@@ -41,6 +41,13 @@ def cut(transport: object, link: FakeBrokerLink) -> None:
     pump(transport, lambda: not transport.connected)  # type: ignore[arg-type, attr-defined]
 
 
+def known_session(make: MakeAdapter, broker: FakeBroker) -> str:
+    """What an earlier process knows of the session that it has made."""
+    earlier = make()
+    connect(earlier, broker)
+    return earlier.memory
+
+
 @pytest.mark.parametrize(
     ("first", "forgotten"),
     [
@@ -93,7 +100,7 @@ def test_messages_that_are_sent_again_unmarked_are_marked(
     broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make()
-    transport.resume("", 2)
+    transport.resume(known_session(make, broker), 2)
     link = connect(transport, broker, WELCOME_BACK)
     ids = [65_534, 65_535, 1, 2, 3, 2]
     link.send(b"".join(message(b"x", packet_id) for packet_id in ids))
@@ -107,7 +114,7 @@ def test_messages_that_are_sent_again_unmarked_are_marked(
 )
 def test_new_messages_are_not_marked(broker: FakeBroker, make: MakeAdapter, first: bytes) -> None:
     transport = make()
-    transport.resume("", 10)
+    transport.resume(known_session(make, broker), 10)
     link = connect(transport, broker, WELCOME_BACK)
     link.send(first + message(b"x", 9) + message(b"x", 10))
     found = [one for poll in deliveries(transport, 3) for one in poll]
@@ -116,7 +123,7 @@ def test_new_messages_are_not_marked(broker: FakeBroker, make: MakeAdapter, firs
 
 def test_a_broker_that_marks_is_believed_from_then_on(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
-    transport.resume("", 10)
+    transport.resume(known_session(make, broker), 10)
     link = connect(transport, broker, WELCOME_BACK)
     link.send(message(b"x", 10, dup=True))
     assert pump_one(transport).duplicate
@@ -127,12 +134,20 @@ def test_a_broker_that_marks_is_believed_from_then_on(broker: FakeBroker, make: 
     assert not pump_one(later).duplicate
 
 
-@pytest.mark.parametrize(("packet_id", "lost"), [(5, 0), (6, 0), (8, 2), (3_000, 0)])
+@pytest.mark.parametrize(
+    ("saved", "packet_id", "lost"),
+    [(5, 5, 0), (5, 6, 0), (5, 8, 2), (5, 3_000, 0), (0, 1, 0), (0, 41, 40), (None, 41, 0)],
+)
 def test_the_next_process_knows_where_the_last_one_was(
-    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture, packet_id: int, lost: int
+    broker: FakeBroker,
+    make: MakeAdapter,
+    caplog: pytest.LogCaptureFixture,
+    saved: int | None,
+    packet_id: int,
+    lost: int,
 ) -> None:
     transport = make()
-    transport.resume("", 5)
+    transport.resume(known_session(make, broker), saved)
     link = connect(transport, broker, WELCOME_BACK)
     link.send(message(b"0", topic=b"events") + message(b"1", packet_id))
     deliveries(transport, 2)
