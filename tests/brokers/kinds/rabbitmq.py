@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from brokers.kinds.base import DEBIAN, Broker, free_port
+from brokers.kinds.base import DEBIAN, Broker, Limitation, free_port
 
 _CONFIG = """\
 listeners.tcp = none
@@ -26,6 +27,9 @@ class RabbitMq(Broker):
 
     name = "RabbitMQ"
     protocols = ("3.1.1",)
+    limitations: ClassVar[Mapping[str, Limitation]] = {
+        "changed": Limitation("once, but the old ones still come", warning="match no filter of `topics.events`")
+    }
 
     def __init__(self, packet_bytes: int | None = None) -> None:
         super().__init__(packet_bytes)
@@ -87,6 +91,7 @@ class NewestRabbitMq(RabbitMq):
 
     name = "RabbitMQ (newest)"
     protocols = ("5", "3.1.1")
+    limitations: ClassVar[Mapping[str, Limitation]] = {}
     root: ClassVar[Path | None] = DEBIAN
 
     @classmethod
