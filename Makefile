@@ -52,7 +52,7 @@ pythons:
 # Brokers that cannot be installed are named and skipped; without any it fails.
 brokers: $(VENV)/.with-test
 	tests/brokers.sh
-	$(BIN)/python -m pytest tests/brokers $(ARGS)
+	$(BIN)/python -m pytest tests/brokers --numprocesses 3 --dist loadgroup $(ARGS)
 
 soak: $(VENV)/.with-sim
 	PYTHONPATH=sims $(BIN)/python -m edgedescent_world --seeds 10000 $(ARGS)

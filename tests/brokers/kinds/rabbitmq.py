@@ -31,6 +31,9 @@ class RabbitMq(Broker):
         "changed": Limitation("once, but the old ones still come", warning="match no filter of `topics.events`")
     }
 
+    size_keys: ClassVar[tuple[str, ...]] = ("max_message_size",)
+    """Keys of its limit on the size of messages or packets."""
+
     def __init__(self, packet_bytes: int | None = None) -> None:
         super().__init__(packet_bytes)
         self._mapper_port, self._node_port = free_port(), free_port()
@@ -80,8 +83,8 @@ class RabbitMq(Broker):
             self._mapper.wait()
 
     def _command(self) -> list[str]:
-        options = "" if self._packet_bytes is None else f"max_message_size = {self._packet_bytes}"
-        (self.folder / "rabbitmq.conf").write_text(_CONFIG.format(port=self.port, options=options))
+        options = [] if self._packet_bytes is None else [f"{key} = {self._packet_bytes}" for key in self.size_keys]
+        (self.folder / "rabbitmq.conf").write_text(_CONFIG.format(port=self.port, options="\n".join(options)))
         (self.folder / "plugins").write_text("[rabbitmq_mqtt].\n")
         return self.in_root(_SERVER)
 
@@ -92,6 +95,10 @@ class NewestRabbitMq(RabbitMq):
     name = "RabbitMQ (newest)"
     protocols = ("5", "3.1.1")
     limitations: ClassVar[Mapping[str, Limitation]] = {}
+    size_keys: ClassVar[tuple[str, ...]] = (
+        "mqtt.max_packet_size_unauthenticated",
+        "mqtt.max_packet_size_authenticated",
+    )
     root: ClassVar[Path | None] = DEBIAN
 
     @classmethod
