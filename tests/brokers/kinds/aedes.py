@@ -24,7 +24,7 @@ class Aedes(Broker):
         "equal": Limitation(
             "once, but for one kill in 250", warning="sends messages again without marking them", loses=True
         ),
-        "crossing": TWICE,
+        "crossing": Limitation("lost or twice", warning=TWICE.warning, loses=True, repeats=True),
         "restart": Limitation("the session is lost", warning="The broker did not keep the session", loses=True),
     }
 
