@@ -36,6 +36,7 @@ class SessionRecord(msgspec.Struct):
         next_number: Next subscription identifier.
         session: Number of the session; a new one has a larger number. 0 before the first.
         known: True once the broker has kept or made the session.
+        continues: True once the broker has shown that it goes on numbering over a new connection.
         marks: True once the broker has marked a message as sent again.
         subscriptions: Filters that the session may be subscribed to, the oldest first.
     """
@@ -45,6 +46,7 @@ class SessionRecord(msgspec.Struct):
     next_number: Number
     session: int = 0
     known: bool = False
+    continues: bool = False
     marks: bool = False
     subscriptions: list[Subscription] = msgspec.field(default_factory=list)
 

@@ -16,7 +16,9 @@ log = logging.getLogger(__name__)
 
 PACKET_ID_MAX = 65_535
 GAP_MAX = 1_000
-"""Largest gap between packet ids that is taken for forgotten events: some brokers number each connection anew."""
+"""Largest gap between packet ids that is taken for forgotten events."""
+PROOF_ID = 16
+"""Least packet id to go on from that shows that a broker does not number each connection anew."""
 UNMARKED_MAX = 256
 """Most messages before the last one that a broker is believed to send again without marking them."""
 
@@ -25,7 +27,8 @@ class UnderWay:
     """Count of the events that were received over one connection and not acknowledged.
 
     A broker must send again, marked as such, what was not acknowledged when a connection ended (MQTT 5, section 4.4).
-    One that forgets it loses what is on its way at each end of a connection, and only the packet ids show it. One that
+    One that forgets it loses what is on its way at each end of a connection, and only the packet ids show it, if the
+    broker has gone on numbering over a new connection before: some number each anew. One that
     does not mark it shows by them what it sends again: until a broker has marked something, messages with the last
     packet ids in order, at the beginning of a connection, are marked here.
 
@@ -96,12 +99,13 @@ class UnderWay:
     def _judge(self, first: Delivery) -> None:
         """Look at the first event of a connection: the broker must go on where it was not acknowledged."""
         gap = (first.packet_id - self._last_id - 1) % PACKET_ID_MAX if self._last_id is not None else 0
-        behind = (self._last_id - first.packet_id) % PACKET_ID_MAX if self._last_id else PACKET_ID_MAX
+        record, last_id = self._record, self._last_id
+        behind = (last_id - first.packet_id) % PACKET_ID_MAX if last_id else PACKET_ID_MAX
+        again = first.packet_id != 1 and behind < UNMARKED_MAX
         if first.duplicate:
-            self._record.marks = True
-        # A broker that numbers each connection anew begins with 1.
-        elif self._last_id and not self._record.marks and first.packet_id != 1 and behind < UNMARKED_MAX:
-            self._left, self._end_id = behind + 1, self._last_id
+            record.marks = True
+        elif again and last_id and not record.marks:
+            self._left, self._end_id = behind + 1, last_id
             if not self._said:
                 self._said = True
                 log.warning(
@@ -109,8 +113,13 @@ class UnderWay:
                     "packet ids."
                 )
             return
+        gap = (first.packet_id - last_id - 1) % PACKET_ID_MAX if last_id is not None else 0
+        if last_id is not None and last_id >= PROOF_ID and (gap == 0 or (again and first.duplicate)):
+            record.continues = True
         # Of a filter's messages that nobody asks for, the earlier process may have acknowledged some unsaved.
-        if 0 < gap <= GAP_MAX and not first.surplus:
+        if not record.continues or first.surplus:
+            return
+        if 0 < gap <= GAP_MAX:
             self._counts["messages_forgotten"] += gap
             told = f"{gap} messages"
         elif self._unanswered and not first.duplicate:

@@ -27,6 +27,7 @@ MESSAGES = 150
 """Messages sent around each kill."""
 QUIET_S = 4.0
 """Time without anything learned after which what has not come is lost."""
+FORGETS = "The broker has kept the session but does not send"
 MARK = b'{"id": "the last one", "x": {"temp": 1.0}, "y": 1.0}'
 
 
@@ -82,6 +83,7 @@ def judge(target: Target, case: str, daemon: DaemonProcess, sent: Counter[bytes]
     assert not twice or (limitation is not None and limitation.repeats), f"{twice} learned twice"
     if limitation is not None and (lost or twice):
         assert re.search(limitation.warning, daemon.log), f"no warning {limitation.warning!r}"
+    assert lost or FORGETS not in daemon.log
     assert "Traceback" not in daemon.log
 
 
@@ -93,6 +95,13 @@ def test_ten_kills(target: Target, make_daemon: Any, chance: random.Random, case
     sent: list[bytes] = []
     with target.peer() as peer, make_daemon(target, broker="receive_max = 50") as daemon:
         daemon.connected()
+        # A first life that ends in order shows how the broker numbers its packets.
+        sent += [payload(case, i) for i in range(20)]
+        peer.send(sent)
+        daemon.counted(20)
+        settled(daemon)
+        daemon.stop()
+        daemon.start()
         for _ in range(KILLS):
             made = [payload(case, len(sent) + i) for i in range(MESSAGES)]
             sent += made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -51,31 +52,44 @@ def known_session(make: MakeAdapter, broker: FakeBroker) -> str:
 @pytest.mark.parametrize(
     ("first", "forgotten"),
     [
-        (message(b"1", 7, dup=True), None),
-        # It numbers each connection anew.
-        (message(b"1", 1, dup=True), None),
-        (message(b"9", 1), "messages again"),
-        (message(b"2", 8), "messages again"),
+        (message(b"1", 41, dup=True), None),
+        (message(b"9", 3_000, dup=True), None),
+        (message(b"2", 42), "messages again"),
         # Of what it had sent, one has come, and one came to nobody.
-        (message(b"3", 9), "1 messages again"),
-        (message(b"3", 9, dup=True), "1 messages again"),
-        (message(b"8", 14), "6 messages again"),
+        (message(b"3", 43), "1 messages again"),
+        (message(b"3", 43, dup=True), "1 messages again"),
+        (message(b"8", 48), "6 messages again"),
     ],
 )
+@pytest.mark.parametrize("continues", [True, False])
 def test_a_broker_that_forgets_what_was_under_way_is_told(
-    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture, first: bytes, forgotten: str | None
+    broker: FakeBroker,
+    make: MakeAdapter,
+    caplog: pytest.LogCaptureFixture,
+    first: bytes,
+    forgotten: str | None,
+    continues: bool,
 ) -> None:
     transport = make()
-    link = connect(transport, broker)
-    link.send(message(b"1", 7))
+    # What goes on behind 39 shows that the broker does not number each connection anew.
+    transport.resume(known_session(make, broker), 39 if continues else 5)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"0", 40))
+    assert transport.acknowledge([pump_one(transport)])
+    assert json.loads(transport.memory)["continues"] == continues
+    link.send(message(b"1", 41))
     pump_one(transport)
     cut(transport, link)
+    caplog.clear()
     link = connect(transport, broker, WELCOME_BACK)
     link.send(first)
     pump_one(transport)
-    assert (FORGETS in warnings(caplog)) == (forgotten is not None)
-    assert (forgotten or "") in warnings(caplog)
-    assert transport.counts["messages_forgotten"] == (int(forgotten[0]) if forgotten and forgotten[0].isdigit() else 0)
+    # Going on at 41 or 42 is proof too.
+    is_told = forgotten is not None and (continues or forgotten == "messages again")
+    assert (FORGETS in warnings(caplog)) == is_told
+    assert not is_told or str(forgotten) in warnings(caplog)
+    count = int(forgotten[0]) if is_told and forgotten and forgotten[0].isdigit() else 0
+    assert transport.counts["messages_forgotten"] == count
 
 
 def test_nothing_is_missed_where_all_was_acknowledged_or_the_session_is_new(
@@ -136,7 +150,7 @@ def test_a_broker_that_marks_is_believed_from_then_on(broker: FakeBroker, make: 
 
 @pytest.mark.parametrize(
     ("saved", "packet_id", "lost"),
-    [(5, 5, 0), (5, 6, 0), (5, 8, 2), (5, 3_000, 0), (0, 1, 0), (0, 41, 40), (None, 41, 0)],
+    [(25, 25, 0), (25, 26, 0), (25, 28, 2), (25, 3_000, 0), (0, 1, 0), (0, 41, 40), (None, 41, 0)],
 )
 def test_the_next_process_knows_where_the_last_one_was(
     broker: FakeBroker,
@@ -147,12 +161,26 @@ def test_the_next_process_knows_where_the_last_one_was(
     lost: int,
 ) -> None:
     transport = make()
-    transport.resume(known_session(make, broker), saved)
+    memory = json.loads(known_session(make, broker))
+    transport.resume(json.dumps(memory | {"continues": True}), saved)
     link = connect(transport, broker, WELCOME_BACK)
     link.send(message(b"0", topic=b"events") + message(b"1", packet_id))
     deliveries(transport, 2)
     assert transport.counts["messages_forgotten"] == lost
     assert (FORGETS in warnings(caplog)) == bool(lost)
+
+
+def test_a_broker_that_numbers_each_connection_anew_is_not_suspected(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 1)
+    for packet_id in (6, 1, 10, 2, 9):
+        link = connect(transport, broker, WELCOME_BACK)
+        link.send(message(b"0", packet_id, dup=packet_id == 1))
+        pump_one(transport)
+        cut(transport, link)
+    assert FORGETS not in warnings(caplog)
 
 
 @pytest.mark.parametrize("qos", [0, 1])
