@@ -24,6 +24,10 @@ from edgedescent_mqtt.unconfirmed import Unconfirmed
 
 log = logging.getLogger(__name__)
 
+GRACE_S = 2.0
+"""Time for which a broker that has answered a ping may still end the connection for a large message before it.
+
+RabbitMQ answers pings ahead of messages that it is at work on."""
 UNCONFIRMED_MAX = 10_000
 """Most messages sent with QoS 1 that may wait for the broker's confirmation."""
 
@@ -60,6 +64,8 @@ class Publisher:
         """Size of the largest message of which is not known that the broker took it."""
         self._proof = 0
         """Number of the ping whose answer shows that it did."""
+        self._proven_at: float | None = None
+        """Time of that answer."""
         client.max_queued_messages_set(UNCONFIRMED_MAX)
 
     # --- The connection -------------------------------------------------------------------------------------------
@@ -95,14 +101,21 @@ class Publisher:
 
     def on_answered(self, pings: int) -> None:
         """Record how many pings of this connection the broker has answered: it took what was sent before them."""
-        if self._largest and pings >= self._proof:
-            self._largest = 0
+        if self._largest and self._proven_at is None and pings >= self._proof:
+            self._proven_at = time.monotonic()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forget the largest message once the broker has taken it for certain."""
+        if self._proven_at is not None and time.monotonic() - self._proven_at >= GRACE_S:
+            self._largest, self._proven_at = 0, None
             self._limits.on_taken()
 
     def on_ended(self, code: int | None) -> None:
         """Record the end of a connection and the reason code that the broker gave, if any."""
+        self._settle()
         self._limits.on_ended(self._largest, code)
-        self._largest = 0
+        self._largest, self._proven_at = 0, None
 
     # --- Messages -------------------------------------------------------------------------------------------------
 
@@ -121,6 +134,8 @@ class Publisher:
                 publication = self._publications[key] = Publication(topic, five=self._five, retain=key[1])
             sock.queue(publication.packet(payload))
         if len(payload) >= SUSPECT_BYTES:
+            self._settle()
+            self._proven_at = None
             self._largest = max(self._largest, len(payload))
             self._proof = sock.ping()
         return True
