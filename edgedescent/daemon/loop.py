@@ -139,9 +139,10 @@ class Daemon:
 
     def _last_packet_id(self) -> int | None:
         """Packet id of the last message, 0 before the first; None if it has none or cannot be read."""
-        position = self.engine.position
-        last = next(self._store.read(after=position - 1), None)
-        return 0 if position == 0 else last and (last.packet_id or None)
+        if self.engine.position == 0:
+            return 0
+        last = next(self._store.read(after=self.engine.position - 1), None)
+        return None if last is None else last.packet_id or None
 
     def _check_windows(self) -> None:
         """Log a warning if the broker may send more messages again than the engine recognizes."""
