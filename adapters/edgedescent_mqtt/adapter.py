@@ -21,7 +21,7 @@ from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import Connector
 from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import MALFORMED, acknowledgements
+from edgedescent_mqtt.packets import MALFORMED, PUBACK_BYTES, acknowledgements
 from edgedescent_mqtt.publisher import Publisher
 from edgedescent_mqtt.reasons import SESSION_TAKEN_OVER, ending, hint, worded
 from edgedescent_mqtt.receipts import Receipts
@@ -285,12 +285,13 @@ class MqttAdapter:
             self._receipts.on_sent(None)
             return False
         valid = still_valid(deliveries, self._generation)
-        sock.queue(acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1))
+        packets = acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1)
+        sock.queue(packets)
+        self._under_way.on_acknowledged(len(packets) // PUBACK_BYTES)
         for delivery in valid:
             if delivery.qos == 2:
                 self._client.ack(delivery.packet_id, 2)
         self._receipts.on_sent(sock if self._config.qos else None)
-        self._under_way.on_acknowledged(valid)
         self._write(sock)
         return len(valid) == len(deliveries)
 

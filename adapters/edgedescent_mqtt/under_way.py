@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 
@@ -143,6 +142,6 @@ class UnderWay:
         self._left = left
         return msgspec.structs.replace(one, duplicate=True)
 
-    def on_acknowledged(self, deliveries: Sequence[Delivery]) -> None:
+    def on_acknowledged(self, count: int) -> None:
         """Record that acknowledgements were sent."""
-        self._count -= sum([one.qos for one in deliveries])
+        self._count -= count

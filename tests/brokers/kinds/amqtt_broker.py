@@ -30,7 +30,7 @@ class Amqtt(Broker):
         "no ids": _FORGETS,
         "equal": _FORGETS,
         "restart": Limitation("the session is lost", warning="The broker did not keep the session", loses=True),
-        "crossing": TWICE,
+        "crossing": Limitation("twice, or lost at a kill", warning=TWICE.warning, loses=True, repeats=True),
     }
 
     @classmethod
