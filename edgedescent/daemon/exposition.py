@@ -25,6 +25,7 @@ FAMILIES = {
     "events_learned": Family("events_learned_total", "counter", "Events learned."),
     "events_predicted": Family("events_predicted_total", "counter", "Events without a label, predicted only."),
     "duplicates": Family("duplicates_total", "counter", "Repeats of learned events, not learned again."),
+    "ids_reused": Family("ids_reused_total", "counter", "Events with the id of another one that said something else."),
     "messages_redelivered": Family(
         "messages_redelivered_total", "counter", "Messages recognized as sent again by the broker."
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from edgedescent.config import Limits
 from edgedescent.engine.core import Engine
 
 log = logging.getLogger(__name__)
@@ -13,11 +14,17 @@ SAID_MAX = 1024
 
 
 class Notices:
-    """Logs what the engine leaves out of the events: each feature once, absurd labels when there are twice as many."""
+    """Logs what is odd about the events: each feature that is left out once, the rest when there is twice as much.
 
-    def __init__(self) -> None:
+    Args:
+        limits: The ``[limits]`` of the configuration.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._left_out: set[str] = set()
         self._unscored = 0
+        self._reused = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -29,6 +36,7 @@ class Notices:
                     "that comes again, list it in `learner.categories`.",
                     name,
                 )
+        self._check_ids(engine)
         unscored = engine.errors.n_unscored
         if unscored > 2 * self._unscored:
             self._unscored = unscored
@@ -37,3 +45,19 @@ class Notices:
                 "the reported errors.",
                 unscored,
             )
+
+    def _check_ids(self, engine: Engine) -> None:
+        reused = engine.counters["ids_reused"]
+        if reused <= 2 * self._reused:
+            return
+        self._reused = reused
+        # The engine does not remember it over a restart.
+        latest = "" if engine.reused_id is None else " The latest is {1!r} on {0!r}.".format(*engine.reused_id)
+        is_dropped = self._limits.reused_ids == "drop"
+        log.warning(
+            "%d events so far had the id of another event that said something else.%s They are %s; "
+            "`limits.reused_ids` decides. Does a sender count anew after a start, or do several share a topic?",
+            reused,
+            latest,
+            "dropped" if is_dropped else "learned",
+        )

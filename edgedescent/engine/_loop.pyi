@@ -16,11 +16,22 @@ from edgedescent.learners import Learner
 class LearningLoop:
     @property
     def takes_raw(self) -> bool: ...
-    def __init__(self, learner: Learner, payload_format: Format, seen: DedupWindow | None) -> None: ...
+    @property
+    def reused(self) -> tuple[str, str | int] | None: ...
+    def __init__(
+        self,
+        learner: Learner,
+        payload_format: Format,
+        seen: DedupWindow | None,
+        *,
+        by_topic: bool = True,
+        learns_reused: bool = True,
+    ) -> None: ...
     def run(
         self,
         events: EventCursor,
         message: bytes,
+        topic: str,
         redelivered: bool,
         errors: Prequential,
         counters: Counter[str],

@@ -7,6 +7,7 @@ from libc.stdint cimport uint64_t
 
 from edgedescent.engine._dedup_window cimport DedupWindow
 from edgedescent.evaluation._prequential cimport Prequential
+from edgedescent.formats._content_hash cimport text_hash
 from edgedescent.formats._cursor cimport EventCursor
 from edgedescent.formats._json_reader cimport JsonLines
 from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
@@ -26,7 +27,12 @@ cdef class LearningLoop:
         learner: what predicts and learns. Events that are raw bytes go straight into a built-in learner of features;
             any other learner, and one that overrides how it learns, gets events as objects.
         payload_format: format of the messages.
-        seen: ids of learned events, by which repeats are recognized.
+        seen: learned events with ids, by which repeats are recognized.
+        by_topic: whether an id belongs to the topic of its message, so that the same id over another topic is another.
+        learns_reused: whether an event with the id of one that said something else is learned.
+
+    Attributes:
+        reused: topic and id of the latest event whose id had come with other content; None if there was none.
     """
 
     cdef object learner
@@ -35,11 +41,19 @@ cdef class LearningLoop:
     cdef CompiledFeatureLearner compiled
     cdef bint takes_features
     cdef DedupWindow seen
+    cdef bint by_topic
+    cdef bint learns_reused
+    cdef readonly object reused
+    # The topic of the message before, and its hash.
+    cdef str topic
+    cdef uint64_t source
 
-    def __init__(self, learner, payload_format, DedupWindow seen):
+    def __init__(self, learner, payload_format, DedupWindow seen, *, bint by_topic=True, bint learns_reused=True):
         self.learner = learner
         self.format = payload_format
         self.seen = seen
+        self.by_topic, self.learns_reused = by_topic, learns_reused
+        self.topic = ""
         self.takes_features = learner.input_kind == "features"
         if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
             self.compiled = learner
@@ -50,21 +64,23 @@ cdef class LearningLoop:
         """True if the learner takes raw events."""
         return self.compiled is not None
 
-    def run(self, EventCursor events not None, bytes message not None, bint redelivered, Prequential errors not None,
-            counters):
+    def run(self, EventCursor events not None, bytes message not None, str topic not None, bint redelivered,
+            Prequential errors not None, counters):
         """Predict and learn the events of a cursor, in order; returns their answers.
 
         Args:
             events: cursor before its first event.
             message: the message that holds them.
+            topic: its topic.
             redelivered: whether it was handled before; events without an id are then repeats.
             errors: scores each prediction of a learned event.
             counters: a Counter that counts the events.
         """
         cdef list answers = []
-        cdef uint64_t word = 0
+        cdef uint64_t source = self.source_of(topic), key = 0, content = 0
         cdef double prediction
-        cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0
+        cdef bint knows = False
+        cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
         while events.next():
             try:
                 if not events.has_target:
@@ -72,16 +88,31 @@ cdef class LearningLoop:
                     prediction = self.predict_learn(events)
                 else:
                     if events.has_id:
-                        word = events.id_hash()
-                        if self.seen._holds(word):
-                            n_repeats += 1
-                            continue
+                        key = source + events.id_hash()
+                        knows = self.seen._knows(key)
+                        if knows:
+                            content = events.content_hash()
+                            if self.seen._holds(key, content):
+                                n_repeats += 1
+                                continue
+                            self.reused = (topic, events.id())
+                            if not self.learns_reused:
+                                n_reused += 1
+                                n_repeats += 1
+                                continue
+                        elif not events.is_raw:
+                            # Before it is learned, because this may raise an error.
+                            content = events.content_hash()
                     elif redelivered:
                         n_redelivered += 1
                         continue
                     prediction = self.predict_learn(events)
                     if events.has_id:
-                        self.seen._add(word)
+                        if not knows and events.is_raw:
+                            # In the encoder or an object by now, so that this is cheap and raises no error.
+                            content = events.content_hash()
+                        n_reused += knows
+                        self.seen._append(key, content)
                     errors.update(events.target, prediction)
                     n_learned += 1
             except (ValueError, TypeError, InvalidEventError) as error:
@@ -95,7 +126,17 @@ cdef class LearningLoop:
         count(counters, "duplicates", n_repeats + n_redelivered)
         count(counters, "duplicates.id", n_repeats)
         count(counters, "duplicates.redelivered", n_redelivered)
+        count(counters, "ids_reused", n_reused)
         return answers
+
+    cdef uint64_t source_of(self, str topic) except? 0:
+        """Hash of what an id belongs to."""
+        if not self.by_topic:
+            return 0
+        if topic != self.topic:
+            self.source = text_hash(topic)
+            self.topic = topic
+        return self.source
 
     cdef double predict_learn(self, EventCursor events) except? -1.0:
         """Predict the event at hand and, if it has a target, learn it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,6 +15,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     format: str = "json"
     """Name of the payload format."""
     dedup_window: int = 65_536
+    id_scope: Literal["topic", "device"] = "topic"
+    reused_ids: Literal["learn", "drop"] = "learn"
     redelivery_window: int = 4096
     events_per_second_max: float | None = None
     payload_bytes_max: int = 1_048_576

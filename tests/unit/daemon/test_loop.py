@@ -11,6 +11,7 @@ import pytest
 
 from edgedescent.config import Config, convert
 from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
+from edgedescent.daemon.notices import Notices
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.interfaces import Delivery
 from edgedescent.state.disk import Disk
@@ -100,6 +101,33 @@ def test_an_absurd_label_is_said_and_leaves_the_errors_as_they_are(
     assert metrics["mae"] < 10
     assert metrics["mae_recent"] < 10
     assert len([record for record in caplog.records if "reported errors" in record.getMessage()]) == 1
+
+
+@pytest.mark.parametrize(("reused_ids", "fate"), [("learn", "learned"), ("drop", "dropped")])
+def test_ids_that_come_again_with_another_content_are_said_when_there_are_twice_as_many(
+    make: MakeHarness, caplog: pytest.LogCaptureFixture, reused_ids: str, fate: str
+) -> None:
+    def said() -> list[str]:
+        return [one.getMessage() for one in caplog.records if "`limits.reused_ids`" in one.getMessage()]
+
+    harness = make(limits={"reused_ids": reused_ids}).recover()
+    for life in range(8):
+        harness.receive(json.dumps({"id": "e1", "x": {"a": 1.0}, "y": life}).encode())
+        harness.wait(10.0)
+    assert harness.transport.of("metrics")[-1]["ids_reused"] == 7
+    assert [text.split()[0] for text in said()] == ["1", "3", "7"]
+    assert all(f"The latest is 'e1' on 'edgedescent/pump/events'. They are {fate};" in text for text in said())
+    caplog.clear()
+    harness.store.close()
+    harness.restart()
+    harness.recover().wait(10.0)
+    assert [text.split()[0] for text in said()] == ["7"]
+    # The latest is not part of a checkpoint.
+    caplog.clear()
+    engine = harness.config.build_engine()
+    engine.load_state_dict(harness.daemon.engine.state_dict())
+    Notices(harness.config.limits).check(engine)
+    assert [text.partition(".")[2][:9] for text in said()] == [" They are"]
 
 
 def test_dead_letters_are_kept_and_counted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
