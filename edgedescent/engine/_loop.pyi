@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.engine._dedup_window import DedupWindow
+from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.messages import Prediction
 from edgedescent.evaluation import Prequential
 from edgedescent.formats import Format
@@ -16,7 +17,9 @@ from edgedescent.learners import Learner
 class LearningLoop:
     @property
     def takes_raw(self) -> bool: ...
-    def __init__(self, learner: Learner, payload_format: Format, seen: DedupWindow | None) -> None: ...
+    def __init__(
+        self, learner: Learner, payload_format: Format, seen: DedupWindow | None, quarantine: Quarantine | None = None
+    ) -> None: ...
     def run(
         self,
         events: EventCursor,

@@ -16,6 +16,7 @@ import numpy as np
 
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
+from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Predictions
 from edgedescent.engine.rate_limit import RateLimit
@@ -46,6 +47,7 @@ class Engine:
         events_per_second_max: bound on the events of one topic that are used in a second; None for no bound.
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
+        quarantine: whether floods of new names and absurd labels become dead letters, until there are too many.
 
     Attributes:
         format: the payload format.
@@ -72,6 +74,7 @@ class Engine:
         events_per_second_max: float | None = None,
         payload_bytes_max: int = 1_048_576,
         events_per_message_max: int = 10_000,
+        quarantine: bool = True,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -80,6 +83,7 @@ class Engine:
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
         self._limit: RateLimit | None = None
+        self._quarantine = Quarantine(quarantine)
         self.configure(
             payload_format=payload_format,
             dedup_window=dedup_window,
@@ -87,6 +91,7 @@ class Engine:
             events_per_second_max=events_per_second_max,
             payload_bytes_max=payload_bytes_max,
             events_per_message_max=events_per_message_max,
+            quarantine=quarantine,
         )
 
     def configure(
@@ -98,6 +103,7 @@ class Engine:
         events_per_second_max: float | None,
         payload_bytes_max: int,
         events_per_message_max: int,
+        quarantine: bool,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 
@@ -120,7 +126,8 @@ class Engine:
         if limit is not None and self._limit is not None:
             limit.restore(*self._limit.save().values())
         self._limit = limit
-        self._loop = LearningLoop(self.learner, self.format, self._seen)
+        self._quarantine.enabled = quarantine
+        self._loop = LearningLoop(self.learner, self.format, self._seen, self._quarantine)
         # A limit counts the usable events of a piece before the others, so it needs them all as objects.
         self._reader = self.format.reader() if self._loop.takes_raw and limit is None else None
 
@@ -228,6 +235,7 @@ class Engine:
             **self.counters,
             **self.learner.counts(),
             "targets_unscored": self.errors.n_unscored,
+            "quarantines_lifted": self._quarantine.n_lifted,
             **self.errors.summary(),
         }
 
@@ -239,6 +247,7 @@ class Engine:
             **dict(zip(_REDELIVERIES, self._redeliveries.save(), strict=True)),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
+            "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
             "counter_names": list(self.counters),
@@ -256,6 +265,7 @@ class Engine:
         try:
             self.learner.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
             self.errors.restore(state["errors"])
+            self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
             if self._limit is not None and "sources" in state:
