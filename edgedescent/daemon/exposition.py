@@ -46,6 +46,9 @@ FAMILIES = {
     "targets_unscored": Family(
         "targets_unscored_total", "counter", "Labels far away from all others, left out of the errors."
     ),
+    "quarantines_lifted": Family(
+        "quarantines_lifted_total", "counter", "Times that so many events were quarantined that the next was learned."
+    ),
     "updates_undone": Family("updates_undone_total", "counter", "Steps undone because a weight was not finite."),
     "features_evicted": Family("features_evicted_total", "counter", "Features replaced by new ones in a full table."),
     "features_shared": Family("features_shared_total", "counter", "New features that share a row of a full table."),

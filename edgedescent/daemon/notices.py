@@ -13,11 +13,11 @@ SAID_MAX = 1024
 
 
 class Notices:
-    """Logs what the engine leaves out of the events: each feature once, absurd labels when there are twice as many."""
+    """Logs what the engine leaves out of the events: each feature once, all else when there is twice as much of it."""
 
     def __init__(self) -> None:
         self._left_out: set[str] = set()
-        self._unscored = 0
+        self._unscored = self._quarantined = self._lifted = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -36,4 +36,20 @@ class Notices:
                 "%d labels so far were more than 1000 standard deviations away from the others. They are left out of "
                 "the reported errors.",
                 unscored,
+            )
+        quarantined = engine.counters["dead_letters.quarantined"]
+        if quarantined > 2 * self._quarantined:
+            self._quarantined = quarantined
+            log.warning(
+                "%d events so far are quarantined, because of absurd labels or floods of new names: see `edgedescent "
+                "dead-letters list --reason quarantined`. If they are meant, set `limits.quarantine` to false and replay "
+                "them.",
+                quarantined,
+            )
+        lifted = engine.n_quarantines_lifted
+        if lifted > self._lifted:
+            self._lifted = lifted
+            log.warning(
+                "So many events were quarantined in a row that the stream must have changed: such events are learned "
+                "from now on. Those before remain dead letters."
             )

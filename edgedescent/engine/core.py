@@ -227,6 +227,11 @@ class Engine:
         self.counters["messages_lost"] += position - self.position
         self.position = position
 
+    @property
+    def n_quarantines_lifted(self) -> int:
+        """How often so many events were quarantined in a row that the next one was learned."""
+        return self._quarantine.n_lifted
+
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
         always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters", "rate_limited")
@@ -235,7 +240,7 @@ class Engine:
             **self.counters,
             **self.learner.counts(),
             "targets_unscored": self.errors.n_unscored,
-            "quarantines_lifted": self._quarantine.n_lifted,
+            "quarantines_lifted": self.n_quarantines_lifted,
             **self.errors.summary(),
         }
 
