@@ -42,8 +42,8 @@ class Notices:
             self._quarantined = quarantined
             log.warning(
                 "%d events so far are quarantined, because of absurd labels or floods of new names: see `edgedescent "
-                "dead-letters list --reason quarantined`. If they are meant, set `limits.quarantine` to false and replay "
-                "them.",
+                "dead-letters list --reason quarantined`. If they are meant, set `limits.quarantine` to false and "
+                "replay them.",
                 quarantined,
             )
         lifted = engine.n_quarantines_lifted

@@ -118,7 +118,7 @@ def ids(which: str, y: float | None = None) -> Callable[[Stream], Events]:
 FLOODS: dict[str, dict[str, Callable[[Stream], Events]]] = {
     "features": {
         "numbers": names(lambda i: i * 0.37),
-        "texts": names(lambda i: "text"),
+        "texts": names(lambda _: "text"),
         "values of one feature after the other": lambda stream: [
             stream.fit({"x": {"site": f"junk-{i}"}, "y": 1.0}) for i in range(1000)
         ],

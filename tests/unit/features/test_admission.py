@@ -128,7 +128,9 @@ def test_the_counts_are_part_of_the_state(which: str) -> None:
         else:
             model.learn_one(f"u{n * n % 97}", f"i{n * n % 43}", float(n % 3))
 
-    kind: Any = LinearRegressor(features_max=20) if which == "features" else MatrixFactorization(users_max=20, items_max=9)
+    kind: Any = (
+        LinearRegressor(features_max=20) if which == "features" else MatrixFactorization(users_max=20, items_max=9)
+    )
     whole, first = kind.clone(), kind.clone()
     for n in range(700):
         learn(first, n)

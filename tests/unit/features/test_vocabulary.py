@@ -80,7 +80,10 @@ def test_a_restored_vocabulary_is_checked() -> None:
     stamps = np.array([0, 1], dtype=np.int64)
     state = {
         **vocabulary.save(),
-        **{"names": ["a", "b"], "stamps": stamps, "born": stamps, "uses": np.array([1, 15], dtype=np.uint8)},
+        "names": ["a", "b"],
+        "stamps": stamps,
+        "born": stamps,
+        "uses": np.array([1, 15], dtype=np.uint8),
     }
     vocabulary.restore(state, 2, 5, 6)
     assert (vocabulary.row("b"), vocabulary.evicted, vocabulary.shared) == (2, 5, 6)
