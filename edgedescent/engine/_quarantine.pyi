@@ -2,12 +2,10 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 from edgedescent.errors import InvalidEventError
 
 @final
-@disjoint_base
 class Quarantine:
     enabled: bool
     @property
