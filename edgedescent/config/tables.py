@@ -85,6 +85,8 @@ class Limits(_Table, frozen=True):
     """Number of messages that are kept to recognize redeliveries of events without ids, in 18 bytes each."""
     events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     """Rate limit of one topic. Events beyond it are counted and not learned."""
+    quarantine: bool = True
+    """Whether floods of new names and absurd labels become dead letters, until there are too many of them."""
     answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
     """Size of the answers that wait for a connection. The oldest are dropped first."""
 
@@ -203,6 +205,7 @@ class Config(_Table, frozen=True):
             events_per_second_max=limits.events_per_second_max,
             payload_bytes_max=limits.payload_bytes_max,
             events_per_message_max=limits.events_per_message_max,
+            quarantine=limits.quarantine,
         )
 
     def build_engine(self, settings: EngineSettings | None = None) -> Engine:

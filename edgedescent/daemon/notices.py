@@ -23,8 +23,7 @@ class Notices:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._left_out: set[str] = set()
-        self._unscored = 0
-        self._reused = 0
+        self._unscored = self._reused = self._quarantined = self._lifted = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -45,6 +44,7 @@ class Notices:
                 "the reported errors.",
                 unscored,
             )
+        self._check_quarantine(engine)
 
     def _check_ids(self, engine: Engine) -> None:
         reused = engine.counters["ids_reused"]
@@ -61,3 +61,21 @@ class Notices:
             latest,
             "dropped" if is_dropped else "learned",
         )
+
+    def _check_quarantine(self, engine: Engine) -> None:
+        quarantined = engine.counters["dead_letters.quarantined"]
+        if quarantined > 2 * self._quarantined:
+            self._quarantined = quarantined
+            log.warning(
+                "%d events so far are quarantined, because of absurd labels or floods of new names: see `edgedescent "
+                "dead-letters list --reason quarantined`. If they are meant, set `limits.quarantine` to false and "
+                "replay them.",
+                quarantined,
+            )
+        lifted = engine.n_quarantines_lifted
+        if lifted > self._lifted:
+            self._lifted = lifted
+            log.warning(
+                "So many events were quarantined in a row that the stream must have changed: such events are learned "
+                "from now on. Those before remain dead letters."
+            )

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.engine._dedup_window import DedupWindow
+from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.messages import Prediction
 from edgedescent.evaluation import Prequential
 from edgedescent.formats import Format
@@ -23,6 +24,7 @@ class LearningLoop:
         learner: Learner,
         payload_format: Format,
         seen: DedupWindow | None,
+        quarantine: Quarantine | None = None,
         *,
         by_topic: bool = True,
         learns_reused: bool = True,

@@ -16,6 +16,7 @@ import numpy as np
 
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
+from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Predictions
 from edgedescent.engine.rate_limit import RateLimit
@@ -48,6 +49,7 @@ class Engine:
         events_per_second_max: bound on the events of one topic that are used in a second; None for no bound.
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
+        quarantine: whether floods of new names and absurd labels become dead letters, until there are too many.
 
     Attributes:
         format: the payload format.
@@ -76,6 +78,7 @@ class Engine:
         events_per_second_max: float | None = None,
         payload_bytes_max: int = 1_048_576,
         events_per_message_max: int = 10_000,
+        quarantine: bool = True,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -84,6 +87,7 @@ class Engine:
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
         self._limit: RateLimit | None = None
+        self._quarantine = Quarantine(quarantine)
         self.configure(
             payload_format=payload_format,
             dedup_window=dedup_window,
@@ -93,6 +97,7 @@ class Engine:
             events_per_second_max=events_per_second_max,
             payload_bytes_max=payload_bytes_max,
             events_per_message_max=events_per_message_max,
+            quarantine=quarantine,
         )
 
     def configure(
@@ -106,6 +111,7 @@ class Engine:
         events_per_second_max: float | None,
         payload_bytes_max: int,
         events_per_message_max: int,
+        quarantine: bool,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 
@@ -128,10 +134,12 @@ class Engine:
         if limit is not None and self._limit is not None:
             limit.restore(*self._limit.save().values())
         self._limit = limit
+        self._quarantine.enabled = quarantine
         self._loop = LearningLoop(
             self.learner,
             self.format,
             self._seen,
+            self._quarantine,
             by_topic=id_scope == "topic",
             learns_reused=reused_ids == "learn",
         )
@@ -242,6 +250,11 @@ class Engine:
         self.counters["messages_lost"] += position - self.position
         self.position = position
 
+    @property
+    def n_quarantines_lifted(self) -> int:
+        """How often so many events were quarantined in a row that the next one was learned."""
+        return self._quarantine.n_lifted
+
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
         always = (
@@ -258,6 +271,7 @@ class Engine:
             **self.counters,
             **self.learner.counts(),
             "targets_unscored": self.errors.n_unscored,
+            "quarantines_lifted": self.n_quarantines_lifted,
             **self.errors.summary(),
         }
 
@@ -269,6 +283,7 @@ class Engine:
             **dict(zip(_REDELIVERIES, self._redeliveries.save(), strict=True)),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
+            "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
             "counter_names": list(self.counters),
@@ -286,6 +301,7 @@ class Engine:
         try:
             self.learner.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
             self.errors.restore(state["errors"])
+            self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
             if self._limit is not None and "sources" in state:

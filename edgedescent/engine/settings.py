@@ -21,6 +21,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     events_per_second_max: float | None = None
     payload_bytes_max: int = 1_048_576
     events_per_message_max: int = 10_000
+    quarantine: bool = True
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Engine` and of `Engine.configure`.

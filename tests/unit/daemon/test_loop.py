@@ -93,11 +93,12 @@ def test_an_absurd_label_is_said_and_leaves_the_errors_as_they_are(
     harness = make().recover()
     for label in range(100):
         harness.receive(json.dumps({"x": {"a": 1.0}, "y": label % 7}).encode())
-    harness.receive(b'{"x": {"a": 1.0}, "y": 1e40}')
+    harness.receive(b'{"x": {"a": 1.0}, "y": 4e4}')
     harness.wait(10.0)
     harness.wait(10.0)
     metrics = harness.transport.of("metrics")[-1]
     assert metrics["targets_unscored"] == 1
+    assert metrics.get("dead_letters.quarantined", 0) == 0
     assert metrics["mae"] < 10
     assert metrics["mae_recent"] < 10
     assert len([record for record in caplog.records if "reported errors" in record.getMessage()]) == 1
@@ -128,6 +129,45 @@ def test_ids_that_come_again_with_another_content_are_said_when_there_are_twice_
     engine.load_state_dict(harness.daemon.engine.state_dict())
     Notices(harness.config.limits).check(engine)
     assert [text.partition(".")[2][:9] for text in said()] == [" They are"]
+def test_a_quarantine_is_said_shown_and_lifted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+    def send(label: float, n: int) -> None:
+        for first in range(0, n, 50):
+            batch = [{"x": {"a": 1.0}, "y": label + i % 7} for i in range(first, min(first + 50, n))]
+            harness.receive(json.dumps(batch).encode())
+
+    def said(words: str) -> int:
+        return sum(words in record.getMessage() for record in caplog.records)
+
+    harness = make().recover()
+    send(1.0, 100)
+    send(1e6, 300)
+    for _ in range(3):
+        harness.wait(10.0)
+    metrics = harness.transport.of("metrics")[-1]
+    assert (metrics["dead_letters.quarantined"], metrics["quarantines_lifted"]) == (300, 0)
+    assert metrics["mae"] < 10
+    assert said("300 events so far are quarantined") == 1
+    assert "dead_letters.quarantined" in json.loads((Path(harness.store.path).parent / "status.json").read_bytes())
+    assert {letter.reason for letter in harness.store.dead_letters()} == {"quarantined"}
+    send(1e6, 250)
+    harness.wait(10.0)
+    metrics = harness.transport.of("metrics")[-1]
+    assert (metrics["dead_letters.quarantined"], metrics["quarantines_lifted"]) == (500, 1)
+    assert metrics["events_learned"] == 150
+    assert said("the stream must have changed") == 1
+
+
+def test_recovery_quarantines_what_was_quarantined(make: MakeHarness) -> None:
+    harness = make().recover()
+    for label in range(50):
+        harness.receive(json.dumps({"x": {"a": 1.0}, "y": label % 7}).encode())
+    harness.receive(b'{"x": {"a": 1.0}, "y": 1e6}')
+    harness.wait(1.0)
+    # The messages that are processed again are those of before, whatever holds from now on.
+    after = make(limits={"quarantine": False}).recover()
+    assert after.learned == 50
+    after.receive(b'{"x": {"a": 1.0}, "y": 1e6}')
+    assert after.learned == 51
 
 
 def test_dead_letters_are_kept_and_counted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:

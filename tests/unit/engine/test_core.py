@@ -348,6 +348,7 @@ def test_the_metrics_are_complete_from_the_start() -> None:
         "features_left_out": 0,
         "categories_left_out": 0,
         "targets_unscored": 0,
+        "quarantines_lifted": 0,
     }
 
 

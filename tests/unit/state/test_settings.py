@@ -46,6 +46,8 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"events_per_message_max": 50}, {"events_per_message_max": 5}),
     ({"payload_bytes_max": 100}, {}),
     ({}, {"payload_bytes_max": 100}),
+    ({"quarantine": False}, {}),
+    ({}, {"quarantine": False}),
     ({}, {"events_per_second_max": 5.0}),
     ({"events_per_second_max": 5.0}, {}),
     ({"events_per_second_max": 5.0}, {"events_per_second_max": 50.0}),
