@@ -129,6 +129,8 @@ def test_ids_that_come_again_with_another_content_are_said_when_there_are_twice_
     engine.load_state_dict(harness.daemon.engine.state_dict())
     Notices(harness.config.limits).check(engine)
     assert [text.partition(".")[2][:9] for text in said()] == [" They are"]
+
+
 def test_a_quarantine_is_said_shown_and_lifted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
     def send(label: float, n: int) -> None:
         for first in range(0, n, 50):
