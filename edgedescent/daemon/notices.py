@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from edgedescent.engine.core import Engine
 
@@ -13,11 +15,17 @@ SAID_MAX = 1024
 
 
 class Notices:
-    """Logs what the engine leaves out of the events: each feature once, absurd labels when there are twice as many."""
+    """Logs what the engine leaves out of the events, and what the daemon cannot keep up with.
+
+    Each feature is logged once, absurd labels and dropped answers when there are twice as many, saturation when it
+    begins.
+    """
 
     def __init__(self) -> None:
         self._left_out: set[str] = set()
         self._unscored = 0
+        self._saturated = False
+        self._dropped = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -37,3 +45,23 @@ class Notices:
                 "the reported errors.",
                 unscored,
             )
+
+    def check_load(self, metrics: Mapping[str, Any]) -> None:
+        """Log what is new about the load since the last call.
+
+        Args:
+            metrics: Current metrics of the daemon.
+        """
+        saturated = bool(metrics["saturated"])
+        if saturated and not self._saturated:
+            log.warning(
+                "The learner is busy all the time: it bears about %.0f events a second, and more come. %d messages "
+                "wait in memory, and more perhaps with the broker; it is %.1f s behind.",
+                metrics.get("events_per_busy_second", 0),
+                metrics["messages_waiting"],
+                metrics["seconds_behind"],
+            )
+        self._saturated = saturated
+        if (dropped := metrics["answers_dropped"]) > 2 * self._dropped:
+            self._dropped = dropped
+            log.warning("%d answers so far were dropped, because too many waited to be sent.", dropped)
