@@ -159,6 +159,9 @@ class AnswerHold:
 
     Args:
         answers: The queue.
+
+    Attributes:
+        given_up: True while learning goes on without a broker that takes answers.
     """
 
     def __init__(self, answers: Answers) -> None:
@@ -167,7 +170,7 @@ class AnswerHold:
         self._sent = 0
         self._since = 0.0
         """Time at which it began, or an answer was last sent in it."""
-        self._given_up = False
+        self.given_up = False
 
     def is_on(self, now: float) -> bool:
         """True if learning has to wait.
@@ -177,19 +180,19 @@ class AnswerHold:
         """
         answers = self._answers
         if self._on and answers.is_low:
-            self._on = self._given_up = False
+            self._on = self.given_up = False
         elif not self._on and answers.is_full:
             self._on, self._sent, self._since = True, answers.sent, now
         if not self._on:
             return False
         if answers.sent != self._sent:
-            self._sent, self._since, self._given_up = answers.sent, now, False
-        elif now - self._since >= HOLD_MAX_S and not self._given_up:
-            self._given_up = True
+            self._sent, self._since, self.given_up = answers.sent, now, False
+        elif now - self._since >= HOLD_MAX_S and not self.given_up:
+            self.given_up = True
             log.warning(
                 "The broker has taken no answer for %g s: learning goes on, and the oldest of %d waiting answers are "
                 "dropped.",
                 HOLD_MAX_S,
                 len(answers),
             )
-        return not self._given_up
+        return not self.given_up

@@ -23,12 +23,14 @@ class Load:
     Attributes:
         busy: Share of the time in which the learner was busy, over the last `INTERVAL_S`.
         capacity: Events that it could bear in a second, at the recent time for each; None before there was one.
+        message_capacity: The same in messages.
+        arrivals: Messages that came in a second, recently.
         saturated: True if more comes than it can bear.
 
     Example:
         >>> load = Load(0.0)
         >>> for second in range(1, 12):
-        ...     load.add(events=100, busy_s=0.99)
+        ...     load.add(events=100, messages=100, busy_s=0.99)
         ...     load.update(float(second))
         >>> round(load.capacity), load.saturated
         (101, True)
@@ -37,17 +39,24 @@ class Load:
     def __init__(self, now: float) -> None:
         self.busy = 0.0
         self.capacity: float | None = None
+        self.message_capacity: float | None = None
+        self.arrivals = 0.0
         self.saturated = False
-        self._events = 0
+        self._events = self._messages = self._arrived = 0
         self._busy_s = 0.0
         self._at = now
         self._since = now
         """Time since which the learner is as busy, or as idle, as at the last update."""
         self._is_busy = False
 
-    def add(self, events: int, busy_s: float) -> None:
-        """Add events that were handled, and the time that they took."""
+    def arrived(self, messages: int) -> None:
+        """Add messages that were received."""
+        self._arrived += messages
+
+    def add(self, *, events: int, messages: int, busy_s: float) -> None:
+        """Add what was handled, and the time that it took."""
         self._events += events
+        self._messages += messages
         self._busy_s += busy_s
 
     def update(self, now: float) -> bool:
@@ -56,23 +65,30 @@ class Load:
         if elapsed < INTERVAL_S:
             return False
         if self._events and self._busy_s > 0:
-            rate = self._events / self._busy_s
-            # The mean over some seconds, weighted by the time that the learner was busy.
+            # Means over some seconds, weighted by the time that the learner was busy.
             weight = min(self._busy_s / elapsed, 1.0) / 4
-            self.capacity = rate if self.capacity is None else self.capacity + weight * (rate - self.capacity)
+            self.capacity = _moved(self.capacity, self._events / self._busy_s, weight)
+            self.message_capacity = _moved(self.message_capacity, self._messages / self._busy_s, weight)
+        self.arrivals = _moved(self.arrivals, self._arrived / elapsed, 0.5)
         self.busy = min(self._busy_s / elapsed, 1.0)
         is_busy = self.busy >= BUSY_SHARE
         if is_busy != self._is_busy:
             self._is_busy, self._since = is_busy, self._at
         if is_busy != self.saturated and now - self._since >= SATURATED_S:
             self.saturated = is_busy
-        self._events, self._busy_s, self._at = 0, 0.0, now
+        self._events = self._messages = self._arrived = 0
+        self._busy_s, self._at = 0.0, now
         return True
 
     def metrics(self) -> dict[str, Any]:
         """Load as it is published."""
         capacity = {} if self.capacity is None else {"events_per_busy_second": round(self.capacity, 1)}
         return {"busy": round(self.busy, 3), "saturated": int(self.saturated), **capacity}
+
+
+def _moved(before: float | None, now: float, weight: float) -> float:
+    """Mean that moves towards a new value."""
+    return now if before is None else before + weight * (now - before)
 
 
 class Delay:

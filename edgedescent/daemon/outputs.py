@@ -65,15 +65,11 @@ class Outputs:
                 _log_dead_letter(effect)
         if n_dead_letters > 1:
             log.warning("It is the first of %d dead letters kept from message %d.", n_dead_letters, message.position)
-        return not (self.answers.is_full and self._transport.connected)
+        return not (self.answers.is_full and self._transport.connected) or self._hold.given_up
 
-    def holds(self, *, closing: bool = False) -> bool:
-        """True while learning must wait, because answers cannot be sent as fast as they are made.
-
-        Args:
-            closing: True where there is no time to wait.
-        """
-        return not closing and self._transport.connected and self._hold.is_on(self._clock.monotonic())
+    def holds(self) -> bool:
+        """True while learning must wait, because answers cannot be sent as fast as they are made."""
+        return self._transport.connected and self._hold.is_on(self._clock.monotonic())
 
     def send_waiting(self) -> None:
         """Send what waits for a connection: answers and the model card of a new snapshot."""

@@ -26,8 +26,8 @@ class ReceiptOrder:
     def __init__(self) -> None:
         self._received: deque[Delivery] = deque()
         """Deliveries that were not acknowledged."""
-        self._durable: dict[int, int] = {}
-        """Position from which on the messages of a commit stand, by the identity of their deliveries in `_received`."""
+        self._durable: dict[tuple[int, int], int] = {}
+        """Position from which on the messages of their commit stand, of deliveries in `_received`."""
 
     def __len__(self) -> int:
         return len(self._received)
@@ -44,11 +44,11 @@ class ReceiptOrder:
             position: Position of the first of them in the journal.
         """
         for one in deliveries:
-            self._durable[id(one)] = position
+            self._durable[_key(one)] = position
         ready: list[Delivery] = []
-        while self._received and id(self._received[0]) in self._durable:
+        while self._received and _key(self._received[0]) in self._durable:
             one = self._received.popleft()
-            del self._durable[id(one)]
+            del self._durable[_key(one)]
             ready.append(one)
         return ready
 
@@ -56,3 +56,8 @@ class ReceiptOrder:
     def first_held(self) -> int | None:
         """Position from which on messages are in the journal whose acknowledgements are held back; None if none is."""
         return min(self._durable.values(), default=None)
+
+
+def _key(delivery: Delivery) -> tuple[int, int]:
+    """What tells a delivery from all others that are not acknowledged."""
+    return delivery.generation, delivery.packet_id

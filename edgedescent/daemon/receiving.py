@@ -67,11 +67,9 @@ class Receiver:
         self._delay = Delay()
         limits, state = config.limits, config.state
         self._in_order = limits.questions == "in_order"
+        self._sample = Sample(self._is_question) if limits.backlog == "sample" else None
+        # Rules that drop a delivery before it gets a position belong here.
         admission: list[Admission] = []
-        self._sample: Sample | None = None
-        if limits.backlog == "sample":
-            self._sample = Sample(self._is_question)
-            admission.append(self._sample)
         self.intake = Intake(
             # All that the broker may send ahead: what confirms answers comes behind it.
             messages_max=max(state.commit_messages, (transport.window or 0) + 1),
@@ -112,11 +110,13 @@ class Receiver:
             deliveries: The deliveries, in order; at least one.
         """
         received_at = math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
+        self._load.arrived(len(deliveries))
+        self._connections.received(deliveries)
         self._committer.received(self.intake.add(deliveries, received_at, self._clock.monotonic()))
 
     def learn(self) -> None:
         """Learn messages for a short time, if there are any and there is room for them."""
-        began, before = self._clock.monotonic(), self._n_events
+        began, before, position = self._clock.monotonic(), self._n_events, self._engine.position
         now = began
         while now - began < INTERVAL_S and (self._is_behind or self._next_portion()):
             finished = self._slicer.run(self._engine, self._messages, self._outputs.apply)
@@ -124,7 +124,7 @@ class Receiver:
             # Single messages leave an intake in which some are urgent, else those of a poll.
             if not finished or self._in_order:
                 break
-        self._load.add(self._n_events - before, now - began)
+        self._load.add(events=self._n_events - before, messages=self._engine.position - position, busy_s=now - began)
 
     @property
     def _is_behind(self) -> bool:
@@ -157,6 +157,8 @@ class Receiver:
         if not (self.intake and self._committer.has_room):
             return ()
         received_at, self._arrived_at, deliveries = self.intake.take()
+        if self._sample is not None:
+            deliveries = self._sample.mark(deliveries)
         first = self._last_position + 1
         messages = [
             Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)

@@ -13,17 +13,18 @@ from edgedescent.interfaces import Delivery
 log = logging.getLogger(__name__)
 
 BEHIND_S = 1.0
-"""Age of the oldest waiting message from which on less is learned."""
-LESS, MORE, SHARE_MIN = 0.7, 1.1, 0.001
-"""Factors by which the share changes in a second, and its bound."""
-IDLE_SHARE = 0.8
-"""Share of the time up to which a learner may be busy and still gets more."""
+"""Age of the oldest waiting message from which on even less is learned, to work off what waits."""
+USED_SHARE, CATCH_UP_SHARE = 0.9, 0.5
+"""Shares of the learner's capacity that new messages get: usually, and while old ones wait."""
+SHARE_MIN = 0.001
+"""Bound on the share."""
 
 
 class Sample:
-    """Admission rule that learns all messages, or under saturation a random share of the labelled ones.
+    """Sample of the messages that are learned: all, or under saturation a random share of the labelled ones.
 
-    The others are acknowledged and not journaled. Messages without a label are always answered.
+    The others are acknowledged and not journaled. Messages without a label are always answered. The share is as large
+    as the learner can bear, by its own speed and by the rate at which messages come.
 
     Args:
         is_question: Returns True for a payload without a label.
@@ -40,8 +41,8 @@ class Sample:
         self.share = 1.0
         self.shed = 0
 
-    def __call__(self, deliveries: Sequence[Delivery], received_at: float) -> Sequence[Delivery]:  # noqa: ARG002
-        """Mark the messages that are not learned."""
+    def mark(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Deliveries with those marked as surplus that are not learned."""
         if self.share >= 1.0:
             return deliveries
         return [one if self._is_taken(one) else drop(one) for one in deliveries]
@@ -59,13 +60,11 @@ class Sample:
             load: The load.
             waiting_s: Age of the oldest message that waits to be learned.
         """
-        if self.share >= 1.0 and not load.saturated:
+        if (self.share >= 1.0 and not load.saturated) or load.message_capacity is None:
             return
+        used = CATCH_UP_SHARE if waiting_s > BEHIND_S else USED_SHARE
         before = self.share
-        if waiting_s > BEHIND_S:
-            self.share = max(self.share * LESS, SHARE_MIN)
-        elif load.busy < IDLE_SHARE:
-            self.share = min(self.share * MORE, 1.0)
+        self.share = max(min(used * load.message_capacity / max(load.arrivals, 1.0), 1.0), SHARE_MIN)
         if before >= 1.0 > self.share:
             log.warning(
                 "More messages come than the learner can bear: until that changes, only a share of the labelled ones "

@@ -26,7 +26,7 @@ class SimulatedSlicer(Slicer):
         super().__init__(timeline.monotonic)
         self._timeline = timeline
         self._dice = dice
-        self._event_s = dice.choice((0.001, 0.05, 0.3)) if dice.random() < SLOW else 0.0
+        self._event_s = dice.choice((0.001, 0.05, 0.15)) if dice.random() < SLOW else 0.0
         """Time that an event takes at most; 0 if the learner is fast."""
 
     def run(self, engine: Engine, messages: Iterator[Message], on_effects: OnEffects) -> bool:

@@ -18,6 +18,7 @@ from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
 from edgedescent.daemon.connections import Connections
 from edgedescent.daemon.loop import Daemon
+from edgedescent.daemon.receipt_order import ReceiptOrder
 from edgedescent.engine import core as engine_module
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._redelivery_window import RedeliveryWindow
@@ -77,6 +78,11 @@ def test_acknowledging_before_the_commit() -> None:
 def test_acknowledging_over_a_later_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_module, "still_valid", lambda deliveries, _: list(deliveries))
     assert "acknowledged before it was journaled" in caught()
+
+
+def test_acknowledging_out_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ReceiptOrder, "durable", lambda _self, deliveries, _position: list(deliveries))
+    assert "was acknowledged before others" in caught()
 
 
 def test_acknowledging_what_could_not_be_committed() -> None:
@@ -246,6 +252,13 @@ def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Store, "settings", property(nothing_known))
     # Only some worlds change limits, and few of them have messages behind a checkpoint at that moment.
     violation = caught()
+    assert "the counters are" in violation or "differ from those" in violation
+
+
+def test_learning_a_message_again_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module._Done, "restore", lambda _saved: None)
+    # Few worlds are stopped within a message.
+    violation = caught(first=0)
     assert "the counters are" in violation or "differ from those" in violation
 
 

@@ -20,6 +20,7 @@ from edgedescent.formats.json import PIECE_BYTES
 from edgedescent.learners import Learner
 from edgedescent.state import codec
 from support.engines import KINDS, an_engine, event, send
+from support.slow_learner import make_slow
 from support.state_folder import bits, payloads
 
 BAD = [b"7", b'{"x": 3}', b'{"id": "u", "x": {"a": 1}, "y": 1e300}', b'{"x": {"a": tru}, "y": 1}', b'{"user": 1}']
@@ -153,34 +154,22 @@ def test_a_part_that_no_engine_saved_is_refused(saved: list[int]) -> None:
         an_engine().load_state_dict(state)
 
 
-class SlowLearner:
-    """Clock that an engine moves by the time that each of its events takes."""
+class MovedClock:
+    """Clock that the events of an engine move, and the numbers of events of its slices."""
 
     def __init__(self, event_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        self.slices: list[int] = []
-        for name in ("begin", "proceed"):
-            self._wrap(name, event_s, monkeypatch)
+        self.slices = make_slow(monkeypatch, event_s, self._move)
 
-    def _wrap(self, name: str, event_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-        method = getattr(Engine, name)
-
-        def slow(engine: Engine, *arguments: Any) -> Any:
-            before = engine.counters["events_learned"]
-            effects = method(engine, *arguments)
-            count = engine.counters["events_learned"] - before
-            self.now += count * event_s
-            self.slices.append(count)
-            return effects
-
-        monkeypatch.setattr(Engine, name, slow)
+    def _move(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def array(count: int) -> bytes:
     return json.dumps([{"x": {"a": 1}, "y": 1} for _ in range(count)]).encode()
 
 
-def runs(slicer: Slicer, engine: Engine, messages: Iterator[Message], clock: SlowLearner) -> list[float]:
+def runs(slicer: Slicer, engine: Engine, messages: Iterator[Message], clock: MovedClock) -> list[float]:
     """Time of each run until all messages are handled."""
     times: list[float] = []
     while True:
@@ -193,7 +182,7 @@ def runs(slicer: Slicer, engine: Engine, messages: Iterator[Message], clock: Slo
 
 @pytest.mark.parametrize("event_s", [1e-6, 1e-4, 0.002, 0.02])
 def test_a_run_ends_in_time_whatever_an_event_takes(event_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = SlowLearner(event_s, monkeypatch)
+    clock = MovedClock(event_s, monkeypatch)
     messages = iter([Message(i, 0.0, "events", array(n)) for i, n in enumerate([1, 3, 2000, 1, 500], 1)])
     engine = an_engine()
     times = runs(Slicer(lambda: clock.now), engine, messages, clock)
@@ -202,7 +191,7 @@ def test_a_run_ends_in_time_whatever_an_event_takes(event_s: float, monkeypatch:
 
 
 def test_many_small_messages_end_a_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = SlowLearner(0.001, monkeypatch)
+    clock = MovedClock(0.001, monkeypatch)
     messages = iter([Message(i, 0.0, "events", array(1)) for i in range(1, 301)])
     times = runs(Slicer(lambda: clock.now), an_engine(), messages, clock)
     assert max(times) <= INTERVAL_S + 0.002
@@ -210,7 +199,7 @@ def test_many_small_messages_end_a_run_too(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_large_message_begins_with_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = SlowLearner(1e-6, monkeypatch)
+    clock = MovedClock(1e-6, monkeypatch)
     slicer, engine = Slicer(lambda: clock.now), an_engine()
     runs(slicer, engine, iter([Message(1, 0.0, "events", array(900))]), clock)
     clock.slices.clear()
