@@ -14,6 +14,11 @@ import msgspec
 
 from edgedescent.interfaces import Delivery
 
+OVERHEAD_BYTES = 200
+"""Memory that a delivery takes in addition to its payload."""
+RESERVE = 4
+"""Multiple of its size up to which an intake is filled where it has to be."""
+
 Admission = Callable[[Sequence[Delivery], float], Sequence[Delivery]]
 """Rule that returns deliveries with those marked as surplus, by `drop`, that are not to be handled.
 
@@ -45,7 +50,7 @@ class Intake:
 
     Args:
         messages_max: Number of deliveries at which it is full.
-        bytes_max: Size of their payloads at which it is full.
+        bytes_max: Memory that they take at which it is full.
         is_urgent: Returns True for a delivery that is taken before others; none is where it is None.
         admission: Rules for what is handled, applied in order at the time of receipt.
 
@@ -82,6 +87,11 @@ class Intake:
         return self._count < self._messages_max and self._bytes < self._bytes_max
 
     @property
+    def has_reserve(self) -> bool:
+        """True if more may be received where that is the only way to what the broker sends behind them."""
+        return self._bytes < self._bytes_max * RESERVE
+
+    @property
     def oldest_at(self) -> float | None:
         """Time by the monotonic clock at which the oldest delivery arrived; None where there is none."""
         return min((queue[0].arrived_at for queue in (self._urgent, self._others) if queue), default=None)
@@ -100,7 +110,7 @@ class Intake:
         for rule in self._admission:
             deliveries = rule(deliveries, received_at)
         self._count += len(deliveries)
-        self._bytes += sum(len(one.payload) for one in deliveries)
+        self._bytes += _size(deliveries)
         if self._is_urgent is None:
             self._others.append(Portion(received_at, arrived_at, deliveries))
             return deliveries
@@ -120,8 +130,13 @@ class Intake:
         is_first = urgent and (not others or _generation(urgent) <= _generation(others))
         portion = (urgent if is_first else others).popleft()
         self._count -= len(portion.deliveries)
-        self._bytes -= sum(len(one.payload) for one in portion.deliveries)
+        self._bytes -= _size(portion.deliveries)
         return portion
+
+
+def _size(deliveries: Sequence[Delivery]) -> int:
+    """Memory that deliveries take in bytes."""
+    return sum(len(one.payload) for one in deliveries) + OVERHEAD_BYTES * len(deliveries)
 
 
 def _generation(queue: deque[Portion]) -> int:

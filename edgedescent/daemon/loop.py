@@ -225,12 +225,13 @@ class Daemon:
         What confirms answers arrives behind other messages: without room for these, there is no use in waiting for it.
         """
         receiver = self._receiver
-        return receiver.can_learn and not (self._outputs.holds() and receiver.intake.has_room)
+        return receiver.can_learn and not (self._outputs.holds() and receiver.intake.has_reserve)
 
     def _receive(self, wait_s: float) -> int:
         """Receive messages, waiting at most `wait_s` for them, and send what waits; returns their number."""
         committer, receiver = self._committer, self._receiver
-        deliveries = self._transport.poll(wait_s, take=committer.has_room and receiver.intake.has_room)
+        has_room = receiver.intake.has_room or (self._outputs.holds() and receiver.intake.has_reserve)
+        deliveries = self._transport.poll(wait_s, take=committer.has_room and has_room)
         committer.save_memory()
         committer.note_confirmed()
         # A poll writes before it reads: answers published before it are sent now.

