@@ -249,10 +249,7 @@ class Daemon:
         committer, saved = self._committer, False
         try:
             self._drain()
-            begun = self.engine.begun
-            if begun is not None:
-                # The next start goes on behind these events.
-                self._outputs.apply(begun, self.engine.leave())
+            self._leave_message()
             self._receiver.assign_all()
             committer.commit()
             saved = True
@@ -293,6 +290,8 @@ class Daemon:
                 receiver.learn()
                 busy = True
                 learns = not (receiver.waits and self._is_overdue(LEARN_S))
+                if not learns:
+                    self._leave_message()
             if busy:
                 wait_s = 0.0
             elif committer.uncommitted:
@@ -303,6 +302,11 @@ class Daemon:
                 return
             else:
                 wait_s = CONFIRMATION_S
+
+    def _leave_message(self) -> None:
+        """Send the answers so far to a message that was begun: the next start goes on behind its events."""
+        if (begun := self.engine.begun) is not None:
+            self._outputs.apply(begun, self.engine.leave())
 
     def _is_overdue(self, limit_s: float) -> bool:
         """True if a stop was requested so long ago."""
