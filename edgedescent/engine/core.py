@@ -252,6 +252,11 @@ class Engine:
         """Message that was begun and has events left."""
         return None if self._rest is None else self._rest.message
 
+    @property
+    def is_at_bound(self) -> bool:
+        """True if the last call of `begin` or `proceed` ended at its bound on the number of events."""
+        return self._loop.left == 0
+
     def leave(self) -> list[Effect]:
         """Effects so far of the message that was begun, whose rest is left to whoever loads the state.
 

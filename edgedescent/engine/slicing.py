@@ -13,6 +13,10 @@ INTERVAL_S = 0.05
 """Time after which a run ends, once the message or slice at hand is done."""
 GROWTH = 4
 """Factor by which a slice may be larger than the one before."""
+EVENTS_MIN = 2
+"""Bound for a message that is not large: one that has a single event is handled at once with it."""
+EVENTS_MAX = 1_000_000
+"""Bound on the number of events in a slice."""
 LARGE_BYTES = 16_384
 """Size from which on a message may hold events much slower than those before: its first slice is one event."""
 
@@ -40,7 +44,7 @@ class Slicer:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._events_max = 1
+        self._events_max = EVENTS_MIN
         """Number of events that a slice takes."""
 
     def run(self, engine: Engine, messages: Iterator[Message], on_effects: OnEffects) -> bool:
@@ -72,7 +76,7 @@ class Slicer:
                 return False
             now = clock()
             if now - before > 2 * SLICE_S:
-                self._events_max = max(self._events_max // GROWTH, 1)
+                self._events_max = max(self._events_max // GROWTH, EVENTS_MIN)
             if now >= until:
                 return False
             before = now
@@ -88,7 +92,7 @@ class Slicer:
             took, began = now - began, now
             if took * GROWTH > SLICE_S:
                 events_max = max(int(events_max * SLICE_S / took), 1)
-            elif effects is None:
-                events_max *= GROWTH
-        self._events_max = events_max
+            elif engine.is_at_bound:
+                events_max = min(events_max * GROWTH, EVENTS_MAX)
+        self._events_max = max(events_max, EVENTS_MIN)
         return effects

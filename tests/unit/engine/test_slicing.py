@@ -209,6 +209,15 @@ def test_a_large_message_begins_with_one_event(monkeypatch: pytest.MonkeyPatch) 
     assert sum(clock.slices) == 1500
 
 
+def test_the_pieces_of_a_long_message_make_no_slice_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = MovedClock(1e-6, monkeypatch)
+    slicer, engine = Slicer(lambda: clock.now), an_engine()
+    body = b"[" + b",".join([json.dumps(event(1)).encode(), b"7", b" " * PIECE_BYTES + b"8"] * 100) + b"]"
+    for position in (1, 2):
+        runs(slicer, engine, iter([Message(position, 0.0, "events", body)]), clock)
+    assert slicer._events_max < 100
+
+
 def test_a_run_goes_on_where_a_pause_was_asked_for() -> None:
     engine, slicer = an_engine(), Slicer(lambda: 0.0)
     messages = iter([Message(i, 0.0, "events", array(1)) for i in range(1, 6)])
