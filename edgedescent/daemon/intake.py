@@ -40,6 +40,8 @@ class Portion(NamedTuple):
     arrived_at: float
     """The same by the monotonic clock."""
     deliveries: Sequence[Delivery]
+    bytes: int
+    """Memory that they take."""
 
 
 class Intake:
@@ -109,14 +111,15 @@ class Intake:
         """
         for rule in self._admission:
             deliveries = rule(deliveries, received_at)
+        size = _size(deliveries)
         self._count += len(deliveries)
-        self._bytes += _size(deliveries)
+        self._bytes += size
         if self._is_urgent is None:
-            self._others.append(Portion(received_at, arrived_at, deliveries))
+            self._others.append(Portion(received_at, arrived_at, deliveries, size))
             return deliveries
         for one in deliveries:
             queue = self._urgent if not one.surplus and self._is_urgent(one) else self._others
-            queue.append(Portion(received_at, arrived_at, (one,)))
+            queue.append(Portion(received_at, arrived_at, (one,), _size((one,))))
         return deliveries
 
     def take(self) -> Portion:
@@ -130,13 +133,13 @@ class Intake:
         is_first = urgent and (not others or _generation(urgent) <= _generation(others))
         portion = (urgent if is_first else others).popleft()
         self._count -= len(portion.deliveries)
-        self._bytes -= _size(portion.deliveries)
+        self._bytes -= portion.bytes
         return portion
 
 
 def _size(deliveries: Sequence[Delivery]) -> int:
     """Memory that deliveries take in bytes."""
-    return sum(len(one.payload) for one in deliveries) + OVERHEAD_BYTES * len(deliveries)
+    return sum([len(one.payload) for one in deliveries]) + OVERHEAD_BYTES * len(deliveries)
 
 
 def _generation(queue: deque[Portion]) -> int:

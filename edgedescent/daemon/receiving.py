@@ -156,7 +156,7 @@ class Receiver:
         """
         if not (self.intake and self._committer.has_room):
             return ()
-        received_at, self._arrived_at, deliveries = self.intake.take()
+        received_at, self._arrived_at, deliveries, _ = self.intake.take()
         if self._sample is not None:
             deliveries = self._sample.mark(deliveries)
         first = self._last_position + 1

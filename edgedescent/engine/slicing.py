@@ -17,7 +17,7 @@ EVENTS_MIN = 2
 """Bound for a message that is not large: one that has a single event is handled at once with it."""
 EVENTS_MAX = 1_000_000
 """Bound on the number of events in a slice."""
-LARGE_BYTES = 16_384
+LARGE_BYTES = 32_768
 """Size from which on a message may hold events much slower than those before: its first slice is one event."""
 
 OnEffects = Callable[[Message, list[Effect]], bool]
