@@ -40,6 +40,7 @@ class Answers:
 
     Attributes:
         payload_bytes_max: Largest payload that the broker takes.
+        is_full: True if so many wait that no more should be made: half of the queue is for those that are under way.
         sent: Number of answers that waited and were sent.
         dropped: Number of answers dropped because the queue was full.
         split: Number of answers that were split.
@@ -60,6 +61,7 @@ class Answers:
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self.payload_bytes_max = sys.maxsize
+        self.is_full = False
         self.sent = 0
         self.dropped = 0
         self.split = 0
@@ -67,11 +69,6 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self._waiting)
-
-    @property
-    def is_full(self) -> bool:
-        """True if so many wait that no more should be made: half of the queue is for those that are under way."""
-        return self._bytes * 2 >= self._bytes_max > 0
 
     @property
     def is_low(self) -> bool:
@@ -102,6 +99,7 @@ class Answers:
         while self._bytes > self._bytes_max:
             self._remove_first()
             self.dropped += 1
+        self.is_full = self._bytes * 2 >= self._bytes_max > 0
 
     def send_waiting(self, acknowledged: int) -> None:
         """Send waiting answers until the queue is empty or one cannot be sent.
@@ -149,6 +147,7 @@ class Answers:
 
     def _remove_first(self) -> None:
         self._bytes -= len(self._waiting.popleft().payload) + OVERHEAD_BYTES
+        self.is_full = self._bytes * 2 >= self._bytes_max > 0
 
 
 class AnswerHold:

@@ -65,7 +65,7 @@ class Outputs:
                 _log_dead_letter(effect)
         if n_dead_letters > 1:
             log.warning("It is the first of %d dead letters kept from message %d.", n_dead_letters, message.position)
-        return not (self.answers.is_full and self._transport.connected) or self._hold.given_up
+        return not self.answers.is_full or not self._transport.connected or self._hold.given_up
 
     def holds(self) -> bool:
         """True while learning must wait, because answers cannot be sent as fast as they are made."""
