@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Effect, Message
 
-SLICE_S = 0.03
+SLICE_S = 0.02
 """Time that a slice should take."""
-INTERVAL_S = 0.05
+INTERVAL_S = 0.04
 """Time after which a run ends, once the message or slice at hand is done."""
 GROWTH = 4
 """Factor by which a slice may be larger than the one before."""
