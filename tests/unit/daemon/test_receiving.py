@@ -157,7 +157,7 @@ def test_questions_are_answered_before_the_backlog(make: MakeHarness, monkeypatc
     harness = make(limits={"questions": "first"}).recover()
     slow(harness, monkeypatch, 0.04)
     harness.transport.arriving = [[event(i) for i in range(10)], [question("a"), event(10)], [question("b")]]
-    for _ in range(10):
+    for _ in range(20):
         harness.daemon.turn(0.0)
     harness.wait(1.0)
     names = [answer["id"] for answer in harness.transport.of("predictions")]
