@@ -31,7 +31,7 @@ class Load:
         >>> load = Load(0.0)
         >>> for second in range(1, 12):
         ...     load.add(events=100, messages=100, busy_s=0.99)
-        ...     load.update(float(second))
+        ...     _ = load.update(float(second))
         >>> round(load.capacity), load.saturated
         (101, True)
     """

@@ -65,7 +65,7 @@ class Reports:
         self._receiver = receiver
         self._outputs = outputs
         self._status = StatusFile(config)
-        self._notices = Notices()
+        self._notices = Notices(config.limits)
         self._reported_state = ""
         """State in the last status file."""
         self._status_due = -math.inf

@@ -21,6 +21,7 @@ class Publication(msgspec.Struct, eq=False):
     """Message accepted from a publisher, who may send the same payload twice."""
 
     number: int
+    topic: str
     payload: bytes
     acknowledged: bool = False
     """True once the device has acknowledged it."""
@@ -49,11 +50,11 @@ class Broker:
         chance: Random source of the world.
         timeline: Time of the world.
         receive_max: Number of unacknowledged messages that it sends ahead.
-        on_acknowledged: Called with the payload of each acknowledged message.
+        on_acknowledged: Called with topic and payload of each acknowledged message.
     """
 
     def __init__(
-        self, chance: Chance, timeline: Timeline, *, receive_max: int, on_acknowledged: Callable[[bytes], None]
+        self, chance: Chance, timeline: Timeline, *, receive_max: int, on_acknowledged: Callable[[str, bytes], None]
     ) -> None:
         self._chance = chance
         self._timeline = timeline
@@ -76,11 +77,11 @@ class Broker:
         """True if no message waits for the device."""
         return self.up and (self.session is None or not (self.session.queue or self.session.in_flight))
 
-    def accept(self, payload: bytes) -> bool:
+    def accept(self, topic: str, payload: bytes) -> bool:
         """Accept a message from a publisher; returns False while the broker is down."""
         if not self.up:
             return False
-        publication = Publication(len(self.publications), payload)
+        publication = Publication(len(self.publications), topic, payload)
         self.publications.append(publication)
         if self.session is None or not self.session.subscribed:
             publication.lost = True
@@ -112,7 +113,7 @@ class Broker:
                 self.session.in_flight = dict(in_flight)
                 self.session.last_id = len(self.session.in_flight)
             for packet_id, publication in self.session.in_flight.items():
-                link.send_down(Packet("publish", packet_id, publication.payload, duplicate=True))
+                link.send_down(Packet("publish", packet_id, publication.topic, publication.payload, duplicate=True))
             self._send()
         elif link is not self._link or self.session is None:
             return
@@ -128,7 +129,7 @@ class Broker:
                 if self._chance.trace:
                     self._chance.trace(f"broker: {packet.packet_id} acknowledged: {acknowledged.payload[:40]!r}")
                 acknowledged.acknowledged = True
-                self._on_acknowledged(acknowledged.payload)
+                self._on_acknowledged(acknowledged.topic, acknowledged.payload)
             self._send()
 
     def disconnected(self, link: Link) -> None:
@@ -147,7 +148,7 @@ class Broker:
                     break
             session.last_id = packet_id
             session.in_flight[packet_id] = publication
-            self._link.send_down(Packet("publish", packet_id, publication.payload))
+            self._link.send_down(Packet("publish", packet_id, publication.topic, publication.payload))
 
     # --- Faults ---------------------------------------------------------------------------------------------------
 

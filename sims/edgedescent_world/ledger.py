@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from edgedescent.engine.messages import Message
 from edgedescent.state.store import Store
 
+Content = tuple[str, bytes]
+"""Topic and payload of a message."""
+
 
 class Violation(Exception):  # noqa: N818 - the result that the simulation searches for, not an error of it
     """The daemon broke one of its promises."""
@@ -18,11 +21,11 @@ class Ledger:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         """All journaled messages, from position 1."""
-        self.acknowledged: set[bytes] = set()
-        """Payloads of the messages that were acknowledged to the broker."""
-        self._payloads: set[bytes] = set()
-        self._deleted: set[bytes] = set()
-        """Payloads of the messages that were deleted with the state folder."""
+        self.acknowledged: set[Content] = set()
+        """Contents of the messages that were acknowledged to the broker."""
+        self._contents: set[Content] = set()
+        self._deleted: set[Content] = set()
+        """Contents of the messages that were deleted with the state folder."""
 
     def append(self, messages: Sequence[Message]) -> None:
         """Record messages that the store has made durable.
@@ -34,26 +37,27 @@ class Ledger:
             if message.position != len(self.messages) + 1:
                 raise Violation(f"message {message.position} was journaled behind message {len(self.messages)}")
             self.messages.append(message)
-            self._payloads.add(message.payload)
+            self._contents.add(content_of(message))
 
-    def acknowledge(self, payload: bytes) -> None:
+    def acknowledge(self, topic: str, payload: bytes) -> None:
         """Record that the broker received an acknowledgement.
 
         Raises:
             Violation: If the message is not in the journal.
         """
-        if payload in self._deleted and payload not in self._payloads:
+        content = topic, payload
+        if content in self._deleted and content not in self._contents:
             # The acknowledgement was on its way when the folder was deleted.
             return
-        if payload not in self._payloads:
+        if content not in self._contents:
             raise Violation(f"acknowledged before it was journaled: {_shown(payload)}")
-        self.acknowledged.add(payload)
+        self.acknowledged.add(content)
 
     def delete(self) -> None:
         """Forget everything, because somebody has deleted the state folder."""
-        self._deleted |= self._payloads
+        self._deleted |= self._contents
         self.messages.clear()
-        self._payloads.clear()
+        self._contents.clear()
         self.acknowledged.clear()
 
     def compare(self, found: Sequence[Message], last_position: int) -> None:
@@ -78,9 +82,14 @@ class Ledger:
             if before != after:
                 raise Violation(f"message {before.position} has changed: {before}, {after}")
         self.messages[first - 1 :] = found
-        self._payloads = {message.payload for message in self.messages}
-        if missing := self.acknowledged - self._payloads:
-            raise Violation(f"{len(missing)} acknowledged messages are not in the journal: {_shown(min(missing))}")
+        self._contents = {content_of(message) for message in self.messages}
+        if missing := self.acknowledged - self._contents:
+            raise Violation(f"{len(missing)} acknowledged messages are not in the journal: {_shown(min(missing)[1])}")
+
+
+def content_of(message: Message) -> Content:
+    """Topic and payload of a message."""
+    return message.topic, message.payload
 
 
 def _shown(payload: bytes) -> str:

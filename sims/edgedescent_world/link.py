@@ -16,6 +16,7 @@ class Packet(msgspec.Struct, frozen=True):
 
     kind: Literal["connect", "connack", "subscribe", "publish", "puback", "answer", "ping", "pong"]
     packet_id: int = 0
+    topic: str = ""
     payload: bytes = b""
     duplicate: bool = False
     session_present: bool = False

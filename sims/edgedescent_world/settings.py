@@ -75,6 +75,7 @@ def draw_settings(chance: Chance) -> Settings:
             dead_letters_max=dice.choice((1, 3, 1000)),
         ),
         limits=Limits(
+            id_scope=chance.ids.choice(("topic", "topic", "device")),
             dedup_window=dice.choice((2000, 2000, 2000, 20)),
             redelivery_window=dice.choice((1000, receive_max)),
             events_per_second_max=dice.choice((None, None, None, None, 10.0)),
@@ -101,6 +102,8 @@ def draw_limits(chance: Chance) -> Limits:
         payload_bytes_max=dice.choice((60, 150, 1_048_576)),
         events_per_message_max=dice.choice((1, 3, 10_000)),
         dedup_window=dice.choice((5, 100, 2000)),
+        id_scope=chance.ids.choice(("topic", "device")),
+        reused_ids=chance.ids.choice(("learn", "drop")),
         redelivery_window=dice.choice((1, 1000)),
         events_per_second_max=dice.choice((None, None, 3.0, 20.0)),
         questions=chance.slices.choice(("in_order", "first")),

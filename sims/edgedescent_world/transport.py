@@ -11,8 +11,6 @@ from edgedescent_world.chance import Chance
 from edgedescent_world.link import Link, Packet
 from edgedescent_world.timeline import Timeline
 
-TOPIC = "edgedescent/pump/events"
-
 
 class SimulatedTransport(PlainTransport):
     """Transport that connects to the simulated broker, and reconnects after each loss.
@@ -132,7 +130,9 @@ class SimulatedTransport(PlainTransport):
         elif packet.kind == "pong":
             self.confirmed = self._pings.popleft()
         else:
-            self._inbox.append(Delivery(TOPIC, packet.payload, packet.packet_id, 1, packet.duplicate, self._generation))
+            self._inbox.append(
+                Delivery(packet.topic, packet.payload, packet.packet_id, 1, packet.duplicate, self._generation)
+            )
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
         """Acknowledge deliveries to the broker; returns True if all were sent over this connection."""

@@ -105,7 +105,14 @@ class World:
         self.store_disk = self._parts.disk(chance, self.disk, wal_pages_max=settings.wal_pages_max)
         self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
         self._slicer = SimulatedSlicer(timeline, chance.slices)
-        self.sensors = Sensors(chance, timeline, self.broker, ratings=settings.ratings, count=settings.n_messages)
+        self.sensors = Sensors(
+            chance,
+            timeline,
+            self.broker,
+            ratings=settings.ratings,
+            id_scope=settings.config.limits.id_scope,
+            count=settings.n_messages,
+        )
         self.outcome = Outcome(seed, messages=settings.n_messages)
         self._changes: list[tuple[int, EngineSettings]] = []
         """Settings of the engine with the position of the first message that they hold for, in order."""
@@ -355,7 +362,7 @@ class World:
 
     def _check_learned_once(self, engine: Engine) -> None:
         publications = self.broker.publications
-        copies = None if self.broker.was_stale else Counter(publication.payload for publication in publications)
+        copies = None if self.broker.was_stale else Counter((one.topic, one.payload) for one in publications)
         self.outcome.in_order = invariants.require_learned_once(
             self.config, engine, self.ledger.messages, self.sensors.sent, copies, self.ledger.acknowledged
         )

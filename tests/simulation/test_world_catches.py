@@ -21,6 +21,7 @@ from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.receipt_order import ReceiptOrder
 from edgedescent.engine import core as engine_module
 from edgedescent.engine._dedup_window import DedupWindow
+from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
@@ -151,7 +152,7 @@ def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
         def rewrite(self, path: Path) -> None:
             pass
 
-    violation = caught(Parts(disk=Trusting), first=1510)
+    violation = caught(Parts(disk=Trusting), first=1844)
     assert is_loss(violation)
 
 
@@ -174,6 +175,38 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engine_module, "DedupWindow", Forgetful)
     assert "events were learned; the journal has" in caught()
+
+
+def test_taking_the_ids_of_different_topics_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind(LearningLoop):
+        def __init__(self, *arguments: Any, learns_reused: bool, **_: bool) -> None:
+            super().__init__(*arguments, by_topic=False, learns_reused=learns_reused)
+
+    monkeypatch.setattr(engine_module, "LearningLoop", Blind)
+    # Here two sources send the same, and there they do not.
+    assert "events were learned; the journal has" in caught()
+    assert "had the id of another one" in caught(first=29)
+
+
+def test_taking_events_with_the_same_id_for_repeats_whatever_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(LearningLoop):
+        def __init__(self, *arguments: Any, by_topic: bool, **_: bool) -> None:
+            super().__init__(*arguments, by_topic=by_topic, learns_reused=False)
+
+    monkeypatch.setattr(engine_module, "LearningLoop", Deaf)
+    assert "events were learned; the journal has" in caught()
+
+
+def test_not_counting_ids_that_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = Engine.handle
+
+    def in_silence(engine: Engine, message: Message) -> list[Effect]:
+        effects = handle(engine, message)
+        engine.counters.pop("ids_reused", None)
+        return effects
+
+    monkeypatch.setattr(Engine, "handle", in_silence)
+    assert "had the id of another one" in caught()
 
 
 def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,12 +234,12 @@ def test_not_telling_the_engine_of_connections(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    handle = Engine.handle
+    begin = Engine.begin
 
-    def by_content(engine: Engine, message: Message) -> list[Effect]:
-        return handle(engine, msgspec.structs.replace(message, packet_id=1, topic="", duplicate=True))
+    def by_content(engine: Engine, message: Message, *rest: int) -> list[Effect] | None:
+        return begin(engine, msgspec.structs.replace(message, packet_id=1, topic="", duplicate=True), *rest)
 
-    monkeypatch.setattr(Engine, "handle", by_content)
+    monkeypatch.setattr(Engine, "begin", by_content)
     assert "events were learned; the journal has" in caught()
 
 
@@ -234,7 +267,7 @@ def test_learning_a_part_of_the_journal_again() -> None:
 
 
 def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    def skip(config: Config, store: Store, on_effect: OnEffect) -> Engine:
+    def skip(config: Config, store: Store, on_effect: OnEffect, **_: Any) -> Engine:
         engine = config.build_engine()
         for checkpoint in itertools.islice(store.checkpoints(), 1):
             engine.load_state_dict(checkpoint.state)
