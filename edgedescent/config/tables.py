@@ -89,6 +89,10 @@ class Limits(_Table, frozen=True):
     """Whether floods of new names and absurd labels become dead letters, until there are too many of them."""
     answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
     """Size of the answers that wait for a connection. The oldest are dropped first."""
+    questions: Literal["in_order", "first"] = "in_order"
+    """``first`` answers events without a label before labelled ones that wait."""
+    backlog: Literal["wait", "sample"] = "wait"
+    """``sample`` learns only a share of the labelled messages where more come than the learner can bear."""
 
 
 class Snapshots(_Table, frozen=True):
@@ -111,6 +115,8 @@ class Metrics(_Table, frozen=True):
     interval_s: Seconds = 10.0
     listen: str | None = None
     """Address of the HTTP server for Prometheus, such as ``127.0.0.1:9464``; no server where it is None."""
+    time_field: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+    """Field of the events with the time of their sending, by which the daemon tells how far behind it is."""
 
     def __post_init__(self) -> None:
         if self.listen is not None:

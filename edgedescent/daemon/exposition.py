@@ -75,6 +75,15 @@ FAMILIES = {
     "events_beyond_bound": Family(
         "events_beyond_bound_total", "counter", "Events not learned: the model is at its bound."
     ),
+    "messages_waiting": Family("messages_waiting", "gauge", "Messages received and not yet learned."),
+    "seconds_behind": Family("seconds_behind", "gauge", "Seconds from sending, or else receipt, to learning."),
+    "busy": Family("busy_ratio", "gauge", "Share of the last second in which the learner was busy."),
+    "saturated": Family("saturated", "gauge", "1 while more comes than the learner can bear, else 0."),
+    "events_per_busy_second": Family(
+        "events_per_busy_second", "gauge", "Events that the learner could bear in a second."
+    ),
+    "messages_shed": Family("messages_shed_total", "counter", "Labelled messages not learned under saturation."),
+    "share_learned": Family("share_learned", "gauge", "Share of the labelled messages that is learned."),
     "messages_uncommitted": Family("messages_uncommitted", "gauge", "Messages learned and not yet acknowledged."),
     "commits": Family("commits_total", "counter", "Commits to the journal since the start."),
     "checkpoints": Family("checkpoints_total", "counter", "Checkpoints since the start."),

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from edgedescent_world.chance import Chance
+from edgedescent_world.ledger import Violation
 from edgedescent_world.link import Link, Packet
 from edgedescent_world.timeline import Timeline
 
@@ -92,7 +93,11 @@ class Broker:
     # --- The device's connection ----------------------------------------------------------------------------------
 
     def receive(self, link: Link, packet: Packet) -> None:
-        """Handle a packet from the device."""
+        """Handle a packet from the device.
+
+        Raises:
+            Violation: If acknowledgements are out of order (MQTT 5, section 4.6).
+        """
         if packet.kind == "connect":
             if not self.up:
                 link.cut()
@@ -117,6 +122,8 @@ class Broker:
         elif packet.kind == "ping":
             link.send_down(Packet("pong"))
         elif packet.kind == "puback":
+            if packet.packet_id in self.session.in_flight and packet.packet_id != next(iter(self.session.in_flight)):
+                raise Violation(f"packet {packet.packet_id} was acknowledged before others that came earlier")
             acknowledged = self.session.in_flight.pop(packet.packet_id, None)
             if acknowledged is not None:
                 if self._chance.trace:

@@ -24,6 +24,7 @@ from edgedescent_world.faults import schedule_faults
 from edgedescent_world.ledger import Ledger, LedgerStore, Violation
 from edgedescent_world.sensors import Sensors
 from edgedescent_world.settings import draw_limits, draw_settings
+from edgedescent_world.slicer import SimulatedSlicer
 from edgedescent_world.snapshot_job import SimulatedSnapshotJob
 from edgedescent_world.sqlite import WorldDisk
 from edgedescent_world.timeline import Timeline
@@ -69,6 +70,8 @@ class Outcome(msgspec.Struct):
     failures: int = 0
     """Exits of the daemon because of an error of the disk."""
     stops: int = 0
+    cut_messages: int = 0
+    """Messages within which the daemon was stopped."""
     folders_lost: int = 0
     """State folders that were deleted while the daemon ran or was about to."""
     reconfigured: int = 0
@@ -101,6 +104,7 @@ class World:
         self.disk = SimulatedDisk(chance, timeline, PurePosixPath("/"))
         self.store_disk = self._parts.disk(chance, self.disk, wal_pages_max=settings.wal_pages_max)
         self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
+        self._slicer = SimulatedSlicer(timeline, chance.slices)
         self.sensors = Sensors(
             chance,
             timeline,
@@ -195,7 +199,12 @@ class World:
             self._changes = [change for change in self._changes if change[0] < first]
             self._changes.append((first, self.config.engine_settings()))
             daemon = self._parts.daemon(
-                self.config, transport, store, self.timeline, SimulatedSnapshotJob(chance, self.timeline)
+                self.config,
+                transport,
+                store,
+                self.timeline,
+                SimulatedSnapshotJob(chance, self.timeline),
+                slicer=self._slicer,
             )
             chance.on_stop = daemon.stop
             transport.on_poll = lambda: self._check_running(daemon)
@@ -227,6 +236,7 @@ class World:
         self._daemon = daemon
         try:
             daemon.run()
+            self.outcome.cut_messages += daemon.engine.begun is not None
         except DiskFullError as error:
             raise Violation(f"a full disk ended the daemon: {error}") from error
 

@@ -28,6 +28,7 @@ LEAST = {
     "stops": 0.5,
     "in_order": 0.02,
     "folders_lost": 0.02,
+    "cut_messages": 0.0,
     "reconfigured": 0.3,
 }
 """How much must happen in a world, on average over a part of the sample."""

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from edgedescent.config import Config, convert
-from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
+from edgedescent.daemon.loop import DRAIN_S, Stopped
 from edgedescent.daemon.notices import Notices
+from edgedescent.daemon.reports import resident_bytes
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.interfaces import Delivery
 from edgedescent.state.disk import Disk
