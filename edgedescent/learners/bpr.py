@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, SupportsFloat, SupportsIndex
+from typing import Annotated, ClassVar, SupportsFloat, SupportsIndex
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
+from edgedescent.learners import migration
 from edgedescent.learners._bpr import BPRModel
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.recommender import Recommender
@@ -55,6 +56,8 @@ class BPR(Recommender):
         Rendle, Freudenthaler, Gantner and Schmidt-Thieme 2009, "BPR: Bayesian Personalized Ranking from Implicit
         Feedback", UAI.
     """
+
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {**Recommender.migrations, "n_negatives": migration.goes_on}
 
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 16
     optimizer: Annotated[Optimizer, Meta(description="Step rule")] = Adam(lr=0.01)  # noqa: RUF009 - immutable
