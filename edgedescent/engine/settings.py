@@ -16,7 +16,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Name of the payload format."""
     dedup_window: int = 65_536
     redelivery_window: int = 4096
-    events_per_second_max: float | None = None
     payload_bytes_max: int = 1_048_576
     events_per_message_max: int = 10_000
 

@@ -19,6 +19,8 @@ class Ledger:
         self.messages: list[Message] = []
         """All journaled messages, from position 1."""
         self.acknowledged: set[bytes] = set()
+        self.has_limits = False
+        """True once the daemon has had a rate limit."""
         """Payloads of the messages that were acknowledged to the broker."""
         self._payloads: set[bytes] = set()
         self._deleted: set[bytes] = set()
@@ -36,12 +38,20 @@ class Ledger:
             self.messages.append(message)
             self._payloads.add(message.payload)
 
-    def acknowledge(self, payload: bytes) -> None:
+    def acknowledge(self, payload: bytes, dropped: bool) -> None:
         """Record that the broker received an acknowledgement.
 
+        Args:
+            payload: The message.
+            dropped: True if the daemon has dropped it because of a rate limit.
+
         Raises:
-            Violation: If the message is not in the journal.
+            Violation: If the message is not in the journal, or was dropped without a limit.
         """
+        if dropped:
+            if not self.has_limits:
+                raise Violation(f"dropped without a limit: {_shown(payload)}")
+            return
         if payload in self._deleted and payload not in self._payloads:
             # The acknowledgement was on its way when the folder was deleted.
             return
@@ -92,7 +102,8 @@ class LedgerStore(Store):
 
     ledger: Ledger
 
-    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> int:
         """Append messages to the journal, then record them."""
-        super().append(messages, answered, hurry=hurry)
+        size = super().append(messages, answered, hurry=hurry)
         self.ledger.append(messages)
+        return size
