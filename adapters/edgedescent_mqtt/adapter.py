@@ -7,7 +7,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
@@ -40,7 +40,9 @@ WRITE_BYTES = 65_536
 STABLE_S = 10.0
 """Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
 
-COUNTS = dict.fromkeys(("sessions_lost", "messages_unasked", "messages_copied", "publications_refused"), 0)
+COUNTS = dict.fromkeys(
+    ("sessions_lost", "sessions_taken_over", "messages_unasked", "messages_copied", "publications_refused"), 0
+)
 """Counters of what the broker did, from the start of the process."""
 
 _HINTS = {
@@ -49,6 +51,8 @@ _HINTS = {
     0x86: " (see `broker.username` and its password)",
     0x87: " (see `broker.username` and its password, and the broker's access rules)",
 }
+_TAKEN_OVER = 0x8E
+"""Reason code of a DISCONNECT: another client has connected with the same id."""
 _MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
 """Errors that paho raises, among others, on malformed packets."""
 
@@ -100,6 +104,8 @@ class MqttAdapter:
         self._accepted = False
         self._since = 0.0
         """Time when the connection was made; once the broker has accepted it, the time of that."""
+        self._ended: Literal["", "closed", "taken over"] = ""
+        """End of the last connection, if the broker or another client with the same id caused it."""
         self._closing = False
         self._to_subscribe = False
         """True until the subscriptions were asked for over a new connection."""
@@ -387,6 +393,7 @@ class MqttAdapter:
             self._record.known = True
         else:
             self._on_new_session()
+        self._ended = ""
         self._receipts.on_connected()
         self._subscriptions.plan(self._record, identifiers=self._limits.identifiers)
         self._to_subscribe = self._to_greet = True
@@ -396,10 +403,13 @@ class MqttAdapter:
         config = self._config
         if self._record.known and config.qos and (config.session_expiry_s or not self._five):
             self._counts["sessions_lost"] += 1
-            log.warning(
-                "The broker did not keep the session%s: events sent in the meantime may be lost.",
-                " while the daemon was down" if self._generation == 1 else "",
-            )
+            why = " while the daemon was down" if self._generation == 1 else ""
+            if self._ended == "taken over":
+                why = f", because another client has ended it with the client id {self._client_id!r}"
+            elif self._ended == "closed":
+                # A broker need not say why it closes a connection, and those for MQTT 3.1.1 cannot.
+                why = f" (restarted, or ended by another client with the client id {self._client_id!r}?)"
+            log.warning("The broker did not keep the session%s: events sent in the meantime may be lost.", why)
         self._record.renew()
 
     def _on_disconnect(
@@ -413,18 +423,22 @@ class MqttAdapter:
         self._publisher.on_ended(code)
         if code is not None:
             self._limits.on_refused(code)
+            self._ended = "taken over" if code == _TAKEN_OVER else ""
             why = f"the broker ended it: {reason}"
         elif fault is not None:
             why = explain(fault)
         elif reason.value in PAHO_REASONS:
             why = PAHO_REASONS[reason.value]
         elif self._accepted:
-            why = "the broker closed it"
+            why, self._ended = "the broker closed it", "closed"
         else:
             why = f"the broker closed it before accepting it{self._protocol_hint}"
         if not self._accepted:
             self._limits.on_closed_early()
-        if self._accepted and time.monotonic() - self._since < STABLE_S:
+        if self._ended == "taken over":
+            why = f"another client has taken over the session, with the client id {self._client_id!r}"
+            self._counts["sessions_taken_over"] += 1
+        elif self._accepted and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
 
