@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
@@ -42,7 +42,15 @@ STABLE_S = 10.0
 """Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
 
 COUNTS = dict.fromkeys(
-    ("sessions_lost", "messages_unasked", "messages_copied", "messages_forgotten", "publications_refused"), 0
+    (
+        "sessions_lost",
+        "sessions_taken_over",
+        "messages_unasked",
+        "messages_copied",
+        "messages_forgotten",
+        "publications_refused",
+    ),
+    0,
 )
 """Counters of what the broker did, from the start of the process."""
 
@@ -94,6 +102,8 @@ class MqttAdapter:
         self._accepted = False
         self._since = 0.0
         """Time when the connection was made; once the broker has accepted it, the time of that."""
+        self._ended: Literal["", "closed", "taken over"] = ""
+        """End of the last connection, if the broker or another client with the same id caused it."""
         self._closing = False
         self._to_subscribe = False
         """True until the subscriptions were asked for over a new connection."""
@@ -379,6 +389,7 @@ class MqttAdapter:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
         self._under_way.on_connected(self._record, resumed=flags.session_present)
         self._on_session(present=flags.session_present)
+        self._ended = ""
         self._receipts.on_connected()
         self._subscriptions.plan(self._record, self._limits)
         self._to_subscribe = self._to_greet = True
@@ -388,10 +399,13 @@ class MqttAdapter:
         config = self._config
         if self._record.begin(present=present) and config.qos and (config.session_expiry_s or not self._five):
             self._counts["sessions_lost"] += 1
-            log.warning(
-                "The broker did not keep the session%s: events sent in the meantime may be lost.",
-                " while the daemon was down" if self._generation == 1 else "",
-            )
+            why = " while the daemon was down" if self._generation == 1 else ""
+            if self._ended == "taken over":
+                why = f", because another client has ended it with the client id {self._client_id!r}"
+            elif self._ended == "closed":
+                # A broker need not say why it closes a connection, and those for MQTT 3.1.1 cannot.
+                why = f" (restarted, or ended by another client with the client id {self._client_id!r}?)"
+            log.warning("The broker did not keep the session%s: events sent in the meantime may be lost.", why)
 
     def _on_disconnect(
         self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
@@ -407,9 +421,12 @@ class MqttAdapter:
         if not self._accepted:
             self._limits.on_closed_early()
             why = why or f"the broker closed it before accepting it{self._protocol_hint}"
+        self._ended = "taken over" if code == SESSION_TAKEN_OVER else "" if why else "closed"
         why = why or "the broker closed it"
-        is_young = code is None and time.monotonic() - self._since < STABLE_S
-        if self._accepted and (is_young or code == SESSION_TAKEN_OVER):
+        if self._ended == "taken over":
+            why = f"another client has taken over the session, with the client id {self._client_id!r}"
+            self._counts["sessions_taken_over"] += 1
+        elif self._accepted and code is None and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
 

@@ -42,7 +42,7 @@ def check_broker(
         The results in order; the first error that makes the rest meaningless is the last one.
     """
     try:
-        yield from _check_secrets(config)
+        yield from _check_secrets(config, device)
         connection = config.connection()
     except ConfigError as fault:
         yield error("broker", str(fault), fault.hint)
@@ -70,9 +70,16 @@ def check_broker(
         yield error("login", str(fault), fault.hint)
 
 
-def _check_secrets(config: BrokerConfig) -> Iterator[CheckResult]:
+def _check_secrets(config: BrokerConfig, device: str) -> Iterator[CheckResult]:
     for path in config.exposed_secrets():
         yield warning("secrets", f"{path} can be read by every user of this machine.", f"chmod o-rwx {path}")
+    if config.username is not None and config.client_id is None:
+        yield warning(
+            "session",
+            f"every user of the broker can guess the client id {config.client_id_of(device)!r}, and erase what waits "
+            "for the device.",
+            "Set `broker.client_id` to a random one: see docs/operating.md.",
+        )
     if config.username is not None and config.tls is None and not _is_local(config.host):
         yield warning("secrets", "the password goes over the network unencrypted.", "Add a table [broker.tls].")
 

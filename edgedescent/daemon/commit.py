@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from edgedescent.config import Config, describe
 from edgedescent.daemon.batch import Batch, CommitPolicy
+from edgedescent.daemon.checkpoint_policy import DAY_S, CheckpointPolicy
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.receipt_order import ReceiptOrder
 from edgedescent.engine.core import Engine
@@ -91,7 +92,13 @@ class Committer:
         """Position that the newest checkpoint must have reached before an export."""
         self.checkpoint_position = engine.position
         now = clock.monotonic()
-        self._checkpoint_due = now + self._config.checkpoint_interval_s
+        self._checkpoint_policy = CheckpointPolicy(
+            interval_s=self._config.checkpoint_interval_s,
+            messages_max=self._config.checkpoint_events,
+            age_max_s=min(DAY_S, self._config.journal_age_max_s or DAY_S),
+            position=engine.position,
+            now=now,
+        )
         self.budget = self._make_budget(now)
 
     def _make_budget(self, now: float) -> WriteBudget:
@@ -132,6 +139,10 @@ class Committer:
         """Add received messages to the batch, before or after they are learned."""
         self._batch.add(messages, deliveries, self._clock.monotonic())
 
+    def note_learning(self, seconds: float) -> None:
+        """Count time spent on learning, which recovery would have to spend again without a checkpoint."""
+        self._checkpoint_policy.learned(seconds)
+
     # --- Commits and checkpoints ----------------------------------------------------------------------------------
 
     def commit(self) -> None:
@@ -148,7 +159,8 @@ class Committer:
             self._save_allowance()
             # Messages that arrive fast leave less time for the compression.
             hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
-            self._store.append(batch.messages, self._answered(), hurry=hurry)
+            size = self._store.append(batch.messages, self._answered(), hurry=hurry)
+            self._checkpoint_policy.journaled(size)
             self.counts["commits"] += 1
         self._acknowledge(batch)
         self._policy.committed(batch, self._clock.monotonic())
@@ -215,7 +227,7 @@ class Committer:
         self.counts["checkpoints"] += 1
         self.checkpoint_position = writer.position
         now = self._clock.monotonic()
-        self._checkpoint_due = now + self._config.checkpoint_interval_s
+        self._checkpoint_policy.written(writer.size, writer.position, now)
         log.info(
             "Checkpoint at message %d: %d bytes in %.3f s.", writer.position, writer.size, now - self._writing_since
         )
@@ -317,9 +329,7 @@ class Committer:
         # Within a message, the answers to its first events are not sent yet.
         if self._writer is not None or self._engine.begun is not None:
             return False
-        behind = self._engine.position - self.checkpoint_position
-        due = behind >= self._config.checkpoint_events or now >= self._checkpoint_due
-        return self._checkpoint_wanted or (behind > 0 and due)
+        return self._checkpoint_wanted or self._checkpoint_policy.is_due(self._engine.position, now)
 
     # --- Pauses ---------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,9 @@ FAMILIES = {
     "sessions_lost": Family(
         "sessions_lost_total", "counter", "Sessions that the broker did not keep, since the start."
     ),
+    "sessions_taken_over": Family(
+        "sessions_taken_over_total", "counter", "Connections ended by another client with the same id, since the start."
+    ),
     "messages_unasked": Family(
         "messages_unasked_total", "counter", "Messages that match no filter, not learned, since the start."
     ),
@@ -43,7 +46,12 @@ FAMILIES = {
         "counter",
         "Messages that the broker did not send again though they were not acknowledged, since the start.",
     ),
-    "rate_limited": Family("messages_rate_limited_total", "counter", "Messages not learned because of the rate limit."),
+    "rate_limited": Family(
+        "events_rate_limited_total", "counter", "Events not learned because of a rate limit, since the start."
+    ),
+    "rate_limited_bytes": Family(
+        "rate_limited_bytes_total", "counter", "Bytes of messages not learned because of a rate limit, since the start."
+    ),
     "dead_letters_unkept": Family(
         "dead_letters_unkept_total", "counter", "Dead letters beyond the first 100 of a message."
     ),

@@ -19,6 +19,7 @@ from edgedescent.daemon.outputs import Outputs
 from edgedescent.daemon.receiving import Receiver
 from edgedescent.daemon.reports import Reports
 from edgedescent.daemon.snapshot_job import SnapshotJob
+from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import DiskFullError
@@ -57,6 +58,7 @@ class Daemon:
         snapshot_job: Runs the export of snapshots.
         health: Reports the state of the daemon; one without systemd by default.
         slicer: Runs the engine; by default by the clock.
+        status: The status file; one in the state folder by default.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Daemon:
         snapshot_job: SnapshotJob,
         health: Health | None = None,
         slicer: Slicer | None = None,
+        status: StatusFile | None = None,
     ) -> None:
         self._config = config
         self._transport = transport
@@ -78,6 +81,7 @@ class Daemon:
         self._slicer = slicer or Slicer(clock.monotonic)
         self._stopped_at: float | None = None
         self._snapshot_wanted = False
+        self._status = status
         self._outputs = Outputs(config, transport, store, clock)
         self._sent_position = 0
         """Position of the last answer sent, apart from those that wait for a connection."""
@@ -129,6 +133,7 @@ class Daemon:
             committer=self._committer,
             receiver=self._receiver,
             outputs=self._outputs,
+            status=self._status,
         )
         self._snapshot_events = self._learned
         self._snapshot_due = self._clock.monotonic() + (config.snapshots.every_s or float("inf"))

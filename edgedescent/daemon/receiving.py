@@ -13,6 +13,7 @@ from edgedescent.daemon.connections import Connections
 from edgedescent.daemon.intake import Admission, Intake
 from edgedescent.daemon.load import Delay, Load
 from edgedescent.daemon.outputs import Outputs
+from edgedescent.daemon.rate_limits import RateLimits
 from edgedescent.daemon.shedding import Sample
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
@@ -68,8 +69,9 @@ class Receiver:
         limits, state = config.limits, config.state
         self._in_order = limits.questions == "in_order"
         self._sample = Sample(self._is_question) if limits.backlog == "sample" else None
+        self._rate_limits = RateLimits(limits, self._format.count_events)
         # Rules that drop a delivery before it gets a position belong here.
-        admission: list[Admission] = []
+        admission: list[Admission] = [self._rate_limits.screen]
         self.intake = Intake(
             # All that the broker may send ahead: what confirms answers comes behind it.
             messages_max=max(state.commit_messages, (transport.window or 0) + 1),
@@ -125,6 +127,7 @@ class Receiver:
             if not finished or self._in_order:
                 break
         self._load.add(events=self._n_events - before, messages=self._engine.position - position, busy_s=now - began)
+        self._committer.note_learning(now - began)
 
     @property
     def _is_behind(self) -> bool:
@@ -212,5 +215,6 @@ class Receiver:
             "messages_waiting": self._last_position - self._engine.position + len(self.intake),
             "seconds_behind": round(self._waiting_s(now) if delay is None else delay, 3),
             **self._load.metrics(),
+            **self._rate_limits.counts,
             **shed,
         }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import resource
+from pathlib import Path
 from typing import Any
 
 from edgedescent.config import Config
@@ -40,6 +40,7 @@ class Reports:
         committer: Commits and checkpoints.
         receiver: Messages that wait to be learned.
         outputs: Publishes.
+        status: The status file; one in the state folder by default.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Reports:
         committer: Committer,
         receiver: Receiver,
         outputs: Outputs,
+        status: StatusFile | None = None,
     ) -> None:
         self._config = config
         self._transport = transport
@@ -64,7 +66,7 @@ class Reports:
         self._committer = committer
         self._receiver = receiver
         self._outputs = outputs
-        self._status = StatusFile(config)
+        self._status = status or StatusFile(Path(config.state.path))
         self._notices = Notices(config.limits)
         self._reported_state = ""
         """State in the last status file."""
@@ -130,9 +132,7 @@ class Reports:
         self._reported_state = self._health.state
         self._health.report(metrics)
         left_out = self._engine.learner.left_out()
-        self._status.write(
-            {**metrics, "left_out": left_out, "pid": os.getpid(), "connected": self._transport.connected}
-        )
+        self._status.write({**metrics, "left_out": left_out, "connected": self._transport.connected})
 
 
 def resident_bytes() -> int | None:

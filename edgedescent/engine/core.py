@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +21,6 @@ from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Prediction, Predictions
-from edgedescent.engine.rate_limit import RateLimit
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
 from edgedescent.formats import Format, JsonFormat, Piece
@@ -110,7 +109,6 @@ class Engine:
         reused_ids: what becomes of an event with the id of another one that said something else: ``learn`` or ``drop``.
         redelivery_window: number of messages that are remembered to recognize those sent again whose events have no
             ids.
-        events_per_second_max: bound on the events of one topic that are used in a second; None for no bound.
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
         quarantine: whether floods of new names and absurd labels become dead letters, until there are too many.
@@ -139,7 +137,6 @@ class Engine:
         id_scope: Literal["topic", "device"] = "topic",
         reused_ids: Literal["learn", "drop"] = "learn",
         redelivery_window: int = 4096,
-        events_per_second_max: float | None = None,
         payload_bytes_max: int = 1_048_576,
         events_per_message_max: int = 10_000,
         quarantine: bool = True,
@@ -150,7 +147,6 @@ class Engine:
         self.errors = Prequential()
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
-        self._limit: RateLimit | None = None
         self._rest: _Rest | None = None
         """Message that was begun and has events left."""
         self._done: _Done | None = None
@@ -162,7 +158,6 @@ class Engine:
             id_scope=id_scope,
             reused_ids=reused_ids,
             redelivery_window=redelivery_window,
-            events_per_second_max=events_per_second_max,
             payload_bytes_max=payload_bytes_max,
             events_per_message_max=events_per_message_max,
             quarantine=quarantine,
@@ -176,7 +171,6 @@ class Engine:
         id_scope: Literal["topic", "device"],
         reused_ids: Literal["learn", "drop"],
         redelivery_window: int,
-        events_per_second_max: float | None,
         payload_bytes_max: int,
         events_per_message_max: int,
         quarantine: bool,
@@ -198,10 +192,6 @@ class Engine:
         if redelivery_window != self._redeliveries.window:
             known, self._redeliveries = self._redeliveries, RedeliveryWindow(redelivery_window)
             self._redeliveries.restore(*known.save())
-        limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
-        if limit is not None and self._limit is not None:
-            limit.restore(*self._limit.save().values())
-        self._limit = limit
         self._quarantine.enabled = quarantine
         self._loop = LearningLoop(
             self.learner,
@@ -211,8 +201,7 @@ class Engine:
             by_topic=id_scope == "topic",
             learns_reused=reused_ids == "learn",
         )
-        # A limit counts the usable events of a piece before the others, so it needs them all as objects.
-        self._reader = self.format.reader() if self._loop.takes_raw and limit is None else None
+        self._reader = self.format.reader() if self._loop.takes_raw else None
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
@@ -250,7 +239,7 @@ class Engine:
             return self._resume(message, done, events_max)
         redelivered = self._note(message)
         if reader is None or not reader.open(message.payload):
-            return self._learn(_Rest(message, redelivered, iter(self._decode(message))), events_max)
+            return self._learn(_Rest(message, redelivered, iter(self.format.read(message.payload))), events_max)
         answered = self._loop.run(
             reader, message.payload, message.topic, redelivered, self.errors, self.counters, events_max
         )
@@ -313,7 +302,7 @@ class Engine:
             self._loop.skip_to(self._reader, done.place)
             rest.events = self._reader
         else:
-            rest.pieces = (_behind(piece, done.place) for piece in self._decode(message))
+            rest.pieces = (_behind(piece, done.place) for piece in self.format.read(message.payload))
         return self._learn(rest, events_max)
 
     def _learn(self, rest: _Rest, events_max: int) -> list[Effect] | None:
@@ -359,29 +348,9 @@ class Engine:
             self._rest = rest
         return at_end
 
-    def _decode(self, message: Message) -> Iterable[Piece]:
-        """Events of a message, piece by piece, as many as the limit of its topic admits."""
-        pieces = self.format.read(message.payload)
-        if self._limit is None:
-            return pieces
-        return (self._admitted(piece, message, self._limit) for piece in pieces)
-
     def _begin_connection(self, position: int, connection: Connection) -> None:
         """Begin a connection, whose first message is at `position`."""
         self._redeliveries.connect(position, connection.session, connection.acknowledged, connection.first_id)
-
-    def _admitted(self, piece: Piece, message: Message, limit: RateLimit) -> Piece:
-        """The part of a piece that the limit of the message's topic admits; the rest is counted as ``rate_limited``."""
-
-        def take() -> bool:
-            if limit.take(message.topic, message.received_at):
-                return True
-            self.counters["rate_limited"] += 1
-            return False
-
-        events = [pair for pair in piece.events if take()]
-        rejected = [fault for fault in piece.rejected if take()]
-        return Piece(events, rejected, piece.is_array)
 
     def _add_dead_letters(self, rest: _Rest, events: EventCursor, place: int) -> None:
         """Count the rejected events of a piece up to a place, and add dead letters to those of earlier ones."""
@@ -435,15 +404,7 @@ class Engine:
 
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
-        always = (
-            "messages",
-            "events_learned",
-            "events_predicted",
-            "duplicates",
-            "ids_reused",
-            "dead_letters",
-            "rate_limited",
-        )
+        always = ("messages", "events_learned", "events_predicted", "duplicates", "ids_reused", "dead_letters")
         return {
             **dict.fromkeys(always, 0),
             **self.counters,
@@ -455,9 +416,7 @@ class Engine:
 
     def state_dict(self) -> dict[str, Any]:
         """Complete state of the engine as named arrays and lists."""
-        limit = {} if self._limit is None else self._limit.save()
         return {
-            **limit,
             **dict(zip(_REDELIVERIES, self._redeliveries.save(), strict=True)),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
@@ -484,8 +443,6 @@ class Engine:
             self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
-            if self._limit is not None and "sources" in state:
-                self._limit.restore(state["sources"], state["sources_left"])
             self.counters = Counter(dict(zip(state["counter_names"], state["counters"].tolist(), strict=True)))
             self.position = int(state["position"][0])
             self._done = _Done.restore(state["message_done"])

@@ -12,7 +12,7 @@ import msgspec
 from edgedescent.errors import InvalidEventError
 from edgedescent.features._text import text_value
 from edgedescent.formats._json_reader import JsonReader
-from edgedescent.formats._json_scan import has_more_than, may_misname_label, with_nulls
+from edgedescent.formats._json_scan import count_elements, has_more_than, may_misname_label, with_nulls
 from edgedescent.formats.base import Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
 from edgedescent.formats.json_hints import misnamed_label, misplaced_features
@@ -109,6 +109,13 @@ class JsonFormat(Format):
     def encode(self, event: Event) -> bytes:
         """One event as a JSON object."""
         return _encode(event)
+
+    def count_events(self, payload: bytes) -> int:
+        """Number of elements of an array, or of lines of JSON, by their commas or beginnings."""
+        if len(payload) > self.payload_bytes_max:
+            return 1
+        text = stripped(payload)
+        return count_elements(text) if text.startswith(b"[") else text.count(b"\n{") + 1
 
     def is_question(self, payload: bytes) -> bool:
         """True if no label is named in a message."""

@@ -23,10 +23,11 @@ import msgspec
 from edgedescent.engine.core import DEAD_PAYLOAD_MAX
 from edgedescent.engine.messages import DeadLetter
 from edgedescent.errors import StateError
+from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
 from edgedescent.state.recording import read
 from edgedescent.state.repair import connect
 from edgedescent.state.state_file import require_file, sqlite_error
-from edgedescent.state.store import CHECKPOINTS_KEPT, FILE
+from edgedescent.state.store import FILE
 
 _COLUMNS = "position, place, received_at, topic, reason, error, payload"
 _PURGED = ""

@@ -136,10 +136,10 @@ def _require_same_learner(store: Store, written: dict[str, Any], wanted: dict[st
         # Two types have other parameters, so that a list of differences says nothing.
         changed = ["type"]
     pairs = "; ".join(f"{key}: {written.get(key)!r} there, {wanted.get(key)!r} here" for key in changed)
-    raise StateError(
-        f"The state in {store.folder} was learned with another configuration ({pairs}).",
-        "Restore `[learner]`, or give `state.path` a new folder for the new model.",
-    )
+    hint = "Restore `[learner]`, or give `state.path` a new folder for the new model."
+    if "type" not in changed:
+        hint = f"To see what can be carried over: edgedescent migrate CONFIG --dry-run. {hint}"
+    raise StateError(f"The state in {store.folder} was learned with another configuration ({pairs}).", hint)
 
 
 def _starting_points(factory: EngineFactory, store: Store, history: SettingsHistory) -> Iterator[Engine]:
@@ -156,8 +156,10 @@ def _starting_points(factory: EngineFactory, store: Store, history: SettingsHist
         engine = build(checkpoint.position)
         engine.load_state_dict(checkpoint.state)
         yield engine
-    # A journal that starts with the first message needs no checkpoint.
-    if store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1:
+    # A journal that starts with the first message needs no checkpoint, unless another learner learned a part of it.
+    if store.learner_since == 0 and (
+        store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1
+    ):
         yield build(0)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.disk import Disk
@@ -160,6 +162,27 @@ def sqlite_error(path: Path, error: Exception) -> StateError:
     return StateError(
         f"The state file {path} is damaged: {error}.", "The daemon repairs what it can at its next start."
     )
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Raise errors of SQLite as StateError, and those of its messages, which may quote damaged text."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise sqlite_error(path, error) from error
+
+
+def row_of(db: sqlite3.Connection, statement: str, key: int) -> tuple[Any, ...]:
+    """Row of a key that was read from the same table; in a damaged table it may not be found again.
+
+    Raises:
+        StateError: If there is none.
+    """
+    row: tuple[Any, ...] | None = db.execute(statement, (key,)).fetchone()
+    if row is None:
+        raise StateError(f"The table has no row for message {key}, which it lists: it is damaged.")
+    return row
 
 
 def _wal_of(path: Path) -> Path:

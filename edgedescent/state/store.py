@@ -14,29 +14,30 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import zlib
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.engine.settings import EngineSettings
-from edgedescent.errors import DiskFullError, StateError
-from edgedescent.state import codec, journal_block
-from edgedescent.state.checkpoints import PIECE_BYTES, CheckpointParts, CheckpointWriter, read_parts
+from edgedescent.errors import DiskFullError
+from edgedescent.state import codec
+from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT, Checkpoint, CheckpointTable
+from edgedescent.state.checkpoints import PIECE_BYTES, CheckpointWriter
+from edgedescent.state.dead_letter_table import DeadLetterTable
 from edgedescent.state.disk import Disk
 from edgedescent.state.files_in_use import FilesInUse
+from edgedescent.state.journal_table import JournalTable
 from edgedescent.state.lock import FILE as LOCK_FILE
+from edgedescent.state.meta_table import MetaTable
 from edgedescent.state.position_file import PositionFile
 from edgedescent.state.repair import install_repaired
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.state_file import (
     Durability,
     folder_error,
+    guarded,
     move_log_often,
     open_to_read,
     open_to_write,
@@ -47,21 +48,6 @@ log = logging.getLogger(__name__)
 
 FILE = "edgedescent.db"
 POSITION_FILE = "edgedescent.position"
-CHECKPOINTS_KEPT = 2
-
-
-def _with_checksum(text: str) -> str:
-    """A text after its checksum: damage must not look like another learner, or other settings."""
-    return f"{zlib.crc32(text.encode()):08x} {text}"
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """State of the engine after the message at `position`."""
-
-    position: int
-    created_at: float
-    """Time of creation in seconds since 1970."""
-    state: dict[str, Any]
 
 
 class Store:
@@ -81,6 +67,7 @@ class Store:
         journal_bytes_max: Size to which the journal is trimmed, except for what recovery needs.
         journal_age_max_s: Age to which the journal is trimmed, except for what recovery needs; unlimited if None.
         dead_letters_max: Number of dead letters to keep; the oldest are removed.
+        dead_letters_bytes_max: Size of the dead letters to keep; the oldest are removed.
         read_only: Open an existing file beside the daemon that writes it, as it is at this moment. Later writes are
             not seen.
         disk: The file system; the operating system's by default.
@@ -99,6 +86,7 @@ class Store:
         journal_bytes_max: int = 268_435_456,
         journal_age_max_s: float | None = None,
         dead_letters_max: int = 10_000,
+        dead_letters_bytes_max: int = 33_554_432,
         read_only: bool = False,
         disk: Disk | None = None,
     ) -> None:
@@ -109,9 +97,6 @@ class Store:
         self._disk = disk or Disk()
         self._journal_bytes_max = journal_bytes_max
         self._journal_age_max_s = journal_age_max_s
-        self._dead_letters_max = dead_letters_max
-        self._pending: deque[DeadLetter] = deque(maxlen=dead_letters_max)
-        """Dead letters that are not written yet."""
         self._allowance: str | None = None
         self._memory: str | None = None
         """The text of `memory`, once it was read."""
@@ -122,9 +107,13 @@ class Store:
             # The position file is read first, because a daemon may go on writing meanwhile.
             noted, self.acknowledged = self._position_file.read()
             self._db = self._open()
-            self.last_position, self._journal_bytes = self._journal_end()
+            self._meta = MetaTable(self._db, self.path)
+            self._journal = JournalTable(self._db, self.path)
+            self._dead_letters = DeadLetterTable(self._db, dead_letters_max, dead_letters_bytes_max)
+            self._checkpoints = CheckpointTable(self._db, self.path)
+            self.last_position = max(self._journal.last_position, self._checkpoints.extent()[2])
             if not read_only:
-                self._parts = CheckpointParts(self._db)
+                self._parts = self._checkpoints.parts()
             # Without its `-shm`, another process would not see the locks of this one.
             names = (FILE, f"{FILE}-wal", f"{FILE}-shm", LOCK_FILE)
             self._files = None if read_only else FilesInUse(self.folder, names, self._disk)
@@ -138,7 +127,7 @@ class Store:
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
-    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> int:
         """Append messages to the journal in one transaction, together with their dead letters.
 
         Args:
@@ -146,22 +135,22 @@ class Store:
             answered: Position of the last answer sent, for recovery.
             hurry: Use a faster compression, which takes more space.
 
+        Returns:
+            The size of their block in bytes.
+
         Raises:
             ValueError: If the first message does not follow the last one of the journal.
         """
         first, last = messages[0].position, messages[-1].position
         if first != self.last_position + 1:
             raise ValueError(f"Message {first} does not follow message {self.last_position}.")
-        data = journal_block.pack(messages, hurry=hurry)
         with self._transaction(up_to=last):
-            crc = journal_block.checksum(first, last, data)
-            self._db.execute(
-                "INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (first, last, messages[-1].received_at, crc, data)
-            )
-            self._set("answered", answered)
+            size = self._journal.append(messages, hurry=hurry)
+            self._meta.set("answered", answered)
         self.last_position = last
-        self._journal_bytes += len(data)
+        self._journal.bytes += size
         self._position_file.write(last, self.acknowledged)
+        return size
 
     def read(self, after: int, up_to: int | None = None) -> Iterator[Message]:
         """Read the readable messages behind a position, in order.
@@ -175,44 +164,15 @@ class Store:
         Yields:
             The messages.
         """
-        end = self.last_position if up_to is None else up_to
-        with self._guarded():
-            rows = self._db.execute(
-                "SELECT first, last FROM journal WHERE last > ? AND first <= ? ORDER BY first", (after, end)
-            ).fetchall()
-        for first, last in rows:
-            try:
-                crc, data = self._row("SELECT crc, data FROM journal WHERE first = ?", first)
-                block = journal_block.unpack(first, last, crc, data)
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                log.error("The journal cannot be read at messages %d to %d: %s.", first, last, error)
-            except StateError as error:
-                log.error("%s", error)
-            else:
-                for message in block:
-                    # A damaged table may list a block twice.
-                    if after < message.position <= end:
-                        after = message.position
-                        yield message
+        yield from self._journal.read(after, self.last_position if up_to is None else up_to)
 
     def first_of_last(self, count: int, up_to: int) -> int:
         """Position before the newest blocks that hold at least `count` messages up to `up_to`."""
-        with self._guarded():
-            first, oldest = self._db.execute(
-                "SELECT (SELECT max(first) FROM journal WHERE first <= ?), (SELECT min(first) FROM journal)",
-                (max(up_to - count + 1, 1),),
-            ).fetchone()
-        first = oldest if first is None else first
-        return up_to if first is None else int(first) - 1
+        return self._journal.first_of_last(count, up_to)
 
     def journal_extent(self) -> tuple[int, int, int, int]:
         """First and last position, number of blocks and their size in bytes; zeros if the journal is empty."""
-        with self._guarded():
-            found = self._db.execute(
-                "SELECT min(first), max(last), count(*), sum(length(data)) FROM journal"
-            ).fetchone()
-        first, last, blocks, size = (value or 0 for value in found)
-        return first, last, blocks, size
+        return self._journal.extent()
 
     def note_acknowledged(self, position: int) -> None:
         """Note up to which position the broker is known to have the acknowledgements. The note survives kill -9."""
@@ -222,7 +182,7 @@ class Store:
     @property
     def answered(self) -> int:
         """Position of the last answer known to be published; 0 if none is."""
-        value = self._get("answered")
+        value = self._meta.get("answered")
         return value if isinstance(value, int) else 0
 
     # --- Checkpoints ----------------------------------------------------------------------------------------------
@@ -233,13 +193,16 @@ class Store:
         Returns:
             The size of the checkpoint in bytes.
         """
-        writer = self.begin_checkpoint(state, position, created_at, learner)
-        while not writer.write_piece():
-            pass
-        return writer.size
+        return self.begin_checkpoint(state, position, created_at, learner).write_all()
 
     def begin_checkpoint(
-        self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]
+        self,
+        state: dict[str, Any],
+        position: int,
+        created_at: float,
+        learner: dict[str, Any],
+        *,
+        new_learner: bool = False,
     ) -> CheckpointWriter:
         """Prepare to save the state of the engine piece by piece; with the last one, remove what is no longer needed.
 
@@ -250,8 +213,10 @@ class Store:
             position: Position of the last message that the state includes, which must be in the journal.
             created_at: The current time in seconds since 1970.
             learner: Configuration of the learner, as `claim` saves it.
+            new_learner: True if another learner has written the state so far: its checkpoints are removed with the
+                last piece, and the journal up to `position` no longer leads to the state.
         """
-        with self._guarded():
+        with guarded(self.path):
             first_part = self._parts.next_number()
 
         def write_part(number: int, data: bytes) -> None:
@@ -260,25 +225,27 @@ class Store:
 
         def write_root(data: bytes) -> None:
             with self._transaction():
-                self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (position, created_at, data))
-                self._db.execute(
-                    "DELETE FROM checkpoints WHERE position NOT IN "
-                    "(SELECT position FROM checkpoints ORDER BY position DESC LIMIT ?)",
-                    (CHECKPOINTS_KEPT,),
-                )
-                self._set("learner", _with_checksum(json.dumps(learner, sort_keys=True)))
+                self._checkpoints.add(position, created_at, data, alone=new_learner)
+                self._meta.set_checked("learner", json.dumps(learner, sort_keys=True))
+                if new_learner:
+                    self._meta.set("learner_since", position)
                 dropped = self._trim_journal(now=created_at)
-            self._journal_bytes -= dropped
-            with self._guarded():
+            self._journal.bytes -= dropped
+            with guarded(self.path):
                 self._parts.find_unused()
                 if encoding.n_parts:
                     move_log_often(self._db, often=False)
 
         encoding = codec.Encoding(state, self.piece_bytes, first_part)
         if encoding.n_parts:
-            with self._guarded():
+            with guarded(self.path):
                 move_log_often(self._db, often=True)
         return CheckpointWriter(encoding, position, first_part, write_part, write_root)
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Size of the newest checkpoint; 0 if there is none."""
+        return self._checkpoints.newest_bytes()
 
     @property
     def has_unused_parts(self) -> bool:
@@ -293,39 +260,33 @@ class Store:
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """Read the undamaged checkpoints, newest first. Damaged ones are logged and skipped."""
-        with self._guarded():
-            positions = self._db.execute("SELECT position FROM checkpoints ORDER BY position DESC").fetchall()
-        for (position,) in positions:
-            try:
-                created_at, data = self._row("SELECT created_at, data FROM checkpoints WHERE position = ?", position)
-                checkpoint = Checkpoint(position, created_at, codec.decode(data, self._read_parts))
-            except (StateError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                log.error("The checkpoint at message %d is not usable: %s", position, error)
-            else:
-                yield checkpoint
-
-    def _read_parts(self, first: int, count: int) -> Iterable[bytes]:
-        return read_parts(self._db, first, count)
+        return self._checkpoints.read()
 
     # --- To whom the state belongs --------------------------------------------------------------------------------
 
     @property
     def learner(self) -> dict[str, Any] | None:
         """Configuration of the learner that wrote the state; None in a new folder."""
-        text = self._get_checked("learner", "learner")
+        text = self._meta.get_checked("learner", "learner")
         learner: dict[str, Any] | None = None if text is None else json.loads(text)
         return learner
 
     @property
+    def learner_since(self) -> int:
+        """Position of the last message before this learner continued with the state of another one; 0 if none did."""
+        value = self._meta.get("learner_since")
+        return value if isinstance(value, int) else 0
+
+    @property
     def device(self) -> str | None:
         """Name of the device that wrote the state; None in a new folder."""
-        return self._get_checked("device", "device")
+        return self._meta.get_checked("device", "device")
 
     def claim(self, learner: dict[str, Any], device: str) -> None:
         """Record the configuration of the learner and the device to which the state belongs."""
         with self._transaction():
-            self._set("learner", _with_checksum(json.dumps(learner, sort_keys=True)))
-            self._set("device", _with_checksum(device))
+            self._meta.set_checked("learner", json.dumps(learner, sort_keys=True))
+            self._meta.set_checked("device", device)
 
     @property
     def settings(self) -> SettingsHistory:
@@ -334,7 +295,7 @@ class Store:
         Raises:
             StateError: If another version wrote them.
         """
-        text = self._get_checked("settings", "engine's settings")
+        text = self._meta.get_checked("settings", "engine's settings")
         return SettingsHistory() if text is None else SettingsHistory.decode(text)
 
     def change_settings(self, history: SettingsHistory, settings: EngineSettings) -> None:
@@ -344,22 +305,16 @@ class Store:
             history: The settings so far.
             settings: The settings; nothing is written if they are the same.
         """
-        with self._guarded():
-            # A journal that is whole can be processed from its first message on.
-            needed = self._db.execute(
-                "SELECT min(position) FROM (SELECT min(position) AS position FROM checkpoints UNION ALL "
-                "SELECT min(first) - 1 FROM journal)"
-            ).fetchone()[0]
-        changed = history.with_change(self.last_position + 1, settings, needed or 0)
+        changed = history.with_change(self.last_position + 1, settings, self._checkpoints.needed_from())
         if (text := changed.encode()) != history.encode():
             with self._transaction():
-                self._set("settings", _with_checksum(text))
+                self._meta.set_checked("settings", text)
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
     def add_dead_letter(self, dead_letter: DeadLetter) -> None:
         """Add a dead letter. It is written in the transaction of its message, or by recovery after a crash."""
-        self._pending.append(dead_letter)
+        self._dead_letters.pending.append(dead_letter)
 
     def dead_letters(self, limit: int = 100, reason: str | None = None) -> list[DeadLetter]:
         """Newest dead letters, newest first, without the empty rows of purged ones.
@@ -368,28 +323,8 @@ class Store:
             limit: The largest number of dead letters to return.
             reason: The reason of those to return; all if None.
         """
-        with self._guarded():
-            rows = self._db.execute(
-                "SELECT position, place, received_at, topic, reason, error, payload FROM dead_letters "
-                "WHERE reason != '' AND (?1 IS NULL OR reason = ?1) ORDER BY position DESC, place DESC LIMIT ?2",
-                (reason, limit),
-            )
-            return [DeadLetter(*row) for row in rows]
-
-    def _write_dead_letters(self, dead_letters: Sequence[DeadLetter]) -> None:
-        if not dead_letters:
-            return
-        self._db.executemany(
-            "INSERT OR IGNORE INTO dead_letters (position, place, received_at, topic, reason, error, payload) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [msgspec.structs.astuple(dead_letter) for dead_letter in dead_letters],
-        )
-        # By position, not by time of writing: recovery may write dead letters again that were removed before.
-        self._db.execute(
-            "DELETE FROM dead_letters WHERE (position, place) <= "
-            "(SELECT position, place FROM dead_letters ORDER BY position DESC, place DESC LIMIT 1 OFFSET ?)",
-            (self._dead_letters_max,),
-        )
+        with guarded(self.path):
+            return self._dead_letters.newest(limit, reason)
 
     # --- Session ---------------------------------------------------------------------------------------------------
 
@@ -397,14 +332,14 @@ class Store:
     def memory(self) -> str:
         """Text of the transport's about its session with the broker; empty in a new state."""
         if self._memory is None:
-            self._memory = str(self._get("session") or "")
+            self._memory = str(self._meta.get("session") or "")
         return self._memory
 
     def save_memory(self, memory: str) -> None:
         """Save the text of the transport's about its session, if it has changed."""
         if memory != self.memory:
             with self._transaction():
-                self._set("session", memory)
+                self._meta.set("session", memory)
             self._memory = memory
 
     # --- Write budget ---------------------------------------------------------------------------------------------
@@ -417,7 +352,7 @@ class Store:
     @property
     def allowance(self) -> tuple[float, float] | None:
         """Number of bytes left of the day's allowance when it was last saved, and that time; None if never saved."""
-        value = self._get("allowance")
+        value = self._meta.get("allowance")
         with suppress(ValueError, AttributeError):
             left, at = map(float, value.split())
             return left, at
@@ -440,7 +375,7 @@ class Store:
 
     def flush(self) -> None:
         """Write the pending dead letters whose messages are in the journal."""
-        if self._pending and self._pending[0].position <= self.last_position:
+        if (pending := self._dead_letters.pending) and pending[0].position <= self.last_position:
             with self._transaction():
                 pass
 
@@ -479,14 +414,14 @@ class Store:
         It also writes the pending dead letters of messages up to `up_to`, by default the last one, and the allowance.
         """
         last = self.last_position if up_to is None else up_to
-        dead_letters = [dead_letter for dead_letter in self._pending if dead_letter.position <= last]
-        with self._guarded():
+        dead_letters = self._dead_letters.due(last)
+        with guarded(self.path):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
-                self._write_dead_letters(dead_letters)
+                self._dead_letters.write(dead_letters)
                 if self._allowance is not None:
-                    self._set("allowance", self._allowance)
+                    self._meta.set("allowance", self._allowance)
                 self._db.execute("COMMIT")
             except BaseException:
                 # The first error is the one to report, and SQLite may have rolled back by itself.
@@ -494,67 +429,16 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
         self.require_files()
-        self._pending = deque((x for x in self._pending if x.position > last), maxlen=self._dead_letters_max)
+        self._dead_letters.written(last)
         self._allowance = None
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Raise errors of SQLite as StateError, and those of its messages, which may quote damaged text."""
-        try:
-            yield
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise sqlite_error(self.path, error) from error
-
-    def _journal_end(self) -> tuple[int, int]:
-        """Last position and size in bytes of the journal."""
-        last, size = self._db.execute("SELECT max(last), sum(length(data)) FROM journal").fetchone()
-        newest = self._db.execute("SELECT max(position) FROM checkpoints").fetchone()[0]
-        return max(last or 0, newest or 0), size or 0
 
     def _trim_journal(self, now: float) -> int:
         """Delete the oldest blocks beyond the bounds that no checkpoint needs; returns their size in bytes.
 
         Nothing is deleted before there is a second checkpoint, because the journal replaces a damaged first one.
         """
-        dropped = 0
-        count, needed = self._db.execute("SELECT count(*), min(position) FROM checkpoints").fetchone()
+        count, needed, _ = self._checkpoints.extent()
+        if count < CHECKPOINTS_KEPT:
+            return 0
         oldest = float("-inf") if self._journal_age_max_s is None else now - self._journal_age_max_s
-        while count == CHECKPOINTS_KEPT:
-            row = self._db.execute(
-                "SELECT first, received_at, length(data) FROM journal WHERE last <= ? ORDER BY first LIMIT 1", (needed,)
-            ).fetchone()
-            if row is None or (self._journal_bytes - dropped <= self._journal_bytes_max and row[1] >= oldest):
-                break
-            self._db.execute("DELETE FROM journal WHERE first = ?", (row[0],))
-            dropped += row[2]
-        return dropped
-
-    def _row(self, statement: str, key: int) -> tuple[Any, ...]:
-        """Row of a key that was read from the same table; in a damaged table it may not be found again.
-
-        Raises:
-            StateError: If there is none.
-        """
-        row: tuple[Any, ...] | None = self._db.execute(statement, (key,)).fetchone()
-        if row is None:
-            raise StateError(f"The table has no row for message {key}, which it lists: it is damaged.")
-        return row
-
-    def _get(self, key: str) -> Any:
-        with self._guarded():
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else row[0]
-
-    def _get_checked(self, key: str, what: str) -> str | None:
-        """Text that was set with its checksum; None if there is none, or it is damaged, which is logged."""
-        value = self._get(key)
-        if value is None:
-            return None
-        _, _, text = str(value).partition(" ")
-        if _with_checksum(text) == value:
-            return text
-        log.error("The record of the %s in %s is damaged.", what, self.path)
-        return None
-
-    def _set(self, key: str, value: Any) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        return self._journal.trim(needed, self._journal_bytes_max, oldest)

@@ -10,7 +10,7 @@ import msgspec
 
 from edgedescent_world.chance import Chance
 from edgedescent_world.ledger import Violation
-from edgedescent_world.link import Link, Packet
+from edgedescent_world.link import DROPPED, Link, Packet
 from edgedescent_world.timeline import Timeline
 
 NUMBERS_ANEW = 0.25
@@ -50,11 +50,16 @@ class Broker:
         chance: Random source of the world.
         timeline: Time of the world.
         receive_max: Number of unacknowledged messages that it sends ahead.
-        on_acknowledged: Called with topic and payload of each acknowledged message.
+        on_acknowledged: Called with topic and payload of each acknowledged message, and True if it was dropped.
     """
 
     def __init__(
-        self, chance: Chance, timeline: Timeline, *, receive_max: int, on_acknowledged: Callable[[str, bytes], None]
+        self,
+        chance: Chance,
+        timeline: Timeline,
+        *,
+        receive_max: int,
+        on_acknowledged: Callable[[str, bytes, bool], None],
     ) -> None:
         self._chance = chance
         self._timeline = timeline
@@ -129,7 +134,7 @@ class Broker:
                 if self._chance.trace:
                     self._chance.trace(f"broker: {packet.packet_id} acknowledged: {acknowledged.payload[:40]!r}")
                 acknowledged.acknowledged = True
-                self._on_acknowledged(acknowledged.topic, acknowledged.payload)
+                self._on_acknowledged(acknowledged.topic, acknowledged.payload, packet.payload == DROPPED)
             self._send()
 
     def disconnected(self, link: Link) -> None:

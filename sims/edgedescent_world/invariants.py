@@ -14,7 +14,8 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message
 from edgedescent.engine.settings import EngineSettings
 from edgedescent.state import codec
-from edgedescent.state.store import CHECKPOINTS_KEPT, Store
+from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
+from edgedescent.state.store import Store
 from edgedescent_world.ledger import Content, Violation, content_of
 from edgedescent_world.sensors import SentMessage
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from edgedescent.interfaces import Delivery, PlainTransport, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
-from edgedescent_world.link import Link, Packet
+from edgedescent_world.link import DROPPED, Link, Packet
 from edgedescent_world.timeline import Timeline
 
 
@@ -142,7 +142,7 @@ class SimulatedTransport(PlainTransport):
             valid = still_valid(deliveries, self._generation)
             for delivery in valid:
                 self._chance.step("acknowledge")
-                self._link.send_up(Packet("puback", delivery.packet_id))
+                self._link.send_up(Packet("puback", delivery.packet_id, DROPPED if delivery.surplus else b""))
             self._link.send_up(Packet("ping"))
             self._pings.append(self._calls)
         self._chance.step("acknowledged")

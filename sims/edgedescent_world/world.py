@@ -267,6 +267,7 @@ class World:
     def _open_store(self) -> LedgerStore:
         """Open the state file, and check it against the ledger."""
         state = self.config.state
+        self.ledger.has_limits |= self.config.limits.events_per_second_max is not None
         store = self._parts.store(
             state.path,
             durability=state.durability,

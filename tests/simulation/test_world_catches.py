@@ -17,7 +17,9 @@ from edgedescent.config import Config
 from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
 from edgedescent.daemon.connections import Connections
+from edgedescent.daemon.intake import drop
 from edgedescent.daemon.loop import Daemon
+from edgedescent.daemon.rate_limits import RateLimits
 from edgedescent.daemon.receipt_order import ReceiptOrder
 from edgedescent.engine import core as engine_module
 from edgedescent.engine._dedup_window import DedupWindow
@@ -341,6 +343,14 @@ def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Committer, "_pause_for_space", wait_for_ever)
     assert "not everything is processed" in caught()
+
+
+def test_dropping_what_no_limit_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
+    def screen(_: RateLimits, deliveries: Sequence[Delivery], __: float) -> list[Delivery]:
+        return [drop(one) for one in deliveries]
+
+    monkeypatch.setattr(RateLimits, "screen", screen)
+    assert "dropped without a limit" in caught()
 
 
 # --- Bounds -----------------------------------------------------------------------------------------------------------

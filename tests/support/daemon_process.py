@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 from edgedescent import config as configuration
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
+from edgedescent.state.lock import note_of
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from support.state_folder import bits
@@ -161,7 +162,7 @@ class DaemonProcess:
     def status(self) -> dict[str, Any]:
         """Last status that this run has written; empty before the first."""
         try:
-            status: dict[str, Any] = json.loads((self.state_path / "status.json").read_bytes())
+            status: dict[str, Any] = json.loads((Path(note_of(self.state_path)) / "status.json").read_bytes())
         except (FileNotFoundError, ValueError):
             # After a power cut it may be empty: it is not synced.
             return {}

@@ -18,8 +18,8 @@ from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import ConfigError
 from edgedescent.evaluation import ErrorCurve, state_bytes
 from edgedescent.state import codec
+from edgedescent.state.checkpoint_table import Checkpoint
 from edgedescent.state.settings_history import SettingsHistory, SettingsReplay
-from edgedescent.state.store import Checkpoint
 from edgedescent_sims.result import CandidateResult, Curve, Interval, SimulationResult, Timing
 from edgedescent_sims.scenarios.files import changed
 from edgedescent_sims.simulate.bars import judge
@@ -366,7 +366,7 @@ def _notices(runs: Sequence[_Run], outcomes: Sequence[_Outcome]) -> list[str]:
     if outcome.agrees is False:
         notices.append(
             f"{AS_RUN!r} differs from the device's checkpoint at message {outcome.verified_at}: messages are missing, "
-            "or it ran for a while with another version."
+            "or it ran for a while with another version or, before a migration, with another learner."
         )
     return notices
 

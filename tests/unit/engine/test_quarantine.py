@@ -11,7 +11,7 @@ import pytest
 from edgedescent import BPR, LinearRegressor, LogisticRegressor, MatrixFactorization
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Message
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 
 
 class Stream:

@@ -222,3 +222,19 @@ def test_the_hint_at_3_1_1_also_comes_where_it_hangs_up(
     broker.links[1].sock.close()
     next_connect(transport, broker, 3)
     assert 'before accepting it (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' in warnings(caplog)
+
+
+def test_a_session_that_another_client_takes_over_and_ends_is_said(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = make(protocol="5", client_id="pump-1")
+    link = connect(transport, broker, welcome())
+    link.send(packet(DISCONNECT, 0, b"\x8e\0"))
+    pump(transport, lambda: not transport.connected)
+    assert "another client has taken over the session, with the client id 'pump-1'" in warnings(caplog)
+    assert transport.counts["sessions_taken_over"] == 1
+    next_connect(transport, broker, 2)
+    broker.links[1].send(welcome())
+    pump(transport, lambda: transport.connected)
+    assert "because another client has ended it with the client id 'pump-1'" in warnings(caplog)
+    assert transport.counts["sessions_lost"] == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgedescent.config import Config
+from edgedescent.daemon.migration import migration_of
 from edgedescent.errors import StateError
 from edgedescent.state import recording
 from edgedescent.state.adopt import owner_of
@@ -88,6 +89,7 @@ COMMANDS: dict[str, Callable[[Config], object]] = {
     "dead-letters purge": lambda config: purge(config.state.path, Selection(reason="malformed")),
     "backup": lambda config: backup(config.state.path, Path(config.state.path) / "copy.db"),
     "adopt": lambda config: owner_of(config.state.path),
+    "migrate": lambda config: migration_of(config).plan(),
     "run": lambda config: Run(config, durability="process").store.close(),
 }
 
