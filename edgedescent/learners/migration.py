@@ -37,6 +37,9 @@ class Migrating(Protocol):
     def tables(self) -> list[str]:
         """Return the names of the tables of parameters."""
 
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the learned state by name."""
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore a state."""
 
@@ -157,19 +160,25 @@ def drawn_later(migration: Migration, name: str) -> None:
     migration.kept(name, f"everything: {migration.change(name)} for what is drawn from now on")
 
 
-def table_of(names: str) -> Rule:
+def table_of(names: str, prefix: str = "") -> Rule:
     """Rule of the largest size of a table.
+
+    The sketch of the newcomers has the size of the table, so that it starts anew.
 
     Args:
         names: Name of the list in the state whose members have a row each.
+        prefix: How the names of the newcomers' arrays in the state begin.
     """
 
     def resize(migration: Migration, name: str) -> None:
         used, room = len(migration.state[names]), getattr(migration.after, name)
         if used > room:
             migration.impossible(name, f"{migration.change(name)}, but {used} {names} are in use")
-        else:
-            migration.kept(name, f"all {used} {names}: {migration.change(name)}")
+            return
+        fresh = migration.after.state_dict()
+        for part in ("newcomers", "aging"):
+            migration.state[f"{prefix}{part}"] = fresh[f"{prefix}{part}"]
+        migration.kept(name, f"all {used} {names}: {migration.change(name)}")
 
     return resize
 
