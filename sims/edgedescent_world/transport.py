@@ -142,7 +142,7 @@ class SimulatedTransport(PlainTransport):
             valid = still_valid(deliveries, self._generation)
             for delivery in valid:
                 self._chance.step("acknowledge")
-                self._link.send_up(Packet("puback", delivery.packet_id, DROPPED if delivery.surplus else b""))
+                self._link.send_up(Packet("puback", delivery.packet_id, payload=DROPPED if delivery.surplus else b""))
             self._link.send_up(Packet("ping"))
             self._pings.append(self._calls)
         self._chance.step("acknowledged")
