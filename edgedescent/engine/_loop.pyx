@@ -170,7 +170,10 @@ cdef class LearningLoop:
         """Predict the event at hand and, if it has a target, learn it."""
         cdef double target
         cdef Py_ssize_t n_names
-        if self.compiled is not None and events.is_raw and is_sane(events.target):
+        if self.compiled is not None and events.is_raw and not events.has_target:
+            if events.encode(self.compiled.encoder):
+                return self.compiled.predict_event()
+        elif self.compiled is not None and events.is_raw and is_sane(events.target):
             self.compiled.check_target(events.target)
             if events.encode(self.compiled.encoder):
                 self.check_names(self.compiled.encoder.event.n, 0)

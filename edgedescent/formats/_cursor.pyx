@@ -53,9 +53,9 @@ cdef class EventCursor:
         return self.event().y
 
     cdef bint encode(self, Encoder encoder) except -1:
-        """Read the raw event at hand into an encoder, to be learned; False if it is needed as an object.
+        """Read the raw event at hand into an encoder; False if it is needed as an object.
 
-        It has a target that the learner takes.
+        If it has a target, this is one that the learner takes, and the event will be learned.
         """
         return False
 

@@ -10,7 +10,9 @@ cdef class JsonParser:
     # The event at hand; its fields begin at `first`.
     cdef Py_ssize_t first
     cdef Py_ssize_t n
+    cdef bint has_target
     cdef double target
+    # True if the target is true or false.
     cdef bint is_bool
     # NULL if it has none.
     cdef const char* id

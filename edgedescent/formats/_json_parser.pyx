@@ -122,8 +122,8 @@ cdef const char* after_number(const char* at, const char* end, double* value) ex
 cdef class JsonParser:
     """Parser of events such as ``{"x": {"temp": 20.1, "on": true}, "y": 3.2, "id": "a"}``.
 
-    It takes simple events: features that are numbers, true or false, by names in printable ASCII, a target, and
-    perhaps an id in quotes. All others, malformed ones included, are left to a complete JSON decoder. Of what it
+    It takes simple events: features that are numbers, true or false, by names in printable ASCII, and perhaps a target and
+    an id in quotes. All others, malformed ones included, are left to a complete JSON decoder. Of what it
     takes, it reads the same as that.
     """
 
@@ -153,8 +153,9 @@ cdef class JsonParser:
         """Parse the event that begins at a position; returns the one behind it, or NULL if it is left to another decoder."""
         cdef const char* name
         cdef Py_ssize_t length
-        cdef bint has_x = False, has_y = False
+        cdef bint has_x = False
         self.id = NULL
+        self.has_target = self.is_bool = False
         at = skip_blank(at, end)
         if at == end or at[0] != b"{":
             return NULL
@@ -174,8 +175,8 @@ cdef class JsonParser:
             if length == 1 and name[0] == b"x" and not has_x:
                 has_x = True
                 at = self._parse_features(at, end)
-            elif length == 1 and name[0] == b"y" and not has_y:
-                has_y = True
+            elif length == 1 and name[0] == b"y" and not self.has_target:
+                self.has_target = True
                 self.is_bool = at < end and (at[0] == b"t" or at[0] == b"f")
                 at = after_number(at, end, &self.target)
             elif length == 2 and name[0] == b"i" and name[1] == b"d" and self.id == NULL and at < end and at[0] == b'"':
@@ -191,7 +192,7 @@ cdef class JsonParser:
                 break
         if at == end or at[0] != b"}":
             return NULL
-        return at + 1 if has_x and has_y else NULL
+        return at + 1 if has_x else NULL
 
     cdef const char* _parse_features(self, const char* at, const char* end) except? NULL:
         """Parse the object at a position into the fields; returns the one behind it, or NULL."""
@@ -231,11 +232,11 @@ cdef class JsonParser:
 
 
 def parse_event(const unsigned char[::1] text not None):
-    """Features and target of a simple event; None for any other. For tests."""
+    """Features and target, which may be None, of a simple event; None for any other. For tests."""
     cdef JsonParser parser = JsonParser()
     cdef const char* start = <const char*>&text[0] if text.shape[0] else NULL
     cdef Py_ssize_t i
     if text.shape[0] == 0 or not parser.parse(start, start + text.shape[0]):
         return None
     names = [parser.fields[i].name[: parser.fields[i].length].decode("ascii") for i in range(parser.n)]
-    return list(zip(names, [parser.fields[i].number for i in range(parser.n)])), parser.target
+    return list(zip(names, [parser.fields[i].number for i in range(parser.n)])), parser.target if parser.has_target else None

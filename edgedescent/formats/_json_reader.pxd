@@ -9,6 +9,7 @@ cdef struct SimpleEvent:
     Py_ssize_t id_length
     Py_ssize_t first
     Py_ssize_t n
+    bint has_target
     double target
 
 cdef class JsonCursor(EventCursor):

@@ -97,6 +97,9 @@ cdef class JsonCursor(EventCursor):
             ordered = ordered and row > before
             before = row
         if not ordered:
+            if not self.has_target:
+                # Marking rows as learned would change the state.
+                return False
             # Of a name that comes twice, a decoder takes the last value. Marking the rows as learned changes nothing,
             # because that event has the same features.
             for i in range(parser.n):
@@ -123,7 +126,7 @@ cdef class JsonReader(JsonCursor):
         super().__init__(json_format)
         self.bytes_max = min(bytes_max, BYTES_MAX)
         self.events_max = events_max
-        self.is_raw = self.has_target = True
+        self.is_raw = True
 
     def __dealloc__(self):
         free(self.events)
@@ -172,12 +175,12 @@ cdef class JsonReader(JsonCursor):
         cdef const char* behind
         at = skip_blank(at, end)
         behind = parser.parse_next(at, end)
-        if behind == NULL or parser.is_bool or not is_sane(parser.target):
+        if behind == NULL or parser.is_bool or (parser.has_target and not is_sane(parser.target)):
             return NULL
         if self.n == self.room:
             self._grow()
         self.events[self.n] = SimpleEvent(
-            at, behind, parser.id, parser.id_length, parser.first, parser.n, parser.target)
+            at, behind, parser.id, parser.id_length, parser.first, parser.n, parser.has_target, parser.target)
         self.n += 1
         parser.first += parser.n
         return behind
@@ -198,7 +201,7 @@ cdef class JsonReader(JsonCursor):
         self.index = self.place
         self.place += 1
         self.parser.first, self.parser.n = event.first, event.n
-        self.target = event.target
+        self.has_target, self.target = event.has_target, event.target
         self.has_id = event.id != NULL
         self.item = None
         self.is_encoded = False
@@ -226,7 +229,7 @@ cdef class JsonReader(JsonCursor):
         return event.id[: event.id_length].decode("ascii") if event.id != NULL else None
 
     cdef object label(self):
-        return self.target
+        return self.target if self.has_target else None
 
     cdef object decode(self):
         return self.format.decode_one(self.text())
@@ -268,8 +271,7 @@ cdef class JsonLines(JsonCursor):
             self.item = None
             self.is_raw = self.parser.parse(self.start, self.end - 1)
             if self.is_raw:
-                self.target = self.parser.target
-                self.has_target = True
+                self.has_target, self.target = self.parser.has_target, self.parser.target
                 return True
             if skip_blank(self.start, self.end - 1) < self.end - 1:
                 self.has_target = self.event().y is not None

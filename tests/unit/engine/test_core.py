@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Message
+from edgedescent.engine.messages import DeadLetter, Message, Predictions
 from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
@@ -394,3 +394,29 @@ def test_of_an_array_of_dead_letters_the_first_are_kept_and_all_counted() -> Non
     assert metrics["dead_letters.missing_field"] == 1
     assert metrics["dead_letters_unkept"] == 151
     assert metrics["events_learned"] == 1
+
+
+@pytest.mark.parametrize("learner", [LinearRegressor, MLPRegressor, MatrixFactorization])
+@pytest.mark.parametrize(
+    "x", ['{"a": 1, "b": 2.5}', '{"b": 2.5, "a": 1}', '{"a": 1, "a": 2}', '{"a": 1, "new": 3}', '{"a": true}', "{}"]
+)
+def test_a_question_is_answered_as_predict_one_does_and_changes_no_bit(learner: Any, x: str) -> None:
+    if learner is MatrixFactorization:
+        known, question = b'{"user": "u", "item": "i", "y": 4}', b'{"user": "u", "item": "i"}'
+        args: tuple[Any, ...] = ("u", "i")
+    else:
+        known, question = b'{"x": {"a": 3, "b": 4}, "y": 5}', f'{{"x": {x}, "id": "q"}}'.encode()
+        args = (json.loads(x),)
+    engine = Engine(learner())
+    for position in range(1, 20):
+        engine.handle(Message(position, 0.0, "events", known))
+    before = engine.learner.state_dict()
+    expected = engine.learner.predict_one(*args)
+    (answer,) = engine.handle(Message(20, 0.0, "events", question))
+    assert isinstance(answer, Predictions)
+    found = json.loads(answer.payload)
+    assert found["prediction"] == expected
+    assert "y" not in found
+    after = engine.learner.state_dict()
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+    assert engine.counters["events_predicted"] == 1
