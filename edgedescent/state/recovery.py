@@ -63,6 +63,12 @@ def recover(factory: EngineFactory, store: Store, on_effect: OnEffect = ignore) 
     """
     require_same_owner(factory, store)
     history = store.settings
+    if store.last_position and not history:
+        log.warning(
+            "The state in %s does not say with which settings its messages came: those that are processed again are "
+            "treated by the configured ones.",
+            store.folder,
+        )
     engine = _process_tail(_starting_point(factory, store, history), store, history, on_effect)
     if not store.read_only:
         before, now = history.at(engine.position), factory.engine_settings()
@@ -107,6 +113,8 @@ def require_same_owner(factory: EngineFactory, store: Store) -> None:
             "If this device is to go on with it, say so once: edgedescent adopt CONFIG. If not, give `state.path` "
             "another folder.",
         )
+    if store.last_position and (written is None or device is None):
+        log.warning("The state in %s does not say to which learner or device it belongs.", store.folder)
     if (written is None or device is None) and not store.read_only:
         store.claim(wanted, factory.device)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from edgedescent.errors import StateError
 from edgedescent.state import codec
 from edgedescent.state.checkpoints import read_parts
+from edgedescent.state.dead_letter_rows import checksum
 from edgedescent.state.files import sync_folder
 from edgedescent.state.journal_block import unpack
 
@@ -34,7 +35,8 @@ _TABLES = {
     "dead_letters": (
         "id",
         """id, CAST(position AS INTEGER), CAST(place AS INTEGER), CAST(received_at AS REAL),
-        CAST(topic AS TEXT), CAST(reason AS TEXT), CAST(error AS TEXT), CAST(payload AS BLOB)""",
+        CAST(topic AS TEXT), CAST(reason AS TEXT), CAST(error AS TEXT), CAST(payload AS BLOB),
+        CAST(crc AS INTEGER)""",
     ),
 }
 
@@ -200,10 +202,13 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
             if row is None:
                 raise StateError("There is no row with this key.")
             if table == "checkpoints":
-                codec.decode(row[2], lambda first, count: read_parts(new, first, count))
+                codec.decode(row[2], lambda first, count: read_parts(new, first, count), row[0])
             elif table == "journal":
                 unpack(row[0], row[1], row[3], row[4])
-            new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            elif table == "dead_letters" and row[5] and checksum(row[1:-1]) != row[-1]:
+                raise StateError("Its checksum does not match.")
+            # The record of the version is there already.
+            new.execute(f"INSERT OR {'REPLACE' if table == 'meta' else 'ABORT'} INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
             copied += 1
         except (sqlite3.Error, StateError) as error:
             if isinstance(error, sqlite3.Error) and not is_damage(error):

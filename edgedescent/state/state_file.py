@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 from typing import Literal
 
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.disk import Disk
+from edgedescent.state.records import Records
 from edgedescent.state.repair import PAGE_BYTES, connect, is_damage, repair
+
+log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x45444753
 SCHEMA = 4
+_VERSION = "version"
+"""Key of the record of the schema version."""
 Durability = Literal["power", "process"]
 
 _WAL_PAGES = 4000
@@ -44,7 +50,8 @@ CREATE TABLE checkpoints (position INTEGER PRIMARY KEY, created_at REAL NOT NULL
 {_FILLER.format(3160)}
 CREATE TABLE dead_letters (
     id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place INTEGER NOT NULL, received_at REAL NOT NULL,
-    topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (position, place));
+    topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, crc INTEGER NOT NULL,
+    UNIQUE (position, place));
 {_FILLER.format(3160)}
 {_PARTS}
 """.split()
@@ -71,6 +78,15 @@ def require_file(path: Path) -> None:
     """Raise StateError if there is no state file."""
     if not state_exists(path):
         raise _no_state_error(path)
+
+
+def require_whole(path: Path, note: Path, disk: Disk) -> None:
+    """Raise StateError if the state file is gone, though the note of its last position is there.
+
+    A new state would otherwise begin without a word.
+    """
+    if disk.size(path) is None and disk.size(note) is not None:
+        raise _lost_error(path, f"missing, though {note.name} is there")
 
 
 def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
@@ -116,16 +132,26 @@ def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Con
         db = _require_schema(_connect(path, disk, durability), path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found == "ok":
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
             return db
         db.close()
         # The last line names the fault, the one before it the database.
         fault: Exception = StateError(found.splitlines()[-1])
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if not is_damage(error):
+        if not (is_damage(error) or _is_marked_read_only(path, error)):
             raise
         fault = error
     repair(path, lambda new: _create_empty(new, disk), fault)
     return _connect(path, disk, durability)
+
+
+def _is_marked_read_only(path: Path, error: Exception) -> bool:
+    """True if a damaged header says that the file is of a later version of SQLite, which this one must not write."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_READONLY:
+        return False
+    with path.open("rb") as file:
+        # SQLite file format, section 1.3.3: 1 or 2.
+        return file.read(19)[18:] > b"\x02"
 
 
 def move_log_often(db: sqlite3.Connection, *, often: bool) -> None:
@@ -174,20 +200,31 @@ def _require_content(path: Path, disk: Disk) -> None:
     """
     size = disk.size(path)
     if size == 0 or (size is None and disk.size(_wal_of(path))):
-        raise StateError(
-            f"The state file {path} is {'missing, though its log is there' if size is None else 'empty'}: damaged.",
-            "Restore the folder from a backup, or set `state.path` to a new folder to start without a state.",
-        )
+        raise _lost_error(path, "missing, though its log is there" if size is None else "empty")
+
+
+def _lost_error(path: Path, what: str) -> StateError:
+    """StateError for a state file that was lost."""
+    return StateError(
+        f"The state file {path} is {what}: damaged.",
+        "Restore the folder from a backup, or set `state.path` to a new folder to start without a state.",
+    )
 
 
 def _require_schema(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Return the connection if the file has the expected schema version; else close it and raise StateError."""
+    """Return the connection if the file has the expected schema version; else close it and raise StateError.
+
+    The version is also a record, because no checksum covers the one in the header.
+    """
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
+        is_damaged = version != SCHEMA and Records(db, path).get(_VERSION, "version") == str(SCHEMA)
     except sqlite3.Error:
         db.close()
         raise
-    if version != SCHEMA:
+    if is_damaged:
+        log.error("The header of the state file %s is damaged: it has version %d instead of %d.", path, version, SCHEMA)
+    elif version != SCHEMA:
         db.close()
         raise StateError(
             f"The state file {path} has version {version}; this version reads {SCHEMA}.",
@@ -213,8 +250,10 @@ def _create_empty(path: Path, disk: Disk) -> sqlite3.Connection:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};COMMIT;"
+            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};"
         )
+        Records(db, path).set(_VERSION, str(SCHEMA))
+        db.execute("COMMIT")
     except BaseException:
         db.close()
         raise

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,10 +27,13 @@ from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import codec, journal_block
 from edgedescent.state.checkpoints import PIECE_BYTES, CheckpointParts, CheckpointWriter, read_parts
+from edgedescent.state.dead_letter_rows import COLUMNS, from_rows, to_row
 from edgedescent.state.disk import Disk
 from edgedescent.state.files_in_use import FilesInUse
+from edgedescent.state.journal_end import journal_end, remove_behind
 from edgedescent.state.lock import FILE as LOCK_FILE
 from edgedescent.state.position_file import PositionFile
+from edgedescent.state.records import Records
 from edgedescent.state.repair import install_repaired
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.state_file import (
@@ -40,6 +42,7 @@ from edgedescent.state.state_file import (
     move_log_often,
     open_to_read,
     open_to_write,
+    require_whole,
     sqlite_error,
 )
 
@@ -48,11 +51,6 @@ log = logging.getLogger(__name__)
 FILE = "edgedescent.db"
 POSITION_FILE = "edgedescent.position"
 CHECKPOINTS_KEPT = 2
-
-
-def _with_checksum(text: str) -> str:
-    """A text after its checksum: damage must not look like another learner, or other settings."""
-    return f"{zlib.crc32(text.encode()):08x} {text}"
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -113,6 +111,8 @@ class Store:
         self._pending: deque[DeadLetter] = deque(maxlen=dead_letters_max)
         """Dead letters that are not written yet."""
         self._allowance: str | None = None
+        self._damaged_checkpoints: set[int] = set()
+        """Positions of the checkpoints that were found to be damaged."""
         self._memory: str | None = None
         """The text of `memory`, once it was read."""
         self._position_file = PositionFile(self.folder / POSITION_FILE, self._disk)
@@ -120,9 +120,12 @@ class Store:
             if not read_only:
                 self._disk.make_folder(self.folder)
             # The position file is read first, because a daemon may go on writing meanwhile.
-            noted, self.acknowledged = self._position_file.read()
+            note = self._position_file.read()
             self._db = self._open()
-            self.last_position, self._journal_bytes = self._journal_end()
+            self._records = Records(self._db, self.path)
+            self._journal_last, self._journal_bytes = self._find_end()
+            self.last_position = max(self._journal_last, self._newest_checkpoint())
+            self.acknowledged = note.acknowledged
             if not read_only:
                 self._parts = CheckpointParts(self._db)
             # Without its `-shm`, another process would not see the locks of this one.
@@ -132,9 +135,18 @@ class Store:
             raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
-        if noted > self.last_position:
-            log.error("The journal ends at message %d, but it had reached message %d.", self.last_position, noted)
-            self.last_position = noted
+        if note.position > self.last_position:
+            log.error("The journal ends at message %d, but it had reached message %d.", self._journal_last, note.position)
+            self.last_position = note.position
+        if note.fault and self.last_position:
+            log.warning(
+                "%s %s: whether messages are missing at the end of the journal, behind message %d, cannot be told.",
+                self.folder / POSITION_FILE,
+                note.fault,
+                self.last_position,
+            )
+            if not read_only:
+                self._position_file.write(self.last_position, self.acknowledged)
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
@@ -158,8 +170,8 @@ class Store:
             self._db.execute(
                 "INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (first, last, messages[-1].received_at, crc, data)
             )
-            self._set("answered", answered)
-        self.last_position = last
+            self._records.set("answered", str(answered))
+        self.last_position = self._journal_last = last
         self._journal_bytes += len(data)
         self._position_file.write(last, self.acknowledged)
 
@@ -185,7 +197,8 @@ class Store:
                 crc, data = self._row("SELECT crc, data FROM journal WHERE first = ?", first)
                 block = journal_block.unpack(first, last, crc, data)
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                log.error("The journal cannot be read at messages %d to %d: %s.", first, last, error)
+                # Both may be of any type in a damaged table.
+                log.error("The journal cannot be read at messages %s to %s: %s.", first, last, error)
             except StateError as error:
                 log.error("%s", error)
             else:
@@ -199,7 +212,8 @@ class Store:
         """Position before the newest blocks that hold at least `count` messages up to `up_to`."""
         with self._guarded():
             first, oldest = self._db.execute(
-                "SELECT (SELECT max(first) FROM journal WHERE first <= ?), (SELECT min(first) FROM journal)",
+                "SELECT (SELECT max(first) FROM journal WHERE first BETWEEN 1 AND ?), "
+                "(SELECT min(first) FROM journal WHERE first > 0)",
                 (max(up_to - count + 1, 1),),
             ).fetchone()
         first = oldest if first is None else first
@@ -208,11 +222,11 @@ class Store:
     def journal_extent(self) -> tuple[int, int, int, int]:
         """First and last position, number of blocks and their size in bytes; zeros if the journal is empty."""
         with self._guarded():
-            found = self._db.execute(
-                "SELECT min(first), max(last), count(*), sum(length(data)) FROM journal"
+            first, blocks, size = self._db.execute(
+                "SELECT min(first), count(*), sum(length(data)) FROM journal WHERE first BETWEEN 1 AND ?",
+                (self._journal_last,),
             ).fetchone()
-        first, last, blocks, size = (value or 0 for value in found)
-        return first, last, blocks, size
+        return first or 0, self._journal_last if blocks else 0, blocks, size or 0
 
     def note_acknowledged(self, position: int) -> None:
         """Note up to which position the broker is known to have the acknowledgements. The note survives kill -9."""
@@ -222,8 +236,7 @@ class Store:
     @property
     def answered(self) -> int:
         """Position of the last answer known to be published; 0 if none is."""
-        value = self._get("answered")
-        return value if isinstance(value, int) else 0
+        return int(self._get("answered", "answers sent") or 0)
 
     # --- Checkpoints ----------------------------------------------------------------------------------------------
 
@@ -260,13 +273,14 @@ class Store:
 
         def write_root(data: bytes) -> None:
             with self._transaction():
+                self._remove_damaged_checkpoints()
                 self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (position, created_at, data))
                 self._db.execute(
                     "DELETE FROM checkpoints WHERE position NOT IN "
                     "(SELECT position FROM checkpoints ORDER BY position DESC LIMIT ?)",
                     (CHECKPOINTS_KEPT,),
                 )
-                self._set("learner", _with_checksum(json.dumps(learner, sort_keys=True)))
+                self._records.set("learner", json.dumps(learner, sort_keys=True))
                 dropped = self._trim_journal(now=created_at)
             self._journal_bytes -= dropped
             with self._guarded():
@@ -274,7 +288,7 @@ class Store:
                 if encoding.n_parts:
                     move_log_often(self._db, often=False)
 
-        encoding = codec.Encoding(state, self.piece_bytes, first_part)
+        encoding = codec.Encoding(state, self.piece_bytes, first_part, position)
         if encoding.n_parts:
             with self._guarded():
                 move_log_often(self._db, often=True)
@@ -296,13 +310,23 @@ class Store:
         with self._guarded():
             positions = self._db.execute("SELECT position FROM checkpoints ORDER BY position DESC").fetchall()
         for (position,) in positions:
-            try:
-                created_at, data = self._row("SELECT created_at, data FROM checkpoints WHERE position = ?", position)
-                checkpoint = Checkpoint(position, created_at, codec.decode(data, self._read_parts))
-            except (StateError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                log.error("The checkpoint at message %d is not usable: %s", position, error)
-            else:
+            if (checkpoint := self._read_checkpoint(position)) is not None:
                 yield checkpoint
+
+    def _read_checkpoint(self, position: int) -> Checkpoint | None:
+        """Checkpoint at a position; None if it is damaged, which is logged."""
+        try:
+            created_at, data = self._row("SELECT created_at, data FROM checkpoints WHERE position = ?", position)
+            return Checkpoint(position, created_at, codec.decode(data, self._read_parts, position))
+        except (StateError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            log.error("The checkpoint at message %d is not usable: %s", position, error)
+            self._damaged_checkpoints.add(position)
+            return None
+
+    def _remove_damaged_checkpoints(self) -> None:
+        """Remove the checkpoints that were found to be damaged, within a transaction: they are no second generation."""
+        for position in self._damaged_checkpoints:
+            self._db.execute("DELETE FROM checkpoints WHERE position = ?", (position,))
 
     def _read_parts(self, first: int, count: int) -> Iterable[bytes]:
         return read_parts(self._db, first, count)
@@ -312,20 +336,20 @@ class Store:
     @property
     def learner(self) -> dict[str, Any] | None:
         """Configuration of the learner that wrote the state; None in a new folder."""
-        text = self._get_checked("learner", "learner")
+        text = self._get("learner", "learner")
         learner: dict[str, Any] | None = None if text is None else json.loads(text)
         return learner
 
     @property
     def device(self) -> str | None:
         """Name of the device that wrote the state; None in a new folder."""
-        return self._get_checked("device", "device")
+        return self._get("device", "device")
 
     def claim(self, learner: dict[str, Any], device: str) -> None:
         """Record the configuration of the learner and the device to which the state belongs."""
         with self._transaction():
-            self._set("learner", _with_checksum(json.dumps(learner, sort_keys=True)))
-            self._set("device", _with_checksum(device))
+            self._records.set("learner", json.dumps(learner, sort_keys=True))
+            self._records.set("device", device)
 
     @property
     def settings(self) -> SettingsHistory:
@@ -334,7 +358,7 @@ class Store:
         Raises:
             StateError: If another version wrote them.
         """
-        text = self._get_checked("settings", "engine's settings")
+        text = self._get("settings", "engine's settings")
         return SettingsHistory() if text is None else SettingsHistory.decode(text)
 
     def change_settings(self, history: SettingsHistory, settings: EngineSettings) -> None:
@@ -353,7 +377,7 @@ class Store:
         changed = history.with_change(self.last_position + 1, settings, needed or 0)
         if (text := changed.encode()) != history.encode():
             with self._transaction():
-                self._set("settings", _with_checksum(text))
+                self._records.set("settings", text)
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
@@ -370,19 +394,18 @@ class Store:
         """
         with self._guarded():
             rows = self._db.execute(
-                "SELECT position, place, received_at, topic, reason, error, payload FROM dead_letters "
+                f"SELECT {COLUMNS} FROM dead_letters "  # noqa: S608 - constants only
                 "WHERE reason != '' AND (?1 IS NULL OR reason = ?1) ORDER BY position DESC, place DESC LIMIT ?2",
                 (reason, limit),
             )
-            return [DeadLetter(*row) for row in rows]
+            return from_rows(rows)
 
     def _write_dead_letters(self, dead_letters: Sequence[DeadLetter]) -> None:
         if not dead_letters:
             return
         self._db.executemany(
-            "INSERT OR IGNORE INTO dead_letters (position, place, received_at, topic, reason, error, payload) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [msgspec.structs.astuple(dead_letter) for dead_letter in dead_letters],
+            f"INSERT OR IGNORE INTO dead_letters ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [to_row(dead_letter) for dead_letter in dead_letters],
         )
         # By position, not by time of writing: recovery may write dead letters again that were removed before.
         self._db.execute(
@@ -397,14 +420,14 @@ class Store:
     def memory(self) -> str:
         """Text of the transport's about its session with the broker; empty in a new state."""
         if self._memory is None:
-            self._memory = str(self._get("session") or "")
+            self._memory = self._get("session", "broker's session") or ""
         return self._memory
 
     def save_memory(self, memory: str) -> None:
         """Save the text of the transport's about its session, if it has changed."""
         if memory != self.memory:
             with self._transaction():
-                self._set("session", memory)
+                self._records.set("session", memory)
             self._memory = memory
 
     # --- Write budget ---------------------------------------------------------------------------------------------
@@ -417,11 +440,11 @@ class Store:
     @property
     def allowance(self) -> tuple[float, float] | None:
         """Number of bytes left of the day's allowance when it was last saved, and that time; None if never saved."""
-        value = self._get("allowance")
-        with suppress(ValueError, AttributeError):
-            left, at = map(float, value.split())
-            return left, at
-        return None
+        text = self._get("allowance", "day's write budget")
+        if text is None:
+            return None
+        left, at = map(float, text.split())
+        return left, at
 
     def set_allowance(self, left: float, at: float) -> None:
         """Save the rest of the day's allowance with the next transaction, so that a restart does not renew it."""
@@ -470,6 +493,7 @@ class Store:
             # written behind them and would be lost together with them.
             self._disk.rewrite(Path(f"{self.path}-wal"))
         install_repaired(self.path)
+        require_whole(self.path, self.folder / POSITION_FILE, self._disk)
         return open_to_write(self.path, self._disk, self._durability)
 
     @contextmanager
@@ -486,7 +510,7 @@ class Store:
                 yield
                 self._write_dead_letters(dead_letters)
                 if self._allowance is not None:
-                    self._set("allowance", self._allowance)
+                    self._records.set("allowance", self._allowance)
                 self._db.execute("COMMIT")
             except BaseException:
                 # The first error is the one to report, and SQLite may have rolled back by itself.
@@ -505,11 +529,20 @@ class Store:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
 
-    def _journal_end(self) -> tuple[int, int]:
-        """Last position and size in bytes of the journal."""
-        last, size = self._db.execute("SELECT max(last), sum(length(data)) FROM journal").fetchone()
-        newest = self._db.execute("SELECT max(position) FROM checkpoints").fetchone()[0]
-        return max(last or 0, newest or 0), size or 0
+    def _find_end(self) -> tuple[int, int]:
+        """Last position and size in bytes of the journal; what is damaged at its end is removed."""
+        end, is_damaged = journal_end(self._db)
+        if is_damaged and not self.read_only:
+            remove_behind(self._db, end)
+        return end, self._db.execute("SELECT sum(length(data)) FROM journal").fetchone()[0] or 0
+
+    def _newest_checkpoint(self) -> int:
+        """Position of the newest checkpoint behind the end of the journal, if that is damaged; else 0."""
+        positions = self._db.execute(
+            "SELECT position FROM checkpoints WHERE position > ? ORDER BY position DESC", (self._journal_last,)
+        ).fetchall()
+        # Read as a whole: a wrong position would be that of messages that never were.
+        return next((position for (position,) in positions if self._read_checkpoint(position) is not None), 0)
 
     def _trim_journal(self, now: float) -> int:
         """Delete the oldest blocks beyond the bounds that no checkpoint needs; returns their size in bytes.
@@ -540,21 +573,6 @@ class Store:
             raise StateError(f"The table has no row for message {key}, which it lists: it is damaged.")
         return row
 
-    def _get(self, key: str) -> Any:
+    def _get(self, key: str, what: str) -> str | None:
         with self._guarded():
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else row[0]
-
-    def _get_checked(self, key: str, what: str) -> str | None:
-        """Text that was set with its checksum; None if there is none, or it is damaged, which is logged."""
-        value = self._get(key)
-        if value is None:
-            return None
-        _, _, text = str(value).partition(" ")
-        if _with_checksum(text) == value:
-            return text
-        log.error("The record of the %s in %s is damaged.", what, self.path)
-        return None
-
-    def _set(self, key: str, value: Any) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            return self._records.get(key, what)
