@@ -119,7 +119,9 @@ def _check_content(path: Path, copied: Path, note: Note) -> None:
             "Restart the daemon: it repairs what it can.",
         )
     if n_damaged or len(good) < n_blocks:
-        log.error("%d checkpoints and %d blocks of the journal in %s are damaged.", n_damaged, n_blocks - len(good), path)
+        log.error(
+            "%d checkpoints and %d blocks of the journal in %s are damaged.", n_damaged, n_blocks - len(good), path
+        )
     if note.position > max(end, newest):
         log.error("The journal ends at message %d, but it had reached message %d.", end, note.position)
     elif note.fault and (end or newest):

@@ -1,8 +1,9 @@
 """Binary encoding of a state of named arrays, with a checksum: the content of a checkpoint.
 
-Layout: the magic ``EDC1``, the SHA-256 of all that follows (and, in a checkpoint, of its position), the header's length (8 bytes, little-endian), the header
-(MessagePack: schema version and, for each entry, name, kind, dtype, shape and length), then the entries' bytes. The
-bytes of a large state begin in parts, which are stored elsewhere under successive numbers; the header then says which.
+Layout: the magic ``EDC1``, the SHA-256 of all that follows (and, in a checkpoint, of its position), the header's length
+(8 bytes, little-endian), the header (MessagePack: schema version and, for each entry, name, kind, dtype, shape and
+length), then the entries' bytes. The bytes of a large state begin in parts, which are stored elsewhere under successive
+numbers; the header then says which.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def journal_end(db: sqlite3.Connection) -> tuple[int, bool]:
         if row is not None and is_whole(first, *row):
             end = row[0]
             break
-        log.error("The journal is damaged at its end, from message %d on.", first)
+        log.error("The journal is damaged at its end, from message %s on.", first)
         damaged.append(first)
     if end + 1 in damaged:
         end += 1

@@ -85,13 +85,16 @@ _ENVIRONMENT_CODES = (
 )
 
 
-def repair(path: Path, create: Callable[[Path], sqlite3.Connection], fault: Exception) -> None:
+def repair(
+    path: Path, create: Callable[[Path], sqlite3.Connection], fault: Exception, *, tables_damaged: bool = False
+) -> None:
     """Replace a damaged state file by a new one with its readable rows.
 
     Args:
         path: The damaged file.
         create: Creates an empty state file.
         fault: The fault that was found.
+        tables_damaged: True if it is one of the description of the tables, on the first page.
 
     Raises:
         StateError: If no checkpoint and no message is readable. The file is then unchanged.
@@ -100,7 +103,7 @@ def repair(path: Path, create: Callable[[Path], sqlite3.Connection], fault: Exce
     patched = path.with_name(f"{path.name}.patched")
     try:
         rows = _copy_readable(path, new, create)
-        if not (rows["checkpoints"] or rows["journal"]):
+        if tables_damaged or not (rows["checkpoints"] or rows["journal"]):
             # Without its first page SQLite finds nothing in the file; but that page is the same in every state file.
             _patch_first_page(path, patched, new)
             rows = _copy_readable(patched, new, create)
@@ -208,7 +211,8 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
             elif table == "dead_letters" and row[5] and checksum(row[1:-1]) != row[-1]:
                 raise StateError("Its checksum does not match.")
             # The record of the version is there already.
-            new.execute(f"INSERT OR {'REPLACE' if table == 'meta' else 'ABORT'} INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            insert = "INSERT OR REPLACE" if table == "meta" else "INSERT"
+            new.execute(f"{insert} INTO {table} VALUES ({', '.join('?' * len(row))})", row)
             copied += 1
         except (sqlite3.Error, StateError) as error:
             if isinstance(error, sqlite3.Error) and not is_damage(error):

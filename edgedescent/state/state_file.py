@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.disk import Disk
@@ -18,6 +20,8 @@ APPLICATION_ID = 0x45444753
 SCHEMA = 4
 _VERSION = "version"
 """Key of the record of the schema version."""
+_TABLES_DAMAGED = "the description of its tables has changed"
+_REPAIRED_HINT = "The daemon repairs what it can at its next start."
 Durability = Literal["power", "process"]
 
 _WAL_PAGES = 4000
@@ -108,7 +112,11 @@ def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
     db = connect(path, "ro")
     # This transaction lasts until the connection is closed and fixes the moment.
     db.execute("BEGIN")
-    return _require_schema(db, path)
+    _require_schema(db, path)
+    if not _has_tables(db):
+        db.close()
+        raise StateError(f"The state file {path} is damaged: {_TABLES_DAMAGED}.", _REPAIRED_HINT)
+    return db
 
 
 def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connection:
@@ -131,6 +139,8 @@ def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Con
     try:
         db = _require_schema(_connect(path, disk, durability), path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found == "ok" and not _has_tables(db):
+            found = _TABLES_DAMAGED
         if found == "ok":
             db.execute(f"PRAGMA user_version = {SCHEMA}")
             return db
@@ -141,7 +151,7 @@ def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Con
         if not (is_damage(error) or _is_marked_read_only(path, error)):
             raise
         fault = error
-    repair(path, lambda new: _create_empty(new, disk), fault)
+    repair(path, lambda new: _create_empty(new, disk), fault, tables_damaged=str(fault) == _TABLES_DAMAGED)
     return _connect(path, disk, durability)
 
 
@@ -183,9 +193,7 @@ def sqlite_error(path: Path, error: Exception) -> StateError:
             f"The state file {path} cannot be used: {error}.",
             "Check that the disk has free space, is writable and is not failing.",
         )
-    return StateError(
-        f"The state file {path} is damaged: {error}.", "The daemon repairs what it can at its next start."
-    )
+    return StateError(f"The state file {path} is damaged: {error}.", _REPAIRED_HINT)
 
 
 def _wal_of(path: Path) -> Path:
@@ -233,6 +241,22 @@ def _require_schema(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     return db
 
 
+def _has_tables(db: sqlite3.Connection) -> bool:
+    """True if the file describes its tables as they are: SQLite takes damage of that text for another table."""
+    return _description(db) == _expected_description()
+
+
+@cache
+def _expected_description() -> list[Any]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_TABLES)
+        return _description(db)
+
+
+def _description(db: sqlite3.Connection) -> list[Any]:
+    return db.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
 def _create(path: Path, disk: Disk) -> None:
     """Create a state file, complete and synced before it gets its name: an empty file is then always a damaged one."""
     new = path.with_name(f"{path.name}.new")
@@ -249,9 +273,7 @@ def _create_empty(path: Path, disk: Disk) -> sqlite3.Connection:
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
-        db.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};"
-        )
+        db.executescript(f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};")
         Records(db, path).set(_VERSION, str(SCHEMA))
         db.execute("COMMIT")
     except BaseException:
@@ -271,8 +293,6 @@ def _connect(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connecti
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
         # Debian's SQLite overwrites deleted rows with zeros, which would double what a journal of constant size writes.
         db.execute("PRAGMA secure_delete = OFF")
-        # Files of version 0.2 lack this table.
-        db.execute(_PARTS)
         if durability == "power":
             # Reading creates a new WAL. SQLite syncs the folder for it too, but ignores a failure.
             db.execute("SELECT 1 FROM sqlite_schema").fetchone()

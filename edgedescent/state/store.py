@@ -136,7 +136,9 @@ class Store:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
         if note.position > self.last_position:
-            log.error("The journal ends at message %d, but it had reached message %d.", self._journal_last, note.position)
+            log.error(
+                "The journal ends at message %d, but it had reached message %d.", self._journal_last, note.position
+            )
             self.last_position = note.position
         if note.fault and self.last_position:
             log.warning(
@@ -404,7 +406,7 @@ class Store:
         if not dead_letters:
             return
         self._db.executemany(
-            f"INSERT OR IGNORE INTO dead_letters ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR IGNORE INTO dead_letters ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             [to_row(dead_letter) for dead_letter in dead_letters],
         )
         # By position, not by time of writing: recovery may write dead letters again that were removed before.

@@ -35,8 +35,12 @@ def _examine(task: tuple[str, int, int, int]) -> Outcome:
 @click.option("--first", type=int, default=0, show_default=True, help="Number of the first one.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Other faults of the same numbers.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: one per processor]")
-@click.option("--exports", type=click.IntRange(min=1), default=50, show_default=True, help="Export after one in so many.")
-@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Outcomes; those it holds are not repeated.")
+@click.option(
+    "--exports", type=click.IntRange(min=1), default=50, show_default=True, help="Export after one in so many."
+)
+@click.option(
+    "--log", type=click.Path(dir_okay=False, path_type=Path), help="Outcomes; those it holds are not repeated."
+)
 @click.option("--verbose", is_flag=True, help="Print each outcome.")
 def main(
     learners: tuple[str, ...],
@@ -64,7 +68,9 @@ def main(
     started = reported = time.monotonic()
     processes = min(jobs or os.cpu_count() or 1, len(tasks)) or 1
     with multiprocessing.Pool(processes) as pool:
-        found: Iterable[Outcome] = pool.imap_unordered(_examine, tasks, chunksize=5) if processes > 1 else map(_examine, tasks)
+        found: Iterable[Outcome] = (
+            pool.imap_unordered(_examine, tasks, chunksize=5) if processes > 1 else map(_examine, tasks)
+        )
         for count, outcome in enumerate(found, start=1):
             outcomes.append(outcome)
             if log is not None:
@@ -73,12 +79,16 @@ def main(
             if verbose:
                 click.echo(msgspec.json.format(msgspec.json.encode(outcome)).decode())
             for violation in outcome.violations:
-                click.echo(f"{outcome.learner} {outcome.number} ({' and '.join(outcome.faults)}): {violation}", err=True)
+                click.echo(
+                    f"{outcome.learner} {outcome.number} ({' and '.join(outcome.faults)}): {violation}", err=True
+                )
                 click.echo(f"  Reproduce it with: {command(outcome, seed)}", err=True)
             now = time.monotonic()
             if now - reported > 15 or count == len(tasks):
                 reported, rate = now, count / (now - started)
-                click.echo(f"{count} of {len(tasks)}, {rate:.0f} a second, {(len(tasks) - count) / rate:.0f} s left", err=True)
+                click.echo(
+                    f"{count} of {len(tasks)}, {rate:.0f} a second, {(len(tasks) - count) / rate:.0f} s left", err=True
+                )
     _print(outcomes)
     sys.exit(1 if any(outcome.violations for outcome in outcomes) else 0)
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -26,13 +26,15 @@ from edgedescent import config as configuration
 from edgedescent.config import Config, load
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
-from edgedescent.errors import EdgeDescentError, StateError
+from edgedescent.errors import EdgeDescentError
 from edgedescent.state.lock import FolderLock
 from edgedescent.state.recovery import recover
-from edgedescent.state.store import POSITION_FILE, Store
+from edgedescent.state.store import FILE, POSITION_FILE, Store
 from support.state_folder import bits
 
-HANG_S = 60
+Command = Callable[[ways.Folder], object]
+_MEMORY = "/dev/shm"  # noqa: S108 - the folders in it have names of their own
+HANG_S = 300
 """Time after which a fault has made something hang."""
 
 
@@ -52,7 +54,7 @@ class Outcome(msgspec.Struct):
     """Warnings and errors, without numbers and paths."""
 
 
-class Hang(Exception):
+class HangError(Exception):
     """It took too long."""
 
 
@@ -78,7 +80,7 @@ def lives_of(learner: str) -> tuple[Lives, Lives]:
 
 def scratch() -> str | None:
     """Folder in memory, if there is one: nothing here is to survive."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+    return _MEMORY if Path(_MEMORY).is_dir() else None
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def _collecting() -> Iterator[list[str]]:
 @contextmanager
 def _limited() -> Iterator[None]:
     def end(_number: int, _frame: FrameType | None) -> None:
-        raise Hang(f"it took more than {HANG_S} s")
+        raise HangError(f"it took more than {HANG_S} s")
 
     before = signal.signal(signal.SIGALRM, end)
     signal.alarm(HANG_S)
@@ -110,7 +112,7 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-class Violation(Exception):
+class ViolationError(Exception):
     """Something was lost or wrong without a word."""
 
 
@@ -175,17 +177,23 @@ class _Examination:
         if self.outcome.life == "runs":
             return
         self._way("export", lambda said: self._read(damaged, said))
-        for name, command in ways.READING.items():
+        for name, command in self._turn(ways.READING):
             self._way(name, lambda said, command=command: self._call(command, damaged, said))
-        self._way("backup", lambda said: self._back_up(damaged, said))
+        if self.outcome.number % 2 == 0:
+            self._way("backup", lambda said: self._back_up(damaged, said))
         if with_export:
             self._way("export itself", lambda said: self._call(ways.export, damaged, said))
         before = len(self.outcome.said)
-        for name, command in ways.WRITING.items():
+        for name, command in self._turn(ways.WRITING):
             self._way(name, lambda said, command=command: self._call(command, damaged, said))
         # What one of them has said, the next start need not say again.
         known = self.outcome.said[before:]
-        self._way("run after the commands", lambda said: self._start(damaged, said, known))
+        if self.outcome.number % 2 == 1:
+            self._way("run after the commands", lambda said: self._start(damaged, said, known))
+
+    def _turn(self, commands: Mapping[str, Command]) -> list[tuple[str, Command]]:
+        """The third of the commands whose turn it is; what they read does not depend on the learner."""
+        return [pair for place, pair in enumerate(commands.items()) if place % 3 == self.outcome.number // 2 % 3]
 
     def _way(self, name: str, go: Callable[[list[str]], str]) -> None:
         """Go one way, and note how it ends."""
@@ -196,7 +204,7 @@ class _Examination:
                 verdict = f"refused: {_plain(str(error), self.work)}"
                 if "\n" in str(error) or not error.hint:
                     self.outcome.violations.append(f"{name}: an error of several lines or without a hint: {error!r}")
-            except (Violation, ways.Wrong) as violation:
+            except (ViolationError, ways.WrongError) as violation:
                 verdict = "violation"
                 self.outcome.violations.append(f"{name}: {violation}; said: {said}")
             except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for
@@ -230,6 +238,8 @@ class _Examination:
     def _start(self, folder: Path, said: list[str], known: Sequence[str] = ()) -> str:
         """Start the daemon, let it learn more, and start it once more."""
         config = self.lives.config(folder)
+        if not any((folder / name).exists() for name in (FILE, f"{FILE}-wal", POSITION_FILE)):
+            return "a new state, as `run` says"
         with FolderLock(folder, note=str(folder)):
             device = Device(config)
             try:
@@ -245,7 +255,7 @@ class _Examination:
             again = Device(config)
             try:
                 if bits(again.recover()) != after:
-                    raise Violation("the second start ends with other weights than the first")
+                    raise ViolationError("the second start ends with other weights than the first")
             finally:
                 again.abandon()
         return verdict
@@ -293,16 +303,16 @@ class _Examination:
                 # It was committed, and the process ended before it was acknowledged.
                 is_known = at < len(self.lives.payloads) and message.payload == self.lives.payloads[at]
             if not is_known:
-                raise Violation(f"message {message.position} is not the one that was received: {message}")
+                raise ViolationError(f"message {message.position} is not the one that was received: {message}")
         return found
 
     def _judge(self, engine: Engine, readable: Sequence[Message], end: int, said: Sequence[str]) -> str:
         """Compare a recovered engine with what a device without faults has learned."""
         ours, count, n_lost = bits(engine), len(self.messages), engine.counters["messages_lost"]
         if engine.position != end:
-            raise Violation(f"the engine is at message {engine.position} of {end}")
+            raise ViolationError(f"the engine is at message {engine.position} of {end}")
         if end > max([count, *(message.position for message in readable)]):
-            raise Violation(f"the journal has {count} messages, and the engine is at message {end}")
+            raise ViolationError(f"the journal has {count} messages, and the engine is at message {end}")
         if end >= count and ours == self._whole(readable, end):
             return "exact, damage said" if said else "exact"
         # What does not say with which settings messages came, is processed with the configured ones.
@@ -313,14 +323,14 @@ class _Examination:
             for start in starts
             for choice in choices
         ):
-            raise Violation(
+            raise ViolationError(
                 f"weights that no loss explains, at message {end} of {count}, {n_lost} of them lost, "
                 f"{len(readable)} readable"
             )
         if n_lost and not any("are lost" in line for line in said):
-            raise Violation(f"{n_lost} messages are lost without a word")
+            raise ViolationError(f"{n_lost} messages are lost without a word")
         if end < count and not any(POSITION_FILE in line for line in said):
-            raise Violation(f"messages {end + 1} to {count} are lost without a word")
+            raise ViolationError(f"messages {end + 1} to {count} are lost without a word")
         return "the end lost, said" if end < count else "lost, counted and said"
 
     def _whole(self, readable: Sequence[Message], end: int) -> bytes:

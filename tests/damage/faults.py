@@ -48,6 +48,9 @@ def inject(seed: str, folder: Path, older: Path, *, is_open: bool = False) -> li
         kind = dice.choice(KINDS)
         if is_open and (kind == "gone" or (kind == "cut" and name.endswith("-shm"))):
             kind = "zeros"
+        if kind == "stale" and name == POSITION_FILE:
+            # Together with a log that lost the same writes it would be the whole state of an earlier moment.
+            kind = "zeros"
         _damage(dice, folder / name, older / name, kind)
         done.append(f"{kind} {name}")
     return done
@@ -104,4 +107,3 @@ def _write(path: Path, at: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(at)
         file.write(data)
-

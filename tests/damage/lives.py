@@ -42,13 +42,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "RiverRecommender": {"model": "reco.BiasedMF"},
 }
 """Parameters that keep the state small, so that a fault hits each of its parts often."""
-LEARNERS = [*(kind.__name__ for kind in exported.LEARNERS), "RiverRegressor", "RiverRecommender"]
+BUILT_IN = [kind.__name__ for kind in exported.LEARNERS]
+LEARNERS = [*BUILT_IN, "RiverRegressor", "RiverRecommender"]
 
 
 def parameters(learner: str) -> dict[str, Any]:
     """Table `[learner]` of the configuration."""
     small = dict(SMALL.get(learner, {"features_max": 8}))
-    small |= {name: list(value) if isinstance(value, tuple) else value for name, value in exported.SMALL.get(learner, {}).items()}
+    small |= {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in exported.SMALL.get(learner, {}).items()
+    }
     return {"type": learner, **small}
 
 

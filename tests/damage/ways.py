@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import ClassVar, Self
 from unittest import mock
 
 import click.testing
 
 from damage.lives import END, Lives, config_path
-from edgedescent.cli import cli
 from edgedescent import config as configuration
+from edgedescent.cli import cli
 from edgedescent.config import Config
 from edgedescent.daemon.dry_run import dry_run
 from edgedescent.errors import ConfigError
@@ -22,12 +22,12 @@ from edgedescent.interfaces import Delivery
 from edgedescent.state import recording
 from edgedescent.state.lock import FILE as LOCK_FILE
 from edgedescent.state.lock import FolderLock
-from edgedescent.state.store import FILE, Store
+from edgedescent.state.store import FILE
 from edgedescent_sims.simulate.journals import open_journal
 from edgedescent_sims.sources.journal import JournalSource
 
 
-class Wrong(Exception):
+class WrongError(Exception):
     """A command said something wrong without a word."""
 
 
@@ -40,7 +40,7 @@ class FakeReply:
 class FakeAdminClient:
     """Client that records what it is to publish, and receives nothing."""
 
-    published: list[bytes] = []
+    published: ClassVar[list[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -51,10 +51,12 @@ class FakeAdminClient:
     def subscribe(self, filters: Sequence[str]) -> dict[str, FakeReply]:
         return {name: FakeReply() for name in filters}
 
-    def poll(self, timeout_s: float) -> list[Delivery]:
+    def poll(self, _timeout_s: float) -> list[Delivery]:
         return []
 
-    def publish_all(self, messages: Sequence[tuple[str, bytes]], on_progress: Callable[[int], None]) -> list[FakeReply]:
+    def publish_all(
+        self, messages: Sequence[tuple[str, bytes]], _on_progress: Callable[[int], None]
+    ) -> list[FakeReply]:
         self.published += [payload for _, payload in messages]
         return [FakeReply()] * len(messages)
 
@@ -76,19 +78,19 @@ class Folder:
         """Call a command; returns its output, None if it ended with an error in one line.
 
         Raises:
-            Wrong: If it ended otherwise.
+            WrongError: If it ended otherwise.
         """
         runner = click.testing.CliRunner()
         result = runner.invoke(cli, list(arguments))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         if "Traceback" in result.output or "Logging error" in result.output:
-            raise Wrong(result.output[-2000:])
+            raise WrongError(result.output[-2000:])
         if result.exit_code == 0:
             return result.stdout
         lines = result.stderr.strip().splitlines()
         if len(lines) != 1 and not (not lines and result.stdout):
-            raise Wrong(f"{len(lines)} lines of errors: {lines}")
+            raise WrongError(f"{len(lines)} lines of errors: {lines}")
         self.said.append(f"{arguments[0]}: {(lines or [result.stdout])[-1]}")
         return None
 
@@ -108,11 +110,11 @@ def journal_export(folder: Folder) -> None:
     found = [recording.from_line(line) for line in output.splitlines()]
     for message in found:
         if not 0 < message.position <= len(known) or message != known[message.position - 1]:
-            raise Wrong(f"message {message.position} is not the one that was received: {message}")
+            raise WrongError(f"message {message.position} is not the one that was received: {message}")
     # Where it begins is no fault: the journal is trimmed.
     whole = set(range(found[0].position if found else END, END + 1))
     if whole - {m.position for m in found} and len(folder.said) == before:
-        raise Wrong(f"{len(found)} messages were exported, the others left out without a word")
+        raise WrongError(f"{len(found)} messages were exported, the others left out without a word")
 
 
 def journal_csv(folder: Folder) -> None:
@@ -126,9 +128,9 @@ def journal_info(folder: Folder) -> None:
     if output is not None:
         found = json.loads(output)
         if found["last"] > len(folder.lives.messages) or not 0 <= found["first"] <= len(folder.lives.messages):
-            raise Wrong(f"the journal reaches from {found['first']} to {found['last']}")
+            raise WrongError(f"the journal reaches from {found['first']} to {found['last']}")
         if found["last"] < len(folder.lives.messages) and len(folder.said) == before:
-            raise Wrong(f"the journal ends at {found['last']} without a word")
+            raise WrongError(f"the journal ends at {found['last']} without a word")
 
 
 def dead_letters(folder: Folder) -> None:
@@ -140,20 +142,20 @@ def dead_letters(folder: Folder) -> None:
     for number, line in enumerate(output.splitlines()):
         found = json.loads(line)
         if found not in folder.lives.dead_letters:
-            raise Wrong(f"a dead letter is shown that never was: {found}")
+            raise WrongError(f"a dead letter is shown that never was: {found}")
         if number < 2:
             folder.call("dead-letters", "show", folder.toml, found["id"])
 
 
 def dead_letters_replay(folder: Folder) -> None:
     """Nothing may be published that was not received."""
-    FakeAdminClient.published = []
-    with mock.patch.object(Config, "build_admin_client", lambda *_: FakeAdminClient()):
+    FakeAdminClient.published.clear()
+    with mock.patch.object(Config, "build_admin_client", return_value=FakeAdminClient()):
         folder.call("dead-letters", "replay", folder.toml, "--reason", "wrong_type", "--yes", "--json")
     known = {each["payload"] for each in folder.lives.dead_letters}
     for payload in FakeAdminClient.published:
         if payload.decode(errors="replace") not in known:
-            raise Wrong(f"a dead letter was published that never was: {payload!r}")
+            raise WrongError(f"a dead letter was published that never was: {payload!r}")
 
 
 def dead_letters_purge(folder: Folder) -> None:
@@ -161,7 +163,7 @@ def dead_letters_purge(folder: Folder) -> None:
 
 
 def check(folder: Folder) -> None:
-    with mock.patch.object(Config, "check_broker", lambda *_, **__: iter(())):
+    with mock.patch.object(Config, "check_broker", return_value=iter(())):
         folder.call("check", folder.toml)
 
 
@@ -184,7 +186,7 @@ def snapshots(folder: Folder) -> None:
 
 
 def dry(folder: Folder) -> None:
-    with mock.patch.object(Config, "build_admin_client", lambda *_: FakeAdminClient()):
+    with mock.patch.object(Config, "build_admin_client", return_value=FakeAdminClient()):
         dry_run(configuration.load(folder.toml, {}), seconds=1e-6)
 
 
