@@ -79,7 +79,7 @@ class Encoding:
         self._head = len(header).to_bytes(8, "little") + header
         self._hash = _hash_for(position)
         self._hash.update(self._head)
-        self.size = len(MAGIC) + self._hash.digest_size + len(self._head) + total
+        self.size: int = len(MAGIC) + self._hash.digest_size + len(self._head) + total
 
     def parts(self) -> Iterator[bytes]:
         """Yield the parts, which are made only now."""
