@@ -145,6 +145,8 @@ class Chance:
         self.dice = random.Random(seed)  # noqa: S311 - nothing secret depends on it
         self.later = random.Random(f"{seed} later")  # noqa: S311
         """Random numbers of faults that were added later: with `dice`, each seed would be another world than before."""
+        self.filters = random.Random(f"{seed} filters")  # noqa: S311
+        """Random numbers of topics and of the filters for them, likewise."""
         self.power = self.dice.random() < 0.85
         """True if the world has power cuts."""
         rates = draw_rates(self.dice, power=self.power)

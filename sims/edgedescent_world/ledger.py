@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgedescent.engine.messages import Message
 from edgedescent.state.store import Store
+from edgedescent_mqtt.topics import matches
 
 
 class Violation(Exception):  # noqa: N818 - the result that the simulation searches for, not an error of it
@@ -20,6 +21,8 @@ class Ledger:
         """All journaled messages, from position 1."""
         self.acknowledged: set[bytes] = set()
         """Payloads of the messages that were acknowledged to the broker."""
+        self.filters: Sequence[str] = ("#",)
+        """Topic filters that the configuration of the running daemon names."""
         self._payloads: set[bytes] = set()
         self._deleted: set[bytes] = set()
         """Payloads of the messages that were deleted with the state folder."""
@@ -33,15 +36,25 @@ class Ledger:
         for message in messages:
             if message.position != len(self.messages) + 1:
                 raise Violation(f"message {message.position} was journaled behind message {len(self.messages)}")
+            if not self.asks_for(message.topic, self.filters):
+                raise Violation(f"message {message.position} came over {message.topic!r}, which no filter asks for")
             self.messages.append(message)
             self._payloads.add(message.payload)
 
-    def acknowledge(self, payload: bytes) -> None:
-        """Record that the broker received an acknowledgement.
+    @staticmethod
+    def asks_for(topic: str, filters: Sequence[str]) -> bool:
+        """True if a topic matches one of the filters."""
+        return any(matches(name, topic) for name in filters)
+
+    def acknowledge(self, topic: str, payload: bytes, filters: Sequence[str]) -> None:
+        """Record that the broker received an acknowledgement, from a device with these filters.
 
         Raises:
             Violation: If the message is not in the journal.
         """
+        if not self.asks_for(topic, filters):
+            # It waited for a filter that is gone.
+            return
         if payload in self._deleted and payload not in self._payloads:
             # The acknowledgement was on its way when the folder was deleted.
             return

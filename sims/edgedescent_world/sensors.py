@@ -9,6 +9,7 @@ import msgspec
 
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
+from edgedescent_world.subscriptions import topic_of
 from edgedescent_world.timeline import Timeline
 
 _RETRY_S = 0.2
@@ -35,13 +36,17 @@ class Sensors:
         broker: Receives the messages.
         ratings: True for events with user and item, False for events with features.
         count: Number of messages.
+        topics: Number of topics to which they are published.
     """
 
-    def __init__(self, chance: Chance, timeline: Timeline, broker: Broker, *, ratings: bool, count: int) -> None:
+    def __init__(
+        self, chance: Chance, timeline: Timeline, broker: Broker, *, ratings: bool, count: int, topics: int = 1
+    ) -> None:
         self._chance = chance
         self._timeline = timeline
         self._broker = broker
         self._ratings = ratings
+        self._topics = topics
         self._events = 0
         self._unsent = 0
         self.sent = [self._message(number) for number in range(count)]
@@ -64,7 +69,7 @@ class Sensors:
         self._unsent += 1
 
         def arrive() -> None:
-            if self._broker.accept(payload):
+            if self._broker.accept(topic_of(payload, self._topics), payload):
                 self._unsent -= 1
             else:
                 self._timeline.after(_RETRY_S, arrive)

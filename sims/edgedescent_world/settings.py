@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from edgedescent.config import Config, Limits, Metrics, Snapshots, State
+from edgedescent.config import Config, Limits, Metrics, Snapshots, State, Topics
 from edgedescent.state.checkpoints import PIECE_BYTES
 from edgedescent_world.chance import Chance
+from edgedescent_world.subscriptions import draw_filters
 
 ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
 """Daily write budgets of worlds that have one: large enough for all messages to be processed in time."""
@@ -37,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True):
     """Size of the pieces in which a checkpoint is written."""
     reconfigured: float
     """Probability that a start of the daemon has other limits than the one before."""
+    topics: int
+    """Number of topics of the sensors."""
+    refiltered: float
+    """Probability that a start of the daemon has other topic filters than the one before."""
 
     @property
     def batch_max(self) -> int:
@@ -88,8 +93,22 @@ def draw_settings(chance: Chance) -> Settings:
     # The larger one holds any checkpoint of such a world.
     piece_bytes = dice.choice((PIECE_BYTES, 2000, 500))
     reconfigured = chance.later.choice((0.0, 0.0, 0.0, 0.5))
+    topics = chance.filters.choice((1, 3))
+    refiltered = chance.filters.choice((0.0, 0.5))
+    if topics > 1:
+        config = msgspec.structs.replace(config, topics=Topics(events=draw_filters(chance)))
     return Settings(
-        config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max, piece_bytes, reconfigured
+        config,
+        ratings,
+        n_messages,
+        receive_max,
+        ahead_max,
+        allowance,
+        wal_pages_max,
+        piece_bytes,
+        reconfigured,
+        topics,
+        refiltered,
     )
 
 
