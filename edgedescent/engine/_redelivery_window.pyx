@@ -27,8 +27,9 @@ cdef class RedeliveryWindow:
     from 1. For them packet ids say nothing, so what counts is the content, once for each message that is not known to
     have been acknowledged.
 
-    A window of as many messages as the broker may send ahead recognizes all of them. Looking up a message scans the
-    window, but only messages that the broker marks as sent again are looked up.
+    A window of as many messages as the broker may send ahead recognizes all of them, however often they are sent again:
+    each has one place. Looking up a message scans the window, but only messages that the broker marks as sent again are
+    looked up.
 
     Args:
         window: number of messages that are remembered, in 18 bytes each.
@@ -40,7 +41,7 @@ cdef class RedeliveryWindow:
     cdef int64_t session, connected_at, first_id
     cdef uint64_t[::1] keys
     cdef uint16_t[::1] packet_ids
-    # Negative where the broker is known to have the acknowledgement, GONE where the message was sent again since.
+    # Negative where the broker is known to have the acknowledgement, GONE where the session has ended.
     cdef int64_t[::1] positions
 
     def __init__(self, Py_ssize_t window):
@@ -67,7 +68,7 @@ cdef class RedeliveryWindow:
         return 0
 
     cpdef bint note(self, int64_t position, uint16_t packet_id, str topic, bytes payload, bint duplicate) except -1:
-        """Add a message, in place of the oldest; returns True if it was sent again and is known.
+        """Add a message, in place of the oldest or of itself; returns True if it was sent again and is known.
 
         Args:
             position: position of the message.
@@ -78,11 +79,9 @@ cdef class RedeliveryWindow:
         """
         cdef uint64_t word = key(topic, payload)
         cdef Py_ssize_t known = self._find(word, packet_id) if duplicate else -1
-        cdef Py_ssize_t slot = self.n_added % self.window
-        if known >= 0:
-            self.positions[known] = GONE
+        cdef Py_ssize_t slot = self.n_added % self.window if known < 0 else known
         self.keys[slot], self.packet_ids[slot], self.positions[slot] = word, packet_id, position
-        self.n_added += 1
+        self.n_added += known < 0
         return known >= 0
 
     cdef Py_ssize_t _find(self, uint64_t word, uint16_t packet_id) noexcept nogil:

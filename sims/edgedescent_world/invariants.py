@@ -182,7 +182,7 @@ def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
         >>> list(redelivered([first, first, again], window=9))
         [False, False, True]
     """
-    # Packet id, payload, position, and True once the broker has the acknowledgement; None where it was sent again.
+    # Packet id, payload, position, and True once the broker has the acknowledgement; None where the session has ended.
     recent: deque[tuple[int, bytes, int, bool] | None] = deque(maxlen=window)
     start, connection = 0, Connection(0)
     for message in messages:
@@ -196,10 +196,11 @@ def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
             recent = deque(known, maxlen=window)
             start, connection = message.position - 1, new
         found = _find_again(message, list(recent), start, anew=connection.first_id == 1) if message.duplicate else None
+        one = message.packet_id, message.payload, message.position, False
         if found is not None:
-            recent[found] = None
-        if message.packet_id:
-            recent.append((message.packet_id, message.payload, message.position, False))
+            recent[found] = one
+        elif message.packet_id:
+            recent.append(one)
         yield found is not None
 
 

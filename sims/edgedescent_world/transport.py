@@ -90,8 +90,8 @@ class SimulatedTransport(PlainTransport):
         self.on_poll()
         chance.step("poll")
         until = timeline.now + timeout_s
-        if self._to_subscribe and self._link is not None:
-            # Not before this poll: by now the number of the session is saved.
+        if self._to_subscribe and self._link is not None and take:
+            # Not before this poll: by now the record of the session is saved, unless the disk is full.
             self._to_subscribe = False
             self.subscriptions.start()
         self._read_socket(take)

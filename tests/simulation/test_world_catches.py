@@ -31,12 +31,16 @@ from edgedescent.state.recovery import OnEffect
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
+from edgedescent_mqtt.screen import Screen
+from edgedescent_mqtt.session_record import Subscription
+from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_world import Parts, simulate
 from edgedescent_world import __main__ as command_line
 from edgedescent_world import transport as transport_module
 from edgedescent_world.disk import DiskError, SimulatedDisk
 from edgedescent_world.ledger import LedgerStore
 from edgedescent_world.sqlite import WorldDisk
+from edgedescent_world.subscriptions import DeviceSubscriptions
 from edgedescent_world.transport import SimulatedTransport
 
 WORLDS_MAX = 150
@@ -156,6 +160,30 @@ def test_going_on_in_a_deleted_folder() -> None:
 
     violation = caught(Parts(store=Blind))
     assert is_loss(violation) or "was journaled behind message 0" in violation
+
+
+# --- Subscriptions ----------------------------------------------------------------------------------------------------
+
+
+def test_hearing_what_no_filter_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeviceSubscriptions, "screen", lambda _self, delivery: [delivery])
+    violation = caught()
+    assert "which no filter asks for" in violation or "learned 2 times" in violation
+
+
+def test_keeping_the_subscriptions_of_an_earlier_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Subscriptions, "_leave", lambda *_: None)
+    assert "the session is subscribed to" in caught()
+
+
+def test_learning_each_copy_for_overlapping_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Screen, "_is_copy", lambda *_: False)
+    assert "learned 2 times; it came 1 times" in caught()
+
+
+def test_trusting_a_subscription_that_may_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Subscription, "leaving", property(lambda _: False, lambda *_: None))
+    assert "acknowledged before it was journaled" in caught()
 
 
 # --- Learning once ----------------------------------------------------------------------------------------------------
