@@ -93,7 +93,7 @@ def _decoded(content: bytes) -> dict[str, Any]:
     """Fields of a status file; none if it is damaged."""
     try:
         status = json.loads(content)
-        is_whole = isinstance(status["connected"], bool) and math.isfinite(status["time"]) and status["pid"] > 0
+        is_whole = math.isfinite(status["time"]) and status["pid"] > 0
         if "state" in status:
             is_whole = is_whole and math.isfinite(status["since"]) and "version" in status
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):

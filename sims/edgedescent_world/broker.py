@@ -141,9 +141,9 @@ class Broker:
         elif packet.kind == "ping":
             link.send_down(Packet("pong"))
         elif packet.kind == "puback":
-            copy = self.session.in_flight.pop(packet.packet_id, None)
-            if copy is not None and copy.publication not in self.session.publications:
-                acknowledged = copy.publication
+            popped = self.session.in_flight.pop(packet.packet_id, None)
+            if popped is not None and popped.publication not in self.session.publications:
+                acknowledged = popped.publication
                 if self._chance.trace:
                     self._chance.trace(f"broker: {packet.packet_id} acknowledged: {acknowledged.payload[:40]!r}")
                 acknowledged.acknowledged = True

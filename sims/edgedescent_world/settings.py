@@ -93,7 +93,7 @@ def draw_settings(chance: Chance) -> Settings:
     # The larger one holds any checkpoint of such a world.
     piece_bytes = dice.choice((PIECE_BYTES, 2000, 500))
     reconfigured = chance.later.choice((0.0, 0.0, 0.0, 0.5))
-    topics = chance.filters.choice((1, 3))
+    topics = chance.filters.choice((1, 1, 1, 3))
     refiltered = chance.filters.choice((0.0, 0.5))
     if topics > 1:
         config = msgspec.structs.replace(config, topics=Topics(events=draw_filters(chance)))

@@ -29,6 +29,8 @@ LEAST = {
     "in_order": 0.02,
     "folders_lost": 0.02,
     "reconfigured": 0.3,
+    "refiltered": 0.1,
+    "surplus": 0.5,
 }
 """How much must happen in a world, on average over a part of the sample."""
 EVENTS = [
@@ -50,6 +52,9 @@ EVENTS = [
     "the state folder is deleted",
     "configuration: ",
     "other settings hold",
+    "configuration: ['edgedescent/pump/events/#'",
+    "No longer receiving",
+    "match no filter of `topics.events`",
     "was deleted, moved or replaced while it was in use",
 ]
 """Events that a trace must contain."""
