@@ -75,11 +75,18 @@ class Limits(_Table, frozen=True):
     """Largest payload. MQTT allows 256 MiB."""
     events_per_message_max: Positive = 10_000
     dedup_window: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
-    """Number of ids of learned events that are kept to recognize duplicates, in up to 40 bytes each."""
+    """Number of learned events with ids that are kept to recognize duplicates, in 24 to 32 bytes each."""
+    id_scope: Literal["topic", "device"] = "topic"
+    """What an id belongs to. ``topic`` lets the senders of different topics count each for itself. ``device`` is for
+    senders that publish one event over several topics."""
+    reused_ids: Literal["learn", "drop"] = "learn"
+    """What becomes of an event with the id of another one that said something else, as after a sensor counts anew."""
     redelivery_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
     """Number of messages that are kept to recognize redeliveries of events without ids, in 18 bytes each."""
     events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     """Rate limit of one topic. Events beyond it are counted and not learned."""
+    quarantine: bool = True
+    """Whether floods of new names and absurd labels become dead letters, until there are too many of them."""
     answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
     """Size of the answers that wait for a connection. The oldest are dropped first."""
 
@@ -192,10 +199,13 @@ class Config(_Table, frozen=True):
         return EngineSettings(
             format=self.topics.format,
             dedup_window=limits.dedup_window,
+            id_scope=limits.id_scope,
+            reused_ids=limits.reused_ids,
             redelivery_window=limits.redelivery_window,
             events_per_second_max=limits.events_per_second_max,
             payload_bytes_max=limits.payload_bytes_max,
             events_per_message_max=limits.events_per_message_max,
+            quarantine=limits.quarantine,
         )
 
     def build_engine(self, settings: EngineSettings | None = None) -> Engine:

@@ -25,6 +25,7 @@ FAMILIES = {
     "events_learned": Family("events_learned_total", "counter", "Events learned."),
     "events_predicted": Family("events_predicted_total", "counter", "Events without a label, predicted only."),
     "duplicates": Family("duplicates_total", "counter", "Repeats of learned events, not learned again."),
+    "ids_reused": Family("ids_reused_total", "counter", "Events with the id of another one that said something else."),
     "messages_redelivered": Family(
         "messages_redelivered_total", "counter", "Messages recognized as sent again by the broker."
     ),
@@ -46,17 +47,22 @@ FAMILIES = {
     "targets_unscored": Family(
         "targets_unscored_total", "counter", "Labels far away from all others, left out of the errors."
     ),
+    "quarantines_lifted": Family(
+        "quarantines_lifted_total", "counter", "Times that so many events were quarantined that the next was learned."
+    ),
     "updates_undone": Family("updates_undone_total", "counter", "Steps undone because a weight was not finite."),
     "features_evicted": Family("features_evicted_total", "counter", "Features replaced by new ones in a full table."),
-    "features_shared": Family("features_shared_total", "counter", "New features that share a row of a full table."),
+    "features_shared": Family(
+        "features_shared_total", "counter", "Times that a new feature got no row of a full table."
+    ),
     "features_left_out": Family("features_left_out", "gauge", "Features left out because no category came twice."),
     "categories_left_out": Family(
         "categories_left_out_total", "counter", "New categories of such features, which got no row."
     ),
     "users_evicted": Family("users_evicted_total", "counter", "Users replaced by new ones in a full table."),
-    "users_shared": Family("users_shared_total", "counter", "New users that share a row of a full table."),
+    "users_shared": Family("users_shared_total", "counter", "Times that a new user got no row of a full table."),
     "items_evicted": Family("items_evicted_total", "counter", "Items replaced by new ones in a full table."),
-    "items_shared": Family("items_shared_total", "counter", "New items that share a row of a full table."),
+    "items_shared": Family("items_shared_total", "counter", "Times that a new item got no row of a full table."),
     "units_restarted": Family("units_restarted_total", "counter", "Inactive units of a network, initialized again."),
     "predictions_replaced": Family(
         "predictions_replaced_total", "counter", "Predictions not finite, replaced by the mean."

@@ -96,7 +96,7 @@ class Daemon:
         """Model card of a new snapshot that is not published yet."""
         self._connections = Connections(transport, store)
         self._status = StatusFile(config)
-        self._notices = Notices()
+        self._notices = Notices(config.limits)
         self._reported_state = ""
         """State in the last status file."""
         self._status_due = -math.inf

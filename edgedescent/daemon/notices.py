@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from edgedescent.config import Limits
 from edgedescent.engine.core import Engine
 
 log = logging.getLogger(__name__)
@@ -13,11 +14,16 @@ SAID_MAX = 1024
 
 
 class Notices:
-    """Logs what the engine leaves out of the events: each feature once, absurd labels when there are twice as many."""
+    """Logs what is odd about the events: each feature that is left out once, the rest when there is twice as much.
 
-    def __init__(self) -> None:
+    Args:
+        limits: The ``[limits]`` of the configuration.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._left_out: set[str] = set()
-        self._unscored = 0
+        self._unscored = self._reused = self._quarantined = self._lifted = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -29,6 +35,7 @@ class Notices:
                     "that comes again, list it in `learner.categories`.",
                     name,
                 )
+        self._check_ids(engine)
         unscored = engine.errors.n_unscored
         if unscored > 2 * self._unscored:
             self._unscored = unscored
@@ -36,4 +43,39 @@ class Notices:
                 "%d labels so far were more than 1000 standard deviations away from the others. They are left out of "
                 "the reported errors.",
                 unscored,
+            )
+        self._check_quarantine(engine)
+
+    def _check_ids(self, engine: Engine) -> None:
+        reused = engine.counters["ids_reused"]
+        if reused <= 2 * self._reused:
+            return
+        self._reused = reused
+        # The engine does not remember it over a restart.
+        latest = "" if engine.reused_id is None else " The latest is {1!r} on {0!r}.".format(*engine.reused_id)
+        is_dropped = self._limits.reused_ids == "drop"
+        log.warning(
+            "%d events so far had the id of another event that said something else.%s They are %s; "
+            "`limits.reused_ids` decides. Does a sender count anew after a start, or do several share a topic?",
+            reused,
+            latest,
+            "dropped" if is_dropped else "learned",
+        )
+
+    def _check_quarantine(self, engine: Engine) -> None:
+        quarantined = engine.counters["dead_letters.quarantined"]
+        if quarantined > 2 * self._quarantined:
+            self._quarantined = quarantined
+            log.warning(
+                "%d events so far are quarantined, because of absurd labels or floods of new names: see `edgedescent "
+                "dead-letters list --reason quarantined`. If they are meant, set `limits.quarantine` to false and "
+                "replay them.",
+                quarantined,
+            )
+        lifted = engine.n_quarantines_lifted
+        if lifted > self._lifted:
+            self._lifted = lifted
+            log.warning(
+                "So many events were quarantined in a row that the stream must have changed: such events are learned "
+                "from now on. Those before remain dead letters."
             )

@@ -1,14 +1,26 @@
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
+
+# One event of the window.
+cdef struct SeenEvent:
+    # Hash of its id, with its source.
+    uint64_t key
+    # Hash of what it says.
+    uint64_t content
 
 cdef class DedupWindow:
     cdef readonly Py_ssize_t window
     cdef readonly long long n_added
-    cdef uint64_t[::1] ring
-    cdef int64_t[::1] index
+    cdef object array
+    cdef SeenEvent* ring
+    cdef int32_t[::1] index
     cdef uint64_t mask
 
-    cdef Py_ssize_t _find(self, uint64_t word) noexcept nogil
-    cdef void _forget(self, Py_ssize_t place) noexcept nogil
-    cdef bint _holds(self, uint64_t word) noexcept nogil
-    cdef bint _add(self, uint64_t word) noexcept nogil
-    cpdef bint add(self, str key) except? False
+    cdef uint64_t _home(self, int32_t entry) noexcept nogil
+    cdef Py_ssize_t _find_newest(self, uint64_t key) noexcept nogil
+    cdef Py_ssize_t _find_earlier(self, uint64_t key, uint64_t content) noexcept nogil
+    cdef void _remove(self, Py_ssize_t place) noexcept nogil
+    cdef void _forget(self, Py_ssize_t slot) noexcept nogil
+    cdef bint _knows(self, uint64_t key) noexcept nogil
+    cdef bint _holds(self, uint64_t key, uint64_t content) noexcept nogil
+    cdef void _insert(self, Py_ssize_t slot, uint64_t key, uint64_t content) noexcept nogil
+    cdef void _append(self, uint64_t key, uint64_t content) noexcept nogil

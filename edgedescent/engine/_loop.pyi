@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.engine._dedup_window import DedupWindow
+from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.messages import Prediction
 from edgedescent.evaluation import Prequential
 from edgedescent.formats import Format
@@ -16,11 +17,23 @@ from edgedescent.learners import Learner
 class LearningLoop:
     @property
     def takes_raw(self) -> bool: ...
-    def __init__(self, learner: Learner, payload_format: Format, seen: DedupWindow | None) -> None: ...
+    @property
+    def reused(self) -> tuple[str, str | int] | None: ...
+    def __init__(
+        self,
+        learner: Learner,
+        payload_format: Format,
+        seen: DedupWindow | None,
+        quarantine: Quarantine | None = None,
+        *,
+        by_topic: bool = True,
+        learns_reused: bool = True,
+    ) -> None: ...
     def run(
         self,
         events: EventCursor,
         message: bytes,
+        topic: str,
         redelivered: bool,
         errors: Prequential,
         counters: Counter[str],

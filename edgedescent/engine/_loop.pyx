@@ -6,12 +6,18 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 from edgedescent.engine._dedup_window cimport DedupWindow
+from edgedescent.engine._quarantine cimport Quarantine
 from edgedescent.evaluation._prequential cimport Prequential
+from edgedescent.features._encoder cimport Encoder, as_event
+from edgedescent.formats._content_hash cimport text_hash
 from edgedescent.formats._cursor cimport EventCursor
 from edgedescent.formats._json_reader cimport JsonLines
 from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
 from edgedescent.numerics._numbers cimport is_sane
 
+from collections.abc import Mapping
+
+from edgedescent.engine._quarantine import absurd_label, flood_of_names
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import InvalidEventError, TooDeepError, TooLargeError
 from edgedescent.formats import Rejected
@@ -26,7 +32,13 @@ cdef class LearningLoop:
         learner: what predicts and learns. Events that are raw bytes go straight into a built-in learner of features;
             any other learner, and one that overrides how it learns, gets events as objects.
         payload_format: format of the messages.
-        seen: ids of learned events, by which repeats are recognized.
+        seen: learned events with ids, by which repeats are recognized.
+        quarantine: what holds back events that would make the learner forget; None to learn everything.
+        by_topic: whether an id belongs to the topic of its message, so that the same id over another topic is another.
+        learns_reused: whether an event with the id of one that said something else is learned.
+
+    Attributes:
+        reused: topic and id of the latest event whose id had come with other content; None if there was none.
     """
 
     cdef object learner
@@ -35,11 +47,24 @@ cdef class LearningLoop:
     cdef CompiledFeatureLearner compiled
     cdef bint takes_features
     cdef DedupWindow seen
+    cdef Quarantine quarantine
+    cdef bint judges_labels
+    cdef bint by_topic
+    cdef bint learns_reused
+    cdef readonly object reused
+    # The topic of the message before, and its hash.
+    cdef str topic
+    cdef uint64_t source
 
-    def __init__(self, learner, payload_format, DedupWindow seen):
+    def __init__(self, learner, payload_format, DedupWindow seen, Quarantine quarantine=None, *, bint by_topic=True,
+                 bint learns_reused=True):
         self.learner = learner
         self.format = payload_format
         self.seen = seen
+        self.quarantine = quarantine
+        self.judges_labels = quarantine is not None and learner.labels_are_amounts
+        self.by_topic, self.learns_reused = by_topic, learns_reused
+        self.topic = ""
         self.takes_features = learner.input_kind == "features"
         if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
             self.compiled = learner
@@ -50,21 +75,23 @@ cdef class LearningLoop:
         """True if the learner takes raw events."""
         return self.compiled is not None
 
-    def run(self, EventCursor events not None, bytes message not None, bint redelivered, Prequential errors not None,
-            counters):
+    def run(self, EventCursor events not None, bytes message not None, str topic not None, bint redelivered,
+            Prequential errors not None, counters):
         """Predict and learn the events of a cursor, in order; returns their answers.
 
         Args:
             events: cursor before its first event.
             message: the message that holds them.
+            topic: its topic.
             redelivered: whether it was handled before; events without an id are then repeats.
             errors: scores each prediction of a learned event.
             counters: a Counter that counts the events.
         """
         cdef list answers = []
-        cdef uint64_t word = 0
+        cdef uint64_t source = self.source_of(topic), key = 0, content = 0
         cdef double prediction
-        cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0
+        cdef bint knows = False
+        cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
         while events.next():
             try:
                 if not events.has_target:
@@ -72,16 +99,35 @@ cdef class LearningLoop:
                     prediction = self.predict_learn(events)
                 else:
                     if events.has_id:
-                        word = events.id_hash()
-                        if self.seen._holds(word):
-                            n_repeats += 1
-                            continue
+                        key = source + events.id_hash()
+                        knows = self.seen._knows(key)
+                        if knows:
+                            content = events.content_hash()
+                            if self.seen._holds(key, content):
+                                n_repeats += 1
+                                continue
+                            self.reused = (topic, events.id())
+                            if not self.learns_reused:
+                                n_reused += 1
+                                n_repeats += 1
+                                continue
+                        elif not events.is_raw:
+                            # Before it is learned, because this may raise an error.
+                            content = events.content_hash()
                     elif redelivered:
                         n_redelivered += 1
                         continue
+                    if self.judges_labels and self.quarantine.holds_label(events.target):
+                        raise absurd_label(self.quarantine, events.target)
                     prediction = self.predict_learn(events)
                     if events.has_id:
-                        self.seen._add(word)
+                        if not knows and events.is_raw:
+                            # In the encoder or an object by now, so that this is cheap and raises no error.
+                            content = events.content_hash()
+                        n_reused += knows
+                        self.seen._append(key, content)
+                    if self.judges_labels:
+                        self.quarantine.note_label(events.target)
                     errors.update(events.target, prediction)
                     n_learned += 1
             except (ValueError, TypeError, InvalidEventError) as error:
@@ -95,22 +141,49 @@ cdef class LearningLoop:
         count(counters, "duplicates", n_repeats + n_redelivered)
         count(counters, "duplicates.id", n_repeats)
         count(counters, "duplicates.redelivered", n_redelivered)
+        count(counters, "ids_reused", n_reused)
         return answers
+
+    cdef uint64_t source_of(self, str topic) except? 0:
+        """Hash of what an id belongs to."""
+        if not self.by_topic:
+            return 0
+        if topic != self.topic:
+            self.source = text_hash(topic)
+            self.topic = topic
+        return self.source
 
     cdef double predict_learn(self, EventCursor events) except? -1.0:
         """Predict the event at hand and, if it has a target, learn it."""
+        cdef double target
+        cdef Py_ssize_t n_names
         if self.compiled is not None and events.is_raw and is_sane(events.target):
             self.compiled.check_target(events.target)
             if events.encode(self.compiled.encoder):
+                self.check_names(self.compiled.encoder.event.n, 0)
                 return self.compiled.learn_event(events.target)
         event = events.event()
         if self.takes_features:
             if event.y is None:
                 return self.learner.predict_one(event.x)
+            if self.compiled is None:
+                if self.quarantine is not None:
+                    # Which names are new is known to the learner alone, so all count as new.
+                    n_names = count_names(event.x)
+                    self.check_names(n_names, n_names)
+            elif self.compiled.read_labelled(as_event(event.x), event.y, &target):
+                self.check_names(self.compiled.encoder.event.n, n_new_names(self.compiled.encoder))
+                return self.compiled.learn_event(target)
             return self.learner.predict_learn_one(event.x, event.y)
         if event.y is None:
             return self.learner.predict_one(event.user, event.item)
         return self.learner.predict_learn_one(event.user, event.item, event.y)
+
+    cdef inline int check_names(self, Py_ssize_t n, Py_ssize_t n_new) except -1:
+        """Raise InvalidEventError if an event of so many names, new ones among them, is held back."""
+        if self.quarantine is not None and self.quarantine.holds_names(n, n_new):
+            raise flood_of_names(self.quarantine, n_new)
+        return 0
 
 
 cdef inline int count(object counters, str name, Py_ssize_t n) except -1:
@@ -128,6 +201,19 @@ cdef object invalid(object error):
     if isinstance(error, InvalidEventError):
         return error
     return InvalidEventError(REASONS.get(type(error), "wrong_type"), str(error))
+
+
+cdef inline Py_ssize_t n_new_names(Encoder encoder) noexcept:
+    """Number of names of the encoder's event that were never learned; hashed names are all taken for such."""
+    return encoder.event.n if encoder.hash_mask else encoder.n_unknown
+
+
+cdef Py_ssize_t count_names(object values) except -1:
+    """Number of names in features that may be nested."""
+    cdef Py_ssize_t n = 0
+    for value in values.values() if isinstance(values, Mapping) else values:
+        n += count_names(value) if isinstance(value, (Mapping, list, tuple)) else 1
+    return n
 
 
 def learn_each_line(learner, JsonLines lines not None):

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
+from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Predictions
 from edgedescent.engine.rate_limit import RateLimit
@@ -40,12 +41,15 @@ class Engine:
     Args:
         learner: what predicts and learns.
         payload_format: format of the messages.
-        dedup_window: number of learned event ids that are remembered to recognize repeats.
+        dedup_window: number of learned events with ids that are remembered to recognize repeats.
+        id_scope: what an id belongs to: the ``topic`` of its message, or the ``device``, whatever the topic.
+        reused_ids: what becomes of an event with the id of another one that said something else: ``learn`` or ``drop``.
         redelivery_window: number of messages that are remembered to recognize those sent again whose events have no
             ids.
         events_per_second_max: bound on the events of one topic that are used in a second; None for no bound.
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
+        quarantine: whether floods of new names and absurd labels become dead letters, until there are too many.
 
     Attributes:
         format: the payload format.
@@ -68,10 +72,13 @@ class Engine:
         *,
         payload_format: type[Format] = JsonFormat,
         dedup_window: int = 65_536,
+        id_scope: Literal["topic", "device"] = "topic",
+        reused_ids: Literal["learn", "drop"] = "learn",
         redelivery_window: int = 4096,
         events_per_second_max: float | None = None,
         payload_bytes_max: int = 1_048_576,
         events_per_message_max: int = 10_000,
+        quarantine: bool = True,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -80,13 +87,17 @@ class Engine:
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
         self._limit: RateLimit | None = None
+        self._quarantine = Quarantine(quarantine)
         self.configure(
             payload_format=payload_format,
             dedup_window=dedup_window,
+            id_scope=id_scope,
+            reused_ids=reused_ids,
             redelivery_window=redelivery_window,
             events_per_second_max=events_per_second_max,
             payload_bytes_max=payload_bytes_max,
             events_per_message_max=events_per_message_max,
+            quarantine=quarantine,
         )
 
     def configure(
@@ -94,15 +105,18 @@ class Engine:
         *,
         payload_format: type[Format],
         dedup_window: int,
+        id_scope: Literal["topic", "device"],
+        reused_ids: Literal["learn", "drop"],
         redelivery_window: int,
         events_per_second_max: float | None,
         payload_bytes_max: int,
         events_per_message_max: int,
+        quarantine: bool,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 
-        A window that gets smaller keeps the newest of what it remembers. The state does not change where the
-        arguments are the same.
+        A window that gets smaller keeps the newest of what it remembers. With another `id_scope`, events learned before
+        are not recognized. The state does not change where the arguments are the same.
         """
         self.format = payload_format(
             self.learner.input_kind,
@@ -120,16 +134,25 @@ class Engine:
         if limit is not None and self._limit is not None:
             limit.restore(*self._limit.save().values())
         self._limit = limit
-        self._loop = LearningLoop(self.learner, self.format, self._seen)
+        self._quarantine.enabled = quarantine
+        self._loop = LearningLoop(
+            self.learner,
+            self.format,
+            self._seen,
+            self._quarantine,
+            by_topic=id_scope == "topic",
+            learns_reused=reused_ids == "learn",
+        )
         # A limit counts the usable events of a piece before the others, so it needs them all as objects.
         self._reader = self.format.reader() if self._loop.takes_raw and limit is None else None
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
 
-        Events whose id was already learned are counted as ``duplicates`` and skipped, and so are events without an
-        id in a message that the broker says it sends again, and that is remembered. An event without `y` is only
-        predicted, whatever its id, so that its label may follow under the same id.
+        Events that were already learned under their id are counted as ``duplicates`` and skipped, and so are events
+        without an id in a message that the broker says it sends again, and that is remembered. An event with the id of
+        another one that said something else is counted as ``ids_reused``. An event without `y` is only predicted,
+        whatever its id, so that its label may follow under the same id.
 
         Raises:
             ValueError: if the message does not follow the one before it.
@@ -155,7 +178,9 @@ class Engine:
             pieces = self._decode(message)
         for events in pieces:
             is_array = events.is_array
-            if answered := self._loop.run(events, message.payload, redelivered, self.errors, self.counters):
+            if answered := self._loop.run(
+                events, message.payload, message.topic, redelivered, self.errors, self.counters
+            ):
                 answers.append(_encode(answered)[1:-1] if is_array else _encode(answered[0]))
             if events.rejected and not redelivered:
                 self._add_dead_letters(dead_letters, message, events.rejected)
@@ -209,6 +234,11 @@ class Engine:
             for index, error, payload in sorted(rejected, key=itemgetter(0))[:room]
         ]
 
+    @property
+    def reused_id(self) -> tuple[str, str | int] | None:
+        """Topic and id of the latest event counted as ``ids_reused``; not part of the state."""
+        return self._loop.reused
+
     def skip_to(self, position: int) -> None:
         """Continue behind `position` without the messages up to it, which are lost and counted.
 
@@ -220,14 +250,28 @@ class Engine:
         self.counters["messages_lost"] += position - self.position
         self.position = position
 
+    @property
+    def n_quarantines_lifted(self) -> int:
+        """How often so many events were quarantined in a row that the next one was learned."""
+        return self._quarantine.n_lifted
+
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
-        always = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters", "rate_limited")
+        always = (
+            "messages",
+            "events_learned",
+            "events_predicted",
+            "duplicates",
+            "ids_reused",
+            "dead_letters",
+            "rate_limited",
+        )
         return {
             **dict.fromkeys(always, 0),
             **self.counters,
             **self.learner.counts(),
             "targets_unscored": self.errors.n_unscored,
+            "quarantines_lifted": self.n_quarantines_lifted,
             **self.errors.summary(),
         }
 
@@ -239,6 +283,7 @@ class Engine:
             **dict(zip(_REDELIVERIES, self._redeliveries.save(), strict=True)),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
+            "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
             "counter_names": list(self.counters),
@@ -256,6 +301,7 @@ class Engine:
         try:
             self.learner.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
             self.errors.restore(state["errors"])
+            self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
             if self._limit is not None and "sources" in state:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,10 +15,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     format: str = "json"
     """Name of the payload format."""
     dedup_window: int = 65_536
+    id_scope: Literal["topic", "device"] = "topic"
+    reused_ids: Literal["learn", "drop"] = "learn"
     redelivery_window: int = 4096
     events_per_second_max: float | None = None
     payload_bytes_max: int = 1_048_576
     events_per_message_max: int = 10_000
+    quarantine: bool = True
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Engine` and of `Engine.configure`.

@@ -43,11 +43,13 @@ cdef class CategoryWatch:
         self.watched = {}
         self.n_left_out = 0
 
-    cdef bint admits(self, str feature, Vocabulary vocabulary, const char* is_category, long long now) except -1:
+    cdef bint admits(self, str feature, bint came_before, Vocabulary vocabulary, const char* is_category,
+                     long long now) except -1:
         """Count a new category of a feature; False if it gets no row.
 
         Args:
             feature: name of the feature, as the names of its rows begin.
+            came_before: whether it came before and got no row, because the table is full: it does repeat.
             vocabulary: the rows.
             is_category: for each row whether it belongs to a category.
             now: number of the event.
@@ -65,7 +67,10 @@ cdef class CategoryWatch:
             entry = self.watched[feature] = Watched(0, now, False, 1)
         else:
             entry = <Watched>known
-        entry.n += 1
+        if came_before:
+            entry.n -= entry.n > 0
+        else:
+            entry.n += 1
         if entry.n > self.patience * entry.factor:
             left_out = not repeats(feature, entry.since, vocabulary, is_category)
             if entry.left_out and not left_out and entry.factor < FACTOR_MAX:

@@ -17,7 +17,7 @@ from edgedescent.features._category_watch cimport CategoryWatch
 from edgedescent.features._hash cimport hash_text
 from edgedescent.features._names cimport row_name
 from edgedescent.features._text cimport CATEGORY, MISSING, begins_category, text_kind
-from edgedescent.features._vocabulary cimport check_history
+from edgedescent.features._vocabulary cimport USES_MAX
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, check_text, is_plain, is_sane, plain_number, to_number, to_text
 
 from edgedescent.errors import TooDeepError, TooLargeError
@@ -428,18 +428,22 @@ cdef class Encoder:
         return 0
 
     cdef void _mark_learned(self) noexcept nogil:
+        # As `Vocabulary.mark` does; the pointers are read once.
         cdef long long* last_learned = self.vocabulary.last_learned
+        cdef unsigned char* uses = self.vocabulary.uses
         cdef const Py_ssize_t* rows = self.event.rows
         cdef long long now = self.n_events
-        cdef Py_ssize_t i
-        for i in range(self.event.n):
+        cdef Py_ssize_t i, n = self.event.n
+        for i in range(n):
             last_learned[rows[i]] = now
+            uses[rows[i]] += uses[rows[i]] < USES_MAX
 
     cdef int _assign_rows(self) except -1:
         """Give rows to the new names of the event, where there are any left."""
         cdef Py_ssize_t i, j = 0, row
         cdef tuple newcomer
         cdef str name
+        cdef uint64_t word
         if PyList_GET_SIZE(self.unknown) > self.new_room:
             self._make_room_for_new(2 * PyList_GET_SIZE(self.unknown))
         for i in range(self.event.n):
@@ -447,18 +451,19 @@ cdef class Encoder:
                 continue
             newcomer = self.unknown[j]
             name = newcomer[0]
+            word = hash_text(name)
             j += 1
             if newcomer[2] is not None and not self.watch.admits(
-                    newcomer[2], self.vocabulary, self.is_category, self.n_events):
+                    newcomer[2], self.vocabulary.came_before(word), self.vocabulary, self.is_category, self.n_events):
                 continue
-            row = self.vocabulary.learn(name, self.n_events)
+            row = self.vocabulary.learn(name, word, self.n_events)
             self.event.rows[i] = row
             if self.vocabulary.is_new:
                 self.scaler.clear_row(row)
                 # A category is not standardized.
                 self.is_category[row] = newcomer[1]
                 self.new_rows[self.n_new] = row
-                self.new_hashes[self.n_new] = hash_text(name)
+                self.new_hashes[self.n_new] = word
                 self.n_new += 1
         return 0
 
@@ -513,11 +518,10 @@ cdef class Encoder:
     def save(self):
         """The names, their history and the statistics, by the names that they have in a learner's state."""
         cdef Py_ssize_t rows = self.vocabulary.size()
-        names, last_learned, assigned_at = self.vocabulary.save()
+        known = self.vocabulary.save()
         return {
-            "features": names,
-            "stamps": last_learned,
-            "born": assigned_at,
+            "features": known.pop("names"),
+            **known,
             "is_category": self.is_category_array[:rows].astype(np.int64),
             "inputs": self.scaler.save(rows),
             **self.watch.save(),
@@ -529,10 +533,8 @@ cdef class Encoder:
         cdef Py_ssize_t rows = len(features) + 1
         if not rows == len(state["inputs"][0]) == len(state["is_category"]):
             raise ValueError(f"The state has {len(features)} features but {len(state['inputs'][0])} moments.")
-        check_history(state["stamps"], n_events)
-        check_history(state["born"], n_events)
         self.watch.restore(state["watched"], state["watch"], state["left_out"], n_events)
-        self.vocabulary.restore(features, state["stamps"], state["born"], evicted, shared)
+        self.vocabulary.restore({**state, "names": features}, n_events, evicted, shared)
         if rows > self.scaler.rows:
             self._grow_rows(rows)
         self.scaler.restore(state["inputs"])

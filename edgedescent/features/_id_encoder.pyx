@@ -4,7 +4,6 @@ import numpy as np
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._hash cimport hash_text
-from edgedescent.features._vocabulary cimport check_history
 from edgedescent.numerics._numbers cimport check_text, to_text
 
 
@@ -50,16 +49,16 @@ cdef class IdEncoder:
         self.seen.make_room(self.users.size() + 1)
         self.starts_user = self.starts_item = False
         if self.pair.new_user:
-            self.pair.user = self.users.learn(self.user, now)
+            self.pair.user = self.users.learn(self.user, hash_text(self.user), now)
             self.starts_user = self.users.is_new
             self.seen.clear(self.pair.user)
         else:
-            self.users.last_learned[self.pair.user] = now
+            self.users.mark(self.pair.user, now)
         if self.pair.new_item:
-            self.pair.item = self.items.learn(self.item, now)
+            self.pair.item = self.items.learn(self.item, hash_text(self.item), now)
             self.starts_item = self.items.is_new
         else:
-            self.items.last_learned[self.pair.item] = now
+            self.items.mark(self.pair.item, now)
         self.seen.add(self.pair.user, self.pair.item, now, self.items.assigned_at)
         return 0
 
@@ -71,24 +70,25 @@ cdef class IdEncoder:
 
     def save(self):
         """The ids and their history, by the names that they have in a learner's state."""
-        users, users_learned, users_assigned = self.users.save()
-        items, items_learned, items_assigned = self.items.save()
+        users, items = self.users.save(), self.items.save()
         return {
-            "users": users,
-            "user_stamps": users_learned,
-            "user_born": users_assigned,
-            "items": items,
-            "item_stamps": items_learned,
-            "item_born": items_assigned,
+            "users": users.pop("names"),
+            **{f"user_{name}": value for name, value in users.items()},
+            "items": items.pop("names"),
+            **{f"item_{name}": value for name, value in items.items()},
             **self.seen.save(self.users.size()),
         }
 
     def restore(self, dict state, long long n_events, evicted, shared):
         """Take what `save` returned, and the counts of users and items; raises ValueError where it is inconsistent."""
-        for history in ("user_stamps", "user_born", "item_stamps", "item_born"):
-            check_history(state[history], n_events)
-        users, items = state["users"], state["items"]
-        self.seen.restore(state["seen.counts"], state["seen.entries"], len(users) + 1, len(items) + 1, n_events)
-        self.users.restore(users, state["user_stamps"], state["user_born"], evicted[0], shared[0])
-        self.items.restore(items, state["item_stamps"], state["item_born"], evicted[1], shared[1])
+        users, items = part(state, "user"), part(state, "item")
+        self.seen.restore(state["seen.counts"], state["seen.entries"], len(users["names"]) + 1, len(items["names"]) + 1, n_events)
+        self.users.restore(users, n_events, evicted[0], shared[0])
+        self.items.restore(items, n_events, evicted[1], shared[1])
         self.n_events = n_events
+
+
+cdef dict part(dict state, str role):
+    """The state of the vocabulary of users or items."""
+    names = ("stamps", "born", "uses", "newcomers", "aging")
+    return {"names": state[f"{role}s"], **{name: state[f"{role}_{name}"] for name in names}}

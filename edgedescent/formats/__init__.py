@@ -1,5 +1,6 @@
 """Payload formats: from the bytes of a message to events. One file each."""
 
+from edgedescent.formats._content_hash import content_hash
 from edgedescent.formats.base import REASONS, Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
 from edgedescent.formats.json import JsonFormat
@@ -16,6 +17,7 @@ __all__ = [
     "RatingEvent",
     "Rejected",
     "Value",
+    "content_hash",
     "refused",
 ]
 

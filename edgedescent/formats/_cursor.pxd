@@ -17,6 +17,7 @@ cdef class EventCursor:
     cdef void close(self) noexcept
     cdef bint next(self) except -1
     cdef uint64_t id_hash(self) except? 0
+    cdef uint64_t content_hash(self) except? 0
     cdef object id(self)
     cdef object label(self)
     cdef bint encode(self, Encoder encoder) except -1
@@ -28,3 +29,6 @@ cdef class EventCursor:
 cdef class Piece(EventCursor):
     cdef readonly list events
     cdef Py_ssize_t place
+    # Of the event at hand.
+    cdef object item_y
+    cdef object item_id

@@ -3,7 +3,7 @@ from libc.math cimport NAN
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._encoder cimport Encoder
-from edgedescent.features._hash cimport hash_text
+from edgedescent.formats._content_hash cimport event_hash, id_hash_of
 from edgedescent.numerics._numbers cimport is_plain, plain_number
 
 from edgedescent.errors import InvalidEventError
@@ -34,7 +34,15 @@ cdef class EventCursor:
 
     cdef uint64_t id_hash(self) except? 0:
         """Hash of the id of the event at hand."""
-        return hash_text(str(self.id()))
+        return id_hash_of(self.id())
+
+    cdef uint64_t content_hash(self) except? 0:
+        """Hash of the content of the event at hand, which has a label.
+
+        Raises:
+            InvalidEventError: if it cannot be used.
+        """
+        return event_hash(self.event(), self.target)
 
     cdef object id(self):
         """Id of the event at hand; None if it has none."""
@@ -104,9 +112,15 @@ cdef class Piece(EventCursor):
             return False
         self.index, self.item = self.events[self.place]
         self.place += 1
-        y = self.item.y
-        self.has_target = y is not None
-        self.has_id = self.item.id is not None
+        self.item_y, self.item_id = self.item.y, self.item.id
+        self.has_target = self.item_y is not None
+        self.has_id = self.item_id is not None
         # Anything else than a number is refused by the learner.
-        self.target = plain_number(y) if is_plain(y) else NAN
+        self.target = plain_number(self.item_y) if is_plain(self.item_y) else NAN
         return True
+
+    cdef object id(self):
+        return self.item_id
+
+    cdef object label(self):
+        return self.item_y

@@ -14,6 +14,8 @@ cdef struct SimpleEvent:
 cdef class JsonCursor(EventCursor):
     cdef object format
     cdef JsonParser parser
+    # True once the event at hand is in an encoder.
+    cdef bint is_encoded
 
 cdef class JsonReader(JsonCursor):
     cdef bytes message

@@ -8,10 +8,11 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp
 
 from edgedescent.features._encoder cimport CachedRow, Encoder
-from edgedescent.features._hash cimport siphash
 from edgedescent.features._names cimport row_name
+from edgedescent.formats._content_hash cimport ascii_id_hash, event_hash, label_hash
 from edgedescent.formats._cursor cimport EventCursor, Piece
 from edgedescent.formats._json_parser cimport Field, JsonParser, skip_blank
+from edgedescent.numerics._fast_hash cimport hash_number, word_of_bytes
 from edgedescent.numerics._numbers cimport is_sane
 
 from edgedescent.errors import InvalidEventError
@@ -27,6 +28,8 @@ cdef enum:
     # Memory for more events or fields than these is freed after each message.
     EVENTS_KEPT = 1_000
     FIELDS_KEPT = 5_000
+    # Fields whose names are compared each with each.
+    COMPARED_MAX = 64
 
 
 cdef inline bint is_named(PyObject* key, const Field* field) noexcept:
@@ -34,6 +37,18 @@ cdef inline bint is_named(PyObject* key, const Field* field) noexcept:
     return (key != NULL and PyUnicode_CheckExact(<object>key) and PyUnicode_IS_COMPACT_ASCII(<object>key)
             and PyUnicode_GET_LENGTH(<object>key) == field.length
             and memcmp(PyUnicode_1BYTE_DATA(<object>key), field.name, field.length) == 0)
+
+
+cdef bint are_distinct(const Field* fields, Py_ssize_t n) noexcept nogil:
+    """True if no two fields have the same name; False where there are too many to compare each with each."""
+    cdef Py_ssize_t i, j
+    if n > COMPARED_MAX:
+        return False
+    for i in range(1, n):
+        for j in range(i):
+            if fields[i].length == fields[j].length and memcmp(fields[i].name, fields[j].name, fields[i].length) == 0:
+                return False
+    return True
 
 
 cdef bint find_row(Encoder encoder, Py_ssize_t place, const Field* field) except -1:
@@ -89,6 +104,7 @@ cdef class JsonCursor(EventCursor):
                     return False
                 last_learned[encoder.event.rows[i]] = encoder.n_events
         encoder.event.n = parser.n
+        self.is_encoded = True
         return True
 
 
@@ -185,11 +201,25 @@ cdef class JsonReader(JsonCursor):
         self.target = event.target
         self.has_id = event.id != NULL
         self.item = None
+        self.is_encoded = False
         return True
 
     cdef uint64_t id_hash(self) except? 0:
         cdef const SimpleEvent* event = &self.events[self.index]
-        return siphash(<const unsigned char*>event.id, event.id_length)
+        return ascii_id_hash(event.id, event.id_length)
+
+    cdef uint64_t content_hash(self) except? 0:
+        cdef const Field* fields = self.parser.fields + self.parser.first
+        cdef uint64_t total
+        cdef Py_ssize_t i
+        # Of a name that comes twice, a decoder takes the last value. What was encoded has no such name.
+        if self.item is not None or not (self.is_encoded or are_distinct(fields, self.parser.n)):
+            return event_hash(self.event(), self.target)
+        total = label_hash(self.target)
+        for i in range(self.parser.n):
+            total += hash_number(
+                word_of_bytes(<const unsigned char*>fields[i].name, fields[i].length), fields[i].number)
+        return total
 
     cdef object id(self):
         cdef const SimpleEvent* event = &self.events[self.index]

@@ -20,6 +20,7 @@ REASONS = (
     "too_large",
     "too_many_events",
     "too_deep",
+    "quarantined",
 )
 """Why an event becomes a dead letter: each `InvalidEventError.reason` is one of these, and is counted by it."""
 

@@ -19,6 +19,7 @@ cdef class CompiledFeatureLearner:
     cdef int check_target(self, double y) except -1
     cdef double predict_event(self) except? -1.0
     cdef double learn_event(self, double y) except? -1.0
+    cdef bint read_labelled(self, dict x, object y, double* target) except -1
     cdef double predict_dict(self, dict x) except? -1.0
     cdef double predict_learn_dict(self, dict x, object y) except? -1.0
     cdef void _predict_known(self, const EncodedEvent* event) noexcept

@@ -125,16 +125,23 @@ cdef class CompiledFeatureLearner:
         self.encoder.read_dict(x, False)
         return self.predict_event()
 
-    cdef double predict_learn_dict(self, dict x, object y) except? -1.0:
+    cdef bint read_labelled(self, dict x, object y, double* target) except -1:
+        """Read an event into the encoder, to be learned; False if its target is none to learn."""
         self.require_constructed()
-        cdef double target = to_number("The target", y), prediction
-        if not is_sane(target):
-            prediction = self.predict_dict(x)
-            self.n_skipped_targets += 1
-            return prediction
-        self.check_target(target)
+        target[0] = to_number("The target", y)
+        if not is_sane(target[0]):
+            return False
+        self.check_target(target[0])
         self.encoder.read_dict(x, True)
-        return self.learn_event(target)
+        return True
+
+    cdef double predict_learn_dict(self, dict x, object y) except? -1.0:
+        cdef double target, prediction
+        if self.read_labelled(x, y, &target):
+            return self.learn_event(target)
+        prediction = self.predict_dict(x)
+        self.n_skipped_targets += 1
+        return prediction
 
     def predict_one(self, x):
         """Predict the target of one event; the state stays as it is."""

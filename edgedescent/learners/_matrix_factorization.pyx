@@ -13,6 +13,10 @@ from edgedescent.optim._parameter_table cimport Table
 # A rating is clipped at so many standard deviations from the mean.
 cdef double RATING_CLIP = 10.0
 
+cdef enum:
+    # So many ratings count for the mean whatever their ids.
+    RATINGS_FIRST = 32
+
 
 cdef class MatrixFactorizationModel:
     """Biases and factors of `edgedescent.MatrixFactorization`.
@@ -141,7 +145,10 @@ cdef class MatrixFactorizationModel:
         cdef double values[2]
         self.stepper.learned(&self.loss, target, score)
         observe(&self.loss, target, score)
-        self.target.update(&y, 0, 1)
+        # Ratings of which neither id is known say nothing about those that are: the biases of row 0 follow them. Else a
+        # flood of ids would move every prediction.
+        if not (pair.new_user and pair.new_item) or self.target.count[0] < RATINGS_FIRST:
+            self.target.update(&y, 0, 1)
         self.y_min = y if self.encoder.n_events == 0 or y < self.y_min else self.y_min
         self.y_max = y if self.encoder.n_events == 0 or y > self.y_max else self.y_max
         if self.replay_buffer.size:

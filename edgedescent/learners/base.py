@@ -26,6 +26,8 @@ class Learner(Declared):
     input_kind: ClassVar[Literal["features", "ratings"]]
     takes_text: ClassVar[bool] = True
     """True if feature values can be strings; wrapped models of other libraries may not support them."""
+    labels_are_amounts: ClassVar[bool] = True
+    """False if only the sign of a label counts, so that none is absurdly large."""
     decimal_comma: bool = False
     """True if texts such as "49,31" are numbers."""
     optimizer: Optimizer

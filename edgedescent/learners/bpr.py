@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, SupportsFloat, SupportsIndex
+from typing import Annotated, ClassVar, SupportsFloat, SupportsIndex
 
 import numpy as np
 from msgspec import Meta
@@ -55,6 +55,8 @@ class BPR(Recommender):
         Rendle, Freudenthaler, Gantner and Schmidt-Thieme 2009, "BPR: Bayesian Personalized Ranking from Implicit
         Feedback", UAI.
     """
+
+    labels_are_amounts: ClassVar[bool] = False
 
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 16
     optimizer: Annotated[Optimizer, Meta(description="Step rule")] = Adam(lr=0.01)  # noqa: RUF009 - immutable

@@ -65,8 +65,9 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
     when_full: Annotated[
         Literal["evict", "share"],
         Meta(
-            description="What a further feature gets: the row of the feature that was least recently learned "
-            '(``"evict"``), or no row (``"share"``). Both are counted. An event never evicts its own features'
+            description="What a further feature gets in a full table: the row of the least used feature, once it came "
+            'more often lately than that one (``"evict"``), or no row (``"share"``). Both are counted. An event never '
+            "evicts its own features"
         ),
     ] = "evict"
     categories: Annotated[

@@ -35,8 +35,9 @@ class Recommender(CompiledRecommender, Learner):
     when_full: Annotated[
         Literal["evict", "share"],
         Meta(
-            description='What a further id gets: the row of the id that was least recently learned (``"evict"``), or '
-            'no row, so that it is predicted like any unknown one (``"share"``). Both are counted'
+            description="What a further id gets in a full table: the row of the least used id, once it came more often "
+            'lately than that one (``"evict"``), or no row, so that it is predicted like any unknown one '
+            '(``"share"``). Both are counted'
         ),
     ] = "evict"
     replay_size: Annotated[

@@ -167,7 +167,8 @@ def check_memory_is_bounded(learner: Learner) -> None:
         learn(model, fresh_events(learner, n))
         if n in (199, 399):
             sizes.append(size(model))
-    require(learner, sizes[0] == sizes[1], f"its state grows from {sizes[0]} to {sizes[1]} bytes with new names")
+    # What is kept of each name may differ: which names have a row depends on how often they came.
+    require(learner, sizes[1] <= 1.1 * sizes[0], f"its state grows from {sizes[0]} to {sizes[1]} bytes with new names")
 
 
 def check_broken_input_does_no_harm(learner: Learner) -> None:

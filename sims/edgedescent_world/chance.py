@@ -147,6 +147,8 @@ class Chance:
         """Random numbers of faults that were added later: with `dice`, each seed would be another world than before."""
         self.filters = random.Random(f"{seed} filters")  # noqa: S311
         """Random numbers of topics and of the filters for them, likewise."""
+        self.ids = random.Random(f"{seed} ids")  # noqa: S311
+        """Random numbers of what the ids of events mean, likewise."""
         self.power = self.dice.random() < 0.85
         """True if the world has power cuts."""
         rates = draw_rates(self.dice, power=self.power)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message
 from edgedescent.engine.settings import EngineSettings
 from edgedescent.state import codec
 from edgedescent.state.store import CHECKPOINTS_KEPT, Store
-from edgedescent_world.ledger import Violation
+from edgedescent_world.ledger import Content, Violation, content_of
 from edgedescent_world.sensors import SentMessage
 
 Query = Callable[[str], list[Any]]
@@ -99,8 +99,8 @@ def require_learned_once(
     engine: Engine,
     messages: Sequence[Message],
     sent: Sequence[SentMessage],
-    copies: Counter[bytes] | None,
-    acknowledged: Container[bytes],
+    copies: Counter[Content] | None,
+    acknowledged: Container[Content],
 ) -> bool:
     """Require that the engine has learned each event once, and in order if the messages arrived in order.
 
@@ -109,9 +109,9 @@ def require_learned_once(
         engine: The engine as recovered at the end.
         messages: The whole journal.
         sent: The messages of the sensors, in order.
-        copies: Number of messages of each payload that the broker accepted; None if it sent some again without the
+        copies: Number of messages of each content that the broker accepted; None if it sent some again without the
             DUP flag.
-        acknowledged: Payloads of the acknowledged messages.
+        acknowledged: Contents of the acknowledged messages.
 
     Returns:
         True if everything was learned in the order of sending. The state was then also compared with that of a run
@@ -124,10 +124,10 @@ def require_learned_once(
     state = engine.state_dict()
     _require_at_most("ids remembered", len(state["seen"]), limits.dedup_window)
     _require_at_most("messages remembered", len(state["redeliveries"]), limits.redelivery_window)
-    by_payload = {one.payload: one for one in sent}
+    by_content = {one.content: one for one in sent}
     order = learned_order(
         (
-            (by_payload[message.payload].learnable, by_payload[message.payload].anonymous, again)
+            (by_content[content_of(message)].learnable, by_content[content_of(message)].anonymous, again)
             for message, again in zip(messages, redelivered(messages, limits.redelivery_window), strict=True)
         ),
         limits.dedup_window,
@@ -135,16 +135,22 @@ def require_learned_once(
     count = engine.counters["events_learned"]
     if count != len(order):
         raise Violation(f"{count} events were learned; the journal has {len(order)} to learn")
+    keys = {name: key for one in sent for name, key in zip(one.learnable, one.keys, strict=False)}
+    if limits.id_scope == "device":
+        keys = {name: key.partition(" ")[2] for name, key in keys.items()}
+    reused, expected = engine.counters["ids_reused"], count_reused(order, keys, limits.dedup_window)
+    if reused != expected:
+        raise Violation(f"{reused} events had the id of another one; {expected} have")
     _require_no_repeats(order, sent, copies, ids=limits.dedup_window >= sum(len(one.learnable) for one in sent))
     learned = set(order)
     if unlearned := [
-        name for one in sent if one.payload in acknowledged for name in one.learnable if name not in learned
+        name for one in sent if one.content in acknowledged for name in one.learnable if name not in learned
     ]:
         raise Violation(f"events {', '.join(unlearned)} were acknowledged and not learned")
     if order != [event for one in sent for event in one.learnable]:
         return False
     ideal = reference_run(
-        config, (Message(i, 0.0, "events", one.payload) for i, one in enumerate(sent, start=1))
+        config, (Message(i, 0.0, one.topic, one.payload) for i, one in enumerate(sent, start=1))
     ).engine
     ours, theirs = state, ideal.state_dict()
     # The two runs received events a different number of times, but learned the same.
@@ -157,11 +163,11 @@ def require_learned_once(
 
 
 def _require_no_repeats(
-    order: Sequence[str], sent: Sequence[SentMessage], copies: Counter[bytes] | None, *, ids: bool
+    order: Sequence[str], sent: Sequence[SentMessage], copies: Counter[Content] | None, *, ids: bool
 ) -> None:
     times = Counter(order)
     for one in sent:
-        most = (1 if ids else None) if not one.anonymous else None if copies is None else copies[one.payload]
+        most = (1 if ids else None) if not one.anonymous else None if copies is None else copies[one.content]
         for name in one.learnable:
             if most is not None and times[name] > most:
                 raise Violation(f"event {name} was learned {times[name]} times; it came {most} times")
@@ -182,8 +188,8 @@ def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
         >>> list(redelivered([first, first, again], window=9))
         [False, False, True]
     """
-    # Packet id, payload, position, and True once the broker has the acknowledgement; None where the session has ended.
-    recent: deque[tuple[int, bytes, int, bool] | None] = deque(maxlen=window)
+    # Packet id, content, position, and True once the broker has the acknowledgement; None where the session has ended.
+    recent: deque[tuple[int, Content, int, bool] | None] = deque(maxlen=window)
     start, connection = 0, Connection(0)
     for message in messages:
         if (new := message.connection) is not None:
@@ -196,7 +202,7 @@ def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
             recent = deque(known, maxlen=window)
             start, connection = message.position - 1, new
         found = _find_again(message, list(recent), start, anew=connection.first_id == 1) if message.duplicate else None
-        one = message.packet_id, message.payload, message.position, False
+        one = message.packet_id, content_of(message), message.position, False
         if found is not None:
             recent[found] = one
         elif message.packet_id:
@@ -205,16 +211,16 @@ def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
 
 
 def _find_again(
-    message: Message, recent: Sequence[tuple[int, bytes, int, bool] | None], start: int, *, anew: bool
+    message: Message, recent: Sequence[tuple[int, Content, int, bool] | None], start: int, *, anew: bool
 ) -> int | None:
     """Place of the message that a message with the DUP flag repeats."""
     live = [(place, one) for place, one in enumerate(recent) if one is not None]
     same_id = [(place, one) for place, one in live if one[0] == message.packet_id and not (anew and one[2] <= start)]
-    if same_id and same_id[-1][1][1] == message.payload:
+    if same_id and same_id[-1][1][1] == content_of(message):
         return same_id[-1][0]
     if not anew:
         return None
-    earlier = (place for place, one in live if one[1] == message.payload and one[2] <= start and not one[3])
+    earlier = (place for place, one in live if one[1] == content_of(message) and one[2] <= start and not one[3])
     return next(earlier, None)
 
 
@@ -250,6 +256,27 @@ def learned_order(messages: Iterable[tuple[Sequence[str], bool, bool]], window: 
                 known.add(name)
                 order.append(name)
     return order
+
+
+def count_reused(order: Iterable[str], keys: Mapping[str, str], window: int) -> int:
+    """Number of learned events whose id was among the last `window` ones with an id, as that of another event.
+
+    Args:
+        order: Names of the events in the order of learning.
+        keys: What their ids mean, by name; events without an id are left out.
+        window: Number of events that are remembered.
+
+    Example:
+        >>> count_reused(["a", "b", "c", "d"], {"a": "1", "b": "1", "c": "2", "d": "1"}, window=2)
+        2
+    """
+    recent: deque[str] = deque(maxlen=window)
+    reused = 0
+    for name in order:
+        if name in keys:
+            reused += keys[name] in recent
+            recent.append(keys[name])
+    return reused
 
 
 def _differences(engine: Engine, other: Engine) -> str:

@@ -8,6 +8,9 @@ from edgedescent.engine.messages import Message
 from edgedescent.state.store import Store
 from edgedescent_mqtt.topics import matches
 
+Content = tuple[str, bytes]
+"""Topic and payload of a message."""
+
 
 class Violation(Exception):  # noqa: N818 - the result that the simulation searches for, not an error of it
     """The daemon broke one of its promises."""
@@ -19,13 +22,13 @@ class Ledger:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         """All journaled messages, from position 1."""
-        self.acknowledged: set[bytes] = set()
-        """Payloads of the messages that were acknowledged to the broker."""
+        self.acknowledged: set[Content] = set()
+        """Contents of the messages that were acknowledged to the broker."""
+        self._contents: set[Content] = set()
+        self._deleted: set[Content] = set()
+        """Contents of the messages that were deleted with the state folder."""
         self.filters: Sequence[str] = ("#",)
         """Topic filters that the configuration of the running daemon names."""
-        self._payloads: set[bytes] = set()
-        self._deleted: set[bytes] = set()
-        """Payloads of the messages that were deleted with the state folder."""
 
     def append(self, messages: Sequence[Message]) -> None:
         """Record messages that the store has made durable.
@@ -39,7 +42,7 @@ class Ledger:
             if not self.asks_for(message.topic, self.filters):
                 raise Violation(f"message {message.position} came over {message.topic!r}, which no filter asks for")
             self.messages.append(message)
-            self._payloads.add(message.payload)
+            self._contents.add(content_of(message))
 
     @staticmethod
     def asks_for(topic: str, filters: Sequence[str]) -> bool:
@@ -55,18 +58,19 @@ class Ledger:
         if not self.asks_for(topic, filters):
             # It waited for a filter that is gone.
             return
-        if payload in self._deleted and payload not in self._payloads:
+        content = topic, payload
+        if content in self._deleted and content not in self._contents:
             # The acknowledgement was on its way when the folder was deleted.
             return
-        if payload not in self._payloads:
+        if content not in self._contents:
             raise Violation(f"acknowledged before it was journaled: {_shown(payload)}")
-        self.acknowledged.add(payload)
+        self.acknowledged.add(content)
 
     def delete(self) -> None:
         """Forget everything, because somebody has deleted the state folder."""
-        self._deleted |= self._payloads
+        self._deleted |= self._contents
         self.messages.clear()
-        self._payloads.clear()
+        self._contents.clear()
         self.acknowledged.clear()
 
     def compare(self, found: Sequence[Message], last_position: int) -> None:
@@ -91,9 +95,14 @@ class Ledger:
             if before != after:
                 raise Violation(f"message {before.position} has changed: {before}, {after}")
         self.messages[first - 1 :] = found
-        self._payloads = {message.payload for message in self.messages}
-        if missing := self.acknowledged - self._payloads:
-            raise Violation(f"{len(missing)} acknowledged messages are not in the journal: {_shown(min(missing))}")
+        self._contents = {content_of(message) for message in self.messages}
+        if missing := self.acknowledged - self._contents:
+            raise Violation(f"{len(missing)} acknowledged messages are not in the journal: {_shown(min(missing)[1])}")
+
+
+def content_of(message: Message) -> Content:
+    """Topic and payload of a message."""
+    return message.topic, message.payload
 
 
 def _shown(payload: bytes) -> str:

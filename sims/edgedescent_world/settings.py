@@ -7,7 +7,7 @@ import msgspec
 from edgedescent.config import Config, Limits, Metrics, Snapshots, State, Topics
 from edgedescent.state.checkpoints import PIECE_BYTES
 from edgedescent_world.chance import Chance
-from edgedescent_world.subscriptions import draw_filters
+from edgedescent_world.subscriptions import TOPIC, draw_filters
 
 ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
 """Daily write budgets of worlds that have one: large enough for all messages to be processed in time."""
@@ -38,8 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Size of the pieces in which a checkpoint is written."""
     reconfigured: float
     """Probability that a start of the daemon has other limits than the one before."""
-    topics: int
-    """Number of topics of the sensors."""
+    filtered: bool
+    """True if topic filters matter: they may overlap, or leave sources out."""
     refiltered: float
     """Probability that a start of the daemon has other topic filters than the one before."""
 
@@ -80,6 +80,7 @@ def draw_settings(chance: Chance) -> Settings:
             dead_letters_max=dice.choice((1, 3, 1000)),
         ),
         limits=Limits(
+            id_scope=chance.ids.choice(("topic", "topic", "device")),
             dedup_window=dice.choice((2000, 2000, 2000, 20)),
             redelivery_window=dice.choice((1000, receive_max)),
             events_per_second_max=dice.choice((None, None, None, None, 10.0)),
@@ -93,10 +94,10 @@ def draw_settings(chance: Chance) -> Settings:
     # The larger one holds any checkpoint of such a world.
     piece_bytes = dice.choice((PIECE_BYTES, 2000, 500))
     reconfigured = chance.later.choice((0.0, 0.0, 0.0, 0.5))
-    topics = chance.filters.choice((1, 1, 1, 3))
+    filtered = chance.filters.choice((False, False, False, True))
     refiltered = chance.filters.choice((0.0, 0.5))
-    if topics > 1:
-        config = msgspec.structs.replace(config, topics=Topics(events=draw_filters(chance)))
+    filters = draw_filters(chance) if filtered else (f"{TOPIC}/#",)
+    config = msgspec.structs.replace(config, topics=Topics(events=filters))
     return Settings(
         config,
         ratings,
@@ -107,7 +108,7 @@ def draw_settings(chance: Chance) -> Settings:
         wal_pages_max,
         piece_bytes,
         reconfigured,
-        topics,
+        filtered,
         refiltered,
     )
 
@@ -119,6 +120,8 @@ def draw_limits(chance: Chance) -> Limits:
         payload_bytes_max=dice.choice((60, 150, 1_048_576)),
         events_per_message_max=dice.choice((1, 3, 10_000)),
         dedup_window=dice.choice((5, 100, 2000)),
+        id_scope=chance.ids.choice(("topic", "device")),
+        reused_ids=chance.ids.choice(("learn", "drop")),
         redelivery_window=dice.choice((1, 1000)),
         events_per_second_max=dice.choice((None, None, 3.0, 20.0)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from edgedescent_world.chance import Chance
 from edgedescent_world.link import Packet
 
 TOPIC = "edgedescent/pump/events"
+"""Topic of the first source; the others have one below it."""
 FILTERS = (
     (TOPIC,),
     (f"{TOPIC}/#",),
@@ -31,12 +31,6 @@ FILTERS = (
 def draw_filters(chance: Chance) -> tuple[str, ...]:
     """Draw the filters of a start of the daemon."""
     return chance.filters.choice(FILTERS)
-
-
-def topic_of(payload: bytes, count: int) -> str:
-    """Topic of a message, one of `count`."""
-    number = zlib.crc32(payload) % count
-    return f"{TOPIC}/{number}" if number else TOPIC
 
 
 class _Granted:

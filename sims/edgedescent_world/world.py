@@ -109,7 +109,13 @@ class World:
         self.store_disk = self._parts.disk(chance, self.disk, wal_pages_max=settings.wal_pages_max)
         self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
         self.sensors = Sensors(
-            chance, timeline, self.broker, ratings=settings.ratings, count=settings.n_messages, topics=settings.topics
+            chance,
+            timeline,
+            self.broker,
+            ratings=settings.ratings,
+            id_scope=settings.config.limits.id_scope,
+            count=settings.n_messages,
+            several=settings.filtered,
         )
         self.outcome = Outcome(seed, messages=settings.n_messages)
         self._changes: list[tuple[int, EngineSettings]] = []
@@ -148,7 +154,7 @@ class World:
             self.config = msgspec.structs.replace(self.config, limits=draw_limits(self.chance))
             self.outcome.reconfigured += 1
             self.trace(f"configuration: {self.config.limits}")
-        if self.settings.topics > 1 and self.chance.filters.random() < self.settings.refiltered:
+        if self.settings.filtered and self.chance.filters.random() < self.settings.refiltered:
             self.config = msgspec.structs.replace(self.config, topics=Topics(events=draw_filters(self.chance)))
             self.outcome.refiltered += 1
             self.trace(f"configuration: {self.config.event_topics()}")
@@ -377,12 +383,12 @@ class World:
     @property
     def _can_copy(self) -> bool:
         """True if copies of messages for overlapping filters could not be told apart, as `check` warns."""
-        return not self.broker.knows_identifiers and self.settings.topics > 1
+        return not self.broker.knows_identifiers and self.settings.filtered
 
     def _check_learned_once(self, engine: Engine) -> None:
         publications = self.broker.publications
         can_repeat = self.broker.was_stale or self._can_copy
-        copies = None if can_repeat else Counter(publication.payload for publication in publications)
+        copies = None if can_repeat else Counter((one.topic, one.payload) for one in publications)
         self.outcome.in_order = invariants.require_learned_once(
             self.config, engine, self.ledger.messages, self.sensors.sent, copies, self.ledger.acknowledged
         )

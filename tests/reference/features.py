@@ -51,8 +51,39 @@ class Scaler:
                 self.mean, self.variance = mean, variance
 
 
+class FrequencySketch:
+    """Count-min sketch with conservative update, whose counters are halved after each `width / 2` names."""
+
+    def __init__(self, rows_max: int) -> None:
+        self.width = 1024
+        while self.width < 2 * rows_max:
+            self.width *= 2
+        self.counters: list[list[int]] = []
+        self.n_added = 0
+
+    def places(self, name: str) -> list[tuple[int, int]]:
+        word = siphash24(name.encode())
+        low, high = word % 2**32, (word >> 32) | 1
+        return [(i, (low + i * high) % self.width) for i in range(4)]
+
+    def estimate(self, name: str) -> int:
+        return min(self.counters[i][at] for i, at in self.places(name)) if self.counters else 0
+
+    def add(self, name: str) -> int:
+        if not self.counters:
+            self.counters = [[0] * self.width for _ in range(4)]
+        if self.n_added == self.width // 2:
+            self.counters = [[count // 2 for count in row] for row in self.counters]
+            self.n_added = 0
+        self.n_added += 1
+        least = self.estimate(name)
+        for i, at in self.places(name):
+            self.counters[i][at] = max(self.counters[i][at], min(least + 1, 255))
+        return self.estimate(name)
+
+
 class Vocabulary:
-    """Exact least-recently-learned eviction; among equals the lowest row goes first."""
+    """Admission by frequency: a newcomer competes with the least used name, of those with the longest unused."""
 
     def __init__(self, keys_max: int, when_full: str) -> None:
         self.keys_max = keys_max
@@ -60,26 +91,51 @@ class Vocabulary:
         self.row_of: dict[str, int] = {}
         self.stamp_of: dict[str, int] = {}
         self.born_of: dict[str, int] = {}
+        self.uses_of: dict[str, int] = {}
+        self.newcomers = FrequencySketch(keys_max + 1)
+        self.pressure = 0
+        self.pressed_at = -1
         self.evicted = 0
         self.shared = 0
 
     def learn(self, key: str, now: int) -> tuple[int, str | None]:
         """The row of the key, 0 if it got none, and the key that had to go for it."""
         gone = None
+        came = 1
         if key not in self.row_of:
             row = len(self.row_of) + 1
             if row > self.keys_max:
-                oldest = min(self.row_of, key=lambda k: (self.stamp_of[k], self.row_of[k]))
-                if self.when_full == "share" or self.stamp_of[oldest] == now:
+                gone, came = self.loser(key, now) if self.when_full == "evict" else (None, 0)
+                if gone is None:
                     self.shared += 1
                     return 0, None
-                row, gone = self.row_of.pop(oldest), oldest
-                del self.stamp_of[oldest], self.born_of[oldest]
+                row = self.row_of.pop(gone)
+                del self.stamp_of[gone], self.born_of[gone], self.uses_of[gone]
                 self.evicted += 1
             self.row_of[key] = row
             self.born_of[key] = now
+            self.uses_of[key] = min(max(came - 1, 1), 15)
+        else:
+            self.uses_of[key] = min(self.uses_of[key] + 1, 15)
         self.stamp_of[key] = now
         return self.row_of[key], gone
+
+    def loser(self, key: str, now: int) -> tuple[str | None, int]:
+        """The key that has to go for a newcomer, None if the newcomer is turned away, and how often that one came."""
+        came = self.newcomers.add(key)
+        others = [k for k in self.row_of if self.stamp_of[k] != now]
+        if not others:
+            return None, came
+        least = min(others, key=lambda k: (self.uses_of[k], self.stamp_of[k], self.row_of[k]))
+        if self.uses_of[least] <= 1 or came > self.uses_of[least]:
+            return least, came
+        if came > 1 and self.pressed_at != now:
+            self.pressed_at = now
+            self.pressure += 1
+            if self.pressure > self.keys_max:
+                self.pressure = 0
+                self.uses_of = {k: uses // 2 for k, uses in self.uses_of.items()}
+        return None, came
 
     def keys(self) -> list[str]:
         return sorted(self.row_of, key=self.row_of.__getitem__)

@@ -209,7 +209,9 @@ class Factors:
         for cold_bias, begins in zip(self.cold, (p_begins, q_begins), strict=True):
             if begins:
                 cold_bias.step(slope)
-        self.target.observe(y)
+        # Ratings of which neither id is known move the biases of unknown ids, and not the mean.
+        if not (p_begins and q_begins) or self.target.n < 32:
+            self.target.observe(y)
         self.y_min = min(self.y_min, y) if self.n_events else y
         self.y_max = max(self.y_max, y) if self.n_events else y
         self.n_events += 1

@@ -20,6 +20,7 @@ from edgedescent.daemon.connections import Connections
 from edgedescent.daemon.loop import Daemon
 from edgedescent.engine import core as engine_module
 from edgedescent.engine._dedup_window import DedupWindow
+from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._redelivery_window import RedeliveryWindow
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
@@ -196,6 +197,38 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engine_module, "DedupWindow", Forgetful)
     assert "events were learned; the journal has" in caught()
+
+
+def test_taking_the_ids_of_different_topics_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind(LearningLoop):
+        def __init__(self, *arguments: Any, learns_reused: bool, **_: bool) -> None:
+            super().__init__(*arguments, by_topic=False, learns_reused=learns_reused)
+
+    monkeypatch.setattr(engine_module, "LearningLoop", Blind)
+    # Here two sources send the same, and there they do not.
+    assert "events were learned; the journal has" in caught()
+    assert "had the id of another one" in caught(first=29)
+
+
+def test_taking_events_with_the_same_id_for_repeats_whatever_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(LearningLoop):
+        def __init__(self, *arguments: Any, by_topic: bool, **_: bool) -> None:
+            super().__init__(*arguments, by_topic=by_topic, learns_reused=False)
+
+    monkeypatch.setattr(engine_module, "LearningLoop", Deaf)
+    assert "events were learned; the journal has" in caught()
+
+
+def test_not_counting_ids_that_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = Engine.handle
+
+    def in_silence(engine: Engine, message: Message) -> list[Effect]:
+        effects = handle(engine, message)
+        engine.counters.pop("ids_reused", None)
+        return effects
+
+    monkeypatch.setattr(Engine, "handle", in_silence)
+    assert "had the id of another one" in caught()
 
 
 def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,6 +296,30 @@ def test_dead_letters_are_sent_again_and_learned(
         assert len(run_json("dead-letters", "list", daemon.config_path)) == 1
 
 
+def test_what_was_quarantined_is_let_in_by_a_key_and_a_replay(
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+) -> None:
+    with make_daemon(broker.port, broker=settings, tables="[limits]\nquarantine = true") as daemon:
+        daemon.connected()
+        absurd = [json.dumps({**event(100 + i), "y": 1e9}).encode() for i in range(3)]
+        peer.send([*events(0, 40), *absurd])
+        daemon.counted(43, "messages")
+        assert daemon.counted(3, "dead_letters.quarantined")["events_learned"] == 40
+        eventually(lambda: len(run_json("dead-letters", "list", daemon.config_path)) == 3, "three dead letters")
+        assert "events so far are quarantined" in daemon.log
+        daemon.stop()
+        # The operator finds that they are meant.
+        text = daemon.config_path.read_text()
+        daemon.config_path.write_text(text.replace("quarantine = true", "quarantine = false"))
+        with daemon:
+            daemon.connected(2)
+            (report,) = run_json("dead-letters", "replay", daemon.config_path, "--reason", "quarantined", "--yes")
+            assert report == {"sent": 3, "refused": 0, "incomplete": 0}
+            assert daemon.counted(43)["dead_letters.quarantined"] == 3
+            assert run_json("dead-letters", "list", daemon.config_path) == []
+            daemon.stop()
+
+
 def test_a_recording_replayed_teaches_another_device_the_same(
     broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tmp_path: Path
 ) -> None:

@@ -42,6 +42,9 @@ class Scored:
 class Repeats:
     """Memory of the events that arrived, by which repeats are dropped as the daemon drops them.
 
+    A number is one event, whatever a copy says: a daemon with ``reused_ids = "drop"``. The default learns a copy that a
+    fault behind the doubling has changed.
+
     An event whose labelled message was learned is dropped when it comes again, as long as it is among the latest
     `DEDUP_WINDOW`. An event that came as a question is scored by the answer to the question, not by the second
     prediction that its label causes.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from edgedescent.engine.messages import Message
 from edgedescent.errors import ConfigError
-from edgedescent.formats import Event, FeatureEvent, JsonFormat, RatingEvent
+from edgedescent.formats import Event, FeatureEvent, JsonFormat, RatingEvent, content_hash
 from edgedescent.state import recording
 from edgedescent.state.store import FILE
 from edgedescent_sims.sources.base import Kind, Source, SourceOptions
@@ -35,15 +35,19 @@ class JournalSource(Source):
     """The journal of a device: its state folder, or a file that ``edgedescent journal export`` wrote.
 
     Its messages are decoded as JSON. An event counts as received at the time of its message. Its number is its place
-    among the events of the journal; an id that it was sent with is used to leave out repeats, as the daemon does.
+    among the events of the journal. Repeats are left out as by the daemon: events with a label whose id came over the
+    same topic with the same content.
 
     Raises:
         ConfigError: If the journal cannot be read or holds no events.
     """
 
     path: Annotated[str, Meta(description="State folder of a device, or an exported journal")] = field(kw_only=False)
-    dedup_window: Annotated[int, Meta(ge=1, description="Number of latest ids by which a repeat is recognized")] = (
-        65_536
+    dedup_window: Annotated[
+        int, Meta(ge=1, description="Number of latest events with ids by which a repeat is recognized")
+    ] = 65_536
+    id_scope: Annotated[Literal["topic", "device"], Meta(description="What an id belongs to, as in `[limits]`")] = (
+        "topic"
     )
     skip: Annotated[int, Meta(ge=0, description="Number of events to pass over; the next one has number 1")] = 0
     limit: Annotated[int | None, Meta(ge=1, description="Most events; all if None")] = None
@@ -133,7 +137,7 @@ class JournalSource(Source):
             yield number, time, event
 
     def _decoded(self, *, report: bool) -> Iterator[tuple[float, Event]]:
-        seen: dict[str | int, None] = {}
+        seen: dict[tuple[str, str, int], None] = {}
         for place, message in self._numbered():
             if not isinstance(message, Message):
                 if report:
@@ -142,17 +146,25 @@ class JournalSource(Source):
             for event in _events(message.payload, self.kind):
                 if isinstance(event, str):
                     reason = event
-                elif event.id is not None and event.id in seen:
-                    reason = f"the event {event.id!r} is there already"
-                else:
-                    if event.id is not None:
-                        seen[event.id] = None
-                        if len(seen) > self.dedup_window:
-                            del seen[next(iter(seen))]
+                elif self._is_new(message, event, seen):
                     yield message.received_at, event
                     continue
+                else:
+                    reason = f"the event {event.id!r} is there already"
                 if report:
                     self.skipped_rows.row(place, reason)
+
+    def _is_new(self, message: Message, event: Event, seen: dict[tuple[str, str, int], None]) -> bool:
+        """Return True for an event that the latest ones do not hold, and remember it."""
+        if event.id is None or event.y is None:
+            return True
+        said = (message.topic if self.id_scope == "topic" else "", repr(event.id), content_hash(event))
+        if said in seen:
+            return False
+        seen[said] = None
+        if len(seen) > self.dedup_window:
+            del seen[next(iter(seen))]
+        return True
 
     def _numbered(self) -> Iterator[tuple[int, Message | str]]:
         """Messages, or the reasons why a line holds none, with their places."""

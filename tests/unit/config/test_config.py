@@ -96,6 +96,8 @@ WRONG = [
     ("l2 = 1" + "0" * 400 + "\n", "…: number out of range.", ""),
     # Not one of the choices.
     ("[state]\ndurability = 'powr'\n", "expected one of 'power', 'process'.", "Did you mean `power`?"),
+    ("[limits]\nid_scope = 'topics'\n", "expected one of 'topic', 'device'.", "Did you mean `topic`?"),
+    ("[limits]\nreused_ids = 'learned'\n", "expected one of 'learn', 'drop'.", "Did you mean `learn`?"),
     ("[state]\ndurability = 1\n", "`state.durability` is 1: expected one of 'power', 'process'.", ""),
     ("[broker]\nprotocol = 5\n", "`broker.protocol` is 5: expected one of '5', '3.1.1'.", ""),
     ("[broker]\nqos = 'one'\n", "`broker.qos` is 'one': expected `int`, got `str`.", ""),

@@ -11,6 +11,7 @@ import pytest
 
 from edgedescent.config import Config, convert
 from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
+from edgedescent.daemon.notices import Notices
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.interfaces import Delivery
 from edgedescent.state.disk import Disk
@@ -92,14 +93,83 @@ def test_an_absurd_label_is_said_and_leaves_the_errors_as_they_are(
     harness = make().recover()
     for label in range(100):
         harness.receive(json.dumps({"x": {"a": 1.0}, "y": label % 7}).encode())
-    harness.receive(b'{"x": {"a": 1.0}, "y": 1e40}')
+    harness.receive(b'{"x": {"a": 1.0}, "y": 4e4}')
     harness.wait(10.0)
     harness.wait(10.0)
     metrics = harness.transport.of("metrics")[-1]
     assert metrics["targets_unscored"] == 1
+    assert metrics.get("dead_letters.quarantined", 0) == 0
     assert metrics["mae"] < 10
     assert metrics["mae_recent"] < 10
     assert len([record for record in caplog.records if "reported errors" in record.getMessage()]) == 1
+
+
+@pytest.mark.parametrize(("reused_ids", "fate"), [("learn", "learned"), ("drop", "dropped")])
+def test_ids_that_come_again_with_another_content_are_said_when_there_are_twice_as_many(
+    make: MakeHarness, caplog: pytest.LogCaptureFixture, reused_ids: str, fate: str
+) -> None:
+    def said() -> list[str]:
+        return [one.getMessage() for one in caplog.records if "`limits.reused_ids`" in one.getMessage()]
+
+    harness = make(limits={"reused_ids": reused_ids}).recover()
+    for life in range(8):
+        harness.receive(json.dumps({"id": "e1", "x": {"a": 1.0}, "y": life}).encode())
+        harness.wait(10.0)
+    assert harness.transport.of("metrics")[-1]["ids_reused"] == 7
+    assert [text.split()[0] for text in said()] == ["1", "3", "7"]
+    assert all(f"The latest is 'e1' on 'edgedescent/pump/events'. They are {fate};" in text for text in said())
+    caplog.clear()
+    harness.store.close()
+    harness.restart()
+    harness.recover().wait(10.0)
+    assert [text.split()[0] for text in said()] == ["7"]
+    # The latest is not part of a checkpoint.
+    caplog.clear()
+    engine = harness.config.build_engine()
+    engine.load_state_dict(harness.daemon.engine.state_dict())
+    Notices(harness.config.limits).check(engine)
+    assert [text.partition(".")[2][:9] for text in said()] == [" They are"]
+
+
+def test_a_quarantine_is_said_shown_and_lifted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+    def send(label: float, n: int) -> None:
+        for first in range(0, n, 50):
+            batch = [{"x": {"a": 1.0}, "y": label + i % 7} for i in range(first, min(first + 50, n))]
+            harness.receive(json.dumps(batch).encode())
+
+    def said(words: str) -> int:
+        return sum(words in record.getMessage() for record in caplog.records)
+
+    harness = make().recover()
+    send(1.0, 100)
+    send(1e6, 300)
+    for _ in range(3):
+        harness.wait(10.0)
+    metrics = harness.transport.of("metrics")[-1]
+    assert (metrics["dead_letters.quarantined"], metrics["quarantines_lifted"]) == (300, 0)
+    assert metrics["mae"] < 10
+    assert said("300 events so far are quarantined") == 1
+    assert "dead_letters.quarantined" in json.loads((Path(harness.store.path).parent / "status.json").read_bytes())
+    assert {letter.reason for letter in harness.store.dead_letters()} == {"quarantined"}
+    send(1e6, 250)
+    harness.wait(10.0)
+    metrics = harness.transport.of("metrics")[-1]
+    assert (metrics["dead_letters.quarantined"], metrics["quarantines_lifted"]) == (500, 1)
+    assert metrics["events_learned"] == 150
+    assert said("the stream must have changed") == 1
+
+
+def test_recovery_quarantines_what_was_quarantined(make: MakeHarness) -> None:
+    harness = make().recover()
+    for label in range(50):
+        harness.receive(json.dumps({"x": {"a": 1.0}, "y": label % 7}).encode())
+    harness.receive(b'{"x": {"a": 1.0}, "y": 1e6}')
+    harness.wait(1.0)
+    # The messages that are processed again are those of before, whatever holds from now on.
+    after = make(limits={"quarantine": False}).recover()
+    assert after.learned == 50
+    after.receive(b'{"x": {"a": 1.0}, "y": 1e6}')
+    assert after.learned == 51
 
 
 def test_dead_letters_are_kept_and_counted(make: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:

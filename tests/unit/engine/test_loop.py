@@ -85,7 +85,9 @@ payloads = st.one_of(
     st.lists(events, max_size=5).map(json.dumps),
     st.lists(events, max_size=3).map(lambda found: json.dumps(found, indent=1)),
     st.lists(events, min_size=1, max_size=3).map(lambda found: json.dumps(found)[:-3]),
-    st.sampled_from(['{"x":{"a":1,"a":2},"y":1}', '[{"x":{"a":1},"y":1},]', '[{"x":{"b":1},"y":1}] 1', "[", "", "1"]),
+    st.sampled_from(['{"x":{"a":1,"a":2},"y":1}', '{"id":"1","x":{"a":1,"b":3,"a":2},"y":1}']),
+    st.sampled_from(['{"id":"1","x":{"a":2,"b":3},"y":1}', '{"id":"1","x":{"a":2,"b":3,"c":null},"y":true}']),
+    st.sampled_from(['[{"x":{"a":1},"y":1},]', '[{"x":{"b":1},"y":1}] 1', "[", "", "1"]),
 )
 messages = st.lists(st.tuples(payloads, st.integers(0, 2), st.booleans()), max_size=8)
 

@@ -51,9 +51,9 @@ def send(engine: Engine, payload: bytes, **fields: Any) -> list[Effect]:
 def test_its_events_are_learned_like_those_of_json() -> None:
     table, json = Engine(LinearRegressor(), payload_format=TableFormat), Engine(LinearRegressor())
     assert send(table, b"p,1.5,2") == send(json, b'{"id": "p", "x": {"a": 1.5}, "y": 2}')
-    rows = b"q,1,2\np,1,7\n,3,4\n,3,?\nr,2,5"
+    rows = b"q,1,2\np,1.5,2\n,3,4\n,3,?\nr,2,5"
     array = (
-        b'[{"id": "q", "x": {"a": 1}, "y": 2}, {"id": "p", "x": {"a": 1}, "y": 7}, {"x": {"a": 3}, "y": 4},'
+        b'[{"id": "q", "x": {"a": 1}, "y": 2}, {"id": "p", "x": {"a": 1.5}, "y": 2}, {"x": {"a": 3}, "y": 4},'
         b' {"x": {"a": 3}}, {"id": "r", "x": {"a": 2}, "y": 5}]'
     )
     first = send(table, rows, packet_id=7)

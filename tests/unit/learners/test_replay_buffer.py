@@ -93,7 +93,7 @@ def test_another_seed_draws_otherwise() -> None:
 def test_the_same_size_of_memory_whatever_comes_by() -> None:
     model = LinearRegressor(replay_size=10, replay_steps=1, features_max=20)
     for n in range(500):
-        model.learn_one({f"f{(n + i) % 200}": 1.0 for i in range(5)}, float(n % 3))
+        model.learn_one({f"f{5 * n + i}": 1.0 for i in range(5)}, float(n % 3))
     assert (model.model.replay_buffer.held, model.model.replay_buffer.n_values, model.model.replay_buffer.n_pushed) == (
         10,
         50,

@@ -103,7 +103,7 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
     moments = ["count", "mean", "variance", "window_mean", "window_variance"]
     ring = [f"replay_buffer.{part}" for part in ("rows", "values", "targets", "lengths", "times", "draws")]
     assert list(model.state_dict()) == [
-        *("features", "stamps", "born", "is_category"),
+        *("features", "stamps", "born", "uses", "newcomers", "aging", "is_category"),
         *(f"inputs.{part}" for part in moments),
         *("watched", "watch", "left_out", "counts"),
         *(f"target.{part}" for part in moments),
@@ -111,7 +111,11 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
         *("weights", "weights.m", "weights.v", "weights.c1", "weights.c2"),
     ]
     assert list(ranker.state_dict()) == [
-        *("users", "user_stamps", "user_born", "items", "item_stamps", "item_born", "seen.counts", "seen.entries"),
+        "users",
+        *(f"user_{part}" for part in ("stamps", "born", "uses", "newcomers", "aging")),
+        "items",
+        *(f"item_{part}" for part in ("stamps", "born", "uses", "newcomers", "aging")),
+        *("seen.counts", "seen.entries"),
         *("counts", "user_rows", "item_rows"),
         *(f"target.{part}" for part in moments),
         *("stepper", "loss", *ring),

@@ -46,12 +46,16 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"events_per_message_max": 50}, {"events_per_message_max": 5}),
     ({"payload_bytes_max": 100}, {}),
     ({}, {"payload_bytes_max": 100}),
+    ({"quarantine": False}, {}),
+    ({}, {"quarantine": False}),
     ({}, {"events_per_second_max": 5.0}),
     ({"events_per_second_max": 5.0}, {}),
     ({"events_per_second_max": 5.0}, {"events_per_second_max": 50.0}),
     ({"dedup_window": 3}, {"dedup_window": 1000}),
     ({"dedup_window": 1000}, {"dedup_window": 3}),
     ({"redelivery_window": 3}, {"redelivery_window": 1000}),
+    ({"id_scope": "topic"}, {"id_scope": "device"}),
+    ({"reused_ids": "drop"}, {"reused_ids": "learn"}),
 ]
 
 
@@ -109,6 +113,8 @@ def test_another_payload_format_holds_for_new_messages_only(tmp_path: Path, monk
 LIMITS = st.fixed_dictionaries(
     {
         "dedup_window": st.sampled_from([2, 9, 1000]),
+        "id_scope": st.sampled_from(["topic", "device"]),
+        "reused_ids": st.sampled_from(["learn", "drop"]),
         "redelivery_window": st.sampled_from([1, 1000]),
         "events_per_second_max": st.sampled_from([None, 3.0, 20.0]),
         "events_per_message_max": st.sampled_from([2, 1000]),
