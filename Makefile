@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/*/*.pyx edgedescent/*/*.pxd adapters/*/*.pyx)
 
-.PHONY: help demo test arm64 pythons lint format docs soak damage torture bench clean
+.PHONY: help demo test arm64 pythons brokers lint format docs soak damage torture bench clean
 
 help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
 	@echo "make test     run the tests; ARGS='tests/unit -k adam' and other options of pytest are passed on"
 	@echo "make arm64    build and test on an emulated ARM64 processor; ARGS='--cache /var/tmp/roots' and options of pytest"
 	@echo "make pythons  build and test under the Python of each Debian release: 3.11, 3.13 and 3.14"
+	@echo "make brokers  try the daemon on several brokers, installing them; ARGS='-k rabbit --seed 7' chooses"
 	@echo "make soak     run 10,000 simulated worlds; ARGS='--seeds 500 --first 10000' chooses others"
 	@echo "make damage   3,000 faults in the state of each learner; ARGS='--learner BPR --faults 100' chooses"
 	@echo "make torture  kill, cut, fill and flood a real daemon for an hour; ARGS='-k kill_9 --rounds 1000' chooses"
@@ -48,6 +49,11 @@ pythons:
 	tests/debian_root.sh --suite bookworm $(ARGS)
 	tests/debian_root.sh --suite trixie $(ARGS)
 	tests/debian_root.sh --suite forky $(ARGS)
+
+# Brokers that cannot be installed are named and skipped; without any it fails.
+brokers: $(VENV)/.with-test
+	tests/brokers.sh
+	$(BIN)/python -m pytest tests/brokers --numprocesses 3 --dist loadgroup $(ARGS)
 
 soak: $(VENV)/.with-sim
 	PYTHONPATH=sims $(BIN)/python -m edgedescent_world --seeds 10000 $(ARGS)

@@ -69,8 +69,14 @@ class Transport(Protocol):
     def counts(self) -> Mapping[str, int]:
         """Counters for the metrics, since the start of the process."""
 
-    def resume(self, memory: str) -> None:
-        """Continue with the `memory` of an earlier process; called before the first `poll`, with "" in a new state."""
+    def resume(self, memory: str, last_packet_id: int | None) -> None:
+        """Continue where an earlier process ended; called before the first `poll`.
+
+        Args:
+            memory: Its `memory`; "" in a new state.
+            last_packet_id: Packet id of the last message that it has saved, 0 if there is none; None if that message
+                has no packet id, or is not readable.
+        """
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
         """Read and write what is due; return the messages that arrived, waiting at most `timeout_s` for the first.
@@ -120,7 +126,7 @@ class PlainTransport:
     counts: Mapping[str, int] = MappingProxyType({})
     confirmed = 0
 
-    def resume(self, memory: str) -> None:
+    def resume(self, memory: str, last_packet_id: int | None) -> None:
         """There is nothing to continue."""
 
     def session(self, generation: int) -> int:  # noqa: ARG002

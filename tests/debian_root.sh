@@ -8,6 +8,7 @@
 # and pip's configuration are those of this machine. What is not committed is not tested.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tests/debootstrap.sh
 
 here=$(dpkg --print-architecture)
 arch=$here suite=bookworm cache=build/roots skip_tests=""
@@ -37,23 +38,10 @@ register_emulator() {
   test -e "$binfmt/$emulator" || cat "$line" > $binfmt/register
 }
 
-# The first archive of Debian that this machine installs from.
-mirror() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m 1 -E '/debian/?$' \
-    || give_up "apt's sources name no archive of Debian."
-}
-
 make_root() {
-  local archive script=""
-  archive=$(mirror) || exit 1
-  # A release that this debootstrap is too old to know is made like the newest.
-  test -e "/usr/share/debootstrap/scripts/$suite" || script=sid
-  rm -rf "$root.part"
-  mkdir -p "$root.part"
-  debootstrap --arch="$arch" --variant=minbase --include=ca-certificates,ccache,gcc,libc6-dev,python3-dev,python3-venv \
-    "$suite" "$root.part" "$archive" $script > "$root.log" 2>&1 || give_up "debootstrap failed: see $root.log"
-  test "$arch" = "$here" || describe_processor "$root.part"
-  mv "$root.part" "$root"
+  make_debian_root "$root" "$arch" "$suite" ca-certificates,ccache,gcc,libc6-dev,python3-dev,python3-venv \
+    > "$root.log" 2>&1 || give_up "debootstrap failed: see $root.log"
+  test "$arch" = "$here" || describe_processor "$root"
 }
 
 # What programs in the root read of the processor would be this machine's: onnxruntime warns of it, or ends.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import struct
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgedescent.interfaces import Delivery, still_valid
@@ -19,17 +18,19 @@ from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.check_broker import check_broker
 from edgedescent_mqtt.client import MqttClient
 from edgedescent_mqtt.config import BrokerConfig
-from edgedescent_mqtt.connect import PAHO_REASONS, Connector, explain
+from edgedescent_mqtt.connect import Connector
 from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
-from edgedescent_mqtt.packets import acknowledgements
+from edgedescent_mqtt.packets import MALFORMED, PUBACK_BYTES, acknowledgements
 from edgedescent_mqtt.publisher import Publisher
+from edgedescent_mqtt.reasons import SESSION_TAKEN_OVER, ending, hint, worded
 from edgedescent_mqtt.receipts import Receipts
 from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.screen import Screen
 from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_mqtt.topics import check_topics
+from edgedescent_mqtt.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +41,18 @@ WRITE_BYTES = 65_536
 STABLE_S = 10.0
 """Age at which a connection counts as a good one: after it, the next delay is the shortest again."""
 
-COUNTS = dict.fromkeys(("sessions_lost", "messages_unasked", "messages_copied", "publications_refused"), 0)
+COUNTS = dict.fromkeys(
+    (
+        "sessions_lost",
+        "sessions_taken_over",
+        "messages_unasked",
+        "messages_copied",
+        "messages_forgotten",
+        "publications_refused",
+    ),
+    0,
+)
 """Counters of what the broker did, from the start of the process."""
-
-_HINTS = {
-    0x84: ' (set broker.protocol = "3.1.1")',
-    0x85: " (see `broker.client_id`)",
-    0x86: " (see `broker.username` and its password)",
-    0x87: " (see `broker.username` and its password, and the broker's access rules)",
-}
-_MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
-"""Errors that paho raises, among others, on malformed packets."""
 
 
 class MqttAdapter:
@@ -100,6 +102,8 @@ class MqttAdapter:
         self._accepted = False
         self._since = 0.0
         """Time when the connection was made; once the broker has accepted it, the time of that."""
+        self._ended: Literal["", "closed", "taken over"] = ""
+        """End of the last connection, if the broker or another client with the same id caused it."""
         self._closing = False
         self._to_subscribe = False
         """True until the subscriptions were asked for over a new connection."""
@@ -118,6 +122,7 @@ class MqttAdapter:
         client.on_socket_register_write = lambda *_: None
         self._limits = BrokerLimits(config)
         self._receipts = Receipts()
+        self._under_way = UnderWay(config, self._counts)
         self._publisher = Publisher(client, config, self._limits, status_topic, self._counts)
         # Files that cannot be used are reported before anything starts.
         config.connection()
@@ -142,8 +147,9 @@ class MqttAdapter:
         """Counters of what the broker did, since the start."""
         return self._counts
 
-    def resume(self, memory: str) -> None:
-        """Continue with the record of the session that an earlier process had."""
+    def resume(self, memory: str, last_packet_id: int | None) -> None:
+        """Continue with the record of the session that an earlier process had, behind the last event that it saved."""
+        self._under_way.resume(last_packet_id)
         self._record = SessionRecord.load(memory, self._config.address, self._client_id)
 
     # --- The loop -------------------------------------------------------------------------------------------------
@@ -210,7 +216,7 @@ class MqttAdapter:
                 if not arrived or not more:
                     return
                 room -= arrived
-        except _MALFORMED as error:
+        except MALFORMED as error:
             self._drop(sock, f"it does not speak MQTT ({error})")
 
     def _take_events(self, sock: PacketSocket) -> bool:
@@ -223,7 +229,8 @@ class MqttAdapter:
         taken = before - sock.buffered
         # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
-            self._inbox += self._screen.mark(events, self._record.subscriptions)
+            events = self._screen.mark(events, self._record.subscriptions)
+            self._inbox += self._under_way.on_received(events)
             self._inbox_bytes += taken
         return len(events) < count_max and taken < bytes_max
 
@@ -261,7 +268,11 @@ class MqttAdapter:
         if not self._up:
             return
         if self._accepted:
-            self._greet(sock)
+            # After the messages of an earlier connection that paho sends again: those may hold another status, and the
+            # broker retains the last one.
+            if self._to_greet and self._publisher.may_greet:
+                self._to_greet = False
+                self._publisher.greet(sock)
             if not self._to_subscribe:
                 self._subscriptions.retry(self._client)
         elif time.monotonic() - self._since > self._config.connect_timeout_s:
@@ -270,15 +281,6 @@ class MqttAdapter:
     @property
     def _protocol_hint(self) -> str:
         return ' (if it knows only MQTT 3.1.1, set broker.protocol = "3.1.1")' if self._five else ""
-
-    def _greet(self, sock: PacketSocket) -> None:
-        """Publish the status "online", after the messages of an earlier connection that paho sends again.
-
-        Those may hold another status, and the broker retains the last one.
-        """
-        if self._to_greet:
-            self._to_greet = False
-            self._publisher.greet(sock)
 
     # --- Requests of the daemon -----------------------------------------------------------------------------------
 
@@ -293,7 +295,9 @@ class MqttAdapter:
             self._receipts.on_sent(None)
             return False
         valid = still_valid(deliveries, self._generation)
-        sock.queue(acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1))
+        packets = acknowledgements(delivery.packet_id for delivery in valid if delivery.qos == 1)
+        sock.queue(packets)
+        self._under_way.on_acknowledged(len(packets) // PUBACK_BYTES)
         for delivery in valid:
             if delivery.qos == 2:
                 self._client.ack(delivery.packet_id, 2)
@@ -374,7 +378,7 @@ class MqttAdapter:
     ) -> None:
         if reason.is_failure:
             adapted = self._limits.on_refused(reason.value)
-            self._failed(f"it refused the connection: {reason}{_HINTS.get(reason.value, '')}{adapted}")
+            self._failed(f"it refused the connection: {worded(reason, properties)}{hint(reason)}{adapted}")
             return
         self._generation += 1
         self._accepted, self._since = True, time.monotonic()
@@ -383,48 +387,46 @@ class MqttAdapter:
         self._limits.on_accepted(properties)
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
-        if flags.session_present:
-            self._record.known = True
-        else:
-            self._on_new_session()
+        self._under_way.on_connected(self._record, resumed=flags.session_present)
+        self._on_session(present=flags.session_present)
+        self._ended = ""
         self._receipts.on_connected()
-        self._subscriptions.plan(self._record, identifiers=self._limits.identifiers)
+        self._subscriptions.plan(self._record, self._limits)
         self._to_subscribe = self._to_greet = True
 
-    def _on_new_session(self) -> None:
+    def _on_session(self, *, present: bool) -> None:
         # QoS 0 needs no session, and one that ends with each connection is what was configured.
         config = self._config
-        if self._record.known and config.qos and (config.session_expiry_s or not self._five):
+        if self._record.begin(present=present) and config.qos and (config.session_expiry_s or not self._five):
             self._counts["sessions_lost"] += 1
-            log.warning(
-                "The broker did not keep the session%s: events sent in the meantime may be lost.",
-                " while the daemon was down" if self._generation == 1 else "",
-            )
-        self._record.renew()
+            why = " while the daemon was down" if self._generation == 1 else ""
+            if self._ended == "taken over":
+                why = f", because another client has ended it with the client id {self._client_id!r}"
+            elif self._ended == "closed":
+                # A broker need not say why it closes a connection, and those for MQTT 3.1.1 cannot.
+                why = f" (restarted, or ended by another client with the client id {self._client_id!r}?)"
+            log.warning("The broker did not keep the session%s: events sent in the meantime may be lost.", why)
 
     def _on_disconnect(
-        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if not self._up or self._closing:
             self._up = self._accepted = False
             return
-        fault = self._client.opened.fault
         code = reason.value if flags.is_disconnect_packet_from_server else None
         self._publisher.on_ended(code)
+        why = ending(reason, properties, self._client.opened.fault, told=code is not None)
         if code is not None:
             self._limits.on_refused(code)
-            why = f"the broker ended it: {reason}"
-        elif fault is not None:
-            why = explain(fault)
-        elif reason.value in PAHO_REASONS:
-            why = PAHO_REASONS[reason.value]
-        elif self._accepted:
-            why = "the broker closed it"
-        else:
-            why = f"the broker closed it before accepting it{self._protocol_hint}"
         if not self._accepted:
             self._limits.on_closed_early()
-        if self._accepted and time.monotonic() - self._since < STABLE_S:
+            why = why or f"the broker closed it before accepting it{self._protocol_hint}"
+        self._ended = "taken over" if code == SESSION_TAKEN_OVER else "" if why else "closed"
+        why = why or "the broker closed it"
+        if self._ended == "taken over":
+            why = f"another client has taken over the session, with the client id {self._client_id!r}"
+            self._counts["sessions_taken_over"] += 1
+        elif self._accepted and code is None and time.monotonic() - self._since < STABLE_S:
             why += f" (does another client use the id {self._client_id!r}?)"
         self._failed(why)
 

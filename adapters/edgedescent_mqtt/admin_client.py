@@ -21,6 +21,7 @@ from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.client import MqttClient
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, explain, key_hint, open_socket
+from edgedescent_mqtt.reasons import CONNECTION_ADVICE, worded
 from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.screen import Screen
 from edgedescent_mqtt.session_record import Subscription
@@ -28,7 +29,6 @@ from edgedescent_mqtt.topics import overlapping, without_group
 
 ANSWER_S = 5.0
 """Longest time for an answer of the broker's."""
-UNSUPPORTED_PROTOCOL = 0x84
 WINDOW = 200
 """Most messages that may be sent ahead of their confirmations."""
 _ENDED = "it ended the connection"
@@ -62,6 +62,8 @@ class MqttAdminClient:
         self.granted: dict[str, Any] = {}
         """Properties with which the broker accepted the connection (MQTT 5)."""
         self._connected: ReasonCode | None = None
+        self._told = ""
+        """Its reason in the broker's words."""
         self._lost = ""
         """Reason why the connection was lost; empty while it was not."""
         self._inbox: list[Delivery] = []
@@ -105,11 +107,10 @@ class MqttAdminClient:
             )
         if self._connected.is_failure:
             self.__exit__(None, None, None)
+            advice = CONNECTION_ADVICE.get(self._connected.value, "see the log of the broker")
             raise TransportError(
-                f"The broker at {config.address} refused the connection: {self._connected}.",
-                'Set broker.protocol = "3.1.1".'
-                if self._connected.value == UNSUPPORTED_PROTOCOL
-                else "See `broker.username`, its password, and the broker's access rules.",
+                f"The broker at {config.address} refused the connection: {self._told}.",
+                f"{advice[0].upper()}{advice[1:]}.",
             )
         return self
 
@@ -222,16 +223,16 @@ class MqttAdminClient:
     def _on_connect(
         self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        self._connected = reason
+        self._connected, self._told = reason, worded(reason, properties)
         # paho's properties are the attributes that were set, beside two tables of its own.
         found = {} if properties is None else vars(properties)
         self.granted = {name: value for name, value in found.items() if name[0].isupper() and name != "UserProperty"}
 
     def _on_disconnect(
-        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Any
     ) -> None:
         known = flags.is_disconnect_packet_from_server
-        self._lost = str(reason) if known else PAHO_REASONS.get(reason.value, _ENDED)
+        self._lost = worded(reason, properties) if known else PAHO_REASONS.get(reason.value, _ENDED)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         (delivery,) = self._screen.mark([to_delivery(message)], self._subscriptions)

@@ -14,7 +14,7 @@ from edgedescent_mqtt.admin_client import MqttAdminClient
 from edgedescent_mqtt.client import Connection
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import explain, key_hint, open_tcp, start_tls
-from edgedescent_mqtt.topics import overlapping, uncovered
+from edgedescent_mqtt.topics import has_wildcard, is_shared, overlapping, uncovered
 
 VERSION_TOPIC = "$SYS/broker/version"
 DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
@@ -42,7 +42,7 @@ def check_broker(
         The results in order; the first error that makes the rest meaningless is the last one.
     """
     try:
-        yield from _check_secrets(config)
+        yield from _check_secrets(config, device)
         connection = config.connection()
     except ConfigError as fault:
         yield error("broker", str(fault), fault.hint)
@@ -59,7 +59,7 @@ def check_broker(
         ) as client:
             who = "without a user name" if config.username is None else f"as {config.username!r}"
             yield ok("login", f"accepted {who}, MQTT {config.protocol}.")
-            yield from _check_granted(config, client)
+            yield from _check_granted(config, client, topics)
             yield from _check_overlap(config, client, topics)
         with MqttAdminClient(config, device=device, purpose="check", bytes_max=bytes_max) as client:
             yield from _check_subscriptions(config, client, topics)
@@ -70,9 +70,16 @@ def check_broker(
         yield error("login", str(fault), fault.hint)
 
 
-def _check_secrets(config: BrokerConfig) -> Iterator[CheckResult]:
+def _check_secrets(config: BrokerConfig, device: str) -> Iterator[CheckResult]:
     for path in config.exposed_secrets():
         yield warning("secrets", f"{path} can be read by every user of this machine.", f"chmod o-rwx {path}")
+    if config.username is not None and config.client_id is None:
+        yield warning(
+            "session",
+            f"every user of the broker can guess the client id {config.client_id_of(device)!r}, and erase what waits "
+            "for the device.",
+            "Set `broker.client_id` to a random one: see docs/operating.md.",
+        )
     if config.username is not None and config.tls is None and not _is_local(config.host):
         yield warning("secrets", "the password goes over the network unencrypted.", "Add a table [broker.tls].")
 
@@ -113,7 +120,7 @@ def _check_certificate(secured: ssl.SSLSocket) -> CheckResult:
     return ok("tls", message) if days > 14 else warning("tls", message, "Renew it: no device connects after that.")
 
 
-def _check_granted(config: BrokerConfig, client: MqttAdminClient) -> Iterator[CheckResult]:
+def _check_granted(config: BrokerConfig, client: MqttAdminClient, topics: Sequence[str]) -> Iterator[CheckResult]:
     if config.protocol != "5":
         yield warning(
             "protocol",
@@ -141,6 +148,13 @@ def _check_granted(config: BrokerConfig, client: MqttAdminClient) -> Iterator[Ch
         yield warning("session", f"{message}; `broker.session_expiry_s` is {config.session_expiry_s}.", hint)
     else:
         yield ok("session", f"{message}.")
+    lacking = {
+        "wildcards": ("WildcardSubscriptionAvailable", has_wildcard),
+        "shared subscriptions": ("SharedSubscriptionAvailable", is_shared),
+    }
+    for what, (name, needs) in lacking.items():
+        if not granted.get(name, 1) and any(needs(topic) for topic in topics):
+            yield error("topics", f"the broker knows no {what}.", "Name other filters in `topics.events`.")
     if not granted.get("RetainAvailable", 1):
         yield warning("retain", "the broker retains nothing.", "Status and snapshots reach only who listens then.")
 

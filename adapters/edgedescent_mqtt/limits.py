@@ -8,6 +8,14 @@ from collections.abc import Iterator
 from paho.mqtt.properties import Properties
 
 from edgedescent_mqtt.config import BrokerConfig
+from edgedescent_mqtt.reasons import (
+    NO_SHARED_SUBSCRIPTIONS,
+    NO_SUBSCRIPTION_IDENTIFIERS,
+    NO_WILDCARDS,
+    PACKET_TOO_LARGE,
+    QOS_NOT_SUPPORTED,
+    RETAIN_NOT_SUPPORTED,
+)
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +25,6 @@ SUSPECT_BYTES = 16_384
 """Size from which on a message may be what the broker ended a connection for."""
 ENDS_BEFORE_LIMIT = 2
 """Connections in a row that must end behind a large message before such messages are split."""
-RETAIN_NOT_SUPPORTED, QOS_NOT_SUPPORTED, PACKET_TOO_LARGE = 0x9A, 0x9B, 0x95
 _WILLS = ((1, True), (1, True), (1, False), (0, True), (0, False))
 """QoS and retention of the last will in one attempt after the other, where a broker does not say what it refuses."""
 
@@ -38,6 +45,8 @@ class BrokerLimits:
         receive_max: Most messages with QoS 1 that it takes unconfirmed.
         keepalive_s: Longest silence that it tolerates.
         identifiers: True if it knows subscription identifiers.
+        wildcards: True if it knows filters with wildcards.
+        shared: True if it knows shared subscriptions.
     """
 
     def __init__(self, config: BrokerConfig) -> None:
@@ -48,7 +57,9 @@ class BrokerLimits:
         self.packet_bytes_max = PACKET_BYTES_MAX
         self.receive_max = 65_535
         self.keepalive_s = config.keepalive_s
-        self.identifiers = True
+        self.identifiers = self.wildcards = self.shared = True
+        self._lacking: set[int] = set()
+        """Reason codes with which it ended a connection for what it does not know."""
         self._found_bytes_max = PACKET_BYTES_MAX
         """Largest packet, as found out."""
         self._ends = 0
@@ -77,6 +88,8 @@ class BrokerLimits:
         if code == QOS_NOT_SUPPORTED and self.qos_max:
             self.qos_max = 0
             return "; it is asked again with a last will of QoS 0"
+        if code in (NO_SUBSCRIPTION_IDENTIFIERS, NO_WILDCARDS, NO_SHARED_SUBSCRIPTIONS):
+            self._lacking.add(code)
         return ""
 
     def on_closed_early(self) -> None:
@@ -100,7 +113,15 @@ class BrokerLimits:
         self.packet_bytes_max = min(announced, self._found_bytes_max)
         self.receive_max = int(found.get("ReceiveMaximum", 65_535))
         self.keepalive_s = int(found.get("ServerKeepAlive", self._config.keepalive_s)) or self._config.keepalive_s
-        self.identifiers = bool(found.get("SubscriptionIdentifierAvailable", 1))
+        known = {
+            name: bool(found.get(f"{name}Available", 1)) and code not in self._lacking
+            for name, code in (
+                ("SubscriptionIdentifier", NO_SUBSCRIPTION_IDENTIFIERS),
+                ("WildcardSubscription", NO_WILDCARDS),
+                ("SharedSubscription", NO_SHARED_SUBSCRIPTIONS),
+            )
+        }
+        self.identifiers, self.wildcards, self.shared = known.values()
         for text in self._shortcomings(found):
             if text not in self._said:
                 self._said.add(text)
@@ -122,6 +143,11 @@ class BrokerLimits:
                 yield (
                     f"The broker keeps events for an absent device for {expiry_s} s; `broker.session_expiry_s` is "
                     f"{config.session_expiry_s}."
+                )
+            if other := found.get("AssignedClientIdentifier"):
+                yield (
+                    f"The broker calls this client {other!r} instead of `broker.client_id`: events that wait for it "
+                    "may not be found again."
                 )
         if self.packet_bytes_max < SUSPECT_BYTES:
             yield f"The broker takes packets of at most {self.packet_bytes_max} bytes: larger answers are split."

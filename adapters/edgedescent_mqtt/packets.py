@@ -9,10 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+from paho.mqtt.properties import MQTTException  # type: ignore[attr-defined]
+
+MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
+"""Errors that paho raises, among others, on malformed packets."""
 PING = b"\xc0\x00"
 """PINGREQ (3.12)."""
 PINGRESP = 0xD0
 """First byte of PINGRESP (3.13)."""
+PUBACK_BYTES = 4
+"""Size of a PUBACK without a reason (3.4)."""
 DISCONNECT = b"\xe0\x00"
 """DISCONNECT with reason 0 (3.14): the broker discards the last will."""
 _LONGEST_LENGTH = 4

@@ -19,10 +19,15 @@ from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.limits import SUSPECT_BYTES, BrokerLimits
 from edgedescent_mqtt.packet_socket import PacketSocket
 from edgedescent_mqtt.packets import DISCONNECT, Publication
+from edgedescent_mqtt.reasons import PUBLICATION_ADVICE, advice, worded
 from edgedescent_mqtt.unconfirmed import Unconfirmed
 
 log = logging.getLogger(__name__)
 
+GRACE_S = 2.0
+"""Time for which a broker that has answered a ping may still end the connection for a large message before it.
+
+RabbitMQ answers pings ahead of messages that it is at work on."""
 UNCONFIRMED_MAX = 10_000
 """Most messages sent with QoS 1 that may wait for the broker's confirmation."""
 
@@ -51,12 +56,16 @@ class Publisher:
         self._counts = counts
         self._publications: dict[tuple[str, bool], Publication] = {}
         self.unconfirmed = Unconfirmed()
+        self._greeting: MQTTMessageInfo | None = None
+        """The last status "online"."""
         self._watched: dict[int, str] = {}
         """Topics of the messages whose confirmation is looked at, by packet id."""
         self._largest = 0
         """Size of the largest message of which is not known that the broker took it."""
         self._proof = 0
         """Number of the ping whose answer shows that it did."""
+        self._proven_at: float | None = None
+        """Time of that answer."""
         client.max_queued_messages_set(UNCONFIRMED_MAX)
 
     # --- The connection -------------------------------------------------------------------------------------------
@@ -66,11 +75,22 @@ class Publisher:
         qos, retain = self._limits.will()
         self._client.will_set(self._status_topic, status("offline"), qos=qos, retain=retain)
 
+    @property
+    def may_greet(self) -> bool:
+        """True while the broker takes one more message with QoS 1."""
+        self.unconfirmed.forget_confirmed()
+        return not self._limits.qos_max or self._n_unconfirmed < self._limits.receive_max
+
+    @property
+    def _n_unconfirmed(self) -> int:
+        greeting = self._greeting
+        return len(self.unconfirmed) + (greeting is not None and not greeting.is_published())
+
     def greet(self, sock: PacketSocket) -> None:
         """Publish the status "online". A stop does not wait for its confirmation, as "stopped" replaces it."""
         message = status("online", time.time())
         if self._limits.qos_max:
-            self._send_confirmed(self._status_topic, message, retain=True)
+            self._greeting = self._send_confirmed(self._status_topic, message, retain=True)
         else:
             self.publish(sock, self._status_topic, message, retain=True)
 
@@ -81,14 +101,21 @@ class Publisher:
 
     def on_answered(self, pings: int) -> None:
         """Record how many pings of this connection the broker has answered: it took what was sent before them."""
-        if self._largest and pings >= self._proof:
-            self._largest = 0
+        if self._largest and self._proven_at is None and pings >= self._proof:
+            self._proven_at = time.monotonic()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forget the largest message once the broker has taken it for certain."""
+        if self._proven_at is not None and time.monotonic() - self._proven_at >= GRACE_S:
+            self._largest, self._proven_at = 0, None
             self._limits.on_taken()
 
     def on_ended(self, code: int | None) -> None:
         """Record the end of a connection and the reason code that the broker gave, if any."""
+        self._settle()
         self._limits.on_ended(self._largest, code)
-        self._largest = 0
+        self._largest, self._proven_at = 0, None
 
     # --- Messages -------------------------------------------------------------------------------------------------
 
@@ -107,6 +134,8 @@ class Publisher:
                 publication = self._publications[key] = Publication(topic, five=self._five, retain=key[1])
             sock.queue(publication.packet(payload))
         if len(payload) >= SUSPECT_BYTES:
+            self._settle()
+            self._proven_at = None
             self._largest = max(self._largest, len(payload))
             self._proof = sock.ping()
         return True
@@ -114,8 +143,11 @@ class Publisher:
     def _publish_confirmed(self, topic: str, payload: bytes, *, retain: bool) -> bool:
         unconfirmed = self.unconfirmed
         unconfirmed.forget_confirmed()
-        full = unconfirmed.bytes >= PENDING_BYTES_MAX or len(unconfirmed) >= self._limits.receive_max
-        if full and not retain:
+        # The broker ends a connection over which it gets more than it takes (MQTT 5, section 3.3.4).
+        if self._n_unconfirmed >= self._limits.receive_max:
+            return False
+        # A retained message replaces the one before, and is small and rare: the memory has always room for it.
+        if unconfirmed.bytes >= PENDING_BYTES_MAX and not retain:
             return False
         info = self._send_confirmed(topic, payload, retain=retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -132,22 +164,15 @@ class Publisher:
         return info
 
     def _on_publish(
-        self, client: Client, _data: Any, packet_id: int, reason: ReasonCode, _properties: Properties | None
+        self, client: Client, _data: Any, packet_id: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
         topic = self._watched.pop(packet_id, "")
         if not self._watched:
             client.on_publish = None
         if reason.is_failure:
             self._counts["publications_refused"] += 1
-            log.error("The broker refused the message to %r: %s.%s", topic, reason, _HINTS.get(reason.value, ""))
-
-
-_HINTS = {
-    0x87: " Check its access rules.",
-    0x90: " Check its access rules.",
-    0x97: " It has a quota that is used up.",
-}
-"""Advice by reason code (MQTT 5, section 3.4.2.1)."""
+            told = worded(reason, properties)
+            log.error("The broker refused the message to %r: %s.%s", topic, told, advice(reason, PUBLICATION_ADVICE))
 
 
 def status(state: str, since: float | None = None) -> bytes:

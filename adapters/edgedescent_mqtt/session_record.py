@@ -38,6 +38,8 @@ class SessionRecord(msgspec.Struct):
         next_number: Next subscription identifier.
         session: Number of the session; a new one has a larger number. 0 before the first.
         known: True once the broker has kept or made the session.
+        continues: True once the broker has shown that it goes on numbering over a new connection.
+        marks: True once the broker has marked a message as sent again.
         subscriptions: Filters that the session may be subscribed to, the oldest first.
     """
 
@@ -46,6 +48,8 @@ class SessionRecord(msgspec.Struct):
     next_number: Number
     session: int = 0
     known: bool = False
+    continues: bool = False
+    marks: bool = False
     subscriptions: list[Subscription] = msgspec.field(default_factory=list)
 
     @classmethod
@@ -87,11 +91,17 @@ class SessionRecord(msgspec.Struct):
         """The record as text."""
         return msgspec.json.encode(self).decode()
 
-    def renew(self) -> None:
-        """Record that the broker has made a new session."""
-        self.session += 1
-        self.known = True
-        self.subscriptions = []
+    def begin(self, *, present: bool) -> bool:
+        """Record a connection; returns True if the broker did not keep the session that it had.
+
+        Args:
+            present: True if it continues the session; False if it has made a new one.
+        """
+        was_lost, self.known = self.known and not present, True
+        if not present:
+            self.session += 1
+            self.subscriptions = []
+        return was_lost
 
     def find(self, name: str) -> Subscription | None:
         """Return the subscription to a filter; None if there is none."""

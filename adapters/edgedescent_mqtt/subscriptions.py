@@ -12,24 +12,25 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edgedescent.errors import shown
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import Backoff
+from edgedescent_mqtt.limits import BrokerLimits
+from edgedescent_mqtt.reasons import (
+    NO_SHARED_SUBSCRIPTIONS,
+    NO_SUBSCRIPTION_IDENTIFIERS,
+    NO_WILDCARDS,
+    SUBSCRIPTION_ADVICE,
+    advice,
+    worded,
+)
 from edgedescent_mqtt.session_record import SessionRecord
-from edgedescent_mqtt.topics import overlapping, uncovered
+from edgedescent_mqtt.topics import has_wildcard, is_shared, overlapping, uncovered
 
 log = logging.getLogger(__name__)
 
-NO_SUBSCRIPTION_IDENTIFIERS = 0xA1
-_HINTS = {
-    0x80: " Check its access rules.",
-    0x83: " Check its access rules.",
-    0x87: " Check its access rules.",
-    0x97: " It has a limit on subscriptions.",
-    0x9E: " It knows no shared subscriptions: leave out `$share/<group>/`.",
-    NO_SUBSCRIPTION_IDENTIFIERS: " They are left out from now on.",
-    0xA2: " It knows no wildcards: name each topic in `topics.events`.",
-}
-"""Advice by reason code (MQTT 5, section 3.9.3)."""
+_HEAD_BYTES = 5 + 2 + 6
+"""Most bytes of a SUBSCRIBE before its first filter: head, packet id, and a subscription identifier as a property."""
 
 
 class Subscriptions:
@@ -61,18 +62,21 @@ class Subscriptions:
         """Filters that the broker has not answered, by packet id."""
         self._left: dict[int, list[str]] = {}
         """Filters whose end the broker has not confirmed, by packet id."""
+        self._room = 0
+        """Bytes for filters in a packet to the broker."""
         self._refused: list[str] = []
         self._to_leave: list[str] = []
 
-    def plan(self, record: SessionRecord, *, identifiers: bool) -> None:
+    def plan(self, record: SessionRecord, limits: BrokerLimits) -> None:
         """Decide what to subscribe to over a new connection, and record it.
 
         Args:
             record: What is known of the session.
-            identifiers: True if the broker knows subscription identifiers.
+            limits: What the broker knows and takes.
         """
         self._record = record
-        self._numbered = self._five and self._identifiers and identifiers and bool(self._overlapping)
+        self._room = limits.packet_bytes_max - _HEAD_BYTES
+        self._numbered = self._five and self._identifiers and limits.identifiers and bool(self._overlapping)
         self._wanted = self._filters if self._numbered else uncovered(self._filters)
         if self._overlapping and not self._numbered:
             self._warn_of_overlap()
@@ -87,6 +91,21 @@ class Subscriptions:
         self._to_leave = [one.name for one in to_leave]
         # The oldest first: a copy for an older subscription then comes whenever one for a younger does.
         self._wanted = [one.name for one in record.subscriptions if one.name in self._wanted]
+        # A broker ends the connection at a filter that it has said it does not know.
+        for name in self._wanted:
+            if why := self._obstacle(name, limits):
+                log.error("Not subscribing to %s: %s", shown(name), why)
+                self._wanted = [one for one in self._wanted if one != name]
+
+    def _obstacle(self, name: str, limits: BrokerLimits) -> str:
+        """Return why the broker cannot take a filter; an empty string if it can."""
+        if is_shared(name) and not limits.shared:
+            return f"The broker does not take it. {SUBSCRIPTION_ADVICE[NO_SHARED_SUBSCRIPTIONS]}"
+        if has_wildcard(name) and not limits.wildcards:
+            return f"The broker does not take it. {SUBSCRIPTION_ADVICE[NO_WILDCARDS]}"
+        if _size(name) > self._room:
+            return f"The broker takes packets of at most {limits.packet_bytes_max} bytes."
+        return ""
 
     def _warn_of_overlap(self) -> None:
         pairs = overlapping(self._wanted)
@@ -117,7 +136,7 @@ class Subscriptions:
         self._refused = []
         if not filters:
             return
-        for names in [[name] for name in filters] if self._numbered else [filters]:
+        for names in [[name] for name in filters] if self._numbered else self._packets(filters):
             _, packet_id = client.subscribe(
                 [(name, self._options()) for name in names],  # type: ignore[arg-type]
                 properties=self._identifier_of(names[0]),
@@ -140,20 +159,32 @@ class Subscriptions:
 
     def _leave(self, client: Client) -> None:
         names, self._to_leave = self._to_leave, []
-        if names:
-            _, packet_id = client.unsubscribe(names)
+        for part in self._packets(names):
+            _, packet_id = client.unsubscribe(part)
             if packet_id is not None:
-                self._left[packet_id] = names
+                self._left[packet_id] = part
+
+    def _packets(self, filters: Sequence[str]) -> list[list[str]]:
+        """Return filters in groups that fit into a packet each."""
+        groups: list[list[str]] = []
+        room = 0
+        for name in filters:
+            if not groups or room < _size(name):
+                groups.append([])
+                room = self._room
+            groups[-1].append(name)
+            room -= _size(name)
+        return groups
 
     # --- The broker's answers; callbacks of paho's ---------------------------------------------------------------
 
     def on_subscribe(
-        self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], properties: Properties | None
     ) -> None:
         """Record which filters are granted."""
         for name, reason in zip(self._asked.pop(packet_id, []), reasons, strict=False):
             if reason.is_failure:
-                self._on_refused(name, reason)
+                self._on_refused(name, reason, properties)
                 continue
             if (known := self._record.find(name)) is not None:
                 known.granted = True
@@ -163,12 +194,12 @@ class Subscriptions:
         if self._refused:
             log.warning("Asking again in %.1f s.", self._backoff.failed())
 
-    def _on_refused(self, name: str, reason: ReasonCode) -> None:
+    def _on_refused(self, name: str, reason: ReasonCode, properties: Properties | None) -> None:
         log.error(
             "The broker refused the subscription to %r: %s.%s",
             name,
-            reason,
-            _HINTS.get(reason.value, ""),
+            worded(reason, properties),
+            advice(reason, SUBSCRIPTION_ADVICE),
         )
         if reason.value == NO_SUBSCRIPTION_IDENTIFIERS:
             self._identifiers = self._numbered = False
@@ -191,3 +222,8 @@ class Subscriptions:
                 self._record.remove(name)
         if refused:
             log.warning("Asking again in %.1f s.", self._backoff.failed())
+
+
+def _size(name: str) -> int:
+    """Return the bytes that a filter takes in a SUBSCRIBE: its length, itself, and its options."""
+    return 2 + len(name.encode()) + 1

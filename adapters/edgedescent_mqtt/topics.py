@@ -100,6 +100,11 @@ def without_group(topic_filter: str) -> str:
     return topic_filter.split("/", 2)[2] if is_shared(topic_filter) else topic_filter
 
 
+def has_wildcard(topic_filter: str) -> bool:
+    """Return True if a filter matches more than one topic."""
+    return any(level in ("+", "#") for level in topic_filter.split("/"))
+
+
 def is_shared(topic_filter: str) -> bool:
     """Return True for a shared subscription, of which each member of the group gets a part."""
     return topic_filter.startswith("$share/") and topic_filter.count("/") >= 2

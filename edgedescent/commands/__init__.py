@@ -16,6 +16,7 @@ COMMANDS: Registry[click.Command] = Registry(
         "dead-letters": "edgedescent.commands.dead_letters:dead_letters",
         "export": "edgedescent.commands.export:export",
         "journal": "edgedescent.commands.journal:journal",
+        "migrate": "edgedescent.commands.migrate:migrate",
         "run": "edgedescent.commands.run:run",
         "snapshots": "edgedescent.commands.snapshots:snapshots",
         "status": "edgedescent.commands.status:status",

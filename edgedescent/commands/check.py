@@ -46,5 +46,5 @@ def _results(config: configuration.Config, path: str, *, offline: bool, publish:
         "configuration", f"{path}: device {config.device!r}, {config.build_learner()!r}, state in {config.state.path}."
     )
     if not offline:
-        yield from preflight(config)
+        yield from preflight(config, path)
         yield from config.check_broker(publish=publish)

@@ -10,7 +10,7 @@ from edgedescent import config as configuration
 from edgedescent.console.options import CONFIG, JSON, SETTINGS, example
 from edgedescent.console.terminal import timestamp
 
-_IN_SUMMARY = ("pid", "connected", "age_s", "time", "device", "state", "since", "version")
+_IN_SUMMARY = ("pid", "connected", "age_s", "time", "device", "state", "since", "version", "config_sha256")
 """Fields that are printed in the first two lines, or not at all."""
 
 
@@ -28,6 +28,7 @@ def status(config: str, as_json: bool) -> None:
     from edgedescent.daemon.status import read_status
 
     found = read_status(configuration.load(config))
+    found["config_changed"] = found.get("config_sha256") != configuration.checksum(config)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -35,6 +36,8 @@ def status(config: str, as_json: bool) -> None:
     click.echo(f"Process {found['pid']}, {connected}, reported {found['age_s']:.0f} s ago.")
     if "state" in found:
         click.echo(f"State {found['state']} since {timestamp(found['since'])}, version {found['version']}.")
+    if found.pop("config_changed"):
+        click.echo("The configuration file has changed since the daemon started: restart it to have that take effect.")
     for name, value in found.items():
         if name not in _IN_SUMMARY:
             click.echo(f"  {name:24} {value:.6g}" if isinstance(value, float) else f"  {name:24} {value}")

@@ -6,7 +6,7 @@ from its key. Where text is expected, a variable is used literally; everywhere e
 """
 
 from edgedescent.config.building import build, check_keys, convert, describe
-from edgedescent.config.loading import load
+from edgedescent.config.loading import checksum, load
 from edgedescent.config.tables import (
     OUTPUTS,
     Config,
@@ -33,6 +33,7 @@ __all__ = [
     "address_of",
     "build",
     "check_keys",
+    "checksum",
     "convert",
     "describe",
     "load",

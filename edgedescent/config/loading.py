@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +12,14 @@ from edgedescent.config.building import convert
 from edgedescent.config.environment import override
 from edgedescent.config.tables import Config
 from edgedescent.errors import ConfigError, ConfigFileError
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a configuration file; empty if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, check_adapters: bool = False) -> Config:

@@ -47,6 +47,7 @@ class State(_Table, frozen=True):
     durability: Literal["power", "process"] = "power"
     """``power`` survives a power cut. ``process`` survives kill -9, but a power cut may lose the last commits."""
     checkpoint_interval_s: Seconds = 300.0
+    """Shortest time between two checkpoints."""
     checkpoint_events: Positive = 1_000_000
     commit_interval_s: Seconds = 1.0
     """Longest time until a message is durable and acknowledged. It is answered at once."""
@@ -60,6 +61,8 @@ class State(_Table, frozen=True):
     journal_age_max_s: Seconds | None = None
     """Age of messages that are removed with the next checkpoint, unless recovery needs them."""
     dead_letters_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    dead_letters_bytes_max: Annotated[int, Meta(ge=1_000_000, le=2**53)] = 33_554_432
+    """Size of the dead letters to keep."""
 
     def __post_init__(self) -> None:
         if not self.path or "\0" in self.path:
@@ -84,11 +87,21 @@ class Limits(_Table, frozen=True):
     redelivery_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
     """Number of messages that are kept to recognize redeliveries of events without ids, in 18 bytes each."""
     events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    """Rate limit of one topic. Events beyond it are counted and not learned."""
+    """Rate limit of one topic. Messages beyond it are acknowledged, counted and forgotten."""
+    bytes_per_second_max: Annotated[float, Meta(gt=0, le=1e12)] | None = None
+    """The same for the bytes of their payloads."""
+    total_events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    """Rate limit of all topics together."""
+    total_bytes_per_second_max: Annotated[float, Meta(gt=0, le=1e12)] | None = None
+    """The same for the bytes of their payloads."""
     quarantine: bool = True
     """Whether floods of new names and absurd labels become dead letters, until there are too many of them."""
     answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
     """Size of the answers that wait for a connection. The oldest are dropped first."""
+    questions: Literal["in_order", "first"] = "in_order"
+    """``first`` answers events without a label before labelled ones that wait."""
+    backlog: Literal["wait", "sample"] = "wait"
+    """``sample`` learns only a share of the labelled messages where more come than the learner can bear."""
 
 
 class Snapshots(_Table, frozen=True):
@@ -111,6 +124,8 @@ class Metrics(_Table, frozen=True):
     interval_s: Seconds = 10.0
     listen: str | None = None
     """Address of the HTTP server for Prometheus, such as ``127.0.0.1:9464``; no server where it is None."""
+    time_field: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+    """Field of the events with the time of their sending, by which the daemon tells how far behind it is."""
 
     def __post_init__(self) -> None:
         if self.listen is not None:
@@ -202,7 +217,6 @@ class Config(_Table, frozen=True):
             id_scope=limits.id_scope,
             reused_ids=limits.reused_ids,
             redelivery_window=limits.redelivery_window,
-            events_per_second_max=limits.events_per_second_max,
             payload_bytes_max=limits.payload_bytes_max,
             events_per_message_max=limits.events_per_message_max,
             quarantine=limits.quarantine,

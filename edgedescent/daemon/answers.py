@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -9,6 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
+log = logging.getLogger(__name__)
+
+HOLD_MAX_S = 10.0
+"""Time for which a broker may take no answer before learning goes on without it."""
 OVERHEAD_BYTES = 200
 """Memory that a waiting answer takes in addition to its payload."""
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -25,8 +30,9 @@ class _Waiting(NamedTuple):
 class Answers:
     """Sends answers in order, and keeps those that cannot be sent yet in a bounded queue.
 
-    When the queue is full, the oldest answers are dropped. An answer that is larger than the broker takes is split into
-    several arrays; a single one that is too large is dropped.
+    Where half of the queue is used while there is a connection, learning should wait (`AnswerHold`). Beyond its bound,
+    the oldest answers are dropped. An answer that is larger than the broker takes is split into several arrays; a
+    single one that is too large is dropped.
 
     Args:
         publish: Sends one answer; returns False if it cannot be sent now.
@@ -34,6 +40,8 @@ class Answers:
 
     Attributes:
         payload_bytes_max: Largest payload that the broker takes.
+        is_full: True if so many wait that no more should be made: half of the queue is for those that are under way.
+        sent: Number of answers that waited and were sent.
         dropped: Number of answers dropped because the queue was full.
         split: Number of answers that were split.
         too_large: Number of answers to single events dropped because the broker does not take them.
@@ -53,12 +61,19 @@ class Answers:
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self.payload_bytes_max = sys.maxsize
+        self.is_full = False
+        self.sent = 0
         self.dropped = 0
         self.split = 0
         self.too_large = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def is_low(self) -> bool:
+        """True if there is room for many more."""
+        return self._bytes * 4 < self._bytes_max
 
     @property
     def first_waiting(self) -> int | None:
@@ -84,6 +99,7 @@ class Answers:
         while self._bytes > self._bytes_max:
             self._remove_first()
             self.dropped += 1
+        self.is_full = self._bytes * 2 >= self._bytes_max > 0
 
     def send_waiting(self, acknowledged: int) -> None:
         """Send waiting answers until the queue is empty or one cannot be sent.
@@ -97,6 +113,7 @@ class Answers:
                 self._split_first()
             elif self._publish(payload):
                 self._remove_first()
+                self.sent += 1
             else:
                 return
 
@@ -130,3 +147,51 @@ class Answers:
 
     def _remove_first(self) -> None:
         self._bytes -= len(self._waiting.popleft().payload) + OVERHEAD_BYTES
+        self.is_full = self._bytes * 2 >= self._bytes_max > 0
+
+
+class AnswerHold:
+    """Pause of the learning while answers cannot be sent as fast as they are made.
+
+    A broker that takes none for `HOLD_MAX_S` does not stop the device for ever: learning goes on, and the oldest
+    answers are dropped, until the broker takes one again.
+
+    Args:
+        answers: The queue.
+
+    Attributes:
+        given_up: True while learning goes on without a broker that takes answers.
+    """
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._on = False
+        self._sent = 0
+        self._since = 0.0
+        """Time at which it began, or an answer was last sent in it."""
+        self.given_up = False
+
+    def is_on(self, now: float) -> bool:
+        """True if learning has to wait.
+
+        Args:
+            now: Time of the monotonic clock.
+        """
+        answers = self._answers
+        if self._on and answers.is_low:
+            self._on = self.given_up = False
+        elif not self._on and answers.is_full:
+            self._on, self._sent, self._since = True, answers.sent, now
+        if not self._on:
+            return False
+        if answers.sent != self._sent:
+            self._sent, self._since, self.given_up = answers.sent, now, False
+        elif now - self._since >= HOLD_MAX_S and not self.given_up:
+            self.given_up = True
+            log.warning(
+                "The broker has taken no answer for %g s: learning goes on, and the oldest of %d waiting answers are "
+                "dropped.",
+                HOLD_MAX_S,
+                len(answers),
+            )
+        return not self.given_up

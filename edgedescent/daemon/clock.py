@@ -19,10 +19,6 @@ class Clock(Protocol):
 class SystemClock:
     """Clock of the operating system."""
 
-    def time(self) -> float:
-        """Wall-clock time since 1970; may jump."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Time since an arbitrary moment; never goes back."""
-        return time.monotonic()
+    # The functions themselves: the clock is read for every message.
+    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)

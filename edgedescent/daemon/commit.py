@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 
 from edgedescent.config import Config, describe
 from edgedescent.daemon.batch import Batch, CommitPolicy
+from edgedescent.daemon.checkpoint_policy import DAY_S, CheckpointPolicy
 from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.receipt_order import ReceiptOrder
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
 from edgedescent.errors import DiskFullError
@@ -73,6 +75,8 @@ class Committer:
             bytes_max=self._config.commit_bytes,
             window=transport.window,
         )
+        self._order = None if config.limits.questions == "in_order" else ReceiptOrder()
+        """Order of the acknowledgements, where messages are not learned in the order of receipt."""
         self._calls = 0
         """Number of calls of the transport's `acknowledge`."""
         self._unconfirmed: deque[tuple[int, int]] = deque(maxlen=UNCONFIRMED_MAX)
@@ -88,7 +92,13 @@ class Committer:
         """Position that the newest checkpoint must have reached before an export."""
         self.checkpoint_position = engine.position
         now = clock.monotonic()
-        self._checkpoint_due = now + self._config.checkpoint_interval_s
+        self._checkpoint_policy = CheckpointPolicy(
+            interval_s=self._config.checkpoint_interval_s,
+            messages_max=self._config.checkpoint_events,
+            age_max_s=min(DAY_S, self._config.journal_age_max_s or DAY_S),
+            position=engine.position,
+            now=now,
+        )
         self.budget = self._make_budget(now)
 
     def _make_budget(self, now: float) -> WriteBudget:
@@ -120,9 +130,18 @@ class Committer:
             return 0.0
         return max(self._policy.due_at(self._batch) - self._clock.monotonic(), 0.0)
 
+    def received(self, deliveries: Sequence[Delivery]) -> None:
+        """Record deliveries in the order of receipt."""
+        if self._order is not None:
+            self._order.received([one for one in deliveries if one.qos])
+
     def add(self, messages: Sequence[Message], deliveries: Sequence[Delivery]) -> None:
         """Add received messages to the batch, before or after they are learned."""
         self._batch.add(messages, deliveries, self._clock.monotonic())
+
+    def note_learning(self, seconds: float) -> None:
+        """Count time spent on learning, which recovery would have to spend again without a checkpoint."""
+        self._checkpoint_policy.learned(seconds)
 
     # --- Commits and checkpoints ----------------------------------------------------------------------------------
 
@@ -140,16 +159,23 @@ class Committer:
             self._save_allowance()
             # Messages that arrive fast leave less time for the compression.
             hurry = self._clock.monotonic() - batch.first_at < self._config.commit_interval_s / 2
-            self._store.append(batch.messages, self._answered(), hurry=hurry)
+            size = self._store.append(batch.messages, self._answered(), hurry=hurry)
+            self._checkpoint_policy.journaled(size)
             self.counts["commits"] += 1
         self._acknowledge(batch)
         self._policy.committed(batch, self._clock.monotonic())
         self._batch = Batch()
 
     def _acknowledge(self, batch: Batch) -> None:
+        deliveries, position = batch.deliveries, batch.messages[-1].position if batch.messages else 0
+        if self._order is not None:
+            first = batch.messages[0].position if batch.messages else self._store.last_position + 1
+            deliveries = self._order.durable([one for one in deliveries if one.qos], first)
+            if self._order.first_held is not None:
+                position = min(position, self._order.first_held - 1)
         self._calls += 1
-        if self._transport.acknowledge(batch.deliveries) and batch.messages:
-            self._unconfirmed.append((self._calls, batch.messages[-1].position))
+        if self._transport.acknowledge(deliveries) and position:
+            self._unconfirmed.append((self._calls, position))
 
     def note_confirmed(self) -> None:
         """Note up to which position the broker is known to have the acknowledgements."""
@@ -159,17 +185,21 @@ class Committer:
         if position:
             self._store.note_acknowledged(position)
 
-    def checkpoint(self) -> None:
-        """Commit the batch, then save the complete state of the engine at once.
+    def checkpoint(self, on_piece: Callable[[], None]) -> None:
+        """Commit the batch, then save the complete state of the engine at once, also within a message.
+
+        Args:
+            on_piece: Called before each piece of it.
 
         Raises:
             DiskFullError: If the disk is full.
             StateError: If it fails for another reason.
         """
-        if self._writer is None or self._writer.position != self._engine.position:
+        if self._writer is None or self._writer.position != self._engine.position or self._engine.begun:
             # One that is being written is older, and of no use any more.
             self._begin_checkpoint()
         while self._writer is not None:
+            on_piece()
             self._write_piece()
 
     def _begin_checkpoint(self) -> None:
@@ -197,7 +227,7 @@ class Committer:
         self.counts["checkpoints"] += 1
         self.checkpoint_position = writer.position
         now = self._clock.monotonic()
-        self._checkpoint_due = now + self._config.checkpoint_interval_s
+        self._checkpoint_policy.written(writer.size, writer.position, now)
         log.info(
             "Checkpoint at message %d: %d bytes in %.3f s.", writer.position, writer.size, now - self._writing_since
         )
@@ -296,11 +326,10 @@ class Committer:
         self._write_piece()
 
     def _is_checkpoint_due(self, now: float) -> bool:
-        if self._writer is not None:
+        # Within a message, the answers to its first events are not sent yet.
+        if self._writer is not None or self._engine.begun is not None:
             return False
-        behind = self._engine.position - self.checkpoint_position
-        due = behind >= self._config.checkpoint_events or now >= self._checkpoint_due
-        return self._checkpoint_wanted or (behind > 0 and due)
+        return self._checkpoint_wanted or self._checkpoint_policy.is_due(self._engine.position, now)
 
     # --- Pauses ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Message
+from edgedescent.engine.messages import DeadLetter, Effect, Message
+from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import TransportError
 from edgedescent.evaluation import Prequential
 from edgedescent.state.recovery import recover
@@ -59,6 +60,7 @@ def dry_run(
     # The error is that of this run alone.
     engine.errors = Prequential()
     client = config.build_admin_client("dry-run")
+    slicer = Slicer(time.monotonic)
     started = time.monotonic()
     with _stop_on_signals() as stopped, client as connection:
         for name, answer in connection.subscribe(config.event_topics()).items():
@@ -71,8 +73,10 @@ def dry_run(
         ends = started + (seconds or float("inf"))
         while not stopped and (now := time.monotonic()) < ends and not _is_complete(engine, before, events):
             for delivery in connection.poll(min(POLL_S, ends - now)):
-                _handle(engine, delivery.topic, delivery.payload, on_output)
-                if _is_complete(engine, before, events):
+                for _ in _handle(engine, slicer, delivery.topic, delivery.payload, on_output):
+                    if stopped or time.monotonic() >= ends:
+                        break
+                if stopped or _is_complete(engine, before, events):
                     break
             if time.monotonic() >= metrics_due:
                 metrics_due += config.metrics.interval_s
@@ -98,18 +102,26 @@ def _starting_engine(config: Config) -> tuple[Engine, str]:
     return engine, f"a copy of the state at message {engine.position}"
 
 
-def _handle(engine: Engine, topic: str, payload: bytes, on_output: OnOutput) -> None:
-    for effect in engine.handle(Message(engine.position + 1, time.time(), topic, payload)):
-        if isinstance(effect, DeadLetter):
-            log.warning(
-                "Would be a dead letter (%s) from %r: %s",
-                effect.reason,
-                effect.topic,
-                effect.error,
-                extra={"reason": effect.reason},
-            )
-        else:
-            on_output("predictions", effect.payload)
+def _handle(engine: Engine, slicer: Slicer, topic: str, payload: bytes, on_output: OnOutput) -> Iterator[None]:
+    """Handle a message, with a pause between two slices of the work."""
+
+    def apply(_message: Message, effects: list[Effect]) -> bool:
+        for effect in effects:
+            if isinstance(effect, DeadLetter):
+                log.warning(
+                    "Would be a dead letter (%s) from %r: %s",
+                    effect.reason,
+                    effect.topic,
+                    effect.error,
+                    extra={"reason": effect.reason},
+                )
+            else:
+                on_output("predictions", effect.payload)
+        return True
+
+    messages = iter([Message(engine.position + 1, time.time(), topic, payload)])
+    while not slicer.run(engine, messages, apply):
+        yield
 
 
 def _is_complete(engine: Engine, before: dict[str, int], events: int | None) -> bool:

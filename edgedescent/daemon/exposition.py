@@ -32,13 +32,26 @@ FAMILIES = {
     "sessions_lost": Family(
         "sessions_lost_total", "counter", "Sessions that the broker did not keep, since the start."
     ),
+    "sessions_taken_over": Family(
+        "sessions_taken_over_total", "counter", "Connections ended by another client with the same id, since the start."
+    ),
     "messages_unasked": Family(
         "messages_unasked_total", "counter", "Messages that match no filter, not learned, since the start."
     ),
     "messages_copied": Family(
         "messages_copied_total", "counter", "Copies of messages for overlapping filters, not learned, since the start."
     ),
-    "rate_limited": Family("messages_rate_limited_total", "counter", "Messages not learned because of the rate limit."),
+    "messages_forgotten": Family(
+        "messages_forgotten_total",
+        "counter",
+        "Messages that the broker did not send again though they were not acknowledged, since the start.",
+    ),
+    "rate_limited": Family(
+        "events_rate_limited_total", "counter", "Events not learned because of a rate limit, since the start."
+    ),
+    "rate_limited_bytes": Family(
+        "rate_limited_bytes_total", "counter", "Bytes of messages not learned because of a rate limit, since the start."
+    ),
     "dead_letters_unkept": Family(
         "dead_letters_unkept_total", "counter", "Dead letters beyond the first 100 of a message."
     ),
@@ -70,6 +83,15 @@ FAMILIES = {
     "events_beyond_bound": Family(
         "events_beyond_bound_total", "counter", "Events not learned: the model is at its bound."
     ),
+    "messages_waiting": Family("messages_waiting", "gauge", "Messages received and not yet learned."),
+    "seconds_behind": Family("seconds_behind", "gauge", "Seconds from sending, or else receipt, to learning."),
+    "busy": Family("busy_ratio", "gauge", "Share of the last second in which the learner was busy."),
+    "saturated": Family("saturated", "gauge", "1 while more comes than the learner can bear, else 0."),
+    "events_per_busy_second": Family(
+        "events_per_busy_second", "gauge", "Events that the learner could bear in a second."
+    ),
+    "messages_shed": Family("messages_shed_total", "counter", "Labelled messages not learned under saturation."),
+    "share_learned": Family("share_learned", "gauge", "Share of the labelled messages that is learned."),
     "messages_uncommitted": Family("messages_uncommitted", "gauge", "Messages learned and not yet acknowledged."),
     "commits": Family("commits_total", "counter", "Commits to the journal since the start."),
     "checkpoints": Family("checkpoints_total", "counter", "Checkpoints since the start."),

@@ -131,6 +131,10 @@ class Health:
         self._systemd.stopping()
         self._systemd.extend_timeout()
 
+    def on_progress(self) -> None:
+        """Ask systemd for time while a stop makes progress."""
+        self._systemd.extend_timeout()
+
     def close(self) -> None:
         """Stop the metrics server."""
         if self._server is not None:

@@ -1,56 +1,46 @@
 """Main loop of the daemon, in a single thread.
 
-Each turn receives messages from the broker, learns them and publishes the answers. Learned messages are collected for
-the next commit: one transaction makes many of them durable, and only then are they acknowledged. At the end of a turn,
-tasks that are due by the clock run: metrics, checkpoints and snapshots.
+Each turn receives messages from the broker, learns for a short time and publishes the answers. Messages are collected
+for the next commit: one transaction makes many of them durable, and only then are they acknowledged. At the end of a
+turn, tasks that are due by the clock run: metrics, checkpoints and snapshots. So a stop, the watchdog and the
+connection wait for a turn at most, however long a message takes to learn.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import math
-import os
-import resource
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
-from edgedescent.config import OUTPUTS, Config
-from edgedescent.daemon import logs
-from edgedescent.daemon.answers import Answers
+from edgedescent.config import Config
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING, Committer
-from edgedescent.daemon.connections import Connections
-from edgedescent.daemon.health import Health
-from edgedescent.daemon.log_stream import dropped_lines
-from edgedescent.daemon.notices import Notices
+from edgedescent.daemon.health import BEHIND_MESSAGES, Health
+from edgedescent.daemon.outputs import Outputs
+from edgedescent.daemon.receiving import Receiver
+from edgedescent.daemon.reports import Reports
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
+from edgedescent.engine.messages import DeadLetter, Effect
+from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import DiskFullError
-from edgedescent.interfaces import Delivery, Transport
-from edgedescent.state.files import ProcFile
+from edgedescent.interfaces import Transport
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
 
-_STATM = ProcFile("statm")
 POLL_S = 0.25
 """Longest time for which a turn waits for messages."""
 DRAIN_S = 2.0
 """Longest time for which a stopping daemon continues, until a moment at which no message is on its way."""
+LEARN_S = 0.5
+"""Time after which it stops learning if it is behind. What is left, the next start learns from the journal."""
 BACKLOG_S = 0.05
 """Time for which a stopping daemon waits for more messages after acknowledging many."""
 CONFIRMATION_S = 0.005
 """Typical time until the broker confirms a published message."""
 CLOSE_TIMEOUT_S = 3.0
 """Longest time for closing the connection."""
-STATUS_INTERVAL_S = 1.0
-"""Shortest time between two status files that are written because the state changed."""
-TICKS_PER_S = 1024
-"""Resolution of the times of receipt. A float holds such times exactly, and the journal compresses them better."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
@@ -67,6 +57,8 @@ class Daemon:
         clock: The clock.
         snapshot_job: Runs the export of snapshots.
         health: Reports the state of the daemon; one without systemd by default.
+        slicer: Runs the engine; by default by the clock.
+        status: The status file; one in the state folder by default.
     """
 
     def __init__(
@@ -77,6 +69,8 @@ class Daemon:
         clock: Clock,
         snapshot_job: SnapshotJob,
         health: Health | None = None,
+        slicer: Slicer | None = None,
+        status: StatusFile | None = None,
     ) -> None:
         self._config = config
         self._transport = transport
@@ -84,22 +78,13 @@ class Daemon:
         self._clock = clock
         self._job = snapshot_job
         self._health = health or Health(config, clock)
-        self._topics = {name: config.topic(name) for name in OUTPUTS}
-        self._stop_by: float | None = None
+        self._slicer = slicer or Slicer(clock.monotonic)
+        self._stopped_at: float | None = None
         self._snapshot_wanted = False
-        self._answers = Answers(lambda payload: self._publish("predictions", payload), config.limits.answers_bytes_max)
+        self._status = status
+        self._outputs = Outputs(config, transport, store, clock)
         self._sent_position = 0
         """Position of the last answer sent, apart from those that wait for a connection."""
-        self._too_large: Counter[str] = Counter()
-        """Number of messages not sent because of their size, by output."""
-        self._model_card: bytes | None = None
-        """Model card of a new snapshot that is not published yet."""
-        self._connections = Connections(transport, store)
-        self._status = StatusFile(config)
-        self._notices = Notices(config.limits)
-        self._reported_state = ""
-        """State in the last status file."""
-        self._status_due = -math.inf
 
     def recover(self) -> None:
         """Recover the engine from the store. Must be called before the first turn.
@@ -111,31 +96,58 @@ class Daemon:
         store, config, answered = self._store, self._config, self._store.answered
         self._check_windows()
 
-        def on_effect(position: int, effect: Effect) -> None:
-            if self._stop_by is not None:
+        def on_progress(position: int) -> None:
+            if self._stopped_at is not None:
                 raise Stopped
             self._health.on_recovered_message(position)
+
+        def on_effect(position: int, effect: Effect) -> None:
+            on_progress(position)
             # Answers known to be sent before the crash are not sent again; all others are.
             if isinstance(effect, DeadLetter):
                 store.add_dead_letter(effect)
             elif position > answered:
-                self._answers.keep(position, effect.payload)
+                self._outputs.answers.keep(position, effect.payload)
 
-        self._transport.resume(store.memory)
-        self.engine = recover(config, store, on_effect)
-        self._is_configured = False
-        self._sent_position = self.engine.position
-        self._committer = Committer(config, store, self._transport, self._clock, self.engine, self._answered)
-        now = self._clock.monotonic()
-        self._metrics_due = now
-        self._metrics_events = self._learned
-        self._metrics_at = now
+        self.engine = engine = recover(config, store, on_effect, slicer=self._slicer, on_progress=on_progress)
+        self._transport.resume(store.memory, self._last_packet_id())
+        self._sent_position = engine.position
+        self._committer = Committer(config, store, self._transport, self._clock, engine, self._answered)
+        self._receiver = Receiver(
+            config,
+            transport=self._transport,
+            store=store,
+            clock=self._clock,
+            engine=engine,
+            committer=self._committer,
+            outputs=self._outputs,
+            slicer=self._slicer,
+        )
+        self._reports = Reports(
+            config,
+            transport=self._transport,
+            store=store,
+            clock=self._clock,
+            engine=engine,
+            health=self._health,
+            committer=self._committer,
+            receiver=self._receiver,
+            outputs=self._outputs,
+            status=self._status,
+        )
         self._snapshot_events = self._learned
-        self._snapshot_due = now + (config.snapshots.every_s or float("inf"))
+        self._snapshot_due = self._clock.monotonic() + (config.snapshots.every_s or float("inf"))
         self._health.metrics = self.metrics
-        if self.engine.position:
+        if engine.position:
             # With a new checkpoint, the next start need not process the tail or handle damage again.
             self._committer.request_checkpoint()
+
+    def _last_packet_id(self) -> int | None:
+        """Packet id of the last message, 0 before the first; None if it has none or cannot be read."""
+        if self.engine.position == 0:
+            return 0
+        last = next(self._store.read(after=self.engine.position - 1), None)
+        return None if last is None else last.packet_id or None
 
     def _check_windows(self) -> None:
         """Log a warning if the broker may send more messages again than the engine recognizes."""
@@ -150,7 +162,7 @@ class Daemon:
 
     def _answered(self) -> int:
         """Position of the last answer sent."""
-        waiting = self._answers.first_waiting
+        waiting = self._outputs.answers.first_waiting
         return self._sent_position if waiting is None else min(self._sent_position, waiting - 1)
 
     @property
@@ -167,6 +179,10 @@ class Daemon:
     def _learned(self) -> int:
         return self.engine.counters["events_learned"]
 
+    def metrics(self) -> dict[str, Any]:
+        """Metrics as they are published: counters, errors and resources."""
+        return self._reports.metrics()
+
     # --- Turns ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -177,7 +193,7 @@ class Daemon:
                 messages that were not acknowledged, and publishes the last will.
         """
         try:
-            while self._stop_by is None:
+            while self._stopped_at is None:
                 self.turn(POLL_S)
             self.close()
         except BaseException:
@@ -186,107 +202,57 @@ class Daemon:
 
     def stop(self) -> None:
         """Make `run` end once no message is on its way, after `DRAIN_S` seconds at the latest."""
-        if self._stop_by is None:
-            self._stop_by = self._clock.monotonic() + DRAIN_S
+        if self._stopped_at is None:
+            self._stopped_at = self._clock.monotonic()
 
     def request_snapshot(self) -> None:
         """Export a snapshot as soon as possible."""
         self._snapshot_wanted = True
 
     def turn(self, timeout_s: float) -> None:
-        """Receive and learn messages, and run the tasks that are due.
+        """Receive messages, learn for a short time, and run the tasks that are due.
 
         Args:
             timeout_s: Longest time to wait for messages.
         """
-        committer = self._committer
+        committer, receiver = self._committer, self._receiver
         # During a pause a commit may be overdue, which must not shorten the wait.
         wait_s = min(timeout_s, committer.due_in_s) if committer.state == RUNNING else timeout_s
-        n_arrived = self._receive(wait_s)
-        committer.save(idle=not n_arrived)
+        n_arrived = self._receive(0.0 if self._may_learn else wait_s)
+        if self._may_learn:
+            receiver.learn()
+        committer.save(idle=not (n_arrived or receiver.waits))
         self._health.after_turn(
-            n_arrived, self._publish_status, connected=self._transport.connected, committer_state=committer.state
+            max(n_arrived, BEHIND_MESSAGES if receiver.saturated else 0),
+            self._outputs.publish_status,
+            connected=self._transport.connected,
+            committer_state=committer.state,
         )
         self._run_due_tasks()
 
+    @property
+    def _may_learn(self) -> bool:
+        """True if there is something to learn, and its answers can be sent.
+
+        What confirms answers arrives behind other messages: without room for these, there is no use in waiting for it.
+        """
+        receiver = self._receiver
+        return receiver.can_learn and not (self._outputs.holds() and receiver.intake.has_reserve)
+
     def _receive(self, wait_s: float) -> int:
-        """Receive, learn and answer messages, waiting at most `wait_s` for them; returns their number."""
-        deliveries = self._transport.poll(wait_s, take=self._committer.has_room)
-        self._committer.save_memory()
-        self._committer.note_confirmed()
+        """Receive messages, waiting at most `wait_s` for them, and send what waits; returns their number."""
+        committer, receiver = self._committer, self._receiver
+        has_room = receiver.intake.has_room or (self._outputs.holds() and receiver.intake.has_reserve)
+        deliveries = self._transport.poll(wait_s, take=committer.has_room and has_room)
+        committer.save_memory()
+        committer.note_confirmed()
         # A poll writes before it reads: answers published before it are sent now.
         self._sent_position = self.engine.position
         if self._transport.connected:
-            self._answers.payload_bytes_max = self._transport.payload_bytes_max(self._topics["predictions"])
-            self._send_waiting()
+            self._outputs.send_waiting()
         if deliveries:
-            self._learn(deliveries)
+            receiver.add(deliveries)
         return len(deliveries)
-
-    def _learn(self, deliveries: Sequence[Delivery]) -> None:
-        """Assign positions to messages, learn them and publish the answers."""
-        received_at = math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
-        first = self.engine.position + 1
-        messages = [
-            Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
-            for i, one in enumerate([one for one in deliveries if not one.surplus])
-        ]
-        messages = self._connections.mark(messages, deliveries)
-        self._committer.add(messages, deliveries)
-        if not self._is_configured:
-            # Not earlier: the state behind the last message must be the same whatever is configured now.
-            self.engine.configure(**self._config.engine_settings().options())
-            self._is_configured = True
-        for message in messages:
-            if self._is_stop_overdue:
-                # The rest is committed with the batch, and recovery learns it at the next start.
-                return
-            self._apply(message.position, self.engine.handle(message), resent=message.duplicate)
-
-    @property
-    def _is_stop_overdue(self) -> bool:
-        """True if the time limit of a requested stop has passed."""
-        return self._stop_by is not None and self._clock.monotonic() >= self._stop_by
-
-    def _apply(self, position: int, effects: Sequence[Effect], *, resent: bool) -> None:
-        """Publish the predictions and keep the dead letters of a message."""
-        n_dead_letters = 0
-        for effect in effects:
-            if isinstance(effect, Predictions):
-                # If the answer was what ended the connection before, it must not prevent the acknowledgement again.
-                self._answers.send(position, effect.payload, held=resent)
-                continue
-            self._store.add_dead_letter(effect)
-            n_dead_letters += 1
-            # A message may hold thousands of dead letters: only the first one is logged.
-            if n_dead_letters == 1:
-                self._log_dead_letter(effect)
-        if n_dead_letters > 1:
-            log.warning("It is the first of %d dead letters kept from message %d.", n_dead_letters, position)
-
-    def _log_dead_letter(self, dead_letter: DeadLetter) -> None:
-        log.warning(
-            "Dead letter (%s) from %r: %s",
-            dead_letter.reason,
-            dead_letter.topic,
-            dead_letter.error,
-            extra={"reason": dead_letter.reason, "position": dead_letter.position, "index": dead_letter.index},
-        )
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("Its payload: %s", logs.payload(dead_letter.payload))
-
-    def _send_waiting(self) -> None:
-        """Send what waits for a connection: answers and the model card of a new snapshot."""
-        answers = self._answers
-        answers.send_waiting(self._store.last_position)
-        if answers.too_large and not self._too_large["predictions"]:
-            self._too_large["predictions"] = 1
-            log.warning(
-                "The broker takes messages of at most %d bytes: the answer to one event is larger and not sent.",
-                answers.payload_bytes_max,
-            )
-        if self._model_card is not None and self._publish("snapshots", self._model_card, retain=True):
-            self._model_card = None
 
     def close(self) -> None:
         """Commit all messages, disconnect from the broker, save a checkpoint and close the store."""
@@ -295,18 +261,20 @@ class Daemon:
         committer, saved = self._committer, False
         try:
             self._drain()
+            self._leave_message()
+            self._receiver.assign_all()
             committer.commit()
             saved = True
             if self._transport.connected:
                 # Some may have waited for the acknowledgement.
-                self._send_waiting()
+                self._outputs.send_waiting()
         except DiskFullError as error:
             log.error("%s The last %d messages stay with the broker.", error, committer.uncommitted)
         self._transport.close(CLOSE_TIMEOUT_S)
         committer.note_confirmed()
         try:
-            if saved and self.engine.position > committer.checkpoint_position:
-                committer.checkpoint()
+            if saved and (self.engine.begun or self.engine.position > committer.checkpoint_position):
+                committer.checkpoint(self._health.on_progress)
         except DiskFullError as error:
             log.error("%s The next start recovers from the journal.", error)
             saved = False
@@ -323,31 +291,46 @@ class Daemon:
         Raises:
             DiskFullError: If the disk is full.
         """
-        committer, window, wait_s = self._committer, self._transport.window, 0.0
+        committer, receiver, window, wait_s = self._committer, self._receiver, self._transport.window, 0.0
+        learns = True
         # Each round may need a commit, which must not exceed the write budget.
-        while self._transport.connected and committer.may_write and not self._is_stop_overdue:
-            if self._receive(wait_s):
+        while self._transport.connected and committer.may_write and not self._is_overdue(DRAIN_S):
+            busy = self._receive(wait_s) > 0
+            if not learns:
+                receiver.assign()
+            elif self._may_learn:
+                receiver.learn()
+                busy = True
+                learns = not (receiver.waits and self._is_overdue(LEARN_S))
+                if not learns:
+                    self._leave_message()
+            if busy:
                 wait_s = 0.0
             elif committer.uncommitted:
                 # A batch of half the window or more indicates that the broker has further messages.
                 wait_s = BACKLOG_S if window is not None and committer.uncommitted * 2 >= window else 0.0
                 committer.save_now()
-            elif self._transport.close(CLOSE_TIMEOUT_S, if_quiet=True):
+            elif not self._outputs.answers and self._transport.close(CLOSE_TIMEOUT_S, if_quiet=True):
                 return
             else:
                 wait_s = CONFIRMATION_S
+
+    def _leave_message(self) -> None:
+        """Send the answers so far to a message that was begun: the next start goes on behind its events."""
+        if (begun := self.engine.begun) is not None:
+            self._outputs.apply(begun, self.engine.leave())
+
+    def _is_overdue(self, limit_s: float) -> bool:
+        """True if a stop was requested so long ago."""
+        return self._stopped_at is not None and self._clock.monotonic() - self._stopped_at >= limit_s
 
     # --- Tasks that are due by the clock --------------------------------------------------------------------------
 
     def _run_due_tasks(self) -> None:
         now = self._clock.monotonic()
         snapshots = self._config.snapshots
-        if now >= self._metrics_due:
-            self._report(now)
-        elif self._health.state != self._reported_state and now >= self._status_due:
-            # A change of state is reported at once, so that a status requested just after a start is not outdated.
-            self._status_due = now + STATUS_INTERVAL_S
-            self._write_status(self.metrics())
+        self._receiver.update(now)
+        self._reports.report_due(now)
         due = now >= self._snapshot_due or (
             snapshots.every_events is not None and self._learned - self._snapshot_events >= snapshots.every_events
         )
@@ -357,79 +340,4 @@ class Daemon:
             self._snapshot_events = self._learned
             self._job.start()
         if (model_card := self._job.poll()) is not None:
-            self._model_card = json.dumps(model_card).encode()
-
-    def metrics(self) -> dict[str, Any]:
-        """Metrics as they are published: counters, errors and resources."""
-        now = self._clock.monotonic()
-        return {
-            "device": self._config.device,
-            "time": self._clock.time(),
-            **self._health.describe(),
-            "position": self.engine.position,
-            **self.engine.metrics(),
-            **self._committer.counts,
-            **self._transport.counts,
-            "messages_uncommitted": self.uncommitted,
-            "answers_waiting": len(self._answers),
-            "answers_dropped": self._answers.dropped,
-            "answers_split": self._answers.split,
-            "publications_too_large": self._count_too_large(),
-            "written_bytes_per_day": round(self._committer.budget.per_day(now)),
-            "written_bytes": self._committer.budget.total,
-            "written_bytes_left": round(self._committer.budget.left),
-            "log_lines_dropped": dropped_lines(),
-            "memory_bytes": resident_bytes(),
-        }
-
-    def _count_too_large(self) -> int:
-        return self._answers.too_large + sum(n for topic, n in self._too_large.items() if topic != "predictions")
-
-    def _report(self, now: float) -> None:
-        # A commit notices it too, but without messages there is none.
-        self._store.require_files()
-        metrics = self.metrics()
-        elapsed = now - self._metrics_at
-        if elapsed > 0:
-            metrics["events_per_second"] = round((self._learned - self._metrics_events) / elapsed, 1)
-        self._metrics_events, self._metrics_at = self._learned, now
-        self._metrics_due = now + self._config.metrics.interval_s
-        self._publish("metrics", json.dumps(metrics).encode())
-        self._notices.check(self.engine)
-        self._health.after_metrics(self._publish_status)
-        self._write_status(metrics)
-
-    def _write_status(self, metrics: dict[str, Any]) -> None:
-        self._reported_state = self._health.state
-        self._health.report(metrics)
-        left_out = self.engine.learner.left_out()
-        self._status.write(
-            {**metrics, "left_out": left_out, "pid": os.getpid(), "connected": self._transport.connected}
-        )
-
-    def _publish_status(self, payload: bytes) -> bool:
-        return self._publish("status", payload, retain=True)
-
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        name = self._topics[topic]
-        if topic != "predictions" and len(payload) > (largest := self._transport.payload_bytes_max(name)):
-            self._too_large[topic] += 1
-            if self._too_large[topic] == 1:
-                log.warning(
-                    "The broker takes messages of at most %d bytes on %r: one of %d bytes is not sent, nor are later "
-                    "ones of that size.",
-                    largest,
-                    name,
-                    len(payload),
-                )
-            # Waiting would not make it smaller.
-            return True
-        return self._transport.publish(name, payload, retain=retain)
-
-
-def resident_bytes() -> int | None:
-    """Resident memory of this process in bytes; None if the kernel does not tell it."""
-    try:
-        return int(_STATM.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return None
+            self._outputs.publish_model_card(model_card)

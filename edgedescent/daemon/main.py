@@ -7,14 +7,14 @@ import logging
 import os
 from pathlib import Path
 
-from edgedescent.config import Config
+from edgedescent.config import Config, checksum
 from edgedescent.daemon._memory import release_large_blocks
 from edgedescent.daemon.clock import SystemClock
 from edgedescent.daemon.health import Health
 from edgedescent.daemon.loop import Daemon, Stopped
 from edgedescent.daemon.signals import Signals
 from edgedescent.daemon.snapshot_job import SnapshotJob
-from edgedescent.daemon.status import runtime_folder
+from edgedescent.daemon.status import StatusFile, runtime_folder
 from edgedescent.daemon.systemd import SystemdNotifier
 from edgedescent.state.lock import FolderLock
 from edgedescent.state.store import Store
@@ -42,16 +42,21 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
     transport = config.build_transport()
     clock = SystemClock()
     health = Health(config, clock, SystemdNotifier.from_environment())
-    with FolderLock(config.state.path, note=str(runtime_folder(config).resolve())):
+    with (
+        runtime_folder(config) as status_folder,
+        FolderLock(config.state.path, note=str(status_folder.resolve())),
+    ):
         store = Store(
             config.state.path,
             durability=config.state.durability,
             journal_bytes_max=config.state.journal_bytes_max,
             journal_age_max_s=config.state.journal_age_max_s,
             dead_letters_max=config.state.dead_letters_max,
+            dead_letters_bytes_max=config.state.dead_letters_bytes_max,
         )
         job = SnapshotJob(config_path, timeout_s=config.snapshots.timeout_s)
-        daemon = Daemon(config, transport, store, clock, job, health)
+        status = StatusFile(status_folder, checksum(config_path))
+        daemon = Daemon(config, transport, store, clock, job, health, status=status)
         if not store.last_position:
             log.info("There is no state in %s: a new one begins.", store.folder)
         signals.connect(stop=daemon.stop, snapshot=daemon.request_snapshot)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from edgedescent.config import Limits
 from edgedescent.engine.core import Engine
@@ -14,7 +16,10 @@ SAID_MAX = 1024
 
 
 class Notices:
-    """Logs what is odd about the events: each feature that is left out once, the rest when there is twice as much.
+    """Logs what is odd about the events, and what the daemon cannot keep up with.
+
+    Each feature that is left out is logged once, saturation when it begins, the rest when there is twice as much.
+
 
     Args:
         limits: The ``[limits]`` of the configuration.
@@ -24,6 +29,8 @@ class Notices:
         self._limits = limits
         self._left_out: set[str] = set()
         self._unscored = self._reused = self._quarantined = self._lifted = 0
+        self._saturated = False
+        self._dropped = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -79,3 +86,23 @@ class Notices:
                 "So many events were quarantined in a row that the stream must have changed: such events are learned "
                 "from now on. Those before remain dead letters."
             )
+
+    def check_load(self, metrics: Mapping[str, Any]) -> None:
+        """Log what is new about the load since the last call.
+
+        Args:
+            metrics: Current metrics of the daemon.
+        """
+        saturated = bool(metrics["saturated"])
+        if saturated and not self._saturated:
+            log.warning(
+                "The learner is busy all the time: it bears about %.0f events a second, and more come. %d messages "
+                "wait in memory, and more perhaps with the broker; it is %.1f s behind.",
+                metrics.get("events_per_busy_second", 0),
+                metrics["messages_waiting"],
+                metrics["seconds_behind"],
+            )
+        self._saturated = saturated
+        if (dropped := metrics["answers_dropped"]) > 2 * self._dropped:
+            self._dropped = dropped
+            log.warning("%d answers so far were dropped, because too many waited to be sent.", dropped)

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgedescent.config import Config, describe
+from edgedescent.config import Config, checksum, describe
+from edgedescent.daemon.status import last_checksum
 from edgedescent.errors import StateError
 from edgedescent.interfaces import CheckResult, error, ok, warning
 from edgedescent.state.lock import holder_of
@@ -22,17 +23,22 @@ BUILT_AT = 1_735_689_600.0
 CLOCK_SLACK_S = 60.0
 """Tolerated difference between the clock and the time of the state file."""
 SPARE_BYTES = 67_108_864
-"""Space for SQLite's write-ahead log and the snapshots, in addition to the journal."""
+"""Space for SQLite's write-ahead log and the snapshots, in addition to journal, dead letters and checkpoints."""
+DEAD_LETTER_BYTES = 17_408
+"""Size of a dead letter with the longest payload that is kept."""
+CHECKPOINTS = 3
+"""Number of checkpoints in the file, while one is written."""
 _VOLATILE = ("tmpfs", "ramfs")
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph")
 _WITHOUT_PERMISSIONS = ("vfat", "exfat", "msdos")
 
 
-def preflight(config: Config) -> Iterator[CheckResult]:
+def preflight(config: Config, path: str) -> Iterator[CheckResult]:
     """Run all checks that need no broker. Nothing is written.
 
     Args:
         config: The configuration to check.
+        path: Path of its file.
 
     Yields:
         The results.
@@ -41,7 +47,7 @@ def preflight(config: Config) -> Iterator[CheckResult]:
     yield from _permissions(folder)
     yield from _disk_space(config, folder)
     yield _file_system(_mount_of(_existing(folder)))
-    yield from _holder(config, folder)
+    yield from _holder(config, folder, path)
     yield from _learner(config, folder)
     yield from _clock(folder)
 
@@ -94,18 +100,40 @@ def _disk_space(config: Config, folder: Path) -> Iterator[CheckResult]:
     there = _existing(folder)
     free = shutil.disk_usage(there).free
     file = _stat(folder / FILE)
-    needed = config.state.journal_bytes_max + SPARE_BYTES - (0 if file is None else file.st_size)
+    needed = _largest(config, folder) - (0 if file is None else file.st_size)
     message = f"{_mib(free)} are free for {folder}"
     if free < SPARE_BYTES:
         yield error("disk", f"{message}.", "Free some space: on a full disk nothing is acknowledged or learned.")
     elif free < needed:
-        hint = "Free some space, or lower `state.journal_bytes_max`."
-        yield warning("disk", f"{message}; journal and write-ahead log may need {_mib(needed)} more.", hint)
+        hint = "Free some space, or lower `state.journal_bytes_max` or `state.dead_letters_bytes_max`."
+        yield warning("disk", f"{message}; the state may need {_mib(needed)} more.", hint)
     else:
         yield ok("disk", f"{message}.")
     inodes = os.statvfs(there)
     if inodes.f_files and inodes.f_favail < 100:
         yield error("disk", f"{inodes.f_favail} inodes are free for {folder}.", "Remove files.")
+
+
+def _largest(config: Config, folder: Path) -> int:
+    """Size that a state may reach: journal, dead letters, checkpoints as large as the newest one, and the rest."""
+    state = config.state
+    # A dead letter of a few words takes a row and an index entry.
+    dead_letters = min(state.dead_letters_bytes_max * 5 // 4, state.dead_letters_max * DEAD_LETTER_BYTES)
+    return state.journal_bytes_max + dead_letters + CHECKPOINTS * _checkpoint_bytes(folder) + SPARE_BYTES
+
+
+def _checkpoint_bytes(folder: Path) -> int:
+    """Size of the newest checkpoint; 0 if there is none, or it cannot be read, which another check reports."""
+    try:
+        if not state_exists(folder / FILE):
+            return 0
+        store = Store(folder, read_only=True)
+        try:
+            return store.checkpoint_bytes
+        finally:
+            store.close()
+    except StateError:
+        return 0
 
 
 def _mib(count: int) -> str:
@@ -139,7 +167,7 @@ def _file_system(mount: tuple[str, str, str]) -> CheckResult:
     return ok("file system", f"{message}.")
 
 
-def _holder(config: Config, folder: Path) -> Iterator[CheckResult]:
+def _holder(config: Config, folder: Path, path: str) -> Iterator[CheckResult]:
     try:
         pid = holder_of(folder)
     except StateError as fault:
@@ -151,6 +179,10 @@ def _holder(config: Config, folder: Path) -> Iterator[CheckResult]:
         yield ok(
             "daemon", f"process {pid} is using the state folder; a second one for {config.device!r} will not start."
         )
+        if last_checksum(config) not in ("", checksum(path)):
+            yield warning(
+                "daemon", f"{path} has changed since process {pid} started.", "Restart it to apply the change."
+            )
 
 
 def _learner(config: Config, folder: Path) -> Iterator[CheckResult]:

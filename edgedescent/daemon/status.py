@@ -1,13 +1,20 @@
-"""Status file of the running daemon, which `edgedescent status` reads."""
+"""Status file of the running daemon, which `edgedescent status` reads.
+
+It is in memory wherever possible: a full disk must not keep it from saying so, and rewriting it every ten seconds would
+wear flash memory more than all messages of a slow stream.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import os
+import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +28,55 @@ log = logging.getLogger(__name__)
 FILE = "status.json"
 
 
-def runtime_folder(config: Config) -> Path:
-    """Folder of the status file: the one in memory that systemd provides, else the state folder."""
-    return Path(os.environ.get("RUNTIME_DIRECTORY") or config.state.path)
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder there is checked before it is used
+"""File system in memory that every Linux has."""
+
+
+@contextmanager
+def runtime_folder(config: Config) -> Iterator[Path]:
+    """Folder of the status file for the duration of a `with` block.
+
+    It is the one that systemd provides; else one in memory, which is removed at the end (after kill -9 the next daemon
+    uses it again); else the state folder.
+    """
+    given = os.environ.get("RUNTIME_DIRECTORY")
+    if given:
+        yield Path(given)
+        return
+    folder = _folder_in_memory(config)
+    yield Path(config.state.path) if folder is None else folder
+    if folder is not None:
+        with suppress(OSError):
+            (folder / FILE).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _folder_in_memory(config: Config) -> Path | None:
+    """Folder in memory for the user's daemon on this state; None if there cannot be one."""
+    path = os.fsencode(Path(config.state.path).resolve())
+    name = f"edgedescent-{os.geteuid()}-{hashlib.blake2b(path, digest_size=8).hexdigest()}"
+    folder = SHARED_MEMORY / name
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    # Everybody may make files there: another user may have been first.
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return folder if is_own else None
 
 
 class StatusFile:
     """Writer of the status file.
 
     Args:
-        config: Configuration of the daemon.
+        folder: Folder of the file.
+        config_sha256: Checksum of the configuration file that the daemon has read.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, folder: Path, config_sha256: str = "") -> None:
+        self._path = folder / FILE
+        self._constant = {"pid": os.getpid(), "config_sha256": config_sha256}
         self._written = True
 
     def write(self, status: Mapping[str, Any]) -> None:
@@ -42,16 +84,24 @@ class StatusFile:
 
         A failure is logged, only once while it lasts, because learning does not depend on the file.
         """
-        path = runtime_folder(self._config) / FILE
+        path = self._path
         try:
             # Without a sync: after a power cut the status would be outdated anyway.
-            replace_atomically(path, json.dumps(status).encode(), sync=False)
+            replace_atomically(path, json.dumps({**status, **self._constant}).encode(), sync=False)
         except OSError as error:
             if self._written:
                 log.error("The status cannot be written to %s: %s.", path, error.strerror)
             self._written = False
         else:
             self._written = True
+
+
+def last_checksum(config: Config) -> str:
+    """Checksum of the configuration file that the running daemon has read; empty if it is not known."""
+    try:
+        return str(read_status(config).get("config_sha256", ""))
+    except StateError:
+        return ""
 
 
 def read_status(config: Config) -> dict[str, Any]:
@@ -71,8 +121,8 @@ def read_status(config: Config) -> dict[str, Any]:
         raise StateError(
             f"No daemon is using the state folder {config.state.path}.", "Start one with: edgedescent run CONFIG"
         )
-    # The daemon records its folder in the lock: a folder that systemd provides is unknown to other processes.
-    folder = Path(note_of(config.state.path) or runtime_folder(config))
+    # The daemon records its folder in the lock.
+    folder = Path(note_of(config.state.path) or config.state.path)
     try:
         status = _decoded((folder / FILE).read_bytes())
     except FileNotFoundError:

@@ -47,6 +47,8 @@ cdef class LearningLoop:
     cdef CompiledFeatureLearner compiled
     cdef bint takes_features
     cdef DedupWindow seen
+    # Number of events by which the last run stayed below its bound; 0 if it ended there, with events left perhaps.
+    cdef readonly Py_ssize_t left
     cdef Quarantine quarantine
     cdef bint judges_labels
     cdef bint by_topic
@@ -76,23 +78,28 @@ cdef class LearningLoop:
         return self.compiled is not None
 
     def run(self, EventCursor events not None, bytes message not None, str topic not None, bint redelivered,
-            Prequential errors not None, counters):
-        """Predict and learn the events of a cursor, in order; returns their answers.
+            Prequential errors not None, counters, Py_ssize_t events_max):
+        """Predict and learn the next events of a cursor, in order; returns their answers.
 
         Args:
-            events: cursor before its first event.
+            events: cursor before its first event, or where the last run left it.
             message: the message that holds them.
             topic: its topic.
             redelivered: whether it was handled before; events without an id are then repeats.
             errors: scores each prediction of a learned event.
             counters: a Counter that counts the events.
+            events_max: number of events after which the run ends; see `left`.
         """
         cdef list answers = []
         cdef uint64_t source = self.source_of(topic), key = 0, content = 0
         cdef double prediction
         cdef bint knows = False
         cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
-        while events.next():
+        while events_max > 0:
+            if not events.next():
+                events.close()
+                break
+            events_max -= 1
             try:
                 if not events.has_target:
                     n_predicted += 1
@@ -135,7 +142,7 @@ cdef class LearningLoop:
                 events.rejected.append(Rejected(events.index, invalid(error), payload))
                 continue
             answers.append(Prediction(prediction, events.id(), events.label()))
-        events.close()
+        self.left = events_max
         count(counters, "events_learned", n_learned)
         count(counters, "events_predicted", n_predicted)
         count(counters, "duplicates", n_repeats + n_redelivered)
@@ -143,6 +150,12 @@ cdef class LearningLoop:
         count(counters, "duplicates.redelivered", n_redelivered)
         count(counters, "ids_reused", n_reused)
         return answers
+
+    def skip_to(self, EventCursor events not None, Py_ssize_t place):
+        """Move a cursor to the event at a place in the message, which is not learned."""
+        while events.next():
+            if events.index == place:
+                break
 
     cdef uint64_t source_of(self, str topic) except? 0:
         """Hash of what an id belongs to."""

@@ -41,7 +41,7 @@ cdef class RedeliveryWindow:
     cdef int64_t session, connected_at, first_id
     cdef uint64_t[::1] keys
     cdef uint16_t[::1] packet_ids
-    # Negative where the broker is known to have the acknowledgement, GONE where the session has ended.
+    # Negative where the broker is known to have the acknowledgement, GONE where it belongs to an earlier session.
     cdef int64_t[::1] positions
 
     def __init__(self, Py_ssize_t window):
@@ -70,6 +70,9 @@ cdef class RedeliveryWindow:
     cpdef bint note(self, int64_t position, uint16_t packet_id, str topic, bytes payload, bint duplicate) except -1:
         """Add a message, in place of the oldest or of itself; returns True if it was sent again and is known.
 
+        One that is known keeps its place. So copies, however many come over one connection after another, push out no
+        message that the broker still has.
+
         Args:
             position: position of the message.
             packet_id: its packet id.
@@ -79,7 +82,7 @@ cdef class RedeliveryWindow:
         """
         cdef uint64_t word = key(topic, payload)
         cdef Py_ssize_t known = self._find(word, packet_id) if duplicate else -1
-        cdef Py_ssize_t slot = self.n_added % self.window if known < 0 else known
+        cdef Py_ssize_t slot = known if known >= 0 else self.n_added % self.window
         self.keys[slot], self.packet_ids[slot], self.positions[slot] = word, packet_id, position
         self.n_added += known < 0
         return known >= 0

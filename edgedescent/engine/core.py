@@ -6,10 +6,12 @@ the same order give the same bits everywhere.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,11 +20,10 @@ from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import RedeliveryWindow
-from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Predictions
-from edgedescent.engine.rate_limit import RateLimit
+from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Prediction, Predictions
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Format, JsonFormat, Piece, Rejected
+from edgedescent.formats import Format, JsonFormat, Piece
 from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
 
@@ -33,6 +34,68 @@ DEAD_PAYLOAD_MAX = 16_384
 
 _REDELIVERIES = ("redeliveries", "redeliveries_places", "redeliveries_connection")
 _encode = msgspec.json.Encoder().encode
+
+
+class _Done(NamedTuple):
+    """Part of a message that was handled."""
+
+    place: int
+    """Place in the message of the last event that was handled."""
+    redelivered: bool
+    """True if the message was recognized as sent again."""
+    n_kept: int
+    """Number of its dead letters that were kept."""
+
+    @classmethod
+    def restore(cls, saved: np.ndarray) -> _Done | None:
+        """Part that a state holds; None if it was saved between two messages.
+
+        Raises:
+            ValueError: if no engine saved it.
+        """
+        if not len(saved):
+            return None
+        place, redelivered, n_kept = saved.tolist()
+        if place < 0 or redelivered not in (0, 1) or not 0 <= n_kept <= DEAD_LETTERS_PER_MESSAGE_MAX:
+            raise ValueError(f"{saved.tolist()} is no part of a message.")
+        return cls(place, bool(redelivered), n_kept)
+
+
+class _Rest:
+    """Message of which events are left, with the effects of those before.
+
+    Args:
+        message: the message.
+        redelivered: True if it is known as one that was sent again.
+        pieces: its pieces that were not begun.
+        n_kept: number of its dead letters that were kept before.
+    """
+
+    __slots__ = ("answers", "dead_letters", "events", "is_array", "message", "n_kept", "pieces", "redelivered")
+
+    def __init__(self, message: Message, redelivered: bool, pieces: Iterator[EventCursor], n_kept: int = 0) -> None:
+        self.message = message
+        self.redelivered = redelivered
+        self.pieces = pieces
+        self.n_kept = n_kept
+        self.events: EventCursor | None = None
+        """Piece that was begun."""
+        self.answers: list[bytes] = []
+        self.dead_letters: list[Effect] = []
+        self.is_array = False
+
+    def effects(self) -> list[Effect]:
+        """Effects so far."""
+        if not self.answers:
+            return list(self.dead_letters)
+        answers = b"[%b]" % b",".join(self.answers) if self.is_array else self.answers[0]
+        return [Predictions(answers), *self.dead_letters]
+
+
+def _behind(piece: Piece, place: int) -> Piece:
+    """Part of a piece behind a place in the message."""
+    events = [pair for pair in piece.events if pair[0] > place]
+    return Piece(events, [fault for fault in piece.rejected if fault.place > place], piece.is_array)
 
 
 class Engine:
@@ -46,7 +109,6 @@ class Engine:
         reused_ids: what becomes of an event with the id of another one that said something else: ``learn`` or ``drop``.
         redelivery_window: number of messages that are remembered to recognize those sent again whose events have no
             ids.
-        events_per_second_max: bound on the events of one topic that are used in a second; None for no bound.
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
         quarantine: whether floods of new names and absurd labels become dead letters, until there are too many.
@@ -75,7 +137,6 @@ class Engine:
         id_scope: Literal["topic", "device"] = "topic",
         reused_ids: Literal["learn", "drop"] = "learn",
         redelivery_window: int = 4096,
-        events_per_second_max: float | None = None,
         payload_bytes_max: int = 1_048_576,
         events_per_message_max: int = 10_000,
         quarantine: bool = True,
@@ -86,7 +147,10 @@ class Engine:
         self.errors = Prequential()
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
-        self._limit: RateLimit | None = None
+        self._rest: _Rest | None = None
+        """Message that was begun and has events left."""
+        self._done: _Done | None = None
+        """What is done of the message behind `position`; None if nothing is."""
         self._quarantine = Quarantine(quarantine)
         self.configure(
             payload_format=payload_format,
@@ -94,7 +158,6 @@ class Engine:
             id_scope=id_scope,
             reused_ids=reused_ids,
             redelivery_window=redelivery_window,
-            events_per_second_max=events_per_second_max,
             payload_bytes_max=payload_bytes_max,
             events_per_message_max=events_per_message_max,
             quarantine=quarantine,
@@ -108,7 +171,6 @@ class Engine:
         id_scope: Literal["topic", "device"],
         reused_ids: Literal["learn", "drop"],
         redelivery_window: int,
-        events_per_second_max: float | None,
         payload_bytes_max: int,
         events_per_message_max: int,
         quarantine: bool,
@@ -130,10 +192,6 @@ class Engine:
         if redelivery_window != self._redeliveries.window:
             known, self._redeliveries = self._redeliveries, RedeliveryWindow(redelivery_window)
             self._redeliveries.restore(*known.save())
-        limit = None if events_per_second_max is None else RateLimit(events_per_second_max)
-        if limit is not None and self._limit is not None:
-            limit.restore(*self._limit.save().values())
-        self._limit = limit
         self._quarantine.enabled = quarantine
         self._loop = LearningLoop(
             self.learner,
@@ -143,8 +201,7 @@ class Engine:
             by_topic=id_scope == "topic",
             learns_reused=reused_ids == "learn",
         )
-        # A limit counts the usable events of a piece before the others, so it needs them all as objects.
-        self._reader = self.format.reader() if self._loop.takes_raw and limit is None else None
+        self._reader = self.format.reader() if self._loop.takes_raw else None
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
@@ -157,71 +214,159 @@ class Engine:
         Raises:
             ValueError: if the message does not follow the one before it.
         """
-        if message.position != self.position + 1:
+        effects = self.begin(message)
+        while effects is None:
+            effects = self.proceed()
+        return effects
+
+    def begin(self, message: Message, events_max: int = sys.maxsize) -> list[Effect] | None:
+        """Predict and learn the first events of a message, or those behind the ones that its state says are done.
+
+        Args:
+            message: the message that follows the last one.
+            events_max: bound on the number of events.
+
+        Returns:
+            The effects of the message; None if some of it is left, with which `proceed` goes on.
+
+        Raises:
+            ValueError: if the message does not follow the one before it, or that one has events left.
+        """
+        if message.position != self.position + 1 or self._rest is not None:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
+        done, reader = self._done, self._reader
+        if done is not None:
+            return self._resume(message, done, events_max)
+        redelivered = self._note(message)
+        if reader is None or not reader.open(message.payload):
+            return self._learn(_Rest(message, redelivered, iter(self.format.read(message.payload))), events_max)
+        answered = self._loop.run(
+            reader, message.payload, message.topic, redelivered, self.errors, self.counters, events_max
+        )
+        if reader.rejected or not self._loop.left:
+            rest = _Rest(message, redelivered, iter(()))
+            return self._learn(rest, self._loop.left) if self._take(rest, reader, answered) else None
+        # What almost every message comes to.
         self.position = message.position
+        return [Predictions(_encode(answered if reader.is_array else answered[0]))] if answered else []
+
+    def proceed(self, events_max: int = sys.maxsize) -> list[Effect] | None:
+        """Predict and learn further events of the message that was begun; arguments and result are those of `begin`.
+
+        Raises:
+            ValueError: if no message was begun, or none of it is left.
+        """
+        rest, self._rest = self._rest, None
+        if rest is None:
+            raise ValueError(f"Nothing is left of message {self.position}.")
+        return self._learn(rest, events_max)
+
+    @property
+    def begun(self) -> Message | None:
+        """Message that was begun and has events left."""
+        return None if self._rest is None else self._rest.message
+
+    @property
+    def is_at_bound(self) -> bool:
+        """True if the last call of `begin` or `proceed` ended at its bound on the number of events."""
+        return self._loop.left == 0
+
+    def leave(self) -> list[Effect]:
+        """Effects so far of the message that was begun, whose rest is left to whoever loads the state.
+
+        The engine handles nothing any more: this is for its end within a message.
+        """
+        if self._rest is None:
+            return []
+        effects = self._rest.effects()
+        self._rest.answers.clear()
+        self._rest.dead_letters.clear()
+        return effects
+
+    def _note(self, message: Message) -> bool:
+        """Count a message that begins; returns True if it is known as one that was sent again."""
         self.counters["messages"] += 1
         if message.connection is not None:
-            self._begin(message.position, message.connection)
+            self._begin_connection(message.position, message.connection)
         redelivered = message.packet_id > 0 and self._redeliveries.note(
             message.position, message.packet_id, message.topic, message.payload, message.duplicate
         )
         if redelivered:
             self.counters["messages_redelivered"] += 1
-        answers: list[bytes] = []
-        dead_letters: list[Effect] = []
-        is_array = False
-        pieces: Iterable[EventCursor]
+        return redelivered
+
+    def _resume(self, message: Message, done: _Done, events_max: int) -> list[Effect] | None:
+        """Go on with a message whose first events were handled before the state was saved."""
+        rest = _Rest(message, done.redelivered, iter(()), done.n_kept)
         if self._reader is not None and self._reader.open(message.payload):
-            pieces = (self._reader,)
+            self._loop.skip_to(self._reader, done.place)
+            rest.events = self._reader
         else:
-            pieces = self._decode(message)
-        for events in pieces:
-            is_array = events.is_array
-            if answered := self._loop.run(
-                events, message.payload, message.topic, redelivered, self.errors, self.counters
-            ):
-                answers.append(_encode(answered)[1:-1] if is_array else _encode(answered[0]))
-            if events.rejected and not redelivered:
-                self._add_dead_letters(dead_letters, message, events.rejected)
-        if not answers:
-            return dead_letters
-        return [Predictions(b"[%b]" % b",".join(answers) if is_array else answers[0]), *dead_letters]
+            rest.pieces = (_behind(piece, done.place) for piece in self.format.read(message.payload))
+        return self._learn(rest, events_max)
 
-    def _decode(self, message: Message) -> Iterable[Piece]:
-        """Events of a message, piece by piece, as many as the limit of its topic admits."""
-        pieces = self.format.read(message.payload)
-        if self._limit is None:
-            return pieces
-        return (self._admitted(piece, message, self._limit) for piece in pieces)
+    def _learn(self, rest: _Rest, events_max: int) -> list[Effect] | None:
+        """Predict and learn the next events of a message; returns its effects if that was all of them."""
+        began, message = False, rest.message
+        while True:
+            if rest.events is None:
+                rest.events = next(rest.pieces, None)
+                if rest.events is None:
+                    break
+                if began:
+                    # Pieces take long to decode.
+                    self._rest = rest
+                    return None
+            began, events = True, rest.events
+            answered = self._loop.run(
+                events, message.payload, message.topic, rest.redelivered, self.errors, self.counters, events_max
+            )
+            if not self._take(rest, events, answered):
+                return None
+            events_max = self._loop.left
+        self.position = message.position
+        self._done = None
+        return rest.effects()
 
-    def _begin(self, position: int, connection: Connection) -> None:
+    def _take(self, rest: _Rest, events: EventCursor, answered: list[Prediction]) -> bool:
+        """Add what a run over a piece gave to the effects of its message; returns True if the piece is at its end."""
+        at_end = self._loop.left > 0
+        if answered:
+            rest.is_array = events.is_array
+            rest.answers.append(_encode(answered)[1:-1] if events.is_array else _encode(answered[0]))
+        place = events.index
+        if at_end:
+            place = max([place, *(fault.place for fault in events.rejected)])
+        if self._done is not None:
+            # An empty piece has no place.
+            place = max(place, self._done.place)
+        if events.rejected and not rest.redelivered:
+            self._add_dead_letters(rest, events, place)
+        rest.events = None if at_end else events
+        self._done = _Done(place, rest.redelivered, rest.n_kept)
+        if not at_end:
+            self._rest = rest
+        return at_end
+
+    def _begin_connection(self, position: int, connection: Connection) -> None:
         """Begin a connection, whose first message is at `position`."""
         self._redeliveries.connect(position, connection.session, connection.acknowledged, connection.first_id)
 
-    def _admitted(self, piece: Piece, message: Message, limit: RateLimit) -> Piece:
-        """The part of a piece that the limit of the message's topic admits; the rest is counted as ``rate_limited``."""
-
-        def take() -> bool:
-            if limit.take(message.topic, message.received_at):
-                return True
-            self.counters["rate_limited"] += 1
-            return False
-
-        events = [pair for pair in piece.events if take()]
-        rejected = [fault for fault in piece.rejected if take()]
-        return Piece(events, rejected, piece.is_array)
-
-    def _add_dead_letters(self, dead_letters: list[Effect], message: Message, rejected: list[Rejected]) -> None:
-        """Count the rejected events of a piece, and add dead letters to those of the message's earlier pieces."""
-        counters = self.counters
+    def _add_dead_letters(self, rest: _Rest, events: EventCursor, place: int) -> None:
+        """Count the rejected events of a piece up to a place, and add dead letters to those of earlier ones."""
+        rejected = sorted(events.rejected, key=itemgetter(0))
+        n = bisect_right(rejected, place, key=itemgetter(0))
+        events.rejected[:] = rejected[n:]
+        del rejected[n:]
+        counters, message = self.counters, rest.message
         counters["dead_letters"] += len(rejected)
         for _, error, _ in rejected:
             counters[f"dead_letters.{error.reason}"] += 1
-        room = DEAD_LETTERS_PER_MESSAGE_MAX - len(dead_letters)
+        room = DEAD_LETTERS_PER_MESSAGE_MAX - rest.n_kept
         if len(rejected) > room:
             counters["dead_letters_unkept"] += len(rejected) - room
-        dead_letters += [
+        rest.n_kept += min(len(rejected), room)
+        rest.dead_letters += [
             DeadLetter(
                 position=message.position,
                 index=index,
@@ -231,7 +376,7 @@ class Engine:
                 error=str(error),
                 payload=payload[:DEAD_PAYLOAD_MAX],
             )
-            for index, error, payload in sorted(rejected, key=itemgetter(0))[:room]
+            for index, error, payload in rejected[:room]
         ]
 
     @property
@@ -249,6 +394,8 @@ class Engine:
             raise ValueError(f"Message {position} was handled before message {self.position}.")
         self.counters["messages_lost"] += position - self.position
         self.position = position
+        # Of a message that was begun, the rest is lost.
+        self._done = self._rest = None
 
     @property
     def n_quarantines_lifted(self) -> int:
@@ -257,15 +404,7 @@ class Engine:
 
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
-        always = (
-            "messages",
-            "events_learned",
-            "events_predicted",
-            "duplicates",
-            "ids_reused",
-            "dead_letters",
-            "rate_limited",
-        )
+        always = ("messages", "events_learned", "events_predicted", "duplicates", "ids_reused", "dead_letters")
         return {
             **dict.fromkeys(always, 0),
             **self.counters,
@@ -277,18 +416,18 @@ class Engine:
 
     def state_dict(self) -> dict[str, Any]:
         """Complete state of the engine as named arrays and lists."""
-        limit = {} if self._limit is None else self._limit.save()
         return {
-            **limit,
             **dict(zip(_REDELIVERIES, self._redeliveries.save(), strict=True)),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
             "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
-            "counter_names": list(self.counters),
-            "counters": np.array(list(self.counters.values()), dtype=np.int64),
+            # Sorted: within a message, their order depends on how it was cut.
+            "counter_names": sorted(self.counters),
+            "counters": np.array([self.counters[name] for name in sorted(self.counters)], dtype=np.int64),
             "position": np.array([self.position], dtype=np.int64),
+            "message_done": np.array([] if self._done is None else self._done, dtype=np.int64),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -304,10 +443,10 @@ class Engine:
             self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
-            if self._limit is not None and "sources" in state:
-                self._limit.restore(state["sources"], state["sources_left"])
             self.counters = Counter(dict(zip(state["counter_names"], state["counters"].tolist(), strict=True)))
             self.position = int(state["position"][0])
+            self._done = _Done.restore(state["message_done"])
+            self._rest = None
         except (KeyError, ValueError) as error:
             raise StateError(
                 f"The saved state does not fit this configuration: {error}",

@@ -18,7 +18,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     id_scope: Literal["topic", "device"] = "topic"
     reused_ids: Literal["learn", "drop"] = "learn"
     redelivery_window: int = 4096
-    events_per_second_max: float | None = None
     payload_bytes_max: int = 1_048_576
     events_per_message_max: int = 10_000
     quarantine: bool = True

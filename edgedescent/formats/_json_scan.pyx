@@ -51,6 +51,33 @@ def has_more_than(const unsigned char[::1] text not None, Py_ssize_t count, bint
     return False
 
 
+def count_elements(const unsigned char[::1] text not None):
+    """Number of elements of the JSON array at the start of a text, at least 1; roughly right if it is malformed."""
+    cdef Py_ssize_t i, depth = 0, n = 1
+    cdef bint quoted = False
+    cdef unsigned char c
+    i = 0
+    while i < text.shape[0]:
+        c = text[i]
+        if quoted:
+            if c == b"\\":
+                i += 1
+            elif c == b'"':
+                quoted = False
+        elif c == b'"':
+            quoted = True
+        elif c == b"[" or c == b"{":
+            depth += 1
+        elif c == b"]" or c == b"}":
+            depth -= 1
+            if depth <= 0:
+                break
+        elif c == b"," and depth == 1:
+            n += 1
+        i += 1
+    return n
+
+
 def element_end(const unsigned char[::1] text not None, Py_ssize_t at):
     """Position of the comma or bracket that ends the element of an array, in JSON that may be damaged.
 

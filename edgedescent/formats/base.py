@@ -91,6 +91,18 @@ class Format(ABC):
     def encode(self, event: Event) -> bytes:
         """One event as a message: the payload of a dead letter whose own bytes are not at hand."""
 
+    def count_events(self, payload: bytes) -> int:
+        """Number of events of a message, for rate limits; a format that knows a quicker way may be roughly right."""
+        return max(sum(len(piece.events) + len(piece.rejected) for piece in self.read(payload)), 1)
+
+    def is_question(self, payload: bytes) -> bool:  # noqa: ARG002
+        """True if a message surely holds no label, so that it may be answered before others; must be fast."""
+        return False
+
+    def sent_at(self, payload: bytes, field: str) -> float | None:  # noqa: ARG002
+        """Time in seconds since 1970 that the first event of a message has in a field; None if it has none."""
+        return None
+
     def reader(self) -> EventCursor | None:
         """Compiled reader of messages, which makes no Python objects; None if the format has none."""
         return None

@@ -12,11 +12,12 @@ import msgspec
 from edgedescent.errors import InvalidEventError
 from edgedescent.features._text import text_value
 from edgedescent.formats._json_reader import JsonReader
-from edgedescent.formats._json_scan import has_more_than, may_misname_label, with_nulls
+from edgedescent.formats._json_scan import count_elements, has_more_than, may_misname_label, with_nulls
 from edgedescent.formats.base import Format, Piece, Rejected, refused
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
 from edgedescent.formats.json_hints import misnamed_label, misplaced_features
 from edgedescent.formats.json_repair import Extents, split_array, split_lines, stripped
+from edgedescent.formats.times import time_of
 
 TARGET_MAX = 1e100
 """Targets must be smaller than this: no sensor means such a value, and its square may overflow."""
@@ -58,6 +59,7 @@ class _LabelledRating(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _decode_features = msgspec.json.Decoder(_AnyFeatures).decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_any = msgspec.json.Decoder().decode
 _decode_value = msgspec.json.Decoder(Value).decode
 
 
@@ -107,6 +109,31 @@ class JsonFormat(Format):
     def encode(self, event: Event) -> bytes:
         """One event as a JSON object."""
         return _encode(event)
+
+    def count_events(self, payload: bytes) -> int:
+        """Number of elements of an array, or of lines of JSON, by their commas or beginnings."""
+        if len(payload) > self.payload_bytes_max:
+            return 1
+        text = stripped(payload)
+        return count_elements(text) if text.startswith(b"[") else text.count(b"\n{") + 1
+
+    def is_question(self, payload: bytes) -> bool:
+        """True if no label is named in a message."""
+        # The name may be written with an escape, which nobody does: then a label is learned early.
+        return b'"y"' not in payload
+
+    def sent_at(self, payload: bytes, field: str) -> float | None:
+        """Time in seconds since 1970 that the first event of a message has in a field; None if it has none.
+
+        It may be a number of seconds or of milliseconds, or text by RFC 3339.
+        """
+        try:
+            found = _decode_any(stripped(payload))
+        except _UNUSABLE:
+            return None
+        event = found[0] if isinstance(found, list) and found else found
+        value = event.get(field) if isinstance(event, dict) else None
+        return time_of(value)
 
     def reader(self) -> JsonReader | None:
         """Compiled reader of messages whose events are simple."""

@@ -8,11 +8,16 @@ from typing import Any, ClassVar, Literal, Self, SupportsIndex
 
 import numpy as np
 
+from edgedescent.learners.migration import Rule
 from edgedescent.optim import Optimizer
 from edgedescent.validation import Declared, parameters
 
 State = dict[str, "np.ndarray[Any, Any] | list[str]"]
 """State of a learner: arrays of numbers and lists of names, by name."""
+
+
+_STATISTICS = ("inputs", "target")
+"""Tables of running statistics."""
 
 
 class Learner(Declared):
@@ -24,6 +29,9 @@ class Learner(Declared):
     """
 
     input_kind: ClassVar[Literal["features", "ratings"]]
+    migrations: ClassVar[Mapping[str, Rule]] = {}
+    """How a learned state is carried over when a parameter changes, by parameter: see
+    `edgedescent.learners.migration`. A parameter that is not in it cannot be changed."""
     takes_text: ClassVar[bool] = True
     """True if feature values can be strings; wrapped models of other libraries may not support them."""
     labels_are_amounts: ClassVar[bool] = True
@@ -131,9 +139,13 @@ class Learner(Declared):
             self._restore(**before)
             raise
 
+    def tables(self) -> list[str]:
+        """Return the names of the tables of parameters, each of which has the slots of the optimizer."""
+        return [name for name, value in self._save().items() if _is_table(value) and name not in _STATISTICS]
+
     def _parts(self, name: str, count: int) -> list[str]:
         """Return the names of the arrays of the table `name`."""
-        if name in ("inputs", "target"):
+        if name in _STATISTICS:
             return [f"{name}.{part}" for part in ("count", "mean", "variance", "window_mean", "window_variance")]
         return [name, *(f"{name}.{slot}" for slot in self.optimizer.state_names)][:count]
 

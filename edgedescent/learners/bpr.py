@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, SupportsFloat, SupportsIndex
 
@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
+from edgedescent.learners import migration
 from edgedescent.learners._bpr import BPRModel
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.recommender import Recommender
@@ -57,6 +58,7 @@ class BPR(Recommender):
     """
 
     labels_are_amounts: ClassVar[bool] = False
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {**Recommender.migrations, "n_negatives": migration.goes_on}
 
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 16
     optimizer: Annotated[Optimizer, Meta(description="Step rule")] = Adam(lr=0.01)  # noqa: RUF009 - immutable

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from edgedescent.learners import migration
 from edgedescent.learners._factorization_machine import FactorizationMachineModel
 from edgedescent.learners.feature_learner import FeatureLearner
 
@@ -53,6 +55,11 @@ class FactorizationMachine(FeatureLearner):
     target_kind: ClassVar[Literal["numeric", "binary", "any"]] = "any"
 
     model_type = FactorizationMachineModel
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {
+        **FeatureLearner.migrations,
+        "l2_factors": migration.goes_on,
+        "init_scale": migration.drawn_later,
+    }
 
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors of each feature")] = 10
     l2_factors: Annotated[float, Meta(ge=0, description="Weight of the penalty on factors")] = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -11,6 +11,7 @@ from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
 from edgedescent.features._encoder import Encoder
+from edgedescent.learners import migration
 from edgedescent.learners._feature_learner import CompiledFeatureLearner
 from edgedescent.learners._feature_model import FeatureModel
 from edgedescent.learners.base import Learner
@@ -31,6 +32,21 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
     input_kind: ClassVar[Literal["features", "ratings"]] = "features"
     target_kind: ClassVar[Literal["numeric", "binary", "any"]] = "numeric"
     """Kind of targets, which determines the valid losses: numbers, probabilities, or both."""
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {
+        "optimizer": migration.optimizer,
+        "loss": migration.target_unit,
+        "l1": migration.goes_on,
+        "l2": migration.goes_on,
+        "clip": migration.goes_on,
+        "forgetting": migration.goes_on,
+        "features_max": migration.table_of("features"),
+        "when_full": migration.goes_on,
+        "categories": migration.categories,
+        "decimal_comma": migration.goes_on,
+        "replay_size": migration.replay_buffer,
+        "replay_steps": migration.replay_buffer,
+        "seed": migration.drawn_later,
+    }
 
     optimizer: Annotated[
         Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of its steps")

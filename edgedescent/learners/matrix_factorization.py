@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from edgedescent.learners import migration
 from edgedescent.learners._matrix_factorization import MatrixFactorizationModel
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.recommender import Recommender
@@ -45,6 +47,12 @@ class MatrixFactorization(Recommender):
     References:
         Koren, Bell and Volinsky 2009, "Matrix Factorization Techniques for Recommender Systems", Computer 42(8).
     """
+
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {
+        **Recommender.migrations,
+        "loss": migration.target_unit,
+        "forgetting": migration.goes_on,
+    }
 
     loss: Annotated[Loss, Meta(description="What to minimize")] = AdaptiveHuberLoss()  # noqa: RUF009 - immutable
     forgetting: Annotated[

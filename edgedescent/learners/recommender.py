@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
 from edgedescent.features._id_encoder import IdEncoder
+from edgedescent.learners import migration
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.base import Learner
 from edgedescent.optim import CountedSGD, Optimizer
@@ -20,6 +21,19 @@ class Recommender(CompiledRecommender, Learner):
     """Base class of the learners of users and items (recommenders)."""
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {
+        "optimizer": migration.optimizer,
+        "l2_bias": migration.goes_on,
+        "l2_factors": migration.goes_on,
+        "init_scale": migration.drawn_later,
+        "users_max": migration.table_of("users", "user_"),
+        "items_max": migration.table_of("items", "item_"),
+        "when_full": migration.goes_on,
+        "replay_size": migration.replay_buffer,
+        "replay_steps": migration.replay_buffer,
+        "seen_max": migration.user_history,
+        "seed": migration.drawn_later,
+    }
 
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 10
     optimizer: Annotated[Optimizer, Meta(description="Step rule")] = CountedSGD(lr=0.3)  # noqa: RUF009 - immutable

@@ -29,6 +29,10 @@ class Optimizer(Declared):
     scales_itself: ClassVar[bool] = False
     """True if the rule limits the total step of many features, so that learners need not reduce it for wide events."""
 
+    derives_weights: ClassVar[bool] = False
+    """True if the rule computes the parameters from its slots and hyper-parameters, instead of changing them. Other
+    hyper-parameters would then change all of them."""
+
     schedule: Annotated[
         Schedule, Meta(description="Factor of the learning rate at each step; steps on replayed events count too")
     ] = Constant()  # noqa: RUF009 - schedules are immutable

@@ -39,5 +39,6 @@ class COCOB(Optimizer):
     rule: ClassVar[str] = "cocob"
     slots: ClassVar[tuple[str, ...]] = ("largest", "total", "reward", "theta", "bet")
     scales_itself: ClassVar[bool] = True
+    derives_weights: ClassVar[bool] = True
 
     alpha: Annotated[float, Meta(gt=0, description="More, the smaller the first bets")] = 100.0

@@ -37,6 +37,7 @@ class FTRLProximal(Optimizer):
     rule: ClassVar[str] = "ftrl"
     slots: ClassVar[tuple[str, ...]] = ("z", "n")
     scales_itself: ClassVar[bool] = True
+    derives_weights: ClassVar[bool] = True
 
     lr: Annotated[float, Meta(gt=0, description="Learning rate, the paper's alpha")] = 0.1
     beta: Annotated[float, Meta(gt=0, description="Delay before the rate falls")] = 1.0

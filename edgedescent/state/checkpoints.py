@@ -91,6 +91,12 @@ class CheckpointWriter:
         self._piece = None
         return is_last
 
+    def write_all(self) -> int:
+        """Write all pieces that are left; returns the size of the checkpoint in bytes."""
+        while not self.write_piece():
+            pass
+        return self.size
+
 
 class CheckpointParts:
     """Parts of checkpoints in the state file, and the removal of those that belong to none.

@@ -23,11 +23,12 @@ import msgspec
 from edgedescent.engine.core import DEAD_PAYLOAD_MAX
 from edgedescent.engine.messages import DeadLetter
 from edgedescent.errors import StateError
-from edgedescent.state.dead_letter_rows import COLUMNS, from_rows
+from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
+from edgedescent.state.dead_letter_table import COLUMNS, from_rows
 from edgedescent.state.recording import read
 from edgedescent.state.repair import connect
 from edgedescent.state.state_file import require_file, sqlite_error
-from edgedescent.state.store import CHECKPOINTS_KEPT, FILE
+from edgedescent.state.store import FILE
 
 _PURGED = ""
 """Reason of an empty row, which stands for a purged dead letter."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import Effect
+from edgedescent.engine.messages import Effect, Message
 from edgedescent.engine.settings import EngineSettings
+from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import StateError
 from edgedescent.state.settings_history import SettingsHistory, SettingsReplay, options_of
 from edgedescent.state.store import Store
@@ -40,7 +42,18 @@ def ignore(position: int, effect: Effect) -> None:
     """Do nothing about an effect."""
 
 
-def recover(factory: EngineFactory, store: Store, on_effect: OnEffect = ignore) -> Engine:
+def do_nothing(position: int) -> None:
+    """Do nothing about progress."""
+
+
+def recover(
+    factory: EngineFactory,
+    store: Store,
+    on_effect: OnEffect = ignore,
+    *,
+    slicer: Slicer | None = None,
+    on_progress: Callable[[int], None] = do_nothing,
+) -> Engine:
     """Restore the engine as it was when the last message was journaled, bit for bit.
 
     It starts from the newest good checkpoint behind which no message is missing. Where messages are missing behind
@@ -54,6 +67,9 @@ def recover(factory: EngineFactory, store: Store, on_effect: OnEffect = ignore) 
         factory: Makes the engine. Its learner must be the one that wrote the state.
         store: The state.
         on_effect: Called with each effect of the messages that are processed again.
+        slicer: Runs the engine; one by the system's clock by default.
+        on_progress: Called between two slices of the work with the position of the last message. What it raises ends
+            the recovery, and nothing is lost.
 
     Returns:
         The engine behind the last message of the journal, with the settings of that message.
@@ -69,7 +85,8 @@ def recover(factory: EngineFactory, store: Store, on_effect: OnEffect = ignore) 
             "treated by the configured ones.",
             store.folder,
         )
-    engine = _process_tail(_starting_point(factory, store, history), store, history, on_effect)
+    engine = _starting_point(factory, store, history)
+    _process_tail(engine, store, history, on_effect, slicer or Slicer(time.monotonic), on_progress)
     if not store.read_only:
         before, now = history.at(engine.position), factory.engine_settings()
         store.change_settings(history, now)
@@ -127,10 +144,10 @@ def _require_same_learner(store: Store, written: dict[str, Any], wanted: dict[st
         # Two types have other parameters, so that a list of differences says nothing.
         changed = ["type"]
     pairs = "; ".join(f"{key}: {written.get(key)!r} there, {wanted.get(key)!r} here" for key in changed)
-    raise StateError(
-        f"The state in {store.folder} was learned with another configuration ({pairs}).",
-        "Restore `[learner]`, or give `state.path` a new folder for the new model.",
-    )
+    hint = "Restore `[learner]`, or give `state.path` a new folder for the new model."
+    if "type" not in changed:
+        hint = f"To see what can be carried over: edgedescent migrate CONFIG --dry-run. {hint}"
+    raise StateError(f"The state in {store.folder} was learned with another configuration ({pairs}).", hint)
 
 
 def _starting_points(factory: EngineFactory, store: Store, history: SettingsHistory) -> Iterator[Engine]:
@@ -147,8 +164,10 @@ def _starting_points(factory: EngineFactory, store: Store, history: SettingsHist
         engine = build(checkpoint.position)
         engine.load_state_dict(checkpoint.state)
         yield engine
-    # A journal that starts with the first message needs no checkpoint.
-    if store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1:
+    # A journal that starts with the first message needs no checkpoint, unless another learner learned a part of it.
+    if store.learner_since == 0 and (
+        store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1
+    ):
         yield build(0)
 
 
@@ -157,16 +176,33 @@ def _count_missing(engine: Engine, store: Store) -> int:
     return store.last_position - engine.position - sum(1 for _ in store.read(after=engine.position))
 
 
-def _process_tail(engine: Engine, store: Store, history: SettingsHistory, on_effect: OnEffect) -> Engine:
-    """Process the messages behind the engine's position."""
+def _process_tail(
+    engine: Engine,
+    store: Store,
+    history: SettingsHistory,
+    on_effect: OnEffect,
+    slicer: Slicer,
+    on_progress: Callable[[int], None],
+) -> None:
+    """Process the messages behind the engine's position, the first of which it may have begun."""
     start, lost_before = engine.position, engine.counters["messages_lost"]
     settings = SettingsReplay(history, engine)
-    for message in store.read(after=start):
-        if message.position > engine.position + 1:
-            engine.skip_to(message.position - 1)
-        settings.prepare(message.position)
-        for effect in engine.handle(message):
+
+    def messages() -> Iterator[Message]:
+        for message in store.read(after=start):
+            if message.position > engine.position + 1:
+                engine.skip_to(message.position - 1)
+            settings.prepare(message.position)
+            yield message
+
+    def apply(message: Message, effects: list[Effect]) -> bool:
+        for effect in effects:
             on_effect(message.position, effect)
+        return True
+
+    tail = messages()
+    while not slicer.run(engine, tail, apply):
+        on_progress(engine.position)
     if engine.position < store.last_position:
         engine.skip_to(store.last_position)
     lost = engine.counters["messages_lost"] - lost_before
@@ -174,4 +210,3 @@ def _process_tail(engine: Engine, store: Store, history: SettingsHistory, on_eff
         log.error("%d messages behind message %d could not be read from the journal and are lost.", lost, start)
     if engine.position > start:
         log.info("Processed messages %d to %d of the journal again.", start + 1, engine.position)
-    return engine

@@ -15,7 +15,7 @@ from pathlib import Path
 from edgedescent.errors import StateError
 from edgedescent.state import codec
 from edgedescent.state.checkpoints import read_parts
-from edgedescent.state.dead_letter_rows import checksum
+from edgedescent.state.dead_letter_table import row_checksum
 from edgedescent.state.files import sync_folder
 from edgedescent.state.journal_block import unpack
 
@@ -208,7 +208,7 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
                 codec.decode(row[2], lambda first, count: read_parts(new, first, count), row[0])
             elif table == "journal":
                 unpack(row[0], row[1], row[3], row[4])
-            elif table == "dead_letters" and row[5] and checksum(row[1:-1]) != row[-1]:
+            elif table == "dead_letters" and row[5] and row_checksum(row[1:-1]) != row[-1]:
                 raise StateError("Its checksum does not match.")
             # The record of the version is there already.
             insert = "INSERT OR REPLACE" if table == "meta" else "INSERT"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.disk import Disk
-from edgedescent.state.records import Records
+from edgedescent.state.meta_table import MetaTable
 from edgedescent.state.repair import PAGE_BYTES, connect, is_damage, repair
 
 log = logging.getLogger(__name__)
@@ -196,6 +197,27 @@ def sqlite_error(path: Path, error: Exception) -> StateError:
     return StateError(f"The state file {path} is damaged: {error}.", _REPAIRED_HINT)
 
 
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Raise errors of SQLite as StateError, and those of its messages, which may quote damaged text."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise sqlite_error(path, error) from error
+
+
+def row_of(db: sqlite3.Connection, statement: str, key: int) -> tuple[Any, ...]:
+    """Row of a key that was read from the same table; in a damaged table it may not be found again.
+
+    Raises:
+        StateError: If there is none.
+    """
+    row: tuple[Any, ...] | None = db.execute(statement, (key,)).fetchone()
+    if row is None:
+        raise StateError(f"The table has no row for message {key}, which it lists: it is damaged.")
+    return row
+
+
 def _wal_of(path: Path) -> Path:
     """Path of the write-ahead log of an SQLite file."""
     return Path(f"{path}-wal")
@@ -226,7 +248,7 @@ def _require_schema(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     """
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        is_damaged = version != SCHEMA and Records(db, path).get(_VERSION, "version") == str(SCHEMA)
+        is_damaged = version != SCHEMA and MetaTable(db, path).get(_VERSION, "version") == str(SCHEMA)
     except sqlite3.Error:
         db.close()
         raise
@@ -274,7 +296,7 @@ def _create_empty(path: Path, disk: Disk) -> sqlite3.Connection:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};")
-        Records(db, path).set(_VERSION, str(SCHEMA))
+        MetaTable(db, path).set(_VERSION, str(SCHEMA))
         db.execute("COMMIT")
     except BaseException:
         db.close()

@@ -14,31 +14,30 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.engine.settings import EngineSettings
-from edgedescent.errors import DiskFullError, StateError
-from edgedescent.state import codec, journal_block
-from edgedescent.state.checkpoints import PIECE_BYTES, CheckpointParts, CheckpointWriter, read_parts
-from edgedescent.state.dead_letter_rows import COLUMNS, from_rows, to_row
+from edgedescent.errors import DiskFullError
+from edgedescent.state import codec
+from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT, Checkpoint, CheckpointTable
+from edgedescent.state.checkpoints import PIECE_BYTES, CheckpointWriter
+from edgedescent.state.dead_letter_table import DeadLetterTable
 from edgedescent.state.disk import Disk
 from edgedescent.state.files_in_use import FilesInUse
-from edgedescent.state.journal_end import journal_end, remove_behind
+from edgedescent.state.journal_table import JournalTable
 from edgedescent.state.lock import FILE as LOCK_FILE
-from edgedescent.state.position_file import PositionFile
-from edgedescent.state.records import Records
+from edgedescent.state.meta_table import MetaTable
+from edgedescent.state.position_file import Note, PositionFile
 from edgedescent.state.repair import install_repaired
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.state_file import (
     Durability,
     folder_error,
+    guarded,
     move_log_often,
     open_to_read,
     open_to_write,
@@ -50,16 +49,6 @@ log = logging.getLogger(__name__)
 
 FILE = "edgedescent.db"
 POSITION_FILE = "edgedescent.position"
-CHECKPOINTS_KEPT = 2
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """State of the engine after the message at `position`."""
-
-    position: int
-    created_at: float
-    """Time of creation in seconds since 1970."""
-    state: dict[str, Any]
 
 
 class Store:
@@ -79,6 +68,7 @@ class Store:
         journal_bytes_max: Size to which the journal is trimmed, except for what recovery needs.
         journal_age_max_s: Age to which the journal is trimmed, except for what recovery needs; unlimited if None.
         dead_letters_max: Number of dead letters to keep; the oldest are removed.
+        dead_letters_bytes_max: Size of the dead letters to keep; the oldest are removed.
         read_only: Open an existing file beside the daemon that writes it, as it is at this moment. Later writes are
             not seen.
         disk: The file system; the operating system's by default.
@@ -97,6 +87,7 @@ class Store:
         journal_bytes_max: int = 268_435_456,
         journal_age_max_s: float | None = None,
         dead_letters_max: int = 10_000,
+        dead_letters_bytes_max: int = 33_554_432,
         read_only: bool = False,
         disk: Disk | None = None,
     ) -> None:
@@ -107,12 +98,7 @@ class Store:
         self._disk = disk or Disk()
         self._journal_bytes_max = journal_bytes_max
         self._journal_age_max_s = journal_age_max_s
-        self._dead_letters_max = dead_letters_max
-        self._pending: deque[DeadLetter] = deque(maxlen=dead_letters_max)
-        """Dead letters that are not written yet."""
         self._allowance: str | None = None
-        self._damaged_checkpoints: set[int] = set()
-        """Positions of the checkpoints that were found to be damaged."""
         self._memory: str | None = None
         """The text of `memory`, once it was read."""
         self._position_file = PositionFile(self.folder / POSITION_FILE, self._disk)
@@ -121,13 +107,16 @@ class Store:
                 self._disk.make_folder(self.folder)
             # The position file is read first, because a daemon may go on writing meanwhile.
             note = self._position_file.read()
-            self._db = self._open()
-            self._records = Records(self._db, self.path)
-            self._journal_last, self._journal_bytes = self._find_end()
-            self.last_position = max(self._journal_last, self._newest_checkpoint())
             self.acknowledged = note.acknowledged
+            self._db = self._open()
+            self._meta = MetaTable(self._db, self.path)
+            self._journal = JournalTable(self._db, self.path, read_only=read_only)
+            self._dead_letters = DeadLetterTable(self._db, dead_letters_max, dead_letters_bytes_max)
+            self._checkpoints = CheckpointTable(self._db, self.path)
+            end = self._journal.last_position
+            self.last_position = max(end, self._checkpoints.newest_behind(end))
             if not read_only:
-                self._parts = CheckpointParts(self._db)
+                self._parts = self._checkpoints.parts()
             # Without its `-shm`, another process would not see the locks of this one.
             names = (FILE, f"{FILE}-wal", f"{FILE}-shm", LOCK_FILE)
             self._files = None if read_only else FilesInUse(self.folder, names, self._disk)
@@ -135,10 +124,13 @@ class Store:
             raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
+        self._compare_with(note)
+
+    def _compare_with(self, note: Note) -> None:
+        """Compare the end of the journal with the note of it, and say what is missing or cannot be known."""
         if note.position > self.last_position:
-            log.error(
-                "The journal ends at message %d, but it had reached message %d.", self._journal_last, note.position
-            )
+            end = self._journal.last_position
+            log.error("The journal ends at message %d, but it had reached message %d.", end, note.position)
             self.last_position = note.position
         if note.fault and self.last_position:
             log.warning(
@@ -147,12 +139,12 @@ class Store:
                 note.fault,
                 self.last_position,
             )
-            if not read_only:
+            if not self.read_only:
                 self._position_file.write(self.last_position, self.acknowledged)
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
-    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> int:
         """Append messages to the journal in one transaction, together with their dead letters.
 
         Args:
@@ -160,22 +152,22 @@ class Store:
             answered: Position of the last answer sent, for recovery.
             hurry: Use a faster compression, which takes more space.
 
+        Returns:
+            The size of their block in bytes.
+
         Raises:
             ValueError: If the first message does not follow the last one of the journal.
         """
         first, last = messages[0].position, messages[-1].position
         if first != self.last_position + 1:
             raise ValueError(f"Message {first} does not follow message {self.last_position}.")
-        data = journal_block.pack(messages, hurry=hurry)
         with self._transaction(up_to=last):
-            crc = journal_block.checksum(first, last, data)
-            self._db.execute(
-                "INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (first, last, messages[-1].received_at, crc, data)
-            )
-            self._records.set("answered", str(answered))
-        self.last_position = self._journal_last = last
-        self._journal_bytes += len(data)
+            size = self._journal.append(messages, hurry=hurry)
+            self._meta.set("answered", str(answered))
+        self._journal.written(last, size)
+        self.last_position = last
         self._position_file.write(last, self.acknowledged)
+        return size
 
     def read(self, after: int, up_to: int | None = None) -> Iterator[Message]:
         """Read the readable messages behind a position, in order.
@@ -189,46 +181,15 @@ class Store:
         Yields:
             The messages.
         """
-        end = self.last_position if up_to is None else up_to
-        with self._guarded():
-            rows = self._db.execute(
-                "SELECT first, last FROM journal WHERE last > ? AND first <= ? ORDER BY first", (after, end)
-            ).fetchall()
-        for first, last in rows:
-            try:
-                crc, data = self._row("SELECT crc, data FROM journal WHERE first = ?", first)
-                block = journal_block.unpack(first, last, crc, data)
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                # Both may be of any type in a damaged table.
-                log.error("The journal cannot be read at messages %s to %s: %s.", first, last, error)
-            except StateError as error:
-                log.error("%s", error)
-            else:
-                for message in block:
-                    # A damaged table may list a block twice.
-                    if after < message.position <= end:
-                        after = message.position
-                        yield message
+        yield from self._journal.read(after, self.last_position if up_to is None else up_to)
 
     def first_of_last(self, count: int, up_to: int) -> int:
         """Position before the newest blocks that hold at least `count` messages up to `up_to`."""
-        with self._guarded():
-            first, oldest = self._db.execute(
-                "SELECT (SELECT max(first) FROM journal WHERE first BETWEEN 1 AND ?), "
-                "(SELECT min(first) FROM journal WHERE first > 0)",
-                (max(up_to - count + 1, 1),),
-            ).fetchone()
-        first = oldest if first is None else first
-        return up_to if first is None else int(first) - 1
+        return self._journal.first_of_last(count, up_to)
 
     def journal_extent(self) -> tuple[int, int, int, int]:
         """First and last position, number of blocks and their size in bytes; zeros if the journal is empty."""
-        with self._guarded():
-            first, blocks, size = self._db.execute(
-                "SELECT min(first), count(*), sum(length(data)) FROM journal WHERE first BETWEEN 1 AND ?",
-                (self._journal_last,),
-            ).fetchone()
-        return first or 0, self._journal_last if blocks else 0, blocks, size or 0
+        return self._journal.extent()
 
     def note_acknowledged(self, position: int) -> None:
         """Note up to which position the broker is known to have the acknowledgements. The note survives kill -9."""
@@ -248,13 +209,16 @@ class Store:
         Returns:
             The size of the checkpoint in bytes.
         """
-        writer = self.begin_checkpoint(state, position, created_at, learner)
-        while not writer.write_piece():
-            pass
-        return writer.size
+        return self.begin_checkpoint(state, position, created_at, learner).write_all()
 
     def begin_checkpoint(
-        self, state: dict[str, Any], position: int, created_at: float, learner: dict[str, Any]
+        self,
+        state: dict[str, Any],
+        position: int,
+        created_at: float,
+        learner: dict[str, Any],
+        *,
+        new_learner: bool = False,
     ) -> CheckpointWriter:
         """Prepare to save the state of the engine piece by piece; with the last one, remove what is no longer needed.
 
@@ -265,8 +229,10 @@ class Store:
             position: Position of the last message that the state includes, which must be in the journal.
             created_at: The current time in seconds since 1970.
             learner: Configuration of the learner, as `claim` saves it.
+            new_learner: True if another learner has written the state so far: its checkpoints are removed with the
+                last piece, and the journal up to `position` no longer leads to the state.
         """
-        with self._guarded():
+        with guarded(self.path):
             first_part = self._parts.next_number()
 
         def write_part(number: int, data: bytes) -> None:
@@ -275,26 +241,27 @@ class Store:
 
         def write_root(data: bytes) -> None:
             with self._transaction():
-                self._remove_damaged_checkpoints()
-                self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (position, created_at, data))
-                self._db.execute(
-                    "DELETE FROM checkpoints WHERE position NOT IN "
-                    "(SELECT position FROM checkpoints ORDER BY position DESC LIMIT ?)",
-                    (CHECKPOINTS_KEPT,),
-                )
-                self._records.set("learner", json.dumps(learner, sort_keys=True))
+                self._checkpoints.add(position, created_at, data, alone=new_learner)
+                self._meta.set("learner", json.dumps(learner, sort_keys=True))
+                if new_learner:
+                    self._meta.set("learner_since", str(position))
                 dropped = self._trim_journal(now=created_at)
-            self._journal_bytes -= dropped
-            with self._guarded():
+            self._journal.bytes -= dropped
+            with guarded(self.path):
                 self._parts.find_unused()
                 if encoding.n_parts:
                     move_log_often(self._db, often=False)
 
         encoding = codec.Encoding(state, self.piece_bytes, first_part, position)
         if encoding.n_parts:
-            with self._guarded():
+            with guarded(self.path):
                 move_log_often(self._db, often=True)
         return CheckpointWriter(encoding, position, first_part, write_part, write_root)
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Size of the newest checkpoint; 0 if there is none."""
+        return self._checkpoints.newest_bytes()
 
     @property
     def has_unused_parts(self) -> bool:
@@ -309,29 +276,7 @@ class Store:
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """Read the undamaged checkpoints, newest first. Damaged ones are logged and skipped."""
-        with self._guarded():
-            positions = self._db.execute("SELECT position FROM checkpoints ORDER BY position DESC").fetchall()
-        for (position,) in positions:
-            if (checkpoint := self._read_checkpoint(position)) is not None:
-                yield checkpoint
-
-    def _read_checkpoint(self, position: int) -> Checkpoint | None:
-        """Checkpoint at a position; None if it is damaged, which is logged."""
-        try:
-            created_at, data = self._row("SELECT created_at, data FROM checkpoints WHERE position = ?", position)
-            return Checkpoint(position, created_at, codec.decode(data, self._read_parts, position))
-        except (StateError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            log.error("The checkpoint at message %d is not usable: %s", position, error)
-            self._damaged_checkpoints.add(position)
-            return None
-
-    def _remove_damaged_checkpoints(self) -> None:
-        """Remove the checkpoints that were found to be damaged, within a transaction: they are no second generation."""
-        for position in self._damaged_checkpoints:
-            self._db.execute("DELETE FROM checkpoints WHERE position = ?", (position,))
-
-    def _read_parts(self, first: int, count: int) -> Iterable[bytes]:
-        return read_parts(self._db, first, count)
+        return self._checkpoints.read()
 
     # --- To whom the state belongs --------------------------------------------------------------------------------
 
@@ -343,6 +288,15 @@ class Store:
         return learner
 
     @property
+    def learner_since(self) -> int:
+        """Position of the last message before this learner continued with the state of another one; 0 if none did."""
+        since = self._get("learner_since", "learner before this one")
+        if since is None and self._meta.is_there("learner_since"):
+            # A damaged record still says that there was another one; from where on is not known.
+            return self.last_position
+        return int(since or 0)
+
+    @property
     def device(self) -> str | None:
         """Name of the device that wrote the state; None in a new folder."""
         return self._get("device", "device")
@@ -350,8 +304,8 @@ class Store:
     def claim(self, learner: dict[str, Any], device: str) -> None:
         """Record the configuration of the learner and the device to which the state belongs."""
         with self._transaction():
-            self._records.set("learner", json.dumps(learner, sort_keys=True))
-            self._records.set("device", device)
+            self._meta.set("learner", json.dumps(learner, sort_keys=True))
+            self._meta.set("device", device)
 
     @property
     def settings(self) -> SettingsHistory:
@@ -370,22 +324,16 @@ class Store:
             history: The settings so far.
             settings: The settings; nothing is written if they are the same.
         """
-        with self._guarded():
-            # A journal that is whole can be processed from its first message on.
-            needed = self._db.execute(
-                "SELECT min(position) FROM (SELECT min(position) AS position FROM checkpoints UNION ALL "
-                "SELECT min(first) - 1 FROM journal)"
-            ).fetchone()[0]
-        changed = history.with_change(self.last_position + 1, settings, needed or 0)
+        changed = history.with_change(self.last_position + 1, settings, self._checkpoints.needed_from())
         if (text := changed.encode()) != history.encode():
             with self._transaction():
-                self._records.set("settings", text)
+                self._meta.set("settings", text)
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
     def add_dead_letter(self, dead_letter: DeadLetter) -> None:
         """Add a dead letter. It is written in the transaction of its message, or by recovery after a crash."""
-        self._pending.append(dead_letter)
+        self._dead_letters.pending.append(dead_letter)
 
     def dead_letters(self, limit: int = 100, reason: str | None = None) -> list[DeadLetter]:
         """Newest dead letters, newest first, without the empty rows of purged ones.
@@ -394,27 +342,8 @@ class Store:
             limit: The largest number of dead letters to return.
             reason: The reason of those to return; all if None.
         """
-        with self._guarded():
-            rows = self._db.execute(
-                f"SELECT {COLUMNS} FROM dead_letters "  # noqa: S608 - constants only
-                "WHERE reason != '' AND (?1 IS NULL OR reason = ?1) ORDER BY position DESC, place DESC LIMIT ?2",
-                (reason, limit),
-            )
-            return from_rows(rows)
-
-    def _write_dead_letters(self, dead_letters: Sequence[DeadLetter]) -> None:
-        if not dead_letters:
-            return
-        self._db.executemany(
-            f"INSERT OR IGNORE INTO dead_letters ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            [to_row(dead_letter) for dead_letter in dead_letters],
-        )
-        # By position, not by time of writing: recovery may write dead letters again that were removed before.
-        self._db.execute(
-            "DELETE FROM dead_letters WHERE (position, place) <= "
-            "(SELECT position, place FROM dead_letters ORDER BY position DESC, place DESC LIMIT 1 OFFSET ?)",
-            (self._dead_letters_max,),
-        )
+        with guarded(self.path):
+            return self._dead_letters.newest(limit, reason)
 
     # --- Session ---------------------------------------------------------------------------------------------------
 
@@ -429,7 +358,7 @@ class Store:
         """Save the text of the transport's about its session, if it has changed."""
         if memory != self.memory:
             with self._transaction():
-                self._records.set("session", memory)
+                self._meta.set("session", memory)
             self._memory = memory
 
     # --- Write budget ---------------------------------------------------------------------------------------------
@@ -465,7 +394,7 @@ class Store:
 
     def flush(self) -> None:
         """Write the pending dead letters whose messages are in the journal."""
-        if self._pending and self._pending[0].position <= self.last_position:
+        if (pending := self._dead_letters.pending) and pending[0].position <= self.last_position:
             with self._transaction():
                 pass
 
@@ -505,14 +434,14 @@ class Store:
         It also writes the pending dead letters of messages up to `up_to`, by default the last one, and the allowance.
         """
         last = self.last_position if up_to is None else up_to
-        dead_letters = [dead_letter for dead_letter in self._pending if dead_letter.position <= last]
-        with self._guarded():
+        dead_letters = self._dead_letters.due(last)
+        with guarded(self.path):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
-                self._write_dead_letters(dead_letters)
+                self._dead_letters.write(dead_letters)
                 if self._allowance is not None:
-                    self._records.set("allowance", self._allowance)
+                    self._meta.set("allowance", self._allowance)
                 self._db.execute("COMMIT")
             except BaseException:
                 # The first error is the one to report, and SQLite may have rolled back by itself.
@@ -520,61 +449,20 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
         self.require_files()
-        self._pending = deque((x for x in self._pending if x.position > last), maxlen=self._dead_letters_max)
+        self._dead_letters.written(last)
         self._allowance = None
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Raise errors of SQLite as StateError, and those of its messages, which may quote damaged text."""
-        try:
-            yield
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise sqlite_error(self.path, error) from error
-
-    def _find_end(self) -> tuple[int, int]:
-        """Last position and size in bytes of the journal; what is damaged at its end is removed."""
-        end, is_damaged = journal_end(self._db)
-        if is_damaged and not self.read_only:
-            remove_behind(self._db, end)
-        return end, self._db.execute("SELECT sum(length(data)) FROM journal").fetchone()[0] or 0
-
-    def _newest_checkpoint(self) -> int:
-        """Position of the newest checkpoint behind the end of the journal, if that is damaged; else 0."""
-        positions = self._db.execute(
-            "SELECT position FROM checkpoints WHERE position > ? ORDER BY position DESC", (self._journal_last,)
-        ).fetchall()
-        # Read as a whole: a wrong position would be that of messages that never were.
-        return next((position for (position,) in positions if self._read_checkpoint(position) is not None), 0)
 
     def _trim_journal(self, now: float) -> int:
         """Delete the oldest blocks beyond the bounds that no checkpoint needs; returns their size in bytes.
 
         Nothing is deleted before there is a second checkpoint, because the journal replaces a damaged first one.
         """
-        dropped = 0
-        count, needed = self._db.execute("SELECT count(*), min(position) FROM checkpoints").fetchone()
+        count, needed = self._checkpoints.extent()
+        if count < CHECKPOINTS_KEPT:
+            return 0
         oldest = float("-inf") if self._journal_age_max_s is None else now - self._journal_age_max_s
-        while count == CHECKPOINTS_KEPT:
-            row = self._db.execute(
-                "SELECT first, received_at, length(data) FROM journal WHERE last <= ? ORDER BY first LIMIT 1", (needed,)
-            ).fetchone()
-            if row is None or (self._journal_bytes - dropped <= self._journal_bytes_max and row[1] >= oldest):
-                break
-            self._db.execute("DELETE FROM journal WHERE first = ?", (row[0],))
-            dropped += row[2]
-        return dropped
-
-    def _row(self, statement: str, key: int) -> tuple[Any, ...]:
-        """Row of a key that was read from the same table; in a damaged table it may not be found again.
-
-        Raises:
-            StateError: If there is none.
-        """
-        row: tuple[Any, ...] | None = self._db.execute(statement, (key,)).fetchone()
-        if row is None:
-            raise StateError(f"The table has no row for message {key}, which it lists: it is damaged.")
-        return row
+        return self._journal.trim(needed, self._journal_bytes_max, oldest)
 
     def _get(self, key: str, what: str) -> str | None:
-        with self._guarded():
-            return self._records.get(key, what)
+        with guarded(self.path):
+            return self._meta.get(key, what)

@@ -10,10 +10,11 @@ import msgspec
 
 from edgedescent_mqtt.topics import matches
 from edgedescent_world.chance import Chance
-from edgedescent_world.link import Link, Packet
+from edgedescent_world.ledger import Violation
+from edgedescent_world.link import DROPPED, Link, Packet
 from edgedescent_world.timeline import Timeline
 
-OnAcknowledged = Callable[[str, bytes, Sequence[str]], None]
+OnAcknowledged = Callable[[str, bytes, Sequence[str], bool], None]
 NUMBERS_ANEW = 0.25
 """Share of brokers that number the messages of each connection anew."""
 
@@ -28,6 +29,8 @@ class Publication(msgspec.Struct, eq=False):
     """True once the device has acknowledged it."""
     lost: bool = False
     """True if it was lost with the session, or there was no session to keep it for."""
+    dropped: bool = False
+    """True once the device has dropped it, or a copy of it."""
 
 
 class Copy(msgspec.Struct, eq=False):
@@ -65,8 +68,8 @@ class Broker:
         chance: Random source of the world.
         timeline: Time of the world.
         receive_max: Number of unacknowledged messages that it sends ahead.
-        on_acknowledged: Called with topic and payload of each acknowledged message, once all copies of it are, and with
-            the filters that the device had when it acknowledged the last one.
+        on_acknowledged: Called with topic and payload of each acknowledged message, once all copies of it are; with the
+            filters that the device had when it acknowledged the last one; and with True if it dropped one.
     """
 
     def __init__(
@@ -116,7 +119,11 @@ class Broker:
     # --- The device's connection ----------------------------------------------------------------------------------
 
     def receive(self, link: Link, packet: Packet) -> None:
-        """Handle a packet from the device."""
+        """Handle a packet from the device.
+
+        Raises:
+            Violation: If acknowledgements are out of order (MQTT 5, section 4.6).
+        """
         if packet.kind == "connect":
             if not self.up:
                 link.cut()
@@ -128,8 +135,7 @@ class Broker:
             self.session = self.session or Session()
             link.send_down(Packet("connack", session_present=present))
             if self._numbers_anew:
-                in_flight = enumerate(self.session.in_flight.values(), 1)
-                self.session.in_flight = dict(in_flight)
+                self.session.in_flight = dict(enumerate(self.session.in_flight.values(), 1))
                 self.session.last_id = len(self.session.in_flight)
             for packet_id, copy in self.session.in_flight.items():
                 link.send_down(_publish(packet_id, copy, duplicate=True))
@@ -141,14 +147,23 @@ class Broker:
         elif packet.kind == "ping":
             link.send_down(Packet("pong"))
         elif packet.kind == "puback":
-            popped = self.session.in_flight.pop(packet.packet_id, None)
-            if popped is not None and popped.publication not in self.session.publications:
-                acknowledged = popped.publication
-                if self._chance.trace:
-                    self._chance.trace(f"broker: {packet.packet_id} acknowledged: {acknowledged.payload[:40]!r}")
-                acknowledged.acknowledged = True
-                self._on_acknowledged(acknowledged.topic, acknowledged.payload, link.filters)
+            in_flight = self.session.in_flight
+            if packet.packet_id in in_flight and packet.packet_id != next(iter(in_flight)):
+                raise Violation(f"packet {packet.packet_id} was acknowledged before others that came earlier")
+            if packet.packet_id in in_flight:
+                sent = in_flight.pop(packet.packet_id).publication
+                self._acknowledged(sent, link.filters, dropped=packet.payload == DROPPED)
             self._send()
+
+    def _acknowledged(self, publication: Publication, filters: Sequence[str], *, dropped: bool) -> None:
+        """Note the acknowledgement of a publication, or of a copy of it."""
+        publication.dropped |= dropped
+        if self.session is None or publication in self.session.publications:
+            return
+        if self._chance.trace:
+            self._chance.trace(f"broker: acknowledged: {publication.payload[:40]!r}")
+        publication.acknowledged = True
+        self._on_acknowledged(publication.topic, publication.payload, filters, publication.dropped)
 
     @staticmethod
     def _subscribe(link: Link, packet: Packet, subscriptions: dict[str, int]) -> None:

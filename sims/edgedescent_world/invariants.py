@@ -14,7 +14,8 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message
 from edgedescent.engine.settings import EngineSettings
 from edgedescent.state import codec
-from edgedescent.state.store import CHECKPOINTS_KEPT, Store
+from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
+from edgedescent.state.store import Store
 from edgedescent_world.ledger import Content, Violation, content_of
 from edgedescent_world.sensors import SentMessage
 
@@ -188,7 +189,7 @@ def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
         >>> list(redelivered([first, first, again], window=9))
         [False, False, True]
     """
-    # Packet id, content, position, and True once the broker has the acknowledgement; None where the session has ended.
+    # Packet id, content, position, and True once the broker has the acknowledgement; None in a later session.
     recent: deque[tuple[int, Content, int, bool] | None] = deque(maxlen=window)
     start, connection = 0, Connection(0)
     for message in messages:
@@ -202,7 +203,7 @@ def redelivered(messages: Sequence[Message], window: int) -> Iterator[bool]:
             recent = deque(known, maxlen=window)
             start, connection = message.position - 1, new
         found = _find_again(message, list(recent), start, anew=connection.first_id == 1) if message.duplicate else None
-        one = message.packet_id, content_of(message), message.position, False
+        one = (message.packet_id, content_of(message), message.position, False)
         if found is not None:
             recent[found] = one
         elif message.packet_id:

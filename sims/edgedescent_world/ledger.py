@@ -24,6 +24,8 @@ class Ledger:
         """All journaled messages, from position 1."""
         self.acknowledged: set[Content] = set()
         """Contents of the messages that were acknowledged to the broker."""
+        self.has_limits = False
+        """True once the daemon has had a rate limit."""
         self._contents: set[Content] = set()
         self._deleted: set[Content] = set()
         """Contents of the messages that were deleted with the state folder."""
@@ -49,16 +51,26 @@ class Ledger:
         """True if a topic matches one of the filters."""
         return any(matches(name, topic) for name in filters)
 
-    def acknowledge(self, topic: str, payload: bytes, filters: Sequence[str]) -> None:
-        """Record that the broker received an acknowledgement, from a device with these filters.
+    def acknowledge(self, topic: str, payload: bytes, filters: Sequence[str], dropped: bool) -> None:
+        """Record that the broker received the acknowledgements of all copies of a message.
+
+        Args:
+            topic: Topic of the message.
+            payload: Payload of the message.
+            filters: Filters of the device that acknowledged it.
+            dropped: True if the daemon has dropped it because of a rate limit.
 
         Raises:
-            Violation: If the message is not in the journal.
+            Violation: If the message is not in the journal, or was dropped without a limit.
         """
         if not self.asks_for(topic, filters):
             # It waited for a filter that is gone.
             return
         content = topic, payload
+        if dropped:
+            if not self.has_limits:
+                raise Violation(f"dropped without a limit: {_shown(payload)}")
+            return
         if content in self._deleted and content not in self._contents:
             # The acknowledgement was on its way when the folder was deleted.
             return
@@ -114,7 +126,8 @@ class LedgerStore(Store):
 
     ledger: Ledger
 
-    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> int:
         """Append messages to the journal, then record them."""
-        super().append(messages, answered, hurry=hurry)
+        size = super().append(messages, answered, hurry=hurry)
         self.ledger.append(messages)
+        return size

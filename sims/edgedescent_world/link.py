@@ -11,6 +11,9 @@ import msgspec
 from edgedescent_world.chance import Chance
 from edgedescent_world.timeline import Timeline
 
+DROPPED = b"dropped"
+"""Payload of an acknowledgement by which the daemon drops a message, for the ledger: no broker sees the difference."""
+
 
 class Packet(msgspec.Struct, frozen=True):
     """MQTT packet, reduced to what the simulation needs."""

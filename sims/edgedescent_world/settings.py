@@ -84,6 +84,7 @@ def draw_settings(chance: Chance) -> Settings:
             dedup_window=dice.choice((2000, 2000, 2000, 20)),
             redelivery_window=dice.choice((1000, receive_max)),
             events_per_second_max=dice.choice((None, None, None, None, 10.0)),
+            questions=chance.slices.choice(("in_order", "first")),
         ),
         metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
         snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
@@ -124,4 +125,5 @@ def draw_limits(chance: Chance) -> Limits:
         reused_ids=chance.ids.choice(("learn", "drop")),
         redelivery_window=dice.choice((1, 1000)),
         events_per_second_max=dice.choice((None, None, 3.0, 20.0)),
+        questions=chance.slices.choice(("in_order", "first")),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.config import BrokerConfig
+from edgedescent_mqtt.limits import BrokerLimits
 from edgedescent_mqtt.screen import Screen
 from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
@@ -53,7 +54,9 @@ class DeviceSubscriptions:
         self._send = send
         self._ids = 0
         self.counts = Counter[str]()
-        self._subscriptions = Subscriptions(filters, BrokerConfig())
+        config = BrokerConfig()
+        self._limits = BrokerLimits(config)
+        self._subscriptions = Subscriptions(filters, config)
         self._screen = Screen(filters, self.counts)
         self.record = SessionRecord("broker:1883", "pump", chance.filters.randrange(1, 10**6))
 
@@ -64,11 +67,9 @@ class DeviceSubscriptions:
 
     def connected(self, *, session_present: bool, knows_identifiers: bool) -> None:
         """Plan what to subscribe to over a new connection."""
-        if session_present:
-            self.record.known = True
-        else:
-            self.record.renew()
-        self._subscriptions.plan(self.record, identifiers=knows_identifiers)
+        self.record.begin(present=session_present)
+        self._limits.identifiers = knows_identifiers
+        self._subscriptions.plan(self.record, self._limits)
 
     def start(self) -> None:
         """Do what was planned."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from edgedescent.interfaces import Delivery, PlainTransport, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
-from edgedescent_world.link import Link, Packet
+from edgedescent_world.link import DROPPED, Link, Packet
 from edgedescent_world.subscriptions import DeviceSubscriptions
 from edgedescent_world.timeline import Timeline
 
@@ -42,6 +42,8 @@ class SimulatedTransport(PlainTransport):
         self._sessions: dict[int, int] = {}
         """Number of the session of each connection."""
         self._to_subscribe = False
+        self._screened: set[int] = set()
+        """Packet ids of this connection's unacknowledged messages that no filter asks for, or are further copies."""
         self._calls = 0
         """Number of calls of `acknowledge`."""
         self._pings: deque[int] = deque()
@@ -68,7 +70,7 @@ class SimulatedTransport(PlainTransport):
         """Counts of surplus messages."""
         return self.subscriptions.counts
 
-    def resume(self, memory: str) -> None:
+    def resume(self, memory: str, last_packet_id: int | None) -> None:  # noqa: ARG002
         """Continue with the session of an earlier process."""
         self.subscriptions.resume(memory)
 
@@ -135,6 +137,7 @@ class SimulatedTransport(PlainTransport):
             )
             self._sessions[self._generation] = self.subscriptions.record.session
             self._pings.clear()
+            self._screened.clear()
             if self._chance.trace:
                 self._chance.trace(f"connected, {'old' if packet.session_present else 'new'} session")
             self._to_subscribe = True
@@ -152,7 +155,10 @@ class SimulatedTransport(PlainTransport):
                 self._generation,
                 packet.identifiers,
             )
-            self._inbox += self.subscriptions.screen(delivery)
+            (screened,) = self.subscriptions.screen(delivery)
+            if screened.surplus:
+                self._screened.add(packet.packet_id)
+            self._inbox.append(screened)
 
     def _send_up(self, packet: Packet) -> None:
         if self._link is not None:
@@ -166,7 +172,9 @@ class SimulatedTransport(PlainTransport):
             valid = still_valid(deliveries, self._generation)
             for delivery in valid:
                 self._chance.step("acknowledge")
-                self._link.send_up(Packet("puback", delivery.packet_id))
+                dropped = delivery.surplus and delivery.packet_id not in self._screened
+                self._screened.discard(delivery.packet_id)
+                self._link.send_up(Packet("puback", delivery.packet_id, payload=DROPPED if dropped else b""))
             self._link.send_up(Packet("ping"))
             self._pings.append(self._calls)
         self._chance.step("acknowledged")

@@ -25,6 +25,7 @@ from edgedescent_world.faults import schedule_faults
 from edgedescent_world.ledger import Ledger, LedgerStore, Violation
 from edgedescent_world.sensors import Sensors
 from edgedescent_world.settings import draw_limits, draw_settings
+from edgedescent_world.slicer import SimulatedSlicer
 from edgedescent_world.snapshot_job import SimulatedSnapshotJob
 from edgedescent_world.sqlite import WorldDisk
 from edgedescent_world.subscriptions import draw_filters, wanted
@@ -72,6 +73,8 @@ class Outcome(msgspec.Struct):
     failures: int = 0
     """Exits of the daemon because of an error of the disk."""
     stops: int = 0
+    cut_messages: int = 0
+    """Messages within which the daemon was stopped."""
     folders_lost: int = 0
     """State folders that were deleted while the daemon ran or was about to."""
     reconfigured: int = 0
@@ -108,6 +111,7 @@ class World:
         self.disk = SimulatedDisk(chance, timeline, PurePosixPath("/"))
         self.store_disk = self._parts.disk(chance, self.disk, wal_pages_max=settings.wal_pages_max)
         self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
+        self._slicer = SimulatedSlicer(timeline, chance.slices)
         self.sensors = Sensors(
             chance,
             timeline,
@@ -221,7 +225,12 @@ class World:
             self._changes = [change for change in self._changes if change[0] < first]
             self._changes.append((first, self.config.engine_settings()))
             daemon = self._parts.daemon(
-                self.config, transport, store, self.timeline, SimulatedSnapshotJob(chance, self.timeline)
+                self.config,
+                transport,
+                store,
+                self.timeline,
+                SimulatedSnapshotJob(chance, self.timeline),
+                slicer=self._slicer,
             )
             chance.on_stop = daemon.stop
             transport.on_poll = lambda: self._check_running(daemon)
@@ -254,6 +263,7 @@ class World:
         self._daemon = daemon
         try:
             daemon.run()
+            self.outcome.cut_messages += daemon.engine.begun is not None
         except DiskFullError as error:
             raise Violation(f"a full disk ended the daemon: {error}") from error
 
@@ -284,6 +294,7 @@ class World:
     def _open_store(self) -> LedgerStore:
         """Open the state file, and check it against the ledger."""
         state = self.config.state
+        self.ledger.has_limits |= self.config.limits.events_per_second_max is not None
         store = self._parts.store(
             state.path,
             durability=state.durability,
@@ -312,8 +323,8 @@ class World:
 
     def _require_bounds(self) -> None:
         settings = self.settings
-        # While one checkpoint is written, the next one falls due.
-        behind_max = self.config.state.checkpoint_events + 2 * settings.batch_max * self._pieces_max
+        # While one checkpoint is written, the next one falls due; and none begins within a message.
+        behind_max = self.config.state.checkpoint_events + 2 * settings.batch_max * (self._pieces_max + 1)
         invariants.require_bounds(self.config, self.store_disk.query, behind_max)
 
     @property

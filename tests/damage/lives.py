@@ -94,9 +94,10 @@ class RecordingStore(Store):
 
     appended: list[Message]
 
-    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
-        super().append(messages, answered, hurry=hurry)
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> int:
+        size = super().append(messages, answered, hurry=hurry)
         self.appended += messages
+        return size
 
 
 class Device:
@@ -133,7 +134,7 @@ class Device:
 
     def checkpoint(self) -> None:
         """Save a checkpoint."""
-        self.daemon._committer.checkpoint()
+        self.daemon._committer.checkpoint(lambda: None)
 
     def close(self) -> None:
         """Stop."""

@@ -28,6 +28,7 @@ LEAST = {
     "stops": 0.5,
     "in_order": 0.02,
     "folders_lost": 0.02,
+    "cut_messages": 0.0,
     "reconfigured": 0.3,
     "refiltered": 0.1,
     "surplus": 0.5,

@@ -17,7 +17,10 @@ from edgedescent.config import Config
 from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
 from edgedescent.daemon.connections import Connections
+from edgedescent.daemon.intake import drop
 from edgedescent.daemon.loop import Daemon
+from edgedescent.daemon.rate_limits import RateLimits
+from edgedescent.daemon.receipt_order import ReceiptOrder
 from edgedescent.engine import core as engine_module
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
@@ -82,6 +85,11 @@ def test_acknowledging_before_the_commit() -> None:
 def test_acknowledging_over_a_later_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_module, "still_valid", lambda deliveries, _: list(deliveries))
     assert "acknowledged before it was journaled" in caught()
+
+
+def test_acknowledging_out_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ReceiptOrder, "durable", lambda _self, deliveries, _position: list(deliveries))
+    assert "was acknowledged before others" in caught()
 
 
 def test_acknowledging_what_could_not_be_committed() -> None:
@@ -151,7 +159,7 @@ def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
         def rewrite(self, path: Path) -> None:
             pass
 
-    violation = caught(Parts(disk=Trusting), first=1510)
+    violation = caught(Parts(disk=Trusting), first=1844)
     assert is_loss(violation)
 
 
@@ -257,12 +265,12 @@ def test_not_telling_the_engine_of_connections(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    handle = Engine.handle
+    begin = Engine.begin
 
-    def by_content(engine: Engine, message: Message) -> list[Effect]:
-        return handle(engine, msgspec.structs.replace(message, packet_id=1, topic="", duplicate=True))
+    def by_content(engine: Engine, message: Message, *rest: int) -> list[Effect] | None:
+        return begin(engine, msgspec.structs.replace(message, packet_id=1, topic="", duplicate=True), *rest)
 
-    monkeypatch.setattr(Engine, "handle", by_content)
+    monkeypatch.setattr(Engine, "begin", by_content)
     assert "events were learned; the journal has" in caught()
 
 
@@ -290,7 +298,7 @@ def test_learning_a_part_of_the_journal_again() -> None:
 
 
 def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    def skip(config: Config, store: Store, on_effect: OnEffect) -> Engine:
+    def skip(config: Config, store: Store, on_effect: OnEffect, **_: Any) -> Engine:
         engine = config.build_engine()
         for checkpoint in itertools.islice(store.checkpoints(), 1):
             engine.load_state_dict(checkpoint.state)
@@ -308,6 +316,13 @@ def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Store, "settings", property(nothing_known))
     # Only some worlds change limits, and few of them have messages behind a checkpoint at that moment.
     violation = caught()
+    assert "the counters are" in violation or "differ from those" in violation
+
+
+def test_learning_a_message_again_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module._Done, "restore", lambda _saved: None)
+    # Few worlds are stopped within a message.
+    violation = caught(first=9)
     assert "the counters are" in violation or "differ from those" in violation
 
 
@@ -357,6 +372,14 @@ def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Committer, "_pause_for_space", wait_for_ever)
     assert "not everything is processed" in caught()
+
+
+def test_dropping_what_no_limit_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
+    def screen(_: RateLimits, deliveries: Sequence[Delivery], __: float) -> list[Delivery]:
+        return [drop(one) for one in deliveries]
+
+    monkeypatch.setattr(RateLimits, "screen", screen)
+    assert "dropped without a limit" in caught()
 
 
 # --- Bounds -----------------------------------------------------------------------------------------------------------

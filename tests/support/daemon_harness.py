@@ -53,10 +53,10 @@ class RecordingStore(Store):
     fault: StateError | None = None
     written = 0
 
-    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> None:
+    def append(self, messages: Sequence[Message], answered: int, *, hurry: bool = False) -> int:
         self._may_fail()
         self.history.append("append")
-        super().append(messages, answered, hurry=hurry)
+        return super().append(messages, answered, hurry=hurry)
 
     def begin_checkpoint(self, *arguments: Any) -> CheckpointWriter:
         self._may_fail()

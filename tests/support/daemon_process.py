@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 from edgedescent import config as configuration
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
+from edgedescent.state.lock import note_of
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from support.state_folder import bits
@@ -124,7 +125,8 @@ class DaemonProcess:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal, and wait until the process has ended with exit code 0."""
         self.send_signal(how)
-        assert self.wait() == 0
+        code = self.wait()
+        assert code == 0, f"exit code {code}"
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the process ends; returns its exit code."""
@@ -160,7 +162,7 @@ class DaemonProcess:
     def status(self) -> dict[str, Any]:
         """Last status that this run has written; empty before the first."""
         try:
-            status: dict[str, Any] = json.loads((self.state_path / "status.json").read_bytes())
+            status: dict[str, Any] = json.loads((Path(note_of(self.state_path)) / "status.json").read_bytes())
         except (FileNotFoundError, ValueError):
             # After a power cut it may be empty: it is not synced.
             return {}

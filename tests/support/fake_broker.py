@@ -15,11 +15,13 @@ import pytest
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt import MqttAdapter
 from edgedescent_mqtt.config import BrokerConfig
-from support.mqtt_packets import CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, packet, split_packets
+from support.mqtt_packets import CONNACK, CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, packet, split_packets
 from support.waiting import PATIENCE_S
 
 WELCOME = b"\x20\x02\x00\x00"
 """CONNACK of MQTT 3.1.1 that accepts a client."""
+WELCOME_BACK = b"\x20\x02\x01\x00"
+"""CONNACK of MQTT 3.1.1 that continues a session."""
 
 
 class FakeBrokerLink:
@@ -170,10 +172,18 @@ def connect(transport: MqttAdapter, broker: FakeBroker, welcome: bytes = WELCOME
     return link
 
 
-def message(payload: bytes, packet_id: int = 0, topic: bytes = b"events") -> bytes:
+def message(
+    payload: bytes, packet_id: int = 0, topic: bytes = b"events", *, five: bool = False, dup: bool = False
+) -> bytes:
     """An event as a packet, with QoS 1 if it has an id."""
-    body = len(topic).to_bytes(2, "big") + topic + (packet_id.to_bytes(2, "big") if packet_id else b"") + payload
-    return packet(PUBLISH, 2 if packet_id else 0, body)
+    body = len(topic).to_bytes(2, "big") + topic + (packet_id.to_bytes(2, "big") if packet_id else b"")
+    return packet(PUBLISH, 8 * dup + (2 if packet_id else 0), body + b"\0" * five + payload)
+
+
+def welcome(*properties: bytes, resumed: bool = False) -> bytes:
+    """CONNACK of MQTT 5 with properties."""
+    joined = b"".join(properties)
+    return packet(CONNACK, 0, bytes([resumed, 0, len(joined)]) + joined)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> str:
@@ -186,7 +196,7 @@ def adapters_for(broker: FakeBroker) -> Iterator[MakeAdapter]:
     """A function that makes adapters for the broker; they are closed at the end."""
     made: list[MqttAdapter] = []
 
-    def make(**options: Any) -> MqttAdapter:
+    def make(*topics: str, **options: Any) -> MqttAdapter:
         settings: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": broker.port,
@@ -196,7 +206,8 @@ def adapters_for(broker: FakeBroker) -> Iterator[MakeAdapter]:
             **options,
         }
         config = BrokerConfig(**settings)
-        made.append(MqttAdapter(config, device="pump", topics=["events"], status_topic="status", bytes_max=1_048_576))
+        filters = topics or ("events",)
+        made.append(MqttAdapter(config, device="pump", topics=filters, status_topic="status", bytes_max=1_048_576))
         return made[-1]
 
     yield make

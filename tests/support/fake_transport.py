@@ -44,6 +44,8 @@ class FakeTransport(PlainTransport):
         return True
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        if self.closed:
+            return False
         if self.connected:
             self.published.append((topic, payload, retain))
         return self.connected

@@ -13,6 +13,7 @@ from edgedescent_mqtt.config import BrokerConfig
 from support.command_line import run_json
 from support.event_streams import events
 from support.secured_broker import SecuredBroker
+from support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("pump-7", "pump-8", "sensors", "dashboard")
@@ -105,6 +106,37 @@ def test_a_device_and_its_checks_get_what_they_need(
                 answers += dashboard.poll(5.0)
         assert "refused" not in daemon.log
         daemon.stop()
+
+
+def test_a_reader_who_takes_over_the_session_is_reported(
+    broker: SecuredBroker, make_daemon: Any, admin_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mosquitto lets every user connect with every client id, and end the session of it."""
+    monkeypatch.setenv("PUMP_PASSWORD", "secret of pump-7")
+    who = 'username = "pump-7"\npassword_env = "PUMP_PASSWORD"'
+    with make_daemon(broker.port, device="pump-7", broker=who) as daemon:
+        daemon.connected()
+        thief = admin_client("dashboard")
+        thief._client._client_id = b"edgedescent-pump-7"
+        with thief:
+            daemon.logged("the broker closed it")
+        daemon.logged(
+            r"WARNING The broker did not keep the session \(restarted, or ended by another client with the client"
+        )
+        eventually(lambda: daemon.status().get("sessions_lost", 0) >= 1, "the counter")
+        daemon.stop()
+
+
+@pytest.mark.parametrize("client_id", ["", 'client_id = "pump-7-5e1f0b7a"'])
+def test_an_id_that_everybody_can_guess_is_warned_of(
+    broker: SecuredBroker, make_daemon: Any, monkeypatch: pytest.MonkeyPatch, client_id: str
+) -> None:
+    monkeypatch.setenv("PUMP_PASSWORD", "secret of pump-7")
+    daemon = make_daemon(
+        broker.port, device="pump-7", broker=f'username = "pump-7"\npassword_env = "PUMP_PASSWORD"\n{client_id}'
+    )
+    found = [each for each in run_json("check", daemon.config_path) if each["subject"] == "session"]
+    assert [each["level"] for each in found] == (["ok"] if client_id else ["warning", "ok"])
 
 
 def test_the_brokers_configuration_is_accepted(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.brokers import running_broker
+from support.command_line import run_json
 from support.daemon_process import DaemonProcess, assert_same_learning
 from support.device_peer import DevicePeer
 from support.event_streams import Sender, events
@@ -152,6 +153,8 @@ def test_a_full_disk_is_waited_out(make_daemon: Any, tmp_path: Path, rounds: Ite
                 eventually(lambda told=told: len(peer.of("metrics")) > told + 5, "metrics of a waiting daemon")
                 assert state_of(peer) == "disk_full"
                 assert len(connection.acknowledged()) == confirmed
+                # What was asked on the device knows it too, although no file can grow.
+                assert run_json("status", daemon.config_path)[0]["state"] == "disk_full"
                 if life % 3 == 1:
                     daemon.kill()
                 if life % 3 == 2:

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import edgedescent
 from edgedescent.engine.core import Engine
 from edgedescent.state import codec
+from edgedescent.state.lock import note_of
 from edgedescent.state.store import Store
 from edgedescent_sims.broker.process import BrokerProcess
 from support.command_line import run, run_json
@@ -382,8 +383,8 @@ def test_all_that_is_kept_is_for_its_owner_only(
             eventually(lambda: len(daemon.journal()) == 20, "the journal")
             daemon.send_signal(signal.SIGUSR1)
             daemon.logged("Snapshot at message")
-            (daemon.state_path / "status.json").stat()
-            found = {path: path.lstat() for path in (daemon.state_path, *daemon.state_path.rglob("*"))}
+            folders = daemon.state_path, Path(note_of(daemon.state_path))
+            found = {path: path.lstat() for folder in folders for path in (folder, *folder.rglob("*"))}
             names = {path.name for path in found}
             assert {"edgedescent.db", "edgedescent.db-wal", "edgedescent.db-shm", "status.json", "lock"} <= names
             assert {"snapshots", "model.onnx", "model_card.json"} <= names

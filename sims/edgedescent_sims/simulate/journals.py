@@ -12,9 +12,10 @@ from edgedescent.config import Config
 from edgedescent.engine.messages import Message
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.state import recording
+from edgedescent.state.checkpoint_table import Checkpoint
 from edgedescent.state.recovery import require_same_owner
 from edgedescent.state.settings_history import SettingsHistory
-from edgedescent.state.store import Checkpoint, Store
+from edgedescent.state.store import Store
 from edgedescent_sims.sources.journal import JournalSource
 
 

@@ -13,12 +13,13 @@ import msgspec
 import edgedescent
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import Message, Prediction, Predictions
+from edgedescent.engine.messages import Effect, Message, Prediction, Predictions
+from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import ConfigError
 from edgedescent.evaluation import ErrorCurve, state_bytes
 from edgedescent.state import codec
+from edgedescent.state.checkpoint_table import Checkpoint
 from edgedescent.state.settings_history import SettingsHistory, SettingsReplay
-from edgedescent.state.store import Checkpoint
 from edgedescent_sims.result import CandidateResult, Curve, Interval, SimulationResult, Timing
 from edgedescent_sims.scenarios.files import changed
 from edgedescent_sims.simulate.bars import judge
@@ -130,6 +131,7 @@ class Replayed:
         if start.checkpoint is not None:
             self.engine.load_state_dict(start.checkpoint.state)
         self._settings = SettingsReplay(start.settings, self.engine)
+        self._slicer = Slicer(time.monotonic)
         for message in journal.messages(after=start.position):
             self._handle(message, on_answers)
             if self.n_messages % _REPORT_MESSAGES == 0:
@@ -146,10 +148,18 @@ class Replayed:
             self.engine.skip_to(message.position - 1)
         self.n_messages += 1
         self._settings.prepare(message.position)
-        for effect in self.engine.handle(message):
-            if isinstance(effect, Predictions):
-                on_answers(message, effect.payload)
-                self._score(message.position, effect.payload)
+
+        def apply(message: Message, effects: list[Effect]) -> bool:
+            for effect in effects:
+                if isinstance(effect, Predictions):
+                    on_answers(message, effect.payload)
+                    self._score(message.position, effect.payload)
+            return True
+
+        messages = iter((message,))
+        while not self._slicer.run(self.engine, messages, apply):
+            # Between two slices, Ctrl-C is heard.
+            pass
         verify = self._start.verify
         if verify is not None and message.position == verify.position:
             self.agrees = codec.encode(self.engine.state_dict()) == codec.encode(verify.state)
@@ -254,7 +264,9 @@ def _starts(journal: Journal) -> tuple[Start, Start | None]:
     checkpoints = [] if journal.config is None else journal.checkpoints()
     if not checkpoints:
         return UNTRAINED, None
-    oldest, newest = checkpoints[0], checkpoints[-1]
+    # One within a message, as a stop leaves it, is behind no message.
+    between = [checkpoint for checkpoint in checkpoints if not len(checkpoint.state["message_done"])]
+    oldest, newest = checkpoints[0], between[-1] if between else None
     settings = journal.settings()
     first = Start(verify=newest, settings=settings) if journal.first == 1 else UNTRAINED
     return first, Start(oldest, newest if newest is not oldest else None, settings)
@@ -354,7 +366,7 @@ def _notices(runs: Sequence[_Run], outcomes: Sequence[_Outcome]) -> list[str]:
     if outcome.agrees is False:
         notices.append(
             f"{AS_RUN!r} differs from the device's checkpoint at message {outcome.verified_at}: messages are missing, "
-            "or it ran for a while with another version."
+            "or it ran for a while with another version or, before a migration, with another learner."
         )
     return notices
 

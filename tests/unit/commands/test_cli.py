@@ -13,7 +13,7 @@ import click
 import pytest
 
 from edgedescent import __version__, cli, errors
-from edgedescent.config import Config
+from edgedescent.config import Config, checksum
 from edgedescent.daemon.status import FILE as STATUS_FILE
 from edgedescent.snapshots.publish import publish_snapshot
 from edgedescent.state.lock import FolderLock
@@ -233,6 +233,7 @@ def test_status_without_a_daemon_fails(config: Path) -> None:
 def test_status_tells_of_the_daemon(config: Path) -> None:
     state = config.parent / "state"
     report = {"pid": os.getpid(), "time": time.time() - 1, "connected": False, "mae": 0.123456789, "messages": 5}
+    report["config_sha256"] = checksum(config)
     with FolderLock(state):
         (state / STATUS_FILE).write_text(json.dumps(report))
         result = run("status", config)
@@ -240,8 +241,12 @@ def test_status_tells_of_the_daemon(config: Path) -> None:
         assert result.output.splitlines()[0] == f"Process {os.getpid()}, not connected, reported 1 s ago."
         assert "  mae                      0.123457\n" in result.output
         assert "  messages                 5\n" in result.output
+        assert "has changed" not in result.output
         told = json.loads(run("status", config, "--json").output)
-    assert {**report, "age_s": told["age_s"]} == told
+        assert {**report, "age_s": told["age_s"], "config_changed": False} == told
+        config.write_text(config.read_text() + "\n")
+        assert "The configuration file has changed since the daemon started" in run("status", config).output
+        assert run_json("status", config)[0]["config_changed"] is True
 
 
 def test_snapshots_are_listed(config: Path) -> None:
@@ -331,6 +336,46 @@ def test_run_tells_of_a_file_that_is_beyond_rescue(config: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith("Error: The state file ")
         assert "Traceback" not in done.stderr
+
+
+# --- migrate ----------------------------------------------------------------------------------------------------------
+
+
+def test_other_hyper_parameters_go_on_with_the_state_once_that_was_confirmed(config: Path) -> None:
+    a_daemons_state(config)
+    config.write_text(config.read_text().replace("[state]", "l2 = 0.1\nfeatures_max = 50\n[state]"))
+    checked = run("check", config)
+    assert "edgedescent migrate CONFIG --dry-run" in checked.output
+    shown = run("migrate", config, "--dry-run")
+    assert shown.exit_code == 0
+    assert "  kept: everything: `l2` was 0.0, is 0.1 from the next event on" in shown.output
+    assert "`features_max` was 4096, is 50" in shown.output
+    assert run("export", config).exit_code == 1, "nothing was written"
+    assert run("migrate", config).exit_code == 2, "nobody is there to answer"
+    (answer,) = run_json("migrate", config, "--yes")
+    assert (answer["written"], answer["possible"], answer["position"]) == (True, True, 40)
+    assert [note["outcome"] for note in answer["notes"]] == ["kept", "kept"]
+    assert Path(answer["backup"]).name == "before-migration-40.db"
+    assert Path(answer["backup"]).exists()
+    assert run("export", config).exit_code == 0
+    assert "learned with this configuration already" in run("migrate", config).output
+    assert run_json("migrate", config)[0]["written"] is False
+
+
+def test_a_migration_that_is_impossible_says_why(config: Path) -> None:
+    a_daemons_state(config)
+    config.write_text(config.read_text().replace("[state]", "hash_bits = 4\n[state]"))
+    refused = run("migrate", config, "--yes")
+    assert refused.exit_code == 1
+    assert "impossible: `hash_bits` was None, is 4, which decides what the weights mean" in refused.output
+    assert "Nothing is written." in refused.output
+    config.write_text(config.read_text().replace("LinearRegressor", "MatrixFactorization").replace("hash_bits = 4", ""))
+    refused = run("migrate", config, "--yes", "--no-backup")
+    assert "the state of LinearRegressor means nothing to MatrixFactorization" in refused.output
+
+
+def test_there_must_be_a_state_to_migrate(config: Path) -> None:
+    assert "There is no state in" in run("migrate", config, "--yes").output
 
 
 # --- adopt ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import edgedescent
 from edgedescent.daemon.commit import DISK_FULL
 from edgedescent.daemon.health import BEHIND_MESSAGES, BEHIND_S, READY_TIMEOUT_S, Health
-from edgedescent.daemon.loop import STATUS_INTERVAL_S
+from edgedescent.daemon.reports import STATUS_INTERVAL_S
 from edgedescent.daemon.systemd import SystemdNotifier
 from edgedescent.errors import StateError
 from support.daemon_harness import DaemonHarness
@@ -128,7 +128,7 @@ def test_a_burst_is_not_being_behind(harness: DaemonHarness) -> None:
 def test_a_state_is_published_again_over_a_new_connection(harness: DaemonHarness) -> None:
     harness.recover()
     health = harness.daemon._health
-    announce = harness.daemon._publish_status
+    announce = harness.daemon._outputs.publish_status
     health.after_turn(0, announce, connected=True, committer_state=DISK_FULL)
     health.after_turn(0, announce, connected=True, committer_state=DISK_FULL)
     assert states(harness) == ["disk_full"]

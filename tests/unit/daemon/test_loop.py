@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from edgedescent.config import Config, convert
-from edgedescent.daemon.loop import DRAIN_S, Stopped, resident_bytes
+from edgedescent.daemon.loop import DRAIN_S, Stopped
 from edgedescent.daemon.notices import Notices
+from edgedescent.daemon.reports import resident_bytes
+from edgedescent.daemon.status import StatusFile
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.interfaces import Delivery
 from edgedescent.state.disk import Disk
@@ -417,7 +419,7 @@ def test_a_new_device_saves_nothing_before_it_has_learned(make: MakeHarness) -> 
 # --- By the clock -----------------------------------------------------------------------------------------------------
 
 
-def test_checkpoints_come_by_events_and_by_time_but_not_for_nothing(make: MakeHarness) -> None:
+def test_checkpoints_come_by_events_and_once_they_are_worth_it(make: MakeHarness) -> None:
     harness = make(state={"checkpoint_events": 3, "checkpoint_interval_s": 60.0}).recover()
     harness.receive(event(1), event(2))
     assert "checkpoint" not in harness.history
@@ -425,11 +427,11 @@ def test_checkpoints_come_by_events_and_by_time_but_not_for_nothing(make: MakeHa
     assert harness.history.count("checkpoint") == 1
     harness.receive(event(4))
     assert harness.history.count("checkpoint") == 1
-    harness.clock.now += 60
-    harness.receive()
+    harness.wait(600)
+    assert harness.history.count("checkpoint") == 1
+    harness.wait(86_400)
     assert harness.history.count("checkpoint") == 2
-    harness.clock.now += 600
-    harness.receive()
+    harness.wait(10 * 86_400)
     assert harness.history.count("checkpoint") == 2
     assert recover(harness.config, Store(harness.config.state.path, read_only=True)).position == 4
 
@@ -452,10 +454,10 @@ def test_metrics_come_at_their_interval(make: MakeHarness, tmp_path: Path) -> No
 
 
 def test_a_status_that_cannot_be_written_is_logged_once_while_it_lasts(
-    make: MakeHarness, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make: MakeHarness, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness = make(metrics={"interval_s": 1.0}).recover()
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "missing"))
+    harness.daemon._reports._status = StatusFile(tmp_path / "missing")
     for _ in range(3):
         harness.clock.now += 1
         harness.receive()

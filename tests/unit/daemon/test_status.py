@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgedescent.daemon import status
 from edgedescent.daemon.status import FILE, read_status, runtime_folder
 from edgedescent.errors import StateError
 from edgedescent.state.lock import FolderLock
@@ -25,9 +26,9 @@ def report(folder: Path, **more: object) -> None:
 def test_a_running_daemon_is_reported(tmp_path: Path) -> None:
     with FolderLock(tmp_path):
         report(tmp_path, time=time.time() - 2)
-        status = read_status(a_config(tmp_path))
-    assert status["messages"] == 5
-    assert 1.9 <= status["age_s"] < 30
+        found = read_status(a_config(tmp_path))
+    assert found["messages"] == 5
+    assert 1.9 <= found["age_s"] < 30
 
 
 def test_no_running_daemon_is_an_error(tmp_path: Path) -> None:
@@ -66,10 +67,43 @@ def test_a_status_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_the_status_lies_in_memory_where_there_is_a_folder_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(status, "SHARED_MEMORY", tmp_path / "shm")
     config = a_config(tmp_path / "state")
-    assert runtime_folder(config) == tmp_path / "state"
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
-    assert runtime_folder(config) == tmp_path
-    with FolderLock(tmp_path / "state"):
-        report(tmp_path)
+    with runtime_folder(config) as folder:
+        assert folder == tmp_path / "state"
+    (tmp_path / "shm").mkdir()
+    with runtime_folder(config) as folder, FolderLock(tmp_path / "state", note=str(folder)):
+        assert folder.parent == tmp_path / "shm"
+        assert folder.stat().st_mode & 0o077 == 0
+        report(folder)
         assert read_status(config)["messages"] == 5
+        # Other states have other folders; after kill -9 it is found again.
+        with runtime_folder(a_config(tmp_path / "other")) as other:
+            assert other != folder
+        with runtime_folder(config) as again:
+            assert again == folder
+    assert list((tmp_path / "shm").iterdir()) == []
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    with runtime_folder(config) as folder:
+        assert folder == tmp_path
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "open"])
+def test_a_folder_that_another_user_may_have_prepared_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(status, "SHARED_MEMORY", tmp_path / "shm")
+    (tmp_path / "shm").mkdir()
+    config = a_config(tmp_path / "state")
+    with runtime_folder(config) as folder:
+        pass
+    if kind == "file":
+        folder.touch()
+    elif kind == "link":
+        folder.symlink_to(tmp_path)
+    else:
+        folder.mkdir()
+        folder.chmod(0o755)
+    with runtime_folder(config) as used:
+        assert used == tmp_path / "state"
+    assert folder.exists()

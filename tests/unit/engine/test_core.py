@@ -340,7 +340,6 @@ def test_the_metrics_are_complete_from_the_start() -> None:
         "duplicates": 0,
         "ids_reused": 0,
         "dead_letters": 0,
-        "rate_limited": 0,
         "values_skipped": 0,
         "updates_undone": 0,
         "features_evicted": 0,

@@ -11,7 +11,7 @@ import pytest
 from edgedescent import BPR, LinearRegressor, LogisticRegressor, MatrixFactorization
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Message
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 
 
 class Stream:
@@ -61,7 +61,9 @@ class TestLabels:
         assert all(np.array_equal(before[name], after[name]) for name in before)
         assert stream.engine.metrics()["targets_unscored"] == 0
         # Its id was not learned, so that it can be sent again.
-        assert "a" not in stream.engine._seen
+        (answer,) = stream.tell({"id": "a", "x": {"a": 1.0}, "y": 1.0})
+        assert isinstance(answer, Predictions)
+        assert stream.engine.counters["duplicates"] == 0
 
     @pytest.mark.parametrize(
         ("before", "after"),

@@ -178,9 +178,7 @@ def test_a_taken_over_session_is_told(broker: FakeBroker, make: MakeAdapter, cap
     link = connect(transport, broker, b"\x20\x03\x00\x00\x00")
     link.send(b"\xe0\x07\x8e\x05\x1f\x00\x02hi")
     pump(transport, lambda: not transport.connected)
-    assert "the broker ended it: Session taken over (does another client use the id 'edgedescent-pump'?)" in warnings(
-        caplog
-    )
+    assert "another client has taken over the session, with the client id 'edgedescent-pump'" in warnings(caplog)
 
 
 def test_a_connection_that_is_dead_is_noticed(

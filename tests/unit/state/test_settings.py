@@ -48,9 +48,6 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"payload_bytes_max": 100}),
     ({"quarantine": False}, {}),
     ({}, {"quarantine": False}),
-    ({}, {"events_per_second_max": 5.0}),
-    ({"events_per_second_max": 5.0}, {}),
-    ({"events_per_second_max": 5.0}, {"events_per_second_max": 50.0}),
     ({"dedup_window": 3}, {"dedup_window": 1000}),
     ({"dedup_window": 1000}, {"dedup_window": 3}),
     ({"redelivery_window": 3}, {"redelivery_window": 1000}),
@@ -116,7 +113,6 @@ LIMITS = st.fixed_dictionaries(
         "id_scope": st.sampled_from(["topic", "device"]),
         "reused_ids": st.sampled_from(["learn", "drop"]),
         "redelivery_window": st.sampled_from([1, 1000]),
-        "events_per_second_max": st.sampled_from([None, 3.0, 20.0]),
         "events_per_message_max": st.sampled_from([2, 1000]),
         "payload_bytes_max": st.sampled_from([60, 1000]),
     }
@@ -158,11 +154,11 @@ def test_a_change_is_said_once_with_its_position(tmp_path: Path, caplog: pytest.
     run = Run(a_config(tmp_path))
     run.take(payloads(7))
     run.store.close()
-    changed = with_limits(run.config, dedup_window=9, events_per_second_max=2.0)
+    changed = with_limits(run.config, dedup_window=9, events_per_message_max=2)
     for _ in range(2):
         again = Run(changed)
         (said,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
-        changes = "dedup_window: 65536 before, 9 now; events_per_second_max: None before, 2.0 now"
+        changes = "dedup_window: 65536 before, 9 now; events_per_message_max: 10000 before, 2 now"
         assert said == f"From message 8 on, other settings hold: {changes}."
         again.take(payloads(1))
         again.store.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgedescent.errors import StateError
-from edgedescent.state.records import with_checksum
+from edgedescent.state.meta_table import with_checksum
 from edgedescent.state.state_file import SCHEMA
 from edgedescent.state.store import FILE, POSITION_FILE, Store
 from support.state_file import LEARNER, a_state, read, received, sql

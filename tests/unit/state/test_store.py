@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
 from edgedescent.state import journal_block
-from edgedescent.state.store import CHECKPOINTS_KEPT, Store
+from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
+from edgedescent.state.dead_letters import Selection, purge
+from edgedescent.state.store import Store
 from support.state_file import LEARNER, a_dead_letter, a_state, read, received, sql
 from support.state_folder import NOW
 
@@ -160,17 +163,17 @@ def test_what_a_failed_checkpoint_would_have_dropped_still_counts(
     for position in (1, 2, 3):
         store.append(received(position), 0)
         store.checkpoint(a_state(), position, NOW, LEARNER)
-    size = store._journal_bytes
+    size = store._journal.bytes
     store.append(received(4), 0)
-    grown = store._journal_bytes - size
-    monkeypatch.setattr(store, "_write_dead_letters", lambda _: 1 / 0)
+    grown = store._journal.bytes - size
+    monkeypatch.setattr(store._dead_letters, "write", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         store.checkpoint(a_state(), 4, NOW, LEARNER)
-    assert store._journal_bytes == size + grown
+    assert store._journal.bytes == size + grown
     monkeypatch.undo()
     store.checkpoint(a_state(), 4, NOW, LEARNER)
     assert read(store) == [4]
-    assert store._journal_bytes == grown
+    assert store._journal.bytes == grown
     store.close()
 
 
@@ -278,9 +281,35 @@ def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     # Also where they come all at once.
     for position in range(10, 10_000):
         store.add_dead_letter(a_dead_letter(position))
-    assert len(store._pending) == 3
+    assert len(store._dead_letters.pending) == 3
     store.flush()
     assert [one.position for one in store.dead_letters()] == [9999, 9998, 9997]
+    store.close()
+
+
+def test_the_bytes_of_dead_letters_are_bounded(tmp_path: Path) -> None:
+    store = Store(tmp_path, dead_letters_bytes_max=100_000)
+    store.append(received(*range(1, 1000)), 0)
+    for position in range(1, 200):
+        store.add_dead_letter(msgspec.structs.replace(a_dead_letter(position), payload=bytes(4000)))
+        store.flush()
+        kept = store.dead_letters(limit=1000)
+        assert sum(len(one.payload) for one in kept) <= 100_000
+        assert kept[0].position == position
+        if position > 30:
+            assert len(kept) >= 20
+    # Rows that another process has purged make room.
+    purge(tmp_path, Selection(before=NOW + 10**9))
+    for position in range(200, 220):
+        store.add_dead_letter(msgspec.structs.replace(a_dead_letter(position), payload=bytes(4000)))
+        store.flush()
+    assert len(store.dead_letters(limit=1000)) == 20
+    store.close()
+    # The bound holds for what was there at the start, and for one that is lower now.
+    store = Store(tmp_path, dead_letters_bytes_max=20_000)
+    store.add_dead_letter(msgspec.structs.replace(a_dead_letter(300), payload=bytes(4000)))
+    store.flush()
+    assert [one.position for one in store.dead_letters()] == [300, 219, 218, 217]
     store.close()
 
 

@@ -1,4 +1,4 @@
-"""Records of the state file: texts by key, each with a checksum of both."""
+"""Records in the state file: texts by key, each with a checksum of both."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-class Records:
-    """Texts in the table ``meta``: to whom the state belongs, settings, and what a restart must know besides.
+class MetaTable:
+    """Table of records: to whom the state belongs, settings, and what a restart must know besides.
 
     Damage must not look like another learner, or other settings: a damaged record is logged and counts as missing.
 
@@ -39,6 +39,10 @@ class Records:
             return text
         log.error("The record of the %s in %s is damaged.", what, self._path)
         return None
+
+    def is_there(self, key: str) -> bool:
+        """True if there is a record, damaged or not."""
+        return self._db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
 
     def set(self, key: str, text: str) -> None:
         """Write a record, within a transaction."""

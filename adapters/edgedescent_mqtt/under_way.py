@@ -1,0 +1,147 @@
+"""Events that wait for their acknowledgement, and whether the broker handles them as MQTT asks of it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import msgspec
+
+from edgedescent.interfaces import Delivery
+from edgedescent_mqtt.config import BrokerConfig
+from edgedescent_mqtt.session_record import SessionRecord
+
+log = logging.getLogger(__name__)
+
+PACKET_ID_MAX = 65_535
+GAP_MAX = 1_000
+"""Largest gap between packet ids that is taken for forgotten events."""
+PROOF_ID = 16
+"""Least packet id to go on from that shows that a broker does not number each connection anew."""
+UNMARKED_MAX = 256
+"""Most messages before the last one that a broker is believed to send again without marking them."""
+
+
+class UnderWay:
+    """Count of the events that were received over one connection and not acknowledged.
+
+    A broker must send again, marked as such, what was not acknowledged when a connection ended (MQTT 5, section 4.4).
+    One that forgets it loses what is on its way at each end of a connection, and only the packet ids show it, if the
+    broker has gone on numbering over a new connection before: some number each anew. One that
+    does not mark it shows by them what it sends again: until a broker has marked something, messages with the last
+    packet ids in order, at the beginning of a connection, are marked here.
+
+    Args:
+        config: Protocol, quality of service, and how many events the broker may send ahead.
+        counts: Counts what the broker has forgotten.
+    """
+
+    def __init__(self, config: BrokerConfig, counts: Counter[str]) -> None:
+        self._counts = counts
+        self._receive_max = config.receive_max if config.protocol == "5" and config.qos else None
+        """Most events that the broker may send ahead; None where it does not know."""
+        self._count = 0
+        self._unanswered = 0
+        """Number of events that the broker should send again."""
+        self._last_id: int | None = None
+        """Packet id of the last event, 0 before the first of a session; None if it is not known."""
+        self._is_first = False
+        """True until the first event of a connection that continues a session."""
+        self._left = 0
+        """Number of packet ids up to the last one of which the broker sends messages again unmarked."""
+        self._end_id = 0
+        """That last one."""
+        self._said = False
+
+    def resume(self, last_packet_id: int | None) -> None:
+        """Continue behind the last event that an earlier process has saved; None if that is not known."""
+        self._last_id = last_packet_id
+
+    def on_connected(self, record: SessionRecord, *, resumed: bool) -> None:
+        """Record a new connection.
+
+        Args:
+            record: What is known of the session.
+            resumed: True if the broker continues it.
+        """
+        self._record = record
+        self._is_first, self._left = resumed, 0
+        self._unanswered, self._count = self._count, 0
+        if not resumed:
+            self._last_id = 0
+        elif not record.known:
+            # Others had this session before.
+            self._last_id = None
+
+    def on_received(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Record events that have arrived; returns them, marked where the broker should have."""
+        # Those with QoS 0 have no packet id and are not acknowledged.
+        count = sum([one.qos for one in deliveries])
+        if not count:
+            return deliveries
+        self._count += count
+        if self._is_first:
+            self._is_first = False
+            self._judge(next(one for one in deliveries if one.qos))
+        if self._left:
+            deliveries = [self._marked(one) for one in deliveries]
+        self._last_id = deliveries[-1].packet_id or self._last_id
+        if self._receive_max is not None and self._count > self._receive_max:
+            log.warning(
+                "The broker sends more unacknowledged events than the %d that `broker.receive_max` permits, as "
+                "Mosquitto before 2.0.15 does: set max_inflight_messages there.",
+                self._receive_max,
+            )
+            self._receive_max = None
+        return deliveries
+
+    def _judge(self, first: Delivery) -> None:
+        """Look at the first event of a connection: the broker must go on where it was not acknowledged."""
+        gap = (first.packet_id - self._last_id - 1) % PACKET_ID_MAX if self._last_id is not None else 0
+        record, last_id = self._record, self._last_id
+        behind = (last_id - first.packet_id) % PACKET_ID_MAX if last_id else PACKET_ID_MAX
+        again = first.packet_id != 1 and behind < UNMARKED_MAX
+        if first.duplicate:
+            record.marks = True
+        elif again and last_id and not record.marks:
+            self._left, self._end_id = behind + 1, last_id
+            if not self._said:
+                self._said = True
+                log.warning(
+                    "The broker sends messages again without marking them, as aedes does: they are recognized by their "
+                    "packet ids."
+                )
+            return
+        gap = (first.packet_id - last_id - 1) % PACKET_ID_MAX if last_id is not None else 0
+        if last_id is not None and last_id >= PROOF_ID and (gap == 0 or (again and first.duplicate)):
+            record.continues = True
+        # Of a filter's messages that nobody asks for, the earlier process may have acknowledged some unsaved.
+        if not record.continues or first.surplus:
+            return
+        if 0 < gap <= GAP_MAX:
+            self._counts["messages_forgotten"] += gap
+            told = f"{gap} messages"
+        elif self._unanswered and not first.duplicate:
+            told = "messages"
+        else:
+            return
+        log.warning(
+            "The broker has kept the session but does not send %s again that were on their way when the last "
+            "connection ended: events are lost, see docs/brokers.md.",
+            told,
+        )
+
+    def _marked(self, one: Delivery) -> Delivery:
+        """Return a delivery, marked as sent again if it is the next of those."""
+        if not self._left or not one.qos:
+            return one
+        left = (self._end_id - one.packet_id) % PACKET_ID_MAX
+        if one.duplicate or left >= self._left:
+            self._left = 0
+            return one
+        self._left = left
+        return msgspec.structs.replace(one, duplicate=True)
+
+    def on_acknowledged(self, count: int) -> None:
+        """Record that acknowledgements were sent."""
+        self._count -= count

@@ -1,0 +1,136 @@
+"""Outputs of the daemon: answers, model cards, metrics and status, within what the broker takes, and dead letters."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from edgedescent.config import OUTPUTS, Config
+from edgedescent.daemon import logs
+from edgedescent.daemon.answers import AnswerHold, Answers
+from edgedescent.daemon.clock import Clock
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
+from edgedescent.interfaces import Transport
+from edgedescent.state.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Outputs:
+    """Carries out the effects of the engine, and publishes.
+
+    Args:
+        config: The configuration.
+        transport: Publishes.
+        store: Keeps the dead letters.
+        clock: The clock.
+
+    Attributes:
+        answers: Queue of the answers.
+    """
+
+    def __init__(self, config: Config, transport: Transport, store: Store, clock: Clock) -> None:
+        self._transport = transport
+        self._store = store
+        self._clock = clock
+        self._topics = {name: config.topic(name) for name in OUTPUTS}
+        self.answers = Answers(lambda payload: self.publish("predictions", payload), config.limits.answers_bytes_max)
+        self._hold = AnswerHold(self.answers)
+        self._too_large: Counter[str] = Counter()
+        """Number of messages not sent because of their size, by output."""
+        self._model_card: bytes | None = None
+        """Model card of a new snapshot that is not published yet."""
+
+    # --- Effects --------------------------------------------------------------------------------------------------
+
+    def apply(self, message: Message, effects: Sequence[Effect]) -> bool:
+        """Publish the predictions and keep the dead letters of a message.
+
+        Returns:
+            False if so many answers wait that no more messages should be learned.
+        """
+        n_dead_letters = 0
+        for effect in effects:
+            if isinstance(effect, Predictions):
+                # If the answer was what ended the connection before, it must not prevent the acknowledgement again.
+                self.answers.send(message.position, effect.payload, held=message.duplicate)
+                continue
+            self._store.add_dead_letter(effect)
+            n_dead_letters += 1
+            # A message may hold thousands of dead letters: only the first one is logged.
+            if n_dead_letters == 1:
+                _log_dead_letter(effect)
+        if n_dead_letters > 1:
+            log.warning("It is the first of %d dead letters kept from message %d.", n_dead_letters, message.position)
+        return not self.answers.is_full or not self._transport.connected or self._hold.given_up
+
+    def holds(self) -> bool:
+        """True while learning must wait, because answers cannot be sent as fast as they are made."""
+        return self._transport.connected and self._hold.is_on(self._clock.monotonic())
+
+    def send_waiting(self) -> None:
+        """Send what waits for a connection: answers and the model card of a new snapshot."""
+        answers = self.answers
+        answers.payload_bytes_max = self._transport.payload_bytes_max(self._topics["predictions"])
+        answers.send_waiting(self._store.last_position)
+        if answers.too_large and not self._too_large["predictions"]:
+            self._too_large["predictions"] = 1
+            log.warning(
+                "The broker takes messages of at most %d bytes: the answer to one event is larger and not sent.",
+                answers.payload_bytes_max,
+            )
+        if self._model_card is not None and self.publish("snapshots", self._model_card, retain=True):
+            self._model_card = None
+
+    # --- Publishing -----------------------------------------------------------------------------------------------
+
+    def publish_model_card(self, model_card: dict[str, Any]) -> None:
+        """Publish the model card of a new snapshot, as soon as there is a connection."""
+        self._model_card = json.dumps(model_card).encode()
+
+    def publish_status(self, payload: bytes) -> bool:
+        """Publish the retained status; returns False if it cannot be sent now."""
+        return self.publish("status", payload, retain=True)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Publish to one of the daemon's topics; returns False if it cannot be sent now."""
+        name = self._topics[topic]
+        if topic != "predictions" and len(payload) > (largest := self._transport.payload_bytes_max(name)):
+            self._too_large[topic] += 1
+            if self._too_large[topic] == 1:
+                log.warning(
+                    "The broker takes messages of at most %d bytes on %r: one of %d bytes is not sent, nor are later "
+                    "ones of that size.",
+                    largest,
+                    name,
+                    len(payload),
+                )
+            # Waiting would not make it smaller.
+            return True
+        return self._transport.publish(name, payload, retain=retain)
+
+    def metrics(self) -> dict[str, Any]:
+        """Numbers of answers and of messages that could not be sent."""
+        answers = self.answers
+        too_large = sum(n for topic, n in self._too_large.items() if topic != "predictions")
+        return {
+            "answers_waiting": len(answers),
+            "answers_dropped": answers.dropped,
+            "answers_split": answers.split,
+            "publications_too_large": answers.too_large + too_large,
+        }
+
+
+def _log_dead_letter(dead_letter: DeadLetter) -> None:
+    log.warning(
+        "Dead letter (%s) from %r: %s",
+        dead_letter.reason,
+        dead_letter.topic,
+        dead_letter.error,
+        extra={"reason": dead_letter.reason, "position": dead_letter.position, "index": dead_letter.index},
+    )
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("Its payload: %s", logs.payload(dead_letter.payload))

@@ -1,0 +1,220 @@
+"""Receiving: from deliveries of the broker to messages with positions, and their learning in slices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edgedescent.config import Config
+from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.commit import Committer
+from edgedescent.daemon.connections import Connections
+from edgedescent.daemon.intake import Admission, Intake
+from edgedescent.daemon.load import Delay, Load
+from edgedescent.daemon.outputs import Outputs
+from edgedescent.daemon.rate_limits import RateLimits
+from edgedescent.daemon.shedding import Sample
+from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import Message
+from edgedescent.engine.slicing import INTERVAL_S, Slicer
+from edgedescent.interfaces import Delivery, Transport
+from edgedescent.state.store import Store
+
+TICKS_PER_S = 1024
+"""Resolution of the times of receipt. A float holds such times exactly, and the journal compresses them better."""
+TIMED_BYTES_MAX = 65_536
+"""Largest payload whose time is read: the time of a larger one would take too long to find."""
+
+
+class Receiver:
+    """Takes messages in, assigns positions to them, and learns them, for a short time in each turn of the loop.
+
+    A message leaves the intake only when those before it are learned. From then on it belongs to the next commit,
+    whether it is learned by then or not: recovery learns what is in the journal.
+
+    Args:
+        config: The configuration.
+        transport: The connection.
+        store: The state file.
+        clock: The clock.
+        engine: The recovered engine.
+        committer: Takes the messages for the next commit.
+        outputs: Carries out the effects.
+        slicer: Runs the engine.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        transport: Transport,
+        store: Store,
+        clock: Clock,
+        engine: Engine,
+        committer: Committer,
+        outputs: Outputs,
+        slicer: Slicer,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._engine = engine
+        self._committer = committer
+        self._outputs = outputs
+        self._slicer = slicer
+        self._connections = Connections(transport, store)
+        self._format = engine.format
+        self._load = Load(clock.monotonic())
+        self._delay = Delay()
+        limits, state = config.limits, config.state
+        self._in_order = limits.questions == "in_order"
+        self._sample = Sample(self._is_question) if limits.backlog == "sample" else None
+        self._rate_limits = RateLimits(limits, self._format.count_events)
+        # Rules that drop a delivery before it gets a position belong here.
+        admission: list[Admission] = [self._rate_limits.screen]
+        self.intake = Intake(
+            # All that the broker may send ahead: what confirms answers comes behind it.
+            messages_max=max(state.commit_messages, (transport.window or 0) + 1),
+            bytes_max=state.commit_bytes + limits.answers_bytes_max,
+            is_urgent=None if self._in_order else lambda one: self._is_question(one.payload),
+            admission=admission,
+        )
+        self._messages: Iterator[Message] = iter(())
+        """Messages with positions that were not begun."""
+        self._last_position = engine.position
+        """Position of the last message that left the intake."""
+        self._arrived_at = 0.0
+        """Time of its receipt, by the monotonic clock."""
+        self._is_configured = False
+
+    def _is_question(self, payload: bytes) -> bool:
+        return self._format.is_question(payload)
+
+    @property
+    def waits(self) -> bool:
+        """True if messages wait to be learned."""
+        return self._is_behind or len(self.intake) > 0
+
+    @property
+    def can_learn(self) -> bool:
+        """True if messages wait to be learned, and there is room for them in the next commit."""
+        return self._is_behind or (len(self.intake) > 0 and self._committer.has_room)
+
+    @property
+    def saturated(self) -> bool:
+        """True if more comes than the learner can bear."""
+        return self._load.saturated
+
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Add the deliveries of one poll.
+
+        Args:
+            deliveries: The deliveries, in order; at least one.
+        """
+        received_at = math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
+        self._load.arrived(len(deliveries))
+        self._connections.received(deliveries)
+        self._committer.received(self.intake.add(deliveries, received_at, self._clock.monotonic()))
+
+    def learn(self) -> None:
+        """Learn messages for a short time, if there are any and there is room for them."""
+        began, before, position = self._clock.monotonic(), self._n_events, self._engine.position
+        now = began
+        while now - began < INTERVAL_S and (self._is_behind or self._next_portion()):
+            finished = self._slicer.run(self._engine, self._messages, self._outputs.apply)
+            now = self._clock.monotonic()
+            # Single messages leave an intake in which some are urgent, else those of a poll.
+            if not finished or self._in_order:
+                break
+        self._load.add(events=self._n_events - before, messages=self._engine.position - position, busy_s=now - began)
+        self._committer.note_learning(now - began)
+
+    @property
+    def _is_behind(self) -> bool:
+        """True if messages with positions are not learned."""
+        return self._last_position > self._engine.position
+
+    @property
+    def _n_events(self) -> int:
+        counters = self._engine.counters
+        return counters["events_learned"] + counters["events_predicted"]
+
+    def _next_portion(self) -> bool:
+        """Take deliveries out of the intake, as messages for the next commit; returns False if there is no message."""
+        messages = self.assign()
+        if messages and not self._is_configured:
+            # Not earlier: the state behind the last message must be the same whatever is configured now.
+            self._engine.configure(**self._config.engine_settings().options())
+            self._format = self._engine.format
+            self._is_configured = True
+        if messages and self._config.metrics.time_field is not None:
+            self._read_time(messages[0], self._config.metrics.time_field)
+        self._messages = iter(messages)
+        return bool(messages)
+
+    def assign(self) -> Sequence[Message]:
+        """Take deliveries out of the intake, if there is room, and assign positions to their messages.
+
+        These join the next commit.
+        """
+        if not (self.intake and self._committer.has_room):
+            return ()
+        received_at, self._arrived_at, deliveries, _ = self.intake.take()
+        if self._sample is not None:
+            deliveries = self._sample.mark(deliveries)
+        first = self._last_position + 1
+        messages = [
+            Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
+            for i, one in enumerate([one for one in deliveries if not one.surplus])
+        ]
+        messages = self._connections.mark(messages, deliveries)
+        self._last_position += len(messages)
+        self._committer.add(messages, deliveries)
+        return messages
+
+    def assign_all(self) -> None:
+        """Assign positions to all that was received, and commit what there is no room for, without learning it.
+
+        Raises:
+            DiskFullError: If the disk is full.
+        """
+        while self.intake:
+            if not self._committer.has_room:
+                self._committer.commit()
+            self.assign()
+
+    # --- How far behind -------------------------------------------------------------------------------------------
+
+    def _read_time(self, message: Message, field: str) -> None:
+        now = self._clock.monotonic()
+        if self._delay.is_due(now) and len(message.payload) <= TIMED_BYTES_MAX:
+            self._delay.read(self._format.sent_at(message.payload, field), self._clock.time(), now)
+
+    def update(self, now: float) -> None:
+        """Update the load, and adapt to it, if it is time to.
+
+        Args:
+            now: Time of the monotonic clock.
+        """
+        if self._load.update(now) and self._sample is not None:
+            self._sample.update(self._load, self._waiting_s(now))
+
+    def _waiting_s(self, now: float) -> float:
+        """Age of the oldest message that waits to be learned."""
+        if self._is_behind:
+            return now - self._arrived_at
+        oldest_at = self.intake.oldest_at
+        return 0.0 if oldest_at is None else now - oldest_at
+
+    def metrics(self) -> dict[str, Any]:
+        """Numbers of messages that wait, and the load."""
+        now = self._clock.monotonic()
+        delay = self._delay.seconds(now)
+        shed = {} if self._sample is None else {"messages_shed": self._sample.shed, "share_learned": self._sample.share}
+        return {
+            "messages_waiting": self._last_position - self._engine.position + len(self.intake),
+            "seconds_behind": round(self._waiting_s(now) if delay is None else delay, 3),
+            **self._load.metrics(),
+            **self._rate_limits.counts,
+            **shed,
+        }

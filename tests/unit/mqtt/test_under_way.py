@@ -1,0 +1,194 @@
+"""A broker that does not handle unacknowledged events as MQTT asks of it is noticed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from support.fake_broker import (
+    WELCOME_BACK,
+    FakeBroker,
+    FakeBrokerLink,
+    MakeAdapter,
+    adapters_for,
+    connect,
+    deliveries,
+    message,
+    pump,
+    pump_one,
+    warnings,
+    welcome,
+)
+
+FORGETS = "The broker has kept the session but does not send"
+
+
+@pytest.fixture
+def broker() -> Iterator[FakeBroker]:
+    with FakeBroker() as made:
+        yield made
+
+
+@pytest.fixture
+def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
+    with adapters_for(broker) as make_adapter:
+        yield make_adapter
+
+
+def cut(transport: object, link: FakeBrokerLink) -> None:
+    link.sock.close()
+    pump(transport, lambda: not transport.connected)  # type: ignore[arg-type, attr-defined]
+
+
+def known_session(make: MakeAdapter, broker: FakeBroker) -> str:
+    """What an earlier process knows of the session that it has made."""
+    earlier = make()
+    connect(earlier, broker)
+    return earlier.memory
+
+
+@pytest.mark.parametrize(
+    ("first", "forgotten"),
+    [
+        (message(b"1", 41, dup=True), None),
+        (message(b"9", 3_000, dup=True), None),
+        (message(b"2", 42), "messages again"),
+        # Of what it had sent, one has come, and one came to nobody.
+        (message(b"3", 43), "1 messages again"),
+        (message(b"3", 43, dup=True), "1 messages again"),
+        (message(b"8", 48), "6 messages again"),
+    ],
+)
+@pytest.mark.parametrize("continues", [True, False])
+def test_a_broker_that_forgets_what_was_under_way_is_told(
+    broker: FakeBroker,
+    make: MakeAdapter,
+    caplog: pytest.LogCaptureFixture,
+    first: bytes,
+    forgotten: str | None,
+    continues: bool,
+) -> None:
+    transport = make()
+    # What goes on behind 39 shows that the broker does not number each connection anew.
+    transport.resume(known_session(make, broker), 39 if continues else 5)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"0", 40))
+    assert transport.acknowledge([pump_one(transport)])
+    assert json.loads(transport.memory)["continues"] == continues
+    link.send(message(b"1", 41))
+    pump_one(transport)
+    cut(transport, link)
+    caplog.clear()
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(first)
+    pump_one(transport)
+    # Going on at 41 or 42 is proof too.
+    is_told = forgotten is not None and (continues or forgotten == "messages again")
+    assert (FORGETS in warnings(caplog)) == is_told
+    assert not is_told or str(forgotten) in warnings(caplog)
+    count = int(forgotten[0]) if is_told and forgotten and forgotten[0].isdigit() else 0
+    assert transport.counts["messages_forgotten"] == count
+
+
+def test_nothing_is_missed_where_all_was_acknowledged_or_the_session_is_new(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = make()
+    link = connect(transport, broker)
+    link.send(message(b"1", 65_535))
+    assert transport.acknowledge([pump_one(transport)])
+    cut(transport, link)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"2", 1))
+    pump_one(transport)
+    cut(transport, link)
+    link = connect(transport, broker)
+    link.send(message(b"3", 9))
+    pump_one(transport)
+    assert FORGETS not in warnings(caplog)
+
+
+def test_messages_that_are_sent_again_unmarked_are_marked(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 2)
+    link = connect(transport, broker, WELCOME_BACK)
+    ids = [65_534, 65_535, 1, 2, 3, 2]
+    link.send(b"".join(message(b"x", packet_id) for packet_id in ids))
+    found = [one for poll in deliveries(transport, 6) for one in poll]
+    assert [one.duplicate for one in found] == [True, True, True, True, False, False]
+    assert warnings(caplog).count("sends messages again without marking them") == 1
+
+
+@pytest.mark.parametrize(
+    "first", [message(b"x", 1), message(b"x", 3_000), message(b"x", 8, dup=True), message(b"x", 11)]
+)
+def test_new_messages_are_not_marked(broker: FakeBroker, make: MakeAdapter, first: bytes) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 10)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(first + message(b"x", 9) + message(b"x", 10))
+    found = [one for poll in deliveries(transport, 3) for one in poll]
+    assert [one.duplicate for one in found[1:]] == [False, False]
+
+
+def test_a_broker_that_marks_is_believed_from_then_on(broker: FakeBroker, make: MakeAdapter) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 10)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"x", 10, dup=True))
+    assert pump_one(transport).duplicate
+    later = make()
+    later.resume(transport.memory, 10)
+    link = connect(later, broker, WELCOME_BACK)
+    link.send(message(b"x", 9))
+    assert not pump_one(later).duplicate
+
+
+@pytest.mark.parametrize(
+    ("saved", "packet_id", "lost"),
+    [(25, 25, 0), (25, 26, 0), (25, 28, 2), (25, 3_000, 0), (0, 1, 0), (0, 41, 40), (None, 41, 0)],
+)
+def test_the_next_process_knows_where_the_last_one_was(
+    broker: FakeBroker,
+    make: MakeAdapter,
+    caplog: pytest.LogCaptureFixture,
+    saved: int | None,
+    packet_id: int,
+    lost: int,
+) -> None:
+    transport = make()
+    memory = json.loads(known_session(make, broker))
+    transport.resume(json.dumps(memory | {"continues": True}), saved)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"0", topic=b"events") + message(b"1", packet_id))
+    deliveries(transport, 2)
+    assert transport.counts["messages_forgotten"] == lost
+    assert (FORGETS in warnings(caplog)) == bool(lost)
+
+
+def test_a_broker_that_numbers_each_connection_anew_is_not_suspected(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 1)
+    for packet_id in (6, 1, 10, 2, 9):
+        link = connect(transport, broker, WELCOME_BACK)
+        link.send(message(b"0", packet_id, dup=packet_id == 1))
+        pump_one(transport)
+        cut(transport, link)
+    assert FORGETS not in warnings(caplog)
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_more_than_the_receive_maximum_is_said_once(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture, qos: int
+) -> None:
+    transport = make(protocol="5", receive_max=2)
+    link = connect(transport, broker, welcome())
+    link.send(b"".join(message(b"x", qos * (i + 1), five=True) for i in range(6)))
+    assert len(sum(deliveries(transport, 6), [])) == 6  # noqa: RUF017
+    assert warnings(caplog).count("more unacknowledged events than the 2 that `broker.receive_max` permits") == qos
