@@ -89,6 +89,11 @@ def draw_settings(chance: Chance) -> Settings:
         metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
         snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
     )
+    if allowance is not None and config.state.journal_age_max_s is not None:
+        # Checkpoints then fall due once in that time.
+        allowance = max(ALLOWANCES_BYTES)
+        state = msgspec.structs.replace(config.state, written_bytes_per_day_max=allowance)
+        config = msgspec.structs.replace(config, state=state)
     # With a write budget, one transfer from the write-ahead log must be small compared to it.
     wal_pages_max = dice.choice((1, 10, 100, 1000) if allowance is None else (1, 10))
     ahead_max = dice.choice((receive_max, dice.randint(1, receive_max)))

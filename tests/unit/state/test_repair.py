@@ -89,6 +89,7 @@ def test_every_damaged_piece_is_survived(worn: Run, tmp_path: Path, piece: int, 
         same += lost == 0
         assert (bits(run.engine) == bits(worn.engine)) == (lost == 0)
         run.store.close()
+    # Seven of the 56 pages hold such messages. Of the 14 pieces of four pages, each of them may lie in another one.
     assert same >= size // piece * least
 
 
