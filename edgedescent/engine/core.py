@@ -7,11 +7,8 @@ the same order give the same bits everywhere.
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
-from operator import itemgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -20,82 +17,16 @@ from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import RedeliveryWindow
-from edgedescent.engine.messages import Connection, DeadLetter, Effect, Message, Prediction, Predictions
+from edgedescent.engine.messages import Connection, Effect, Message, Prediction, Predictions
+from edgedescent.engine.unfinished import Handled, Unfinished, behind
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Format, JsonFormat, Piece
+from edgedescent.formats import Format, JsonFormat
 from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
 
-DEAD_LETTERS_PER_MESSAGE_MAX = 100
-"""Bound on the dead letters of one message: further ones are counted, also as ``dead_letters_unkept``, but not kept."""
-DEAD_PAYLOAD_MAX = 16_384
-"""Bound on the payload of a dead letter, so that a flood of large ones cannot fill the disk."""
-
 _REDELIVERIES = ("redeliveries", "redeliveries_places", "redeliveries_connection")
 _encode = msgspec.json.Encoder().encode
-
-
-class _Done(NamedTuple):
-    """Part of a message that was handled."""
-
-    place: int
-    """Place in the message of the last event that was handled."""
-    redelivered: bool
-    """True if the message was recognized as sent again."""
-    n_kept: int
-    """Number of its dead letters that were kept."""
-
-    @classmethod
-    def restore(cls, saved: np.ndarray) -> _Done | None:
-        """Part that a state holds; None if it was saved between two messages.
-
-        Raises:
-            ValueError: if no engine saved it.
-        """
-        if not len(saved):
-            return None
-        place, redelivered, n_kept = saved.tolist()
-        if place < 0 or redelivered not in (0, 1) or not 0 <= n_kept <= DEAD_LETTERS_PER_MESSAGE_MAX:
-            raise ValueError(f"{saved.tolist()} is no part of a message.")
-        return cls(place, bool(redelivered), n_kept)
-
-
-class _Rest:
-    """Message of which events are left, with the effects of those before.
-
-    Args:
-        message: the message.
-        redelivered: True if it is known as one that was sent again.
-        pieces: its pieces that were not begun.
-        n_kept: number of its dead letters that were kept before.
-    """
-
-    __slots__ = ("answers", "dead_letters", "events", "is_array", "message", "n_kept", "pieces", "redelivered")
-
-    def __init__(self, message: Message, redelivered: bool, pieces: Iterator[EventCursor], n_kept: int = 0) -> None:
-        self.message = message
-        self.redelivered = redelivered
-        self.pieces = pieces
-        self.n_kept = n_kept
-        self.events: EventCursor | None = None
-        """Piece that was begun."""
-        self.answers: list[bytes] = []
-        self.dead_letters: list[Effect] = []
-        self.is_array = False
-
-    def effects(self) -> list[Effect]:
-        """Effects so far."""
-        if not self.answers:
-            return list(self.dead_letters)
-        answers = b"[%b]" % b",".join(self.answers) if self.is_array else self.answers[0]
-        return [Predictions(answers), *self.dead_letters]
-
-
-def _behind(piece: Piece, place: int) -> Piece:
-    """Part of a piece behind a place in the message."""
-    events = [pair for pair in piece.events if pair[0] > place]
-    return Piece(events, [fault for fault in piece.rejected if fault.place > place], piece.is_array)
 
 
 class Engine:
@@ -147,9 +78,9 @@ class Engine:
         self.errors = Prequential()
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
-        self._rest: _Rest | None = None
+        self._rest: Unfinished | None = None
         """Message that was begun and has events left."""
-        self._done: _Done | None = None
+        self._done: Handled | None = None
         """What is done of the message behind `position`; None if nothing is."""
         self._quarantine = Quarantine(quarantine)
         self.configure(
@@ -239,12 +170,12 @@ class Engine:
             return self._resume(message, done, events_max)
         redelivered = self._note(message)
         if reader is None or not reader.open(message.payload):
-            return self._learn(_Rest(message, redelivered, iter(self.format.read(message.payload))), events_max)
+            return self._learn(Unfinished(message, redelivered, iter(self.format.read(message.payload))), events_max)
         answered = self._loop.run(
             reader, message.payload, message.topic, redelivered, self.errors, self.counters, events_max
         )
         if reader.rejected or not self._loop.left:
-            rest = _Rest(message, redelivered, iter(()))
+            rest = Unfinished(message, redelivered, iter(()))
             return self._learn(rest, self._loop.left) if self._take(rest, reader, answered) else None
         # What almost every message comes to.
         self.position = message.position
@@ -295,17 +226,17 @@ class Engine:
             self.counters["messages_redelivered"] += 1
         return redelivered
 
-    def _resume(self, message: Message, done: _Done, events_max: int) -> list[Effect] | None:
+    def _resume(self, message: Message, done: Handled, events_max: int) -> list[Effect] | None:
         """Go on with a message whose first events were handled before the state was saved."""
-        rest = _Rest(message, done.redelivered, iter(()), done.n_kept)
+        rest = Unfinished(message, done.redelivered, iter(()), done.n_kept)
         if self._reader is not None and self._reader.open(message.payload):
             self._loop.skip_to(self._reader, done.place)
             rest.events = self._reader
         else:
-            rest.pieces = (_behind(piece, done.place) for piece in self.format.read(message.payload))
+            rest.pieces = (behind(piece, done.place) for piece in self.format.read(message.payload))
         return self._learn(rest, events_max)
 
-    def _learn(self, rest: _Rest, events_max: int) -> list[Effect] | None:
+    def _learn(self, rest: Unfinished, events_max: int) -> list[Effect] | None:
         """Predict and learn the next events of a message; returns its effects if that was all of them."""
         began, message = False, rest.message
         while True:
@@ -328,7 +259,7 @@ class Engine:
         self._done = None
         return rest.effects()
 
-    def _take(self, rest: _Rest, events: EventCursor, answered: list[Prediction]) -> bool:
+    def _take(self, rest: Unfinished, events: EventCursor, answered: list[Prediction]) -> bool:
         """Add what a run over a piece gave to the effects of its message; returns True if the piece is at its end."""
         at_end = self._loop.left > 0
         if answered:
@@ -341,9 +272,9 @@ class Engine:
             # An empty piece has no place.
             place = max(place, self._done.place)
         if events.rejected and not rest.redelivered:
-            self._add_dead_letters(rest, events, place)
+            rest.add_dead_letters(events, place, self.counters)
         rest.events = None if at_end else events
-        self._done = _Done(place, rest.redelivered, rest.n_kept)
+        self._done = Handled(place, rest.redelivered, rest.n_kept)
         if not at_end:
             self._rest = rest
         return at_end
@@ -351,33 +282,6 @@ class Engine:
     def _begin_connection(self, position: int, connection: Connection) -> None:
         """Begin a connection, whose first message is at `position`."""
         self._redeliveries.connect(position, connection.session, connection.acknowledged, connection.first_id)
-
-    def _add_dead_letters(self, rest: _Rest, events: EventCursor, place: int) -> None:
-        """Count the rejected events of a piece up to a place, and add dead letters to those of earlier ones."""
-        rejected = sorted(events.rejected, key=itemgetter(0))
-        n = bisect_right(rejected, place, key=itemgetter(0))
-        events.rejected[:] = rejected[n:]
-        del rejected[n:]
-        counters, message = self.counters, rest.message
-        counters["dead_letters"] += len(rejected)
-        for _, error, _ in rejected:
-            counters[f"dead_letters.{error.reason}"] += 1
-        room = DEAD_LETTERS_PER_MESSAGE_MAX - rest.n_kept
-        if len(rejected) > room:
-            counters["dead_letters_unkept"] += len(rejected) - room
-        rest.n_kept += min(len(rejected), room)
-        rest.dead_letters += [
-            DeadLetter(
-                position=message.position,
-                index=index,
-                received_at=message.received_at,
-                topic=message.topic,
-                reason=error.reason,
-                error=str(error),
-                payload=payload[:DEAD_PAYLOAD_MAX],
-            )
-            for index, error, payload in rejected[:room]
-        ]
 
     @property
     def reused_id(self) -> tuple[str, str | int] | None:
@@ -445,7 +349,7 @@ class Engine:
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
             self.counters = Counter(dict(zip(state["counter_names"], state["counters"].tolist(), strict=True)))
             self.position = int(state["position"][0])
-            self._done = _Done.restore(state["message_done"])
+            self._done = Handled.restore(state["message_done"])
             self._rest = None
         except (KeyError, ValueError) as error:
             raise StateError(

@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 
-from edgedescent.engine.core import DEAD_PAYLOAD_MAX
 from edgedescent.engine.messages import DeadLetter
+from edgedescent.engine.unfinished import DEAD_PAYLOAD_MAX
 from edgedescent.errors import StateError
 from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
 from edgedescent.state.dead_letter_table import COLUMNS, from_rows

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor, MatrixFactorization
-from edgedescent.engine.core import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Engine
+from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message
+from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
 from edgedescent.state import codec

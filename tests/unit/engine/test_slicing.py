@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor, MatrixFactorization
-from edgedescent.engine.core import DEAD_LETTERS_PER_MESSAGE_MAX, Engine
+from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
 from edgedescent.engine.slicing import INTERVAL_S, LARGE_BYTES, SLICE_S, Slicer
+from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX
 from edgedescent.errors import StateError
 from edgedescent.formats.json import PIECE_BYTES
 from edgedescent.learners import Learner
