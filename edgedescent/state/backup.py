@@ -16,7 +16,7 @@ from edgedescent.state.disk import Disk
 from edgedescent.state.files import sync_folder
 from edgedescent.state.journal_block import is_whole
 from edgedescent.state.journal_end import journal_end
-from edgedescent.state.position_file import Note, PositionFile
+from edgedescent.state.position_file import PositionFile
 from edgedescent.state.repair import connect, is_damage
 from edgedescent.state.state_file import require_file, sqlite_error
 from edgedescent.state.store import FILE, POSITION_FILE
@@ -51,7 +51,8 @@ def backup(folder: str | Path, target: Path, on_progress: OnProgress = lambda _d
     path = Path(folder) / FILE
     require_file(path)
     # Before the copy, because the daemon may go on writing.
-    note = PositionFile(Path(folder) / POSITION_FILE, Disk()).read()
+    position_file = PositionFile(Path(folder) / POSITION_FILE, Disk())
+    note = position_file.read()
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         if target.exists():
@@ -59,7 +60,8 @@ def backup(folder: str | Path, target: Path, on_progress: OnProgress = lambda _d
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
             _copy(path, temporary, on_progress)
-            _check_content(path, temporary, note)
+            end, newest = _check_content(path, temporary)
+            position_file.compare(note, end, newest)
             temporary.rename(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -95,8 +97,11 @@ def _copy(path: Path, to: Path, on_progress: OnProgress) -> None:
         os.fsync(file.fileno())
 
 
-def _check_content(path: Path, copied: Path, note: Note) -> None:
-    """Log what is damaged or missing in the copy: the structure of a file says nothing about that.
+def _check_content(path: Path, copied: Path) -> tuple[int, int]:
+    """Log what is damaged in the copy: the structure of a file says nothing about that.
+
+    Returns:
+        The last position of the journal, and that of the newest usable checkpoint.
 
     Raises:
         StateError: If no checkpoint is usable and the journal does not begin with the first message.
@@ -122,12 +127,4 @@ def _check_content(path: Path, copied: Path, note: Note) -> None:
         log.error(
             "%d checkpoints and %d blocks of the journal in %s are damaged.", n_damaged, n_blocks - len(good), path
         )
-    if note.position > max(end, newest):
-        log.error("The journal ends at message %d, but it had reached message %d.", end, note.position)
-    elif note.fault and (end or newest):
-        log.warning(
-            "%s %s: whether messages are missing at the end of the journal, behind message %d, cannot be told.",
-            path.with_name(POSITION_FILE),
-            note.fault,
-            max(end, newest),
-        )
+    return end, newest

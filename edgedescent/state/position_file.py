@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 from edgedescent.engine.messages import POSITION_MAX
 from edgedescent.state.disk import Disk
+
+log = logging.getLogger(__name__)
 
 
 class Note(NamedTuple):
@@ -55,6 +58,30 @@ class PositionFile:
         if max(int(position), int(acknowledged)) > POSITION_MAX:
             return Note(fault="is damaged")
         return Note(int(position), int(acknowledged))
+
+    def compare(self, note: Note, end: int, newest: int) -> int:
+        """Say what is missing at the end of the journal, or cannot be told.
+
+        Args:
+            note: What `read` returned, before the end was looked for: a daemon may go on writing.
+            end: Last position of the journal.
+            newest: Position of the newest checkpoint.
+
+        Returns:
+            The last position that was reached, as far as anything tells it.
+        """
+        last = max(end, newest)
+        if note.position > last:
+            log.error("The journal ends at message %d, but it had reached message %d.", end, note.position)
+            return note.position
+        if note.fault and last:
+            log.warning(
+                "%s %s: whether messages are missing at the end of the journal, behind message %d, cannot be told.",
+                self._path,
+                note.fault,
+                last,
+            )
+        return last
 
     def write(self, position: int, acknowledged: int) -> None:
         """Write the two positions. A failure is ignored."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.disk import Disk
 from edgedescent.state.meta_table import MetaTable
-from edgedescent.state.repair import PAGE_BYTES, connect, is_damage, repair
+from edgedescent.state.repair import PAGE_BYTES, connect, install_repaired, is_damage, repair
 
 log = logging.getLogger(__name__)
 
@@ -85,15 +85,6 @@ def require_file(path: Path) -> None:
         raise _no_state_error(path)
 
 
-def require_whole(path: Path, note: Path, disk: Disk) -> None:
-    """Raise StateError if the state file is gone, though the note of its last position is there.
-
-    A new state would otherwise begin without a word.
-    """
-    if disk.size(path) is None and disk.size(note) is not None:
-        raise _lost_error(path, f"missing, though {note.name} is there")
-
-
 def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
     """Open a state file for reading, possibly beside the daemon that writes it.
 
@@ -120,20 +111,27 @@ def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
     return db
 
 
-def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connection:
+def open_to_write(path: Path, disk: Disk, durability: Durability, note: Path) -> sqlite3.Connection:
     """Open a state file for writing. Creates it if it is missing, and repairs it if it is damaged.
 
     Args:
         path: The state file.
         disk: The file system.
         durability: As in `Store`.
+        note: The file that notes its last position, which says that there was a state file.
 
     Returns:
         The connection.
 
     Raises:
-        StateError: If the file was emptied, is damaged beyond repair, or another version wrote it.
+        StateError: If the file was emptied or removed, is damaged beyond repair, or another version wrote it.
     """
+    if durability == "power":
+        # Pages of the WAL that an earlier process failed to sync look as if they were on the disk. New commits are
+        # written behind them and would be lost together with them.
+        disk.rewrite(_wal_of(path))
+    install_repaired(path)
+    _require_whole(path, note, disk)
     _require_content(path, disk)
     if disk.size(path) is None:
         _create(path, disk)
@@ -231,6 +229,15 @@ def _require_content(path: Path, disk: Disk) -> None:
     size = disk.size(path)
     if size == 0 or (size is None and disk.size(_wal_of(path))):
         raise _lost_error(path, "missing, though its log is there" if size is None else "empty")
+
+
+def _require_whole(path: Path, note: Path, disk: Disk) -> None:
+    """Raise StateError if the state file is gone, though the note of its last position is there.
+
+    A new state would otherwise begin without a word.
+    """
+    if disk.size(path) is None and disk.size(note) is not None:
+        raise _lost_error(path, f"missing, though {note.name} is there")
 
 
 def _lost_error(path: Path, what: str) -> StateError:

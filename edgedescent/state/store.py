@@ -11,7 +11,6 @@ commit ends with a check that the files were not deleted meanwhile, which no wri
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -30,9 +29,8 @@ from edgedescent.state.disk import Disk
 from edgedescent.state.files_in_use import FilesInUse
 from edgedescent.state.journal_table import JournalTable
 from edgedescent.state.lock import FILE as LOCK_FILE
-from edgedescent.state.meta_table import MetaTable
-from edgedescent.state.position_file import Note, PositionFile
-from edgedescent.state.repair import install_repaired
+from edgedescent.state.position_file import PositionFile
+from edgedescent.state.records import Records
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.state_file import (
     Durability,
@@ -41,7 +39,6 @@ from edgedescent.state.state_file import (
     move_log_often,
     open_to_read,
     open_to_write,
-    require_whole,
     sqlite_error,
 )
 
@@ -56,6 +53,7 @@ class Store:
 
     Attributes:
         piece_bytes: Size of the pieces in which a checkpoint is written.
+        records: Whose the state is, and what a restart must know besides.
 
     Every method raises StateError if the file cannot be read or written. An interrupted write leaves no trace in the
     file. After a DiskFullError the write can be tried again; after any other StateError the store cannot be used any
@@ -109,12 +107,12 @@ class Store:
             note = self._position_file.read()
             self.acknowledged = note.acknowledged
             self._db = self._open()
-            self._meta = MetaTable(self._db, self.path)
+            self.records = Records(self._db, self.path, lambda: self.last_position)
             self._journal = JournalTable(self._db, self.path, read_only=read_only)
             self._dead_letters = DeadLetterTable(self._db, dead_letters_max, dead_letters_bytes_max)
             self._checkpoints = CheckpointTable(self._db, self.path)
             end = self._journal.last_position
-            self.last_position = max(end, self._checkpoints.newest_behind(end))
+            self.last_position = self._position_file.compare(note, end, self._checkpoints.newest_behind(end))
             if not read_only:
                 self._parts = self._checkpoints.parts()
             # Without its `-shm`, another process would not see the locks of this one.
@@ -124,23 +122,8 @@ class Store:
             raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
-        self._compare_with(note)
-
-    def _compare_with(self, note: Note) -> None:
-        """Compare the end of the journal with the note of it, and say what is missing or cannot be known."""
-        if note.position > self.last_position:
-            end = self._journal.last_position
-            log.error("The journal ends at message %d, but it had reached message %d.", end, note.position)
-            self.last_position = note.position
-        if note.fault and self.last_position:
-            log.warning(
-                "%s %s: whether messages are missing at the end of the journal, behind message %d, cannot be told.",
-                self.folder / POSITION_FILE,
-                note.fault,
-                self.last_position,
-            )
-            if not self.read_only:
-                self._position_file.write(self.last_position, self.acknowledged)
+        if note.fault and self.last_position and not read_only:
+            self._position_file.write(self.last_position, self.acknowledged)
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
@@ -163,7 +146,7 @@ class Store:
             raise ValueError(f"Message {first} does not follow message {self.last_position}.")
         with self._transaction(up_to=last):
             size = self._journal.append(messages, hurry=hurry)
-            self._meta.set("answered", str(answered))
+            self.records.set("answered", str(answered))
         self._journal.written(last, size)
         self.last_position = last
         self._position_file.write(last, self.acknowledged)
@@ -195,11 +178,6 @@ class Store:
         """Note up to which position the broker is known to have the acknowledgements. The note survives kill -9."""
         self.acknowledged = position
         self._position_file.write(self.last_position, position)
-
-    @property
-    def answered(self) -> int:
-        """Position of the last answer known to be published; 0 if none is."""
-        return int(self._get("answered", "answers sent") or 0)
 
     # --- Checkpoints ----------------------------------------------------------------------------------------------
 
@@ -242,9 +220,9 @@ class Store:
         def write_root(data: bytes) -> None:
             with self._transaction():
                 self._checkpoints.add(position, created_at, data, alone=new_learner)
-                self._meta.set("learner", json.dumps(learner, sort_keys=True))
+                self.records.set_learner(learner)
                 if new_learner:
-                    self._meta.set("learner_since", str(position))
+                    self.records.set("learner_since", str(position))
                 dropped = self._trim_journal(now=created_at)
             self._journal.bytes -= dropped
             with guarded(self.path):
@@ -280,42 +258,11 @@ class Store:
 
     # --- To whom the state belongs --------------------------------------------------------------------------------
 
-    @property
-    def learner(self) -> dict[str, Any] | None:
-        """Configuration of the learner that wrote the state; None in a new folder."""
-        text = self._get("learner", "learner")
-        learner: dict[str, Any] | None = None if text is None else json.loads(text)
-        return learner
-
-    @property
-    def learner_since(self) -> int:
-        """Position of the last message before this learner continued with the state of another one; 0 if none did."""
-        since = self._get("learner_since", "learner before this one")
-        if since is None and self._meta.is_there("learner_since"):
-            # A damaged record still says that there was another one; from where on is not known.
-            return self.last_position
-        return int(since or 0)
-
-    @property
-    def device(self) -> str | None:
-        """Name of the device that wrote the state; None in a new folder."""
-        return self._get("device", "device")
-
     def claim(self, learner: dict[str, Any], device: str) -> None:
         """Record the configuration of the learner and the device to which the state belongs."""
         with self._transaction():
-            self._meta.set("learner", json.dumps(learner, sort_keys=True))
-            self._meta.set("device", device)
-
-    @property
-    def settings(self) -> SettingsHistory:
-        """Settings of the engine by position; empty in a new folder.
-
-        Raises:
-            StateError: If another version wrote them.
-        """
-        text = self._get("settings", "engine's settings")
-        return SettingsHistory() if text is None else SettingsHistory.decode(text)
+            self.records.set_learner(learner)
+            self.records.set("device", device)
 
     def change_settings(self, history: SettingsHistory, settings: EngineSettings) -> None:
         """Record the settings of the engine for the next message and those that follow it.
@@ -327,7 +274,7 @@ class Store:
         changed = history.with_change(self.last_position + 1, settings, self._checkpoints.needed_from())
         if (text := changed.encode()) != history.encode():
             with self._transaction():
-                self._meta.set("settings", text)
+                self.records.set("settings", text)
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
@@ -351,14 +298,14 @@ class Store:
     def memory(self) -> str:
         """Text of the transport's about its session with the broker; empty in a new state."""
         if self._memory is None:
-            self._memory = self._get("session", "broker's session") or ""
+            self._memory = self.records.session
         return self._memory
 
     def save_memory(self, memory: str) -> None:
         """Save the text of the transport's about its session, if it has changed."""
         if memory != self.memory:
             with self._transaction():
-                self._meta.set("session", memory)
+                self.records.set("session", memory)
             self._memory = memory
 
     # --- Write budget ---------------------------------------------------------------------------------------------
@@ -367,15 +314,6 @@ class Store:
     def written_bytes(self) -> int | None:
         """Number of bytes that this process has written to disks so far; None if it is unknown."""
         return self._disk.written_bytes()
-
-    @property
-    def allowance(self) -> tuple[float, float] | None:
-        """Number of bytes left of the day's allowance when it was last saved, and that time; None if never saved."""
-        text = self._get("allowance", "day's write budget")
-        if text is None:
-            return None
-        left, at = map(float, text.split())
-        return left, at
 
     def set_allowance(self, left: float, at: float) -> None:
         """Save the rest of the day's allowance with the next transaction, so that a restart does not renew it."""
@@ -419,13 +357,7 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         if self.read_only:
             return open_to_read(self.path, self._disk)
-        if self._durability == "power":
-            # Pages of the WAL that an earlier process failed to sync look as if they were on the disk. New commits are
-            # written behind them and would be lost together with them.
-            self._disk.rewrite(Path(f"{self.path}-wal"))
-        install_repaired(self.path)
-        require_whole(self.path, self.folder / POSITION_FILE, self._disk)
-        return open_to_write(self.path, self._disk, self._durability)
+        return open_to_write(self.path, self._disk, self._durability, self.folder / POSITION_FILE)
 
     @contextmanager
     def _transaction(self, up_to: int | None = None) -> Iterator[None]:
@@ -441,7 +373,7 @@ class Store:
                 yield
                 self._dead_letters.write(dead_letters)
                 if self._allowance is not None:
-                    self._meta.set("allowance", self._allowance)
+                    self.records.set("allowance", self._allowance)
                 self._db.execute("COMMIT")
             except BaseException:
                 # The first error is the one to report, and SQLite may have rolled back by itself.
@@ -462,7 +394,3 @@ class Store:
             return 0
         oldest = float("-inf") if self._journal_age_max_s is None else now - self._journal_age_max_s
         return self._journal.trim(needed, self._journal_bytes_max, oldest)
-
-    def _get(self, key: str, what: str) -> str | None:
-        with guarded(self.path):
-            return self._meta.get(key, what)

@@ -31,6 +31,7 @@ from edgedescent.errors import DiskFullError, StateError
 from edgedescent.interfaces import Delivery
 from edgedescent.state import checkpoints
 from edgedescent.state.checkpoints import CheckpointWriter
+from edgedescent.state.records import Records
 from edgedescent.state.recovery import OnEffect
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.store import Store
@@ -316,17 +317,17 @@ def test_not_learning_what_was_journaled_before_a_crash(monkeypatch: pytest.Monk
 
 
 def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing_known(_store: Store) -> SettingsHistory:
+    def nothing_known(_records: Records) -> SettingsHistory:
         return SettingsHistory()
 
-    monkeypatch.setattr(Store, "settings", property(nothing_known))
+    monkeypatch.setattr(Records, "settings", property(nothing_known))
     # Only some worlds change limits, and few of them have messages behind a checkpoint at that moment.
     violation = caught()
     assert "the counters are" in violation or "differ from those" in violation
 
 
 def test_learning_a_message_again_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module._Done, "restore", lambda _saved: None)
+    monkeypatch.setattr(engine_module.Handled, "restore", lambda _saved: None)
     # Few worlds are stopped within a message.
     violation = caught(first=3)
     assert "the counters are" in violation or "differ from those" in violation

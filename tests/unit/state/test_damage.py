@@ -131,7 +131,7 @@ def test_a_damaged_record_counts_as_missing_and_is_told(
     sql(run.store.folder, "UPDATE meta SET value = ? WHERE key = ?", value, key)
     after = again(run)
     assert bits(after.engine) == bits(run.engine)
-    assert (after.store.answered, after.store.memory, after.store.allowance) == (
+    assert (after.store.records.answered, after.store.memory, after.store.records.allowance) == (
         0 if key == "answered" else 50,
         "" if key == "session" else "a session",
         None if key == "allowance" else (5.0, 6.0),

@@ -310,7 +310,7 @@ def test_a_damaged_record_of_the_learner_is_reported_and_replaced(
         engine = recover(moved(worn.config, folder), store)
         assert bits(engine) == bits(worn.engine)
         assert "The record of the learner in" in caplog.text
-        assert store.learner == describe(worn.engine.learner)
+        assert store.records.learner == describe(worn.engine.learner)
         store.close()
 
 
