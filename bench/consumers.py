@@ -19,6 +19,8 @@ from typing import Self
 
 from backlog import find_client
 
+from edgedescent.state.lock import note_of
+
 TOPIC = "bench/events"
 KEEPALIVE_S = 3600
 """Nobody pings while it stands still."""
@@ -229,8 +231,9 @@ class OurDaemon(Consumer):
 
     def _come_to(self, count: int) -> bool:
         try:
-            status = json.loads((self.folder / "state" / "status.json").read_bytes())
-        except FileNotFoundError:
+            # The daemon notes in its lock where its status is.
+            status = json.loads((Path(note_of(self.folder / "state")) / "status.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
             return False
         if status["dead_letters"]:
             raise RuntimeError(f"The daemon refused {status['dead_letters']} events.")

@@ -1,7 +1,8 @@
 """Feed messages to the engine in one process, without a broker, as the daemon does.
 
-A message goes in, effects come out: predictions to publish, and dead letters with a reason. An event whose id was
-learned before is only answered. The engine reads no clock and no network, so the same messages give the same bits.
+A message goes in, effects come out: predictions to publish, and dead letters with a reason. An event that was learned
+before, by its id and its content, is a repeat. The engine reads no clock and no network, so the same messages give the
+same bits.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ def payloads() -> Iterator[bytes]:
     """Yield 300 events, one of them twice, and two that cannot be used."""
     for i in range(300):
         temp = numbers.gauss(20, 5)
-        yield json.dumps({"id": f"event-{i}", "x": {"temp": temp}, "y": 1.5 * temp}).encode()
-    yield b'{"id": "event-7", "x": {"temp": 20.0}, "y": 30.0}'
+        payload = json.dumps({"id": f"event-{i}", "x": {"temp": temp}, "y": 1.5 * temp}).encode()
+        yield payload
+    yield payload
     yield b'{"id": "broken", "x": {"temp": 2'
     yield b'{"id": "no number", "x": {"temp": 20.0}, "y": "thirty"}'
     yield b'{"id": "to predict", "x": {"temp": 22.0}}'

@@ -214,8 +214,10 @@ class DaemonProcess:
     def undisturbed(self, payloads: Iterable[bytes]) -> Engine:
         """An engine of the same configuration that has learned these payloads in order, without a restart."""
         engine = self.config.build_engine()
+        # Ids belong to it.
+        (topic,) = self.config.event_topics()
         for position, payload in enumerate(payloads, start=1):
-            engine.handle(Message(position, 0.0, "events", payload))
+            engine.handle(Message(position, 0.0, topic, payload))
         return engine
 
 

@@ -49,7 +49,10 @@ def test_hostile_payloads(
     with (
         running_broker("mosquitto") as broker,
         DevicePeer(broker.port) as peer,
-        make_daemon(broker.port, learner=learner, metrics_s=0.05) as daemon,
+        # Absurd labels are to reach the learner.
+        make_daemon(
+            broker.port, learner=learner, metrics_s=0.05, environment={"EDGEDESCENT_LIMITS__QUARANTINE": "false"}
+        ) as daemon,
     ):
         daemon.connected()
         assert daemon.config.limits.payload_bytes_max == LIMIT_BYTES
