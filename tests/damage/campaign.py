@@ -287,13 +287,13 @@ class _Examination:
         """Messages that can be read, each of which must be as it was received."""
         logger = logging.getLogger("edgedescent")
         logger.disabled = True
-        for name in ("store", "recording"):
+        for name in ("journal_table", "recording"):
             logging.getLogger(f"edgedescent.state.{name}").disabled = True
         try:
             found = list(store.read(0))
         finally:
             logger.disabled = False
-            for name in ("store", "recording"):
+            for name in ("journal_table", "recording"):
                 logging.getLogger(f"edgedescent.state.{name}").disabled = False
         for message in found:
             at = message.position - 1

@@ -203,6 +203,21 @@ def simulate(folder: Folder) -> None:
         list(source.batches())
 
 
+def migrate(folder: Folder) -> None:
+    """It must find the learner that wrote the state, or say why it does not."""
+    before = len(folder.said)
+    output = folder.call("migrate", folder.toml, "--dry-run", "--json")
+    if output is None:
+        return
+    found = json.loads(output)
+    if found["notes"]:
+        raise WrongError(f"the state is taken for that of another learner: {found['notes']}")
+    if found["position"] > len(folder.lives.messages):
+        raise WrongError(f"the state is at message {found['position']}, which never was")
+    if found["position"] < len(folder.lives.messages) and len(folder.said) == before:
+        raise WrongError(f"the state is at message {found['position']} without a word")
+
+
 def adopt(folder: Folder) -> None:
     folder.call("adopt", folder.toml, "--yes")
     text = config_path(folder.path).read_text()
@@ -234,6 +249,7 @@ READING: dict[str, Callable[[Folder], object]] = {
     "status": status,
     "snapshots list, verify": snapshots,
     "run --dry-run": dry,
+    "migrate --dry-run": migrate,
     "simulate --journal, replay": simulate,
 }
 """Commands that only read."""

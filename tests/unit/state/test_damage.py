@@ -21,7 +21,7 @@ from edgedescent.state.lock import FolderLock, holder_of
 from edgedescent.state.state_file import SCHEMA
 from edgedescent.state.store import FILE, POSITION_FILE, Store
 from support.state_file import sql
-from support.state_folder import Run, a_config, batches, bits, payloads
+from support.state_folder import NOW, Run, a_config, batches, bits, payloads
 
 
 @pytest.mark.rounds(quick=4, long=500)
@@ -138,6 +138,23 @@ def test_a_damaged_record_counts_as_missing_and_is_told(
     )
     assert "The record of the " in caplog.text
     after.store.close()
+
+
+@pytest.mark.parametrize("value", ["12345678 60", 60, b"\xff\x00", ""])
+def test_a_damaged_mark_of_another_learner_still_forbids_to_begin_with_the_first_message(
+    run: Run, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    migrated = again(run)
+    assert migrated.store.records.learner is not None
+    migrated.store.begin_checkpoint(
+        migrated.engine.state_dict(), 60, NOW, migrated.store.records.learner, new_learner=True
+    ).write_all()
+    migrated.store.close()
+    sql(run.store.folder, "UPDATE meta SET value = ? WHERE key = 'learner_since'", value)
+    sql(run.store.folder, "UPDATE checkpoints SET data = x'00'")
+    with pytest.raises(StateError, match="cannot be recovered"):
+        again(run)
+    assert "The record of the learner before this one" in caplog.text
 
 
 def test_a_state_that_lost_its_records_says_so(run: Run, caplog: pytest.LogCaptureFixture) -> None:
