@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -164,7 +165,7 @@ def test_a_state_that_lost_its_records_says_so(run: Run, caplog: pytest.LogCaptu
     assert "does not say with which settings its messages came" in caplog.text
     caplog.clear()
     again(run).store.close()
-    assert caplog.records == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 # --- The file itself --------------------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def test_a_note_that_says_nothing_is_told_once(run: Run, note: bytes | None, cap
     assert "whether messages are missing at the end of the journal, behind message 60, cannot be told." in caplog.text
     caplog.clear()
     again(run).store.close()
-    assert caplog.records == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 # --- Dead letters, backup, lock and status ----------------------------------------------------------------------------
@@ -241,7 +242,7 @@ def test_a_damaged_dead_letter_is_left_out(run: Run, change: str, caplog: pytest
 def test_a_backup_says_what_it_lacks(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = run.store.folder
     backup(folder, tmp_path / "whole.db")
-    assert caplog.records == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     sql(folder, "DELETE FROM journal WHERE first > 40")
     sql(folder, "UPDATE journal SET crc = 0 WHERE first = 11")
     sql(folder, "UPDATE checkpoints SET data = x'00' WHERE position = 20")
