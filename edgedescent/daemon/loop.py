@@ -84,7 +84,7 @@ class Daemon:
         self._status = status
         self._outputs = Outputs(config, transport, store, clock)
         self._sent_position = 0
-        """Position of the last answer sent, apart from those that wait for a connection."""
+        """Position up to which the answers were written to the connection."""
 
     def recover(self) -> None:
         """Recover the engine from the store. Must be called before the first turn.
@@ -111,8 +111,8 @@ class Daemon:
 
         self.engine = engine = recover(config, store, on_effect, slicer=self._slicer, on_progress=on_progress)
         self._transport.resume(store.memory, self._last_packet_id())
-        self._sent_position = engine.position
-        self._committer = Committer(config, store, self._transport, self._clock, engine, self._answered)
+        self._note_sent()
+        self._committer = Committer(config, store, self._transport, self._clock, engine, lambda: self._sent_position)
         self._receiver = Receiver(
             config,
             transport=self._transport,
@@ -160,10 +160,10 @@ class Daemon:
                 remembered,
             )
 
-    def _answered(self) -> int:
-        """Position of the last answer sent."""
+    def _note_sent(self) -> None:
+        """Note up to where answers were written: all that were published before, but not those that wait."""
         waiting = self._outputs.answers.first_waiting
-        return self._sent_position if waiting is None else min(self._sent_position, waiting - 1)
+        self._sent_position = self.engine.position if waiting is None else waiting - 1
 
     @property
     def state(self) -> str:
@@ -246,8 +246,8 @@ class Daemon:
         deliveries = self._transport.poll(wait_s, take=committer.has_room and has_room)
         committer.save_memory()
         committer.note_confirmed()
-        # A poll writes before it reads: answers published before it are sent now.
-        self._sent_position = self.engine.position
+        # A poll writes before it reads: answers published before it are sent now, those published from here on are not.
+        self._note_sent()
         if self._transport.connected:
             self._outputs.send_waiting()
         if deliveries:

@@ -48,7 +48,7 @@ protocol = "{protocol}"
 
 [learner]
 type = "{learner}"
-
+{categories}
 [state]
 path = {state}
 
@@ -177,7 +177,10 @@ class DemoSession:
             ) from error
 
     def _write_config(self) -> None:
+        # Without it, a learner would read the names of a column such as part numbers as amounts.
+        categories = list(getattr(self.source, "categories", ()))
         text = _CONFIG.format(
+            categories=f"categories = {json.dumps(categories, ensure_ascii=False)}\n" if categories else "",
             path=self.config_path,
             device=DEVICE,
             host=self.broker.host,

@@ -20,9 +20,24 @@ from edgedescent_sims.sources.batch import Column
 
 DAY_S, WEEK_S = 86_400.0, 604_800.0
 
-_HOURS = np.array([*(f"{hour:02d}" for hour in range(24)), None], dtype=object)
+_MONTH_NAMES = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+# Texts that are no numbers, which a learner would read them as.
+_HOURS = np.array([*(f"{hour:02d}h" for hour in range(24)), None], dtype=object)
 _WEEKDAYS = np.array(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", None], dtype=object)
-_MONTHS = np.array([*(f"{month:02d}" for month in range(1, 13)), None], dtype=object)
+_MONTHS = np.array([*_MONTH_NAMES, None], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,7 @@ class Calendar:
     Example:
         >>> features = Calendar("t", hour=False, weekday=True).features(np.array([0.0, np.nan]))
         >>> {name: column.tolist() for name, column in features.items()}
-        {'t.weekday': ['Thursday', None], 't.month': ['01', None]}
+        {'t.weekday': ['Thursday', None], 't.month': ['January', None]}
     """
 
     name: str

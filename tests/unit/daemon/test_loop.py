@@ -388,6 +388,19 @@ def test_answers_that_may_not_have_gone_out_before_a_crash_are_sent_once_there_i
     assert len(harness.transport.of("predictions")) == 2
 
 
+def test_an_answer_that_waited_is_sent_again_if_no_poll_wrote_it_before_a_crash(make: MakeHarness) -> None:
+    harness = make(state={"commit_messages": 1}).recover()
+    # The answer waits for the acknowledgement, which comes at the end of this turn.
+    harness.receive(Delivery("edgedescent/pump/events", event(1), 1, 1, duplicate=True))
+    # It is published behind the poll, and the next message is committed in the same turn.
+    harness.receive(event(2))
+    assert [answer["id"] for answer in harness.transport.of("predictions")] == ["e1", "e2"]
+    harness.store.close()
+    harness.restart()
+    harness.recover().receive()
+    assert [answer["id"] for answer in harness.transport.of("predictions")] == ["e1", "e2"]
+
+
 def test_answers_that_waited_for_a_connection_are_sent_after_a_crash(make: MakeHarness) -> None:
     harness = make().recover()
     harness.receive(event(1))

@@ -96,9 +96,9 @@ NOON = datetime(2024, 3, 5, 12, 0, tzinfo=UTC).timestamp()
 def test_times_are_recognized_by_content(name: str, cells: list[str], tmp_path: Path) -> None:
     batch, _ = table(tmp_path, f"{name},y\n{cells[0]},1\n{cells[1]},2\n")
     assert batch.time.tolist() == [NOON, NOON + 3600]
-    assert batch.columns[f"{name}.hour"].tolist() == ["12", "13"]
+    assert batch.columns[f"{name}.hour"].tolist() == ["12h", "13h"]
     assert batch.columns[f"{name}.weekday"].tolist() == ["Tuesday", "Tuesday"]
-    assert batch.columns[f"{name}.month"].tolist() == ["03", "03"]
+    assert batch.columns[f"{name}.month"].tolist() == ["March", "March"]
     assert batch.columns[f"{name}.day_cos"][0] == pytest.approx(-1.0)
 
 

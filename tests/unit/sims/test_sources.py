@@ -29,7 +29,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def day(place: int) -> dict[str, str]:
-    return {"day.weekday": ("Monday", "Tuesday", "Wednesday")[place], "day.month": "01"}
+    return {"day.weekday": ("Monday", "Tuesday", "Wednesday")[place], "day.month": "January"}
 
 
 def read(path: Path | str, id_prefix: str | None = None, **options: Any) -> tuple[Source, list[Event], list[str]]:
