@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/*/*.pyx edgedescent/*/*.pxd adapters/*/*.pyx)
 
-.PHONY: help demo test arm64 pythons brokers lint format docs soak torture bench clean
+.PHONY: help demo test arm64 pythons brokers lint format docs soak damage torture bench clean
 
 help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
@@ -14,6 +14,7 @@ help:
 	@echo "make pythons  build and test under the Python of each Debian release: 3.11, 3.13 and 3.14"
 	@echo "make brokers  try the daemon on several brokers, installing them; ARGS='-k rabbit --seed 7' chooses"
 	@echo "make soak     run 10,000 simulated worlds; ARGS='--seeds 500 --first 10000' chooses others"
+	@echo "make damage   3,000 faults in the state of each learner; ARGS='--learner BPR --faults 100' chooses"
 	@echo "make torture  kill, cut, fill and flood a real daemon for an hour; ARGS='-k kill_9 --rounds 1000' chooses"
 	@echo "make lint     ruff, mypy and the order of imports"
 	@echo "make format   let ruff lay out the code"
@@ -56,6 +57,11 @@ brokers: $(VENV)/.with-test
 
 soak: $(VENV)/.with-sim
 	PYTHONPATH=sims $(BIN)/python -m edgedescent_world --seeds 10000 $(ARGS)
+
+# What is interrupted goes on where it ended: the outcomes are in build/damage.jsonl.
+damage: $(VENV)/.with-test $(VENV)/.with-sim
+	@mkdir -p build
+	PYTHONPATH=tests:sims $(BIN)/python -m damage --log build/damage.jsonl $(ARGS)
 
 # One test may take a quarter of an hour, and what it says meanwhile is to be seen.
 torture: $(VENV)/.with-test

@@ -163,8 +163,8 @@ class MqttAdapter:
         """
         sock = self._socket() or self._connect(timeout_s)
         if sock is not None:
-            if self._accepted and self._to_subscribe:
-                # Not before this poll: by now, what the record of the session says was saved.
+            if self._accepted and self._to_subscribe and take:
+                # Not before this poll: by now, what the record of the session says was saved, unless the disk is full.
                 self._to_subscribe = False
                 self._subscriptions.start(self._client)
             self._write(sock)

@@ -85,7 +85,9 @@ class Screen:
 
     def _is_copy(self, one: Delivery, subscriptions: Sequence[Subscription]) -> bool:
         numbers = one.subscriptions
-        live = [known for known in subscriptions if known.granted and matches(known.name, one.topic)]
+        live = [
+            known for known in subscriptions if known.granted and not known.leaving and matches(known.name, one.topic)
+        ]
         ours = [known.number for known in live if known.number in numbers]
         # Of a shared subscription only a part comes to this device: no other copy can be left out for it.
         if ours and any(known.number < min(ours) for known in live if not is_shared(known.name)):

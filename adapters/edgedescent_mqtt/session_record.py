@@ -25,6 +25,8 @@ class Subscription(msgspec.Struct):
     """Subscription identifier; a younger subscription has a larger one."""
     granted: bool = False
     """True once the broker has granted it."""
+    leaving: bool = False
+    """True from before the request to end it: from then on the broker may have ended it or not."""
 
 
 class SessionRecord(msgspec.Struct):

@@ -81,9 +81,14 @@ class Subscriptions:
         if self._overlapping and not self._numbered:
             self._warn_of_overlap()
         for name in self._wanted:
-            if record.find(name) is None:
+            known = record.find(name)
+            # One that was to be ended may have ended, and is then a new one: messages of the meantime do not carry it.
+            if known is None or known.leaving:
                 record.add(name)
-        self._to_leave = [one.name for one in record.subscriptions if one.name not in self._wanted]
+        to_leave = [one for one in record.subscriptions if one.name not in self._wanted]
+        for one in to_leave:
+            one.leaving = True
+        self._to_leave = [one.name for one in to_leave]
         # The oldest first: a copy for an older subscription then comes whenever one for a younger does.
         self._wanted = [one.name for one in record.subscriptions if one.name in self._wanted]
         # A broker ends the connection at a filter that it has said it does not know.

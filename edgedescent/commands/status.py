@@ -32,7 +32,7 @@ def status(config: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    connected = "connected" if found["connected"] else "not connected"
+    connected = "connected" if found.get("connected") else "not connected"
     click.echo(f"Process {found['pid']}, {connected}, reported {found['age_s']:.0f} s ago.")
     if "state" in found:
         click.echo(f"State {found['state']} since {timestamp(found['since'])}, version {found['version']}.")

@@ -21,13 +21,16 @@ PROGRESS_AFTER_S = 2.0
 
 
 def timestamp(seconds: float) -> str:
-    """Format a Unix time as ISO 8601.
+    """Format a Unix time as ISO 8601; one that is no date, as a number.
 
     Example:
         >>> timestamp(1_700_000_000.5)
         '2023-11-14T22:13:20+00:00'
     """
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:g} s"
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -107,7 +107,7 @@ class Committer:
             log.warning(
                 "The kernel does not count the bytes written to the disk: they are neither bounded nor reported."
             )
-        left, at = store.allowance or (None, 0.0)
+        left, at = store.records.allowance or (None, 0.0)
         per_day = self._config.written_bytes_per_day_max
         return WriteBudget(per_day, lambda: store.written_bytes, now, left, self._clock.time() - at)
 

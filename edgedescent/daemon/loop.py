@@ -93,7 +93,7 @@ class Daemon:
             Stopped: If `stop` was called meanwhile. The state folder is then as good as before.
             StateError: If the state belongs to another learner, or nothing of it is usable.
         """
-        store, config, answered = self._store, self._config, self._store.answered
+        store, config, answered = self._store, self._config, self._store.records.answered
         self._check_windows()
 
         def on_progress(position: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import stat
 import time
@@ -123,15 +124,29 @@ def read_status(config: Config) -> dict[str, Any]:
     # The daemon records its folder in the lock.
     folder = Path(note_of(config.state.path) or config.state.path)
     try:
-        status: dict[str, Any] = json.loads((folder / FILE).read_bytes())
-    except (FileNotFoundError, ValueError):
-        # After a power cut the file may be empty: it is not synced.
+        status = _decoded((folder / FILE).read_bytes())
+    except FileNotFoundError:
         status = {}
-    except OSError as error:
-        raise StateError(f"The status in {folder} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        # The folder is one that the lock names, which may be damaged.
+        why = error.strerror if isinstance(error, OSError) else error
+        raise StateError(f"The status in {folder} cannot be read: {why}.", "Run this as the daemon's user.") from error
     if status.get("pid") != pid:
         raise StateError(f"The daemon (process {pid}) is starting.", "Ask again in a moment.")
     status["age_s"] = round(time.time() - status["time"], 1)
     if status["age_s"] > 3 * config.metrics.interval_s + 5:
         raise StateError(f"The daemon (process {pid}) has not reported for {status['age_s']:.0f} s.", "See its log.")
     return status
+
+
+def _decoded(content: bytes) -> dict[str, Any]:
+    """Fields of a status file; none if it is damaged."""
+    try:
+        status = json.loads(content)
+        is_whole = math.isfinite(status["time"]) and status["pid"] > 0
+        if "state" in status:
+            is_whole = is_whole and math.isfinite(status["since"]) and "version" in status
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        # After a power cut the file may be empty: it is not synced.
+        return {}
+    return status if is_whole else {}

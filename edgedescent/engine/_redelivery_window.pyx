@@ -27,8 +27,9 @@ cdef class RedeliveryWindow:
     from 1. For them packet ids say nothing, so what counts is the content, once for each message that is not known to
     have been acknowledged.
 
-    A window of as many messages as the broker may send ahead recognizes all of them. Looking up a message scans the
-    window, but only messages that the broker marks as sent again are looked up.
+    A window of as many messages as the broker may send ahead recognizes all of them, however often they are sent again:
+    each has one place. Looking up a message scans the window, but only messages that the broker marks as sent again are
+    looked up.
 
     Args:
         window: number of messages that are remembered, in 18 bytes each.
@@ -67,7 +68,7 @@ cdef class RedeliveryWindow:
         return 0
 
     cpdef bint note(self, int64_t position, uint16_t packet_id, str topic, bytes payload, bint duplicate) except -1:
-        """Add a message, in place of the oldest; returns True if it was sent again and is known.
+        """Add a message, in place of the oldest or of itself; returns True if it was sent again and is known.
 
         One that is known keeps its place. So copies, however many come over one connection after another, push out no
         message that the broker still has.

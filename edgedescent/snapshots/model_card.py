@@ -76,4 +76,8 @@ def read_model_card(folder: Path) -> dict[str, Any]:
     """
     model_card = json.loads((folder / MODEL_CARD_FILE).read_bytes())
     required = {name: model_card[name] for name in ("position", "created_at", "metrics", "sha256")}
+    if not isinstance(required["metrics"], dict) or not isinstance(
+        required["metrics"].get("mae", 0.0), float | int | None
+    ):
+        raise TypeError("The metrics of a model card are numbers by name.")
     return {**model_card, **required, "path": str(folder / model_card["file"])}

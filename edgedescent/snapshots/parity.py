@@ -61,9 +61,7 @@ def check_parity(
     """
     accepted, live = predict_all(learner, events)
     if not accepted:
-        raise ExportError(
-            "There is no event to check a snapshot on.", "Let the daemon learn a few events before exporting."
-        )
+        raise _nothing_to_check_on(learner, events)
     exported = exporter.predict(model, accepted)
     if len(live) != len(exported):
         raise ExportError(
@@ -73,6 +71,24 @@ def check_parity(
     if not parity.holds:
         raise _disagreement(parity, accepted, live, exported)
     return parity
+
+
+def _nothing_to_check_on(learner: Any, events: Sequence[Mapping[str, Any]]) -> ExportError:
+    """Error about a model that accepts none of the newest events."""
+    if not events:
+        return ExportError(
+            "There is no event to check a snapshot on.", "Let the daemon learn a few events before exporting."
+        )
+    try:
+        _predict(learner, events[-1])
+    except (ValueError, TypeError) as error:
+        why = f", the last one because: {error!s:.200}"
+    else:
+        why = "."
+    return ExportError(
+        f"There is no event to check a snapshot on: the learner refuses each of the {len(events)} newest ones{why}",
+        "Correct what sends them, or the learner's parameters, and export again once there are events that it accepts.",
+    )
 
 
 def target_scale(learner: Learner) -> float:
@@ -143,11 +159,16 @@ def predict_all(learner: Any, events: Sequence[Mapping[str, Any]]) -> tuple[list
     """
     accepted, predictions = [], []
     for event in events:
-        inputs = (event["x"],) if learner.input_kind == "features" else (event["user"], event["item"])
         with suppress(ValueError, TypeError):
-            predictions.append(learner.predict_one(*inputs))
+            predictions.append(_predict(learner, event))
             accepted.append(event)
     return accepted, predictions
+
+
+def _predict(learner: Any, event: Mapping[str, Any]) -> float:
+    inputs = (event["x"],) if learner.input_kind == "features" else (event["user"], event["item"])
+    prediction: float = learner.predict_one(*inputs)
+    return prediction
 
 
 def compare(live: Sequence[float], exported: Sequence[float], tolerance: float, scale: float = 0.0) -> Parity:

@@ -39,6 +39,9 @@ def check_snapshot(folder: Path) -> dict[str, Any]:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SnapshotDamageError(f"its model cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        # A damaged card may name a file that no file system can have.
+        raise SnapshotDamageError("its model card is no model card.") from error
     if found != model_card["sha256"]:
         raise SnapshotDamageError("its model is not the one that its model card describes: the SHA-256 differs.")
     return model_card

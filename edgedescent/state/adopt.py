@@ -19,7 +19,7 @@ def owner_of(folder: str | Path) -> str | None:
     """
     store = Store(folder, read_only=True)
     try:
-        return store.device
+        return store.records.device
     finally:
         store.close()
 
@@ -39,9 +39,9 @@ def adopt(folder: str | Path, device: str) -> None:
         with as_owner_of(Path(folder)), FolderLock(folder):
             store = Store(folder)
             try:
-                if store.learner is None:
+                if store.records.learner is None:
                     raise StateError(f"The state in {folder} holds nothing to go on with.", "Run the daemon first.")
-                store.claim(store.learner, device)
+                store.claim(store.records.learner, device)
             finally:
                 store.close()
     except OSError as error:

@@ -40,13 +40,21 @@ class CheckpointTable:
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
         self._path = path
+        self._damaged: set[int] = set()
+        """Positions of the checkpoints that were found to be damaged."""
 
-    def extent(self) -> tuple[int, int, int]:
-        """Number of checkpoints, and the positions of the oldest and the newest; zeros if there is none."""
-        count, oldest, newest = self._db.execute(
-            "SELECT count(*), min(position), max(position) FROM checkpoints"
-        ).fetchone()
-        return count, oldest or 0, newest or 0
+    def extent(self) -> tuple[int, int]:
+        """Number of checkpoints, and the position of the oldest; zeros if there is none."""
+        count, oldest = self._db.execute("SELECT count(*), min(position) FROM checkpoints").fetchone()
+        return count, oldest or 0
+
+    def newest_behind(self, position: int) -> int:
+        """Position of the newest undamaged checkpoint behind a position; 0 if there is none."""
+        positions = self._db.execute(
+            "SELECT position FROM checkpoints WHERE position > ? ORDER BY position DESC", (position,)
+        ).fetchall()
+        # Read as a whole: a wrong position would be that of messages that never were.
+        return next((found for (found,) in positions if self._read_one(found) is not None), 0)
 
     def newest_bytes(self) -> int:
         """Size of the newest checkpoint; 0 if there is none."""
@@ -66,7 +74,7 @@ class CheckpointTable:
         return CheckpointParts(self._db)
 
     def add(self, position: int, created_at: float, data: bytes, *, alone: bool = False) -> None:
-        """Add a checkpoint, and remove the oldest, within a transaction.
+        """Add a checkpoint, and remove the oldest and those that were found to be damaged, within a transaction.
 
         Args:
             position: Position of the last message that it includes.
@@ -74,6 +82,9 @@ class CheckpointTable:
             data: Its root.
             alone: Remove all others.
         """
+        for damaged in self._damaged:
+            # It is no second generation.
+            self._db.execute("DELETE FROM checkpoints WHERE position = ?", (damaged,))
         self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (position, created_at, data))
         self._db.execute(
             "DELETE FROM checkpoints WHERE position NOT IN "
@@ -86,18 +97,20 @@ class CheckpointTable:
         with guarded(self._path):
             positions = self._db.execute("SELECT position FROM checkpoints ORDER BY position DESC").fetchall()
         for (position,) in positions:
-            try:
-                created_at, data = row_of(
-                    self._db, "SELECT created_at, data FROM checkpoints WHERE position = ?", position
-                )
-                checkpoint = Checkpoint(position, created_at, codec.decode(data, self.read_parts))
-            except (StateError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                log.error("The checkpoint at message %d is not usable: %s", position, error)
-            else:
+            if (checkpoint := self._read_one(position)) is not None:
                 yield checkpoint
 
-    def read_parts(self, first: int, count: int) -> Iterable[bytes]:
-        """Read parts of a checkpoint."""
+    def _read_one(self, position: int) -> Checkpoint | None:
+        """Checkpoint at a position; None if it is damaged, which is logged."""
+        try:
+            created_at, data = row_of(self._db, "SELECT created_at, data FROM checkpoints WHERE position = ?", position)
+            return Checkpoint(position, created_at, codec.decode(data, self._read_parts, position))
+        except (StateError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            log.error("The checkpoint at message %d is not usable: %s", position, error)
+            self._damaged.add(position)
+            return None
+
+    def _read_parts(self, first: int, count: int) -> Iterable[bytes]:
         return read_parts(self._db, first, count)
 
     def needed_from(self) -> int:

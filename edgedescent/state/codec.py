@@ -1,8 +1,9 @@
 """Binary encoding of a state of named arrays, with a checksum: the content of a checkpoint.
 
-Layout: the magic ``EDC1``, the SHA-256 of all that follows, the header's length (8 bytes, little-endian), the header
-(MessagePack: schema version and, for each entry, name, kind, dtype, shape and length), then the entries' bytes. The
-bytes of a large state begin in parts, which are stored elsewhere under successive numbers; the header then says which.
+Layout: the magic ``EDC1``, the SHA-256 of all that follows (and, in a checkpoint, of its position), the header's length
+(8 bytes, little-endian), the header (MessagePack: schema version and, for each entry, name, kind, dtype, shape and
+length), then the entries' bytes. The bytes of a large state begin in parts, which are stored elsewhere under successive
+numbers; the header then says which.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Encoding:
         state: NumPy arrays or lists of strings, by name. The arrays must stay as they are until the root was taken.
         piece_bytes: Size of a part. The rest, which is not larger, belongs to the root; None for no parts.
         first_part: Number under which the first part will be stored; the others follow.
+        position: Position that the checksum covers too, so that the state is never taken for that of another one.
 
     Attributes:
         n_parts: Number of parts.
@@ -61,7 +63,9 @@ class Encoding:
         TypeError: If a list holds anything but strings, or an array has a type that a checkpoint does not support.
     """
 
-    def __init__(self, state: dict[str, Any], piece_bytes: int | None = None, first_part: int = 0) -> None:
+    def __init__(
+        self, state: dict[str, Any], piece_bytes: int | None = None, first_part: int = 0, position: int | None = None
+    ) -> None:
         entries, contents = [], deque[memoryview]()
         for name, value in state.items():
             entry, content = _encoded(name, value)
@@ -73,8 +77,9 @@ class Encoding:
         self.n_parts = 0 if total <= self._piece_bytes else -(-total // self._piece_bytes) - 1
         header = msgspec.msgpack.encode(_Header(SCHEMA, entries, (first_part, self.n_parts)))
         self._head = len(header).to_bytes(8, "little") + header
-        self._hash = hashlib.sha256(self._head)
-        self.size = len(MAGIC) + self._hash.digest_size + len(self._head) + total
+        self._hash = _hash_for(position)
+        self._hash.update(self._head)
+        self.size: int = len(MAGIC) + self._hash.digest_size + len(self._head) + total
 
     def parts(self) -> Iterator[bytes]:
         """Yield the parts, which are made only now."""
@@ -123,6 +128,11 @@ def _encode_names(names: list[str]) -> bytes:
     return msgspec.msgpack.encode(names)
 
 
+def _hash_for(position: int | None) -> Any:
+    """New SHA-256, of the position if there is one."""
+    return hashlib.sha256(b"" if position is None else b"%d " % position)
+
+
 def encode(state: dict[str, Any]) -> bytes:
     """Encode a state of arrays and lists of strings as bytes.
 
@@ -159,12 +169,13 @@ def parts_of(root: bytes) -> range:
     return range(first, first + count)
 
 
-def decode(root: bytes, read_parts: ReadParts = _no_parts) -> dict[str, Any]:
+def decode(root: bytes, read_parts: ReadParts = _no_parts, position: int | None = None) -> dict[str, Any]:
     """Decode a state that `encode` or an `Encoding` wrote.
 
     Args:
         root: The encoded state, without its parts if it has any.
         read_parts: Reads the parts; called once, and only if there are parts.
+        position: Position with which it was encoded.
 
     Returns:
         The arrays and lists by name.
@@ -178,7 +189,8 @@ def decode(root: bytes, read_parts: ReadParts = _no_parts) -> dict[str, Any]:
     header, start = _header_of(memoryview(root))
     first, count = header.parts
     parts = [*read_parts(first, count)] if count else []
-    digest = hashlib.sha256(memoryview(root)[_BODY:start])
+    digest = _hash_for(position)
+    digest.update(memoryview(root)[_BODY:start])
     for part in parts:
         digest.update(part)
     digest.update(memoryview(root)[start:])

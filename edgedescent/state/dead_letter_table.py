@@ -1,15 +1,26 @@
-"""Dead letters in the state file, bounded by number and size."""
+"""Dead letters in the state file, bounded by number and size.
+
+Each row has a checksum: a damaged dead letter must not be published as an event.
+"""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from edgedescent.engine.messages import DeadLetter
 
+log = logging.getLogger(__name__)
+
+COLUMNS = "position, place, received_at, topic, reason, error, payload, crc"
+"""Columns of a row, in the order in which `to_row` returns them and `from_rows` takes them."""
+_encode = msgspec.msgpack.Encoder().encode
 _ROW_BYTES = 64
 """Size of a row apart from its texts and payload."""
 _SIZE = f"(length(CAST(topic AS BLOB)) + length(CAST(error AS BLOB)) + length(payload) + {_ROW_BYTES})"
@@ -50,9 +61,8 @@ class DeadLetterTable:
             return
         before = self._measure() if self._bytes is None else self._bytes
         self._db.executemany(
-            "INSERT OR IGNORE INTO dead_letters (position, place, received_at, topic, reason, error, payload) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [msgspec.structs.astuple(dead_letter) for dead_letter in dead_letters],
+            f"INSERT OR IGNORE INTO dead_letters ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            [to_row(dead_letter) for dead_letter in dead_letters],
         )
         # By position, not by time of writing: recovery may write dead letters again that were removed before.
         self._db.execute(
@@ -92,11 +102,33 @@ class DeadLetterTable:
     def newest(self, limit: int, reason: str | None) -> list[DeadLetter]:
         """Newest dead letters, newest first, without the empty rows of purged ones; see `Store.dead_letters`."""
         rows = self._db.execute(
-            "SELECT position, place, received_at, topic, reason, error, payload FROM dead_letters "
+            f"SELECT {COLUMNS} FROM dead_letters "  # noqa: S608 - constants only
             "WHERE reason != '' AND (?1 IS NULL OR reason = ?1) ORDER BY position DESC, place DESC LIMIT ?2",
             (reason, limit),
         )
-        return [DeadLetter(*row) for row in rows]
+        return from_rows(rows)
+
+
+def to_row(dead_letter: DeadLetter) -> tuple[Any, ...]:
+    """Row of a dead letter."""
+    values = msgspec.structs.astuple(dead_letter)
+    return *values, row_checksum(values)
+
+
+def from_rows(rows: Iterable[Sequence[Any]]) -> list[DeadLetter]:
+    """Dead letters of the undamaged rows; damaged ones are logged and left out."""
+    found = []
+    for *values, crc in rows:
+        if row_checksum(values) == crc:
+            found.append(DeadLetter(*values))
+        else:
+            log.error("The dead letter %s.%s is damaged and left out.", *values[:2])
+    return found
+
+
+def row_checksum(values: Sequence[Any]) -> int:
+    """CRC-32 of the values of a row, of whatever type they are."""
+    return zlib.crc32(_encode(values))
 
 
 def _size_of(dead_letter: DeadLetter) -> int:

@@ -24,12 +24,12 @@ from edgedescent.engine.messages import DeadLetter
 from edgedescent.engine.unfinished import DEAD_PAYLOAD_MAX
 from edgedescent.errors import StateError
 from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
+from edgedescent.state.dead_letter_table import COLUMNS, from_rows
 from edgedescent.state.recording import read
 from edgedescent.state.repair import connect
 from edgedescent.state.state_file import require_file, sqlite_error
 from edgedescent.state.store import FILE
 
-_COLUMNS = "position, place, received_at, topic, reason, error, payload"
 _PURGED = ""
 """Reason of an empty row, which stands for a purged dead letter."""
 BATCH = 200
@@ -111,7 +111,7 @@ def find(folder: str | Path, selection: Selection, limit: int | None = None) -> 
         limit: The largest number of dead letters to return; all where it is None.
 
     Returns:
-        The newest selected dead letters, newest first.
+        The newest selected dead letters, newest first. Damaged ones are logged and left out.
 
     Raises:
         StateError: If there is no state or it cannot be read.
@@ -119,11 +119,11 @@ def find(folder: str | Path, selection: Selection, limit: int | None = None) -> 
     where, values = selection.where()
     with _opened(folder, "ro") as db:
         rows = db.execute(
-            f"SELECT {_COLUMNS} FROM dead_letters WHERE {where} "  # noqa: S608 - constants only
+            f"SELECT {COLUMNS} FROM dead_letters WHERE {where} "  # noqa: S608 - constants only
             "ORDER BY position DESC, place DESC LIMIT ?",
             (*values, -1 if limit is None else limit),
         ).fetchall()
-    return [DeadLetter(*row) for row in rows]
+    return from_rows(rows)
 
 
 def count_by_reason(folder: str | Path, selection: Selection) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
 from edgedescent.state import journal_block
+from edgedescent.state.journal_end import journal_end, remove_behind
 from edgedescent.state.state_file import guarded, row_of
 
 log = logging.getLogger(__name__)
@@ -21,21 +22,23 @@ class JournalTable:
     Args:
         db: Connection to the state file.
         path: Path of the file, for errors.
+        read_only: Leave damaged blocks at the end where they are. They are removed otherwise.
 
     Attributes:
+        last_position: Position of the last message.
         bytes: Size of the blocks.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
         self._db = db
         self._path = path
-        last, size = db.execute("SELECT max(last), sum(length(data)) FROM journal").fetchone()
-        self.last_position: int = last or 0
-        """Position of the last message at the time of opening."""
-        self.bytes: int = size or 0
+        self.last_position, is_damaged = journal_end(db)
+        if is_damaged and not read_only:
+            remove_behind(db, self.last_position)
+        self.bytes: int = db.execute("SELECT sum(length(data)) FROM journal").fetchone()[0] or 0
 
     def append(self, messages: Sequence[Message], *, hurry: bool) -> int:
-        """Append a block, within a transaction; returns its size.
+        """Append a block, within a transaction; returns its size, for `written`.
 
         Args:
             messages: The messages.
@@ -49,6 +52,11 @@ class JournalTable:
         )
         return len(data)
 
+    def written(self, last: int, size: int) -> None:
+        """Note that the transaction of a block was committed."""
+        self.last_position = last
+        self.bytes += size
+
     def read(self, after: int, end: int) -> Iterator[Message]:
         """Read the readable messages behind a position up to another one; see `Store.read`."""
         with guarded(self._path):
@@ -60,7 +68,8 @@ class JournalTable:
                 crc, data = row_of(self._db, "SELECT crc, data FROM journal WHERE first = ?", first)
                 block = journal_block.unpack(first, last, crc, data)
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                log.error("The journal cannot be read at messages %d to %d: %s.", first, last, error)
+                # Both may be of any type in a damaged table.
+                log.error("The journal cannot be read at messages %s to %s: %s.", first, last, error)
             except StateError as error:
                 log.error("%s", error)
             else:
@@ -74,7 +83,8 @@ class JournalTable:
         """Position before the newest blocks that hold at least `count` messages up to `up_to`."""
         with guarded(self._path):
             first, oldest = self._db.execute(
-                "SELECT (SELECT max(first) FROM journal WHERE first <= ?), (SELECT min(first) FROM journal)",
+                "SELECT (SELECT max(first) FROM journal WHERE first BETWEEN 1 AND ?), "
+                "(SELECT min(first) FROM journal WHERE first > 0)",
                 (max(up_to - count + 1, 1),),
             ).fetchone()
         first = oldest if first is None else first
@@ -83,11 +93,11 @@ class JournalTable:
     def extent(self) -> tuple[int, int, int, int]:
         """First and last position, number of blocks and their size in bytes; zeros if the journal is empty."""
         with guarded(self._path):
-            found = self._db.execute(
-                "SELECT min(first), max(last), count(*), sum(length(data)) FROM journal"
+            first, blocks, size = self._db.execute(
+                "SELECT min(first), count(*), sum(length(data)) FROM journal WHERE first BETWEEN 1 AND ?",
+                (self.last_position,),
             ).fetchone()
-        first, last, blocks, size = (value or 0 for value in found)
-        return first, last, blocks, size
+        return first or 0, self.last_position if blocks else 0, blocks, size or 0
 
     def trim(self, needed: int, bytes_max: int, oldest: float) -> int:
         """Delete the oldest blocks beyond the bounds, within a transaction; returns their size in bytes.

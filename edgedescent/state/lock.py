@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -110,7 +111,8 @@ def _holder(folder: str | Path) -> tuple[int, str] | None:
         if _lock(path, descriptor, fcntl.LOCK_SH):
             return None
         pid, note = _lines(descriptor)
-        return (int(pid) if pid.isdigit() else -1), note
+        # `isdigit` alone is true for more than `int` knows, and a damaged file may hold anything.
+        return (int(pid) if re.fullmatch("[0-9]{1,10}", pid) else -1), note
     finally:
         os.close(descriptor)
 

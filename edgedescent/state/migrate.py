@@ -47,7 +47,7 @@ def written_learner(folder: str | Path) -> dict[str, Any]:
     """
     store = Store(folder, read_only=True)
     try:
-        learner = store.learner
+        learner = store.records.learner
     finally:
         store.close()
     if learner is None:
@@ -122,7 +122,7 @@ def _migrated(
     on_dead_letter: Callable[[DeadLetter], None] = lambda _dead_letter: None,
 ) -> tuple[Engine, Plan]:
     """Engine with the new learner, behind the last message of the journal."""
-    answered, unsent = store.answered, 0
+    answered, unsent = store.records.answered, 0
 
     def on_effect(position: int, effect: Effect) -> None:
         nonlocal unsent
@@ -132,7 +132,7 @@ def _migrated(
             on_dead_letter(effect)
 
     old = recover(before, store, on_effect)
-    engine = after.build_engine(store.settings.at(old.position))
+    engine = after.build_engine(store.records.settings.at(old.position))
     migration = migrate(old.learner, engine.learner, old.learner.state_dict())
     if made_possible := all(note.outcome != "impossible" for note in migration.notes):
         kept = {name: value for name, value in old.state_dict().items() if not name.startswith(_LEARNER)}

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from edgedescent.engine.messages import POSITION_MAX
 from edgedescent.state.disk import Disk
+
+log = logging.getLogger(__name__)
+
+
+class Note(NamedTuple):
+    """Content of the file, as last written."""
+
+    position: int = 0
+    """Last position of the journal; 0 if it is not known."""
+    acknowledged: int = 0
+    """Position up to which the broker has the acknowledgements; 0 if it is not known."""
+    fault: str = ""
+    """Why nothing is known, as the end of a sentence about the file."""
 
 
 class PositionFile:
@@ -15,8 +30,8 @@ class PositionFile:
 
     It also holds the position up to which the broker is known to have the acknowledgements.
 
-    It shows that the end of the journal was lost, which SQLite does not report. If the file itself is missing or
-    outdated, such a loss may stay unnoticed; nothing else depends on it.
+    It shows that the end of the journal was lost, which SQLite does not report. If the file itself is missing, damaged
+    or outdated, such a loss may stay unnoticed; nothing else depends on it.
 
     Args:
         path: The file.
@@ -27,21 +42,46 @@ class PositionFile:
         self._path = path
         self._disk = disk
 
-    def read(self) -> tuple[int, int]:
-        """Last position of the journal, and that up to which the broker has the acknowledgements, as last written.
-
-        Both are 0 if the file is missing or damaged.
+    def read(self) -> Note:
+        """Content of the file.
 
         Raises:
             OSError: If the file exists and cannot be read.
         """
-        text, _, crc = self._disk.read_small(self._path).rstrip(b"\n").rpartition(b" ")
+        content = self._disk.read_small(self._path)
+        if not content:
+            return Note(fault="is not there, or empty")
+        text, _, crc = content.rstrip(b"\n").rpartition(b" ")
         position, _, acknowledged = text.partition(b" ")
         if crc != b"%08x" % zlib.crc32(text) or not (position.isdigit() and acknowledged.isdigit()):
-            return 0, 0
+            return Note(fault="is damaged")
         if max(int(position), int(acknowledged)) > POSITION_MAX:
-            return 0, 0
-        return int(position), int(acknowledged)
+            return Note(fault="is damaged")
+        return Note(int(position), int(acknowledged))
+
+    def compare(self, note: Note, end: int, newest: int) -> int:
+        """Say what is missing at the end of the journal, or cannot be told.
+
+        Args:
+            note: What `read` returned, before the end was looked for: a daemon may go on writing.
+            end: Last position of the journal.
+            newest: Position of the newest checkpoint.
+
+        Returns:
+            The last position that was reached, as far as anything tells it.
+        """
+        last = max(end, newest)
+        if note.position > last:
+            log.error("The journal ends at message %d, but it had reached message %d.", end, note.position)
+            return note.position
+        if note.fault and last:
+            log.warning(
+                "%s %s: whether messages are missing at the end of the journal, behind message %d, cannot be told.",
+                self._path,
+                note.fault,
+                last,
+            )
+        return last
 
     def write(self, position: int, acknowledged: int) -> None:
         """Write the two positions. A failure is ignored."""

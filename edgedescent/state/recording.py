@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ import msgspec
 from edgedescent.engine.messages import Connection, Message
 from edgedescent.errors import StateError, printable
 from edgedescent.state.store import Store
+
+log = logging.getLogger(__name__)
 
 PART = 1_000
 """Number of messages that are read at once."""
@@ -57,6 +60,7 @@ def extent(folder: str | Path) -> Extent:
     """
     with _opened(folder) as store:
         first, last, blocks, size = store.journal_extent()
+        _report_gap(last, store.last_position + 1)
     if not blocks:
         return Extent(0, 0, 0, 0, None, None)
     oldest = next(read(folder, after=first - 1, up_to=first), None)
@@ -66,7 +70,7 @@ def extent(folder: str | Path) -> Extent:
 
 
 def read(folder: str | Path, after: int = 0, up_to: int | None = None) -> Iterator[Message]:
-    """Read messages from the journal in order. Damaged blocks are logged and skipped.
+    """Read messages from the journal in order. What is missing in between is logged.
 
     Args:
         folder: The state folder.
@@ -83,11 +87,22 @@ def read(folder: str | Path, after: int = 0, up_to: int | None = None) -> Iterat
         # The end is fixed here, so that reading ends while the daemon goes on writing.
         end = store.last_position if up_to is None else min(up_to, store.last_position)
         after = max(after, store.first_of_last(end, end))
+    before = after
     while after < end:
         with _opened(folder) as store:
             part = list(store.read(after, min(after + PART, end)))
-        yield from part
+        for message in part:
+            _report_gap(before, message.position)
+            before = message.position
+            yield message
         after += PART
+    _report_gap(before, end + 1)
+
+
+def _report_gap(before: int, after: int) -> None:
+    """Log that the messages between two positions are missing."""
+    if after > before + 1:
+        log.error("Messages %d to %d are missing: they cannot be read from the journal.", before + 1, after - 1)
 
 
 def export_journal(

@@ -78,7 +78,13 @@ def recover(
         StateError: If the state belongs to another learner or device, or nothing of it is usable.
     """
     require_same_owner(factory, store)
-    history = store.settings
+    history = store.records.settings
+    if store.last_position and not history:
+        log.warning(
+            "The state in %s does not say with which settings its messages came: those that are processed again are "
+            "treated by the configured ones.",
+            store.folder,
+        )
     engine = _starting_point(factory, store, history)
     _process_tail(engine, store, history, on_effect, slicer or Slicer(time.monotonic), on_progress)
     if not store.read_only:
@@ -114,7 +120,7 @@ def require_same_owner(factory: EngineFactory, store: Store) -> None:
     Raises:
         StateError: If it was written by another learner or device; names what differs.
     """
-    wanted, written, device = factory.describe_learner(), store.learner, store.device
+    wanted, written, device = factory.describe_learner(), store.records.learner, store.records.device
     if written is not None:
         _require_same_learner(store, written, wanted)
     if device not in (None, factory.device):
@@ -124,6 +130,8 @@ def require_same_owner(factory: EngineFactory, store: Store) -> None:
             "If this device is to go on with it, say so once: edgedescent adopt CONFIG. If not, give `state.path` "
             "another folder.",
         )
+    if store.last_position and (written is None or device is None):
+        log.warning("The state in %s does not say to which learner or device it belongs.", store.folder)
     if (written is None or device is None) and not store.read_only:
         store.claim(wanted, factory.device)
 
@@ -157,7 +165,7 @@ def _starting_points(factory: EngineFactory, store: Store, history: SettingsHist
         engine.load_state_dict(checkpoint.state)
         yield engine
     # A journal that starts with the first message needs no checkpoint, unless another learner learned a part of it.
-    if store.learner_since == 0 and (
+    if store.records.learner_since == 0 and (
         store.last_position == 0 or next((message.position for message in store.read(after=0, up_to=1)), 0) == 1
     ):
         yield build(0)

@@ -15,6 +15,7 @@ from pathlib import Path
 from edgedescent.errors import StateError
 from edgedescent.state import codec
 from edgedescent.state.checkpoints import read_parts
+from edgedescent.state.dead_letter_table import row_checksum
 from edgedescent.state.files import sync_folder
 from edgedescent.state.journal_block import unpack
 
@@ -34,7 +35,8 @@ _TABLES = {
     "dead_letters": (
         "id",
         """id, CAST(position AS INTEGER), CAST(place AS INTEGER), CAST(received_at AS REAL),
-        CAST(topic AS TEXT), CAST(reason AS TEXT), CAST(error AS TEXT), CAST(payload AS BLOB)""",
+        CAST(topic AS TEXT), CAST(reason AS TEXT), CAST(error AS TEXT), CAST(payload AS BLOB),
+        CAST(crc AS INTEGER)""",
     ),
 }
 
@@ -83,13 +85,16 @@ _ENVIRONMENT_CODES = (
 )
 
 
-def repair(path: Path, create: Callable[[Path], sqlite3.Connection], fault: Exception) -> None:
+def repair(
+    path: Path, create: Callable[[Path], sqlite3.Connection], fault: Exception, *, tables_damaged: bool = False
+) -> None:
     """Replace a damaged state file by a new one with its readable rows.
 
     Args:
         path: The damaged file.
         create: Creates an empty state file.
         fault: The fault that was found.
+        tables_damaged: True if it is one of the description of the tables, on the first page.
 
     Raises:
         StateError: If no checkpoint and no message is readable. The file is then unchanged.
@@ -98,7 +103,7 @@ def repair(path: Path, create: Callable[[Path], sqlite3.Connection], fault: Exce
     patched = path.with_name(f"{path.name}.patched")
     try:
         rows = _copy_readable(path, new, create)
-        if not (rows["checkpoints"] or rows["journal"]):
+        if tables_damaged or not (rows["checkpoints"] or rows["journal"]):
             # Without its first page SQLite finds nothing in the file; but that page is the same in every state file.
             _patch_first_page(path, patched, new)
             rows = _copy_readable(patched, new, create)
@@ -200,10 +205,14 @@ def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
             if row is None:
                 raise StateError("There is no row with this key.")
             if table == "checkpoints":
-                codec.decode(row[2], lambda first, count: read_parts(new, first, count))
+                codec.decode(row[2], lambda first, count: read_parts(new, first, count), row[0])
             elif table == "journal":
                 unpack(row[0], row[1], row[3], row[4])
-            new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            elif table == "dead_letters" and row[5] and row_checksum(row[1:-1]) != row[-1]:
+                raise StateError("Its checksum does not match.")
+            # The record of the version is there already.
+            insert = "INSERT OR REPLACE" if table == "meta" else "INSERT"
+            new.execute(f"{insert} INTO {table} VALUES ({', '.join('?' * len(row))})", row)
             copied += 1
         except (sqlite3.Error, StateError) as error:
             if isinstance(error, sqlite3.Error) and not is_damage(error):

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state.disk import Disk
-from edgedescent.state.repair import PAGE_BYTES, connect, is_damage, repair
+from edgedescent.state.meta_table import MetaTable
+from edgedescent.state.repair import PAGE_BYTES, connect, install_repaired, is_damage, repair
+
+log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x45444753
 SCHEMA = 4
+_VERSION = "version"
+"""Key of the record of the schema version."""
+_TABLES_DAMAGED = "the description of its tables has changed"
+_REPAIRED_HINT = "The daemon repairs what it can at its next start."
 Durability = Literal["power", "process"]
 
 _WAL_PAGES = 4000
@@ -46,7 +55,8 @@ CREATE TABLE checkpoints (position INTEGER PRIMARY KEY, created_at REAL NOT NULL
 {_FILLER.format(3160)}
 CREATE TABLE dead_letters (
     id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place INTEGER NOT NULL, received_at REAL NOT NULL,
-    topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, UNIQUE (position, place));
+    topic TEXT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, payload BLOB NOT NULL, crc INTEGER NOT NULL,
+    UNIQUE (position, place));
 {_FILLER.format(3160)}
 {_PARTS}
 """.split()
@@ -94,40 +104,63 @@ def open_to_read(path: Path, disk: Disk) -> sqlite3.Connection:
     db = connect(path, "ro")
     # This transaction lasts until the connection is closed and fixes the moment.
     db.execute("BEGIN")
-    return _require_schema(db, path)
+    _require_schema(db, path)
+    if not _has_tables(db):
+        db.close()
+        raise StateError(f"The state file {path} is damaged: {_TABLES_DAMAGED}.", _REPAIRED_HINT)
+    return db
 
 
-def open_to_write(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connection:
+def open_to_write(path: Path, disk: Disk, durability: Durability, note: Path) -> sqlite3.Connection:
     """Open a state file for writing. Creates it if it is missing, and repairs it if it is damaged.
 
     Args:
         path: The state file.
         disk: The file system.
         durability: As in `Store`.
+        note: The file that notes its last position, which says that there was a state file.
 
     Returns:
         The connection.
 
     Raises:
-        StateError: If the file was emptied, is damaged beyond repair, or another version wrote it.
+        StateError: If the file was emptied or removed, is damaged beyond repair, or another version wrote it.
     """
+    if durability == "power":
+        # Pages of the WAL that an earlier process failed to sync look as if they were on the disk. New commits are
+        # written behind them and would be lost together with them.
+        disk.rewrite(_wal_of(path))
+    install_repaired(path)
+    _require_whole(path, note, disk)
     _require_content(path, disk)
     if disk.size(path) is None:
         _create(path, disk)
     try:
         db = _require_schema(_connect(path, disk, durability), path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found == "ok" and not _has_tables(db):
+            found = _TABLES_DAMAGED
         if found == "ok":
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
             return db
         db.close()
         # The last line names the fault, the one before it the database.
         fault: Exception = StateError(found.splitlines()[-1])
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if not is_damage(error):
+        if not (is_damage(error) or _is_marked_read_only(path, error)):
             raise
         fault = error
-    repair(path, lambda new: _create_empty(new, disk), fault)
+    repair(path, lambda new: _create_empty(new, disk), fault, tables_damaged=str(fault) == _TABLES_DAMAGED)
     return _connect(path, disk, durability)
+
+
+def _is_marked_read_only(path: Path, error: Exception) -> bool:
+    """True if a damaged header says that the file is of a later version of SQLite, which this one must not write."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_READONLY:
+        return False
+    with path.open("rb") as file:
+        # SQLite file format, section 1.3.3: 1 or 2.
+        return file.read(19)[18:] > b"\x02"
 
 
 def move_log_often(db: sqlite3.Connection, *, often: bool) -> None:
@@ -159,9 +192,7 @@ def sqlite_error(path: Path, error: Exception) -> StateError:
             f"The state file {path} cannot be used: {error}.",
             "Check that the disk has free space, is writable and is not failing.",
         )
-    return StateError(
-        f"The state file {path} is damaged: {error}.", "The daemon repairs what it can at its next start."
-    )
+    return StateError(f"The state file {path} is damaged: {error}.", _REPAIRED_HINT)
 
 
 @contextmanager
@@ -197,26 +228,62 @@ def _require_content(path: Path, disk: Disk) -> None:
     """
     size = disk.size(path)
     if size == 0 or (size is None and disk.size(_wal_of(path))):
-        raise StateError(
-            f"The state file {path} is {'missing, though its log is there' if size is None else 'empty'}: damaged.",
-            "Restore the folder from a backup, or set `state.path` to a new folder to start without a state.",
-        )
+        raise _lost_error(path, "missing, though its log is there" if size is None else "empty")
+
+
+def _require_whole(path: Path, note: Path, disk: Disk) -> None:
+    """Raise StateError if the state file is gone, though the note of its last position is there.
+
+    A new state would otherwise begin without a word.
+    """
+    if disk.size(path) is None and disk.size(note) is not None:
+        raise _lost_error(path, f"missing, though {note.name} is there")
+
+
+def _lost_error(path: Path, what: str) -> StateError:
+    """StateError for a state file that was lost."""
+    return StateError(
+        f"The state file {path} is {what}: damaged.",
+        "Restore the folder from a backup, or set `state.path` to a new folder to start without a state.",
+    )
 
 
 def _require_schema(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Return the connection if the file has the expected schema version; else close it and raise StateError."""
+    """Return the connection if the file has the expected schema version; else close it and raise StateError.
+
+    The version is also a record, because no checksum covers the one in the header.
+    """
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
+        is_damaged = version != SCHEMA and MetaTable(db, path).get(_VERSION, "version") == str(SCHEMA)
     except sqlite3.Error:
         db.close()
         raise
-    if version != SCHEMA:
+    if is_damaged:
+        log.error("The header of the state file %s is damaged: it has version %d instead of %d.", path, version, SCHEMA)
+    elif version != SCHEMA:
         db.close()
         raise StateError(
             f"The state file {path} has version {version}; this version reads {SCHEMA}.",
             "Run the version of EdgeDescent that wrote it, or set `state.path` to a new folder.",
         )
     return db
+
+
+def _has_tables(db: sqlite3.Connection) -> bool:
+    """True if the file describes its tables as they are: SQLite takes damage of that text for another table."""
+    return _description(db) == _expected_description()
+
+
+@cache
+def _expected_description() -> list[Any]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_TABLES)
+        return _description(db)
+
+
+def _description(db: sqlite3.Connection) -> list[Any]:
+    return db.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
 
 
 def _create(path: Path, disk: Disk) -> None:
@@ -235,9 +302,9 @@ def _create_empty(path: Path, disk: Disk) -> sqlite3.Connection:
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
-        db.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};COMMIT;"
-        )
+        db.executescript(f"BEGIN; {_TABLES} PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA};")
+        MetaTable(db, path).set(_VERSION, str(SCHEMA))
+        db.execute("COMMIT")
     except BaseException:
         db.close()
         raise
@@ -255,8 +322,6 @@ def _connect(path: Path, disk: Disk, durability: Durability) -> sqlite3.Connecti
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
         # Debian's SQLite overwrites deleted rows with zeros, which would double what a journal of constant size writes.
         db.execute("PRAGMA secure_delete = OFF")
-        # Files of version 0.2 lack this table.
-        db.execute(_PARTS)
         if durability == "power":
             # Reading creates a new WAL. SQLite syncs the folder for it too, but ignores a failure.
             db.execute("SELECT 1 FROM sqlite_schema").fetchone()

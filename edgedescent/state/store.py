@@ -11,7 +11,6 @@ commit ends with a check that the files were not deleted meanwhile, which no wri
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -30,9 +29,8 @@ from edgedescent.state.disk import Disk
 from edgedescent.state.files_in_use import FilesInUse
 from edgedescent.state.journal_table import JournalTable
 from edgedescent.state.lock import FILE as LOCK_FILE
-from edgedescent.state.meta_table import MetaTable
 from edgedescent.state.position_file import PositionFile
-from edgedescent.state.repair import install_repaired
+from edgedescent.state.records import Records
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.state_file import (
     Durability,
@@ -55,6 +53,7 @@ class Store:
 
     Attributes:
         piece_bytes: Size of the pieces in which a checkpoint is written.
+        records: Whose the state is, and what a restart must know besides.
 
     Every method raises StateError if the file cannot be read or written. An interrupted write leaves no trace in the
     file. After a DiskFullError the write can be tried again; after any other StateError the store cannot be used any
@@ -105,13 +104,15 @@ class Store:
             if not read_only:
                 self._disk.make_folder(self.folder)
             # The position file is read first, because a daemon may go on writing meanwhile.
-            noted, self.acknowledged = self._position_file.read()
+            note = self._position_file.read()
+            self.acknowledged = note.acknowledged
             self._db = self._open()
-            self._meta = MetaTable(self._db, self.path)
-            self._journal = JournalTable(self._db, self.path)
+            self.records = Records(self._db, self.path, lambda: self.last_position)
+            self._journal = JournalTable(self._db, self.path, read_only=read_only)
             self._dead_letters = DeadLetterTable(self._db, dead_letters_max, dead_letters_bytes_max)
             self._checkpoints = CheckpointTable(self._db, self.path)
-            self.last_position = max(self._journal.last_position, self._checkpoints.extent()[2])
+            end = self._journal.last_position
+            self.last_position = self._position_file.compare(note, end, self._checkpoints.newest_behind(end))
             if not read_only:
                 self._parts = self._checkpoints.parts()
             # Without its `-shm`, another process would not see the locks of this one.
@@ -121,9 +122,8 @@ class Store:
             raise folder_error(self.folder, error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise sqlite_error(self.path, error) from error
-        if noted > self.last_position:
-            log.error("The journal ends at message %d, but it had reached message %d.", self.last_position, noted)
-            self.last_position = noted
+        if note.fault and self.last_position and not read_only:
+            self._position_file.write(self.last_position, self.acknowledged)
 
     # --- The journal ----------------------------------------------------------------------------------------------
 
@@ -146,9 +146,9 @@ class Store:
             raise ValueError(f"Message {first} does not follow message {self.last_position}.")
         with self._transaction(up_to=last):
             size = self._journal.append(messages, hurry=hurry)
-            self._meta.set("answered", answered)
+            self.records.set("answered", str(answered))
+        self._journal.written(last, size)
         self.last_position = last
-        self._journal.bytes += size
         self._position_file.write(last, self.acknowledged)
         return size
 
@@ -178,12 +178,6 @@ class Store:
         """Note up to which position the broker is known to have the acknowledgements. The note survives kill -9."""
         self.acknowledged = position
         self._position_file.write(self.last_position, position)
-
-    @property
-    def answered(self) -> int:
-        """Position of the last answer known to be published; 0 if none is."""
-        value = self._meta.get("answered")
-        return value if isinstance(value, int) else 0
 
     # --- Checkpoints ----------------------------------------------------------------------------------------------
 
@@ -226,9 +220,9 @@ class Store:
         def write_root(data: bytes) -> None:
             with self._transaction():
                 self._checkpoints.add(position, created_at, data, alone=new_learner)
-                self._meta.set_checked("learner", json.dumps(learner, sort_keys=True))
+                self.records.set_learner(learner)
                 if new_learner:
-                    self._meta.set("learner_since", position)
+                    self.records.set("learner_since", str(position))
                 dropped = self._trim_journal(now=created_at)
             self._journal.bytes -= dropped
             with guarded(self.path):
@@ -236,7 +230,7 @@ class Store:
                 if encoding.n_parts:
                     move_log_often(self._db, often=False)
 
-        encoding = codec.Encoding(state, self.piece_bytes, first_part)
+        encoding = codec.Encoding(state, self.piece_bytes, first_part, position)
         if encoding.n_parts:
             with guarded(self.path):
                 move_log_often(self._db, often=True)
@@ -264,39 +258,11 @@ class Store:
 
     # --- To whom the state belongs --------------------------------------------------------------------------------
 
-    @property
-    def learner(self) -> dict[str, Any] | None:
-        """Configuration of the learner that wrote the state; None in a new folder."""
-        text = self._meta.get_checked("learner", "learner")
-        learner: dict[str, Any] | None = None if text is None else json.loads(text)
-        return learner
-
-    @property
-    def learner_since(self) -> int:
-        """Position of the last message before this learner continued with the state of another one; 0 if none did."""
-        value = self._meta.get("learner_since")
-        return value if isinstance(value, int) else 0
-
-    @property
-    def device(self) -> str | None:
-        """Name of the device that wrote the state; None in a new folder."""
-        return self._meta.get_checked("device", "device")
-
     def claim(self, learner: dict[str, Any], device: str) -> None:
         """Record the configuration of the learner and the device to which the state belongs."""
         with self._transaction():
-            self._meta.set_checked("learner", json.dumps(learner, sort_keys=True))
-            self._meta.set_checked("device", device)
-
-    @property
-    def settings(self) -> SettingsHistory:
-        """Settings of the engine by position; empty in a new folder.
-
-        Raises:
-            StateError: If another version wrote them.
-        """
-        text = self._meta.get_checked("settings", "engine's settings")
-        return SettingsHistory() if text is None else SettingsHistory.decode(text)
+            self.records.set_learner(learner)
+            self.records.set("device", device)
 
     def change_settings(self, history: SettingsHistory, settings: EngineSettings) -> None:
         """Record the settings of the engine for the next message and those that follow it.
@@ -308,7 +274,7 @@ class Store:
         changed = history.with_change(self.last_position + 1, settings, self._checkpoints.needed_from())
         if (text := changed.encode()) != history.encode():
             with self._transaction():
-                self._meta.set_checked("settings", text)
+                self.records.set("settings", text)
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 
@@ -332,14 +298,14 @@ class Store:
     def memory(self) -> str:
         """Text of the transport's about its session with the broker; empty in a new state."""
         if self._memory is None:
-            self._memory = str(self._meta.get("session") or "")
+            self._memory = self.records.session
         return self._memory
 
     def save_memory(self, memory: str) -> None:
         """Save the text of the transport's about its session, if it has changed."""
         if memory != self.memory:
             with self._transaction():
-                self._meta.set("session", memory)
+                self.records.set("session", memory)
             self._memory = memory
 
     # --- Write budget ---------------------------------------------------------------------------------------------
@@ -348,15 +314,6 @@ class Store:
     def written_bytes(self) -> int | None:
         """Number of bytes that this process has written to disks so far; None if it is unknown."""
         return self._disk.written_bytes()
-
-    @property
-    def allowance(self) -> tuple[float, float] | None:
-        """Number of bytes left of the day's allowance when it was last saved, and that time; None if never saved."""
-        value = self._meta.get("allowance")
-        with suppress(ValueError, AttributeError):
-            left, at = map(float, value.split())
-            return left, at
-        return None
 
     def set_allowance(self, left: float, at: float) -> None:
         """Save the rest of the day's allowance with the next transaction, so that a restart does not renew it."""
@@ -400,12 +357,7 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         if self.read_only:
             return open_to_read(self.path, self._disk)
-        if self._durability == "power":
-            # Pages of the WAL that an earlier process failed to sync look as if they were on the disk. New commits are
-            # written behind them and would be lost together with them.
-            self._disk.rewrite(Path(f"{self.path}-wal"))
-        install_repaired(self.path)
-        return open_to_write(self.path, self._disk, self._durability)
+        return open_to_write(self.path, self._disk, self._durability, self.folder / POSITION_FILE)
 
     @contextmanager
     def _transaction(self, up_to: int | None = None) -> Iterator[None]:
@@ -421,7 +373,7 @@ class Store:
                 yield
                 self._dead_letters.write(dead_letters)
                 if self._allowance is not None:
-                    self._meta.set("allowance", self._allowance)
+                    self.records.set("allowance", self._allowance)
                 self._db.execute("COMMIT")
             except BaseException:
                 # The first error is the one to report, and SQLite may have rolled back by itself.
@@ -437,7 +389,7 @@ class Store:
 
         Nothing is deleted before there is a second checkpoint, because the journal replaces a damaged first one.
         """
-        count, needed, _ = self._checkpoints.extent()
+        count, needed = self._checkpoints.extent()
         if count < CHECKPOINTS_KEPT:
             return 0
         oldest = float("-inf") if self._journal_age_max_s is None else now - self._journal_age_max_s

@@ -145,6 +145,8 @@ class Chance:
         self.dice = random.Random(seed)  # noqa: S311 - nothing secret depends on it
         self.later = random.Random(f"{seed} later")  # noqa: S311
         """Random numbers of faults that were added later: with `dice`, each seed would be another world than before."""
+        self.filters = random.Random(f"{seed} filters")  # noqa: S311
+        """Random numbers of topics and of the filters for them, likewise."""
         self.slices = random.Random(f"{seed} slices")  # noqa: S311 - nothing secret depends on it
         """Random numbers for the time that learning takes, and for what the daemon does about it."""
         self.ids = random.Random(f"{seed} ids")  # noqa: S311

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgedescent.engine.messages import Message
 from edgedescent.state.store import Store
+from edgedescent_mqtt.topics import matches
 
 Content = tuple[str, bytes]
 """Topic and payload of a message."""
@@ -28,6 +29,8 @@ class Ledger:
         self._contents: set[Content] = set()
         self._deleted: set[Content] = set()
         """Contents of the messages that were deleted with the state folder."""
+        self.filters: Sequence[str] = ("#",)
+        """Topic filters that the configuration of the running daemon names."""
 
     def append(self, messages: Sequence[Message]) -> None:
         """Record messages that the store has made durable.
@@ -38,20 +41,31 @@ class Ledger:
         for message in messages:
             if message.position != len(self.messages) + 1:
                 raise Violation(f"message {message.position} was journaled behind message {len(self.messages)}")
+            if not self.asks_for(message.topic, self.filters):
+                raise Violation(f"message {message.position} came over {message.topic!r}, which no filter asks for")
             self.messages.append(message)
             self._contents.add(content_of(message))
 
-    def acknowledge(self, topic: str, payload: bytes, dropped: bool) -> None:
-        """Record that the broker received an acknowledgement.
+    @staticmethod
+    def asks_for(topic: str, filters: Sequence[str]) -> bool:
+        """True if a topic matches one of the filters."""
+        return any(matches(name, topic) for name in filters)
+
+    def acknowledge(self, topic: str, payload: bytes, filters: Sequence[str], dropped: bool) -> None:
+        """Record that the broker received the acknowledgements of all copies of a message.
 
         Args:
             topic: Topic of the message.
             payload: Payload of the message.
+            filters: Filters of the device that acknowledged it.
             dropped: True if the daemon has dropped it because of a rate limit.
 
         Raises:
             Violation: If the message is not in the journal, or was dropped without a limit.
         """
+        if not self.asks_for(topic, filters):
+            # It waited for a filter that is gone.
+            return
         content = topic, payload
         if dropped:
             if not self.has_limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -17,12 +18,28 @@ DROPPED = b"dropped"
 class Packet(msgspec.Struct, frozen=True):
     """MQTT packet, reduced to what the simulation needs."""
 
-    kind: Literal["connect", "connack", "subscribe", "publish", "puback", "answer", "ping", "pong"]
+    kind: Literal[
+        "connect",
+        "connack",
+        "subscribe",
+        "suback",
+        "unsubscribe",
+        "unsuback",
+        "publish",
+        "puback",
+        "answer",
+        "ping",
+        "pong",
+    ]
     packet_id: int = 0
     topic: str = ""
     payload: bytes = b""
     duplicate: bool = False
     session_present: bool = False
+    filters: tuple[str, ...] = ()
+    """Topic filters of a subscription, or of its end."""
+    identifiers: tuple[int, ...] = ()
+    """Identifiers of the subscriptions that it makes, or that it is sent for."""
 
 
 class Peer(Protocol):
@@ -44,9 +61,11 @@ class Link:
         chance: Random source of the world.
         timeline: Time of the world.
         broker: The other end.
+        filters: Topic filters that the device's configuration names.
     """
 
-    def __init__(self, chance: Chance, timeline: Timeline, broker: Peer) -> None:
+    def __init__(self, chance: Chance, timeline: Timeline, broker: Peer, filters: Sequence[str] = ()) -> None:
+        self.filters = filters
         self._chance = chance
         self._timeline = timeline
         self._broker = broker

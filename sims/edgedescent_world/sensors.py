@@ -11,6 +11,7 @@ import msgspec
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.ledger import Content
+from edgedescent_world.subscriptions import TOPIC
 from edgedescent_world.timeline import Timeline
 
 _RETRY_S = 0.2
@@ -18,10 +19,6 @@ _RETRY_S = 0.2
 _SOURCES = ((1, 0.0), (1, 0.0), (1, 0.0), (1, 0.0), (1, 0.1), (2, 0.0), (3, 0.02))
 """Number of sources, and probability that one counts anew before an event; in most worlds there is nothing of this."""
 _UNUSABLE = ('{"id": "u%d", "x": 3}', '{"id": "u%d"', "[%d]", '{"x": {}, "y": 1e300, "id": "u%d"}', '"%d"')
-
-
-TOPIC = "edgedescent/pump/events"
-"""Topic of the first source; the others have one below it."""
 
 
 class SentMessage(msgspec.Struct, frozen=True):
@@ -77,10 +74,19 @@ class Sensors:
         ratings: True for events with user and item, False for events with features.
         id_scope: What an id belongs to: with ``device``, no two sources send the same event.
         count: Number of messages.
+        several: True for several sources in any case.
     """
 
     def __init__(
-        self, chance: Chance, timeline: Timeline, broker: Broker, *, ratings: bool, id_scope: str, count: int
+        self,
+        chance: Chance,
+        timeline: Timeline,
+        broker: Broker,
+        *,
+        ratings: bool,
+        id_scope: str,
+        count: int,
+        several: bool = False,
     ) -> None:
         self._chance = chance
         self._timeline = timeline
@@ -88,7 +94,7 @@ class Sensors:
         self._ratings = ratings
         self._events = 0
         self._unsent = 0
-        n_sources, restarts = chance.ids.choice(_SOURCES)
+        n_sources, restarts = _SOURCES[-1] if several else chance.ids.choice(_SOURCES)
         self._sources = [
             Source(f"{TOPIC}/{number}" if number else TOPIC, restarts, chance.ids) for number in range(n_sources)
         ]

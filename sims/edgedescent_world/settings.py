@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from edgedescent.config import Config, Limits, Metrics, Snapshots, State
+from edgedescent.config import Config, Limits, Metrics, Snapshots, State, Topics
 from edgedescent.state.checkpoints import PIECE_BYTES
 from edgedescent_world.chance import Chance
+from edgedescent_world.subscriptions import TOPIC, draw_filters
 
 ALLOWANCES_BYTES = (5_000_000_000, 20_000_000_000)
 """Daily write budgets of worlds that have one: large enough for all messages to be processed in time."""
@@ -37,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True):
     """Size of the pieces in which a checkpoint is written."""
     reconfigured: float
     """Probability that a start of the daemon has other limits than the one before."""
+    filtered: bool
+    """True if topic filters matter: they may overlap, or leave sources out."""
+    refiltered: float
+    """Probability that a start of the daemon has other topic filters than the one before."""
 
     @property
     def batch_max(self) -> int:
@@ -84,14 +89,33 @@ def draw_settings(chance: Chance) -> Settings:
         metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
         snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
     )
+    if allowance is not None and config.state.journal_age_max_s is not None:
+        # Checkpoints then fall due once in that time.
+        allowance = max(ALLOWANCES_BYTES)
+        state = msgspec.structs.replace(config.state, written_bytes_per_day_max=allowance)
+        config = msgspec.structs.replace(config, state=state)
     # With a write budget, one transfer from the write-ahead log must be small compared to it.
     wal_pages_max = dice.choice((1, 10, 100, 1000) if allowance is None else (1, 10))
     ahead_max = dice.choice((receive_max, dice.randint(1, receive_max)))
     # The larger one holds any checkpoint of such a world.
     piece_bytes = dice.choice((PIECE_BYTES, 2000, 500))
     reconfigured = chance.later.choice((0.0, 0.0, 0.0, 0.5))
+    filtered = chance.filters.choice((False, False, False, True))
+    refiltered = chance.filters.choice((0.0, 0.5))
+    filters = draw_filters(chance) if filtered else (f"{TOPIC}/#",)
+    config = msgspec.structs.replace(config, topics=Topics(events=filters))
     return Settings(
-        config, ratings, n_messages, receive_max, ahead_max, allowance, wal_pages_max, piece_bytes, reconfigured
+        config,
+        ratings,
+        n_messages,
+        receive_max,
+        ahead_max,
+        allowance,
+        wal_pages_max,
+        piece_bytes,
+        reconfigured,
+        filtered,
+        refiltered,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edgedescent.interfaces import Delivery, PlainTransport, still_valid
 from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.link import DROPPED, Link, Packet
+from edgedescent_world.subscriptions import DeviceSubscriptions
 from edgedescent_world.timeline import Timeline
 
 
@@ -23,9 +24,14 @@ class SimulatedTransport(PlainTransport):
         timeline: Time of the world.
         broker: The broker.
         receive_max: Number of unacknowledged messages that the broker is allowed to send; it may send fewer.
+        filters: Topic filters that the configuration names.
     """
 
-    def __init__(self, chance: Chance, timeline: Timeline, broker: Broker, receive_max: int) -> None:
+    def __init__(
+        self, chance: Chance, timeline: Timeline, broker: Broker, receive_max: int, filters: Sequence[str]
+    ) -> None:
+        self._filters = filters
+        self.subscriptions = DeviceSubscriptions(chance, filters, self._send_up)
         self._chance = chance
         self._timeline = timeline
         self._broker = broker
@@ -33,11 +39,11 @@ class SimulatedTransport(PlainTransport):
         self._link: Link | None = None
         self._generation = 0
         self._retry_at = 0.0
-        self._session = 0
-        """Number of the broker's session."""
         self._sessions: dict[int, int] = {}
         """Number of the session of each connection."""
         self._to_subscribe = False
+        self._screened: set[int] = set()
+        """Packet ids of this connection's unacknowledged messages that no filter asks for, or are further copies."""
         self._calls = 0
         """Number of calls of `acknowledge`."""
         self._pings: deque[int] = deque()
@@ -56,12 +62,17 @@ class SimulatedTransport(PlainTransport):
 
     @property
     def memory(self) -> str:  # type: ignore[override]
-        """Number of the broker's session."""
-        return str(self._session)
+        """Record of the broker's session."""
+        return self.subscriptions.record.text
+
+    @property
+    def counts(self) -> Mapping[str, int]:  # type: ignore[override]
+        """Counts of surplus messages."""
+        return self.subscriptions.counts
 
     def resume(self, memory: str, last_packet_id: int | None) -> None:  # noqa: ARG002
         """Continue with the session of an earlier process."""
-        self._session = int(memory or "0")
+        self.subscriptions.resume(memory)
 
     def session(self, generation: int) -> int:
         """Number of the session of a connection."""
@@ -81,10 +92,10 @@ class SimulatedTransport(PlainTransport):
         self.on_poll()
         chance.step("poll")
         until = timeline.now + timeout_s
-        if self._to_subscribe and self._link is not None:
-            # Not before this poll: by now the number of the session is saved.
+        if self._to_subscribe and self._link is not None and take:
+            # Not before this poll: by now the record of the session is saved, unless the disk is full.
             self._to_subscribe = False
-            self._link.send_up(Packet("subscribe"))
+            self.subscriptions.start()
         self._read_socket(take)
         while not self._inbox and timeline.run_next(until):
             self._read_socket(take)
@@ -103,7 +114,7 @@ class SimulatedTransport(PlainTransport):
         link = self._link
         if link is None:
             if self._timeline.now >= self._retry_at:
-                self._link = link = Link(self._chance, self._timeline, self._broker)
+                self._link = link = Link(self._chance, self._timeline, self._broker, self._filters)
                 link.send_up(Packet("connect"))
             return
         for _ in range(self._chance.rates.read_max):
@@ -121,18 +132,37 @@ class SimulatedTransport(PlainTransport):
         if packet.kind == "connack":
             self._generation += 1
             self.connected = True
-            self._session += not packet.session_present
-            self._sessions[self._generation] = self._session
+            self.subscriptions.connected(
+                session_present=packet.session_present, knows_identifiers=self._broker.knows_identifiers
+            )
+            self._sessions[self._generation] = self.subscriptions.record.session
             self._pings.clear()
+            self._screened.clear()
             if self._chance.trace:
                 self._chance.trace(f"connected, {'old' if packet.session_present else 'new'} session")
             self._to_subscribe = True
         elif packet.kind == "pong":
             self.confirmed = self._pings.popleft()
+        elif packet.kind in ("suback", "unsuback"):
+            self.subscriptions.answered(packet)
         else:
-            self._inbox.append(
-                Delivery(packet.topic, packet.payload, packet.packet_id, 1, packet.duplicate, self._generation)
+            delivery = Delivery(
+                packet.topic,
+                packet.payload,
+                packet.packet_id,
+                1,
+                packet.duplicate,
+                self._generation,
+                packet.identifiers,
             )
+            (screened,) = self.subscriptions.screen(delivery)
+            if screened.surplus:
+                self._screened.add(packet.packet_id)
+            self._inbox.append(screened)
+
+    def _send_up(self, packet: Packet) -> None:
+        if self._link is not None:
+            self._link.send_up(packet)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> bool:
         """Acknowledge deliveries to the broker; returns True if all were sent over this connection."""
@@ -142,7 +172,9 @@ class SimulatedTransport(PlainTransport):
             valid = still_valid(deliveries, self._generation)
             for delivery in valid:
                 self._chance.step("acknowledge")
-                self._link.send_up(Packet("puback", delivery.packet_id, payload=DROPPED if delivery.surplus else b""))
+                dropped = delivery.surplus and delivery.packet_id not in self._screened
+                self._screened.discard(delivery.packet_id)
+                self._link.send_up(Packet("puback", delivery.packet_id, payload=DROPPED if dropped else b""))
             self._link.send_up(Packet("ping"))
             self._pings.append(self._calls)
         self._chance.step("acknowledged")

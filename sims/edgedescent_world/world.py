@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
+from edgedescent.config import Topics
 from edgedescent.daemon.loop import Daemon, Stopped
 from edgedescent.engine.core import Engine
 from edgedescent.engine.settings import EngineSettings
@@ -27,6 +28,7 @@ from edgedescent_world.settings import draw_limits, draw_settings
 from edgedescent_world.slicer import SimulatedSlicer
 from edgedescent_world.snapshot_job import SimulatedSnapshotJob
 from edgedescent_world.sqlite import WorldDisk
+from edgedescent_world.subscriptions import draw_filters, wanted
 from edgedescent_world.timeline import Timeline
 from edgedescent_world.transport import SimulatedTransport
 
@@ -36,6 +38,7 @@ STATE_MAX_BYTES = 15_000
 """Upper bound of a checkpoint."""
 CALM_S = 120.0
 """Time that the daemon has, once faults have stopped, to process all messages."""
+_LOGGERS = ("edgedescent", "edgedescent_mqtt")
 RESTART_S = 1.0
 """Longest time until systemd starts the daemon again after a crash or a stop."""
 RESTART_AFTER_FAILURE_S = 3.0
@@ -76,6 +79,10 @@ class Outcome(msgspec.Struct):
     """State folders that were deleted while the daemon ran or was about to."""
     reconfigured: int = 0
     """Starts of the daemon with other limits."""
+    refiltered: int = 0
+    """Starts of the daemon with other topic filters."""
+    surplus: int = 0
+    """Messages that no filter asked for, and further copies of messages for overlapping filters."""
     steps: int = 0
 
 
@@ -112,6 +119,7 @@ class World:
             ratings=settings.ratings,
             id_scope=settings.config.limits.id_scope,
             count=settings.n_messages,
+            several=settings.filtered,
         )
         self.outcome = Outcome(seed, messages=settings.n_messages)
         self._changes: list[tuple[int, EngineSettings]] = []
@@ -150,6 +158,10 @@ class World:
             self.config = msgspec.structs.replace(self.config, limits=draw_limits(self.chance))
             self.outcome.reconfigured += 1
             self.trace(f"configuration: {self.config.limits}")
+        if self.settings.filtered and self.chance.filters.random() < self.settings.refiltered:
+            self.config = msgspec.structs.replace(self.config, topics=Topics(events=draw_filters(self.chance)))
+            self.outcome.refiltered += 1
+            self.trace(f"configuration: {self.config.event_topics()}")
 
     # --- Runs of the daemon ---------------------------------------------------------------------------------------
 
@@ -181,7 +193,18 @@ class World:
     @property
     def finished(self) -> bool:
         """True once faults have stopped and all messages are processed."""
-        return self.chance.calm and self.sensors.done and self.broker.idle
+        return self.chance.calm and self.sensors.done and self.broker.idle and self._hears_what_it_should
+
+    @property
+    def _hears_what_it_should(self) -> bool:
+        """True once the session is subscribed to what the configuration names, and to nothing else that is known of."""
+        session, filters = self.broker.session, self.config.event_topics()
+        if session is None:
+            return False
+        asked, heard = wanted(filters, knows_identifiers=self.broker.knows_identifiers), set(session.subscriptions)
+        # Of subscriptions from before, the device cannot know any more, or again.
+        knows_all = not (self.outcome.folders_lost or self.broker.was_stale)
+        return heard == asked if knows_all else heard >= asked
 
     def _run_process(self) -> bool:
         """Run one process of the daemon until it ends; returns True if the world is finished."""
@@ -192,7 +215,10 @@ class World:
         self.trace(f"--- run {outcome.runs}")
         self.disk.faults = 0
         self._restart_s = RESTART_S * chance.dice.random() ** 2
-        transport = self._parts.transport(chance, self.timeline, self.broker, self.settings.receive_max)
+        transport = self._parts.transport(
+            chance, self.timeline, self.broker, self.settings.receive_max, self.config.event_topics()
+        )
+        self.ledger.filters = self.config.event_topics()
         try:
             store = self._open_store()
             first = store.last_position + 1
@@ -228,6 +254,7 @@ class World:
             self.store_disk.abandon()
         finally:
             self._daemon = None
+            outcome.surplus += sum(transport.counts.values())
             chance.on_stop = None
             transport.drop_connection()
         return self.finished
@@ -321,6 +348,9 @@ class World:
                 self.chance.crash("the end", power=self.chance.power)
             daemon.stop()
         elif self.timeline.now > self.chance.rates.duration_s + CALM_S:
+            if self.broker.idle and self.sensors.done and self.broker.session is not None:
+                heard, named = sorted(self.broker.session.subscriptions), self.config.event_topics()
+                raise Violation(f"the session is subscribed to {heard}; the configuration names {named}")
             raise Violation(f"not everything is processed {CALM_S:g} s after the last fault")
 
     def _check_write_budget(self) -> None:
@@ -361,9 +391,15 @@ class World:
         self._require_bounds()
         store.close()
 
+    @property
+    def _can_copy(self) -> bool:
+        """True if copies of messages for overlapping filters could not be told apart, as `check` warns."""
+        return not self.broker.knows_identifiers and self.settings.filtered
+
     def _check_learned_once(self, engine: Engine) -> None:
         publications = self.broker.publications
-        copies = None if self.broker.was_stale else Counter((one.topic, one.payload) for one in publications)
+        can_repeat = self.broker.was_stale or self._can_copy
+        copies = None if can_repeat else Counter((one.topic, one.payload) for one in publications)
         self.outcome.in_order = invariants.require_learned_once(
             self.config, engine, self.ledger.messages, self.sensors.sent, copies, self.ledger.acknowledged
         )
@@ -378,17 +414,19 @@ def _logs_to(trace: Callable[[str], None] | None) -> Iterator[None]:
             if trace is not None:
                 trace(f"log: {record.getMessage()}")
 
-    logger, handler = logging.getLogger("edgedescent"), Handler()
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO if trace is not None else logging.CRITICAL + 1)
-    logger.propagate = False
+    handler = Handler()
+    before = [(logger, logger.level, logger.propagate) for logger in map(logging.getLogger, _LOGGERS)]
+    for logger, _, _ in before:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO if trace is not None else logging.CRITICAL + 1)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
+        for logger, level, propagate in before:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def simulate(seed: int, parts: Parts | None = None, trace: Callable[[str], None] | None = None) -> Outcome:

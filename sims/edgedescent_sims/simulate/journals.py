@@ -70,7 +70,7 @@ class Journal:
         if self.folder is None:
             return SettingsHistory()
         with _opened(self.folder) as store:
-            return store.settings
+            return store.records.settings
 
     def checkpoints(self) -> list[Checkpoint]:
         """Undamaged checkpoints of the device within its journal, the oldest first; none of a recording."""

@@ -173,3 +173,18 @@ def test_connections_are_a_part_of_the_state() -> None:
     for name, value in whole.state_dict().items():
         assert list(value) == list(parts.state_dict()[name]), name
     assert whole.counters["messages_redelivered"]
+
+
+def test_a_window_of_what_is_sent_ahead_recognizes_it_however_often_it_comes() -> None:
+    engine = an_engine(redelivery_window=4)
+    sent = [(b'{"x": {"a": %d}, "y": 1}' % number, number) for number in range(1, 5)]
+    for payload, packet_id in sent:
+        send(engine, payload, packet_id)
+    # Connections that end before all are sent again.
+    for count in (2, 3, 1, 4):
+        for payload, packet_id in sent[:count]:
+            assert send(engine, payload, packet_id, again=True) == []
+    assert engine.counters["events_learned"] == 4
+    again = an_engine(redelivery_window=4)
+    again.load_state_dict(engine.state_dict())
+    assert send(again, *sent[0], again=True) == []

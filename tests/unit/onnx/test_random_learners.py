@@ -48,6 +48,17 @@ def test_they_export_or_tell_why_not(kind: type, rounds: Iterable[int], chance: 
     assert outcomes["exported"]
 
 
+@pytest.mark.rounds(quick=2, long=60)
+def test_models_of_river_are_refused_by_name(rounds: Iterable[int], chance: random.Random) -> None:
+    river_models = pytest.importorskip("support.river_models", reason="River is an extra")
+    for _ in rounds:
+        learner, onnx = river_models.learner(chance.choice(sorted(river_models.EVERY))), OnnxAdapter()
+        for make in (onnx.describe, lambda one, onnx=onnx: onnx.export(one, {})):
+            with pytest.raises(ExportError, match=rf"no ONNX graph for .* {type(learner).__name__}\.") as caught:
+                make(learner)
+            assert "These can be exported: LinearRegressor, " in caught.value.hint
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_what_cancels_out_is_measured_in_units_of_the_target(seed: int) -> None:
     dice, learner, onnx = random.Random(seed), LinearRegressor(), OnnxAdapter()

@@ -10,7 +10,7 @@ import pytest
 
 from edgedescent.errors import DiskFullError, StateError
 from edgedescent.state import codec
-from edgedescent.state.checkpoints import CheckpointWriter
+from edgedescent.state.checkpoints import CheckpointWriter, read_parts
 from edgedescent.state.store import FILE, Store
 from support.state_file import LEARNER, received, sql
 from support.state_folder import NOW
@@ -176,7 +176,7 @@ def test_numbers_of_parts_that_make_no_sense_find_none(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     store.append(received(1), 0)
     for numbers in ((2**64 - 1, 5), (2**63 - 1, 5), (-5, 9), (5, -9), (1, 2**62), (0, 1)):
-        assert list(store._checkpoints.read_parts(*numbers)) == []
+        assert list(read_parts(store._db, *numbers)) == []
     store.close()
 
 

@@ -292,5 +292,5 @@ def test_a_new_folder_is_a_new_engine(tmp_path: Path) -> None:
     assert run.engine.position == 0
     assert run.effects == []
     assert bits(run.engine) == bits(run.config.build_engine())
-    assert run.store.learner is not None
+    assert run.store.records.learner is not None
     run.store.close()

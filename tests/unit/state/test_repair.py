@@ -71,7 +71,7 @@ def test_a_destroyed_header_costs_nothing(worn: Run, tmp_path: Path, caplog: pyt
         }
 
 
-@pytest.mark.parametrize(("piece", "least"), [(repair.PAGE_BYTES, 0.7), (4096, 0.6)])
+@pytest.mark.parametrize(("piece", "least"), [(repair.PAGE_BYTES, 0.7), (4096, 0.5)])
 def test_every_damaged_piece_is_survived(worn: Run, tmp_path: Path, piece: int, least: float) -> None:
     size = (worn.store.folder / FILE).stat().st_size
     same = 0
@@ -89,6 +89,7 @@ def test_every_damaged_piece_is_survived(worn: Run, tmp_path: Path, piece: int, 
         same += lost == 0
         assert (bits(run.engine) == bits(worn.engine)) == (lost == 0)
         run.store.close()
+    # Seven of the 56 pages hold such messages. Of the 14 pieces of four pages, each of them may lie in another one.
     assert same >= size // piece * least
 
 
@@ -154,7 +155,7 @@ def test_an_emptied_file_is_damage(tmp_path: Path) -> None:
         else:
             (tmp_path / "crashed" / FILE).write_bytes(content)
         for read_only in (True, False):
-            with pytest.raises(StateError, match=r"is (empty|missing, though its log is there): damaged") as caught:
+            with pytest.raises(StateError, match=r"is (empty|missing, though .* is there): damaged") as caught:
                 Store(tmp_path / "crashed", read_only=read_only)
             assert "Restore the folder" in caught.value.hint
         assert (tmp_path / "crashed" / f"{FILE}-wal").stat().st_size > 0
@@ -180,7 +181,7 @@ def test_a_missing_state_file_is_an_error(tmp_path: Path) -> None:
     run.take(payloads(10))
     run.store.close()
     (tmp_path / FILE).unlink()
-    with pytest.raises(StateError, match="cannot be recovered"):
+    with pytest.raises(StateError, match=r"is missing, though edgedescent\.position is there"):
         Run(a_config(tmp_path))
 
 
@@ -309,7 +310,7 @@ def test_a_damaged_record_of_the_learner_is_reported_and_replaced(
         engine = recover(moved(worn.config, folder), store)
         assert bits(engine) == bits(worn.engine)
         assert "The record of the learner in" in caplog.text
-        assert store.learner == describe(worn.engine.learner)
+        assert store.records.learner == describe(worn.engine.learner)
         store.close()
 
 

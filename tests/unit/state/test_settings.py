@@ -146,7 +146,7 @@ def test_no_order_of_changes_and_crashes_changes_a_bit(
         run.store.close()
     last = Run(config, durability="process")
     assert not done or bits(last.engine) == bits(undisturbed(done))
-    assert len(last.store.settings) <= len(done) + 1
+    assert len(last.store.records.settings) <= len(done) + 1
     last.store.close()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgedescent.errors import StateError
+from edgedescent.state.meta_table import with_checksum
 from edgedescent.state.state_file import SCHEMA
 from edgedescent.state.store import FILE, POSITION_FILE, Store
 from support.state_file import LEARNER, a_state, read, received, sql
@@ -66,6 +67,9 @@ def test_nothing_is_read_where_nothing_is(tmp_path: Path) -> None:
 def test_another_version_is_refused_and_left_alone(tmp_path: Path, version: int) -> None:
     Store(tmp_path).close()
     sql(tmp_path, f"PRAGMA user_version = {version}")
+    sql(tmp_path, "DELETE FROM meta WHERE key = 'version'")
+    if version > SCHEMA:
+        sql(tmp_path, "INSERT INTO meta VALUES ('version', ?)", with_checksum("version", str(version)))
     sql(tmp_path, "DROP TABLE dead_letters")
     for read_only in (False, True):
         with pytest.raises(StateError, match=rf"has version {version}; this version reads {SCHEMA}\.") as caught:

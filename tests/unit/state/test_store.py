@@ -87,16 +87,16 @@ def test_positions_go_on_when_the_journal_is_trimmed_empty(tmp_path: Path) -> No
 
 def test_the_place_of_answers_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert store.answered == 0
+    assert store.records.answered == 0
     store.append(received(1), 0)
     store.append(received(2), 1)
     store.close()
     store = Store(tmp_path)
-    assert store.answered == 1
+    assert store.records.answered == 1
     store.close()
     sql(tmp_path, "UPDATE meta SET value = 'x' WHERE key = 'answered'")
     store = Store(tmp_path)
-    assert store.answered == 0
+    assert store.records.answered == 0
     store.close()
 
 
@@ -183,13 +183,13 @@ def test_what_a_failed_checkpoint_would_have_dropped_still_counts(
 def test_two_generations_of_checkpoints_are_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert list(store.checkpoints()) == []
-    assert store.learner is None
+    assert store.records.learner is None
     for position in (1, 5, 5, 9):
         store.checkpoint(a_state(position), position, NOW + position, {**LEARNER, "position": position})
     found = [(c.position, c.created_at, c.state["w"][0]) for c in store.checkpoints()]
     assert found == [(9, NOW + 9, 9.0), (5, NOW + 5, 5.0)]
     assert len(found) == CHECKPOINTS_KEPT
-    assert store.learner == {**LEARNER, "position": 9}
+    assert store.records.learner == {**LEARNER, "position": 9}
     store.close()
 
 
@@ -335,15 +335,15 @@ def test_a_dead_letter_that_comes_again_is_the_same(tmp_path: Path) -> None:
 
 def test_what_may_still_be_written_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert store.allowance is None
+    assert store.records.allowance is None
     store.set_allowance(123.4, NOW)
-    assert store.allowance is None
+    assert store.records.allowance is None
     store.append(received(1), 0)
-    assert store.allowance == (123.0, NOW)
+    assert store.records.allowance == (123.0, NOW)
     store.close()
     sql(tmp_path, "UPDATE meta SET value = 'x' WHERE key = 'allowance'")
     store = Store(tmp_path)
-    assert store.allowance is None
+    assert store.records.allowance is None
     store.close()
 
 
