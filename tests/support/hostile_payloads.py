@@ -318,9 +318,9 @@ class HostilePayloads:
                 else:
                     answered.append(name)
         if any(part.startswith(b"{") for part in parts) and self._chance.random() < 0.1:
-            end = self._chance.choice([b",]", b"", b"]]"])
-            # A last event that is malformed itself speaks for the missing end too.
-            reasons += [] if end == b",]" or (end == b"" and is_last_malformed) else ["malformed"]
+            # Behind a last event that is malformed, the missing end may count as part of that.
+            end = self._chance.choice([b",]", b"]]"] if is_last_malformed else [b",]", b"", b"]]"])
+            reasons += [] if end == b",]" else ["malformed"]
             return Payload("events", b"[" + b",".join(parts) + end, Counter(reasons), answered)
         return Payload("events", b"[" + b",".join(parts) + b"]", Counter(reasons), answered)
 
