@@ -3,6 +3,8 @@ import numpy as np
 
 from libc.math cimport INFINITY
 
+from edgedescent.numerics._median cimport median
+
 from edgedescent.errors import InvalidEventError
 
 cdef enum:
@@ -64,7 +66,7 @@ cdef class Quarantine:
             self.n_first += 1
             if self.n_first < LABELS_FIRST:
                 return
-            self.magnitude = median(self.first)
+            self.magnitude = median(self.first, LABELS_FIRST)
         elif self.magnitude < magnitude <= 2.0 * self.magnitude or magnitude > self.limit:
             # Beyond the limit it was let in, for good.
             self.magnitude = magnitude
@@ -126,16 +128,3 @@ def flood_of_names(Quarantine quarantine not None, Py_ssize_t n_new):
         "quarantined",
         f"The event brings {n_new} new names; the widest event before has {quarantine.widest} names.",
     )
-
-
-cdef double median(const double* values) noexcept nogil:
-    """Median of the first magnitudes, by insertion."""
-    cdef double[LABELS_FIRST] ordered
-    cdef int i, j
-    for i in range(LABELS_FIRST):
-        j = i
-        while j > 0 and ordered[j - 1] > values[i]:
-            ordered[j] = ordered[j - 1]
-            j -= 1
-        ordered[j] = values[i]
-    return 0.5 * (ordered[LABELS_FIRST // 2 - 1] + ordered[LABELS_FIRST // 2])

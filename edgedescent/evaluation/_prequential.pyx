@@ -3,6 +3,7 @@ import numpy as np
 
 from libc.math cimport fabs, isfinite, sqrt
 
+from edgedescent.numerics._median cimport median
 from edgedescent.numerics._numbers cimport bounded, is_sane
 
 
@@ -122,11 +123,11 @@ cdef class Prequential:
     cdef void judge_start(self) noexcept nogil:
         """Begin anew without the absurd ones among the first targets."""
         cdef double[START] distances
-        cdef double middle = median(self.first_targets), limit
+        cdef double middle = median(self.first_targets, START), limit
         cdef int i
         for i in range(START):
             distances[i] = fabs(self.first_targets[i] - middle)
-        limit = ABSURD * median(distances)
+        limit = ABSURD * median(distances, START)
         if limit == 0.0:
             return
         for i in range(START):
@@ -194,19 +195,6 @@ cdef class Prequential:
         for i in range(START):
             self.first_targets[i] = values[N_SUMS + i]
             self.first_predictions[i] = values[N_SUMS + START + i]
-
-
-cdef double median(const double* values) noexcept nogil:
-    """Median of the first values, by insertion."""
-    cdef double[START] ordered
-    cdef int i, j
-    for i in range(START):
-        j = i
-        while j > 0 and ordered[j - 1] > values[i]:
-            ordered[j] = ordered[j - 1]
-            j -= 1
-        ordered[j] = values[i]
-    return ordered[START // 2 - 1] + 0.5 * (ordered[START // 2] - ordered[START // 2 - 1])
 
 
 cdef int add_ratio(dict errors, str name, double numerator, double denominator) except -1:

@@ -3,15 +3,53 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+
 cdef enum:
     # Deeper than any decoder goes.
     DEPTH_MAX = 1000
 
 
+cdef inline Py_ssize_t string_end(const unsigned char* data, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+    """Position of the quote that ends the string whose first quote is at `at`; at least `n` if none does."""
+    at += 1
+    while at < n and data[at] != b'"':
+        # A backslash escapes what follows it.
+        at += 2 if data[at] == b"\\" else 1
+    return at
+
+
+cdef Py_ssize_t count_up_to(const unsigned char[::1] text, Py_ssize_t bound, Py_ssize_t depth_max,
+                            bint anywhere) noexcept:
+    """Number of elements of the JSON array at the start of a text, or the first number beyond a bound.
+
+    Only brackets, commas and strings are looked at (RFC 8259), so the number means little if the text is malformed.
+    """
+    cdef Py_ssize_t i = 0, depth = 0, size = text.shape[0], n = 1 if size else 0
+    cdef const unsigned char* data = &text[0] if size else NULL
+    cdef unsigned char c
+    while i < size and n <= bound:
+        c = data[i]
+        if c == b'"':
+            i = string_end(data, i, size)
+        elif c == b"[" or c == b"{":
+            depth += 1
+            if depth > depth_max:
+                return n
+            n += anywhere
+        elif c == b"]" or c == b"}":
+            depth -= 1
+            if depth <= 0:
+                return n
+        elif c == b"," and (anywhere or depth == 1):
+            n += 1
+        i += 1
+    return n
+
+
 def has_more_than(const unsigned char[::1] text not None, Py_ssize_t count, bint anywhere=False):
     """True if the JSON array at the start of a text has more elements than a bound; stops at the first one too many.
-
-    Only brackets, commas and strings are looked at (RFC 8259), so the answer means nothing if the text is malformed.
 
     Args:
         text: JSON, and perhaps something behind it.
@@ -19,63 +57,12 @@ def has_more_than(const unsigned char[::1] text not None, Py_ssize_t count, bint
         anywhere: count values, arrays and objects at any depth, in objects too. Counting ends where they are nested
             too deeply for any decoder.
     """
-    cdef Py_ssize_t i, depth = 0, n = 1
-    cdef bint quoted = False, escaped = False
-    cdef unsigned char c
-    for i in range(text.shape[0]):
-        c = text[i]
-        if quoted:
-            if escaped:
-                escaped = False
-            elif c == b"\\":
-                escaped = True
-            elif c == b'"':
-                quoted = False
-        elif c == b'"':
-            quoted = True
-        elif c == b"[" or c == b"{":
-            depth += 1
-            n += anywhere
-            if depth > DEPTH_MAX:
-                return False
-        elif c == b"]" or c == b"}":
-            depth -= 1
-            if depth <= 0:
-                return False
-        elif c == b"," and (anywhere or depth == 1):
-            n += 1
-        else:
-            continue
-        if n > count:
-            return True
-    return False
+    return count_up_to(text, count, DEPTH_MAX, anywhere) > count
 
 
 def count_elements(const unsigned char[::1] text not None):
-    """Number of elements of the JSON array at the start of a text, at least 1; roughly right if it is malformed."""
-    cdef Py_ssize_t i, depth = 0, n = 1
-    cdef bint quoted = False
-    cdef unsigned char c
-    i = 0
-    while i < text.shape[0]:
-        c = text[i]
-        if quoted:
-            if c == b"\\":
-                i += 1
-            elif c == b'"':
-                quoted = False
-        elif c == b'"':
-            quoted = True
-        elif c == b"[" or c == b"{":
-            depth += 1
-        elif c == b"]" or c == b"}":
-            depth -= 1
-            if depth <= 0:
-                break
-        elif c == b"," and depth == 1:
-            n += 1
-        i += 1
-    return n
+    """Number of elements of the JSON array at the start of a text, 1 if it is empty; roughly right if malformed."""
+    return count_up_to(text, PY_SSIZE_T_MAX, PY_SSIZE_T_MAX, False)
 
 
 def element_end(const unsigned char[::1] text not None, Py_ssize_t at):
@@ -87,20 +74,13 @@ def element_end(const unsigned char[::1] text not None, Py_ssize_t at):
         text: JSON, perhaps malformed.
         at: position in an element of an array, outside of strings and nested values.
     """
-    cdef Py_ssize_t i, depth = 0
-    cdef bint quoted = False, escaped = False
+    cdef Py_ssize_t i = at, depth = 0, size = text.shape[0]
+    cdef const unsigned char* data = &text[0] if size else NULL
     cdef unsigned char c
-    for i in range(at, text.shape[0]):
-        c = text[i]
-        if quoted:
-            if escaped:
-                escaped = False
-            elif c == b"\\":
-                escaped = True
-            elif c == b'"':
-                quoted = False
-        elif c == b'"':
-            quoted = True
+    while i < size:
+        c = data[i]
+        if c == b'"':
+            i = string_end(data, i, size)
         elif c == b"[" or c == b"{":
             depth += 1
         elif c == b"]" or c == b"}":
@@ -110,7 +90,8 @@ def element_end(const unsigned char[::1] text not None, Py_ssize_t at):
                 return i
         elif c == b"," and depth == 0:
             return i
-    return text.shape[0]
+        i += 1
+    return size
 
 
 cdef inline Py_ssize_t not_finite_length(const unsigned char* at, Py_ssize_t n) noexcept nogil:
@@ -154,17 +135,12 @@ def with_nulls(const unsigned char[::1] text not None):
     cdef bytearray copy = bytearray()
     cdef const unsigned char* data = &text[0] if text.shape[0] else NULL
     cdef Py_ssize_t i = 0, copied = 0, n = text.shape[0], length
-    cdef bint quoted = False, is_value = True
+    cdef bint is_value = True
     cdef unsigned char c
     while i < n:
         c = data[i]
-        if quoted:
-            if c == b"\\":
-                i += 1
-            elif c == b'"':
-                quoted = False
-        elif c == b'"':
-            quoted = True
+        if c == b'"':
+            i = string_end(data, i, n)
             is_value = False
         elif c == b":" or c == b"," or c == b"[":
             is_value = True
