@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,6 @@ from edgedescent_mqtt.buffered_socket import PENDING_BYTES_MAX
 from support.fake_broker import (
     FakeBroker,
     MakeAdapter,
-    adapters_for,
     connect,
     deliveries,
     message,
@@ -23,19 +21,6 @@ from support.fake_broker import (
     warnings,
 )
 from support.mqtt_packets import PUBACK, PUBLISH, SUBSCRIBE
-
-
-@pytest.fixture
-def broker() -> Iterator[FakeBroker]:
-    with FakeBroker() as made:
-        yield made
-
-
-@pytest.fixture
-def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
-    with adapters_for(broker) as make_adapter:
-        yield make_adapter
-
 
 # --- Events -----------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +22,6 @@ from support.fake_broker import (
     FakeBroker,
     FakeBrokerLink,
     MakeAdapter,
-    adapters_for,
     answer_until_gone,
     connect,
     deliveries,
@@ -34,19 +32,6 @@ from support.fake_broker import (
 )
 from support.mqtt_packets import CONNECT, DISCONNECT, PINGREQ, PUBACK, PUBLISH
 from support.waiting import PATIENCE_S, at_least, eventually, sooner_than
-
-
-@pytest.fixture
-def broker() -> Iterator[FakeBroker]:
-    with FakeBroker() as made:
-        yield made
-
-
-@pytest.fixture
-def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
-    with adapters_for(broker) as make_adapter:
-        yield make_adapter
-
 
 # --- Connecting -------------------------------------------------------------------------------------------------------
 

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from support.fake_broker import (
     FakeBroker,
     FakeBrokerLink,
     MakeAdapter,
-    adapters_for,
     connect,
     pump,
     warnings,
     welcome,
 )
 from support.mqtt_packets import CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, packet
-
-
-@pytest.fixture
-def broker() -> Iterator[FakeBroker]:
-    with FakeBroker() as made:
-        yield made
-
-
-@pytest.fixture
-def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
-    with adapters_for(broker) as make_adapter:
-        yield make_adapter
 
 
 def text(value: bytes) -> bytes:

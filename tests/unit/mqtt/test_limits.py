@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from edgedescent_mqtt import publisher
@@ -11,7 +9,6 @@ from edgedescent_mqtt.limits import PACKET_BYTES_MAX, SUSPECT_BYTES
 from support.fake_broker import (
     FakeBroker,
     MakeAdapter,
-    adapters_for,
     connect,
     message,
     pump,
@@ -22,18 +19,6 @@ from support.fake_broker import (
 from support.mqtt_packets import CONNECT, DISCONNECT, PINGREQ, PUBLISH, packet, split_packets
 
 WILL_QOS, WILL_RETAIN = 0x18, 0x20
-
-
-@pytest.fixture
-def broker() -> Iterator[FakeBroker]:
-    with FakeBroker() as made:
-        yield made
-
-
-@pytest.fixture
-def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
-    with adapters_for(broker) as make_adapter:
-        yield make_adapter
 
 
 def will(content: bytes) -> tuple[int, bool]:

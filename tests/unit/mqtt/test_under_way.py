@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +11,6 @@ from support.fake_broker import (
     FakeBroker,
     FakeBrokerLink,
     MakeAdapter,
-    adapters_for,
     connect,
     deliveries,
     message,
@@ -23,18 +21,6 @@ from support.fake_broker import (
 )
 
 FORGETS = "The broker has kept the session but does not send"
-
-
-@pytest.fixture
-def broker() -> Iterator[FakeBroker]:
-    with FakeBroker() as made:
-        yield made
-
-
-@pytest.fixture
-def make(broker: FakeBroker) -> Iterator[MakeAdapter]:
-    with adapters_for(broker) as make_adapter:
-        yield make_adapter
 
 
 def cut(transport: object, link: FakeBrokerLink) -> None:
