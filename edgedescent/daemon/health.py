@@ -74,7 +74,15 @@ class Health:
         if position % 1_000 == 0:
             self._systemd.status(f"Recovering from the journal, at message {position}.")
 
-    def after_turn(self, arrived: int, publish: Publish, *, connected: bool, committer_state: str = RUNNING) -> None:
+    def after_turn(
+        self,
+        arrived: int,
+        publish: Publish,
+        *,
+        connected: bool,
+        committer_state: str = RUNNING,
+        saturated: bool = False,
+    ) -> None:
         """Update and report the state after a turn of the loop.
 
         Args:
@@ -82,6 +90,7 @@ class Health:
             publish: Publishes the retained status.
             connected: True while connected to the broker.
             committer_state: State of the committer.
+            saturated: True if more comes than the learner can bear.
         """
         now = self._clock.monotonic()
         self._systemd.progress()
@@ -90,7 +99,10 @@ class Health:
             # The transport itself publishes "online" on each new connection.
             self._announced = "online"
         self._connected = connected
-        self._set_state(self._next_state(arrived, now, connected=connected, committer_state=committer_state))
+        is_behind = arrived >= BEHIND_MESSAGES or saturated
+        self._set_state(
+            self._next_state(now, is_behind=is_behind, connected=connected, committer_state=committer_state)
+        )
         if connected and self.state != self._announced and publish(self.status_message()):
             self._announced = self.state
         if not self._ready:
@@ -142,8 +154,8 @@ class Health:
 
     # --- State ----------------------------------------------------------------------------------------------------
 
-    def _next_state(self, arrived: int, now: float, *, connected: bool, committer_state: str) -> State:
-        if arrived < BEHIND_MESSAGES:
+    def _next_state(self, now: float, *, is_behind: bool, connected: bool, committer_state: str) -> State:
+        if not is_behind:
             self._busy_since = None
         elif self._busy_since is None:
             self._busy_since = now

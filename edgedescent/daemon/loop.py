@@ -14,7 +14,7 @@ from typing import Any
 from edgedescent.config import Config
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING, Committer
-from edgedescent.daemon.health import BEHIND_MESSAGES, Health
+from edgedescent.daemon.health import Health
 from edgedescent.daemon.outputs import Outputs
 from edgedescent.daemon.receiving import Receiver
 from edgedescent.daemon.reports import Reports
@@ -223,10 +223,11 @@ class Daemon:
             receiver.learn()
         committer.save(idle=not (n_arrived or receiver.waits))
         self._health.after_turn(
-            max(n_arrived, BEHIND_MESSAGES if receiver.saturated else 0),
+            n_arrived,
             self._outputs.publish_status,
             connected=self._transport.connected,
             committer_state=committer.state,
+            saturated=receiver.saturated,
         )
         self._run_due_tasks()
 
