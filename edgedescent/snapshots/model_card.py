@@ -64,6 +64,15 @@ def build_model_card(description: Mapping[str, Any], model: bytes, parity: Parit
     }
 
 
+def identity_of(model_card: Mapping[str, Any]) -> str:
+    """Position and beginning of the SHA-256 of a model, with which the name of its snapshot's folder ends.
+
+    Raises:
+        KeyError, TypeError, ValueError: If it is no model card.
+    """
+    return f"{model_card['position']:012d}-{model_card['sha256'][:8]}"
+
+
 def read_model_card(folder: Path) -> dict[str, Any]:
     """Read the model card of a published snapshot and add the ``path`` of its file.
 

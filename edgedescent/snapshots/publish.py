@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedescent.errors import ExportError
-from edgedescent.snapshots.model_card import MODEL_CARD_FILE
+from edgedescent.snapshots.model_card import MODEL_CARD_FILE, identity_of
 from edgedescent.snapshots.verify import SnapshotDamageError, check_snapshot
 from edgedescent.state.files import as_owner_of, replace_atomically, sync_folder, write_durably
 
@@ -69,7 +69,7 @@ def _publish(folder: Path, model: bytes, model_card: Mapping[str, Any], keep: in
     with _locked(folder):
         _remove_leftovers(folder)
         published = _published(folder)
-        identity = f"{model_card['position']:012d}-{model_card['sha256'][:8]}"
+        identity = identity_of(model_card)
         if published and published[-1].name.endswith(identity):
             final = published.pop()
             _restore(final / file, model, mode)

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from edgedescent.snapshots.model_card import read_model_card
+from edgedescent.snapshots.model_card import identity_of, read_model_card
 
 
 class SnapshotDamageError(Exception):
@@ -27,7 +27,7 @@ def check_snapshot(folder: Path) -> dict[str, Any]:
     """
     try:
         model_card = read_model_card(folder)
-        identity = f"{model_card['position']:012d}-{model_card['sha256'][:8]}"
+        identity = identity_of(model_card)
     except OSError as error:
         raise SnapshotDamageError(f"its model card cannot be read: {error.strerror}.") from error
     except (ValueError, TypeError, KeyError) as error:
