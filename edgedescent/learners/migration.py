@@ -10,7 +10,7 @@ part of the prediction (`clip`, `categories`). Rules therefore keep the paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -91,6 +91,11 @@ class Migration:
         self.notes.append(Note("impossible", name, text))
 
 
+def is_possible(notes: Iterable[Note]) -> bool:
+    """True if no change makes it impossible to carry a state over."""
+    return all(note.outcome != "impossible" for note in notes)
+
+
 Rule = Callable[[Migration, str], None]
 """Rule for one changed parameter, given its name."""
 
@@ -136,7 +141,7 @@ def migrate(before: Migrating, after: Migrating, state: Mapping[str, Any]) -> Mi
             migration.impossible(name, f"{migration.change(name)}, which decides what the weights mean")
         else:
             migration.impossible(name, f"{migration.change(name)}, and {kind} declares no parameters that may change")
-    if not any(note.outcome == "impossible" for note in migration.notes):
+    if is_possible(migration.notes):
         after.load_state_dict(migration.state)
     return migration
 

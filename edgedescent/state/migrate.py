@@ -12,7 +12,7 @@ import msgspec
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Predictions
 from edgedescent.errors import StateError
-from edgedescent.learners.migration import Note, migrate
+from edgedescent.learners.migration import Note, is_possible, migrate
 from edgedescent.state.backup import OnProgress, backup
 from edgedescent.state.files import as_owner_of
 from edgedescent.state.lock import FolderLock
@@ -36,7 +36,7 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def is_possible(self) -> bool:
         """True if the state can be carried over."""
-        return all(note.outcome != "impossible" for note in self.notes)
+        return is_possible(self.notes)
 
 
 def written_learner(folder: str | Path) -> dict[str, Any]:
@@ -134,7 +134,9 @@ def _migrated(
     old = recover(before, store, on_effect)
     engine = after.build_engine(store.records.settings.at(old.position))
     migration = migrate(old.learner, engine.learner, old.learner.state_dict())
-    if made_possible := all(note.outcome != "impossible" for note in migration.notes):
-        kept = {name: value for name, value in old.state_dict().items() if not name.startswith(_LEARNER)}
-        engine.load_state_dict(kept | {_LEARNER + name: value for name, value in migration.state.items()})
-    return engine if made_possible else old, Plan(old.position, migration.notes, unsent)
+    made = Plan(old.position, migration.notes, unsent)
+    if not made.is_possible:
+        return old, made
+    kept = {name: value for name, value in old.state_dict().items() if not name.startswith(_LEARNER)}
+    engine.load_state_dict(kept | {_LEARNER + name: value for name, value in migration.state.items()})
+    return engine, made
