@@ -27,9 +27,9 @@ class UnderWay:
 
     A broker must send again, marked as such, what was not acknowledged when a connection ended (MQTT 5, section 4.4).
     One that forgets it loses what is on its way at each end of a connection, and only the packet ids show it, if the
-    broker has gone on numbering over a new connection before: some number each anew. One that
-    does not mark it shows by them what it sends again: until a broker has marked something, messages with the last
-    packet ids in order, at the beginning of a connection, are marked here.
+    broker has gone on numbering over a new connection before: some number each anew. One that does not mark it shows
+    by them what it sends again: until a broker has marked something, messages with the last packet ids in order, at the
+    beginning of a connection, are marked here.
 
     Args:
         config: Protocol, quality of service, and how many events the broker may send ahead.
@@ -97,7 +97,6 @@ class UnderWay:
 
     def _judge(self, first: Delivery) -> None:
         """Look at the first event of a connection: the broker must go on where it was not acknowledged."""
-        gap = (first.packet_id - self._last_id - 1) % PACKET_ID_MAX if self._last_id is not None else 0
         record, last_id = self._record, self._last_id
         behind = (last_id - first.packet_id) % PACKET_ID_MAX if last_id else PACKET_ID_MAX
         again = first.packet_id != 1 and behind < UNMARKED_MAX
