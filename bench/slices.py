@@ -1,4 +1,4 @@
-"""How long the daemon's loop waits within a message: the longest run of slices, and the longest single event."""
+"""Longest waits of the daemon's loop within a message: a run of slices, and a single event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a broker can and permits: read from its answer to CONNECT, or found out where it does not say it."""
+"""Abilities and limits of a broker: read from its answer to CONNECT, or found out where it does not say them."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Subscription(msgspec.Struct):
 
 
 class SessionRecord(msgspec.Struct):
-    """What a later process must know about the session, beside the messages that wait in it.
+    """Record of the session for a later process, beside the messages that wait in it.
 
     Attributes:
         address: Address of the broker that keeps it.

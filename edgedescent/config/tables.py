@@ -80,10 +80,10 @@ class Limits(_Table, frozen=True):
     dedup_window: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
     """Number of learned events with ids that are kept to recognize duplicates, in 24 to 32 bytes each."""
     id_scope: Literal["topic", "device"] = "topic"
-    """What an id belongs to. ``topic`` lets the senders of different topics count each for itself. ``device`` is for
+    """Scope of an id. ``topic`` lets the senders of different topics count each for itself. ``device`` is for
     senders that publish one event over several topics."""
     reused_ids: Literal["learn", "drop"] = "learn"
-    """What becomes of an event with the id of another one that said something else, as after a sensor counts anew."""
+    """Treatment of an event with the id of another one that said something else, as after a sensor counts anew."""
     redelivery_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
     """Number of messages that are kept to recognize redeliveries of events without ids, in 18 bytes each."""
     events_per_second_max: Annotated[float, Meta(gt=0, le=1e9)] | None = None
@@ -95,7 +95,7 @@ class Limits(_Table, frozen=True):
     total_bytes_per_second_max: Annotated[float, Meta(gt=0, le=1e12)] | None = None
     """The same for the bytes of their payloads."""
     quarantine: bool = True
-    """Whether floods of new names and absurd labels become dead letters, until there are too many of them."""
+    """True if floods of new names and absurd labels become dead letters, until there are too many of them."""
     answers_bytes_max: Annotated[int, Meta(ge=0, le=1_073_741_824)] = 1_048_576
     """Size of the answers that wait for a connection. The oldest are dropped first."""
     questions: Literal["in_order", "first"] = "in_order"

@@ -59,5 +59,5 @@ class ReceiptOrder:
 
 
 def _key(delivery: Delivery) -> tuple[int, int]:
-    """What tells a delivery from all others that are not acknowledged."""
+    """Key of a delivery, which no other one has that is not acknowledged."""
     return delivery.generation, delivery.packet_id

@@ -90,7 +90,7 @@ cdef class Quarantine:
         return False
 
     def save(self):
-        """What is usual so far, and the first labels, as one array."""
+        """The measures of what is usual so far, and the first labels, as one array."""
         numbers = [self.magnitude, self.n_first, self.widest, self.n_events, self.label_level, self.name_level,
                    self.n_lifted]
         return np.array(numbers + [self.first[i] for i in range(LABELS_FIRST)], dtype=np.float64)

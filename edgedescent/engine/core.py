@@ -81,7 +81,7 @@ class Engine:
         self._rest: Unfinished | None = None
         """Message that was begun and has events left."""
         self._done: Handled | None = None
-        """What is done of the message behind `position`; None if nothing is."""
+        """Part of the message behind `position` that was handled; None if nothing was."""
         self._quarantine = Quarantine(quarantine)
         self.configure(
             payload_format=payload_format,
@@ -303,7 +303,7 @@ class Engine:
 
     @property
     def n_quarantines_lifted(self) -> int:
-        """How often so many events were quarantined in a row that the next one was learned."""
+        """Number of times that so many events were quarantined in a row that the next one was learned."""
         return self._quarantine.n_lifted
 
     def metrics(self) -> dict[str, float | int]:

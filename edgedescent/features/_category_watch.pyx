@@ -18,7 +18,7 @@ cdef enum:
 
 
 cdef class Watched:
-    """What is known of the categories of one feature."""
+    """Counts of the categories of one watched feature."""
 
     def __init__(self, long long n, long long since, bint left_out, long long factor):
         self.n, self.since, self.left_out, self.factor = n, since, left_out, factor

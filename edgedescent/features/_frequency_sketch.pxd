@@ -1,4 +1,4 @@
-"""How often names came lately, in bounded memory."""
+"""Count-min sketch of the names that came lately."""
 from libc.stdint cimport uint64_t
 
 cdef class FrequencySketch:

@@ -1,4 +1,4 @@
-"""How often names came lately, in bounded memory: a count-min sketch with aging."""
+"""Count-min sketch with aging: how often names came lately, in bounded memory."""
 import numpy as np
 
 cdef enum:
@@ -42,7 +42,7 @@ cdef class FrequencySketch:
         self.counters = &view[0] if len(array) else NULL
 
     cdef int estimate(self, uint64_t word) noexcept nogil:
-        """How often a name was added lately."""
+        """Number of times that a name was added lately, never too small."""
         cdef uint64_t at = <unsigned int>word, by = (word >> 32) | 1
         cdef int i, count, least = COUNT_MAX
         if self.counters == NULL:

@@ -1,4 +1,4 @@
-"""What a text stands for: a number, a truth value, a missing value, or a category."""
+"""Meaning of a text: a number, a truth value, a missing value, or a category."""
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)

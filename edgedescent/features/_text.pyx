@@ -1,4 +1,4 @@
-"""What a text stands for: a number, a truth value, a missing value, or a category."""
+"""Meaning of a text: a number, a truth value, a missing value, or a category."""
 from libc.math cimport NAN
 from libc.string cimport memcmp
 
@@ -85,7 +85,7 @@ cdef bint is_number(const char* at, Py_ssize_t n, char point) noexcept nogil:
 
 
 cdef int text_kind(str text, bint decimal_comma, double* number) except -1:
-    """What a text stands for; blanks around it and the case of letters make no difference.
+    """Kind of value that a text stands for; blanks around it and the case of letters make no difference.
 
     Args:
         text: the text.
@@ -127,7 +127,7 @@ cdef int text_kind(str text, bint decimal_comma, double* number) except -1:
 
 
 def text_value(str text not None, bint decimal_comma=False):
-    """What a text stands for: a float, None where it is missing, or the text itself, as a category.
+    """Value that a text stands for: a float, None where it is missing, or the text itself, as a category.
 
     >>> [text_value(text) for text in ("21.5", "ON", "unavailable", "north", "49,31")]
     [21.5, 1.0, None, 'north', '49,31']

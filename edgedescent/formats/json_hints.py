@@ -10,7 +10,7 @@ import msgspec
 from edgedescent.features._text import text_value
 
 _LABELS = ("target", "label", "rating", "Y")
-"""What others call the label `y`. Whoever sends one of these and no `y` wants the event to be learned."""
+"""Other names for the label `y`. Whoever sends one of these and no `y` wants the event to be learned."""
 _KNOWN = {"x", "y", "id"}
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -1,4 +1,4 @@
-"""Where the events are in a JSON message that no JSON decoder takes as a whole."""
+"""Repair of JSON messages: the places of the events in one that no decoder takes as a whole."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Learner(Declared):
 
     input_kind: ClassVar[Literal["features", "ratings"]]
     migrations: ClassVar[Mapping[str, Rule]] = {}
-    """How a learned state is carried over when a parameter changes, by parameter: see
+    """Rules that carry a learned state over when a parameter changes, by parameter: see
     `edgedescent.learners.migration`. A parameter that is not in it cannot be changed."""
     takes_text: ClassVar[bool] = True
     """True if feature values can be strings; wrapped models of other libraries may not support them."""

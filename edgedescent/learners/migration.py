@@ -287,7 +287,7 @@ def _has_same_rule(before: Optimizer, after: Optimizer) -> bool:
 
 
 def _step_of(declared: Optimizer) -> tuple[Any, ...]:
-    """What the weights of a rule depend on, if they follow from its slots."""
+    """Parameters that the weights of a rule depend on, if they follow from its slots."""
     schedule: Schedule = declared.schedule
     return declared.rate, declared.hyper, schedule
 

@@ -21,7 +21,7 @@ from edgedescent.errors import StateError
 MAGIC = b"EDC1"
 SCHEMA = 3
 _BODY = 36
-"""Where what the SHA-256 is about begins."""
+"""Offset from which on the SHA-256 covers the bytes."""
 _DTYPES = ("<f8", "<i8", "<u8", "|u1")
 
 

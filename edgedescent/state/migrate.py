@@ -24,7 +24,7 @@ _LEARNER = "learner."
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a migration carries over, and what it does not."""
+    """Plan of a migration: the parts of the state that are carried over, and those that are not."""
 
     position: int
     """Position of the last message that the state includes."""

@@ -22,7 +22,7 @@ class Note(NamedTuple):
     acknowledged: int = 0
     """Position up to which the broker has the acknowledgements; 0 if it is not known."""
     fault: str = ""
-    """Why nothing is known, as the end of a sentence about the file."""
+    """Reason for which nothing is known, as the end of a sentence about the file."""
 
 
 class PositionFile:

@@ -26,7 +26,7 @@ FILTERS = (
     ("edgedescent/+/events/1", f"{TOPIC}/+"),
     (f"{TOPIC}/1", f"{TOPIC}/2"),
 )
-"""What configurations name: some overlap, and some leave topics out."""
+"""Filters that configurations name: some overlap, and some leave topics out."""
 
 
 def draw_filters(chance: Chance) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Target:
         return [f"edgedescent/{self.device}/{name}" for name in names]
 
     def limitation(self, case: str) -> Limitation | None:
-        """What the broker does not keep of a case."""
+        """Limitation of the broker in a case."""
         return self.broker.limitation(case, self.protocol)
 
 
@@ -139,7 +139,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Results:
-    """What the session finds: the table at its end, and a failure if no broker ran."""
+    """Results of the session: the table at its end, and a failure if no broker ran."""
 
     def __init__(self) -> None:
         self._cells: dict[tuple[str, str, str], str] = {}

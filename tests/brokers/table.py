@@ -26,9 +26,9 @@ CASES = {
 }
 """Titles of the columns, by case."""
 KEPT = "once"
-"""What a cell says where the contract is kept."""
+"""Text of a cell where the contract is kept."""
 NO_LIMIT = "no such limit"
-"""What the cell of the low packet limit says for a broker without one."""
+"""Text of the cell of the low packet limit for a broker without one."""
 
 
 def declared(kind: type[Broker], protocol: str, case: str) -> str:

@@ -39,16 +39,16 @@ HANG_S = 300
 
 
 class Outcome(msgspec.Struct):
-    """What became of one fault."""
+    """Outcome of one fault."""
 
     learner: str
     number: int
     faults: list[str]
     """Kind of each, with the name of its file."""
     life: str
-    """What the device did before: it was killed or stopped, or runs on."""
+    """End of the device's life before: it was killed or stopped, or runs on."""
     verdicts: dict[str, str] = {}
-    """How each way ended: exact, with a loss that was said, or refused."""
+    """Ends by way: exact, with a loss that was said, or refused."""
     violations: list[str] = []
     said: list[str] = []
     """Warnings and errors, without numbers and paths."""

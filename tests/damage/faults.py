@@ -21,7 +21,7 @@ SHARES = {
     "snapshots/latest/model.onnx": 1,
     "snapshots/latest/model_card.json": 1,
 }
-"""How often each file is damaged."""
+"""Weights by which the files are drawn."""
 
 
 def inject(seed: str, folder: Path, older: Path, *, is_open: bool = False) -> list[str]:

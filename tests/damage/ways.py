@@ -191,7 +191,7 @@ def dry(folder: Folder) -> None:
 
 
 def simulate(folder: Folder) -> None:
-    """What `simulate --journal` and `replay` read."""
+    """Messages that `simulate --journal` and `replay` read."""
     with suppress(ConfigError):
         journal = open_journal(Path(folder.toml))
         journal.settings()

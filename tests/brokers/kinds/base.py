@@ -30,7 +30,7 @@ STOP_S = 30.0
 
 @dataclass(frozen=True)
 class Limitation:
-    """What a broker does not keep of the contract; docs/brokers.md gives the reason.
+    """Limitation of a broker: a part of the contract that it does not keep; docs/brokers.md gives the reason.
 
     Attributes:
         cell: What the table says instead of "once".
@@ -96,7 +96,7 @@ class Broker(ABC):
 
     @property
     def settings(self) -> str:
-        """What a daemon must be told about it, beside its port and the protocol."""
+        """Further lines of a daemon's configuration for it, beside its port and the protocol."""
         return "" if self.username is None else f'username = "{self.username}"\npassword_env = "BROKER_PASSWORD"\n'
 
     @property
