@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from edgedescent.engine.messages import Message
 from edgedescent.engine.slicing import INTERVAL_S, Slicer
 from edgedescent.interfaces import Delivery, Transport
 from edgedescent.state.store import Store
+
+log = logging.getLogger(__name__)
 
 TICKS_PER_S = 1024
 """Resolution of the times of receipt. A float holds such times exactly, and the journal compresses them better."""
@@ -175,12 +178,17 @@ class Receiver:
     def assign_all(self) -> None:
         """Assign positions to all that was received, and commit what there is no room for, without learning it.
 
+        After a write for which the disk was full, there is no room: the rest stays with the broker, unacknowledged.
+
         Raises:
             DiskFullError: If the disk is full.
         """
         while self.intake:
             if not self._committer.has_room:
                 self._committer.commit()
+                if not self._committer.has_room:
+                    log.error("The disk was full: the last %d messages stay with the broker.", len(self.intake))
+                    return
             self.assign()
 
     # --- How far behind -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from edgedescent.errors import DiskFullError, StateError
+from edgedescent.interfaces import Delivery
 from edgedescent.state.checkpoints import CheckpointParts
 from edgedescent.state.lock import FolderLock
 from edgedescent.state.store import FILE, Store
@@ -275,6 +276,28 @@ def test_a_stop_on_a_full_disk_leaves_the_rest_to_the_broker(
     harness.recover()
     assert harness.learned == 0
     assert harness.store.dead_letters() == []
+
+
+def test_a_stop_ends_where_the_disk_was_full_for_a_checkpoint_and_messages_have_no_position(
+    make: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness = in_pieces(make)
+    harness.receive(event(2))
+
+    def fail(*_: Any) -> None:
+        raise DiskFullError("There is no room.")
+
+    monkeypatch.setattr(CheckpointParts, "write", fail)
+    harness.receive()
+    assert (harness.daemon.state, harness.daemon.uncommitted) == ("disk_full", 0)
+    # They had arrived before the disk was full.
+    acknowledged = list(harness.transport.acknowledged)
+    harness.daemon._receiver.add([Delivery("edgedescent/pump/events", event(3), 3, 1)])
+    harness.daemon.stop()
+    harness.daemon.run()
+    assert harness.transport.closed
+    assert harness.transport.acknowledged == acknowledged
+    assert "The disk was full: the last 1 messages stay with the broker." in caplog.text
 
 
 def test_a_full_disk_at_the_start_is_waited_out(make: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
