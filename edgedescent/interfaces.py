@@ -26,7 +26,11 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     subscriptions: tuple[int, ...] = ()
     """Identifiers of the subscriptions for which the broker sent it, where it tells them."""
     surplus: bool = False
-    """True for a message that no filter asks for, or a further copy of one: acknowledged in its turn, never handled."""
+    """True for a message that is not to be handled: acknowledged in its turn, neither journaled nor learned."""
+
+    def as_surplus(self) -> Self:
+        """The same delivery, marked as surplus and without its payload, which is not needed and may be large."""
+        return msgspec.structs.replace(self, payload=b"", surplus=True)
 
 
 def still_valid(deliveries: Sequence[Delivery], generation: int) -> list[Delivery]:

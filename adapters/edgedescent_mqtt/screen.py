@@ -6,8 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-import msgspec
-
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.session_record import Subscription
 from edgedescent_mqtt.topics import is_shared, matches
@@ -80,8 +78,7 @@ class Screen:
             self._counts["messages_copied"] += 1
         else:
             return one
-        # Its content is not needed, and may be large.
-        return msgspec.structs.replace(one, payload=b"", surplus=True)
+        return one.as_surplus()
 
     def _is_copy(self, one: Delivery, subscriptions: Sequence[Subscription]) -> bool:
         numbers = one.subscriptions

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from edgedescent.interfaces import Delivery
 
 OVERHEAD_BYTES = 200
@@ -20,16 +18,10 @@ RESERVE = 4
 """Multiple of its size up to which an intake is filled where it has to be."""
 
 Admission = Callable[[Sequence[Delivery], float], Sequence[Delivery]]
-"""Rule that returns deliveries with those marked as surplus, by `drop`, that are not to be handled.
+"""Rule that returns deliveries with those marked as surplus that are not to be handled (`Delivery.as_surplus`).
 
 It is called with the deliveries of one poll, in order, and their time of receipt in seconds since 1970.
 """
-
-
-def drop(delivery: Delivery) -> Delivery:
-    """Delivery marked as surplus: it is acknowledged in its turn, and neither journaled nor learned."""
-    # Its content is not needed, and may be large.
-    return msgspec.structs.replace(delivery, payload=b"", surplus=True)
 
 
 class Portion(NamedTuple):

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from edgedescent.config import Limits
-from edgedescent.daemon.intake import drop
 from edgedescent.interfaces import Delivery
 
 log = logging.getLogger(__name__)
@@ -142,7 +141,7 @@ class RateLimits:
             return delivery
         self.counts["rate_limited"] += n_events
         self.counts["rate_limited_bytes"] += size
-        return drop(delivery)
+        return delivery.as_surplus()
 
     @staticmethod
     def _warn(source: _Source, what: str, now_s: float) -> None:

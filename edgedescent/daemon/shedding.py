@@ -6,7 +6,6 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
-from edgedescent.daemon.intake import drop
 from edgedescent.daemon.load import Load
 from edgedescent.interfaces import Delivery
 
@@ -45,7 +44,7 @@ class Sample:
         """Deliveries with those marked as surplus that are not learned."""
         if self.share >= 1.0:
             return deliveries
-        return [one if self._is_taken(one) else drop(one) for one in deliveries]
+        return [one if self._is_taken(one) else one.as_surplus() for one in deliveries]
 
     def _is_taken(self, one: Delivery) -> bool:
         if one.surplus or self._dice.random() < self.share or self._is_question(one.payload):

@@ -17,7 +17,6 @@ from edgedescent.config import Config
 from edgedescent.daemon import loop as daemon_module
 from edgedescent.daemon.commit import Committer
 from edgedescent.daemon.connections import Connections
-from edgedescent.daemon.intake import drop
 from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.rate_limits import RateLimits
 from edgedescent.daemon.receipt_order import ReceiptOrder
@@ -383,7 +382,7 @@ def test_never_trying_again_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_dropping_what_no_limit_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
     def screen(_: RateLimits, deliveries: Sequence[Delivery], __: float) -> list[Delivery]:
-        return [drop(one) for one in deliveries]
+        return [one.as_surplus() for one in deliveries]
 
     monkeypatch.setattr(RateLimits, "screen", screen)
     assert "dropped without a limit" in caught()
