@@ -46,7 +46,6 @@ COUNTS = dict.fromkeys(
         "sessions_lost",
         "sessions_taken_over",
         "messages_unasked",
-        "messages_copied",
         "messages_forgotten",
         "publications_refused",
     ),
@@ -89,7 +88,7 @@ class MqttAdapter:
         self._config = config
         self._client_id = config.client_id_of(device)
         self._counts = Counter(COUNTS)
-        self._record = SessionRecord.new(config.address, self._client_id)
+        self._record = SessionRecord(config.address, self._client_id)
         self._subscriptions = Subscriptions(topics, config)
         self._screen = Screen(topics, self._counts)
         self._connector = Connector(config)
@@ -229,7 +228,7 @@ class MqttAdapter:
         taken = before - sock.buffered
         # While closing they are not acknowledged: the broker keeps them for the next connection.
         if not self._closing:
-            events = self._screen.mark(events, self._record.subscriptions)
+            events = self._screen.mark(events)
             self._inbox += self._under_way.on_received(events)
             self._inbox_bytes += taken
         return len(events) < count_max and taken < bytes_max
@@ -433,5 +432,5 @@ class MqttAdapter:
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._closing:
             return  # Not acknowledged: the broker keeps it for the next connection.
-        self._inbox += self._screen.mark([to_delivery(message, self._generation)], self._record.subscriptions)
+        self._inbox += self._screen.mark([to_delivery(message, self._generation)])
         self._inbox_bytes += len(message.payload)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edgedescent.engine._copy_window import CopyWindow
 from edgedescent.errors import TransportError
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.client import MqttClient
@@ -23,8 +23,7 @@ from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, explain, key_hint, open_socket
 from edgedescent_mqtt.reasons import CONNECTION_ADVICE, worded
 from edgedescent_mqtt.received import to_delivery
-from edgedescent_mqtt.screen import Screen
-from edgedescent_mqtt.session_record import Subscription
+from edgedescent_mqtt.subscriptions import identifier
 from edgedescent_mqtt.topics import overlapping, without_group
 
 ANSWER_S = 5.0
@@ -67,8 +66,7 @@ class MqttAdminClient:
         self._lost = ""
         """Reason why the connection was lost; empty while it was not."""
         self._inbox: list[Delivery] = []
-        self._subscriptions: list[Subscription] = []
-        self._screen = Screen((), Counter())
+        self._copies = CopyWindow()
         self._subscribed: dict[int, list[ReasonCode]] = {}
         self._confirmed: dict[int, ReasonCode] = {}
         self._keeps_session = self._five and session_expiry_s > 0
@@ -137,8 +135,6 @@ class MqttAdminClient:
         replies = {}
         plain = list(dict.fromkeys(map(without_group, filters)))
         numbered = self._five and self.granted.get("SubscriptionIdentifierAvailable", 1) and overlapping(plain)
-        self._subscriptions = [Subscription(name, number, granted=True) for number, name in enumerate(plain, 1)]
-        self._screen = Screen(plain, Counter())
         for name in filters:
             options: Any = self._config.qos
             properties = None
@@ -146,15 +142,12 @@ class MqttAdminClient:
                 options = SubscribeOptions(qos=self._config.qos)
             if numbered:
                 properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
-                properties.SubscriptionIdentifier = plain.index(without_group(name)) + 1
+                properties.SubscriptionIdentifier = identifier(without_group(name))
             _, packet_id = self._client.subscribe([(without_group(name), options)], properties=properties)
             if packet_id is None or not self._until(lambda key=packet_id: key in self._subscribed):  # type: ignore[misc]
                 self._require_connection()
                 raise TransportError(f"The broker does not answer to the subscription to {name!r}.")
             replies[name] = self._subscribed.pop(packet_id)[0]
-            if replies[name].is_failure:
-                # No copies come for it.
-                self._subscriptions[plain.index(without_group(name))].granted = False
         return replies
 
     def poll(self, timeout_s: float) -> list[Delivery]:
@@ -235,6 +228,6 @@ class MqttAdminClient:
         self._lost = worded(reason, properties) if known else PAHO_REASONS.get(reason.value, _ENDED)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        (delivery,) = self._screen.mark([to_delivery(message)], self._subscriptions)
-        if not delivery.surplus:
+        delivery = to_delivery(message)
+        if not self._copies.note(hash((delivery.topic, delivery.payload)) & 2**64 - 1, delivery.subscriptions):
             self._inbox.append(delivery)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,12 +26,16 @@ from edgedescent_mqtt.reasons import (
     worded,
 )
 from edgedescent_mqtt.session_record import SessionRecord
-from edgedescent_mqtt.topics import has_wildcard, is_shared, overlapping, uncovered
+from edgedescent_mqtt.topics import has_wildcard, is_shared, overlap, overlapping, uncovered
 
 log = logging.getLogger(__name__)
 
 _HEAD_BYTES = 5 + 2 + 6
 """Most bytes of a SUBSCRIBE before its first filter: head, packet id, and a subscription identifier as a property."""
+
+
+IDENTIFIER_MAX = 268_435_455
+"""Largest subscription identifier (MQTT 5, section 3.8.2.1.2)."""
 
 
 class Subscriptions:
@@ -39,8 +44,10 @@ class Subscriptions:
     The broker keeps subscriptions with the session, so those of an earlier configuration are ended. A refusal is
     logged and tried again, because access rules may be repaired while the device waits.
 
-    With MQTT 5, filters that overlap are subscribed to one by one, each with an identifier. Where the broker knows no
-    identifiers, filters that another one covers are left out.
+    With MQTT 5, a filter that overlaps with another one is subscribed to with an identifier, by which the engine
+    recognizes copies of one message. A filter keeps the one that it has, or none, as long as the session lasts: of two
+    that overlap, at most one has none. Where the broker knows no identifiers, filters that another one covers are left
+    out.
 
     Args:
         filters: Valid topic filters of the events.
@@ -55,8 +62,8 @@ class Subscriptions:
         self._backoff = Backoff(config.reconnect_min_s, config.reconnect_max_s)
         self._identifiers = True
         """False once the broker has shown that it knows no subscription identifiers."""
-        self._numbered = False
-        """True if each filter is subscribed to with its identifier."""
+        self._numbers = False
+        """True if filters are given identifiers over this connection."""
         self._wanted: list[str] = []
         self._asked: dict[int, list[str]] = {}
         """Filters that the broker has not answered, by packet id."""
@@ -76,21 +83,14 @@ class Subscriptions:
         """
         self._record = record
         self._room = limits.packet_bytes_max - _HEAD_BYTES
-        self._numbered = self._five and self._identifiers and limits.identifiers and bool(self._overlapping)
-        self._wanted = self._filters if self._numbered else uncovered(self._filters)
-        if self._overlapping and not self._numbered:
+        self._numbers = self._five and self._identifiers and limits.identifiers
+        self._wanted = self._filters if self._numbers else uncovered(self._filters)
+        if self._overlapping and not self._numbers:
             self._warn_of_overlap()
-        for name in self._wanted:
-            known = record.find(name)
-            # One that was to be ended may have ended, and is then a new one: messages of the meantime do not carry it.
-            if known is None or known.leaving:
-                record.add(name)
-        to_leave = [one for one in record.subscriptions if one.name not in self._wanted]
-        for one in to_leave:
-            one.leaving = True
-        self._to_leave = [one.name for one in to_leave]
-        # The oldest first: a copy for an older subscription then comes whenever one for a younger does.
-        self._wanted = [one.name for one in record.subscriptions if one.name in self._wanted]
+        for name in [one for one in self._wanted if one not in record.subscriptions]:
+            others = {*self._wanted, *record.subscriptions} - {name}
+            record.subscriptions[name] = self._numbers and any(overlap(name, other) for other in others)
+        self._to_leave = [name for name in record.subscriptions if name not in self._wanted]
         # A broker ends the connection at a filter that it has said it does not know.
         for name in self._wanted:
             if why := self._obstacle(name, limits):
@@ -136,26 +136,25 @@ class Subscriptions:
         self._refused = []
         if not filters:
             return
-        for names in [[name] for name in filters] if self._numbered else self._packets(filters):
-            _, packet_id = client.subscribe(
-                [(name, self._options()) for name in names],  # type: ignore[arg-type]
-                properties=self._identifier_of(names[0]),
-            )
-            if packet_id is not None:
-                self._asked[packet_id] = names
+        numbered = [name for name in filters if self._numbers and self._record.subscriptions[name]]
+        for name in numbered:
+            properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+            properties.SubscriptionIdentifier = identifier(name)
+            self._subscribe(client, [name], properties)
+        for names in self._packets([name for name in filters if name not in numbered]):
+            self._subscribe(client, names)
+
+    def _subscribe(self, client: Client, names: list[str], properties: Properties | None = None) -> None:
+        topics = [(name, self._options()) for name in names]
+        _, packet_id = client.subscribe(topics, properties=properties)  # type: ignore[arg-type]
+        if packet_id is not None:
+            self._asked[packet_id] = names
 
     def _options(self) -> SubscribeOptions | int:
         # A retained event is sent when the subscription is new. After each reconnect it would be learned again.
         if self._five:
             return SubscribeOptions(qos=self._qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
         return self._qos
-
-    def _identifier_of(self, name: str) -> Properties | None:
-        if not self._numbered or (known := self._record.find(name)) is None:
-            return None
-        properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
-        properties.SubscriptionIdentifier = known.number
-        return properties
 
     def _leave(self, client: Client) -> None:
         names, self._to_leave = self._to_leave, []
@@ -186,8 +185,6 @@ class Subscriptions:
             if reason.is_failure:
                 self._on_refused(name, reason, properties)
                 continue
-            if (known := self._record.find(name)) is not None:
-                known.granted = True
             log.info("Receiving %s with QoS %d.", name, reason.value)
             if reason.value < self._qos:
                 log.warning("The broker grants no better QoS than that: events can get lost.")
@@ -202,10 +199,8 @@ class Subscriptions:
             advice(reason, SUBSCRIPTION_ADVICE),
         )
         if reason.value == NO_SUBSCRIPTION_IDENTIFIERS:
-            self._identifiers = self._numbered = False
+            self._identifiers = self._numbers = False
         self._refused.append(name)
-        # Once granted, it is the youngest.
-        self._record.add(name)
 
     def on_unsubscribe(
         self, _client: Client, _data: Any, packet_id: int, reasons: list[ReasonCode], _properties: Properties | None
@@ -219,9 +214,19 @@ class Subscriptions:
                 self._to_leave.append(name)
             else:
                 log.info("No longer receiving %s, which `topics.events` does not name.", name)
-                self._record.remove(name)
+                del self._record.subscriptions[name]
         if refused:
             log.warning("Asking again in %.1f s.", self._backoff.failed())
+
+
+def identifier(name: str) -> int:
+    """Return the subscription identifier of a filter, always the same: messages of an earlier process may still wait.
+
+    Example:
+        >>> identifier("p/#") == identifier("p/#") != identifier("p/+")
+        True
+    """
+    return zlib.crc32(name.encode()) % IDENTIFIER_MAX + 1
 
 
 def _size(name: str) -> int:

@@ -39,7 +39,7 @@ FAMILIES = {
         "messages_unasked_total", "counter", "Messages that match no filter, not learned, since the start."
     ),
     "messages_copied": Family(
-        "messages_copied_total", "counter", "Copies of messages for overlapping filters, not learned, since the start."
+        "messages_copied_total", "counter", "Copies of messages for overlapping filters, which are not learned."
     ),
     "messages_forgotten": Family(
         "messages_forgotten_total",

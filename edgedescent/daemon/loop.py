@@ -284,27 +284,24 @@ class Daemon:
         log.info("Stopped at message %d%s.", self.engine.position, " with everything saved" if saved else "")
 
     def _drain(self) -> None:
-        """Receive and commit messages until none is on its way, then disconnect.
+        """Receive, learn and commit messages until none is on its way, then disconnect.
 
-        Messages that the broker sends after the last acknowledgement are not read; it sends them again after the next
-        start.
+        Once there is no more time to learn, nothing is received: what the broker sends from then on is not
+        acknowledged, and comes again after the next start. Otherwise that start would have to learn all of it before it
+        receives anything.
 
         Raises:
             DiskFullError: If the disk is full.
         """
         committer, receiver, window, wait_s = self._committer, self._receiver, self._transport.window, 0.0
-        learns = True
         # Each round may need a commit, which must not exceed the write budget.
         while self._transport.connected and committer.may_write and not self._is_overdue(DRAIN_S):
             busy = self._receive(wait_s) > 0
-            if not learns:
-                receiver.assign()
-            elif self._may_learn:
+            if self._may_learn:
                 receiver.learn()
                 busy = True
-                learns = not (receiver.waits and self._is_overdue(LEARN_S))
-                if not learns:
-                    self._leave_message()
+                if receiver.waits and self._is_overdue(LEARN_S):
+                    return
             if busy:
                 wait_s = 0.0
             elif committer.uncommitted:

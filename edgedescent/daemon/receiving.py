@@ -79,7 +79,8 @@ class Receiver:
             # All that the broker may send ahead: what confirms answers comes behind it.
             messages_max=max(state.commit_messages, (transport.window or 0) + 1),
             bytes_max=state.commit_bytes + limits.answers_bytes_max,
-            is_urgent=None if self._in_order else lambda one: self._is_question(one.payload),
+            # Copies for several subscriptions are recognized by what comes before them.
+            is_urgent=None if self._in_order else lambda one: not one.subscriptions and self._is_question(one.payload),
             admission=admission,
         )
         self._messages: Iterator[Message] = iter(())
@@ -167,7 +168,9 @@ class Receiver:
             deliveries = self._sample.mark(deliveries)
         first = self._last_position + 1
         messages = [
-            Message(first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate)
+            Message(
+                first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate, None, one.subscriptions
+            )
             for i, one in enumerate([one for one in deliveries if not one.surplus])
         ]
         messages = self._connections.mark(messages, deliveries)

@@ -4,6 +4,7 @@ import numpy as np
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 
+from edgedescent.engine._copy_window cimport CopyWindow
 from edgedescent.features._hash cimport hash_text, siphash
 
 # Spreads a number over 64 bits (Knuth 6.4: multiplication by the golden ratio).
@@ -12,6 +13,13 @@ cdef uint64_t ODD = 0x9E3779B97F4A7C15
 cdef enum:
     GONE = 0
     PACKET_ID_BITS = 16
+
+
+cdef enum Repeat:
+    IS_NEW, IS_AGAIN, IS_COPY
+
+# What a message is to those before it.
+NEW, AGAIN, COPY = IS_NEW, IS_AGAIN, IS_COPY
 
 
 cdef inline uint64_t key(str topic, bytes payload) except? 0:
@@ -41,11 +49,14 @@ cdef class RedeliveryWindow:
     cdef int64_t session, connected_at, first_id
     cdef uint64_t[::1] keys
     cdef uint16_t[::1] packet_ids
+    # Recognizes copies for other subscriptions.
+    cdef readonly CopyWindow copies
     # Negative where the broker is known to have the acknowledgement, GONE where it belongs to an earlier session.
     cdef int64_t[::1] positions
 
     def __init__(self, Py_ssize_t window):
         self.window = window
+        self.copies = CopyWindow()
         self.restore(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(4, np.int64))
 
     cpdef int connect(self, int64_t position, int64_t session, int64_t acknowledged, int64_t first_id) except -1:
@@ -59,6 +70,8 @@ cdef class RedeliveryWindow:
             first_id: the first packet id.
         """
         cdef Py_ssize_t i
+        if session != self.session:
+            self.copies._clear()
         for i in range(min(self.n_added, self.window)):
             if session != self.session:
                 self.positions[i] = GONE
@@ -67,25 +80,33 @@ cdef class RedeliveryWindow:
         self.session, self.connected_at, self.first_id = session, position - 1, first_id
         return 0
 
-    cpdef bint note(self, int64_t position, uint16_t packet_id, str topic, bytes payload, bint duplicate) except -1:
-        """Add a message, in place of the oldest or of itself; returns True if it was sent again and is known.
+    cpdef int note(self, int64_t position, uint16_t packet_id, str topic, bytes payload, bint duplicate,
+                   tuple subscriptions=()) except -1:
+        """Add a message, in place of the oldest or of itself; returns `AGAIN` if it was sent again and is known.
 
         One that is known keeps its place. So copies, however many come over one connection after another, push out no
         message that the broker still has.
 
         Args:
             position: position of the message.
-            packet_id: its packet id.
+            packet_id: its packet id; with 0 it is not added, because it is never sent again.
             topic: its topic.
             payload: its payload.
             duplicate: True if the broker says that it may have sent it before.
+            subscriptions: subscription identifiers that it carries.
+
+        Returns:
+            `COPY` if it is a copy of another message for a further subscription, `AGAIN`, or `NEW`.
         """
         cdef uint64_t word = key(topic, payload)
         cdef Py_ssize_t known = self._find(word, packet_id) if duplicate else -1
         cdef Py_ssize_t slot = known if known >= 0 else self.n_added % self.window
-        self.keys[slot], self.packet_ids[slot], self.positions[slot] = word, packet_id, position
-        self.n_added += known < 0
-        return known >= 0
+        if packet_id > 0:
+            self.keys[slot], self.packet_ids[slot], self.positions[slot] = word, packet_id, position
+            self.n_added += known < 0
+        if known >= 0:
+            return IS_AGAIN
+        return IS_COPY if self.copies._note(word, subscriptions) else IS_NEW
 
     cdef Py_ssize_t _find(self, uint64_t word, uint16_t packet_id) noexcept nogil:
         """Place of the message that is sent again; -1 if it is not known."""

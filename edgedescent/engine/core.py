@@ -16,7 +16,7 @@ import numpy as np
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
-from edgedescent.engine._redelivery_window import RedeliveryWindow
+from edgedescent.engine._redelivery_window import AGAIN, COPY, NEW, RedeliveryWindow
 from edgedescent.engine.messages import Connection, Effect, Message, Prediction, Predictions
 from edgedescent.engine.unfinished import Handled, Unfinished, behind
 from edgedescent.errors import StateError
@@ -123,6 +123,7 @@ class Engine:
         if redelivery_window != self._redeliveries.window:
             known, self._redeliveries = self._redeliveries, RedeliveryWindow(redelivery_window)
             self._redeliveries.restore(*known.save())
+            self._redeliveries.copies.restore(known.copies.save())
         self._quarantine.enabled = quarantine
         self._loop = LearningLoop(
             self.learner,
@@ -138,9 +139,10 @@ class Engine:
         """Predict and learn what a message holds.
 
         Events that were already learned under their id are counted as ``duplicates`` and skipped, and so are events
-        without an id in a message that the broker says it sends again, and that is remembered. An event with the id of
-        another one that said something else is counted as ``ids_reused``. An event without `y` is only predicted,
-        whatever its id, so that its label may follow under the same id.
+        without an id in a message that the broker says it sends again, and that is remembered. A message that is a copy
+        of another one, for a further subscription, is skipped. An event with the id of another one that said something
+        else is counted as ``ids_reused``. An event without `y` is only predicted, whatever its id, so that its label
+        may follow under the same id.
 
         Raises:
             ValueError: if the message does not follow the one before it.
@@ -168,7 +170,11 @@ class Engine:
         done, reader = self._done, self._reader
         if done is not None:
             return self._resume(message, done, events_max)
-        redelivered = self._note(message)
+        known = self._note(message)
+        if known == COPY:
+            self.position = message.position
+            return []
+        redelivered = known == AGAIN
         if reader is None or not reader.open(message.payload):
             return self._learn(Unfinished(message, redelivered, iter(self.format.read(message.payload))), events_max)
         answered = self._loop.run(
@@ -214,17 +220,24 @@ class Engine:
         self._rest.dead_letters.clear()
         return effects
 
-    def _note(self, message: Message) -> bool:
-        """Count a message that begins; returns True if it is known as one that was sent again."""
+    def _note(self, message: Message) -> int:
+        """Count a message that begins; returns what it is to those before it."""
         self.counters["messages"] += 1
         if message.connection is not None:
             self._begin_connection(message.position, message.connection)
-        redelivered = message.packet_id > 0 and self._redeliveries.note(
-            message.position, message.packet_id, message.topic, message.payload, message.duplicate
+        if not message.packet_id and not message.subscriptions:
+            return NEW
+        known = self._redeliveries.note(
+            message.position,
+            message.packet_id,
+            message.topic,
+            message.payload,
+            message.duplicate,
+            message.subscriptions,
         )
-        if redelivered:
-            self.counters["messages_redelivered"] += 1
-        return redelivered
+        if known != NEW:
+            self.counters["messages_redelivered" if known == AGAIN else "messages_copied"] += 1
+        return known
 
     def _resume(self, message: Message, done: Handled, events_max: int) -> list[Effect] | None:
         """Go on with a message whose first events were handled before the state was saved."""
@@ -308,7 +321,10 @@ class Engine:
 
     def metrics(self) -> dict[str, float | int]:
         """Counters and prequential errors so far."""
-        always = ("messages", "events_learned", "events_predicted", "duplicates", "ids_reused", "dead_letters")
+        always = (
+            *("messages", "messages_copied", "events_learned", "events_predicted"),
+            *("duplicates", "ids_reused", "dead_letters"),
+        )
         return {
             **dict.fromkeys(always, 0),
             **self.counters,
@@ -322,6 +338,7 @@ class Engine:
         """Complete state of the engine as named arrays and lists."""
         return {
             **dict(zip(_REDELIVERIES, self._redeliveries.save(), strict=True)),
+            "copies": self._redeliveries.copies.save(),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
             "quarantine": self._quarantine.save(),
@@ -347,6 +364,7 @@ class Engine:
             self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))
+            self._redeliveries.copies.restore(state["copies"])
             self.counters = Counter(dict(zip(state["counter_names"], state["counters"].tolist(), strict=True)))
             self.position = int(state["position"][0])
             self._done = Handled.restore(state["message_done"])

@@ -34,6 +34,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """MQTT's DUP flag: the broker may have sent it before."""
     connection: Connection | None = None
     """The connection, at its first message."""
+    subscriptions: tuple[int, ...] = ()
+    """Identifiers of the subscriptions for which the broker sent it: it may send a copy for each."""
 
 
 class Predictions(msgspec.Struct, frozen=True, gc=False):

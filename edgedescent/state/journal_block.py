@@ -41,6 +41,8 @@ class _Block(msgspec.Struct, array_like=True):
     digits: bytes
     connections: list[tuple[int, Connection]]
     """Offset of each message that is the first over its connection, and that connection."""
+    subscriptions: list[tuple[int, tuple[int, ...]]] = []
+    """Offset of each message that carries subscription identifiers, and those."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,6 +78,7 @@ def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
             lengths,
             *_pack_text(text, 3 if hurry else 6),
             [(i, message.connection) for i, message in enumerate(messages) if message.connection is not None],
+            [(i, message.subscriptions) for i, message in enumerate(messages) if message.subscriptions],
         )
     )
 
@@ -123,9 +126,15 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
     times = _unpack_steps(block.times).view("<f8").tolist()
     packet_ids = _unpack_steps(block.packet_ids).tolist()
     numbers = _unpack_numbers(block.topic_numbers, "<u4") if block.topic_numbers else [0] * len(times)
-    connections = dict(block.connections)
+    connections, subscriptions = dict(block.connections), dict(block.subscriptions)
     return [
-        Message(first + i, *parts, duplicate=duplicate, connection=connections.get(i))  # type: ignore[misc]
+        Message(  # type: ignore[misc]
+            first + i,
+            *parts,
+            duplicate=duplicate,
+            connection=connections.get(i),
+            subscriptions=subscriptions.get(i, ()),
+        )
         for i, (*parts, duplicate) in enumerate(
             zip(
                 times,

@@ -163,6 +163,8 @@ def to_line(message: Message) -> str:
         line["duplicate"] = True
     if message.connection is not None:
         line["connection"] = msgspec.structs.asdict(message.connection)
+    if message.subscriptions:
+        line["subscriptions"] = message.subscriptions
     return json.dumps(line)
 
 
@@ -188,6 +190,7 @@ def from_line(line: str | bytes) -> Message:
         found.packet_id,
         found.duplicate,
         found.connection,
+        found.subscriptions,
     )
 
 
@@ -202,6 +205,7 @@ class _Line(msgspec.Struct):
     packet_id: int = 0
     duplicate: bool = False
     connection: Connection | None = None
+    subscriptions: tuple[int, ...] = ()
 
 
 def _jsonl_writer(file: IO[str]) -> Callable[[Message], None]:

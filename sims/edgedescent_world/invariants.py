@@ -126,13 +126,13 @@ def require_learned_once(
     _require_at_most("ids remembered", len(state["seen"]), limits.dedup_window)
     _require_at_most("messages remembered", len(state["redeliveries"]), limits.redelivery_window)
     by_content = {one.content: one for one in sent}
-    order = learned_order(
-        (
-            (by_content[content_of(message)].learnable, by_content[content_of(message)].anonymous, again)
-            for message, again in zip(messages, redelivered(messages, limits.redelivery_window), strict=True)
-        ),
-        limits.dedup_window,
-    )
+    again = list(redelivered(messages, limits.redelivery_window))
+    handled = [
+        (by_content[content_of(message)], is_known)
+        for message, is_known, is_copy in zip(messages, again, copied(messages, again), strict=True)
+        if not is_copy
+    ]
+    order = learned_order(((one.learnable, one.anonymous, known) for one, known in handled), limits.dedup_window)
     count = engine.counters["events_learned"]
     if count != len(order):
         raise Violation(f"{count} events were learned; the journal has {len(order)} to learn")
@@ -156,7 +156,7 @@ def require_learned_once(
     ours, theirs = state, ideal.state_dict()
     # The two runs received events a different number of times, but learned the same.
     for one in (ours, theirs):
-        for name in [name for name in one if name.startswith(("position", "counter", "redeliveries"))]:
+        for name in [name for name in one if name.startswith(("position", "counter", "redeliveries", "copies"))]:
             del one[name]
     if codec.encode(ours) != codec.encode(theirs):
         raise Violation(f"{_differences(ideal, engine)} differ from those of a run without faults")
@@ -223,6 +223,41 @@ def _find_again(
         return None
     earlier = (place for place, one in live if one[1] == content_of(message) and one[2] <= start and not one[3])
     return next(earlier, None)
+
+
+def copied(messages: Sequence[Message], again: Sequence[bool]) -> Iterator[bool]:
+    """Detect copies for further subscriptions, as `edgedescent.engine._copy_window` specifies it.
+
+    Args:
+        messages: The messages, in order.
+        again: True for each that is a repeat.
+
+    Yields:
+        True for each copy, else False.
+
+    Example:
+        >>> sent = [Message(i, 0.0, "t", b"21.5", i, subscriptions=(number,)) for i, number in enumerate((5, 6, 5, 6))]
+        >>> list(copied(sent, [False] * 4))
+        [False, True, False, True]
+    """
+    # Position, that of the first copy, content, and subscription; 0 stands for none, None for several.
+    latest: deque[tuple[int, int, Content, int | None]] = deque(maxlen=16)
+    session = 0
+    for message, is_known in zip(messages, again, strict=True):
+        if message.connection is not None and message.connection.session != session:
+            session = message.connection.session
+            latest.clear()
+        if is_known or not (message.packet_id or message.subscriptions):
+            yield False
+            continue
+        number, *more = message.subscriptions or (0,)
+        first = None
+        if not more and (number or any(one[3] != 0 for one in latest)):
+            alike = [one for one in latest if one[2] == content_of(message)]
+            came = {at: {one[3] for one in alike if one[1] == at} for position, at, *_ in alike if position == at}
+            first = max((at for at, numbers in came.items() if numbers.isdisjoint({number, None})), default=None)
+        latest.append((message.position, first or message.position, content_of(message), None if more else number))
+        yield first is not None
 
 
 def learned_order(messages: Iterable[tuple[Sequence[str], bool, bool]], window: int) -> list[str]:

@@ -45,12 +45,11 @@ class DeviceSubscriptions:
     """The MQTT adapter's own code for subscriptions, over a simulated connection.
 
     Args:
-        chance: Random source of the world.
         filters: Topic filters that the configuration names.
         send: Sends a packet to the broker.
     """
 
-    def __init__(self, chance: Chance, filters: Sequence[str], send: Callable[[Packet], None]) -> None:
+    def __init__(self, filters: Sequence[str], send: Callable[[Packet], None]) -> None:
         self._send = send
         self._ids = 0
         self.counts = Counter[str]()
@@ -58,7 +57,7 @@ class DeviceSubscriptions:
         self._limits = BrokerLimits(config)
         self._subscriptions = Subscriptions(filters, config)
         self._screen = Screen(filters, self.counts)
-        self.record = SessionRecord("broker:1883", "pump", chance.filters.randrange(1, 10**6))
+        self.record = SessionRecord("broker:1883", "pump")
 
     def resume(self, memory: str) -> None:
         """Continue with the record of an earlier process."""
@@ -83,7 +82,7 @@ class DeviceSubscriptions:
 
     def screen(self, delivery: Delivery) -> list[Delivery]:
         """Mark a delivery that is surplus."""
-        return self._screen.mark([delivery], self.record.subscriptions)
+        return self._screen.mark([delivery])
 
     # --- The part of paho's interface that the adapter uses ---------------------------------------------------------
 

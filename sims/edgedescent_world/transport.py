@@ -31,7 +31,7 @@ class SimulatedTransport(PlainTransport):
         self, chance: Chance, timeline: Timeline, broker: Broker, receive_max: int, filters: Sequence[str]
     ) -> None:
         self._filters = filters
-        self.subscriptions = DeviceSubscriptions(chance, filters, self._send_up)
+        self.subscriptions = DeviceSubscriptions(filters, self._send_up)
         self._chance = chance
         self._timeline = timeline
         self._broker = broker

@@ -35,8 +35,7 @@ from edgedescent.state.recovery import OnEffect
 from edgedescent.state.settings_history import SettingsHistory
 from edgedescent.state.store import Store
 from edgedescent.state.write_budget import WriteBudget
-from edgedescent_mqtt.screen import Screen
-from edgedescent_mqtt.session_record import Subscription
+from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
 from edgedescent_world import Parts, simulate
 from edgedescent_world import __main__ as command_line
@@ -192,15 +191,30 @@ def test_keeping_the_subscriptions_of_an_earlier_configuration(monkeypatch: pyte
     assert "the session is subscribed to" in caught()
 
 
+def test_forgetting_at_a_restart_what_the_session_is_subscribed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = SessionRecord.load
+
+    def forgetful(*record: str) -> SessionRecord:
+        return msgspec.structs.replace(load(*record), subscriptions={})
+
+    monkeypatch.setattr(SessionRecord, "load", forgetful)
+    assert "the session is subscribed to" in caught()
+
+
 def test_learning_each_copy_for_overlapping_filters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Screen, "_is_copy", lambda *_: False)
-    assert "learned 2 times; it came 1 times" in caught()
+    monkeypatch.setattr(engine_module, "COPY", -1)
+    assert "events were learned; the journal has" in caught()
 
 
-def test_trusting_a_subscription_that_may_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Subscription, "leaving", property(lambda _: False, lambda *_: None))
-    # Few worlds name a filter again while its end is not confirmed.
-    assert "acknowledged before it was journaled" in caught(first=700)
+def test_forgetting_at_a_restart_what_a_copy_would_be_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Engine.load_state_dict
+
+    def forgetful(self: Engine, state: dict[str, Any]) -> None:
+        load(self, {**state, "copies": state["copies"][:, :0]})
+
+    monkeypatch.setattr(Engine, "load_state_dict", forgetful)
+    violation = caught()
+    assert "copies differ from those" in violation or "the counters are" in violation
 
 
 # --- Learning once ----------------------------------------------------------------------------------------------------
@@ -328,7 +342,7 @@ def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) ->
 def test_learning_a_message_again_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module.Handled, "restore", lambda _saved: None)
     # Few worlds are stopped within a message.
-    violation = caught(first=3)
+    violation = caught(first=241)
     assert "the counters are" in violation or "differ from those" in violation
 
 

@@ -133,5 +133,7 @@ def test_an_event_that_matches_two_filters_is_learned_once(
             daemon.start()
             daemon.counted(56)
             daemon.stop()
-            assert [message.topic for message in daemon.journal()] == ["p/1/e"] * 56
-            assert daemon.recovered().counters["events_learned"] == 56
+            copies = len(filters) if protocol == "5" else 1
+            assert [message.topic for message in daemon.journal()] == ["p/1/e"] * 56 * copies
+            counters = daemon.recovered().counters
+            assert (counters["events_learned"], counters["messages_copied"]) == (56, 56 * (copies - 1))

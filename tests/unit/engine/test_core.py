@@ -336,6 +336,7 @@ def test_the_metrics_are_complete_from_the_start() -> None:
     engine = an_engine()
     assert engine.metrics() == {
         "messages": 0,
+        "messages_copied": 0,
         "events_learned": 0,
         "events_predicted": 0,
         "duplicates": 0,

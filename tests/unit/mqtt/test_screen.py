@@ -1,4 +1,4 @@
-"""Messages that nobody asked for, and further copies of one message, are acknowledged and not handled."""
+"""Messages that nobody asked for are acknowledged and not handled."""
 
 from __future__ import annotations
 
@@ -9,66 +9,26 @@ import pytest
 
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.screen import TOPICS_MAX, Screen
-from edgedescent_mqtt.session_record import SessionRecord, Subscription
+from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.topics import covers, matches, overlap, uncovered
 
 
-def sent(topic: str, *numbers: int, payload: bytes = b"x") -> Delivery:
-    return Delivery(topic, payload, 1, 1, subscriptions=numbers)
-
-
-def granted(*filters: str, first: int = 1) -> list[Subscription]:
-    return [Subscription(name, number, granted=True) for number, name in enumerate(filters, first)]
-
-
-def kept(deliveries: list[Delivery], subscriptions: list[Subscription]) -> list[tuple[int, ...]]:
-    """Identifiers of the deliveries that are handled."""
-    screen = Screen([one.name for one in subscriptions], Counter())
-    return [one.subscriptions for one in screen.mark(deliveries, subscriptions) if not one.surplus]
+def sent(topic: str) -> Delivery:
+    return Delivery(topic, b"x", 1, 1)
 
 
 def test_what_no_filter_matches_is_counted_and_keeps_no_payload() -> None:
     counts: Counter[str] = Counter()
     screen = Screen(["p/#"], counts)
-    asked, unasked = screen.mark([sent("p/1"), sent("q/1")], [])
+    asked, unasked = screen.mark([sent("p/1"), sent("q/1")])
     assert (asked.surplus, asked.payload, unasked.surplus, unasked.payload) == (False, b"x", True, b"")
     assert counts == {"messages_unasked": 1}
-
-
-def test_the_copy_for_the_oldest_subscription_counts() -> None:
-    subscriptions = granted("p/+", "+/e", "p/#")
-    assert kept([sent("p/e", 1), sent("p/e", 2), sent("p/e", 3)] * 3, subscriptions) == [(1,)] * 3
-    # In whatever order they come, and where one carries several identifiers.
-    assert kept([sent("p/e", 3), sent("p/e", 2), sent("p/e", 1)], subscriptions) == [(1,)]
-    assert kept([sent("p/e", 2, 3), sent("p/e", 1)], subscriptions) == [(1,)]
-    assert kept([sent("p/e", 1, 2, 3)], subscriptions) == [(1, 2, 3)]
-    assert kept([sent("q/e", 2), sent("p/1/2", 3)], subscriptions) == [(2,), (3,)]
-
-
-def test_a_copy_is_left_out_only_for_what_the_broker_has_granted() -> None:
-    subscriptions = [Subscription("p/#", 1, granted=False), Subscription("p/+", 2, granted=True)]
-    assert kept([sent("p/e", 2)], subscriptions) == [(2,)]
-
-
-def test_a_shared_subscription_replaces_no_other() -> None:
-    subscriptions = granted("$share/fleet/p/#", "p/+")
-    assert kept([sent("p/e", 2)], subscriptions) == [(2,)]
-
-
-def test_what_waited_for_a_filter_that_is_gone_is_kept_once() -> None:
-    subscriptions = granted("p/+", "p/#", first=10)
-    # Numbers of an earlier configuration: 3 is gone, 10 has stayed.
-    assert kept([sent("p/e", 3)], subscriptions) == [(3,)]
-    assert kept([sent("p/e", 3), sent("p/e", 10)], subscriptions) == [(3,)]
-    assert kept([sent("p/e", 3), sent("p/e", 4), sent("p/e", 10)] * 2, subscriptions) == [(3,), (3,)]
-    assert kept([sent("p/e", 3), sent("p/e", 3)], subscriptions) == [(3,), (3,)]
-    assert kept([sent("p/e", 3, payload=b"1"), sent("p/e", 10, payload=b"2")], subscriptions) == [(3,), (10,)]
 
 
 def test_many_topics_need_little_memory() -> None:
     screen = Screen(["p/#"], Counter())
     for i in range(3 * TOPICS_MAX):
-        (one,) = screen.mark([sent(f"{'pq'[i % 2]}/{i}")], [])
+        (one,) = screen.mark([sent(f"{'pq'[i % 2]}/{i}")])
         assert one.surplus == bool(i % 2)
     assert len(screen._known) + len(screen._unasked) <= TOPICS_MAX
 
@@ -91,17 +51,17 @@ def test_covering_and_overlapping_agree_with_matching() -> None:
     assert uncovered(["a/+", "a/b", "a/#", "$share/g/a/b", "+/b"]) == ["a/#", "+/b"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"address": 1}', '{"address": "a", "client_id": "b", "next_number": 0}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"address": 1}', '{"address": "a", "client_id": "b", "known": 0}'])
 def test_a_damaged_record_is_said_and_replaced(text: str, caplog: pytest.LogCaptureFixture) -> None:
     record = SessionRecord.load(text, "broker:1883", "pump")
-    assert record.subscriptions == []
+    assert record.subscriptions == {}
     assert "is damaged" in caplog.text
 
 
 def test_a_record_of_another_session_is_not_continued(caplog: pytest.LogCaptureFixture) -> None:
     record = SessionRecord.load("", "broker:1883", "pump")
-    record.add("p/#")
+    record.subscriptions["p/#"] = False
     assert SessionRecord.load(record.text, "broker:1883", "pump") == record
     assert not caplog.records
-    assert SessionRecord.load(record.text, "broker:1883", "other").subscriptions == []
+    assert SessionRecord.load(record.text, "broker:1883", "other").subscriptions == {}
     assert "it was that of 'pump' at broker:1883" in caplog.text
