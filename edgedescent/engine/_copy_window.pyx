@@ -20,7 +20,7 @@ cdef class CopyWindow:
     Sixteen messages are remembered, and one takes a look at them only where identifiers are in use.
     """
 
-    def __init__(self):
+    def __cinit__(self):
         self._clear()
 
     cdef void _clear(self) noexcept nogil:
