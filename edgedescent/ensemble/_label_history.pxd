@@ -1,0 +1,33 @@
+"""The latest labels, and the lags and periods found in them."""
+cdef enum:
+    PERIOD_MAX = 700
+    # Level, three differences, and three inputs of each of two periods.
+    LAGS = 10
+
+cdef class LabelHistory:
+    # Ring of the latest labels; label number t is at t % size.
+    cdef double* ring
+    cdef Py_ssize_t size
+    cdef readonly long long n
+    # Forgetting mean absolute difference to the label of each lag.
+    cdef double* differences
+    cdef readonly Py_ssize_t period
+    cdef readonly Py_ssize_t second_period
+    cdef object arrays
+    # Forgetting means and variances of the labels and of their changes.
+    cdef double mean
+    cdef double deviation
+    cdef double change_mean
+    cdef double change
+    cdef double fast_mean
+    cdef double slow_mean
+    cdef double lowest
+    cdef double highest
+
+    cdef double back(self, Py_ssize_t lag) noexcept nogil
+    cdef bint has(self, Py_ssize_t lag) noexcept nogil
+    cdef void lags(self, double* z) noexcept nogil
+    cdef void push(self, double y) noexcept nogil
+    cdef void _find_periods(self) noexcept nogil
+    cdef double _difference(self, Py_ssize_t k) noexcept nogil
+    cdef double bounded(self, double prediction) noexcept nogil

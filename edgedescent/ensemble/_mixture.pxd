@@ -1,0 +1,24 @@
+"""Mixture of the predictions of experts, weighted by their regret."""
+from edgedescent.ensemble._least_squares cimport LeastSquares
+
+cdef class Mixture:
+    cdef readonly Py_ssize_t n_members
+    cdef readonly Py_ssize_t n_experts
+    cdef readonly double forgetting
+    cdef readonly tuple stacks
+    # Predictions, weights, regrets and sums of squared regrets of the experts: the members, then the stacks.
+    cdef double* predictions
+    cdef double* weights
+    cdef double* regrets
+    cdef double* squares
+    cdef double* z
+    cdef int* places
+    cdef object arrays
+    # Deviation of the changes of the label, mean absolute error, number of labels.
+    cdef double change
+    cdef double error
+    cdef double count
+    cdef double prediction
+
+    cdef double mix(self, double base, double lowest, double highest) noexcept
+    cdef void learn(self, double base, double y) noexcept

@@ -1,0 +1,137 @@
+"""Mixture of the predictions of experts, weighted by their regret.
+
+MLpol (Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Losses", COLT, section 4.2), on the linearized
+absolute loss, with forgetting. With predictions pᵢ, weights wᵢ, the mixture f = Σ wᵢ pᵢ and the scale s of its error::
+
+    rᵢ = sign(f - y) (f - pᵢ) / s
+    Rᵢ <- φ Rᵢ + rᵢ
+    Bᵢ <- φ Bᵢ + rᵢ²
+    wᵢ ∝ max(Rᵢ, 0) / (1 + Bᵢ)                     equal weights where no regret is positive
+
+Without forgetting (φ = 1), the excess loss over any expert i is of the order of sqrt(Bᵢ log n) (their Corollary 4): small
+against an expert whose predictions are close to those of the mixture. With it the bound holds for the events that are
+remembered, about 1 / (1 - φ).
+
+Beside the members there are two stacks, which are recursive least squares on the predictions of the members as
+differences to the last label. A stack alone is unsafe; as an expert it is trusted only while it is better.
+"""
+import numpy as np
+
+from libc.math cimport fabs, sqrt
+
+cdef double REGRET_MAX = 20.0
+cdef double MARGIN = 0.25
+
+cdef enum:
+    KNOWN_AFTER = 20
+    STACKED_AFTER = 5
+
+
+cdef class Mixture:
+    """Weights of experts that follow their regret.
+
+    Args:
+        n_members: Number of members; the first predicts the last label.
+        stacks: Forgetting factors of the stacks.
+        forgetting: Factor φ on regrets, per event.
+    """
+
+    def __init__(self, Py_ssize_t n_members, tuple stacks, double forgetting):
+        cdef Py_ssize_t i
+        self.n_members, self.n_experts, self.forgetting = n_members, n_members + len(stacks), forgetting
+        cdef double[:, ::1] numbers = np.zeros((5, self.n_experts))
+        cdef int[::1] places = np.arange(n_members, dtype=np.int32)
+        self.predictions, self.weights, self.regrets, self.squares, self.z = (
+            &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0])
+        self.places = &places[0]
+        self.arrays = [np.asarray(numbers), places]
+        self.stacks = tuple(LeastSquares(n_members, forgetting, 1.0) for forgetting in stacks)
+        for stack in self.stacks:
+            (<LeastSquares>stack).reserve(n_members)
+            for i in range(n_members):
+                (<LeastSquares>stack).start(i)
+                (<LeastSquares>stack).w[i] = 1.0 / n_members
+        self.change = self.error = self.count = self.prediction = 0.0
+
+    cdef double mix(self, double base, double lowest, double highest) noexcept:
+        """Return the mixture of the members' `predictions`, which the caller has filled in.
+
+        Args:
+            base: Last label.
+            lowest: Least prediction that a stack may make.
+            highest: Largest one.
+        """
+        cdef double scale = self.change if self.change > 0.0 else 1.0, total = 0.0, stacked
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            self.z[i] = (self.predictions[i] - base) / scale
+        for i in range(self.n_members, self.n_experts):
+            stacked = base + scale * (<LeastSquares>self.stacks[i - self.n_members]).predict(
+                self.places, self.z, self.n_members)
+            stacked = stacked if stacked < highest else highest
+            self.predictions[i] = stacked if stacked > lowest else lowest
+        for i in range(self.n_experts):
+            self.weights[i] = self.regrets[i] / (1.0 + self.squares[i]) if self.regrets[i] > 0.0 else 0.0
+            total += self.weights[i]
+        for i in range(self.n_experts):
+            self.weights[i] = self.weights[i] / total if total > 0.0 else 1.0 / self.n_experts
+        if self.count == 0.0:
+            self.prediction = base
+            return base
+        self.prediction = 0.0
+        for i in range(self.n_experts):
+            self.prediction += self.weights[i] * self.predictions[i]
+        return self.prediction
+
+    cdef void learn(self, double base, double y) noexcept:
+        """Take in the label of the event that was mixed last."""
+        cdef double error = self.prediction - y, size = fabs(error), sign = (error > 0.0) - (error < 0.0), scale, regret
+        cdef double change = (y - base) * (y - base), rate
+        cdef LeastSquares stack
+        cdef Py_ssize_t i
+        if self.count > 0.0:
+            scale = self.error if self.error > 0.0 else (size if size > 0.0 else 1.0)
+            for i in range(self.n_experts):
+                regret = sign * (self.prediction - self.predictions[i]) / scale
+                regret = regret if regret < REGRET_MAX else REGRET_MAX
+                regret = regret if regret > -REGRET_MAX else -REGRET_MAX
+                self.regrets[i] = self.forgetting * self.regrets[i] + regret
+                self.squares[i] = self.forgetting * self.squares[i] + regret * regret
+            if self.count > STACKED_AFTER:
+                scale = self.change if self.change > 0.0 else 1.0
+                for i in range(self.n_members, self.n_experts):
+                    stack = self.stacks[i - self.n_members]
+                    stack.learn(self.places, self.z, self.n_members, (y - base) / scale)
+            # After the stacks, whose inputs have the scale from before.
+            rate = 1.0 / self.count
+            if self.count > KNOWN_AFTER:
+                change = min(change, 25.0 * self.change * self.change)
+                size = min(size, 5.0 * self.error)
+            self.change = sqrt(self.change * self.change + max(rate, 0.002) * (change - self.change * self.change))
+            self.error += max(rate, 0.01) * (size - self.error)
+        self.count += 1.0
+
+    def save(self):
+        """Return the regrets, the numbers and the stacks."""
+        stacks = {f"stack{i}.{name}": value for i, stack in enumerate(self.stacks) for name, value in stack.save().items()}
+        return {
+            "mixture.regrets": np.array(self.arrays[0][2:4]),
+            "mixture.numbers": np.array([self.change, self.error, self.count]),
+            **stacks,
+        }
+
+    def restore(self, dict state):
+        """Restore what `save` returned.
+
+        Raises:
+            ValueError: If it is inconsistent.
+        """
+        regrets, numbers = state["mixture.regrets"], state["mixture.numbers"]
+        if regrets.shape != (2, self.n_experts) or numbers.shape != (3,) or (numbers < 0.0).any() or (regrets[1] < 0.0).any():
+            raise ValueError("The state's mixture is inconsistent.")
+        for i, stack in enumerate(self.stacks):
+            prefix = f"stack{i}."
+            parts = {name[len(prefix):]: value for name, value in state.items() if name.startswith(prefix)}
+            stack.restore(parts, self.n_members)
+        self.arrays[0][2:4] = regrets
+        self.change, self.error, self.count = numbers.tolist()
