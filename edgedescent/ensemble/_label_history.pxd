@@ -1,4 +1,6 @@
 """The latest labels, and the lags and periods found in them."""
+from edgedescent.ensemble._member cimport LabelScale
+
 cdef enum:
     PERIOD_MAX = 700
     # Level, three differences, and three inputs of each of two periods.
@@ -24,9 +26,11 @@ cdef class LabelHistory:
     cdef double lowest
     cdef double highest
 
+    cdef LabelScale scale(self) noexcept nogil
     cdef double back(self, Py_ssize_t lag) noexcept nogil
     cdef bint has(self, Py_ssize_t lag) noexcept nogil
     cdef void lags(self, double* z) noexcept nogil
+    cdef void put_back(self, double y) noexcept nogil
     cdef void push(self, double y) noexcept nogil
     cdef void _find_periods(self) noexcept nogil
     cdef double _difference(self, Py_ssize_t k) noexcept nogil

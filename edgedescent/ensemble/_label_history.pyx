@@ -12,6 +12,8 @@ import numpy as np
 
 from libc.math cimport fabs, pow, sqrt
 
+from edgedescent.ensemble._member cimport LabelScale
+
 cdef enum:
     PERIOD_MIN = 4
     LOOK_EVERY = 50
@@ -31,7 +33,7 @@ cdef double MARGIN = 0.25
 cdef class LabelHistory:
     """Ring of the latest labels, with their statistics, lags and periods."""
 
-    def __init__(self):
+    def __cinit__(self):
         cdef double[::1] ring = np.zeros(PERIOD_MAX + 2), differences = np.zeros(PERIOD_MAX + 1)
         self.size = PERIOD_MAX + 2
         self.ring, self.differences = &ring[0], &differences[0]
@@ -39,6 +41,15 @@ cdef class LabelHistory:
         self.n = self.period = self.second_period = 0
         self.mean = self.deviation = self.change = self.fast_mean = self.slow_mean = 0.0
         self.lowest = self.highest = 0.0
+
+    cdef LabelScale scale(self) noexcept nogil:
+        """Return the location and scale of the labels; before they vary, the deviations are 1."""
+        cdef LabelScale scale
+        scale.base = self.back(1) if self.n else 0.0
+        scale.mean = self.mean
+        scale.deviation = self.deviation if self.deviation > 0.0 else 1.0
+        scale.change = self.change if self.change > 0.0 else scale.deviation
+        return scale
 
     cdef double back(self, Py_ssize_t lag) noexcept nogil:
         """Return the label `lag` events ago; there must be one."""
@@ -50,7 +61,8 @@ cdef class LabelHistory:
 
     cdef void lags(self, double* z) noexcept nogil:
         """Write the `LAGS` lags of the next label."""
-        cdef double s = self.deviation if self.deviation > 0.0 else 1.0, d = self.change if self.change > 0.0 else s
+        cdef LabelScale scale = self.scale()
+        cdef double s = scale.deviation, d = scale.change
         cdef Py_ssize_t i, p, at
         for i in range(LAGS):
             z[i] = 0.0
@@ -70,6 +82,10 @@ cdef class LabelHistory:
         for i in range(LAGS):
             z[i] = z[i] if z[i] < LAG_CLIP else LAG_CLIP
             z[i] = z[i] if z[i] > -LAG_CLIP else -LAG_CLIP
+
+    cdef void put_back(self, double y) noexcept nogil:
+        """Replace the last label, of which there is one; the statistics stay."""
+        self.ring[(self.n - 1) % self.size] = y
 
     cdef void push(self, double y) noexcept nogil:
         """Take in a label."""

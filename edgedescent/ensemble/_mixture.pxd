@@ -1,11 +1,17 @@
 """Mixture of the predictions of experts, weighted by their regret."""
+from cpython.object cimport PyObject
+
 from edgedescent.ensemble._least_squares cimport LeastSquares
+
+cdef enum:
+    STACKS_MAX = 4
 
 cdef class Mixture:
     cdef readonly Py_ssize_t n_members
     cdef readonly Py_ssize_t n_experts
     cdef readonly double forgetting
     cdef readonly tuple stacks
+    cdef PyObject* stack_pointers[STACKS_MAX]
     # Predictions, weights, regrets and sums of squared regrets of the experts: the members, then the stacks.
     cdef double* predictions
     cdef double* weights
@@ -20,5 +26,6 @@ cdef class Mixture:
     cdef double count
     cdef double prediction
 
-    cdef double mix(self, double base, double lowest, double highest) noexcept
-    cdef void learn(self, double base, double y) noexcept
+    cdef double mix(self, double base, double lowest, double highest) noexcept nogil
+    cdef double known_error(self) noexcept nogil
+    cdef void learn(self, double base, double y) noexcept nogil

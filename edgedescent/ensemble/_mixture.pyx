@@ -17,10 +17,12 @@ differences to the last label. A stack alone is unsafe; as an expert it is trust
 """
 import numpy as np
 
-from libc.math cimport fabs, sqrt
+from cpython.object cimport PyObject
+from libc.math cimport fabs, fmax, fmin, sqrt
 
 cdef double REGRET_MAX = 20.0
-cdef double MARGIN = 0.25
+# Part of the weight that all experts share equally, so that none is ever left out.
+cdef double SHARE = 0.0002
 
 cdef enum:
     KNOWN_AFTER = 20
@@ -37,7 +39,10 @@ cdef class Mixture:
     """
 
     def __init__(self, Py_ssize_t n_members, tuple stacks, double forgetting):
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, j
+        cdef LeastSquares stack
+        if len(stacks) > STACKS_MAX:
+            raise ValueError(f"A mixture has at most {STACKS_MAX} stacks. Got {len(stacks)}.")
         self.n_members, self.n_experts, self.forgetting = n_members, n_members + len(stacks), forgetting
         cdef double[:, ::1] numbers = np.zeros((5, self.n_experts))
         cdef int[::1] places = np.arange(n_members, dtype=np.int32)
@@ -46,35 +51,38 @@ cdef class Mixture:
         self.places = &places[0]
         self.arrays = [np.asarray(numbers), places]
         self.stacks = tuple(LeastSquares(n_members, forgetting, 1.0) for forgetting in stacks)
-        for stack in self.stacks:
-            (<LeastSquares>stack).reserve(n_members)
+        for j in range(len(stacks)):
+            stack = self.stacks[j]
+            self.stack_pointers[j] = <PyObject*>stack
+            stack.reserve(n_members)
             for i in range(n_members):
-                (<LeastSquares>stack).start(i)
-                (<LeastSquares>stack).w[i] = 1.0 / n_members
+                stack.start(i)
+                stack.w[i] = 1.0 / n_members
         self.change = self.error = self.count = self.prediction = 0.0
 
-    cdef double mix(self, double base, double lowest, double highest) noexcept:
+    cdef double mix(self, double base, double lowest, double highest) noexcept nogil:
         """Return the mixture of the members' `predictions`, which the caller has filled in.
 
         Args:
             base: Last label.
-            lowest: Least prediction that a stack may make.
+            lowest: Least prediction that an expert may make.
             highest: Largest one.
         """
         cdef double scale = self.change if self.change > 0.0 else 1.0, total = 0.0, stacked
         cdef Py_ssize_t i
         for i in range(self.n_members):
+            self.predictions[i] = clamped(self.predictions[i], lowest, highest, base)
             self.z[i] = (self.predictions[i] - base) / scale
         for i in range(self.n_members, self.n_experts):
-            stacked = base + scale * (<LeastSquares>self.stacks[i - self.n_members]).predict(
+            stacked = base + scale * (<LeastSquares>self.stack_pointers[i - self.n_members]).predict(
                 self.places, self.z, self.n_members)
-            stacked = stacked if stacked < highest else highest
-            self.predictions[i] = stacked if stacked > lowest else lowest
+            self.predictions[i] = clamped(stacked, lowest, highest, base)
         for i in range(self.n_experts):
             self.weights[i] = self.regrets[i] / (1.0 + self.squares[i]) if self.regrets[i] > 0.0 else 0.0
             total += self.weights[i]
         for i in range(self.n_experts):
             self.weights[i] = self.weights[i] / total if total > 0.0 else 1.0 / self.n_experts
+            self.weights[i] += SHARE * (1.0 / self.n_experts - self.weights[i])
         if self.count == 0.0:
             self.prediction = base
             return base
@@ -83,11 +91,14 @@ cdef class Mixture:
             self.prediction += self.weights[i] * self.predictions[i]
         return self.prediction
 
-    cdef void learn(self, double base, double y) noexcept:
+    cdef double known_error(self) noexcept nogil:
+        """Return the forgetting mean absolute error of the mixture; 0 while it stems from too few labels."""
+        return self.error if self.count > KNOWN_AFTER else 0.0
+
+    cdef void learn(self, double base, double y) noexcept nogil:
         """Take in the label of the event that was mixed last."""
         cdef double error = self.prediction - y, size = fabs(error), sign = (error > 0.0) - (error < 0.0), scale, regret
         cdef double change = (y - base) * (y - base), rate
-        cdef LeastSquares stack
         cdef Py_ssize_t i
         if self.count > 0.0:
             scale = self.error if self.error > 0.0 else (size if size > 0.0 else 1.0)
@@ -100,15 +111,15 @@ cdef class Mixture:
             if self.count > STACKED_AFTER:
                 scale = self.change if self.change > 0.0 else 1.0
                 for i in range(self.n_members, self.n_experts):
-                    stack = self.stacks[i - self.n_members]
-                    stack.learn(self.places, self.z, self.n_members, (y - base) / scale)
+                    (<LeastSquares>self.stack_pointers[i - self.n_members]).learn(
+                        self.places, self.z, self.n_members, (y - base) / scale)
             # After the stacks, whose inputs have the scale from before.
             rate = 1.0 / self.count
             if self.count > KNOWN_AFTER:
-                change = min(change, 25.0 * self.change * self.change)
-                size = min(size, 5.0 * self.error)
-            self.change = sqrt(self.change * self.change + max(rate, 0.002) * (change - self.change * self.change))
-            self.error += max(rate, 0.01) * (size - self.error)
+                change = fmin(change, 25.0 * self.change * self.change)
+                size = fmin(size, 5.0 * self.error)
+            self.change = sqrt(self.change * self.change + fmax(rate, 0.002) * (change - self.change * self.change))
+            self.error += fmax(rate, 0.01) * (size - self.error)
         self.count += 1.0
 
     def save(self):
@@ -135,3 +146,12 @@ cdef class Mixture:
             stack.restore(parts, self.n_members)
         self.arrays[0][2:4] = regrets
         self.change, self.error, self.count = numbers.tolist()
+
+
+cdef inline double clamped(double prediction, double lowest, double highest, double otherwise) noexcept nogil:
+    """Return a prediction, moved into a range; `otherwise` for NaN."""
+    if prediction > highest:
+        return highest
+    if prediction < lowest:
+        return lowest
+    return prediction if prediction == prediction else otherwise

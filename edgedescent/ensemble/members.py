@@ -16,7 +16,6 @@ class NetworkMember(NamedTuple):
     rate: float
     decay: float
     replay_steps: int
-    replay_size: int
 
 
 class Members(NamedTuple):
@@ -30,13 +29,11 @@ class Members(NamedTuple):
     stacks: tuple[float, ...] = (0.999, 0.9999)
     """Forgetting factors of the stacks."""
     regret_forgetting: float = 0.9995
-    remembered: int = 2000
-    """Number of latest events that are replayed and searched for neighbours."""
 
 
 def _pair(hidden: tuple[int, ...], n_lags: int, rate: float, steps: int) -> tuple[NetworkMember, NetworkMember]:
     """Two networks, one on the change and one on the label."""
-    one, other = (NetworkMember(on_change, hidden, n_lags, rate, 0.0002, steps, 2000) for on_change in (True, False))
+    one, other = (NetworkMember(on_change, hidden, n_lags, rate, 0.0002, steps) for on_change in (True, False))
     return one, other
 
 

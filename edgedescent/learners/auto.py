@@ -44,6 +44,15 @@ class AutoRegressor(FeatureLearner):
         Meta(description="Which members there are, and so the cost of an event"),
     ] = "default"
 
+    replay_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Number of the latest events that are kept for replay and among which neighbours are found",
+        ),
+    ] = 2000
+
     @property
     def members(self) -> Members:
         """Specification of the members."""
