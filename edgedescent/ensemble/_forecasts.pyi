@@ -1,5 +1,6 @@
 from typing_extensions import disjoint_base
 
+from edgedescent.ensemble._keyed_labels import KeyedLabels
 from edgedescent.ensemble._label_history import LabelHistory
 from edgedescent.ensemble._member import Member
 
@@ -7,4 +8,6 @@ from edgedescent.ensemble._member import Member
 class Forecasts(Member):
     @property
     def history(self) -> LabelHistory: ...
-    def __init__(self, history: LabelHistory) -> None: ...
+    @property
+    def keyed(self) -> KeyedLabels: ...
+    def __init__(self, history: LabelHistory, keyed: KeyedLabels) -> None: ...

@@ -4,7 +4,7 @@ from edgedescent.ensemble._member cimport LabelScale
 cdef enum:
     PERIOD_MAX = 700
     # Level, three differences, and three inputs of each of two periods.
-    LAGS = 10
+    OWN_LAGS = 10
 
 cdef class LabelHistory:
     # Ring of the latest labels; label number t is at t % size.

@@ -60,11 +60,11 @@ cdef class LabelHistory:
         return lag <= self.n
 
     cdef void lags(self, double* z) noexcept nogil:
-        """Write the `LAGS` lags of the next label."""
+        """Write the `OWN_LAGS` lags of the next label."""
         cdef LabelScale scale = self.scale()
         cdef double s = scale.deviation, d = scale.change
         cdef Py_ssize_t i, p, at
-        for i in range(LAGS):
+        for i in range(OWN_LAGS):
             z[i] = 0.0
         if self.n == 0:
             return
@@ -79,7 +79,7 @@ cdef class LabelHistory:
                 z[at] = (self.back(p) - self.back(1)) / s
                 z[at + 1] = (self.back(p) - self.back(p + 1)) / d
                 z[at + 2] = (self.back(p - 1) - self.back(p)) / d
-        for i in range(LAGS):
+        for i in range(OWN_LAGS):
             z[i] = z[i] if z[i] < LAG_CLIP else LAG_CLIP
             z[i] = z[i] if z[i] > -LAG_CLIP else -LAG_CLIP
 

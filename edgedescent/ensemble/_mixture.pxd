@@ -18,6 +18,8 @@ cdef class Mixture:
     cdef double* regrets
     cdef double* squares
     cdef double* z
+    # Forgetting mean absolute errors of the experts.
+    cdef double* errors
     cdef int* places
     cdef object arrays
     # Deviation of the changes of the label, mean absolute error, number of labels.

@@ -21,6 +21,9 @@ from cpython.object cimport PyObject
 from libc.math cimport fabs, fmax, fmin, sqrt
 
 cdef double REGRET_MAX = 20.0
+# Rates at which the mean absolute errors and the deviation of the changes follow.
+cdef double ERROR_RATE = 0.01
+cdef double CHANGE_RATE = 0.002
 # Part of the weight that all experts share equally, so that none is ever left out.
 cdef double SHARE = 0.0002
 
@@ -44,10 +47,10 @@ cdef class Mixture:
         if len(stacks) > STACKS_MAX:
             raise ValueError(f"A mixture has at most {STACKS_MAX} stacks. Got {len(stacks)}.")
         self.n_members, self.n_experts, self.forgetting = n_members, n_members + len(stacks), forgetting
-        cdef double[:, ::1] numbers = np.zeros((5, self.n_experts))
+        cdef double[:, ::1] numbers = np.zeros((6, self.n_experts))
         cdef int[::1] places = np.arange(n_members, dtype=np.int32)
-        self.predictions, self.weights, self.regrets, self.squares, self.z = (
-            &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0])
+        self.predictions, self.weights, self.regrets, self.squares, self.z, self.errors = (
+            &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0], &numbers[5, 0])
         self.places = &places[0]
         self.arrays = [np.asarray(numbers), places]
         self.stacks = tuple(LeastSquares(n_members, forgetting, 1.0) for forgetting in stacks)
@@ -106,6 +109,7 @@ cdef class Mixture:
                 regret = sign * (self.prediction - self.predictions[i]) / scale
                 regret = regret if regret < REGRET_MAX else REGRET_MAX
                 regret = regret if regret > -REGRET_MAX else -REGRET_MAX
+                self.errors[i] += fmax(1.0 / self.count, ERROR_RATE) * (fabs(y - self.predictions[i]) - self.errors[i])
                 self.regrets[i] = self.forgetting * self.regrets[i] + regret
                 self.squares[i] = self.forgetting * self.squares[i] + regret * regret
             if self.count > STACKED_AFTER:
@@ -118,8 +122,8 @@ cdef class Mixture:
             if self.count > KNOWN_AFTER:
                 change = fmin(change, 25.0 * self.change * self.change)
                 size = fmin(size, 5.0 * self.error)
-            self.change = sqrt(self.change * self.change + fmax(rate, 0.002) * (change - self.change * self.change))
-            self.error += fmax(rate, 0.01) * (size - self.error)
+            self.change = sqrt(self.change * self.change + fmax(rate, CHANGE_RATE) * (change - self.change * self.change))
+            self.error += fmax(rate, ERROR_RATE) * (size - self.error)
         self.count += 1.0
 
     def save(self):
@@ -127,6 +131,7 @@ cdef class Mixture:
         stacks = {f"stack{i}.{name}": value for i, stack in enumerate(self.stacks) for name, value in stack.save().items()}
         return {
             "mixture.regrets": np.array(self.arrays[0][2:4]),
+            "mixture.errors": np.array(self.arrays[0][5]),
             "mixture.numbers": np.array([self.change, self.error, self.count]),
             **stacks,
         }
@@ -137,14 +142,15 @@ cdef class Mixture:
         Raises:
             ValueError: If it is inconsistent.
         """
-        regrets, numbers = state["mixture.regrets"], state["mixture.numbers"]
-        if regrets.shape != (2, self.n_experts) or numbers.shape != (3,) or (numbers < 0.0).any() or (regrets[1] < 0.0).any():
+        regrets, numbers, errors = state["mixture.regrets"], state["mixture.numbers"], state["mixture.errors"]
+        if regrets.shape != (2, self.n_experts) or numbers.shape != (3,) or (numbers < 0.0).any() or (regrets[1] < 0.0).any() \
+                or errors.shape != (self.n_experts,) or (errors < 0.0).any():
             raise ValueError("The state's mixture is inconsistent.")
         for i, stack in enumerate(self.stacks):
             prefix = f"stack{i}."
             parts = {name[len(prefix):]: value for name, value in state.items() if name.startswith(prefix)}
             stack.restore(parts, self.n_members)
-        self.arrays[0][2:4] = regrets
+        self.arrays[0][2:4], self.arrays[0][5] = regrets, errors
         self.change, self.error, self.count = numbers.tolist()
 
 

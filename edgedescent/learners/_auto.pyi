@@ -3,6 +3,7 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from edgedescent.ensemble._event_ring import EventRing
+from edgedescent.ensemble._keyed_labels import KeyedLabels
 from edgedescent.ensemble._label_guard import LabelGuard
 from edgedescent.ensemble._label_history import LabelHistory
 from edgedescent.ensemble._member import Member
@@ -16,6 +17,8 @@ class AutoModel(FeatureModel):
     def history(self) -> LabelHistory: ...
     @property
     def guard(self) -> LabelGuard: ...
+    @property
+    def keyed(self) -> KeyedLabels: ...
     @property
     def mixture(self) -> Mixture: ...
     @property

@@ -6,8 +6,9 @@ from libc.stdint cimport uint64_t
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._forecasts cimport Forecasts
 from edgedescent.ensemble._inputs cimport InputBuffer
+from edgedescent.ensemble._keyed_labels cimport KEY_LAGS, KeyedLabels
 from edgedescent.ensemble._label_guard cimport LabelGuard
-from edgedescent.ensemble._label_history cimport LAGS, LabelHistory
+from edgedescent.ensemble._label_history cimport OWN_LAGS, LabelHistory
 from edgedescent.ensemble._least_squares cimport LeastSquares
 from edgedescent.ensemble._member cimport LabelScale, Member
 from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
@@ -20,6 +21,8 @@ from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
 
 cdef enum:
     MEMBERS_MAX = 32
+    # Lags of the label and of the key.
+    LAGS = OWN_LAGS + KEY_LAGS
     # Inputs that share the matrix of a least-squares member, and those that count for neighbours.
     DENSE_MAX = 96
     NEIGHBOUR_INPUTS = 64
@@ -39,6 +42,7 @@ cdef class AutoModel(FeatureModel):
     """
 
     cdef readonly LabelHistory history
+    cdef readonly KeyedLabels keyed
     cdef readonly LabelGuard guard
     cdef readonly Mixture mixture
     cdef readonly EventRing ring
@@ -55,12 +59,13 @@ cdef class AutoModel(FeatureModel):
         cdef Py_ssize_t i
         chosen = parameters.members
         self.history = LabelHistory()
+        self.keyed = KeyedLabels()
         self.guard = LabelGuard()
         self.ring = EventRing(parameters.replay_size, LAGS + 1)
         self.keeps_events = True
         # A wide event may be replayed at any time.
         encoder.room_kept = EVENT_VALUES_MAX
-        self.members = make_members(parameters, self.history)
+        self.members = make_members(parameters, self.history, self.keyed)
         self.n_members = len(self.members)
         for i, member in enumerate(self.members.values()):
             self.pointers[i] = <PyObject*>member
@@ -76,7 +81,7 @@ cdef class AutoModel(FeatureModel):
         cdef Py_ssize_t i
         for i in range(self.n_members):
             (<Member>self.pointers[i]).grow(LAGS + rows)
-        return 0
+        return self.keyed.grow(rows)
 
     cdef void _start(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         """Give the weights of an input their first values."""
@@ -108,9 +113,11 @@ cdef class AutoModel(FeatureModel):
             if self.encoder.is_category[row]:
                 deviation *= CATEGORY_SCALE
             # Seeded by the feature's own name: the first values depend on nothing that came before.
+            self.keyed.start_row(row)
             self._start(LAGS + row, self.encoder.new_hashes[j], deviation)
             if self.encoder.vocabulary.evicted == 0:
                 continue
+            self.keyed.forget_row(row)
             self.ring.forget_slot(<int>(LAGS + row))
             for i in range(self.n_members):
                 (<Member>self.pointers[i]).forget_slot(LAGS + row)
@@ -122,6 +129,8 @@ cdef class AutoModel(FeatureModel):
         cdef double* out = self.mixture.predictions
         cdef Py_ssize_t i
         self.history.lags(self.lags)
+        self.keyed.look_up(event)
+        self.keyed.lags(self.lags + OWN_LAGS, scale.base, scale.deviation, scale.change)
         self.buffer.fill(self.lags, event)
         for i in range(self.n_members):
             (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
@@ -147,6 +156,8 @@ cdef class AutoModel(FeatureModel):
     cdef void after_update(self, double y) noexcept nogil:
         if self.guard.puts_back:
             self.history.put_back(self.guard.before)
+        cdef LabelScale scale = self.history.scale()
+        self.keyed.push(&self.encoder.event, self.guard.lag(), scale.base, scale.deviation)
         self.history.push(self.guard.lag())
 
     # --- State ----------------------------------------------------------------------------------------------------
@@ -160,8 +171,8 @@ cdef class AutoModel(FeatureModel):
         return total
 
     def save(self):
-        cdef Py_ssize_t slots = LAGS + self.encoder.vocabulary.size()
-        state = {**self.history.save(), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
+        cdef Py_ssize_t rows = self.encoder.vocabulary.size(), slots = LAGS + rows
+        state = {**self.history.save(), **self.keyed.save(rows), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
         for prefix, member in self.members.items():
             state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
         return state
@@ -170,6 +181,8 @@ cdef class AutoModel(FeatureModel):
         cdef Py_ssize_t slots = LAGS + self.encoder.vocabulary.size()
         self.history.restore(state)
         self.guard.restore(state)
+        self.keyed.grow(self.encoder.scaler.rows)
+        self.keyed.restore(state, slots - LAGS)
         self.ring.restore(state, slots, LAGS + 1)
         self.mixture.restore(state)
         self._grow(self.encoder.scaler.rows)
@@ -181,10 +194,10 @@ cdef class AutoModel(FeatureModel):
         self.room = 0
 
 
-cdef dict make_members(parameters, LabelHistory history):
+cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     """Return the chosen members by their names in the state."""
     chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
-    members = {"forecasts": Forecasts(history)}
+    members = {"forecasts": Forecasts(history, keyed)}
     for forgetting in chosen.forgettings:
         for on_change in (True, False):
             members[f"squares{len(members) - 1}"] = LeastSquaresMember(
