@@ -31,8 +31,6 @@ cdef class Forecasts(Member):
                 out[6 + 2 * i] = base + self.history.back(period) - self.history.back(period + 1)
 
     def names(self):
-        periods = [f"of period {period}" if period else "without a period"
-                   for period in (self.history.period, self.history.second_period)]
+        periods = (f"period {self.history.period or 'none'}", f"second period {self.history.second_period or 'none'}")
         return ["last value", "mean", "forgetting mean, 10 events", "forgetting mean, 100 events",
-                "last value of the key",
-                *(f"seasonal {kind} {period}" for period in periods for kind in ("value", "change"))]
+                "last value of the key", *(f"seasonal {kind}, {period}" for period in periods for kind in ("value", "change"))]

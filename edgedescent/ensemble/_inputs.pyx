@@ -13,6 +13,18 @@ cdef class InputBuffer:
         self.n_lags = n_lags
         self.make_room(16)
 
+    def set(self, slots, z):
+        """Set the inputs of an event.
+
+        Args:
+            slots: Slots, those of the lags and the intercept first, shape (n,).
+            z: Inputs, shape (n,).
+        """
+        self.make_room(len(slots) - self.n_lags - 1)
+        for array, values in zip(self.arrays, (slots, z, z)):
+            array[: len(values)] = values
+        self.inputs.n = len(slots)
+
     cdef int make_room(self, Py_ssize_t n) except -1:
         """Make room for an event of `n` features."""
         cdef int[::1] slots
@@ -23,7 +35,7 @@ cdef class InputBuffer:
         slots = np.zeros(self.n_lags + 1 + n, dtype=np.int32)
         z = np.zeros(self.n_lags + 1 + n, dtype=np.float32)
         exact = np.zeros(self.n_lags + 1 + n)
-        self.arrays = (slots, z, exact)
+        self.arrays = (np.asarray(slots), np.asarray(z), np.asarray(exact))
         self.inputs.slots, self.inputs.z, self.inputs.exact = &slots[0], &z[0], &exact[0]
         self.inputs.n = 0
         self.room = n

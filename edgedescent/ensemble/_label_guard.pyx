@@ -86,6 +86,11 @@ cdef class LabelGuard:
         """Return the observed label as it becomes a lag."""
         return self.prediction if self.is_replaced else self.raw
 
+    def admit(self, double y, double prediction, double scale):
+        """Take in a label; returns what is learned, what becomes a lag, and the label before it if that is put back."""
+        self.observe(y, prediction, scale)
+        return self.label(), self.lag(), self.before if self.puts_back else None
+
     def save(self):
         """Return the losses, the label observed last with its prediction, and the number of replaced labels."""
         return {

@@ -17,14 +17,14 @@ cdef class LabelHistory:
     cdef readonly Py_ssize_t second_period
     cdef object arrays
     # Forgetting means and variances of the labels and of their changes.
-    cdef double mean
-    cdef double deviation
+    cdef readonly double mean
+    cdef readonly double deviation
     cdef double change_mean
-    cdef double change
-    cdef double fast_mean
-    cdef double slow_mean
-    cdef double lowest
-    cdef double highest
+    cdef readonly double change
+    cdef readonly double fast_mean
+    cdef readonly double slow_mean
+    cdef readonly double lowest
+    cdef readonly double highest
 
     cdef LabelScale scale(self) noexcept nogil
     cdef double back(self, Py_ssize_t lag) noexcept nogil

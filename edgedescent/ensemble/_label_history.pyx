@@ -137,6 +137,16 @@ cdef class LabelHistory:
         prediction = prediction if prediction < self.highest + margin else self.highest + margin
         return prediction if prediction > self.lowest - margin else self.lowest - margin
 
+    def observe(self, double y):
+        """Take in a label."""
+        self.push(y)
+
+    def next_lags(self):
+        """Return the lags of the next label, shape (`OWN_LAGS`,)."""
+        cdef double[::1] z = np.zeros(OWN_LAGS)
+        self.lags(&z[0])
+        return np.asarray(z)
+
     def save(self):
         """Return the labels, oldest first, the differences, and the numbers."""
         held = min(self.n, self.size)

@@ -5,6 +5,9 @@ A member learns one of two standardized targets, each clipped at ±10::
     on the change:  t = (y - base) / change            base is the last label
     on the label:   t = (y - mean) / deviation
 """
+import numpy as np
+
+from edgedescent.ensemble._inputs cimport InputBuffer
 
 # Standardized targets are clipped at so many deviations.
 cdef double TARGET_CLIP = 10.0
@@ -56,6 +59,18 @@ cdef class Member:
             scratch: Room for the inputs of any of them.
             scale: Scale of the labels.
         """
+
+    def predict_one(self, InputBuffer buffer, base, mean, deviation, change):
+        """Return the predictions for an event, shape (n_outputs,); the numbers are those of `LabelScale`."""
+        cdef LabelScale scale = LabelScale(base, mean, deviation, change)
+        cdef double[::1] out = np.zeros(self.n_outputs)
+        self.predict(&buffer.inputs, &scale, &out[0])
+        return np.asarray(out)
+
+    def learn_one(self, InputBuffer buffer, base, mean, deviation, change, double y):
+        """Learn the event that was predicted last."""
+        cdef LabelScale scale = LabelScale(base, mean, deviation, change)
+        self.learn(&buffer.inputs, &scale, y)
 
     def names(self):
         """Return a name for each prediction."""

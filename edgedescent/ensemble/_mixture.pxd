@@ -11,6 +11,7 @@ cdef class Mixture:
     cdef readonly Py_ssize_t n_experts
     cdef readonly double forgetting
     cdef readonly tuple stacks
+    cdef readonly tuple forgettings
     cdef PyObject* stack_pointers[STACKS_MAX]
     # Predictions, weights, regrets and sums of squared regrets of the experts: the members, then the stacks.
     cdef double* predictions
@@ -29,5 +30,6 @@ cdef class Mixture:
     cdef double prediction
 
     cdef double mix(self, double base, double lowest, double highest) noexcept nogil
+    cdef void _weigh(self) noexcept nogil
     cdef double known_error(self) noexcept nogil
     cdef void learn(self, double base, double y) noexcept nogil

@@ -4,13 +4,15 @@ MLpol (Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Lo
 absolute loss, with forgetting. With predictions pᵢ, weights wᵢ, the mixture f = Σ wᵢ pᵢ and the scale s of its error::
 
     rᵢ = sign(f - y) (f - pᵢ) / s
-    Rᵢ <- φ Rᵢ + rᵢ
     Bᵢ <- φ Bᵢ + rᵢ²
+    Rᵢ <- max(φ Rᵢ + rᵢ, -sqrt(1 + Bᵢ))
     wᵢ ∝ max(Rᵢ, 0) / (1 + Bᵢ)                     equal weights where no regret is positive
 
 Without forgetting (φ = 1), the excess loss over any expert i is of the order of sqrt(Bᵢ log n) (their Corollary 4): small
 against an expert whose predictions are close to those of the mixture. With it the bound holds for the events that are
-remembered, about 1 / (1 - φ).
+remembered, about 1 / (1 - φ). The bound on negative regrets is that of regret matching+ (Tammelin 2014, arXiv:1407.5042),
+loosened: an expert that was bad for long leads soon after it has become the best. A small part of the weight is shared
+equally.
 
 Beside the members there are two stacks, which are recursive least squares on the predictions of the members as
 differences to the last label. A stack alone is unsafe; as an expert it is trusted only while it is better.
@@ -53,6 +55,7 @@ cdef class Mixture:
             &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0], &numbers[5, 0])
         self.places = &places[0]
         self.arrays = [np.asarray(numbers), places]
+        self.forgettings = stacks
         self.stacks = tuple(LeastSquares(n_members, forgetting, 1.0) for forgetting in stacks)
         for j in range(len(stacks)):
             stack = self.stacks[j]
@@ -71,7 +74,7 @@ cdef class Mixture:
             lowest: Least prediction that an expert may make.
             highest: Largest one.
         """
-        cdef double scale = self.change if self.change > 0.0 else 1.0, total = 0.0, stacked
+        cdef double scale = self.change if self.change > 0.0 else 1.0, stacked
         cdef Py_ssize_t i
         for i in range(self.n_members):
             self.predictions[i] = clamped(self.predictions[i], lowest, highest, base)
@@ -80,12 +83,7 @@ cdef class Mixture:
             stacked = base + scale * (<LeastSquares>self.stack_pointers[i - self.n_members]).predict(
                 self.places, self.z, self.n_members)
             self.predictions[i] = clamped(stacked, lowest, highest, base)
-        for i in range(self.n_experts):
-            self.weights[i] = self.regrets[i] / (1.0 + self.squares[i]) if self.regrets[i] > 0.0 else 0.0
-            total += self.weights[i]
-        for i in range(self.n_experts):
-            self.weights[i] = self.weights[i] / total if total > 0.0 else 1.0 / self.n_experts
-            self.weights[i] += SHARE * (1.0 / self.n_experts - self.weights[i])
+        self._weigh()
         if self.count == 0.0:
             self.prediction = base
             return base
@@ -93,6 +91,38 @@ cdef class Mixture:
         for i in range(self.n_experts):
             self.prediction += self.weights[i] * self.predictions[i]
         return self.prediction
+
+    cdef void _weigh(self) noexcept nogil:
+        """Fill the weights from the regrets."""
+        cdef double total = 0.0
+        cdef Py_ssize_t i
+        for i in range(self.n_experts):
+            self.weights[i] = self.regrets[i] / (1.0 + self.squares[i]) if self.regrets[i] > 0.0 else 0.0
+            total += self.weights[i]
+        for i in range(self.n_experts):
+            self.weights[i] = self.weights[i] / total if total > 0.0 else 1.0 / self.n_experts
+            self.weights[i] += SHARE * (1.0 / self.n_experts - self.weights[i])
+
+    def mix_one(self, const double[::1] predictions, double base, double lowest, double highest):
+        """Return the mixture of predictions of the members, shape (n_members,)."""
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            self.predictions[i] = predictions[i]
+        return self.mix(base, lowest, highest)
+
+    def learn_one(self, double base, double y):
+        """Take in the label of the event that was mixed last."""
+        self.learn(base, y)
+
+    def experts(self):
+        """Return the weights and the forgetting mean absolute errors of the experts, shape (2, n_experts)."""
+        self._weigh()
+        return self.arrays[0][[1, 5]]
+
+    @property
+    def mean_error(self):
+        """Forgetting mean absolute error of the mixture."""
+        return self.error
 
     cdef double known_error(self) noexcept nogil:
         """Return the forgetting mean absolute error of the mixture; 0 while it stems from too few labels."""
@@ -112,6 +142,7 @@ cdef class Mixture:
                 self.errors[i] += fmax(1.0 / self.count, ERROR_RATE) * (fabs(y - self.predictions[i]) - self.errors[i])
                 self.regrets[i] = self.forgetting * self.regrets[i] + regret
                 self.squares[i] = self.forgetting * self.squares[i] + regret * regret
+                self.regrets[i] = fmax(self.regrets[i], -sqrt(1.0 + self.squares[i]))
             if self.count > STACKED_AFTER:
                 scale = self.change if self.change > 0.0 else 1.0
                 for i in range(self.n_members, self.n_experts):

@@ -162,6 +162,13 @@ cdef class AutoModel(FeatureModel):
 
     # --- State ----------------------------------------------------------------------------------------------------
 
+    def names(self):
+        """Return a name for each expert of the mixture: the predictions of the members, then the stacks."""
+        return [
+            *(name for member in self.members.values() for name in member.names()),
+            *(f"stack, forgetting {forgetting:g}" for forgetting in self.mixture.forgettings),
+        ]
+
     def counts(self):
         """Return how often members began anew, and let go of events that no longer agree with new ones."""
         total = {"labels_replaced": self.guard.n_replaced, "members_restarted": 0, "replays_let_go": 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 from msgspec import Meta
 
 from edgedescent.ensemble.members import BUDGETS, Members
@@ -57,3 +58,41 @@ class AutoRegressor(FeatureLearner):
     def members(self) -> Members:
         """Specification of the members."""
         return BUDGETS[self.budget]
+
+    def summary(self, experts_max: int = 8) -> str:
+        """Return a text that says which members lead, and what was found in the labels.
+
+        Each line has the weight of an expert and its mean absolute error over about the last 100 events. The experts
+        are the predictions of the members, and the stacks, which are least squares on these.
+
+        Args:
+            experts_max: Number of experts that are listed, those with the largest weights first.
+
+        Example:
+            >>> from edgedescent import AutoRegressor
+            >>> model = AutoRegressor(budget="tiny")
+            >>> for i in range(500):
+            ...     model.learn_one({"load": i % 11}, 2.0 * (i % 11))
+            >>> print(model.summary(experts_max=1).splitlines()[0])
+            AutoRegressor with budget tiny after 500 events
+        """
+        model = self.model
+        history, counts = model.history, model.counts()
+        weights, errors = model.mixture.experts()
+        names = model.names()
+        periods = [str(period) for period in (history.period, history.second_period) if period]
+        row = model.keyed.key()
+        lines = [
+            f"{type(self).__name__} with budget {self.budget} after {self.n_events:,} events",
+            f"mean absolute error {model.mixture.mean_error:.4g}",
+            "weight      error  expert",
+            *(
+                f"{weights[i]:6.1%}  {errors[i]:9.4g}  {names[i]}"
+                for i in np.argsort(-weights, kind="stable")[:experts_max]
+            ),
+            f"periods of the labels: {' and '.join(periods) or 'none'}",
+            f"key: {self.encoder.vocabulary.keys()[row - 1] if row else 'none'}",
+            f"outlying labels replaced: {counts['labels_replaced']}",
+            f"members restarted: {counts['members_restarted']}, replayed events let go: {counts['replays_let_go']} times",
+        ]
+        return "\n".join(lines)
