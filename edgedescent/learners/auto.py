@@ -92,7 +92,7 @@ class AutoRegressor(FeatureLearner):
             ),
             f"periods of the labels: {' and '.join(periods) or 'none'}",
             f"key: {self.encoder.vocabulary.keys()[row - 1] if row else 'none'}",
-            f"outlying labels replaced: {counts['labels_replaced']}",
-            f"members restarted: {counts['members_restarted']}, replayed events let go: {counts['replays_let_go']} times",
+            f"outlying labels replaced: {counts['labels_replaced']}, members restarted: {counts['members_restarted']}, "
+            f"replayed events let go: {counts['replays_let_go']} times",
         ]
         return "\n".join(lines)

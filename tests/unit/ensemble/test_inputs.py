@@ -55,12 +55,4 @@ def test_the_base_is_the_last_label() -> None:
 def test_each_prediction_has_a_name(budget: str) -> None:
     model = AutoRegressor(budget=budget)  # type: ignore[arg-type]
     names = model.model.names()
-    assert (
-        len(names)
-        == model.model.mixture.n_experts
-        == len(set(names))
-        + names.count("seasonal value without a period")
-        - 1
-        + names.count("seasonal change without a period")
-        - 1
-    )
+    assert len(names) == model.model.mixture.n_experts == len(set(names))

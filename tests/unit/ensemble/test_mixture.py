@@ -50,9 +50,9 @@ def test_a_stack_corrects_members_that_are_all_off() -> None:
     errors: dict[Mixture, list[float]] = {alone: [], stacked: []}
     for _ in range(1000):
         a, b = rng.normal(size=2)
-        for mixture in errors:
+        for mixture, so_far in errors.items():
             prediction = mixture.mix_one(np.array([2.0 * a, 2.0 * b]), 0.0, LOWEST, HIGHEST)
-            errors[mixture].append(abs(prediction - (3.0 * a - b)))
+            so_far.append(abs(prediction - (3.0 * a - b)))
             mixture.learn_one(0.0, 3.0 * a - b)
     assert np.mean(errors[stacked][500:]) < 0.1 * np.mean(errors[alone][500:])
 
@@ -75,7 +75,7 @@ def test_predictions_stay_in_their_range() -> None:
 
 
 def test_more_stacks_than_there_is_room_for_are_refused() -> None:
-    with pytest.raises(ValueError, match="at most 4 stacks. Got 5"):
+    with pytest.raises(ValueError, match=r"at most 4 stacks\. Got 5"):
         Mixture(2, (0.9,) * 5, 0.99)
 
 
