@@ -12,6 +12,7 @@ from importlib.metadata import version
 from edgedescent.engine.lines import learn_lines
 from edgedescent.learners import (
     BPR,
+    AutoRegressor,
     FactorizationMachine,
     LinearRegressor,
     LogisticRegressor,
@@ -21,6 +22,7 @@ from edgedescent.learners import (
 
 __all__ = [
     "BPR",
+    "AutoRegressor",
     "FactorizationMachine",
     "LinearRegressor",
     "LogisticRegressor",

@@ -1,5 +1,6 @@
 """Learners: models that are trained one event at a time. One file each."""
 
+from edgedescent.learners.auto import AutoRegressor
 from edgedescent.learners.base import Learner
 from edgedescent.learners.bpr import BPR
 from edgedescent.learners.factorization_machine import FactorizationMachine
@@ -12,6 +13,7 @@ from edgedescent.registry import Registry, exported
 __all__ = [
     "BPR",
     "LEARNERS",
+    "AutoRegressor",
     "FactorizationMachine",
     "Learner",
     "LinearRegressor",

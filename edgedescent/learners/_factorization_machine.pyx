@@ -5,13 +5,13 @@ from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._encoder cimport EncodedEvent, Encoder, Run
-from edgedescent.learners._feature_model cimport WIDE, FeatureModel
+from edgedescent.learners._gradient_model cimport WIDE, GradientModel
 from edgedescent.numerics._random cimport next_normal
 from edgedescent.numerics._vectors cimport add_scaled, dot
 from edgedescent.optim._parameter_table cimport ParameterTable
 
 
-cdef class FactorizationMachineModel(FeatureModel):
+cdef class FactorizationMachineModel(GradientModel):
     """Compiled model of `edgedescent.FactorizationMachine`.
 
     A row of the table is ``[w, v 1, …, v k]``: the weight of a feature and its latent factors.
@@ -29,7 +29,7 @@ cdef class FactorizationMachineModel(FeatureModel):
     cdef double[::1] gradient
 
     def __init__(self, Encoder encoder, parameters):
-        FeatureModel.__init__(self, encoder, parameters)
+        GradientModel.__init__(self, encoder, parameters)
         self.k = parameters.n_factors
         self.init_scale = parameters.init_scale
         self.l2_factors = parameters.l2_factors
@@ -94,9 +94,9 @@ cdef class FactorizationMachineModel(FeatureModel):
                 &self.weights.table, run.row * (k + 1), run.length * (k + 1), g + (run.start + 1) * (k + 1), True)
 
     def save(self):
-        return {**FeatureModel.save(self), "weights": self.weights.save(self.encoder.vocabulary.size())}
+        return {**GradientModel.save(self), "weights": self.weights.save(self.encoder.vocabulary.size())}
 
     def restore(self, dict state):
         self.check_rows(state, "weights")
-        FeatureModel.restore(self, state)
+        GradientModel.restore(self, state)
         self.weights.restore(state["weights"])

@@ -7,7 +7,6 @@ from libc.stdlib cimport free, malloc
 from edgedescent.features._encoder cimport as_event
 from edgedescent.features._names cimport row_name
 from edgedescent.learners._feature_model cimport FeatureModel, has_room
-from edgedescent.losses._losses cimport STANDARDIZED
 from edgedescent.numerics._numbers cimport is_sane, to_number
 
 from edgedescent.validation import as_numbers
@@ -40,7 +39,7 @@ cdef class CompiledFeatureLearner:
             if (<FeatureModel?>model).encoder is not encoder:
                 raise ValueError("Every model must be made with the encoder that it shares.")
             self.members[m] = <PyObject*>model
-            self.limits_targets |= (<FeatureModel>model).loss.scaling != STANDARDIZED
+            self.limits_targets |= (<FeatureModel>model).limits_targets
         self.encoder = encoder
         self.n_skipped_targets = 0
 
@@ -71,6 +70,10 @@ cdef class CompiledFeatureLearner:
 
     cdef double predict_event(self) except? -1.0:
         """Predict the event that the encoder has read; its new names count as nothing."""
+        cdef Py_ssize_t m
+        for m in range(self.n_models):
+            if (<FeatureModel>self.members[m]).room != self.encoder.room:
+                (<FeatureModel>self.members[m]).prepare()
         self.encoder.settle(False)
         self.encoder.standardize(&self.encoder.event)
         self._predict_known(&self.encoder.event)
@@ -86,12 +89,13 @@ cdef class CompiledFeatureLearner:
         cdef double prediction
         cdef Py_ssize_t m
         if has_unknown:
-            # Once it has a row, a new category has random weights too: the answer is by what was known before.
-            self._predict_known(encoder.known_part())
             encoder.reserve_rows()
         for m in range(self.n_models):
             if not has_room(<FeatureModel>self.members[m], encoder):
                 (<FeatureModel>self.members[m]).prepare()
+        if has_unknown:
+            # Once it has a row, a new category has random weights too: the answer is by what was known before.
+            self._predict_known(encoder.known_part())
         encoder.settle(True)
         if encoder.n_new:
             for m in range(self.n_models):
@@ -105,7 +109,7 @@ cdef class CompiledFeatureLearner:
         encoder.update()
         for m in range(self.n_models):
             (<FeatureModel>self.members[m]).after_update(y)
-            failed |= (<FeatureModel>self.members[m]).stepper.context.error != NULL
+            failed |= (<FeatureModel>self.members[m]).kept_error[0] != NULL
         encoder.n_events += 1
         if failed:
             self._check_steps()
@@ -115,7 +119,7 @@ cdef class CompiledFeatureLearner:
         """Raise what an optimizer written in Python raised during the event."""
         cdef Py_ssize_t m
         for m in range(self.n_models):
-            (<FeatureModel>self.members[m]).stepper.check()
+            (<FeatureModel>self.members[m]).check_steps()
         return 0
 
     # --- Dicts ----------------------------------------------------------------------------------------------------

@@ -3,12 +3,12 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from edgedescent.features._encoder cimport EncodedEvent, Encoder, Run
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.learners._gradient_model cimport GradientModel
 from edgedescent.numerics._vectors cimport dot
 from edgedescent.optim._parameter_table cimport ParameterTable
 
 
-cdef class LinearModel(FeatureModel):
+cdef class LinearModel(GradientModel):
     """Compiled model of the linear learners, with one weight for each row of the encoder.
 
     Args:
@@ -20,7 +20,7 @@ cdef class LinearModel(FeatureModel):
     cdef double* gradient
 
     def __init__(self, Encoder encoder, parameters):
-        FeatureModel.__init__(self, encoder, parameters)
+        GradientModel.__init__(self, encoder, parameters)
         self.weights = ParameterTable(parameters.optimizer, 1, self.rows)
 
     def __dealloc__(self):
@@ -66,9 +66,9 @@ cdef class LinearModel(FeatureModel):
             self.stepper.add(&self.weights.table, run.row, run.length, g + run.start, True)
 
     def save(self):
-        return {**FeatureModel.save(self), "weights": self.weights.save(self.encoder.vocabulary.size())}
+        return {**GradientModel.save(self), "weights": self.weights.save(self.encoder.vocabulary.size())}
 
     def restore(self, dict state):
         self.check_rows(state, "weights")
-        FeatureModel.restore(self, state)
+        GradientModel.restore(self, state)
         self.weights.restore(state["weights"])

@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.features._encoder import Encoder
-from edgedescent.learners._feature_model import FeatureModel
+from edgedescent.learners._gradient_model import GradientModel
 from edgedescent.optim._parameter_table import ParameterTable
 
 @disjoint_base
-class MLPModel(FeatureModel):
+class MLPModel(GradientModel):
     @property
     def layers(self) -> list[ParameterTable]: ...
     @property

@@ -5,7 +5,7 @@ from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._encoder cimport EncodedEvent, Encoder, Run
-from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.learners._gradient_model cimport GradientModel
 from edgedescent.numerics._random cimport next_normal
 from edgedescent.numerics._vectors cimport dot
 from edgedescent.optim._parameter_table cimport ParameterTable, Table
@@ -24,7 +24,7 @@ cdef double GRADIENT_NORM_MAX = 10.0
 cdef double CATEGORY_SCALE = 0.1
 
 
-cdef class MLPModel(FeatureModel):
+cdef class MLPModel(GradientModel):
     """Compiled model of `edgedescent.MLPRegressor`, which validates and documents the parameters.
 
     Row 0 of each layer holds the biases. In ``layers[0]``, the other rows belong to the features of the encoder, so
@@ -55,7 +55,7 @@ cdef class MLPModel(FeatureModel):
     cdef readonly long long n_restarts
 
     def __init__(self, Encoder encoder, parameters):
-        FeatureModel.__init__(self, encoder, parameters)
+        GradientModel.__init__(self, encoder, parameters)
         cdef Py_ssize_t i, before = self.rows, first = 0
         cdef long long[::1] silence
         hidden, optimizer = parameters.hidden, parameters.optimizer
@@ -206,7 +206,7 @@ cdef class MLPModel(FeatureModel):
     cdef void descend(self, const EncodedEvent* event, double target, double score) noexcept nogil:
         cdef Py_ssize_t layer, j
         cdef long long longest = 0
-        FeatureModel.descend(self, event, target, score)
+        GradientModel.descend(self, event, target, score)
         for layer in range(self.n_layers):
             for j in range(self.widths[layer]):
                 self.silent[layer][j] = 0 if self.active[layer][j] > 0.0 else self.silent[layer][j] + 1
@@ -242,7 +242,7 @@ cdef class MLPModel(FeatureModel):
         cdef Py_ssize_t rows = self.encoder.vocabulary.size()
         hidden = {f"layer{i}": table.save(rows if i == 0 else table.rows) for i, table in enumerate(self.layers)}
         return {
-            **FeatureModel.save(self),
+            **GradientModel.save(self),
             **hidden,
             "skip": self.skip.save(rows),
             "output": self.output.save(self.output.rows),
@@ -259,7 +259,7 @@ cdef class MLPModel(FeatureModel):
         silence, restarts = state["silence"], state["restarts"]
         if len(silence) != len(self.silence) or len(restarts) != 1 or (silence < 0).any() or restarts[0] < 0:
             raise ValueError(f"The state's `silence` and `restarts` must be {len(self.silence)} counts and 1.")
-        FeatureModel.restore(self, state)
+        GradientModel.restore(self, state)
         for i, table in enumerate(self.layers):
             table.restore(state[f"layer{i}"])
         self.skip.restore(state["skip"])

@@ -10,11 +10,11 @@ from msgspec import Meta
 
 from edgedescent.learners import migration
 from edgedescent.learners._factorization_machine import FactorizationMachineModel
-from edgedescent.learners.feature_learner import FeatureLearner
+from edgedescent.learners.gradient_learner import GradientLearner
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class FactorizationMachine(FeatureLearner):
+class FactorizationMachine(GradientLearner):
     """Factorization machine: a linear model plus pairwise feature interactions, modeled as products of latent factors.
 
     ::
@@ -56,7 +56,7 @@ class FactorizationMachine(FeatureLearner):
 
     model_type = FactorizationMachineModel
     migrations: ClassVar[Mapping[str, migration.Rule]] = {
-        **FeatureLearner.migrations,
+        **GradientLearner.migrations,
         "l2_factors": migration.goes_on,
         "init_scale": migration.drawn_later,
     }

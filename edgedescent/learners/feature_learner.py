@@ -15,8 +15,6 @@ from edgedescent.learners import migration
 from edgedescent.learners._feature_learner import CompiledFeatureLearner
 from edgedescent.learners._feature_model import FeatureModel
 from edgedescent.learners.base import Learner
-from edgedescent.losses import AdaptiveHuberLoss, Loss
-from edgedescent.optim import Adam, Optimizer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -30,36 +28,15 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
     """Compiled model of the learner."""
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "features"
-    target_kind: ClassVar[Literal["numeric", "binary", "any"]] = "numeric"
-    """Kind of targets, which determines the valid losses: numbers, probabilities, or both."""
     migrations: ClassVar[Mapping[str, migration.Rule]] = {
-        "optimizer": migration.optimizer,
-        "loss": migration.target_unit,
-        "l1": migration.goes_on,
-        "l2": migration.goes_on,
         "clip": migration.goes_on,
         "forgetting": migration.goes_on,
         "features_max": migration.table_of("features"),
         "when_full": migration.goes_on,
         "categories": migration.categories,
         "decimal_comma": migration.goes_on,
-        "replay_size": migration.replay_buffer,
-        "replay_steps": migration.replay_buffer,
         "seed": migration.drawn_later,
     }
-
-    optimizer: Annotated[
-        Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of its steps")
-    ] = Adam()  # noqa: RUF009 - optimizers are immutable
-    loss: Annotated[Loss, Meta(description="What to minimize")] = AdaptiveHuberLoss()  # noqa: RUF009 - immutable
-    l1: Annotated[
-        float,
-        Meta(
-            ge=0,
-            description="Weight of the penalty ``l1 |w|`` per weight and event, which sets weights to exactly zero",
-        ),
-    ] = 0.0
-    l2: Annotated[float, Meta(ge=0, description="Weight of the penalty ``l2 w² / 2`` per weight and event")] = 0.0
     clip: Annotated[float, Meta(gt=0, description="Standardized features are clipped at ±clip")] = 5.0
     forgetting: Annotated[
         float,
@@ -105,22 +82,14 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             "None for one each. ONNX cannot express the hash",
         ),
     ] = None
-    replay_size: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Number of the latest events that are kept for replay")
-    ] = 2000
-    replay_steps: Annotated[
-        int,
-        Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
-    ] = 0
-    seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of first weights and of the draws for replay")] = 1
+    seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of first weights and of all draws")] = 1
+
+    def check_parameters(self) -> None:
+        """Raise ValueError for parameters that do not fit each other; each of them is valid."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        binary = self.loss.binary
-        if self.target_kind != "any" and binary != (self.target_kind == "binary"):
-            raise ValueError(
-                f"The `loss` of {type(self).__name__} must be one for {self.target_kind} targets. Got {self.loss!r}."
-            )
+        self.check_parameters()
         encoder = Encoder(
             clip=self.clip,
             forgetting=self.forgetting,
@@ -143,11 +112,11 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         """
         return {
             "values_skipped": self.encoder.n_skipped_values,
-            "updates_undone": self.model.stepper.n_undone,
             "features_evicted": self.encoder.vocabulary.evicted,
             "features_shared": self.encoder.vocabulary.shared,
             "features_left_out": len(self.encoder.watch.left_out()),
             "categories_left_out": self.encoder.watch.n_left_out,
+            **self.model.counts(),
         }
 
     def left_out(self) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgedescent.learners._linear import LinearModel
-from edgedescent.learners.feature_learner import FeatureLearner
+from edgedescent.learners.gradient_learner import GradientLearner
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LinearRegressor(FeatureLearner):
+class LinearRegressor(GradientLearner):
     """Linear regression on named features.
 
     ::

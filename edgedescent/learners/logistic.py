@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from edgedescent.learners._linear import LinearModel
-from edgedescent.learners.feature_learner import FeatureLearner
+from edgedescent.learners.gradient_learner import GradientLearner
 from edgedescent.losses import LogisticLoss, Loss
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LogisticRegressor(FeatureLearner):
+class LogisticRegressor(GradientLearner):
     """Logistic regression on named features: predicts the probability of a binary target.
 
     ::

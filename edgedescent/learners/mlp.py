@@ -8,12 +8,12 @@ from typing import Annotated
 from msgspec import Meta
 
 from edgedescent.learners._mlp import MLPModel
-from edgedescent.learners.feature_learner import FeatureLearner
+from edgedescent.learners.gradient_learner import GradientLearner
 from edgedescent.optim import Adam, Optimizer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MLPRegressor(FeatureLearner):
+class MLPRegressor(GradientLearner):
     """Multilayer perceptron (MLP) with one to three hidden layers and a linear skip connection, and experience replay.
 
     ::

@@ -21,7 +21,7 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
     """A learner with random parameters; of a random kind, if none is given."""
     kind = kind or dice.choice(exported.LEARNERS)
     parameters: dict[str, Any] = {"seed": dice.randrange(1000)}
-    if dice.random() < 0.6:
+    if kind in exported.GRADIENT_LEARNERS and dice.random() < 0.6:
         parameters["optimizer"] = dice.choice(EVERY_OPTIMIZER)
     losses = [loss for loss in EVERY_LOSS if exported.accepts_loss(kind, loss)]
     if losses and dice.random() < 0.6:
@@ -33,11 +33,13 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
     else:
         parameters |= {"clip": dice.choice((0.1, 5.0, 1e6)), "forgetting": dice.choice((1e-9, 0.0002, 0.1, 0.9))}
         parameters["features_max"] = dice.choice((1, 3, 4096))
-        parameters["l2"] = dice.choice((0.0, 0.0, 0.01))
         parameters["categories"] = dice.choice(((), (), ("f1",)))
         parameters["hash_bits"] = dice.choice((None, None, None, None, 4))
     parameters["when_full"] = dice.choice(("evict", "share"))
-    parameters["replay_steps"] = dice.choice((0, 0, 2))
+    if kind in exported.GRADIENT_LEARNERS:
+        parameters["replay_steps"] = dice.choice((0, 0, 2))
+        if kind.input_kind == "features":
+            parameters["l2"] = dice.choice((0.0, 0.0, 0.01))
     if "average" in kind.__annotations__:
         parameters["average"] = dice.random() < 0.3
     return exported.small(kind, **parameters)

@@ -1,0 +1,1 @@
+"""Parts of the automatic regressor: the inputs of its members, the members, and the mixture of their predictions."""

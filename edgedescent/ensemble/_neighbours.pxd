@@ -1,0 +1,20 @@
+"""Nearest neighbours among the latest events."""
+from edgedescent.ensemble._inputs cimport Inputs
+from edgedescent.ensemble._member cimport Member
+
+cdef enum:
+    NEIGHBOURS_MAX = 32
+
+cdef class Neighbours(Member):
+    cdef readonly Py_ssize_t size
+    cdef readonly Py_ssize_t k
+    cdef readonly Py_ssize_t width
+    cdef float* ring
+    cdef double* changes
+    cdef double* labels
+    cdef float* query
+    cdef float* distances
+    cdef long long n_pushed
+    cdef object arrays
+
+    cdef void _lay_out(self, const Inputs* inputs) noexcept nogil

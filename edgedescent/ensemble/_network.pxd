@@ -1,0 +1,67 @@
+"""Small network of an ensemble, in single precision."""
+from libc.stdint cimport uint64_t
+
+from edgedescent.ensemble._event_ring cimport EventRing
+from edgedescent.ensemble._inputs cimport InputBuffer, Inputs
+
+cdef class Network:
+    cdef readonly Py_ssize_t n_lags
+    cdef readonly Py_ssize_t lags_used
+    cdef readonly tuple hidden
+    cdef Py_ssize_t h1
+    cdef Py_ssize_t h2
+    cdef double rate
+    cdef float decay
+    cdef readonly Py_ssize_t replay_steps
+    cdef readonly Py_ssize_t replay_size
+    cdef uint64_t seed
+    cdef uint64_t random
+    cdef readonly Py_ssize_t slots
+    # Parameters and the two averages of Adam: weights of the inputs, skip weights of the inputs, all others.
+    cdef readonly list first
+    cdef readonly list skip
+    cdef readonly list rest
+    cdef float* w1
+    cdef float* w1_mean
+    cdef float* w1_square
+    cdef float* u
+    cdef float* u_mean
+    cdef float* u_square
+    cdef float* v
+    cdef float* v_mean
+    cdef float* v_square
+    cdef Py_ssize_t n_rest
+    cdef object scratch
+    cdef float* active1
+    cdef float* active2
+    cdef float* delta1
+    cdef float* delta2
+    cdef float* g_rest
+    cdef object wide_scratch
+    cdef float* g_first
+    cdef float* g_skip
+    cdef Py_ssize_t room
+    # Powers of Adam's two decay rates; scale of the error; mean error of new and of replayed events; events learned.
+    cdef double power1
+    cdef double power2
+    cdef double scale
+    cdef double error_new
+    cdef double error_replayed
+    cdef double count
+    # Number of the oldest event of the ring that is replayed, and how often older ones were let go.
+    cdef long long oldest
+    cdef readonly long long n_let_go
+    cdef readonly long long n_restarts
+
+    cdef int grow(self, Py_ssize_t slots) except -1
+    cdef int make_room(self, Py_ssize_t n) except -1
+    cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
+    cdef double forward(self, const Inputs* inputs) noexcept nogil
+    cdef double _slope(self, double error) noexcept nogil
+    cdef double _backward(self, const Inputs* inputs, double slope) noexcept nogil
+    cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil
+    cdef void learn(self, const Inputs* inputs, double target) noexcept nogil
+    cdef double replay_one(self, const Inputs* inputs, double target) noexcept nogil
+    cdef long long draw(self, EventRing ring) noexcept nogil
+    cdef void compare(self, EventRing ring) noexcept nogil
+    cdef _restart(self)

@@ -1,0 +1,220 @@
+"""Model of the automatic regressor: members over one encoder and the own lags of the label, and their mixture."""
+from cpython.object cimport PyObject
+from libc.math cimport sqrt
+from libc.stdint cimport uint64_t
+
+from edgedescent.ensemble._event_ring cimport EventRing
+from edgedescent.ensemble._forecasts cimport Forecasts
+from edgedescent.ensemble._inputs cimport InputBuffer
+from edgedescent.ensemble._keyed_labels cimport KEY_LAGS, KeyedLabels
+from edgedescent.ensemble._label_guard cimport LabelGuard
+from edgedescent.ensemble._label_history cimport OWN_LAGS, LabelHistory
+from edgedescent.ensemble._least_squares cimport LeastSquares
+from edgedescent.ensemble._member cimport LabelScale, Member
+from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
+from edgedescent.ensemble._mixture cimport Mixture
+from edgedescent.ensemble._neighbours cimport Neighbours
+from edgedescent.ensemble._network cimport Network
+from edgedescent.features._encoder cimport EncodedEvent, Encoder
+from edgedescent.learners._feature_model cimport FeatureModel
+from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
+
+cdef enum:
+    MEMBERS_MAX = 32
+    # Lags of the label and of the key.
+    LAGS = OWN_LAGS + KEY_LAGS
+    # Inputs that share the matrix of a least-squares member, and those that count for neighbours.
+    DENSE_MAX = 96
+    NEIGHBOUR_INPUTS = 64
+
+# Initial weights of a category are smaller, as those of `edgedescent.MLPRegressor`.
+cdef double CATEGORY_SCALE = 0.1
+# Initial variance of the weights of least squares, in squared deviations of the target.
+cdef double PRIOR = 100.0
+
+
+cdef class AutoModel(FeatureModel):
+    """Compiled model of `edgedescent.AutoRegressor`, which chooses its members.
+
+    Args:
+        encoder: Encoder of the events.
+        parameters: The learner, whose `members` are the specifications.
+    """
+
+    cdef readonly LabelHistory history
+    cdef readonly KeyedLabels keyed
+    cdef readonly LabelGuard guard
+    cdef readonly Mixture mixture
+    cdef readonly EventRing ring
+    # Members by their names in the state.
+    cdef readonly dict members
+    cdef PyObject* pointers[MEMBERS_MAX]
+    cdef Py_ssize_t n_members
+    cdef InputBuffer buffer
+    cdef InputBuffer replayed
+    cdef double lags[LAGS]
+
+    def __init__(self, Encoder encoder, parameters):
+        FeatureModel.__init__(self, encoder, parameters)
+        cdef Py_ssize_t i
+        chosen = parameters.members
+        self.history = LabelHistory()
+        self.keyed = KeyedLabels()
+        self.guard = LabelGuard()
+        self.ring = EventRing(parameters.replay_size, LAGS + 1)
+        self.keeps_events = True
+        # A wide event may be replayed at any time.
+        encoder.room_kept = EVENT_VALUES_MAX
+        self.members = make_members(parameters, self.history, self.keyed)
+        self.n_members = len(self.members)
+        for i, member in enumerate(self.members.values()):
+            self.pointers[i] = <PyObject*>member
+        n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
+        self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
+        self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
+        self._grow(encoder.scaler.rows)
+        for i in range(LAGS + 1):
+            self._start(i, i, sqrt(2.0 / (LAGS + 1)))
+
+    cdef int _grow(self, Py_ssize_t rows) except -1:
+        """Make room for the weights of so many rows of the encoder."""
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).grow(LAGS + rows)
+        return self.keyed.grow(rows)
+
+    cdef void _start(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
+        """Give the weights of an input their first values."""
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).start_slot(slot, word, deviation)
+
+    cdef int prepare(self) except -1:
+        cdef Encoder encoder = self.encoder
+        cdef Py_ssize_t i
+        if self.room != encoder.room:
+            self.room = 0
+            self.buffer.make_room(encoder.room)
+            self.replayed.make_room(encoder.room)
+            for i in range(self.n_members):
+                (<Member>self.pointers[i]).make_room(LAGS + 1 + encoder.room)
+            self.room = encoder.room
+        if self.rows < encoder.scaler.rows:
+            self._grow(encoder.scaler.rows)
+            self.rows = encoder.scaler.rows
+        return self.ring.make_room(LAGS + 1 + encoder.event.n)
+
+    cdef void start_new_rows(self) noexcept nogil:
+        cdef Py_ssize_t i, j, row
+        cdef double deviation
+        for j in range(self.encoder.n_new):
+            row = self.encoder.new_rows[j]
+            deviation = sqrt(2.0 / (LAGS + 1 + self.encoder.n_read))
+            if self.encoder.is_category[row]:
+                deviation *= CATEGORY_SCALE
+            # Seeded by the feature's own name: the first values depend on nothing that came before.
+            self.keyed.start_row(row)
+            self._start(LAGS + row, self.encoder.new_hashes[j], deviation)
+            if self.encoder.vocabulary.evicted == 0:
+                continue
+            self.keyed.forget_row(row)
+            self.ring.forget_slot(<int>(LAGS + row))
+            for i in range(self.n_members):
+                (<Member>self.pointers[i]).forget_slot(LAGS + row)
+
+    cdef double predict(self, const EncodedEvent* event) noexcept nogil:
+        """Fill the predictions of all members for an event, and return their mixture."""
+        cdef LabelScale scale = self.history.scale()
+        cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
+        cdef double* out = self.mixture.predictions
+        cdef Py_ssize_t i
+        self.history.lags(self.lags)
+        self.keyed.look_up(event)
+        self.keyed.lags(self.lags + OWN_LAGS, scale.base, scale.deviation, scale.change)
+        self.buffer.fill(self.lags, event)
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
+            out += (<Member>self.pointers[i]).n_outputs
+        return self.mixture.mix(scale.base, lowest, highest)
+
+    cdef double learn(self, double y) noexcept nogil:
+        cdef LabelScale scale = self.history.scale()
+        cdef double prediction = self.predict(&self.encoder.event)
+        cdef Py_ssize_t i
+        self.guard.observe(y, prediction, self.mixture.known_error())
+        y = self.guard.label()
+        self.mixture.learn(scale.base, y)
+        if self.history.n == 0:
+            return prediction
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).learn(&self.buffer.inputs, &scale, y)
+        self.ring.push(&self.buffer.inputs, scale.base, y)
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
+        return prediction
+
+    cdef void after_update(self, double y) noexcept nogil:
+        if self.guard.puts_back:
+            self.history.put_back(self.guard.before)
+        cdef LabelScale scale = self.history.scale()
+        self.keyed.push(&self.encoder.event, self.guard.lag(), scale.base, scale.deviation)
+        self.history.push(self.guard.lag())
+
+    # --- State ----------------------------------------------------------------------------------------------------
+
+    def names(self):
+        """Return a name for each expert of the mixture: the predictions of the members, then the stacks."""
+        return [
+            *(name for member in self.members.values() for name in member.names()),
+            *(f"stack, forgetting {forgetting:g}" for forgetting in self.mixture.forgettings),
+        ]
+
+    def counts(self):
+        """Return how often members began anew, and let go of events that no longer agree with new ones."""
+        total = {"labels_replaced": self.guard.n_replaced, "members_restarted": 0, "replays_let_go": 0}
+        for member in self.members.values():
+            for name, count in member.counts().items():
+                total[name] += count
+        return total
+
+    def save(self):
+        cdef Py_ssize_t rows = self.encoder.vocabulary.size(), slots = LAGS + rows
+        state = {**self.history.save(), **self.keyed.save(rows), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
+        for prefix, member in self.members.items():
+            state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
+        return state
+
+    def restore(self, dict state):
+        cdef Py_ssize_t slots = LAGS + self.encoder.vocabulary.size()
+        self.history.restore(state)
+        self.guard.restore(state)
+        self.keyed.grow(self.encoder.scaler.rows)
+        self.keyed.restore(state, slots - LAGS)
+        self.ring.restore(state, slots, LAGS + 1)
+        self.mixture.restore(state)
+        self._grow(self.encoder.scaler.rows)
+        for prefix, member in self.members.items():
+            start = f"{prefix}."
+            member.restore(
+                {name[len(start):]: value for name, value in state.items() if name.startswith(start)}, slots)
+        self.encoder.make_room(max(state["ring.lengths"], default=0))
+        self.room = 0
+
+
+cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
+    """Return the chosen members by their names in the state."""
+    chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
+    members = {"forecasts": Forecasts(history, keyed)}
+    for forgetting in chosen.forgettings:
+        for on_change in (True, False):
+            members[f"squares{len(members) - 1}"] = LeastSquaresMember(
+                LeastSquares(DENSE_MAX, forgetting, PRIOR), on_change)
+    for i, one in enumerate(chosen.networks):
+        network = Network(
+            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, size, seed * 64 + i)
+        members[f"network{i}"] = NetworkMember(network, one.on_change)
+    if chosen.neighbours:
+        members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)
+    if len(members) > MEMBERS_MAX:
+        raise ValueError(f"An ensemble has at most {MEMBERS_MAX} members. Got {len(members)}.")
+    return members
