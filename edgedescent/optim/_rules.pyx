@@ -6,8 +6,9 @@ neither visited nor decayed, so sparse events are cheap and give the same result
 import numpy as np
 
 from cpython.object cimport PyObject
-from libc.math cimport fabs, pow, sqrt
+from libc.math cimport fabs, log1p, pow, sqrt
 
+from edgedescent.losses._losses cimport BY_MEAN
 from edgedescent.numerics._errors cimport keep_error
 from edgedescent.optim._covariance cimport (
     add_inputs, add_variance, apply_change, begin_event, directional_change, settle_change)
@@ -306,7 +307,7 @@ cdef void rls(const Rule* rule, const Context* context, double* w, const double*
               Py_ssize_t n) noexcept nogil:
     cdef Covariance* p = rule.covariance
     cdef double forgetting = rule.hyper[0], prior = rule.hyper[1], drift = rule.hyper[2], spread = context.sum
-    cdef double rate, lag
+    cdef double rate, travel, lag
     cdef const double* z = p.inputs + at
     cdef double* last = rule.slot[1] + at
     cdef double* agreement = rule.slot[2] + at
@@ -321,7 +322,13 @@ cdef void rls(const Rule* rule, const Context* context, double* w, const double*
         return
     if not p.settled:
         settle_change(p, directional_change(spread, forgetting))
-    rate = context.lr * context.slope / (1.0 + spread)
+    rate = context.slope / (1.0 + spread)
+    if context.loss.scaling == BY_MEAN and spread > 1e-100:
+        # The rule takes 1 for the second derivative of the loss, which is far larger here at a high score. The travel
+        # moves the score as far as that of a squared loss where it is 1, and never past the minimum.
+        travel = -context.loss.travel(context.loss, context.target, context.score, log1p(spread)) / spread
+        rate = travel if fabs(travel) < fabs(rate) else rate
+    rate *= context.lr
     for i in range(n):
         w[at + i] -= rate * (p.gain[at + i] if at + i < p.dense else p.variance[at + i] * z[i])
     apply_change(p, z, at, n)

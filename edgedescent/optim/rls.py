@@ -55,7 +55,7 @@ class RLS(Optimizer):
     forgetting: Annotated[
         float, Meta(gt=0, le=1, description="Factor on what was learned before, in the direction of each event")
     ] = 0.95
-    prior: Annotated[float, Meta(gt=0, le=1e6, description="Initial variance of a parameter")] = 1.0
+    prior: Annotated[float, Meta(gt=0, le=1e6, description="Initial variance of a parameter")] = 3.0
     drift: Annotated[
         float,
         Meta(ge=0, le=1, description="Share of `prior` that an intercept's variance regains per event at full lag"),
