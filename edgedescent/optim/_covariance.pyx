@@ -198,6 +198,27 @@ cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t
         p.variance[j] = p.variance[j] if p.variance[j] > VARIANCE_MIN else 0.0
 
 
+cdef void forget(Covariance* p, Py_ssize_t n, double forgetting) noexcept nogil:
+    """Forget exponentially: divide the covariance of the first `n` parameters by λ.
+
+    The matrix stays as it is where its trace is the initial one already, and so does a variance beside it.
+    """
+    cdef double variances = 0.0, factor = 1.0 / forgetting
+    cdef double* row
+    cdef Py_ssize_t i, k
+    for i in range(p.dense):
+        variances += p.variance[i]
+    if variances * factor < p.prior * p.dense:
+        for i in range(p.dense):
+            row = p.matrix + i * p.stride
+            for k in range(p.dense):
+                row[k] *= factor
+            p.variance[i] *= factor
+    for i in range(p.dense, n):
+        if p.variance[i] * factor < p.prior:
+            p.variance[i] *= factor
+
+
 cdef void add_variance(Covariance* p, Py_ssize_t at, double more) noexcept nogil:
     """Raise the variance of a parameter that has begun by `more`, at most to the initial one."""
     cdef double variance = p.variance[at]
