@@ -1,20 +1,15 @@
-"""Recursive least squares with forgetting."""
+"""Recursive least squares with exponential forgetting."""
+from edgedescent.optim._covariance cimport CovarianceMatrix
 
 cdef class LeastSquares:
-    cdef readonly Py_ssize_t dense_max
+    cdef readonly CovarianceMatrix covariance
     cdef double forgetting
-    cdef double prior
-    # Number of parameters, of those in the matrix, and the length of a row of the matrix.
+    # Number of parameters, and for how many there is room.
     cdef readonly Py_ssize_t size
-    cdef Py_ssize_t dense
-    cdef Py_ssize_t stride
     cdef Py_ssize_t capacity
-    # Inverse correlation of the parameters in the matrix, variances of the others, and weights of all.
-    cdef double* p
-    cdef double* variance
     cdef double* w
-    cdef double* gain
-    cdef object arrays
+    # Variances and weights.
+    cdef list arrays
     # Mean absolute error, and number of steps.
     cdef double scale
     cdef double count
@@ -24,4 +19,3 @@ cdef class LeastSquares:
     cdef void start(self, Py_ssize_t at) noexcept nogil
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil
     cdef void learn(self, const int* places, const double* z, Py_ssize_t n, double target) noexcept nogil
-    cdef void _forget(self) noexcept nogil

@@ -1,4 +1,4 @@
-"""Recursive least squares with forgetting, on sparse inputs and with bounded memory.
+"""Recursive least squares with exponential forgetting, on sparse inputs and with bounded memory.
 
 With inputs z and target t (Haykin, "Adaptive Filter Theory", chapter on recursive least squares)::
 
@@ -6,16 +6,16 @@ With inputs z and target t (Haykin, "Adaptive Filter Theory", chapter on recursi
     w <- w + k (t - w' z)
     P <- (P - k z' P) / λ
 
-The first `dense_max` parameters share the matrix P. Each further one has only a variance of its own, as if it were
-correlated with no other, so that memory and time stay bounded.
-
-Safeguards. The error is clipped at a multiple of its running mean absolute value, so that outliers do not break the
-weights. Inputs that do not vary would let P grow without bound (wind-up): the division by λ is left out while the trace
-of P is at its initial value. P is kept symmetric by computing one triangle only.
+The covariance P is that of `edgedescent.optim._covariance`, as in `edgedescent.optim.RLS`, with its bounds. Unlike there,
+everything is forgotten at each event. The error is clipped at a multiple of its running mean absolute value, so that
+outliers do not break the weights.
 """
 import numpy as np
 
 from libc.math cimport fabs, isfinite
+
+from edgedescent.optim._covariance cimport (
+    Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, forget, settle_change)
 
 # Errors are clipped at so many times their mean absolute value, once this is known from some events.
 cdef double CLIP = 4.0
@@ -35,50 +35,33 @@ cdef class LeastSquares:
     """
 
     def __init__(self, Py_ssize_t dense_max, double forgetting, double prior):
-        self.dense_max, self.forgetting, self.prior = dense_max, forgetting, prior
-        self.size = self.dense = self.stride = self.capacity = 0
+        self.covariance = CovarianceMatrix(dense_max, prior)
+        self.forgetting = forgetting
+        self.size = self.capacity = 0
         self.scale = self.count = 0.0
         self.n_restarts = 0
-        self.arrays = [np.zeros((0, 0)), np.zeros(0), np.zeros(0), np.zeros(0)]
+        self.arrays = [np.zeros(0), np.zeros(0)]
 
     cdef int reserve(self, Py_ssize_t capacity) except -1:
         """Make room for so many parameters; each begins with `start`."""
-        cdef Py_ssize_t stride = self.stride
-        cdef double[:, ::1] matrix
-        cdef double[::1] view
+        cdef double[::1] variances, weights
         if capacity <= self.capacity:
             return 0
-        if min(capacity, self.dense_max) > stride:
-            stride = min(max(capacity, 2 * stride), self.dense_max)
-        p = np.zeros((stride, stride))
-        p[: self.dense, : self.dense] = self.arrays[0][: self.dense, : self.dense]
-        arrays = [p, *(np.zeros(capacity) for _ in range(3))]
-        for larger, smaller in zip(arrays[1:], self.arrays[1:]):
+        arrays = [np.zeros(capacity), np.zeros(capacity)]
+        for larger, smaller in zip(arrays, self.arrays):
             larger[: self.size] = smaller[: self.size]
-        self.arrays = arrays
-        matrix = p
-        self.p = &matrix[0, 0]
-        view = arrays[1]
-        self.variance = &view[0]
-        view = arrays[2]
-        self.w = &view[0]
-        view = arrays[3]
-        self.gain = &view[0]
-        self.capacity, self.stride = capacity, stride
+        variances, weights = arrays
+        self.covariance.grow(capacity, &variances[0])
+        self.w = &weights[0]
+        self.arrays, self.capacity = arrays, capacity
         return 0
 
     cdef void start(self, Py_ssize_t at) noexcept nogil:
-        """Let a parameter begin, or begin anew; there is room for it, and those before it have begun."""
-        cdef Py_ssize_t i
-        if at >= self.size:
-            self.size = at + 1
-            self.dense = self.size if self.size < self.dense_max else self.dense_max
+        """Let a parameter begin, or begin anew; there is room for it."""
+        self.size = self.size if self.size > at else at + 1
         self.w[at] = 0.0
-        self.variance[at] = self.prior
-        if at < self.dense:
-            for i in range(self.dense):
-                self.p[at * self.stride + i] = self.p[i * self.stride + at] = 0.0
-            self.p[at * self.stride + at] = self.prior
+        # It gets its initial variance at its first event.
+        self.covariance.p.variance[at] = 0.0
 
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil:
         """Return w' z for the parameters at `places`."""
@@ -90,28 +73,20 @@ cdef class LeastSquares:
 
     cdef void learn(self, const int* places, const double* z, Py_ssize_t n, double target) noexcept nogil:
         """Take one step."""
+        cdef Covariance* p = &self.covariance.p
         cdef double error = target - self.predict(places, z, n), size = fabs(error), limit = CLIP * self.scale
-        cdef double total = self.forgetting, step, rate, factor
-        cdef double* row
-        cdef double* gain = self.gain
-        cdef Py_ssize_t i, j, dense = self.dense
-        if not isfinite(error):
+        cdef double total, step, rate, spread = 0.0
+        cdef Py_ssize_t i, j
+        begin_event(p, self.count)
+        for i in range(n):
+            spread += add_inputs(p, z + i, places[i], 1)
+        if not (isfinite(error) and spread >= 0.0):
             self.n_restarts += 1
             self.scale = self.count = 0.0
             for i in range(self.size):
                 self.start(i)
             return
-        for j in range(dense):
-            gain[j] = 0.0
-        for i in range(n):
-            if places[i] < dense:
-                row = self.p + places[i] * self.stride
-                for j in range(dense):
-                    gain[j] += z[i] * row[j]
-        for i in range(n):
-            if places[i] >= dense:
-                gain[places[i]] = self.variance[places[i]] * z[i]
-            total += gain[places[i]] * z[i]
+        total = self.forgetting + spread
         self.count += 1.0
         rate = 1.0 / self.count
         if self.count > KNOWN_AFTER and limit > 0.0:
@@ -120,33 +95,12 @@ cdef class LeastSquares:
             size = size if size < 5.0 * self.scale else 5.0 * self.scale
         self.scale += (rate if rate > SCALE_RATE else SCALE_RATE) * (size - self.scale)
         step = error / total
-        for j in range(dense):
-            self.w[j] += gain[j] * step
-            row = self.p + j * self.stride
-            factor = gain[j] / total
-            for i in range(dense):
-                row[i] -= factor * gain[i]
+        settle_change(p, 1.0 / total)
         for i in range(n):
-            if places[i] >= dense:
-                self.w[places[i]] += gain[places[i]] * step
-                self.variance[places[i]] -= gain[places[i]] * gain[places[i]] / total
-        self._forget()
-
-    cdef void _forget(self) noexcept nogil:
-        """Divide the matrix by λ, unless its trace is at the initial value already."""
-        cdef double trace = 0.0, factor = 1.0 / self.forgetting
-        cdef double* row
-        cdef Py_ssize_t i, j
-        for i in range(self.dense):
-            trace += self.p[i * self.stride + i]
-        if trace * factor < self.prior * self.dense:
-            for i in range(self.dense):
-                row = self.p + i * self.stride
-                for j in range(self.dense):
-                    row[j] *= factor
-        for i in range(self.dense, self.size):
-            if self.variance[i] * factor < self.prior:
-                self.variance[i] *= factor
+            j = places[i]
+            self.w[j] += (p.gain[j] if j < p.dense else p.variance[j] * z[i]) * step
+            apply_change(p, z + i, j, 1)
+        forget(p, self.size, self.forgetting)
 
     def start_all(self, Py_ssize_t size):
         """Let the first `size` parameters begin."""
@@ -165,9 +119,9 @@ cdef class LeastSquares:
     def save(self):
         """Return the matrix, the variances, the weights and the numbers."""
         return {
-            "matrix": np.array(self.arrays[0][: self.dense, : self.dense]),
-            "variances": np.array(self.arrays[1][: self.size]),
-            "weights": np.array(self.arrays[2][: self.size]),
+            "matrix": self.covariance.save(self.size),
+            "variances": np.array(self.arrays[0][: self.size]),
+            "weights": np.array(self.arrays[1][: self.size]),
             "numbers": np.array([self.scale, self.count]),
         }
 
@@ -177,16 +131,15 @@ cdef class LeastSquares:
         Raises:
             ValueError: If a shape is wrong, or a variance or the scale is negative.
         """
-        weights, variances, matrix, numbers = state["weights"], state["variances"], state["matrix"], state["numbers"]
-        dense = min(size, self.dense_max)
-        if not variances.shape == weights.shape == (size,) or matrix.shape != (dense, dense) or numbers.shape != (2,):
+        weights, variances, numbers = state["weights"], state["variances"], state["numbers"]
+        if not variances.shape == weights.shape == (size,) or numbers.shape != (2,):
             raise ValueError(f"The state's least squares of {size} parameters has other shapes.")
-        if (variances < 0.0).any() or (numbers < 0.0).any() or (np.diagonal(matrix) < 0.0).any():
-            raise ValueError("A variance or a scale in the state's least squares is negative.")
-        self.size = self.dense = 0
-        self.reserve(len(weights))
-        self.size, self.dense = len(weights), dense
-        self.arrays[0][:dense, :dense] = matrix
-        self.arrays[1][: len(weights)] = variances
-        self.arrays[2][: len(weights)] = weights
+        if (numbers < 0.0).any():
+            raise ValueError("A scale or a count in the state's least squares is negative.")
+        self.reserve(size)
+        self.covariance.restore(state["matrix"], variances)
+        for own, saved in zip(self.arrays, (variances, weights)):
+            own[:] = 0.0
+            own[:size] = saved
+        self.size = size
         self.scale, self.count = numbers.tolist()

@@ -33,6 +33,7 @@ cdef class FactorizationMachineModel(GradientModel):
         self.k = parameters.n_factors
         self.init_scale = parameters.init_scale
         self.l2_factors = parameters.l2_factors
+        self.stepper.context.penalized |= self.l2_factors > 0.0
         self.weights = ParameterTable(parameters.optimizer, self.k + 1, self.rows)
         self.sums = np.zeros(self.k)
 

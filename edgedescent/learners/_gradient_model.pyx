@@ -26,6 +26,7 @@ cdef class GradientModel(FeatureModel):
         # A target may be twice as far off as a feature before it is clipped.
         self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1)
         self.stepper = Stepper(optimizer, parameters.l1)
+        self.stepper.context.penalized = parameters.l2 > 0.0
         self.scales_itself = optimizer.scales_itself
         self.kept_error = &self.stepper.context.error
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)

@@ -46,6 +46,7 @@ cdef class MatrixFactorizationModel:
         self.init_scale = parameters.init_scale
         self.l2_bias = parameters.l2_bias
         self.l2_factors = parameters.l2_factors
+        self.stepper.context.penalized = self.l2_bias > 0.0 or self.l2_factors > 0.0
         self.seed = parameters.seed
         self.replay_steps = parameters.replay_steps
         self.y_min = self.y_max = 0.0

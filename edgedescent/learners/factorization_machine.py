@@ -11,6 +11,7 @@ from msgspec import Meta
 from edgedescent.learners import migration
 from edgedescent.learners._factorization_machine import FactorizationMachineModel
 from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.optim import ImportanceAware, Optimizer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,6 +62,9 @@ class FactorizationMachine(GradientLearner):
         "init_scale": migration.drawn_later,
     }
 
+    optimizer: Annotated[
+        Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of the steps of some")
+    ] = ImportanceAware(lr=0.03)  # noqa: RUF009 - optimizers are immutable
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors of each feature")] = 10
     l2_factors: Annotated[float, Meta(ge=0, description="Weight of the penalty on factors")] = 0.0
     init_scale: Annotated[float, Meta(ge=0, description="Standard deviation of the first factors")] = 0.05

@@ -11,6 +11,7 @@ from msgspec import Meta
 from edgedescent.learners._linear import LinearModel
 from edgedescent.learners.gradient_learner import GradientLearner
 from edgedescent.losses import LogisticLoss, Loss
+from edgedescent.optim import ImportanceAware, Optimizer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -50,6 +51,9 @@ class LogisticRegressor(GradientLearner):
 
     model_type = LinearModel
 
+    optimizer: Annotated[
+        Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of the steps of some")
+    ] = ImportanceAware(lr=0.1)  # noqa: RUF009 - optimizers are immutable
     loss: Annotated[Loss, Meta(description="What to minimize, a loss for binary targets")] = LogisticLoss()  # noqa: RUF009 - immutable
 
     def predict_proba_one(self, x: Mapping[str, Any]) -> dict[bool, float]:

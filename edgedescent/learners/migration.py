@@ -282,6 +282,8 @@ def _has_same_rule(before: Optimizer, after: Optimizer) -> bool:
     old, new = _inner(before), _inner(after)
     if type(old) is not type(new):
         return False
+    if old.covariance_max != new.covariance_max:
+        return False
     # Where the weights follow from the slots, other parameters would change them, and so do averages that become them.
     return not old.derives_weights or (_step_of(old) == _step_of(new) and (after.averaging or not before.averaging))
 
@@ -294,6 +296,8 @@ def _step_of(declared: Optimizer) -> tuple[Any, ...]:
 
 def _why(before: Optimizer, after: Optimizer) -> str:
     if type(_inner(before)) is type(_inner(after)):
+        if before.covariance_max != after.covariance_max:
+            return "the covariance has another size"
         return f"the weights of {type(_inner(after)).__name__} follow from it and from its parameters"
     return "the step rule is another one"
 
@@ -305,7 +309,7 @@ def _move_table(state: dict[str, Any], table: str, before: Optimizer, after: Opt
     if before.averaging and not after.averaging:
         weights = old["average"]
     state[table] = weights
-    goes_on = set(after.slots if has_rule else ())
+    goes_on = {*after.slots, "covariance"} if has_rule else set()
     if has_rule and before.batch == after.batch:
         goes_on |= {"batch_sum", "batch_count"}
     if before.averaging:
@@ -315,6 +319,10 @@ def _move_table(state: dict[str, Any], table: str, before: Optimizer, after: Opt
             array = old[slot]
         elif slot == "average":
             array = weights.copy()
+        elif slot == "covariance":
+            # Of tables with one parameter per feature. All parameters begin anew, with the variance 0.
+            size = min(len(weights), after.covariance_max) if weights.shape[1] == 1 else 0
+            array = np.zeros((size, size))
         else:
             array = np.zeros_like(weights)
         state[f"{table}.{slot}"] = array

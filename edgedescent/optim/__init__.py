@@ -15,6 +15,7 @@ from edgedescent.optim.momentum import Momentum
 from edgedescent.optim.nadam import NAdam
 from edgedescent.optim.nesterov import Nesterov
 from edgedescent.optim.normalized_adaptive import NormalizedAdaptive
+from edgedescent.optim.rls import RLS
 from edgedescent.optim.rmsprop import RMSProp
 from edgedescent.optim.schedules import Constant, CosineRestarts, InverseScaling, ReduceOnPlateau, Schedule, Step
 from edgedescent.optim.sgd import SGD
@@ -23,6 +24,7 @@ from edgedescent.registry import Registry, exported
 __all__ = [
     "COCOB",
     "OPTIMIZERS",
+    "RLS",
     "SCHEDULES",
     "SGD",
     "AMSGrad",

@@ -1,3 +1,4 @@
+from edgedescent.optim._covariance cimport CovarianceMatrix
 from edgedescent.optim._rules cimport Rule
 
 # Pointers and sizes of a table, as the step functions use them without the GIL.
@@ -16,7 +17,10 @@ cdef class ParameterTable:
     cdef readonly Py_ssize_t width
     cdef readonly bint averages
     cdef readonly list arrays
+    # None for a rule without a covariance.
+    cdef readonly CovarianceMatrix covariance
     cdef object _optimizer
 
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil
+    cdef void rescale_row(self, Py_ssize_t row, double factor) noexcept nogil

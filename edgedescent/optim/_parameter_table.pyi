@@ -3,6 +3,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.optim import Optimizer
+from edgedescent.optim._covariance import CovarianceMatrix
 
 @disjoint_base
 class ParameterTable:
@@ -14,6 +15,8 @@ class ParameterTable:
     def averages(self) -> bool: ...
     @property
     def arrays(self) -> list[NDArray[np.float64]]: ...
+    @property
+    def covariance(self) -> CovarianceMatrix | None: ...
     @property
     def serving(self) -> NDArray[np.float64]: ...
     def __init__(self, optimizer: Optimizer, width: int, rows: int) -> None: ...

@@ -1,6 +1,7 @@
 """Table of model parameters and of the optimizer state for each of them."""
 import numpy as np
 
+from edgedescent.optim._covariance cimport CovarianceMatrix, rescale
 from edgedescent.optim._rules cimport make_rule
 
 
@@ -10,6 +11,9 @@ cdef class ParameterTable:
     ``arrays[0]`` holds the parameters and ``arrays[1:]`` the slots. With iterate averaging, the last two arrays are the
     averages and the number of steps in each average. Every table has its own optimizer state: two learners with the
     same optimizer object share none.
+
+    For a rule with a covariance, `covariance` holds that of the first parameters if the width is 1, and an empty one
+    else; the first slot holds the variances of all. Its matrix comes last in a saved state.
 
     Args:
         optimizer: Optimizer that declares the step rule and its slots.
@@ -29,6 +33,10 @@ cdef class ParameterTable:
             optimizer.rule, optimizer.hyper, len(optimizer.slots), optimizer.batch, self._optimizer)
         self.table.width = self.width = width
         self.averages = optimizer.averaging
+        self.covariance = None
+        if optimizer.covariance_max:
+            self.covariance = CovarianceMatrix(optimizer.covariance_max if width == 1 else 0, optimizer.prior)
+            self.table.rule.covariance = &self.covariance.p
         self.rows = 0
         self.arrays = [np.zeros((0, width)) for _ in range(1 + self.table.rule.n_slots + 2 * self.averages)]
         self.grow(rows)
@@ -53,6 +61,8 @@ cdef class ParameterTable:
                 self.table.serving = &view[0, 0]
             else:
                 self.table.averaged = &view[0, 0]
+        if self.covariance is not None:
+            self.covariance.grow(rows * self.width, self.table.rule.slot[0])
         self.arrays = larger
         self.rows = rows
         return 0
@@ -68,22 +78,37 @@ cdef class ParameterTable:
             for s in range(self.table.rule.n_slots):
                 self.table.rule.slot[s][i] = 0.0
 
+    cdef void rescale_row(self, Py_ssize_t row, double factor) noexcept nogil:
+        """Express the parameters of a row in another unit, in which they are `factor` times as large.
+
+        Slots other than variances are left as they are.
+        """
+        cdef Py_ssize_t i
+        for i in range(row * self.width, (row + 1) * self.width):
+            self.table.w[i] *= factor
+            if self.table.averaged != NULL:
+                self.table.serving[i] *= factor
+            if self.table.rule.covariance != NULL:
+                rescale(self.table.rule.covariance, i, factor)
+
     @property
     def serving(self):
         """Parameters used for predictions: the averaged iterates with iterate averaging, else the latest ones."""
         return self.arrays[len(self.arrays) - 2] if self.averages else self.arrays[0]
 
     def save(self, Py_ssize_t rows):
-        """Return copies of the first `rows` rows of every array: parameters, slots, averages."""
-        return [np.array(array[:rows]) for array in self.arrays]
+        """Return copies of the first `rows` rows of every array: parameters, slots, averages, covariance."""
+        arrays = [np.array(array[:rows]) for array in self.arrays]
+        return arrays if self.covariance is None else [*arrays, self.covariance.save(rows)]
 
     def restore(self, list arrays):
         """Restore the arrays that `save` returned.
 
         Raises:
-            ValueError: If the number of arrays or their width differs from this table's.
+            ValueError: If the number of arrays or their width differs from this table's, or the covariance is none.
         """
         cdef int i
+        *arrays, matrix = arrays if self.covariance is not None else [*arrays, None]
         if len(arrays) != len(self.arrays) or {a.shape for a in arrays} != {(len(arrays[0]), self.width)}:
             raise ValueError(
                 f"A table of width {self.width} has {len(self.arrays)} arrays of equally many rows; "
@@ -92,3 +117,5 @@ cdef class ParameterTable:
         for i in range(len(arrays)):
             self.arrays[i][:] = 0.0
             self.arrays[i][: len(arrays[i])] = arrays[i]
+        if self.covariance is not None:
+            self.covariance.restore(matrix, arrays[1].reshape(-1))

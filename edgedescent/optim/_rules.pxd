@@ -2,6 +2,7 @@
 from cpython.object cimport PyObject
 
 from edgedescent.losses._losses cimport Loss
+from edgedescent.optim._covariance cimport Covariance
 
 cdef enum:
     HYPER_MAX = 8
@@ -24,6 +25,8 @@ cdef struct Context:
     double totals[2]
     # True if weight decay applies: it does not to intercepts and biases.
     bint decays
+    # True if gradients include the gradient of an L2 penalty.
+    bint penalized
     # First exception raised by an optimizer or a loss written in Python; `Stepper.check` raises it after the event.
     PyObject* error
 
@@ -46,5 +49,7 @@ cdef struct Rule:
     PyObject* method
     double hyper[HYPER_MAX]
     double* slot[SLOTS_MAX]
+    # Covariance of the table's parameters; NULL for a rule without one.
+    Covariance* covariance
 
 cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object method) except *

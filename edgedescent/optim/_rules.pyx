@@ -6,9 +6,12 @@ neither visited nor decayed, so sparse events are cheap and give the same result
 import numpy as np
 
 from cpython.object cimport PyObject
-from libc.math cimport fabs, pow, sqrt
+from libc.math cimport fabs, log1p, pow, sqrt
 
+from edgedescent.losses._losses cimport BY_MEAN
 from edgedescent.numerics._errors cimport keep_error
+from edgedescent.optim._covariance cimport (
+    add_inputs, add_variance, apply_change, begin_event, directional_change, settle_change)
 
 
 cdef inline double settled(double value) noexcept nogil:
@@ -274,6 +277,73 @@ cdef void cocob(const Rule* rule, const Context* context, double* w, const doubl
         w[i] = start + bet[i]
 
 
+cdef inline bint is_informative(const Context* context) noexcept nogil:
+    """True if the gradient of the event divided by its slope is the derivative of the score."""
+    # The gradient of a penalty would dominate the quotient where the slope is small.
+    return fabs(context.slope) >= (1e-3 if context.penalized else 1e-100)
+
+
+cdef inline double derivative(const Context* context, double g) noexcept nogil:
+    """Derivative of the score with respect to a parameter with the gradient `g`, bounded so that squares stay finite."""
+    cdef double z = g / context.slope
+    z = z if z < 1e6 else 1e6
+    return z if z > -1e6 else -1e6
+
+
+cdef void add_to_covariance(const Rule* rule, Context* context, double* w, const double* g, Py_ssize_t at,
+                            Py_ssize_t n) noexcept nogil:
+    cdef double* z = rule.covariance.inputs + at
+    cdef Py_ssize_t i
+    if not is_informative(context):
+        return
+    if rule.covariance.event != context.totals[1]:
+        begin_event(rule.covariance, context.totals[1])
+    for i in range(n):
+        z[i] = derivative(context, g[i])
+    context.sum += add_inputs(rule.covariance, z, at, n)
+
+
+cdef void rls(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
+              Py_ssize_t n) noexcept nogil:
+    cdef Covariance* p = rule.covariance
+    cdef double forgetting = rule.hyper[0], prior = rule.hyper[1], drift = rule.hyper[2], spread = context.sum
+    cdef double rate, travel, lag
+    cdef const double* z = p.inputs + at
+    cdef double* last = rule.slot[1] + at
+    cdef double* agreement = rule.slot[2] + at
+    cdef double* power = rule.slot[3] + at
+    cdef Py_ssize_t i
+    if not is_informative(context):
+        return
+    if spread < 0.0:
+        # Rounding left a matrix that is not positive semidefinite: its parameters begin anew at the next event.
+        for i in range(at, at + n):
+            p.variance[i] = 0.0
+        return
+    if not p.settled:
+        settle_change(p, directional_change(spread, forgetting))
+    rate = context.slope / (1.0 + spread)
+    if context.loss.scaling == BY_MEAN and spread > 1e-100:
+        # The rule takes 1 for the second derivative of the loss, which is far larger here at a high score. The travel
+        # moves the score as far as that of a squared loss where it is 1, and never past the minimum.
+        travel = -context.loss.travel(context.loss, context.target, context.score, log1p(spread)) / spread
+        rate = travel if fabs(travel) < fabs(rate) else rate
+    rate *= context.lr
+    for i in range(n):
+        w[at + i] -= rate * (p.gain[at + i] if at + i < p.dense else p.variance[at + i] * z[i])
+    apply_change(p, z, at, n)
+    if context.decays or drift == 0.0:
+        return
+    for i in range(n):
+        agreement[i] = settled(agreement[i] + 0.01 * (g[i] * last[i] - agreement[i]))
+        power[i] = settled(power[i] + 0.01 * (g[i] * g[i] - power[i]))
+        last[i] = g[i]
+        if agreement[i] > 0.0 and power[i] > 0.0:
+            lag = agreement[i] / power[i]
+            lag = lag * lag if lag < 1.0 else 1.0
+            add_variance(p, at + i, drift * prior * (lag * lag))
+
+
 cdef void minibatch(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
                     Py_ssize_t n) noexcept nogil:
     # Counted per parameter, so that the batch of a sparse feature consists of the events that contain it.
@@ -343,6 +413,7 @@ cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object
     rule.prepare = NULL
     rule.inner = NULL
     rule.method = NULL
+    rule.covariance = NULL
     if name == "sgd":
         rule.step, rule.n_slots = sgd, 0
     elif name == "counted":
@@ -373,6 +444,8 @@ cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object
         rule.step, rule.n_slots = importance_aware, 0
     elif name == "cocob":
         rule.step, rule.n_slots = cocob, 5
+    elif name == "rls":
+        rule.step, rule.n_slots, rule.prepare = rls, 4, add_to_covariance
     elif name == "python":
         if method is None:
             raise ValueError("An optimizer must have a compiled `rule` or a method `step`.")

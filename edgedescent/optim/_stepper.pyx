@@ -207,13 +207,13 @@ def run_steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=No
     cdef double[::1] slope = np.ones(n_steps) if slopes is None else np.array(slopes, dtype=np.float64)
     cdef double[::1] watched = np.zeros(n_steps) if losses is None else np.array(losses, dtype=np.float64)
     cdef Stepper stepper = Stepper(optimizer, l1)
-    cdef ParameterTable table = ParameterTable(optimizer, n, 1)
+    cdef ParameterTable table = ParameterTable(optimizer, 1, n)
     declared = SquaredLoss()
     cdef Loss loss = make_loss(declared, &stepper.context.error)
     if slope.shape[0] != n_steps or watched.shape[0] != n_steps:
         raise ValueError(f"{n_steps} steps do not pair with {slope.shape[0]} slopes and {watched.shape[0]} losses.")
-    table.arrays[0][0] = start
-    table.serving[0] = start
+    table.arrays[0][:, 0] = start
+    table.serving[:, 0] = start
     stepper.make_room(n, n)
     path, served = np.empty((n_steps, n)), np.empty((n_steps, n))
     for t in range(n_steps):
@@ -229,5 +229,5 @@ def run_steps(optimizer, gradients, start, double l1=0.0, slopes=None, losses=No
         # The inverse of the squared loss (half the squared error): the score whose loss is `watched[t]`.
         stepper.learned(&loss, 0.0, (2.0 * watched[t]) ** 0.5)
         stepper.check()
-        path[t], served[t] = table.arrays[0][0], table.serving[0]
+        path[t], served[t] = table.arrays[0][:, 0], table.serving[:, 0]
     return path, served, stepper.n_undone

@@ -33,6 +33,9 @@ class Optimizer(Declared):
     """True if the rule computes the parameters from its slots and hyper-parameters, instead of changing them. Other
     hyper-parameters would then change all of them."""
 
+    needs_single_events: ClassVar[bool] = False
+    """True if the rule needs the gradient of each event, so that averages over mini-batches do not serve it."""
+
     schedule: Annotated[
         Schedule, Meta(description="Factor of the learning rate at each step; steps on replayed events count too")
     ] = Constant()  # noqa: RUF009 - schedules are immutable
@@ -86,6 +89,11 @@ class Optimizer(Declared):
         return 1
 
     @property
+    def covariance_max(self) -> int:
+        """Number of parameters that share a covariance matrix; 0 for a rule without one."""
+        return 0
+
+    @property
     def averaging(self) -> bool:
         """True if the iterates are averaged."""
         return self.average_rate is not None
@@ -94,4 +102,5 @@ class Optimizer(Declared):
     def state_names(self) -> tuple[str, ...]:
         """Names of the state arrays that a table has in addition to the parameters."""
         batch = ("batch_sum", "batch_count") if self.batch > 1 else ()
-        return (*self.slots, *batch, *(("average", "averaged") if self.averaging else ()))
+        average = ("average", "averaged") if self.averaging else ()
+        return (*self.slots, *batch, *average, *(("covariance",) if self.covariance_max else ()))

@@ -36,7 +36,7 @@ class MiniBatch(Optimizer):
         JMLR 13.
     """
 
-    optimizer: Annotated[Optimizer, Meta(description="Step rule, any but another mini-batch")] = Adam(lr=0.03)  # noqa: RUF009 - immutable
+    optimizer: Annotated[Optimizer, Meta(description="Step rule, any but `RLS` and another mini-batch")] = Adam(lr=0.03)  # noqa: RUF009 - immutable
     size: Annotated[int, Meta(ge=1, le=1_000_000, description="Number of gradients that make a step")] = 8
 
     # Copied from the inner optimizer in `__post_init__`.
@@ -50,6 +50,11 @@ class MiniBatch(Optimizer):
         if isinstance(self.optimizer, MiniBatch):
             raise ValueError(  # noqa: TRY004 - every wrong hyper-parameter raises the same error
                 f"The `optimizer` of MiniBatch must not be a MiniBatch itself. Got {self.optimizer!r}."
+            )
+        if self.optimizer.needs_single_events:
+            raise ValueError(
+                f"The `optimizer` of MiniBatch must be one that can step with an average of gradients. "
+                f"Got {self.optimizer!r}."
             )
         for name in ("schedule", "clip_value", "clip_norm", "average_rate"):
             object.__setattr__(self, name, getattr(self.optimizer, name))

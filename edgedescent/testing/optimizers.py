@@ -46,7 +46,7 @@ def check_slots_are_the_arrays_of_the_rule(optimizer: Optimizer) -> None:
     """Check that `state_names` has a unique name for each state array of a table, and that these start at zero."""
     names = optimizer.state_names
     try:
-        arrays = ParameterTable(optimizer, 1, 3).arrays[1:]
+        arrays = ParameterTable(optimizer, 1, 3).save(3)[1:]
     except ValueError as error:
         raise AssertionError(f"{optimizer!r}: {error}") from None
     require(

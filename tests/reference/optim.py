@@ -229,6 +229,47 @@ class COCOB:
             w[i] = self.start[i] + lr * share * (largest + self.reward[i])
 
 
+class RLS:
+    """Each change of the covariance as a product that cannot but stay positive semidefinite."""
+
+    def __init__(self, o: Any, n: int) -> None:
+        self.forgetting, self.prior, self.drift, self.dense = o.forgetting, o.prior, o.drift, min(n, o.dense_max)
+        self.p = np.eye(n) * o.prior
+
+    def step(self, w: Floats, at: Indices, g: Floats, lr: float, slope: float) -> None:
+        if slope == 0:
+            return
+        n = len(self.p)
+        z, touched = np.zeros(n), np.zeros(n)
+        z[at], touched[at] = np.clip(g / slope, -1e6, 1e6), 1.0
+        gain = touched * (self.p @ z)
+        spread = float(z @ self.p @ z)
+        w -= lr * slope * gain / (1 + spread)
+        if spread <= 1e-100:
+            return
+        told = self.forgetting - (1 - self.forgetting) / spread
+        if told > 0:
+            # Joseph's form of an observation with the variance 1 / told.
+            k = gain * told / (1 + told * spread)
+            keep = np.eye(n) - np.outer(k, z)
+            p = keep @ self.p @ keep.T + np.outer(k, k) / told
+        else:
+            larger = -told / (1 + told * spread)
+            grow = np.eye(n) + (math.sqrt(1 + larger * spread) - 1) / spread * np.outer(gain, z)
+            p = grow @ self.p @ grow.T
+            inside = at[at < self.dense]
+            if np.trace(p[np.ix_(inside, inside)]) > self.prior * len(inside):
+                p[: self.dense, : self.dense] = self.p[: self.dense, : self.dense]
+        # Beyond the bound, parameters are correlated with no other.
+        p[self.dense :, :] = p[:, self.dense :] = 0.0
+        alone = np.arange(self.dense, n)
+        p[alone, alone] = np.minimum(self._variances(told, spread, gain)[alone], self.prior)
+        self.p = p
+
+    def _variances(self, told: float, spread: float, gain: Floats) -> Floats:
+        return np.diag(self.p) - gain**2 * told / (1 + told * spread)
+
+
 class MiniBatch:
     def __init__(self, o: Any, n: int) -> None:
         self.inner, self.size = RULES[type(o.optimizer)](o.optimizer, n), o.size
@@ -259,6 +300,7 @@ RULES: dict[type[Optimizer], Callable[[Any, int], Rule]] = {
     optim.FTRLProximal: FTRLProximal,
     optim.NormalizedAdaptive: NormalizedAdaptive,
     optim.ImportanceAware: ImportanceAware,
+    optim.RLS: RLS,
     optim.COCOB: COCOB,
     optim.MiniBatch: MiniBatch,
 }

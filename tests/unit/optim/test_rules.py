@@ -21,6 +21,7 @@ from edgedescent.optim import (
     ImportanceAware,
     MiniBatch,
     Nesterov,
+    RLS,
     NormalizedAdaptive,
     Optimizer,
 )
@@ -32,7 +33,7 @@ from support.strategies import EVERY_OPTIMIZER, SCHEDULES
 # Rounded, because squares of the smallest floats vanish; what those do is seen to below.
 values = st.one_of(st.floats(-3, 3), st.floats(-100, 100), st.just(-0.0)).map(lambda g: round(g, 6))
 # For rules whose every step depends on all parameters that the event touches.
-SHARED = (NormalizedAdaptive, ImportanceAware)
+SHARED = (NormalizedAdaptive, ImportanceAware, RLS)
 
 # A rule in Python is its own specification.
 COMPILED = [optimizer for optimizer in EVERY_OPTIMIZER if optimizer.rule != "python"]

@@ -1,0 +1,46 @@
+"""Covariance matrix of the parameters of a linear model, for recursive least squares."""
+
+# Covariance P of the parameters' errors: dense for the first `stride` of them, diagonal for the others. What is below
+# `event` is scratch of one event and not state.
+cdef struct Covariance:
+    # Variance of each parameter; 0 for one that has not begun, which begins at its first event.
+    double* variance
+    # Row after row. Only the first `dense` rows and columns are used, those up to the last parameter that has begun.
+    double* matrix
+    Py_ssize_t dense
+    Py_ssize_t stride
+    # Initial variance of a parameter, and the largest one that forgetting leads to.
+    double prior
+    # Number of the event that the scratch belongs to, and whether its change of the matrix is settled.
+    double event
+    bint settled
+    # z of each parameter that the event touches, for a caller that has no array of its own.
+    double* inputs
+    # P z for each parameter of the matrix, and the same times the square root of the change's size.
+    double* gain
+    double* scaled
+    # True for each parameter of the matrix that the event touches.
+    char* touched
+    Py_ssize_t n_touched
+    # z' P z over all parameters that were added to the event.
+    double spread
+    # The step of the event subtracts `change` times (P z)(P z)' from P.
+    double change
+
+cdef class CovarianceMatrix:
+    cdef Covariance p
+    cdef readonly Py_ssize_t dense_max
+    cdef readonly object matrix
+    cdef list scratch
+
+    cdef int grow(self, Py_ssize_t n, double* variance) except -1
+    cdef int restore(self, matrix, variances) except -1
+
+cdef void begin_event(Covariance* p, double event) noexcept nogil
+cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+cdef double directional_change(double spread, double forgetting) noexcept nogil
+cdef void settle_change(Covariance* p, double change) noexcept nogil
+cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+cdef void forget(Covariance* p, Py_ssize_t n, double forgetting) noexcept nogil
+cdef void add_variance(Covariance* p, Py_ssize_t at, double more) noexcept nogil
+cdef void rescale(Covariance* p, Py_ssize_t at, double factor) noexcept nogil

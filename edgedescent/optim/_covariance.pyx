@@ -1,0 +1,243 @@
+"""Covariance matrix of the parameters of a linear model, for recursive least squares with bounded memory.
+
+An event has an input z_i for each parameter that it touches. Its gain is ``P z``, and the event changes P to
+``P - c (P z)(P z)'``. The caller calls `begin_event`, then `add_inputs` for each run of parameters, `settle_change` once,
+and `apply_change` for each run again.
+
+Parameters that an event does not touch keep their values and their variances; their covariances with the touched ones
+change as in the Schmidt-Kalman filter (Schmidt 1966), so that P stays positive semidefinite and rare features neither
+forget nor cost time. If all are touched, the change is the exact one.
+
+Where rounding leaves a variance that is not positive, the parameter begins anew with the initial variance. A change that
+would raise the touched variances above the initial ones in sum is left out: P cannot wind up where inputs carry no
+information.
+"""
+import numpy as np
+
+from libc.math cimport fabs, sqrt
+
+# Smaller variances are rounding errors of the initial ones.
+cdef double VARIANCE_MIN = 1e-30
+
+
+cdef class CovarianceMatrix:
+    """Memory of a covariance; the variances are an array of the caller's.
+
+    Args:
+        dense_max: Number of parameters that share a matrix; further ones have a variance only.
+        prior: Initial variance of each parameter.
+    """
+
+    def __init__(self, Py_ssize_t dense_max, double prior):
+        self.dense_max = dense_max
+        self.p.prior = prior
+        self.p.event = -1.0
+        self.p.dense = self.p.stride = 0
+        self.matrix = np.zeros((0, 0))
+
+    cdef int grow(self, Py_ssize_t n, double* variance) except -1:
+        """Make room for `n` parameters.
+
+        Args:
+            n: Number of parameters, not less than before.
+            variance: Variances of shape (n,), with those of before at the start.
+        """
+        cdef Py_ssize_t stride = n if n < self.dense_max else self.dense_max
+        cdef double[:, ::1] larger
+        cdef double[::1] inputs, gain, scaled
+        cdef char[::1] touched
+        matrix = np.zeros((stride, stride))
+        matrix[: self.p.dense, : self.p.dense] = self.matrix[: self.p.dense, : self.p.dense]
+        scratch = [np.zeros(n), np.zeros(stride), np.zeros(stride), np.zeros(stride, dtype=np.int8)]
+        self.matrix, self.scratch = matrix, scratch
+        larger, (inputs, gain, scaled, touched) = matrix, scratch
+        self.p.variance, self.p.inputs, self.p.stride = variance, &inputs[0], stride
+        if stride:
+            self.p.matrix, self.p.gain, self.p.scaled = &larger[0, 0], &gain[0], &scaled[0]
+            self.p.touched = &touched[0]
+        self.p.event = -1.0
+        return 0
+
+    def save(self, Py_ssize_t n):
+        """Return a copy of the matrix of the first `n` parameters."""
+        return np.array(self.matrix[:n, :n])
+
+    cdef int restore(self, matrix, variances) except -1:
+        """Restore the matrix that `save` returned; there is room for it.
+
+        Raises:
+            ValueError: If its shape is wrong, it is not symmetric, or a variance is negative or not its diagonal.
+        """
+        cdef Py_ssize_t dense = min(self.p.stride, len(variances))
+        if matrix.shape != (dense, dense):
+            raise ValueError(f"The state's covariance must have the shape {(dense, dense)}. Got {matrix.shape}.")
+        begun = variances[:dense] > 0.0
+        if (variances < 0.0).any() or (np.diagonal(matrix)[begun] != variances[:dense][begun]).any():
+            raise ValueError("The state's variances must be >= 0, and the diagonal of the covariance.")
+        if (matrix != matrix.T).any():
+            raise ValueError("The state's covariance must be symmetric.")
+        self.matrix[:] = 0.0
+        self.matrix[:dense, :dense] = matrix
+        self.p.dense = dense
+        self.p.event = -1.0
+        return 0
+
+
+cdef void begin_event(Covariance* p, double event) noexcept nogil:
+    """Clear the scratch for the event with the number `event`."""
+    cdef Py_ssize_t i
+    for i in range(p.stride):
+        p.gain[i] = 0.0
+        p.touched[i] = False
+    p.event = event
+    p.settled = False
+    p.n_touched = 0
+    p.spread = p.change = 0.0
+
+
+cdef void _begin(Covariance* p, Py_ssize_t at) noexcept nogil:
+    """Give a parameter its initial variance, correlated with no other."""
+    cdef Py_ssize_t i
+    p.variance[at] = p.prior
+    if at >= p.stride:
+        return
+    p.dense = p.dense if p.dense > at else at + 1
+    for i in range(p.dense):
+        p.matrix[at * p.stride + i] = p.matrix[i * p.stride + at] = 0.0
+    p.matrix[at * p.stride + at] = p.prior
+
+
+cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+    """Add the inputs ``z[0 : n]`` of the parameters from `at` on to the gain; returns by how much ``z' P z`` grows."""
+    cdef Py_ssize_t i, k, dense
+    cdef Py_ssize_t inside = p.stride - at if at < p.stride else 0
+    cdef double before = p.spread, value
+    cdef double* gain = p.gain
+    cdef const double* row
+    inside = inside if inside < n else n
+    for i in range(n):
+        if p.variance[at + i] <= 0.0:
+            _begin(p, at + i)
+    dense = p.dense
+    # P is symmetric: the run's products with the gain before and after it make the square and both mixed terms.
+    for i in range(inside):
+        p.spread += z[i] * gain[at + i]
+    for i in range(inside):
+        value = z[i]
+        row = p.matrix + (at + i) * p.stride
+        for k in range(dense):
+            gain[k] += value * row[k]
+        p.touched[at + i] = True
+    for i in range(inside):
+        p.spread += z[i] * gain[at + i]
+    for i in range(inside, n):
+        p.spread += p.variance[at + i] * (z[i] * z[i])
+    p.n_touched += inside
+    return p.spread - before
+
+
+cdef double directional_change(double spread, double forgetting) noexcept nogil:
+    """Return the change c of directional forgetting (Kulhavý 1987), negative where an event tells less than is forgotten.
+
+    With e = λ - (1 - λ) / z' P z, the event adds e z z' to the inverse of P: what was learned is forgotten in the
+    direction of z only.
+    """
+    cdef double rest = 1.0 - forgetting
+    if not spread > 1e-100:
+        return 0.0
+    # c = 1 / (1 / e + spread) without the quotients, which overflow for a small spread.
+    return (forgetting * spread - rest) / (spread * (forgetting + forgetting * spread))
+
+
+cdef void settle_change(Covariance* p, double change) noexcept nogil:
+    """Set the change of the matrix by the event, or 0 where it would wind up."""
+    cdef double size = sqrt(fabs(change)), variances = 0.0, growth = 0.0, share = 1.0
+    cdef Py_ssize_t k
+    p.settled = True
+    p.change = change
+    if change < 0.0:
+        for k in range(p.dense):
+            if p.touched[k]:
+                variances += p.variance[k]
+                growth += p.gain[k] * p.gain[k]
+        if variances - change * growth > p.prior * p.n_touched:
+            size = 0.0
+        # Growth is P <- M P M' with M = I + a (P z) z', where M changes touched parameters only.
+        share = sqrt(1.0 - change * p.spread)
+        share = (share - 1.0) / (-change * p.spread) if p.spread > 0.0 else 1.0
+    for k in range(p.dense):
+        p.scaled[k] = size * p.gain[k]
+    if p.n_touched < p.dense and change < 0.0:
+        for k in range(p.dense):
+            if not p.touched[k]:
+                p.scaled[k] *= share
+
+
+cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+    """Change the covariances of the parameters from `at` on; their inputs ``z`` were added before."""
+    cdef Py_ssize_t i, j, k, dense = p.dense
+    cdef double factor, sign = 1.0 if p.change >= 0.0 else -1.0
+    cdef double* row
+    for i in range(n):
+        j = at + i
+        if j >= dense:
+            factor = p.variance[j] * z[i]
+            factor = p.variance[j] - p.change * (factor * factor)
+            p.variance[j] = factor if factor < p.prior else p.prior
+        else:
+            row = p.matrix + j * p.stride
+            factor = sign * p.scaled[j]
+            # Symmetric to the last bit, because a product does not depend on the order of its factors.
+            for k in range(dense):
+                row[k] -= factor * p.scaled[k]
+            if p.n_touched < dense:
+                for k in range(dense):
+                    if not p.touched[k]:
+                        p.matrix[k * p.stride + j] = row[k]
+            p.variance[j] = row[j]
+        p.variance[j] = p.variance[j] if p.variance[j] > VARIANCE_MIN else 0.0
+
+
+cdef void forget(Covariance* p, Py_ssize_t n, double forgetting) noexcept nogil:
+    """Forget exponentially: divide the covariance of the first `n` parameters by λ.
+
+    The matrix stays as it is where its trace is the initial one already, and so does a variance beside it.
+    """
+    cdef double variances = 0.0, factor = 1.0 / forgetting
+    cdef double* row
+    cdef Py_ssize_t i, k
+    for i in range(p.dense):
+        variances += p.variance[i]
+    if variances * factor < p.prior * p.dense:
+        for i in range(p.dense):
+            row = p.matrix + i * p.stride
+            for k in range(p.dense):
+                row[k] *= factor
+            p.variance[i] *= factor
+    for i in range(p.dense, n):
+        if p.variance[i] * factor < p.prior:
+            p.variance[i] *= factor
+
+
+cdef void add_variance(Covariance* p, Py_ssize_t at, double more) noexcept nogil:
+    """Raise the variance of a parameter that has begun by `more`, at most to the initial one."""
+    cdef double variance = p.variance[at]
+    if not 0.0 < variance < p.prior:
+        return
+    variance = variance + more if variance + more < p.prior else p.prior
+    p.variance[at] = variance
+    if at < p.dense:
+        p.matrix[at * p.stride + at] = variance
+
+
+cdef void rescale(Covariance* p, Py_ssize_t at, double factor) noexcept nogil:
+    """Express a parameter in another unit, in which its value is `factor` times as large."""
+    cdef Py_ssize_t k
+    p.variance[at] *= factor * factor
+    if at >= p.dense:
+        return
+    for k in range(p.dense):
+        if k != at:
+            p.matrix[at * p.stride + k] *= factor
+            p.matrix[k * p.stride + at] *= factor
+    p.matrix[at * p.stride + at] = p.variance[at]
