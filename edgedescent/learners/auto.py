@@ -44,6 +44,11 @@ class AutoRegressor(FeatureLearner):
         Meta(description="Which members there are, and so the cost of an event"),
     ] = "default"
 
+    interval_levels: Annotated[
+        tuple[Annotated[float, Meta(gt=0, lt=1)], ...],
+        Meta(max_length=16, description="Levels at which `predict_interval_one` can be asked"),
+    ] = (0.9,)
+
     @property
     def members(self) -> Members:
         """Specification of the members."""
