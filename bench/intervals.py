@@ -1,4 +1,4 @@
-"""Prediction intervals on drifting streams: coverage, its worst window, and the interval score beside a plain window's."""
+"""Prediction intervals on drifting streams: coverage, its worst window, and interval score beside a plain window."""
 
 from __future__ import annotations
 
@@ -189,9 +189,8 @@ def main(data: Path | None, events: int, only: str, quick: bool, json_: bool) ->
     if find_spec("river") is None:
         raise click.ClickException("This needs river. Install it with: pip install 'edgedescent[bench]'")
     skipped: dict[str, str] = {}
-    rows = []
-    for row in (*recorded(data, n := 1000 if quick else events, only, skipped), *simulated(n, only)):
-        rows.append(row)
+    n_events = 1000 if quick else events
+    rows = [*recorded(data, n_events, only, skipped), *simulated(n_events, only)]
     if not rows:
         raise click.ClickException(f"No stream and no scenario that can be read holds {only!r}.")
     targets = [] if quick else verdicts(rows)

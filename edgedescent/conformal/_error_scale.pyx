@@ -10,11 +10,11 @@ So the scale of the next error e is the forgetting mean of all errors, times a f
     m <- m + 0.01 (min(e, 20 m) - m)
     largest <- max(0.998 largest, min(e, 50 m))
 
-h is piecewise linear between nine knots, half a deviation apart, and 1 at first. Center and deviation are forgetting ones of
-the predictions. The first events count equally: a rate is at least 1 / n.
+h is piecewise linear between nine knots, half a deviation apart, and 1 at first. Center and deviation are forgetting
+ones of the predictions. The first events count equally: a rate is at least 1 / n.
 
-An error counts for at most 20 times the mean, so that one absurd label widens the intervals a little and for a short time;
-a run of large errors multiplies the mean by 1.19 at each of them, by 1000 within 40 events.
+An error counts for at most 20 times the mean, so that one absurd label widens the intervals a little and for a short
+time; a run of large errors multiplies the mean by 1.19 at each of them, by 1000 within 40 events.
 """
 import numpy as np
 

@@ -1,24 +1,28 @@
 """Adaptive miscoverage level of one kind of prediction intervals: DtACI.
 
-Adaptive conformal inference (ACI) does not ask for the quantile 1 - α of the scores, but for 1 - αₜ, and moves αₜ by whether
-the last interval covered its target. How fast is a question of the stream; so DtACI runs one αⁱ for each of several rates γᵢ,
-and weights them by how well they would have done. With the target α, and β the largest miscoverage level whose interval
-holds the new target::
+Adaptive conformal inference (ACI) does not ask for the quantile 1 - α of the scores, but for 1 - αₜ, and moves αₜ by
+whether the last interval covered its target. How fast is a question of the stream; so DtACI runs one αⁱ for each of several
+rates γᵢ, and weights them by how well they would have done. With the target α, and β the largest miscoverage level whose
+interval holds the new target::
 
     αₜ = Σ wᵢ αⁱ                                             the level of the next interval
     ℓᵢ = α (β - αⁱ) - min(0, β - αⁱ)                         quantile loss of each expert
     wᵢ <- wᵢ exp(-η ℓᵢ), then a share σ of all weight is spread evenly
     αⁱ <- αⁱ + γᵢ (α - [αⁱ > β])
 
-with γ = 0.001, 0.002, …, 0.128, σ = 1 / (2 I) and η = sqrt(3 / I) sqrt((log(k I) + 2) / ((1 - α)² α³ + α² (1 - α)³)) for k = 8
-experts and intervals of I = 500 events, as in the paper.
+with γ = 0.001, 0.002, …, 0.128, σ = 1 / (2 I) and η = sqrt(3 / I) sqrt((log(k I) + 2) / ((1 - α)² α³ + α² (1 - α)³)) for
+k = 8 experts and stretches of I = 500 events, as in the paper.
 
-Guarantees, whatever the stream and the predictions, even if an adversary chose them. Each expert's own intervals miss, over T
-events, a share that differs from α by at most (1 + γᵢ) / (γᵢ T): αⁱ cannot leave [-γᵢ, 1 + γᵢ] (Gibbs and Candès 2021,
-proposition 4.1). The quantile loss of αₜ over every stretch of I events exceeds that of the best expert, even one that
-changes slowly, by a bounded regret (Gibbs and Candès 2024, theorem 1; the loss is convex, so that it holds for the weighted
-mean as for a randomly drawn expert). For the coverage of αₜ itself, at fixed η and σ, there is no such bound: it is measured.
-An αⁱ below 0 asks for an interval that holds everything. Ours end at the largest recent error: a target beyond that is missed.
+Guarantees, whatever the stream and the predictions, even if an adversary chose them:
+
+- Each expert's own intervals miss, over T events, a share that differs from α by at most (1 + γᵢ) / (γᵢ T), because αⁱ cannot
+  leave [-γᵢ, 1 + γᵢ] (Gibbs and Candès 2021, proposition 4.1).
+- The quantile loss of αₜ over every stretch of I events exceeds that of the best expert, even one that changes slowly, by a
+  bounded regret (Gibbs and Candès 2024, theorem 1: for a randomly drawn expert, and so for the weighted mean, because the
+  loss is convex).
+
+For the coverage of αₜ itself, with η and σ that stay the same, there is no such bound: it is measured. And an αⁱ below 0 asks
+for an interval that holds everything. Ours end at the largest recent error: a target beyond that is missed.
 
 References:
     Gibbs and Candès 2021, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS.

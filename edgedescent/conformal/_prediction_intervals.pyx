@@ -24,9 +24,10 @@ cdef class PredictionIntervals:
         score        s = |y - prediction| / scale(prediction)       the latest 500 are kept, sorted: s₍₁₎ … s₍ₙ₎
         half width   scale(prediction) s₍ₖ₎,    k = ceil((1 - αₜ) (n + 1))
 
-    and at most the largest recent error, which is also the half width where k > n. The scale is a forgetting mean of the errors
-    that depends on the prediction (`edgedescent.conformal._error_scale`), and αₜ follows the stream by DtACI
-    (`edgedescent.conformal._miscoverage`, with what is guaranteed). On a stream that does not change, αₜ stays at 1 - level.
+    and at most the largest recent error, which is also the half width where k > n. The scale is a forgetting mean of the
+    errors that depends on the prediction (`edgedescent.conformal._error_scale`), and αₜ follows the stream by DtACI
+    (`edgedescent.conformal._miscoverage`, with what is guaranteed). On a stream that does not change, αₜ stays near
+    1 - level.
 
     A level must be known from the start, because αₜ learns from how the intervals of that level have covered. The first
     prediction, of which nothing can be known, is not scored, and neither is an event whose target is not finite.
@@ -39,10 +40,10 @@ cdef class PredictionIntervals:
 
     References:
         Gibbs and Candès 2021, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS.
-        Gibbs and Candès 2024, "Conformal Inference for Online Prediction with Arbitrary Distribution Shifts", Journal of
-        Machine Learning Research 25.
-        Papadopoulos, Gammerman and Vovk 2008, "Normalized Nonconformity Measures for Regression Conformal Prediction", IASTED:
-        errors divided by their expected size.
+        Gibbs and Candès 2024, "Conformal Inference for Online Prediction with Arbitrary Distribution Shifts", Journal
+        of Machine Learning Research 25.
+        Papadopoulos, Gammerman and Vovk 2008, "Normalized Nonconformity Measures for Regression Conformal Prediction",
+        IASTED: errors divided by their expected size.
 
     Example:
         >>> intervals = PredictionIntervals((0.9,))

@@ -88,8 +88,8 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         tuple[Annotated[float, Meta(gt=0, lt=1)], ...],
         Meta(
             max_length=16,
-            description="Levels at which `predict_interval_one` can be asked, such as 0.9; each is calibrated as events "
-            "are learned, see `edgedescent.conformal.PredictionIntervals`",
+            description="Levels at which `predict_interval_one` can be asked, such as 0.9; each is calibrated as "
+            "events are learned, see `edgedescent.conformal.PredictionIntervals`",
         ),
     ] = ()
 

@@ -297,7 +297,8 @@ class TestIntervals:
         assert [row["learner"] for row in rows] == ["AutoRegressor, small", "LinearRegressor"]
         assert all(row["stream"] == "scenario weight-jump" and 0.8 < row["coverage"] < 1.0 for row in rows)
 
-    def test_the_plain_window_is_the_quantile_of_the_last_errors(self, bench: ModuleType) -> None:
+    @pytest.mark.usefixtures("bench")
+    def test_the_plain_window_is_the_quantile_of_the_last_errors(self) -> None:
         intervals = importlib.import_module("intervals")
         y = np.random.default_rng(0).standard_normal(1300)
         bounds = intervals.plain_window(y, np.zeros(1300))
@@ -306,11 +307,13 @@ class TestIntervals:
             half = errors[min(math.ceil(0.9 * (len(errors) + 1)), len(errors)) - 1] if errors else math.inf
             assert tuple(bounds[i]) == (-half, half)
 
-    def test_targets_can_be_missed(self, bench: ModuleType) -> None:
+    @pytest.mark.usefixtures("bench")
+    def test_targets_can_be_missed(self) -> None:
         intervals = importlib.import_module("intervals")
 
         def missed(**found: Any) -> list[str]:
-            row = {"coverage": 0.9, "worst": 0.85, "score": 1.0, "ratio": 0.9, "plain_coverage": 0.9, "plain_worst": 0.8}
+            row = {"coverage": 0.9, "worst": 0.85, "score": 1.0, "ratio": 0.9}
+            row |= {"plain_coverage": 0.9, "plain_worst": 0.8}
             judged = intervals.verdicts([intervals.Row("bike", "linear", 5000, **{**row, **found})])
             return [text for text, reached in judged if not reached]
 
@@ -402,7 +405,10 @@ class TestImports:
             imports.measure("absent", "import absent_library", runs=1)
 
 
-@pytest.mark.parametrize("script", ["learn", "adaptation", "intervals", "endurance", "poison", "simulate", "tables", "imports"])
+SCRIPTS = ["learn", "adaptation", "intervals", "endurance", "poison", "simulate", "tables", "imports"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_help_has_an_example(script: str) -> None:
     done = run(f"bench/{script}.py", "--help")
     assert done.returncode == 0

@@ -34,7 +34,6 @@ every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
 
 
-
 def accepts_levels(kind: Callable[..., Learner]) -> bool:
     """True for a learner with prediction intervals: its targets are numbers."""
     try:
@@ -96,7 +95,7 @@ def test_prediction_intervals_change_no_prediction_and_hold_their_share(learner:
         assert low <= model.predict_one(x) <= high
         assert model.predict_learn_one(x, y) == without.predict_learn_one(x, y)
     assert held / 500 == pytest.approx(0.9, abs=0.04)
-    with pytest.raises(ValueError, match="must be one of those that are calibrated: 0.9. Got 0.8"):
+    with pytest.raises(ValueError, match=r"must be one of those that are calibrated: 0\.9\. Got 0\.8"):
         model.predict_interval_one({"a": 1.0}, 0.8)
     with pytest.raises(ValueError, match=r"has no prediction intervals: ask for them by interval_levels=\(0.9,\)"):
         without.predict_interval_one({"a": 1.0}, 0.9)

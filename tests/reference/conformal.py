@@ -1,4 +1,4 @@
-"""Reference implementation of prediction intervals: DtACI on errors scaled by a forgetting mean, from lists and NumPy."""
+"""Reference implementation of prediction intervals: DtACI on scaled errors, from lists of all that happened."""
 
 from __future__ import annotations
 

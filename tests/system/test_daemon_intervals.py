@@ -12,7 +12,9 @@ from support.device_peer import DevicePeer
 from support.event_streams import events
 
 
-def test_answers_carry_intervals_that_go_on_after_a_kill(broker: BrokerProcess, settings: str, make_daemon: Any) -> None:
+def test_answers_carry_intervals_that_go_on_after_a_kill(
+    broker: BrokerProcess, settings: str, make_daemon: Any
+) -> None:
     payloads = events(0, 300)
     daemon = make_daemon(broker.port, broker=settings, tables="[predictions]\ninterval = 0.9")
     with DevicePeer(broker.port) as peer:
