@@ -104,6 +104,13 @@ class Limits(_Table, frozen=True):
     """``sample`` learns only a share of the labelled messages where more come than the learner can bear."""
 
 
+class Predictions(_Table, frozen=True):
+    """The ``[predictions]`` table: what the answers hold."""
+
+    interval: Annotated[float, Meta(ge=0.5, le=0.99)] | None = None
+    """Share of the labels that the prediction intervals shall hold, such as 0.9; answers have none where it is None."""
+
+
 class Snapshots(_Table, frozen=True):
     """The ``[snapshots]`` table: when and how the model is exported."""
 
@@ -173,6 +180,7 @@ class Config(_Table, frozen=True):
     topics: Topics = Topics()
     state: State = State()
     limits: Limits = Limits()
+    predictions: Predictions = Predictions()
     snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
     logs: Logs = Logs()
@@ -220,6 +228,7 @@ class Config(_Table, frozen=True):
             payload_bytes_max=limits.payload_bytes_max,
             events_per_message_max=limits.events_per_message_max,
             quarantine=limits.quarantine,
+            interval=self.predictions.interval,
         )
 
     def build_engine(self, settings: EngineSettings | None = None) -> Engine:

@@ -130,6 +130,12 @@ FAMILIES = {
     ),
     "mae_last_value": Family("mean_absolute_error_last_value", "gauge", "Error of predicting the last value."),
     "mae_mean": Family("mean_absolute_error_mean", "gauge", "Error of predicting the mean of the labels so far."),
+    "interval_coverage": Family(
+        "prediction_interval_coverage", "gauge", "Share of the labels within their prediction interval."
+    ),
+    "interval_coverage_recent": Family(
+        "prediction_interval_coverage_recent", "gauge", "The same with exponentially decaying weights."
+    ),
     "since": Family(
         "state_since_timestamp_seconds", "gauge", "Time of the last change of state, in seconds since 1970."
     ),

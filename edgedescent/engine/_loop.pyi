@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from edgedescent.conformal import PredictionIntervals
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.messages import Prediction
@@ -30,6 +31,7 @@ class LearningLoop:
         *,
         by_topic: bool = True,
         learns_reused: bool = True,
+        intervals: PredictionIntervals | None = None,
     ) -> None: ...
     def run(
         self,

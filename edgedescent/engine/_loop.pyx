@@ -3,8 +3,10 @@ import numpy as np
 
 from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
 from cpython.object cimport PyObject
+from libc.math cimport isfinite
 from libc.stdint cimport uint64_t
 
+from edgedescent.conformal._prediction_intervals cimport PredictionIntervals
 from edgedescent.engine._dedup_window cimport DedupWindow
 from edgedescent.engine._quarantine cimport Quarantine
 from edgedescent.evaluation._prequential cimport Prequential
@@ -36,6 +38,7 @@ cdef class LearningLoop:
         quarantine: what holds back events that would make the learner forget; None to learn everything.
         by_topic: whether an id belongs to the topic of its message, so that the same id over another topic is another.
         learns_reused: whether an event with the id of one that said something else is learned.
+        intervals: prediction intervals of one level, which the answers carry; None for answers without them.
 
     Attributes:
         reused: topic and id of the latest event whose id had come with other content; None if there was none.
@@ -53,19 +56,20 @@ cdef class LearningLoop:
     cdef bint judges_labels
     cdef bint by_topic
     cdef bint learns_reused
+    cdef PredictionIntervals intervals
     cdef readonly object reused
     # The topic of the message before, and its hash.
     cdef str topic
     cdef uint64_t source
 
     def __init__(self, learner, payload_format, DedupWindow seen, Quarantine quarantine=None, *, bint by_topic=True,
-                 bint learns_reused=True):
+                 bint learns_reused=True, PredictionIntervals intervals=None):
         self.learner = learner
         self.format = payload_format
         self.seen = seen
         self.quarantine = quarantine
         self.judges_labels = quarantine is not None and learner.labels_are_amounts
-        self.by_topic, self.learns_reused = by_topic, learns_reused
+        self.by_topic, self.learns_reused, self.intervals = by_topic, learns_reused, intervals
         self.topic = ""
         self.takes_features = learner.input_kind == "features"
         if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
@@ -92,7 +96,7 @@ cdef class LearningLoop:
         """
         cdef list answers = []
         cdef uint64_t source = self.source_of(topic), key = 0, content = 0
-        cdef double prediction
+        cdef double prediction, half_width = 0.0
         cdef bint knows = False
         cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
         while events_max > 0:
@@ -104,6 +108,8 @@ cdef class LearningLoop:
                 if not events.has_target:
                     n_predicted += 1
                     prediction = self.predict_learn(events)
+                    if self.intervals is not None:
+                        half_width = self.intervals.half_width(0, prediction)
                 else:
                     if events.has_id:
                         key = source + events.id_hash()
@@ -136,12 +142,15 @@ cdef class LearningLoop:
                     if self.judges_labels:
                         self.quarantine.note_label(events.target)
                     errors.update(events.target, prediction)
+                    if self.intervals is not None:
+                        half_width = self.intervals.half_width(0, prediction)
+                        self.intervals.learn(events.target, prediction)
                     n_learned += 1
             except (ValueError, TypeError, InvalidEventError) as error:
                 payload = events.payload(message, self.format)
                 events.rejected.append(Rejected(events.index, invalid(error), payload))
                 continue
-            answers.append(Prediction(prediction, events.id(), events.label()))
+            answers.append(self.answer(events, prediction, half_width))
         self.left = events_max
         count(counters, "events_learned", n_learned)
         count(counters, "events_predicted", n_predicted)
@@ -165,6 +174,13 @@ cdef class LearningLoop:
             self.source = text_hash(topic)
             self.topic = topic
         return self.source
+
+    cdef object answer(self, EventCursor events, double prediction, double half_width):
+        """Return the answer to the event at hand; `half_width` is that of its interval, infinite where none is known."""
+        if self.intervals is None or not isfinite(half_width):
+            return Prediction(prediction, events.id(), events.label())
+        return Prediction(
+            prediction, events.id(), events.label(), prediction - half_width, prediction + half_width)
 
     cdef double predict_learn(self, EventCursor events) except? -1.0:
         """Predict the event at hand and, if it has a target, learn it."""

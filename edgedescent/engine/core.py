@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from edgedescent.conformal import PredictionIntervals
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
@@ -43,12 +44,14 @@ class Engine:
         payload_bytes_max: longer messages become dead letters.
         events_per_message_max: messages with more events become dead letters.
         quarantine: whether floods of new names and absurd labels become dead letters, until there are too many.
+        interval: level of the prediction intervals that the answers carry, > 0 and < 1; None for answers without them.
 
     Attributes:
         format: the payload format.
         position: position of the last message that was handled.
         counters: what happened so far, by name.
         errors: scores of the predictions.
+        intervals: the prediction intervals; None where they are off.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -71,6 +74,7 @@ class Engine:
         payload_bytes_max: int = 1_048_576,
         events_per_message_max: int = 10_000,
         quarantine: bool = True,
+        interval: float | None = None,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -83,6 +87,7 @@ class Engine:
         self._done: Handled | None = None
         """Part of the message behind `position` that was handled; None if nothing was."""
         self._quarantine = Quarantine(quarantine)
+        self.intervals: PredictionIntervals | None = None
         self.configure(
             payload_format=payload_format,
             dedup_window=dedup_window,
@@ -92,6 +97,7 @@ class Engine:
             payload_bytes_max=payload_bytes_max,
             events_per_message_max=events_per_message_max,
             quarantine=quarantine,
+            interval=interval,
         )
 
     def configure(
@@ -105,11 +111,13 @@ class Engine:
         payload_bytes_max: int,
         events_per_message_max: int,
         quarantine: bool,
+        interval: float | None = None,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 
         A window that gets smaller keeps the newest of what it remembers. With another `id_scope`, events learned before
-        are not recognized. The state does not change where the arguments are the same.
+        are not recognized. With another `interval`, its calibration begins anew. The state does not change where the
+        arguments are the same.
         """
         self.format = payload_format(
             self.learner.input_kind,
@@ -125,6 +133,9 @@ class Engine:
             self._redeliveries.restore(*known.save())
             self._redeliveries.copies.restore(known.copies.save())
         self._quarantine.enabled = quarantine
+        levels = () if interval is None else (interval,)
+        if levels != (() if self.intervals is None else self.intervals.levels):
+            self.intervals = PredictionIntervals(levels) if levels else None
         self._loop = LearningLoop(
             self.learner,
             self.format,
@@ -132,6 +143,7 @@ class Engine:
             self._quarantine,
             by_topic=id_scope == "topic",
             learns_reused=reused_ids == "learn",
+            intervals=self.intervals,
         )
         self._reader = self.format.reader() if self._loop.takes_raw else None
 
@@ -332,6 +344,7 @@ class Engine:
             "targets_unscored": self.errors.n_unscored,
             "quarantines_lifted": self.n_quarantines_lifted,
             **self.errors.summary(),
+            **({} if self.intervals is None else self.intervals.summary()),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -341,6 +354,7 @@ class Engine:
             "copies": self._redeliveries.copies.save(),
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
+            **({} if self.intervals is None else self.intervals.save("intervals.")),
             "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
@@ -361,6 +375,9 @@ class Engine:
         try:
             self.learner.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
             self.errors.restore(state["errors"])
+            if self.intervals is not None and "intervals.scale" in state:
+                # A state of an older version has none.
+                self.intervals.restore(state, "intervals.")
             self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))

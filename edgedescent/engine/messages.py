@@ -74,3 +74,6 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     prediction: float
     id: str | int | None = None
     y: float | None = None
+    low: float | None = None
+    """Lower bound of the prediction interval, where one was asked for and errors are known."""
+    high: float | None = None

@@ -21,6 +21,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     payload_bytes_max: int = 1_048_576
     events_per_message_max: int = 10_000
     quarantine: bool = True
+    interval: float | None = None
+    """Level of the prediction intervals of the answers; None for answers without them."""
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Engine` and of `Engine.configure`.

@@ -9,6 +9,7 @@ from edgedescent.evaluation.optimum import OptimumRegret
 from edgedescent.evaluation.pointwise import (
     absolute_errors,
     covered,
+    interval_scores,
     last_value_errors,
     quantile_losses,
     squared_errors,
@@ -36,6 +37,7 @@ __all__ = [
     "covered",
     "detection_scores",
     "error_floor",
+    "interval_scores",
     "last_value_errors",
     "paired_difference",
     "quantile_losses",

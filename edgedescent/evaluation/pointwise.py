@@ -124,6 +124,40 @@ def widths(lower: ArrayLike, upper: ArrayLike) -> Floats:
     return np.maximum(_bounded(upper) - _bounded(lower), 0.0)
 
 
+def interval_scores(y: ArrayLike, lower: ArrayLike, upper: ArrayLike, level: float) -> Floats:
+    """Interval scores (Winkler scores): the width, and a penalty for the distance of a target outside; lower is better.
+
+    ::
+
+        score = upper - lower + 2 / (1 - level) max(lower - y, y - upper, 0)
+
+    Args:
+        y: Targets, shape (n_events,).
+        lower: Lower bounds, shape (n_events,); bounds are clipped as predictions are.
+        upper: Upper bounds, shape (n_events,).
+        level: Share of the targets that the intervals shall hold.
+
+    Returns:
+        Scores in units of the target, shape (n_events,); NaN where the target is not finite.
+
+    Raises:
+        ValueError: If the level is not > 0 and < 1, or the shapes differ.
+
+    References:
+        Gneiting and Raftery (2007), "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 102(477), eq. 43.
+
+    Example:
+        >>> interval_scores([1.0, 5.0], [0.0, 0.0], [2.0, 4.0], 0.5).tolist()
+        [2.0, 8.0]
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"The level must be > 0 and < 1. Got {level}.")
+    y, lower, upper = _columns(y=y, lower=lower, upper=upper)
+    y, lower, upper = _targets(y), _bounded(lower), _bounded(upper)
+    outside = np.maximum(np.maximum(lower - y, y - upper), 0.0)
+    return widths(lower, upper) + 2.0 / (1.0 - level) * outside
+
+
 def target_scale(y: ArrayLike) -> float:
     """Mean absolute error of the best constant prediction, the median: what errors of the target are compared with.
 

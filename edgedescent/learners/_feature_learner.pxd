@@ -1,12 +1,15 @@
 """The learning of one event of named features by models that share an encoder."""
 from cpython.object cimport PyObject
 
+from edgedescent.conformal._prediction_intervals cimport PredictionIntervals
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 
 cdef class CompiledFeatureLearner:
     cdef readonly Encoder encoder
     cdef readonly tuple models
     cdef readonly long long n_skipped_targets
+    # None where no levels were asked for.
+    cdef readonly PredictionIntervals intervals
     # The models, borrowed from the tuple: looping over it takes a good part of the time of an event.
     cdef Py_ssize_t n_models
     cdef PyObject** members

@@ -4,6 +4,7 @@ import numpy as np
 from cpython.object cimport PyObject
 from libc.stdlib cimport free, malloc
 
+from edgedescent.conformal._prediction_intervals cimport PredictionIntervals
 from edgedescent.features._encoder cimport as_event
 from edgedescent.features._names cimport row_name
 from edgedescent.learners._feature_model cimport FeatureModel, has_room
@@ -21,9 +22,10 @@ cdef class CompiledFeatureLearner:
     Args:
         encoder: what reads the events; no other learner may use it.
         models: those made with this encoder.
+        interval_levels: levels of the prediction intervals; none for no intervals.
     """
 
-    def __init__(self, Encoder encoder, models):
+    def __init__(self, Encoder encoder, models, interval_levels=()):
         cdef Py_ssize_t m
         if self.encoder is not None:
             raise TypeError(f"The constructor of {type(self).__name__} can be called once only.")
@@ -40,6 +42,7 @@ cdef class CompiledFeatureLearner:
                 raise ValueError("Every model must be made with the encoder that it shares.")
             self.members[m] = <PyObject*>model
             self.limits_targets |= (<FeatureModel>model).limits_targets
+        self.intervals = PredictionIntervals(interval_levels) if interval_levels else None
         self.encoder = encoder
         self.n_skipped_targets = 0
 
@@ -111,6 +114,8 @@ cdef class CompiledFeatureLearner:
             (<FeatureModel>self.members[m]).after_update(y)
             failed |= (<FeatureModel>self.members[m]).kept_error[0] != NULL
         encoder.n_events += 1
+        if self.intervals is not None:
+            self.intervals.learn(y, self.model_predictions[0])
         if failed:
             self._check_steps()
         return self.model_predictions[0]
@@ -150,6 +155,27 @@ cdef class CompiledFeatureLearner:
     def predict_one(self, x):
         """Predict the target of one event; the state stays as it is."""
         return self.predict_dict(as_event(x))
+
+    def predict_interval_one(self, x, double level):
+        """Predict the interval that holds the target of one event with a probability of `level`; the state stays as it is.
+
+        The interval lies around what `predict_one` returns. Before two events were learned it is infinite.
+
+        Args:
+            x: the event.
+            level: one of `interval_levels`.
+
+        Returns:
+            The lower and the upper bound.
+
+        Raises:
+            ValueError: If the level is none of `interval_levels`, for which intervals are calibrated.
+        """
+        cdef double prediction = self.predict_dict(as_event(x))
+        if self.intervals is None:
+            raise ValueError(
+                f"{type(self).__name__} has no prediction intervals: ask for them by interval_levels=({level},).")
+        return self.intervals.interval(prediction, level)
 
     def predict_learn_one(self, x, y):
         """Predict, then learn from the same event; returns what `predict_one` would have returned before."""
@@ -249,7 +275,10 @@ cdef class CompiledFeatureLearner:
         cdef Encoder encoder = self.encoder
         counts = [encoder.n_events, self.n_skipped_targets, encoder.n_skipped_values,
                   encoder.vocabulary.evicted, encoder.vocabulary.shared]
-        return {**encoder.save(), "counts": np.array(counts, dtype=np.int64), **self.model.save()}
+        state = {**encoder.save(), "counts": np.array(counts, dtype=np.int64), **self.model.save()}
+        if self.intervals is not None:
+            state.update(self.intervals.save("intervals."))
+        return state
 
     def _restore(self, **state):
         self.require_constructed()
@@ -259,4 +288,6 @@ cdef class CompiledFeatureLearner:
         n_events, n_skipped_targets, n_skipped_values, evicted, shared = counts.tolist()
         self.encoder.restore(state, n_events, n_skipped_values, evicted, shared)
         self.model.restore(state)
+        if self.intervals is not None:
+            self.intervals.restore(state, "intervals.")
         self.n_skipped_targets = n_skipped_targets

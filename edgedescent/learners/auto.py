@@ -66,6 +66,10 @@ class AutoRegressor(FeatureLearner):
             description="Number of the latest events that are kept for replay and among which neighbours are found",
         ),
     ] = 2000
+    interval_levels: Annotated[
+        tuple[Annotated[float, Meta(gt=0, lt=1)], ...],
+        Meta(max_length=16, description="Levels at which `predict_interval_one` can be asked"),
+    ] = (0.9,)
 
     @property
     def members(self) -> Members:

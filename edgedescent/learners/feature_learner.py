@@ -36,6 +36,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         "categories": migration.categories,
         "decimal_comma": migration.goes_on,
         "seed": migration.drawn_later,
+        "interval_levels": migration.intervals,
     }
     clip: Annotated[float, Meta(gt=0, description="Standardized features are clipped at ±clip")] = 5.0
     forgetting: Annotated[
@@ -83,6 +84,14 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
         ),
     ] = None
     seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of first weights and of all draws")] = 1
+    interval_levels: Annotated[
+        tuple[Annotated[float, Meta(gt=0, lt=1)], ...],
+        Meta(
+            max_length=16,
+            description="Levels at which `predict_interval_one` can be asked, such as 0.9; each is calibrated as "
+            "events are learned, see `edgedescent.conformal.PredictionIntervals`",
+        ),
+    ] = ()
 
     def check_parameters(self) -> None:
         """Raise ValueError for parameters that do not fit each other; each of them is valid."""
@@ -99,7 +108,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             hash_bits=self.hash_bits,
             decimal_comma=self.decimal_comma,
         )
-        CompiledFeatureLearner.__init__(self, encoder, (self.model_type(encoder, self),))
+        CompiledFeatureLearner.__init__(self, encoder, (self.model_type(encoder, self),), self.interval_levels)
 
     def counts(self) -> dict[str, int]:
         """Return counters of skipped values, undone updates, and features that were evicted or got no row.

@@ -54,9 +54,14 @@ class GradientLearner(FeatureLearner):
     ] = 0
 
     def check_parameters(self) -> None:
-        """Raise ValueError unless the loss is one for the learner's kind of targets."""
+        """Raise ValueError unless the loss is one for the learner's kind of targets, and allows the intervals."""
         binary = self.loss.binary
         if self.target_kind != "any" and binary != (self.target_kind == "binary"):
             raise ValueError(
                 f"The `loss` of {type(self).__name__} must be one for {self.target_kind} targets. Got {self.loss!r}."
+            )
+        if binary and self.interval_levels:
+            raise ValueError(
+                f"The `interval_levels` of {type(self).__name__} must be none, because its targets are binary. "
+                f"Got {self.interval_levels}."
             )

@@ -198,6 +198,16 @@ def categories(migration: Migration, name: str) -> None:
             migration.anew(name, f"{listed}, because integers are {now} there now; what was learned from {then} rests")
 
 
+def intervals(migration: Migration, name: str) -> None:
+    """Rule of the levels of prediction intervals, each of which was calibrated by its own."""
+    fresh = migration.after.state_dict()
+    for part in [part for part in migration.state if part.startswith("intervals.")]:
+        del migration.state[part]
+    migration.state.update({part: value for part, value in fresh.items() if part.startswith("intervals.")})
+    migration.kept(name, f"what predicts: {migration.change(name)}")
+    migration.anew(name, "the calibration of the intervals")
+
+
 def target_unit(migration: Migration, name: str) -> None:
     """Rule of the loss: weights predict in the unit of its targets."""
     before, after = getattr(migration.before, name), getattr(migration.after, name)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgedescent.optim import SGD, Adam
@@ -287,6 +288,42 @@ class TestAdaptation:
         assert not verdict("MovieTweetings", 1.17, 9.0, rmse=1.59)
 
 
+class TestIntervals:
+    @needs_peers
+    def test_a_quick_run_prints_every_row(self) -> None:
+        done = run("bench/intervals.py", "--quick", "--json", "--only", "weight-jump")
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)["rows"]
+        assert [row["learner"] for row in rows] == ["AutoRegressor, small", "LinearRegressor"]
+        assert all(row["stream"] == "scenario weight-jump" and 0.8 < row["coverage"] < 1.0 for row in rows)
+
+    @pytest.mark.usefixtures("bench")
+    def test_the_plain_window_is_the_quantile_of_the_last_errors(self) -> None:
+        intervals = importlib.import_module("intervals")
+        y = np.random.default_rng(0).standard_normal(1300)
+        bounds = intervals.plain_window(y, np.zeros(1300))
+        for i in (1, 2, 7, 501, 502, 1299):
+            errors = sorted(np.abs(y[max(1, i - 500) : i]).tolist())
+            half = errors[min(math.ceil(0.9 * (len(errors) + 1)), len(errors)) - 1] if errors else math.inf
+            assert tuple(bounds[i]) == (-half, half)
+
+    @pytest.mark.usefixtures("bench")
+    def test_targets_can_be_missed(self) -> None:
+        intervals = importlib.import_module("intervals")
+
+        def missed(**found: Any) -> list[str]:
+            row = {"coverage": 0.9, "worst": 0.85, "score": 1.0, "ratio": 0.9}
+            row |= {"plain_coverage": 0.9, "plain_worst": 0.8}
+            judged = intervals.verdicts([intervals.Row("bike", "linear", 5000, **{**row, **found})])
+            return [text for text, reached in judged if not reached]
+
+        assert missed() == []
+        assert missed(coverage=0.88) == ["bike, linear: coverage 0.880, not 0.89 to 0.91"]
+        assert missed(worst=0.82) == ["bike, linear: 0.820 in a window of 500, below 0.83"]
+        assert missed(after_drifts=(("jump", 0.8, 0.7),)) == ["bike, linear: 0.700 in a window of 500, below 0.83"]
+        assert len(missed(ratio=0.98)) == 1
+
+
 class TestEndurance:
     def test_a_short_run_prints_every_tenth(self) -> None:
         done = run("bench/endurance.py", "--events", "20000", "--json", "--only", "linear, idle")
@@ -368,7 +405,10 @@ class TestImports:
             imports.measure("absent", "import absent_library", runs=1)
 
 
-@pytest.mark.parametrize("script", ["learn", "adaptation", "endurance", "poison", "simulate", "tables", "imports"])
+SCRIPTS = ["learn", "adaptation", "intervals", "endurance", "poison", "simulate", "tables", "imports"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_help_has_an_example(script: str) -> None:
     done = run(f"bench/{script}.py", "--help")
     assert done.returncode == 0

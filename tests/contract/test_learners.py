@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgedescent import AutoRegressor
@@ -33,6 +34,19 @@ every_learner = pytest.mark.parametrize("learner", LEARNERS)
 every_gradient_learner = pytest.mark.parametrize("learner", GRADIENT_LEARNERS)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
+
+
+def accepts_levels(kind: Callable[..., Learner]) -> bool:
+    """True for a learner with prediction intervals: its targets are numbers."""
+    try:
+        small(kind, interval_levels=(0.9,))
+    except TypeError:
+        return False
+    except ValueError as error:
+        assert "must be none, because its targets are binary" in str(error)  # noqa: PT017 - of a learner in a list
+        return False
+    return True
+
 
 PAIRS = [(learner, loss) for learner in LEARNERS for loss in LOSSES if accepts_loss(learner, loss())]
 
@@ -68,6 +82,31 @@ def test_contract_with_all_that_has_a_state(learner: Callable[..., Learner], che
 @pytest.mark.parametrize("budget", ["tiny", "small", "large"])
 def test_contract_of_each_budget(budget: str, check: Callable[[Learner], None]) -> None:
     check(AutoRegressor(budget=budget))
+
+
+@every_check
+@pytest.mark.parametrize("learner", [kind for kind in LEARNERS if accepts_levels(kind)])
+def test_contract_with_prediction_intervals(learner: Callable[..., Learner], check: Callable[[Learner], None]) -> None:
+    check(small(learner, interval_levels=(0.9, 0.5)))
+
+
+@pytest.mark.parametrize("learner", [kind for kind in LEARNERS if accepts_levels(kind)])
+def test_prediction_intervals_change_no_prediction_and_hold_their_share(learner: Callable[..., Any]) -> None:
+    model, without = small(learner, interval_levels=(0.9,)), small(learner, interval_levels=())
+    rng = np.random.default_rng(5)
+    held = 0
+    for i in range(600):
+        x = {"a": rng.standard_normal(), "b": rng.standard_normal()}
+        y = 3.0 * x["a"] + rng.standard_normal()
+        low, high = model.predict_interval_one(x, 0.9)
+        held += i >= 100 and low <= y <= high
+        assert low <= model.predict_one(x) <= high
+        assert model.predict_learn_one(x, y) == without.predict_learn_one(x, y)
+    assert held / 500 == pytest.approx(0.9, abs=0.04)
+    with pytest.raises(ValueError, match=r"must be one of those that are calibrated: 0\.9\. Got 0\.8"):
+        model.predict_interval_one({"a": 1.0}, 0.8)
+    with pytest.raises(ValueError, match=r"has no prediction intervals: ask for them by interval_levels=\(0.9,\)"):
+        without.predict_interval_one({"a": 1.0}, 0.9)
 
 
 @every_check

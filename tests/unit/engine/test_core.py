@@ -421,3 +421,62 @@ def test_a_question_is_answered_as_predict_one_does_and_changes_no_bit(learner: 
     after = engine.learner.state_dict()
     assert all(np.array_equal(after[name], before[name]) for name in before)
     assert engine.counters["events_predicted"] == 1
+
+
+class TestIntervals:
+    def test_answers_carry_an_interval_once_errors_are_known(self) -> None:
+        engine = an_engine(interval=0.9)
+        given = [answers(tell(engine, event(number))) for number in range(300)]
+        assert [{"low", "high"} & answer.keys() for answer in given[:3]] == [set(), set(), {"low", "high"}]
+        assert all(answer["low"] <= answer["prediction"] <= answer["high"] for answer in given[2:])
+        question = answers(tell(engine, {"x": {"a": 1.0, "b": 0.5}}))
+        assert question.keys() == {"prediction", "low", "high"}
+        found = engine.metrics()
+        assert found["interval_coverage"] == sum(a["low"] <= a["y"] <= a["high"] for a in given[2:]) / 298
+        assert 0.85 < found["interval_coverage_recent"] < 0.95
+
+    def test_they_are_off_unless_asked_for(self) -> None:
+        engine = an_engine()
+        given = [answers(tell(engine, event(number))) for number in range(10)]
+        assert all(answer.keys() == {"prediction", "id", "y"} for answer in given)
+        assert not any(name.startswith("interval") for name in [*engine.metrics(), *engine.state_dict()])
+
+    def test_repeats_and_questions_teach_them_nothing(self) -> None:
+        engine = an_engine(interval=0.9)
+        for number in range(50):
+            tell(engine, event(number))
+        before = {name: value for name, value in engine.state_dict().items() if name.startswith("intervals.")}
+        assert len(before) == 4
+        tell(engine, event(7), {"x": {"a": 1.0}}, {"id": "z", "x": {"a": 1.0}, "y": "broken"})
+        after = engine.state_dict()
+        assert all(after[name].tobytes() == value.tobytes() for name, value in before.items())
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_it_goes_on_from_a_saved_state_bit_for_bit(self, kind: type[Learner]) -> None:
+        messages = payloads(200, takes=kind.input_kind)
+        whole, resumed = an_engine(kind, interval=0.8), an_engine(kind, interval=0.8)
+        for payload in messages[:120]:
+            send(whole, payload)
+        resumed.load_state_dict(codec.decode(codec.encode(whole.state_dict())))
+        assert bits(resumed) == bits(whole)
+        for payload in messages[120:]:
+            assert send(resumed, payload) == send(whole, payload)
+        assert bits(resumed) == bits(whole)
+
+    def test_a_state_without_them_lets_them_begin_anew(self) -> None:
+        before = an_engine()
+        for number in range(50):
+            tell(before, event(number))
+        after = an_engine(interval=0.9)
+        after.load_state_dict(before.state_dict())
+        assert answers(tell(after, event(50))).keys() == {"prediction", "id", "y"}
+        assert "interval_coverage" not in after.metrics()
+
+    def test_a_broken_state_of_them_is_refused(self) -> None:
+        engine = an_engine(interval=0.9)
+        for number in range(50):
+            tell(engine, event(number))
+        state = engine.state_dict()
+        state["intervals.scale"] = state["intervals.scale"][:3]
+        with pytest.raises(StateError, match="does not fit this configuration: A scale of errors must be 14"):
+            an_engine(interval=0.9).load_state_dict(state)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent.config import Config, Limits, State
+from edgedescent.config import Config, Limits, Predictions, State
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
 from edgedescent.engine.settings import EngineSettings
@@ -25,8 +25,8 @@ from support.state_file import sql
 from support.state_folder import NOW, Run, a_config, batches, bits, payloads
 
 
-def with_limits(config: Config, **limits: Any) -> Config:
-    return msgspec.structs.replace(config, limits=Limits(**limits))
+def with_limits(config: Config, interval: float | None = None, **limits: Any) -> Config:
+    return msgspec.structs.replace(config, limits=Limits(**limits), predictions=Predictions(interval=interval))
 
 
 def undisturbed(parts: list[tuple[Config, list[bytes]]]) -> Engine:
@@ -53,6 +53,9 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"redelivery_window": 3}, {"redelivery_window": 1000}),
     ({"id_scope": "topic"}, {"id_scope": "device"}),
     ({"reused_ids": "drop"}, {"reused_ids": "learn"}),
+    ({"interval": 0.9}, {}),
+    ({}, {"interval": 0.9}),
+    ({"interval": 0.9}, {"interval": 0.8}),
 ]
 
 
