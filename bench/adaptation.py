@@ -179,7 +179,7 @@ def main(
     seconds["errors"], start = time.monotonic() - start, time.monotonic()
     cost = None
     if runs and not quick:
-        cost = costs.measure(data, baseline, runs, costs.EVENTS, on_progress)
+        cost = costs.measure(data, baseline, runs, events, on_progress)
         seconds["costs"] = time.monotonic() - start
     if curves:
         draw(curves, outcomes)

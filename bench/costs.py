@@ -16,7 +16,6 @@ from trials import BEFORE, run_apart, without_previous
 
 STREAMS = ("bike sharing", "taxi", "FriedmanDrift lea")
 """Streams that are timed: with 14, 6 and 10 features."""
-EVENTS = 3000
 NETWORK, SGBR = "MLPRegressor", "SGBR"
 
 
