@@ -53,7 +53,8 @@ def as_text(report: Report) -> str:
     if report.costs is not None and report.costs.us_per_event:
         parts.append(cost_table(report.costs))
     if report.bars:
-        parts.append("\n".join(["bars", *(f"  {bar}" for bar in report.bars)]))
+        named = f"bars, on {len(report.regressions)} streams of features, {len(report.skipped)} skipped"
+        parts.append("\n".join([named, *(f"  {bar}" for bar in report.bars)]))
     return "\n\n".join([*parts, "\n".join(origin(report))])
 
 

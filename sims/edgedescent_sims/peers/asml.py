@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta
+from numpy.random import mtrand
 
 from edgedescent_sims.peers.base import library
 from edgedescent_sims.peers.samlb_regressor import SamlbRegressor
@@ -66,13 +67,13 @@ class ASML(SamlbRegressor):
     @contextmanager
     def _own_draws(self) -> Iterator[None]:
         """Give the global generators the state that this instance left them in, and put theirs back afterwards."""
-        before = random.getstate(), np.random.get_bit_generator()
+        before = random.getstate(), mtrand.get_bit_generator()
         if self._draws is not None:
             random.setstate(self._draws)
-        np.random.set_bit_generator(self._generator)
+        mtrand.set_bit_generator(self._generator)
         try:
             yield
         finally:
             self._draws = random.getstate()
             random.setstate(before[0])
-            np.random.set_bit_generator(before[1])
+            mtrand.set_bit_generator(before[1])
