@@ -1,4 +1,4 @@
-"""The streams of adaptation.py: recordings from a folder of the user's, and what River brings along."""
+"""The streams of adaptation.py: recordings from a folder of the user's, and what River and samlb bring along."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 Event = tuple[dict[str, float], float]
 Rating = tuple[str, str, float]
+
+PREVIOUS = "previous"
+"""Feature that holds the label of the event before."""
 
 
 @dataclass(frozen=True)
@@ -22,31 +29,58 @@ class Recording:
 
     Args:
         name: as the table calls it.
-        read: yields the events, given the folder of the recordings.
-        file: what it reads, below the folder; "" where River brings the stream along.
+        read: yields the events, given the path of the file.
+        file: what it reads, below the folder of the recordings; "" where River brings the stream along.
         input_kind: what an event holds: features and a target, or a user, an item and a rating.
+        season: number of events of a day, where there is a clock; otherwise 0.
+        length: how many times as many events are read as of the others.
     """
 
     name: str
     read: Callable[[Path], Iterator[Any]]
     file: str = ""
     input_kind: str = "features"
+    season: int = 0
+    length: int = 1
+
+    def path(self, folder: Path | None) -> Path | None:
+        """File of the stream, gzipped or not; None if there is none."""
+        places = [folder / self.file] if folder else []
+        if self.file.startswith("samlb/"):
+            places += [place / Path(self.file).name for place in samlb_folders()]
+        for place in places:
+            for path in (place, place.with_suffix("")) if place.suffix == ".gz" else (place,):
+                if path.is_file():
+                    return path
+        return None
 
     def why_not(self, folder: Path | None) -> str | None:
-        """Reason why this stream cannot be read; an empty string if it can."""
+        """Reason why this stream cannot be read; None if it can."""
         if not self.file:
+            return None if find_spec("river") else "river is not installed"
+        if self.path(folder):
             return None
         if folder is None:
             return f"no --data folder was given, below which {self.file} would be"
-        return None if (folder / self.file).is_file() else f"there is no {folder / self.file}"
+        return f"there is no {folder / self.file}"
 
     def events(self, folder: Path | None, n_max: int) -> list[Any]:
         """The first `n_max` events."""
-        return list(islice(self.read(folder or Path()), n_max))
+        return list(islice(self.read(self.path(folder) or Path()), n_max))
+
+
+def samlb_folders() -> list[Path]:
+    """Folders where samlb itself looks for its data sets; it downloads them at their first use."""
+    found = find_spec("samlb")
+    installed = (
+        [Path(place, "datasets/regression") for place in (found.submodule_search_locations or [])] if found else []
+    )
+    return [*installed, Path.home() / ".samlb/datasets/regression"]
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 
 
@@ -59,28 +93,31 @@ def _calendar(time: datetime) -> dict[str, float]:
     return {"hour": time.hour, "weekday": time.weekday(), "month": time.month, **_daily(time.hour)}
 
 
-def _with_previous(events: Iterator[Event]) -> Iterator[Event]:
+def with_previous(events: Iterator[Event]) -> Iterator[Event]:
     """Add the label of the event before: whoever predicts the next hour knows this one."""
     previous = 0.0
     for x, y in events:
-        yield {**x, "previous": previous}, y
+        yield {**x, PREVIOUS: previous}, y
         previous = y
 
 
-def bike_sharing(folder: Path) -> Iterator[Event]:
+# --- Recordings with a clock ----------------------------------------------------------------------
+
+
+def bike_sharing(path: Path) -> Iterator[Event]:
     # `casual` and `registered` add up to the target.
     left_out = {"cnt", "casual", "registered", "dteday", "instant"}
-    return _with_previous(
+    return with_previous(
         (
             {**{name: float(value) for name, value in row.items() if name not in left_out}, **_daily(float(row["hr"]))},
             float(row["cnt"]),
         )
-        for row in _rows(folder / BIKE)
+        for row in _rows(path)
     )
 
 
-def metro_traffic(folder: Path) -> Iterator[Event]:
-    return _with_previous(
+def metro_traffic(path: Path) -> Iterator[Event]:
+    return with_previous(
         (
             {
                 **_calendar(datetime.fromisoformat(row["date_time"])),
@@ -89,13 +126,13 @@ def metro_traffic(folder: Path) -> Iterator[Event]:
             },
             float(row["traffic_volume"]),
         )
-        for row in _rows(folder / METRO)
+        for row in _rows(path)
     )
 
 
-def household_power(folder: Path) -> Iterator[Event]:
+def household_power(path: Path) -> Iterator[Event]:
     # The current and the sub-meters nearly give the target away.
-    return _with_previous(
+    return with_previous(
         (
             {
                 **_calendar(datetime.fromisoformat(row["datetime"])),
@@ -104,42 +141,101 @@ def household_power(folder: Path) -> Iterator[Event]:
             },
             float(row["Global_active_power"]),
         )
-        for row in _rows(folder / POWER)
+        for row in _rows(path)
     )
 
 
-def friedman_drift(_folder: Path) -> Iterator[Event]:
+def sensor(path: Path) -> Iterator[Event]:
+    """A recording of the Numenta Anomaly Benchmark: times and values."""
+    return with_previous(
+        (_calendar(datetime.fromisoformat(row["timestamp"])), float(row["value"])) for row in _rows(path)
+    )
+
+
+def water_flow(_path: Path) -> Iterator[Event]:
+    from river import datasets
+
+    return with_previous((_calendar(x["Time"]), float(y)) for x, y in datasets.WaterFlow())
+
+
+# --- Streams without one --------------------------------------------------------------------------
+
+
+def trump_approval(_path: Path) -> Iterator[Event]:
+    from river import datasets
+
+    return with_previous((dict(x), float(y)) for x, y in datasets.TrumpApproval())
+
+
+def chick_weights(_path: Path) -> Iterator[Event]:
+    from river import datasets
+
+    return with_previous((dict(x), float(y)) for x, y in datasets.ChickWeights())
+
+
+def friedman_drift(drift_type: str, position: tuple[int, ...], _path: Path) -> Iterator[Event]:
     from river.datasets import synth
 
-    stream = synth.FriedmanDrift(drift_type="lea", position=(2000, 5000, 8000), seed=42)
-    # Its names are integers, which not every peer takes.
+    gradual = {"transition_window": 1000} if drift_type == "gsg" else {}
+    stream = synth.FriedmanDrift(drift_type=drift_type, position=position, seed=42, **gradual)
+    # Its names are integers, which not every peer takes. Its events are drawn independently: no label says anything
+    # about the next one.
     return (({f"x{name}": float(value) for name, value in x.items()}, float(y)) for x, y in stream)
 
 
-def trump_approval(_folder: Path) -> Iterator[Event]:
-    from river import datasets
+def samlb(path: Path) -> Iterator[Event]:
+    """A data set of samlb: arrays, and names of the features."""
+    with np.load(path, allow_pickle=False) as data:
+        names = [str(name) for name in data["feature_names"]]
+        X, y = data["X"].astype(np.float64).tolist(), data["y"].astype(np.float64).tolist()
+    return with_previous((dict(zip(names, row, strict=True)), label) for row, label in zip(X, y, strict=True))
 
-    return ((dict(x), float(y)) for x, y in datasets.TrumpApproval())
 
-
-def movie_tweetings(folder: Path) -> Iterator[Rating]:
-    with gzip.open(folder / MOVIES, "rt", encoding="utf-8") as file:
+def movie_tweetings(path: Path) -> Iterator[Rating]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [line.strip().split("::") for line in file]
     # The sort is stable, so that ratings of one second stay in the order of the file.
     rows.sort(key=lambda row: int(row[3]))
     return ((user, item, float(rating)) for user, item, rating, _ in rows)
 
 
-BIKE = "bike-sharing/hour.csv.gz"
 METRO = "metro-traffic/Metro_Interstate_Traffic_Volume.csv.gz"
-POWER = "household-power-hourly/hourly_filled.csv.gz"
-MOVIES = "movietweetings-100k/ratings.dat.gz"
+NAB = "nab/realKnownCause"
+SEASONS_OF_SAMLB = {"MetroTraffic": 24, "bike": 24}
+SAMLB = (
+    "FriedmanGra",
+    "House8L",
+    "MetroTraffic",
+    "ailerons",
+    "bike",
+    "california_housing",
+    "cps88wages",
+    "diamonds",
+    "elevators",
+    "fifa",
+    "fried",
+    "hyperA",
+    "kings_county",
+    "superconductivity",
+    "wave_energy",
+)
 
 RECORDINGS = (
-    Recording("bike sharing", bike_sharing, BIKE),
-    Recording("metro traffic", metro_traffic, METRO),
-    Recording("household power", household_power, POWER),
-    Recording("FriedmanDrift", friedman_drift),
+    Recording("bike sharing", bike_sharing, "bike-sharing/hour.csv.gz", season=24),
+    Recording("metro traffic", metro_traffic, METRO, season=24),
+    Recording("household power", household_power, "household-power-hourly/hourly_filled.csv.gz", season=24),
+    Recording("machine temperature", sensor, f"{NAB}/machine_temperature_system_failure.csv.gz", season=288),
+    Recording("ambient temperature", sensor, f"{NAB}/ambient_temperature_system_failure.csv.gz", season=24),
+    Recording("taxi", sensor, f"{NAB}/nyc_taxi.csv.gz", season=48),
+    Recording("CPU", sensor, f"{NAB}/cpu_utilization_asg_misconfiguration.csv.gz", season=288),
     Recording("TrumpApproval", trump_approval),
-    Recording("MovieTweetings", movie_tweetings, MOVIES, input_kind="ratings"),
+    Recording("ChickWeights", chick_weights),
+    Recording("WaterFlow", water_flow, season=24),
+    Recording("FriedmanDrift lea", partial(friedman_drift, "lea", (2000, 5000, 8000))),
+    Recording("FriedmanDrift gra", partial(friedman_drift, "gra", (3000, 7000))),
+    Recording("FriedmanDrift gsg", partial(friedman_drift, "gsg", (3000, 7000))),
+    *(Recording(f"samlb {name}", samlb, f"samlb/{name}.npz", season=SEASONS_OF_SAMLB.get(name, 0)) for name in SAMLB),
+    Recording("metro traffic, long", metro_traffic, METRO, season=24, length=5),
+    Recording("FriedmanDrift lea, long", partial(friedman_drift, "lea", (10_000, 25_000, 40_000)), length=5),
+    Recording("MovieTweetings", movie_tweetings, "movietweetings-100k/ratings.dat.gz", input_kind="ratings"),
 )

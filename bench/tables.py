@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from curves import write_curves
+from curves import COLOURS, write_curves
 
 ROOT = Path(__file__).parents[1]
 MEASURED = Path(__file__).parent / "measured"
 DOCUMENTS = ("README.md", "docs/learners.md")
+OURS = ("AutoRegressor, default", "AutoRegressor, small", "AutoRegressor, tiny", "MLPRegressor", "LinearRegressor")
+DRAWN = ("bike sharing", "metro traffic", "household power", "FriedmanDrift lea", "TrumpApproval", "MovieTweetings")
+"""Streams of which the documents show errors over time."""
 BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -25,7 +30,7 @@ def results(name: str) -> dict[str, Any]:
     return found
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown; all columns but the first are numbers."""
     lines = [header, ("---", *["---:"] * (len(header) - 1)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -35,7 +40,9 @@ def origin(measured: dict[str, Any]) -> str:
     """The command, the machine and the versions, in a sentence."""
     ran_on = measured["ran_on"]
     versions = ", ".join(
-        f"{name} {ran_on[name]}" for name in ("river", "vowpalwabbit", "scikit-learn", "paho-mqtt") if name in ran_on
+        f"{name} {ran_on[name]}"
+        for name in ("river", "vowpalwabbit", "samlb", "scikit-learn", "paho-mqtt")
+        if name in ran_on
     )
     return (
         f"`{measured['again']}` printed this on a shared {ran_on['processor']}, {ran_on['cores']} cores, "
@@ -62,21 +69,93 @@ def speed() -> str:
 
 
 def errors() -> str:
-    """The tables of docs/learners.md: progressive errors stream by stream, the best first, each with its curves."""
+    """The tables of docs/learners.md: ours beside the best peer of each stream, then ratings, each with curves."""
     measured = results("adaptation")
+    features = [stream for stream in measured["streams"] if stream["kind"] == "features"]
     parts = [origin(measured)]
-    for stream in measured["streams"]:
-        name, n = stream["stream"], f"{stream['events']:,}"
-        rows = [
-            (
-                f"**{one['name']}**" if one["ours"] else one["name"],
-                *(number(one[k]) for k in ("mae", "rmse", "us_per_event")),
-            )
-            for one in sorted(stream["learners"], key=lambda one: one["mae"])
-        ]
-        picture = f"![Mean absolute error over time: {name}](curves/{file_name(name)})"
-        parts.append(f"### {name}, {n} events\n\n{table(('', 'MAE', 'RMSE', 'µs/event'), rows)}\n\n{picture}")
-    return "\n\n".join(parts)
+    for measure in ("mae", "rmse"):
+        lines = sorted(features, key=lambda stream: -(ours_over_best(stream, OURS[0], measure) or 0.0))
+        parts.append(
+            table(("", "best peer", measure.upper(), *OURS), [against_the_best(one, measure) for one in lines])
+        )
+    parts += [
+        means(features),
+        costs(measured),
+        *(ratings(one) for one in measured["streams"] if one["kind"] == "ratings"),
+    ]
+    parts += [picture(stream) for stream in measured["streams"] if stream["stream"] in DRAWN]
+    return "\n\n".join(part for part in parts if part)
+
+
+def learner(stream: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """What was measured of a learner on a stream."""
+    return next((one for one in stream["learners"] if one["name"] == name), None)
+
+
+def ours_over_best(stream: dict[str, Any], name: str, measure: str) -> float | None:
+    """The error of one of ours over that of the best peer."""
+    found = learner(stream, name)
+    return None if found is None else found[f"{measure}_over_best_peer"]
+
+
+def against_the_best(stream: dict[str, Any], measure: str) -> tuple[str, ...]:
+    """A line of a table: the best peer and its error, then ours as ratios to it."""
+    peers = [one for one in stream["learners"] if one["role"] == "peer" and one[measure] is not None]
+    best = min(peers, key=lambda one: one[measure])
+    ratios = (ours_over_best(stream, name, measure) for name in OURS)
+    name = f"{stream['stream']}, {stream['events']:,} events"
+    return (name, best["name"], number(best[measure]), *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios))
+
+
+def means(features: Sequence[dict[str, Any]]) -> str:
+    """The geometric mean and the worst of the ratios of ours."""
+    rows = []
+    for measure in ("mae", "rmse"):
+        found = [[ours_over_best(stream, name, measure) or math.inf for stream in features] for name in OURS]
+        average = (f"{math.exp(statistics.fmean(map(math.log, ratios))):.3f}" for ratios in found)
+        rows.append((f"{measure.upper()}, geometric mean", *average))
+        rows.append((f"{measure.upper()}, worst", *(f"{max(ratios):.2f}" for ratios in found)))
+    return table(("over the best peer's", *OURS), rows)
+
+
+def costs(measured: dict[str, Any]) -> str:
+    """What an event costs, on the streams that were timed."""
+    if not measured["costs"]:
+        return ""
+    base, timed = measured["costs"]["base"], measured["costs"]["us_per_event"]
+    rows = [
+        (name, *(f"{number(each[name], 3)} ({each[name] / each[base]:.2f})" for each in timed.values()))
+        for name in next(iter(timed.values()))
+    ]
+    return table((f"CPU µs per event (over {base})", *timed), rows)
+
+
+def ratings(stream: dict[str, Any]) -> str:
+    """The recommenders on a stream of ratings, the best first."""
+    rows = [
+        (
+            one["name"] if one["role"] == "peer" else f"**{one['name']}**",
+            *(number(one[key]) for key in ("mae", "rmse", "us_per_event")),
+        )
+        for one in sorted(stream["learners"], key=lambda one: float(one["mae"]))
+    ]
+    name = f"{stream['stream']}, {stream['events']:,} events"
+    return table((name, "MAE", "RMSE", "CPU µs/event"), rows)
+
+
+def picture(stream: dict[str, Any]) -> str:
+    """The curves of a stream, in Markdown."""
+    return f"![Mean absolute error over time: {stream['stream']}](curves/{file_name(stream['stream'])})"
+
+
+def drawn(stream: dict[str, Any]) -> dict[str, list[float | None]]:
+    """The curves of ours, of the last value, and of the best of the other peers, as many as have colours."""
+    others = sorted(
+        (one for one in stream["learners"] if one["role"] == "peer" and one["name"] != "last value"),
+        key=lambda one: math.inf if one["mae"] is None else float(one["mae"]),
+    )
+    first = [one for one in stream["learners"] if one["role"] in ("budget", "ours") or one["name"] == "last value"]
+    return {one["name"]: one["mae_over_time"] for one in [*first, *others][: len(COLOURS)]}
 
 
 def rates() -> str:
@@ -125,8 +204,9 @@ def expected() -> dict[Path, str]:
     with tempfile.TemporaryDirectory() as folder:
         drawing = Path(folder) / "drawing.svg"
         for stream in results("adaptation")["streams"]:
-            curves = {one["name"]: one["mae_over_time"] for one in stream["learners"]}
-            write_curves(drawing, stream["stream"], stream["events"], curves)
+            if stream["stream"] not in DRAWN:
+                continue
+            write_curves(drawing, stream["stream"], stream["events"], drawn(stream))
             found[ROOT / "docs/curves" / file_name(stream["stream"])] = drawing.read_text(encoding="utf-8")
     return found
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import gzip
 import importlib.util
 import json
-import math
 import re
 import subprocess
 import sys
@@ -216,76 +214,6 @@ class TestLearn:
         result = bench.measure(row, runs=1, events=100)
         assert result.passed
         assert json.loads(bench.as_json([result], {}, ""))["rows"][0]["target"] is None
-
-
-@needs_peers
-class TestAdaptation:
-    @pytest.fixture
-    def data(self, tmp_path: Path) -> Path:
-        """Recordings of a few days, in the files that are looked for."""
-        days = [f"2012-01-{day:02} {hour:02}:00:00" for day in range(1, 9) for hour in range(24)]
-        files = {
-            "bike-sharing/hour.csv.gz": ["instant,dteday,hr,temp,casual,registered,cnt"]
-            + [f"{i},x,{i % 24},{i % 7},1,{i % 24 * 9 - 1},{i % 24 * 9}" for i in range(300)],
-            "metro-traffic/Metro_Interstate_Traffic_Volume.csv.gz": [
-                "holiday,temp,rain_1h,snow_1h,clouds_all,weather_main,date_time,traffic_volume"
-            ]
-            + [f"None,280,0,0,{i % 5},Rain,{time},{i % 24 * 100}" for i, time in enumerate(days)],
-            "movietweetings-100k/ratings.dat.gz": [f"{i % 9}::{i % 7}::{i % 9}::{1000 - i}" for i in range(300)],
-        }
-        for name, lines in files.items():
-            (tmp_path / name).parent.mkdir()
-            (tmp_path / name).write_bytes(gzip.compress("\n".join(lines).encode()))
-        return tmp_path
-
-    def test_it_compares_what_is_there_and_says_what_is_not(self, data: Path) -> None:
-        done = run("bench/adaptation.py", "--quick", "--json", "--data", str(data), "--curves", str(data / "curves"))
-        answer = json.loads(done.stdout)
-        assert done.returncode == 0
-        assert set(answer["skipped"]) == {"household power"}
-        by_name = {stream["stream"]: stream for stream in answer["streams"]}
-        assert set(by_name) == {"bike sharing", "metro traffic", "FriedmanDrift", "TrumpApproval", "MovieTweetings"}
-        bike = {learner["name"]: learner for learner in by_name["bike sharing"]["learners"]}
-        assert {"MLPRegressor", "last value", "River linear, Adam 0.1"} <= set(bike)
-        assert bike["MLPRegressor"]["mae"] < bike["last value"]["mae"]
-        assert (data / "curves/bike-sharing.svg").read_text(encoding="utf-8").startswith("<svg")
-
-    @pytest.mark.usefixtures("bench")
-    def test_nothing_that_gives_the_target_away_is_among_the_features(self, data: Path) -> None:
-        recordings = importlib.import_module("recordings")
-        events = [next(iter(r.events(data, 1)))[0] for r in recordings.RECORDINGS[:2]]
-        assert all("previous" in x for x in events)
-        assert not {"casual", "registered", "cnt", "traffic_volume"} & {name for x in events for name in x}
-        first, second = recordings.RECORDINGS[1].events(data, 2)
-        assert second[0]["previous"] == first[1]
-        times = recordings.RECORDINGS[-1].events(data, 300)
-        # The file has the latest rating first.
-        assert times[0] == ("2", "5", 2.0)
-
-    @pytest.mark.usefixtures("bench")
-    def test_errors_are_those_of_predictions_made_before_learning(self) -> None:
-        adaptation = importlib.import_module("adaptation")
-        contestant = adaptation.Contestant("last value", adaptation.peer("LastValue"))
-        result = adaptation.score(contestant, [({}, 5.0), ({}, 7.0), ({}, 4.0)])
-        assert (result.mae, result.rmse) == (2.5, math.sqrt(6.5))
-        assert result.curve == [2.0, 3.0]
-
-    @pytest.mark.usefixtures("bench")
-    def test_targets_can_be_missed(self) -> None:
-        adaptation = importlib.import_module("adaptation")
-
-        def verdict(stream: str, ours: float, peer: float, rmse: float = 1.5) -> bool:
-            names = ("MLPRegressor", "MatrixFactorization", "peer")
-            scores = [adaptation.Score(n, n != "peer", peer if n == "peer" else ours, rmse, 1.0) for n in names]
-            ((_, reached),) = adaptation.verdicts(stream, scores)
-            return bool(reached)
-
-        assert verdict("bike sharing", 1.0, 1.1)
-        assert not verdict("bike sharing", 1.1, 1.0)
-        assert verdict("FriedmanDrift", 1.44, 9.0)
-        assert not verdict("FriedmanDrift", 1.46, 9.0)
-        assert verdict("MovieTweetings", 1.17, 9.0)
-        assert not verdict("MovieTweetings", 1.17, 9.0, rmse=1.59)
 
 
 class TestIntervals:

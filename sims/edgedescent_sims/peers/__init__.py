@@ -6,6 +6,7 @@ A new peer is one file with a class derived from `Peer`, and a line in `PEERS`.
 from __future__ import annotations
 
 from edgedescent.registry import Registry, exported
+from edgedescent_sims.peers.asml import ASML
 from edgedescent_sims.peers.base import Peer
 from edgedescent_sims.peers.baselines import LastValue, RunningMean, SeasonalLastValue
 from edgedescent_sims.peers.popularity import Popularity
@@ -16,6 +17,7 @@ from edgedescent_sims.peers.sgbr import SGBR
 from edgedescent_sims.peers.vowpal_wabbit import VowpalWabbit
 
 __all__ = [
+    "ASML",
     "PEERS",
     "SGBR",
     "LastValue",

@@ -163,7 +163,12 @@ def test_an_unknown_name_gets_the_near_match() -> None:
 
 @pytest.mark.parametrize(
     ("name", "module", "extra"),
-    [("RiverLinear", "river", "river"), ("SGBR", "samlb", "peers"), ("VowpalWabbit", "vowpalwabbit", "peers")],
+    [
+        ("RiverLinear", "river", "river"),
+        ("SGBR", "samlb", "peers"),
+        ("ASML", "samlb", "peers"),
+        ("VowpalWabbit", "vowpalwabbit", "peers"),
+    ],
 )
 def test_a_library_that_is_not_installed_is_named(
     name: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
