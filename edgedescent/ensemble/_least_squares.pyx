@@ -80,11 +80,17 @@ cdef class LeastSquares:
         begin_event(p, self.count)
         for i in range(n):
             spread += add_inputs(p, z + i, places[i], 1)
-        if not (isfinite(error) and spread >= 0.0):
+        if not (isfinite(error) and isfinite(spread)):
             self.n_restarts += 1
             self.scale = self.count = 0.0
             for i in range(self.size):
                 self.start(i)
+            return
+        if spread < 0.0:
+            # By rounding, the matrix is no longer positive: the next steps would have the wrong sign. The weights stay.
+            self.n_restarts += 1
+            for i in range(self.size):
+                p.variance[i] = 0.0
             return
         total = self.forgetting + spread
         self.count += 1.0
