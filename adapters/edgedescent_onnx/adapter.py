@@ -9,6 +9,7 @@ from typing import ClassVar
 from edgedescent import __version__
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
+from edgedescent_onnx.auto import AutoGraph
 from edgedescent_onnx.factorization_machine import FactorizationMachineGraph
 from edgedescent_onnx.graph import Events, LearnerGraph
 from edgedescent_onnx.linear import LinearGraph, LogisticGraph
@@ -21,6 +22,7 @@ GRAPHS: tuple[LearnerGraph, ...] = (
     LogisticGraph(),
     FactorizationMachineGraph(),
     MLPGraph(),
+    AutoGraph(),
     MatrixFactorizationGraph(),
     BPRGraph(),
 )
