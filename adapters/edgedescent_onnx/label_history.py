@@ -38,7 +38,7 @@ class LabelHistoryGraph:
 
     def __init__(self, graph: FeatureGraph) -> None:
         self._graph, state = graph, graph.state
-        mean, s, _, d, fast, slow, self._lowest, self._highest = learned(state, "history.numbers").tolist()
+        mean, s, _, d, *self._means, self._lowest, self._highest = learned(state, "history.numbers").tolist()
         self.deviation = s if s > 0.0 else 1.0
         self.change = d if d > 0.0 else self.deviation
         self.count, *self.periods = np.asarray(state["history.counts"]).tolist()
@@ -51,7 +51,6 @@ class LabelHistoryGraph:
             "no_label": np.concatenate([np.zeros(1), learned(state, "history.labels")[-self.needed :]]),
             "label_mean": np.array([mean]),
             "first_place": np.int64(0),
-            "stored_means": np.array([[fast, slow]]),
         }
         graph.nodes += [
             Node("Abs", [PORT], "label_magnitude"),
@@ -163,6 +162,7 @@ class LabelHistoryGraph:
         product is taken as the exponential of a sum.
         """
         self._graph.constants |= {
+            "stored_means": np.array([self._means]),
             "first_number": np.array([self.count + 1]),
             "labels_as_column": np.array([1]),
             "by_label": np.array([0]),
@@ -172,6 +172,7 @@ class LabelHistoryGraph:
             "whole": np.ones((1, len(RATES))),
             "no_fading": np.zeros((1, len(RATES))),
             "complete": np.float64(1.0),
+            "two_columns": np.array([1, len(RATES)]),
         }
         self._graph.nodes += [
             Node("Shape", ["new_labels"], "n_new_labels"),
@@ -196,7 +197,6 @@ class LabelHistoryGraph:
             Node("Mul", ["label_weights", "averaged"], "weighted_labels"),
             Node("ReduceSum", ["weighted_labels", "by_label"], "forgetting_means", {"keepdims": 0}),
         ]
-        self._graph.constants["two_columns"] = np.array([1, len(RATES)])
         return "forgetting_means"
 
     def read_bounds(self) -> None:

@@ -57,6 +57,11 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
             raise ConfigError(f"`{path}` is {shown(value)}: expected a table.")
         return typing.cast(T, value)
     members = typing.get_args(kind)
+    if dict[str, Any] in members:
+        # `build` takes a text for a table that has only a `type`.
+        if not isinstance(value, dict | str):
+            raise ConfigError(f"`{path}` is {shown(value)}: expected a table or a name.")
+        return typing.cast(T, value)
     if typing.get_origin(kind) in (types.UnionType, typing.Union) and type(None) in members and len(members) == 2:
         return typing.cast(T, convert(value, next(m for m in members if m is not type(None)), path))
     try:

@@ -13,7 +13,9 @@ from edgedescent.ensemble._neighbours cimport Neighbours
 from edgedescent.ensemble._network cimport Network
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 from edgedescent.learners._feature_model cimport FeatureModel
-from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
+from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, is_sane
+
+from edgedescent.validation import as_numbers
 
 cdef enum:
     # Last label, mean, two forgetting means, and for each of two periods the seasonal label and the seasonal change.
@@ -226,6 +228,14 @@ cdef class AutoModel(FeatureModel):
 
     cdef void after_update(self, double y) noexcept nogil:
         self.history.push(y)
+
+    def append_labels(self, labels):
+        """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
+        cdef double[::1] values = as_numbers("labels", labels, 1)
+        cdef Py_ssize_t i
+        for i in range(values.shape[0]):
+            if is_sane(values[i]):
+                self.history.append(values[i])
 
     # --- State ----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import math
 import random
 from typing import Any
 
-from edgedescent import BPR, MatrixFactorization
+from edgedescent import BPR, AutoRegressor, MatrixFactorization
+from edgedescent.ensemble.members import BUDGETS
 from edgedescent.learners import Learner
 from support import exported
 from support.strategies import EVERY_LOSS, EVERY_OPTIMIZER
@@ -21,7 +22,8 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
     """A learner with random parameters; of a random kind, if none is given."""
     kind = kind or dice.choice(exported.LEARNERS)
     parameters: dict[str, Any] = {"seed": dice.randrange(1000)}
-    if dice.random() < 0.6:
+    descends = kind is not AutoRegressor
+    if descends and dice.random() < 0.6:
         parameters["optimizer"] = dice.choice(EVERY_OPTIMIZER)
     losses = [loss for loss in EVERY_LOSS if exported.accepts_loss(kind, loss)]
     if losses and dice.random() < 0.6:
@@ -33,11 +35,15 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
     else:
         parameters |= {"clip": dice.choice((0.1, 5.0, 1e6)), "forgetting": dice.choice((1e-9, 0.0002, 0.1, 0.9))}
         parameters["features_max"] = dice.choice((1, 3, 4096))
-        parameters["l2"] = dice.choice((0.0, 0.0, 0.01))
         parameters["categories"] = dice.choice(((), (), ("f1",)))
         parameters["hash_bits"] = dice.choice((None, None, None, None, 4))
     parameters["when_full"] = dice.choice(("evict", "share"))
-    parameters["replay_steps"] = dice.choice((0, 0, 2))
+    if descends:
+        parameters["replay_steps"] = dice.choice((0, 0, 2))
+        if kind.input_kind == "features":
+            parameters["l2"] = dice.choice((0.0, 0.0, 0.01))
+    else:
+        parameters["budget"] = dice.choice(tuple(BUDGETS))
     if "average" in kind.__annotations__:
         parameters["average"] = dice.random() < 0.3
     return exported.small(kind, **parameters)
@@ -101,10 +107,12 @@ def _target(learner: Learner, signal: float, of_target: tuple[float, float]) -> 
     """A target that the learner accepts."""
     if isinstance(learner, BPR):
         return 1.0
+    value = signal * of_target[0] + of_target[1]
+    if isinstance(learner, AutoRegressor):
+        return value
     loss = learner.get_params()["loss"]
     if loss.binary:
         return float(signal > 0.0)
-    value = signal * of_target[0] + of_target[1]
     return abs(value) if loss.rule == "poisson" and not isinstance(learner, MatrixFactorization) else value
 
 
