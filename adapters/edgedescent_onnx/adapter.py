@@ -109,7 +109,8 @@ class OnnxAdapter:
                 inputs[LABELS] = after
             elif len(after):
                 raise ExportError(
-                    f"A snapshot of {learner} takes no labels. Got {len(after)}.", "Leave the labels out: call predict(model, events)."
+                    f"A snapshot of {learner} takes no labels. Got {len(after)}.",
+                    "Leave the labels out: call predict(model, events).",
                 )
             return inputs
 

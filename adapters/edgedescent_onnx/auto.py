@@ -48,8 +48,8 @@ class AutoGraph:
         p_i = base + d f_i(z)  or  mean + s f_i(z)           for each member, within the range of the labels
         prediction = Σ w_i p_i                               over the members and the stacks on them
 
-    The weights of the members, of the stacks and of the mixture are as they were at the snapshot. The base, which is the
-    last label, and what else is taken from the labels follow the input ``labels``.
+    The weights of the members, of the stacks and of the mixture are as they were at the snapshot. The base, which is
+    the last label, and what else is taken from the labels follow the input ``labels``.
     """
 
     learner: type[Learner] = AutoRegressor
@@ -211,7 +211,11 @@ class _Members:
     def _columns(self, name: str, start: int, end: int) -> str:
         """Add a node for columns of the sums over the inputs."""
         graph = self._graph
-        graph.constants |= {f"{name}_start": np.array([start]), f"{name}_end": np.array([end]), "columns": np.array([1])}
+        graph.constants |= {
+            f"{name}_start": np.array([start]),
+            f"{name}_end": np.array([end]),
+            "columns": np.array([1]),
+        }
         graph.nodes.append(Node("Slice", ["first_sums", f"{name}_start", f"{name}_end", "columns"], name))
         return name
 
@@ -223,7 +227,7 @@ def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> None:
     cancels out.
     """
     state = graph.state
-    stacks = []
+    stacks: list[NDArray[np.float64]] = []
     while (name := f"stack{len(stacks)}.weights") in state:
         stacks.append(learned(state, name)[:, np.newaxis])
     regrets, squares = learned(state, "mixture.regrets")

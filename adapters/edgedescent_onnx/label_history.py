@@ -50,7 +50,7 @@ class LabelHistoryGraph:
             # Before the first label and after the last one: see `back`.
             "no_label": np.concatenate([np.zeros(1), learned(state, "history.labels")[-self.needed :]]),
             "label_mean": np.array([mean]),
-            "first_place": np.int64(0),
+            "first_place": np.array(0),
         }
         graph.nodes += [
             Node("Abs", [PORT], "label_magnitude"),
@@ -166,8 +166,8 @@ class LabelHistoryGraph:
             "first_number": np.array([self.count + 1]),
             "labels_as_column": np.array([1]),
             "by_label": np.array([0]),
-            "by_label_axis": np.int64(0),
-            "number_step": np.int64(1),
+            "by_label_axis": np.array(0),
+            "number_step": np.array(1),
             "rates": np.array([RATES]),
             "whole": np.ones((1, len(RATES))),
             "no_fading": np.zeros((1, len(RATES))),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from edgedescent_onnx.features import FeatureGraph
-from edgedescent_onnx.graph import DOUBLE, FLOAT, Node, learned
+from edgedescent_onnx.graph import DOUBLE, Node, learned
 
 # As in `edgedescent/ensemble/_neighbours.pyx`: the addition to distances, the number of events that say nothing yet,
 # and the number of partial sums of a distance.
@@ -116,9 +115,9 @@ class NeighboursGraph:
         queries = {}
         for slot in range(self._n_lags):
             queries[slot] = self._column("lags_single", slot, 0)
-        for column, row in enumerate(graph.numeric_rows):
+        for column, row in enumerate(graph.numeric_rows.tolist()):
             if self._n_lags + row < width:
-                queries[self._n_lags + int(row)] = self._column("z_single", column, 1)
+                queries[self._n_lags + row] = self._column("z_single", column, 1)
         for feature, port in graph.ports.items():
             rows = list(graph.values[feature].values())
             counted = [(i, row) for i, row in enumerate(rows) if self._n_lags + row < width]
@@ -128,9 +127,9 @@ class NeighboursGraph:
             indicators = np.zeros((1 + len(rows), len(counted)), dtype=np.float32)
             graph.constants[f"{port}_indicator_rows"] = indicators
             graph.nodes.append(Node("Gather", [f"{port}_indicator_rows", f"{port}_row"], f"{port}_indicators"))
-            for column, (i, row) in enumerate(counted):
+            for column, (i, category_row) in enumerate(counted):
                 indicators[1 + i, column] = 1.0
-                queries[self._n_lags + row] = self._column(f"{port}_indicators", column, 1)
+                queries[self._n_lags + category_row] = self._column(f"{port}_indicators", column, 1)
         return queries
 
     def _column(self, source: str, column: int, axis: int) -> str:

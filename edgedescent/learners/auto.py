@@ -54,7 +54,7 @@ class AutoRegressor(FeatureLearner):
         """Return a copy that has seen further labels, without having learned from them.
 
         Its last labels, lags, forgetting means and range are those after these labels; its members, their weights, and
-        the standardization are as they are. An exported file predicts so where it is given labels, since it cannot learn.
+        the standardization are as they are. An exported file, which cannot learn, predicts so where it is given labels.
 
         Args:
             labels: Labels that came after what was learned, oldest first, shape (n_labels,). One that is not finite

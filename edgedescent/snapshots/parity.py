@@ -80,7 +80,11 @@ def known_labels(events: Sequence[Mapping[str, Any]]) -> list[float]:
 
 
 def _checked(
-    events: Sequence[Mapping[str, Any]], live: Sequence[float], exported: Sequence[float], tolerance: float, scale: float
+    events: Sequence[Mapping[str, Any]],
+    live: Sequence[float],
+    exported: Sequence[float],
+    tolerance: float,
+    scale: float,
 ) -> Parity:
     """Compare predictions; raises ExportError if their number differs, or one of them by more than the tolerance."""
     if len(live) != len(exported):

@@ -195,7 +195,11 @@ def test_labels_matter() -> None:
     assert np.abs(np.subtract(served(file, xs, [last + 3.0]), before)).min() > 0.01
 
 
-@given(st.lists(st.floats(allow_subnormal=False), max_size=12), st.sampled_from([0, 1, 2, 4, 30]), st.sampled_from(["tiny", "default"]))
+@given(
+    st.lists(st.floats(allow_subnormal=False), max_size=12),
+    st.sampled_from([0, 1, 2, 4, 30]),
+    st.sampled_from(["tiny", "default"]),
+)
 @settings(max_examples=25, deadline=None)
 def test_follows_any_labels(labels: list[float], n: int, budget: str) -> None:
     learner = trained(budget, n)
@@ -205,7 +209,8 @@ def test_follows_any_labels(labels: list[float], n: int, budget: str) -> None:
     live = [follower.predict_one(x) for x in xs]
     # A label far beyond those that were learned is the unit of what cancels out.
     scale = max([target_scale(learner), *sane])
-    np.testing.assert_allclose(served(ONNX.export(learner, {}), xs, labels), live, rtol=TOLERANCE, atol=TOLERANCE * scale)
+    got = served(ONNX.export(learner, {}), xs, labels)
+    np.testing.assert_allclose(got, live, rtol=TOLERANCE, atol=TOLERANCE * scale)
 
 
 def test_the_seasonal_labels_come_from_the_file_until_there_are_enough_new_ones() -> None:
