@@ -236,6 +236,19 @@ def test_the_seasonal_labels_come_from_the_file_until_there_are_enough_new_ones(
     assert served(ONNX.export(other, {}), [{"t": 1.0}]) != served(file, [{"t": 1.0}])
 
 
+@pytest.mark.parametrize("periods", [(30, 7), (29, 31), (32, 0)])
+def test_a_season_counts_once_there_are_labels_from_before_it(periods: tuple[int, int]) -> None:
+    learner = trained("tiny", 30)
+    state = learner.state_dict()
+    state["history.counts"][1:] = periods
+    # Both seasonal members of both periods, beside those that get seasonal lags.
+    state["mixture.regrets"][0, 4:8] = 1.0, 2.0, 3.0, 4.0
+    learner.load_state_dict(state)
+    file = ONNX.export(learner, {})
+    for labels in ([], [1.5], [1.5, -0.5], [1.5, -0.5, 2.5]):
+        assert_agrees(learner, some_events(5), labels, file)
+
+
 def test_labels_are_refused_where_they_mean_nothing() -> None:
     model = LinearRegressor()
     model.learn_one({"a": 1.0}, 1.0)
