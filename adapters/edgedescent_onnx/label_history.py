@@ -16,6 +16,9 @@ LAG_CLIP = 5.0
 MARGIN = 0.25
 N_DIFFERENCES = 3
 
+LABELS_MIN = 100
+"""Number of labels after which the forgetting means hardly depend on which of them the snapshot has learned."""
+
 PORT = "labels"
 MEANING = (
     "labels that came after the snapshot, oldest first, the same for the whole batch; may be empty. NaN, infinity and "
@@ -43,7 +46,7 @@ class LabelHistoryGraph:
         self.change = d if d > 0.0 else self.deviation
         self.count, *self.periods = np.asarray(state["history.counts"]).tolist()
         # A lag of n labels takes the label before them too.
-        self.needed = max(N_DIFFERENCES, *self.periods) + 1
+        self.needed = max(LABELS_MIN, *(period + 1 for period in self.periods))
         graph.inputs.append(Port(PORT, "double", (PORT,), MEANING))
         graph.constants |= {
             "insane": np.float64(INSANE),

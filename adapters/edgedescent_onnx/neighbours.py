@@ -51,17 +51,26 @@ class NeighboursGraph:
             "n_neighbours": np.array([self._k]),
             "softening": np.float64(SOFTENING),
             "over_neighbours": np.array([1]),
+            "further_row": np.zeros((1, len(self._inputs)), dtype=np.float32),
+            "first_row": np.array([0]),
+            "last_row": np.array([-1]),
+            "by_row": np.array([0]),
             "stored_changes": learned(state, "neighbours.changes"),
             "stored_labels": learned(state, "neighbours.labels"),
         }
+        distances = self._distances()
         graph.nodes += [
+            # With a row more: a TopK of no rows ends the process in onnxruntime 1.22 and earlier (division by zero).
+            Node("Concat", [distances, "further_row"], "distances_and_more", {"axis": 0}),
             Node(
                 "TopK",
-                [self._distances(), "n_neighbours"],
-                "nearest_single",
+                ["distances_and_more", "n_neighbours"],
+                "nearest_and_more",
                 {"axis": 1, "largest": 0, "sorted": 1},
-                further_outputs=["nearest_places"],
+                further_outputs=["nearest_places_and_more"],
             ),
+            Node("Slice", ["nearest_and_more", "first_row", "last_row", "by_row"], "nearest_single"),
+            Node("Slice", ["nearest_places_and_more", "first_row", "last_row", "by_row"], "nearest_places"),
             Node("Cast", ["nearest_single"], "nearest", {"to": DOUBLE}),
             Node("Add", ["nearest", "softening"], "softened"),
             Node("Reciprocal", ["softened"], "closeness"),
