@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -221,6 +221,14 @@ class TransportAdapter(Transport, SupportsAdmin, Protocol):
 LearnerT_contra = TypeVar("LearnerT_contra", contravariant=True)
 
 
+@runtime_checkable
+class FollowsLabels(Protocol):
+    """Learner whose predictions depend on the latest labels, beside what it has learned from them."""
+
+    def with_labels(self, labels: Sequence[float]) -> Self:
+        """Return a copy that has seen further labels, oldest first, and learned nothing from them."""
+
+
 class Exporter(Protocol[LearnerT_contra]):
     """Writer of learners as files that other runtimes can serve; serves such files to prove that they agree."""
 
@@ -234,8 +242,14 @@ class Exporter(Protocol[LearnerT_contra]):
             ExportError: If the learner has no such form.
         """
 
-    def predict(self, model: bytes, events: Sequence[Mapping[str, object]]) -> list[float]:
-        """Predictions of the file for raw events, ``{"x": …}`` or ``{"user": …, "item": …}``."""
+    def predict(
+        self, model: bytes, events: Sequence[Mapping[str, object]], labels: Sequence[float] = ()
+    ) -> list[float]:
+        """Predictions of the file for raw events, ``{"x": …}`` or ``{"user": …, "item": …}``.
+
+        `labels`, oldest first, came after those that the learner has learned. They are given only for the file of a
+        learner that is one of `FollowsLabels`.
+        """
 
     def describe(self, learner: LearnerT_contra) -> dict[str, object]:
         """Part of the model card about the file: its inputs, their order, names and types."""

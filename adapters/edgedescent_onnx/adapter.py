@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from edgedescent import __version__
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
+from edgedescent.validation import as_numbers
+from edgedescent_onnx.auto import AutoGraph
 from edgedescent_onnx.factorization_machine import FactorizationMachineGraph
-from edgedescent_onnx.graph import Events, LearnerGraph
+from edgedescent_onnx.graph import Array, Events, LearnerGraph
+from edgedescent_onnx.label_history import PORT as LABELS
 from edgedescent_onnx.linear import LinearGraph, LogisticGraph
 from edgedescent_onnx.matrix_factorization import BPRGraph, MatrixFactorizationGraph
 from edgedescent_onnx.mlp import MLPGraph
@@ -21,6 +24,7 @@ GRAPHS: tuple[LearnerGraph, ...] = (
     LogisticGraph(),
     FactorizationMachineGraph(),
     MLPGraph(),
+    AutoGraph(),
     MatrixFactorizationGraph(),
     BPRGraph(),
 )
@@ -72,18 +76,45 @@ class OnnxAdapter:
             )
         return encode(written, {**metadata, **own})
 
-    def predict(self, model: bytes, events: Events) -> list[float]:
+    def predict(self, model: bytes, events: Events, labels: Sequence[float] = ()) -> list[float]:
         """Return the predictions of onnxruntime for raw features or ids.
 
         Args:
             model: A file that `export` has written.
             events: Decoded events, ``{"x": {...}}`` or ``{"user": ..., "item": ...}``.
+            labels: Labels that came after the snapshot, oldest first, shape (n_labels,); one that is not finite is
+                missing. Only for a learner that follows them, such as `edgedescent.AutoRegressor`.
 
         Raises:
-            ExportError: If the file is damaged or not of this adapter, or onnxruntime is not installed.
+            ExportError: If the file is damaged or not of this adapter, it takes no labels but some are given, or
+                onnxruntime is not installed.
             InvalidEventError: If an event does not have the learner's kind of input.
+            ValueError: If the labels are not a sequence of numbers.
+
+        Example:
+            >>> from edgedescent import AutoRegressor
+            >>> model = AutoRegressor(budget="tiny")
+            >>> for i in range(100):
+            ...     model.learn_one({}, float(i % 2))
+            >>> snapshot = OnnxAdapter().export(model, {})
+            >>> [round(OnnxAdapter().predict(snapshot, [{"x": {}}], labels)[0], 1) for labels in ([], [0.0])]
+            [0.0, 1.0]
         """
-        return serve(model, lambda metadata: _graph_of(metadata.get("learner", "?")).feed(metadata, events))
+        after = as_numbers("labels", labels, 1)
+
+        def feed(metadata: Mapping[str, str]) -> dict[str, Array]:
+            learner = metadata.get("learner", "?")
+            inputs = _graph_of(learner).feed(metadata, events)
+            if LABELS in inputs:
+                inputs[LABELS] = after
+            elif len(after):
+                raise ExportError(
+                    f"A snapshot of {learner} takes no labels. Got {len(after)}.",
+                    "Leave the labels out: call predict(model, events).",
+                )
+            return inputs
+
+        return serve(model, feed)
 
     def describe(self, learner: Learner) -> dict[str, object]:
         """Return the model card's part about the file: inputs, output, versions, and code that serves it.

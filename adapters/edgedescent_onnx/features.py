@@ -14,7 +14,20 @@ from edgedescent.errors import ExportError, InvalidEventError
 from edgedescent.features._names import split_name
 from edgedescent.features._text import text_value
 from edgedescent.learners import Learner
-from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served, sigmoid
+from edgedescent_onnx.graph import (
+    DOUBLE,
+    FLOAT,
+    ML,
+    Array,
+    Constant,
+    Events,
+    Graph,
+    Node,
+    Port,
+    learned,
+    served,
+    sigmoid,
+)
 
 INSANE = 1e100
 """Magnitude from which on the learner treats a value as missing; see `edgedescent/numerics/_numbers.pxd`."""
@@ -51,12 +64,14 @@ class FeatureGraph:
 
     Args:
         learner: A learner of named features.
+        single_precision: Round standardized numbers as a learner does that keeps them in single precision. They are
+            then the result ``z``, from which `sum` computes, and ``z_single``, which is the same in single precision.
 
     Raises:
         ExportError: If its categories share rows by a hash.
     """
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, *, single_precision: bool = False) -> None:
         self.state: dict[str, Any] = learner.state_dict()
         parameters = learner.get_params()
         is_category = np.asarray(self.state["is_category"])[1:] != 0
@@ -92,7 +107,11 @@ class FeatureGraph:
         self.constants: dict[str, Constant] = {}
         self.nodes: list[Node] = []
         if numeric:
-            self._read_numbers(parameters["clip"])
+            self._read_numbers()
+            if single_precision:
+                self._round_numbers(parameters["clip"])
+            else:
+                self._clip_numbers(parameters["clip"])
         for feature, port in self.ports.items():
             self._read_category(port, self.values[feature])
 
@@ -100,21 +119,47 @@ class FeatureGraph:
         """Return a table of the parameters that predict."""
         return served(self.state, name)
 
-    def _read_numbers(self, clip: float) -> None:
+    def _read_numbers(self) -> None:
         mean = learned(self.state, "inputs.mean")[self.numeric_rows]
-        sd = np.sqrt(learned(self.state, "inputs.variance")[self.numeric_rows])
+        self.sd = np.sqrt(learned(self.state, "inputs.variance")[self.numeric_rows])
         # A feature that never varied adds nothing, as in the learner. NaN stays NaN, so that the export is refused.
-        self.inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd != 0.0)[:, np.newaxis]
-        limit = clip * sd
-        self.constants |= {"mean": mean, "highest": limit, "lowest": -limit, "insane": np.float64(INSANE)}
+        self.inverse = np.divide(1.0, self.sd, out=np.zeros_like(self.sd), where=self.sd != 0.0)[:, np.newaxis]
+        self.constants |= {"mean": mean, "insane": np.float64(INSANE)}
         self.nodes += [
             # Comparisons with NaN are false, so NaN is not sane either.
             Node("Abs", ["x"], "magnitude"),
             Node("Less", ["magnitude", "insane"], "is_sane"),
             Node("Where", ["is_sane", "x", "mean"], "present"),
             Node("Sub", ["present", "mean"], "deviation"),
+        ]
+
+    def _clip_numbers(self, clip: float) -> None:
+        """Clip deviations; the tables of `sum` hold the division by the standard deviations."""
+        limit = clip * self.sd
+        self.numbers = "clipped"
+        self.constants |= {"highest": limit, "lowest": -limit}
+        self.nodes += [
             Node("Min", ["deviation", "highest"], "not_above"),
-            Node("Max", ["not_above", "lowest"], "clipped"),
+            Node("Max", ["not_above", "lowest"], self.numbers),
+        ]
+
+    def _round_numbers(self, clip: float) -> None:
+        """Standardize, clip and round the numbers in the learner's own order, which gives the same bits."""
+        self.numbers = "z"
+        # As a matrix where there is one column: onnxruntime drops a product with a constant that rounds to 1.
+        single = len(self.inverse) == 1
+        self.constants |= {
+            "inverse": self.inverse if single else self.inverse[:, 0],
+            "clip": np.float64(clip),
+            "negative_clip": np.float64(-clip),
+        }
+        self.inverse = np.ones_like(self.inverse)
+        self.nodes += [
+            Node("MatMul" if single else "Mul", ["deviation", "inverse"], "standardized"),
+            Node("Min", ["standardized", "clip"], "not_above"),
+            Node("Max", ["not_above", "negative_clip"], "z_unrounded"),
+            Node("Cast", ["z_unrounded"], "z_single", {"to": FLOAT}),
+            Node("Cast", ["z_single"], self.numbers, {"to": DOUBLE}),
         ]
 
     def _read_category(self, port: str, values: Mapping[str, int]) -> None:
@@ -139,10 +184,10 @@ class FeatureGraph:
         """
         parts = []
         if len(self.numeric_rows):
-            base = "clipped"
+            base = self.numbers
             if power == 2:
                 base = f"{name}_squares"
-                self.nodes.append(Node("Mul", ["clipped", "clipped"], base))
+                self.nodes.append(Node("Mul", [self.numbers, self.numbers], base))
             # A product with a matrix, because older runtimes refuse an empty batch in a product with a vector.
             self.constants[f"{name}_table"] = table[self.numeric_rows] * self.inverse**power
             self.nodes.append(Node("MatMul", [base, f"{name}_table"], f"{name}_of_numbers"))

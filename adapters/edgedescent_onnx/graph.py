@@ -18,6 +18,9 @@ Events = Sequence[Mapping[str, object]]
 ML = "ai.onnx.ml"
 """Operator set of LabelEncoder; all other operators are in the default one."""
 
+# Element types for the attribute `to` of Cast, as numbered by ONNX.
+FLOAT, INT64, DOUBLE = 1, 7, 11
+
 
 @dataclass(frozen=True)
 class Port:
@@ -40,13 +43,14 @@ class Port:
 
 @dataclass(frozen=True)
 class Node:
-    """One operator: the names it reads, the name it writes, and its attributes."""
+    """One operator: the names it reads, the name it writes, its attributes, and the names of any further outputs."""
 
     operator: str
     inputs: Sequence[str]
     output: str
     attributes: Mapping[str, object] = field(default_factory=dict)
     domain: str = ""
+    further_outputs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

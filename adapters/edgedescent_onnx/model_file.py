@@ -85,7 +85,9 @@ def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
         return helper.make_tensor_value_info(value.name, kind, value.shape, doc_string=value.meaning)
 
     nodes = [
-        helper.make_node(n.operator, n.inputs, [n.output], name=n.output, domain=n.domain, **n.attributes)
+        helper.make_node(
+            n.operator, n.inputs, [n.output, *n.further_outputs], name=n.output, domain=n.domain, **n.attributes
+        )
         for n in graph.nodes
     ]
     constants = [numpy_helper.from_array(np.asarray(c), name) for name, c in graph.constants.items()]

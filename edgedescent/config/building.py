@@ -51,12 +51,14 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         check_keys(value, {f.name: f.required for f in fields}, path)
         kinds = typing.get_type_hints(kind, include_extras=True)
         return kind(**{name: convert(item, kinds[name], join(path, name)) for name, item in value.items()})
-    if typing.get_origin(kind) is dict:
-        # The plug-in that the table belongs to validates its content.
-        if not isinstance(value, dict):
-            raise ConfigError(f"`{path}` is {shown(value)}: expected a table.")
-        return typing.cast(T, value)
     members = typing.get_args(kind)
+    is_table = typing.get_origin(kind) is dict
+    if is_table or dict[str, Any] in members:
+        # The plug-in that the table belongs to validates its content. A name stands for a table of a `type` alone.
+        if not isinstance(value, dict if is_table else dict | str):
+            expected = "a table" if is_table else "a table or a name"
+            raise ConfigError(f"`{path}` is {shown(value)}: expected {expected}.")
+        return typing.cast(T, value)
     if typing.get_origin(kind) in (types.UnionType, typing.Union) and type(None) in members and len(members) == 2:
         return typing.cast(T, convert(value, next(m for m in members if m is not type(None)), path))
     try:

@@ -32,6 +32,7 @@ cdef class LabelHistory:
     cdef void lags(self, double* z) noexcept nogil
     cdef void put_back(self, double y) noexcept nogil
     cdef void push(self, double y) noexcept nogil
+    cdef void append(self, double y) noexcept nogil
     cdef void _find_periods(self) noexcept nogil
     cdef double _difference(self, Py_ssize_t k) noexcept nogil
     cdef double bounded(self, double prediction) noexcept nogil

@@ -88,24 +88,29 @@ cdef class LabelHistory:
         self.ring[(self.n - 1) % self.size] = y
 
     cdef void push(self, double y) noexcept nogil:
-        """Take in a label."""
-        cdef double count = self.n + 1.0, rate = 1.0 / count
+        """Take in a label, with its statistics and periods."""
+        cdef double count = self.n + 1.0
         cdef Py_ssize_t k, longest = <Py_ssize_t>self.n if self.n < PERIOD_MAX else PERIOD_MAX
+        self.mean = follow(self.mean, &self.deviation, y, count)
+        if self.n:
+            self.change_mean = follow(self.change_mean, &self.change, y - self.back(1), count - 1.0)
+        for k in range(2, longest + 1):
+            self.differences[k] += DIFFERENCE_RATE * (fabs(y - self.back(k)) - self.differences[k])
+        self.append(y)
+        if self.n % LOOK_EVERY == 0:
+            self._find_periods()
+
+    cdef void append(self, double y) noexcept nogil:
+        """Take in a label as the last one, into the forgetting means and the range, and nothing else."""
+        cdef double rate = 1.0 / (self.n + 1.0)
         if self.n == 0:
             self.lowest = self.highest = y
         self.lowest = y if y < self.lowest else self.lowest
         self.highest = y if y > self.highest else self.highest
-        self.mean = follow(self.mean, &self.deviation, y, count)
-        if self.n:
-            self.change_mean = follow(self.change_mean, &self.change, y - self.back(1), count - 1.0)
         self.fast_mean += (rate if rate > FAST else FAST) * (y - self.fast_mean)
         self.slow_mean += (rate if rate > SLOW else SLOW) * (y - self.slow_mean)
-        for k in range(2, longest + 1):
-            self.differences[k] += DIFFERENCE_RATE * (fabs(y - self.back(k)) - self.differences[k])
         self.ring[self.n % self.size] = y
         self.n += 1
-        if self.n % LOOK_EVERY == 0:
-            self._find_periods()
 
     cdef void _find_periods(self) noexcept nogil:
         """Choose the lags at which labels differ least, the second one no multiple of the first."""

@@ -23,5 +23,8 @@ __all__ = [
 ]
 
 LEARNERS: Registry[type[Learner]] = Registry(
-    "learner", "edgedescent.learners", exported(__name__, globals(), Learner), base=Learner
+    "learner",
+    "edgedescent.learners",
+    {"auto": f"{__name__}:AutoRegressor", **exported(__name__, globals(), Learner)},
+    base=Learner,
 )

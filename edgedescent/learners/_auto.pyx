@@ -17,7 +17,9 @@ from edgedescent.ensemble._neighbours cimport Neighbours
 from edgedescent.ensemble._network cimport Network
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 from edgedescent.learners._feature_model cimport FeatureModel
-from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
+from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, is_sane
+
+from edgedescent.validation import as_numbers
 
 cdef enum:
     MEMBERS_MAX = 32
@@ -159,6 +161,14 @@ cdef class AutoModel(FeatureModel):
         cdef LabelScale scale = self.history.scale()
         self.keyed.push(&self.encoder.event, self.guard.lag(), scale.base, scale.deviation)
         self.history.push(self.guard.lag())
+
+    def append_labels(self, labels):
+        """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
+        cdef double[::1] values = as_numbers("labels", labels, 1)
+        cdef Py_ssize_t i
+        for i in range(values.shape[0]):
+            if is_sane(values[i]):
+                self.history.append(values[i])
 
     # --- State ----------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ExportError
-from edgedescent.interfaces import Exporter
+from edgedescent.interfaces import Exporter, FollowsLabels
 from edgedescent.learners import Learner
 from edgedescent.state.store import Store
 
@@ -48,6 +48,8 @@ def check_parity(
 ) -> Parity:
     """Compare the predictions of an exported file with those of the live model.
 
+    Where the learner follows labels, they are also compared after the labels of these events, as further ones.
+
     Args:
         learner: The live model.
         exporter: The exporter that made the file and serves it.
@@ -62,14 +64,36 @@ def check_parity(
     accepted, live = predict_all(learner, events)
     if not accepted:
         raise _nothing_to_check_on(learner, events)
-    exported = exporter.predict(model, accepted)
+    scale = target_scale(learner)
+    parity = _checked(accepted, live, exporter.predict(model, accepted), tolerance, scale)
+    labels = known_labels(accepted)
+    if not (labels and isinstance(learner, FollowsLabels)):
+        return parity
+    _, live = predict_all(learner.with_labels(labels), accepted)
+    following = _checked(accepted, live, exporter.predict(model, accepted, labels), tolerance, scale)
+    return max(parity, following, key=lambda one: one.max_rel_diff)
+
+
+def known_labels(events: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the labels of the events that have one, in order."""
+    return [float(event["y"]) for event in events if isinstance(event.get("y"), int | float)]
+
+
+def _checked(
+    events: Sequence[Mapping[str, Any]],
+    live: Sequence[float],
+    exported: Sequence[float],
+    tolerance: float,
+    scale: float,
+) -> Parity:
+    """Compare predictions; raises ExportError if their number differs, or one of them by more than the tolerance."""
     if len(live) != len(exported):
         raise ExportError(
             f"The snapshot makes {len(exported)} predictions for {len(live)} events. It was not published."
         )
-    parity = compare(live, exported, tolerance, target_scale(learner))
+    parity = compare(live, exported, tolerance, scale)
     if not parity.holds:
-        raise _disagreement(parity, accepted, live, exported)
+        raise _disagreement(parity, events, live, exported)
     return parity
 
 
@@ -103,6 +127,9 @@ def target_scale(learner: Learner) -> float:
         50
     """
     state = learner.state_dict()
+    if "history.numbers" in state:
+        mean, deviation = np.asarray(state["history.numbers"])[:2].tolist()
+        return math.hypot(mean, deviation)
     if not {"target.mean", "target.variance"} <= state.keys():
         return 0.0
     mean, variance = (float(np.asarray(state[name]).flat[0]) for name in ("target.mean", "target.variance"))

@@ -6,7 +6,8 @@ import math
 import random
 from typing import Any
 
-from edgedescent import BPR, MatrixFactorization
+from edgedescent import BPR, AutoRegressor, MatrixFactorization
+from edgedescent.ensemble.members import BUDGETS
 from edgedescent.learners import Learner
 from support import exported
 from support.strategies import EVERY_LOSS, EVERY_OPTIMIZER
@@ -40,6 +41,8 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
         parameters["replay_steps"] = dice.choice((0, 0, 2))
         if kind.input_kind == "features":
             parameters["l2"] = dice.choice((0.0, 0.0, 0.01))
+    if kind is AutoRegressor:
+        parameters["budget"] = dice.choice(tuple(BUDGETS))
     if "average" in kind.__annotations__:
         parameters["average"] = dice.random() < 0.3
     return exported.small(kind, **parameters)
@@ -103,10 +106,12 @@ def _target(learner: Learner, signal: float, of_target: tuple[float, float]) -> 
     """A target that the learner accepts."""
     if isinstance(learner, BPR):
         return 1.0
+    value = signal * of_target[0] + of_target[1]
+    if isinstance(learner, AutoRegressor):
+        return value
     loss = learner.get_params()["loss"]
     if loss.binary:
         return float(signal > 0.0)
-    value = signal * of_target[0] + of_target[1]
     return abs(value) if loss.rule == "poisson" and not isinstance(learner, MatrixFactorization) else value
 
 

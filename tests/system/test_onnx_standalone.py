@@ -13,6 +13,7 @@ import pytest
 
 from edgedescent import (
     BPR,
+    AutoRegressor,
     FactorizationMachine,
     LinearRegressor,
     LogisticRegressor,
@@ -50,6 +51,8 @@ if job["kind"] == "features":
     for name, port in categories.items():
         texts = [str(e["x"].get(name, metadata["missing"])) for e in job["events"]]
         inputs[port] = np.array(texts, dtype=object)
+    if "labels" in metadata:
+        inputs["labels"] = np.array(job["labels"], dtype=np.float64)
 else:
     ids = {role: [str(e[role]) for e in job["events"]] for role in ("user", "item")}
     inputs = {role: np.array(ids[role], dtype=object) for role in ids}
@@ -60,11 +63,11 @@ print(json.dumps(served.tolist()))
 """
 
 
-def serve(model: bytes, kind: str, events: Sequence[object], folder: Path) -> list[float]:
+def serve(model: bytes, kind: str, events: Sequence[object], folder: Path, labels: Sequence[float] = ()) -> list[float]:
     path = folder / "model.onnx"
     path.write_bytes(model)
     libraries = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
-    job = {"model": str(path), "kind": kind, "events": events, "libraries": libraries}
+    job = {"model": str(path), "kind": kind, "events": events, "labels": list(labels), "libraries": libraries}
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", SERVER],
         input=json.dumps(job),
@@ -113,6 +116,26 @@ def test_a_learner_of_features_is_served_without_the_project(model: Any, tmp_pat
     assert max(live) > 1.2 * min(live)
     served = serve(OnnxAdapter().export(model, {}), "features", events, tmp_path)
     assert served == pytest.approx(live, rel=1e-9)
+
+
+@pytest.mark.parametrize("budget", ["tiny", "default"])
+def test_the_automatic_regressor_is_served_without_the_project(budget: Any, tmp_path: Path) -> None:
+    rng = random.Random(6)
+    model = AutoRegressor(budget=budget, categories=("hour",))
+
+    def features(t: int) -> dict[str, Any]:
+        x: dict[str, Any] = {"load": rng.gauss(50, 9), "hour": t % 24, "site": rng.choice(["north", "süd", ""])}
+        x[rng.choice(list(x))] = None
+        return x
+
+    for t in range(1000):
+        x = features(t)
+        model.learn_one(x, 30 + 9 * math.sin(t * math.pi / 12) + (x["load"] or 50) / 10 + rng.gauss(0, 1))
+    events = [{"x": features(t)} for t in range(50)] + [{"x": {"site": "unheard of", "hour": 77}}]
+    file = OnnxAdapter().export(model, {})
+    for labels in ([], [30.0, math.nan, 31.0]):
+        live = [model.with_labels(labels).predict_one(event["x"]) for event in events]
+        assert serve(file, "features", events, tmp_path, labels) == pytest.approx(live, rel=1e-6)
 
 
 def test_a_recommender_is_served_without_the_project(tmp_path: Path) -> None:

@@ -151,10 +151,11 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
         (BASE.replace('"pump"', f'"{"a" * 65}"'), "expected 1 to 64 characters"),
         (BASE.replace('"pump"', "7"), "`device` is 7: expected `str`, got `int`."),
         (BASE.replace("LinearRegressor", "LinearRegresor"), "Did you mean `LinearRegressor`?"),
-        (BASE.replace("LinearRegressor", "Learner"), "expected one of BPR, FactorizationMachine, "),
-        (BASE.replace('"LinearRegressor"', "3"), "`learner.type` is 3: expected one of BPR, FactorizationMachine, "),
-        ('device = "pump"\n[learner]\nl2 = 1.0\n', "`learner.type` is missing: expected one of BPR, Factor"),
-        ('device = "pump"\nlearner = "LinearRegressor"\n', "`learner` is 'LinearRegressor': expected a table."),
+        (BASE.replace("LinearRegressor", "Learner"), "expected one of auto, AutoRegressor, BPR, "),
+        (BASE.replace('"LinearRegressor"', "3"), "`learner.type` is 3: expected one of auto, AutoRegressor, BPR, "),
+        ('device = "pump"\n[learner]\nl2 = 1.0\n', "`learner.type` is missing: expected one of auto, AutoRegressor, "),
+        ('device = "pump"\nlearner = 3\n', "`learner` is 3: expected a table or a name."),
+        ('device = "pump"\nlearner = "autos"\n', "`learner.type` is 'autos': expected one of auto, "),
         ("device = \n", "not valid TOML: Invalid value (at line 1, column 10)."),
         ('device = "a"\ndevice = "b"\n', "not valid TOML: Cannot overwrite a value"),
         (BASE + "x = " + "[" * 3000 + "]" * 3000 + "\n", "not valid TOML"),
@@ -164,6 +165,13 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
 )
 def test_what_is_wrong_at_the_top_is_told_in_one_line(path: Path, text: str, message: str) -> None:
     assert message in fault(path, text)
+
+
+@pytest.mark.parametrize("learner", ["learner = 'auto'\n", "[learner]\ntype = 'auto'\n", "learner = 'AutoRegressor'\n"])
+def test_a_learner_may_be_its_name_alone(path: Path, learner: str) -> None:
+    loaded = load(path, learner, EDGEDESCENT_DEVICE="pump")
+    assert repr(loaded.build_learner()) == "AutoRegressor()"
+    assert loaded.describe_learner()["type"] == "AutoRegressor"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import edgedescent
 import edgedescent_onnx
 from edgedescent import (
     BPR,
+    AutoRegressor,
     FactorizationMachine,
     LinearRegressor,
     LogisticRegressor,
@@ -60,6 +61,10 @@ def network() -> Learner:
     return taught(MLPRegressor(hidden=(6, 5, 4)))  # type: ignore[no-any-return]
 
 
+def automatic() -> Learner:
+    return taught(AutoRegressor())  # type: ignore[no-any-return]
+
+
 def recommender() -> MatrixFactorization:
     model = MatrixFactorization(n_factors=2)
     for _ in range(50):
@@ -76,7 +81,7 @@ def ranker() -> BPR:
     return model
 
 
-LEARNERS: list[Callable[[], Learner]] = [regression, classifier, machine, network, recommender, ranker]
+LEARNERS: list[Callable[[], Learner]] = [regression, classifier, machine, network, automatic, recommender, ranker]
 
 
 def test_every_graph_is_tested_here() -> None:
@@ -99,8 +104,14 @@ def test_the_file_is_of_the_promised_form(make: Callable[[], Learner]) -> None:
     assert model.functions == []
     for constant in model.graph.initializer:
         values = numpy_helper.to_array(constant)
-        assert values.dtype in (np.float64, np.int64)
+        # The neighbours are searched in single precision, as by the learner.
+        assert values.dtype in (np.float64, np.int64) or (values.dtype == np.float32 and make is automatic)
         assert np.isfinite(values).all()
+    read = {name for node in model.graph.node for name in node.input} | {"prediction"}
+    written = {name for node in model.graph.node for name in node.output}
+    assert {constant.name for constant in model.graph.initializer} <= read
+    assert {node.output[0] for node in model.graph.node} <= read
+    assert read <= written | {port.name for port in (*model.graph.input, *model.graph.initializer)}
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert metadata.pop("learner") == type(learner).__name__
     assert metadata.pop("producer") == "edgedescent"
@@ -155,7 +166,7 @@ def test_the_lines_that_serve_it_work_as_documented(
     else:
         pairs = [("ann", "tea"), ("ann", "beer"), ("bob", "never seen")]
         live = [live_learner.predict_one(user, item) for user, item in pairs]
-    np.testing.assert_allclose(served, live, rtol=1e-9)
+    np.testing.assert_allclose(served, live, rtol=1e-6 if make is automatic else 1e-9)
 
 
 def test_a_learner_without_a_graph_is_refused() -> None:

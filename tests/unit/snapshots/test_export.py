@@ -17,8 +17,8 @@ from edgedescent.config import Config, Snapshots
 from edgedescent.errors import ConfigError, ExportError, StateError
 from edgedescent.learners import Learner
 from edgedescent.snapshots.export import export_snapshot
-from edgedescent.snapshots.parity import predict_all
-from edgedescent.snapshots.publish import FOLDER, list_snapshots
+from edgedescent.snapshots.parity import predict_all, target_scale
+from edgedescent.snapshots.publish import FOLDER, list_snapshots, verify_snapshots
 from support.state_folder import Run, a_config, batches, payloads
 
 
@@ -98,6 +98,24 @@ def test_the_card_tells_all_about_a_snapshot(tmp_path: Path, echo: type[Echo], k
     assert card["bytes"] == len(model)
     assert card["file"] == "model.txt"
     assert card["format"] == "echo"
+
+
+@pytest.mark.parametrize("budget", ["tiny", "small", "default", "large"])
+def test_the_automatic_regressor_is_published_as_onnx(tmp_path: Path, budget: str) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
+    run = learned(tmp_path, count=80, type="auto", budget=budget)
+    run.store.close()
+    card = export_snapshot(run.config)
+    assert card["file"] == "model.onnx"
+    assert card["learner"]["type"] == "AutoRegressor"
+    assert card["learner"]["budget"] == budget
+    assert [port["name"] for port in card["inputs"]][-1] == "labels"
+    assert card["metadata"]["labels"]["learned"] == int(run.engine.learner.state_dict()["counts"][0])
+    assert card["parity"]["events"] > 20
+    assert card["parity"]["max_rel_diff"] < 1e-6
+    assert card["parity"]["scale"] == pytest.approx(target_scale(run.engine.learner))
+    assert 5.0 < card["parity"]["scale"] < 20.0
+    assert set(verify_snapshots(tmp_path / "snapshots").values()) == {None}
 
 
 def test_it_works_beside_a_running_daemon(tmp_path: Path, echo: type[Echo]) -> None:

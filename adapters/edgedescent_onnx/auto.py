@@ -1,0 +1,252 @@
+"""ONNX graph of `AutoRegressor`, from raw features and the latest labels to the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedescent import AutoRegressor
+from edgedescent.ensemble.members import Members
+from edgedescent.learners import Learner
+from edgedescent_onnx.features import FeatureGraph, feed
+from edgedescent_onnx.graph import Array, Events, Graph, Node, learned
+from edgedescent_onnx.label_history import PORT, LabelHistoryGraph
+from edgedescent_onnx.neighbours import NeighboursGraph
+
+N_SIMPLE = 8
+"""Number of members that take nothing but labels."""
+
+# Part of the model card, so it needs nothing but onnxruntime and numpy.
+USAGE = """\
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession(Path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+metadata = session.get_modelmeta().custom_metadata_map
+features, categories = json.loads(metadata["features"]), json.loads(metadata["categories"])
+events = [{"temp": 20.1, "humidity": 0.6, "site": "north"}, {"temp": 4.0}]
+labels = []  # those that came since the snapshot, oldest first
+inputs = {"x": np.array([[event.get(name) for name in features] for event in events], dtype=np.float64)}
+inputs["labels"] = np.array(labels, dtype=np.float64)
+for name, port in categories.items():
+    inputs[port] = np.array([str(event.get(name, metadata["missing"])) for event in events], dtype=object)
+print(session.run(["prediction"], inputs)[0].tolist())
+"""
+
+
+class AutoGraph:
+    """Graph of a mixture of simple, linear, network and neighbour members.
+
+    ::
+
+        p_i = base + d f_i(z)  or  mean + s f_i(z)           for each member, within the range of the labels
+        prediction = Σ w_i p_i                               over the members and the stacks on them
+
+    The weights of the members, of the stacks and of the mixture are as they were at the snapshot. The base, which is
+    the last label, and what else is taken from the labels follow the input ``labels``.
+    """
+
+    learner: type[Learner] = AutoRegressor
+    usage = USAGE
+
+    def build(self, learner: Learner) -> Graph:
+        """Return the graph of the learner's present state."""
+        graph = FeatureGraph(learner, single_precision=True)
+        labels = LabelHistoryGraph(graph)
+        if learned(graph.state, "mixture.numbers")[2] == 0.0:
+            # Without anything learned, the members do not count.
+            graph.nodes += [
+                Node("Shape", ["x"], "batch_size", {"start": 0, "end": 1}),
+                Node("Expand", [labels.last, "batch_size"], "prediction"),
+            ]
+        else:
+            members = _Members(graph, labels, cast("AutoRegressor", learner).members)
+            _mix(graph, labels, members.predictions())
+        return Graph(graph.inputs, graph.nodes, graph.constants, {**graph.metadata, PORT: labels.metadata})
+
+    def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
+        """Return one row per event, NaN where it lacks a feature, and no labels."""
+        return {**feed(metadata, events), PORT: np.empty(0)}
+
+
+class _Members:
+    """Part of a graph with the predictions of the members.
+
+    Args:
+        graph: Features.
+        labels: Labels.
+        specification: What members there are.
+    """
+
+    def __init__(self, graph: FeatureGraph, labels: LabelHistoryGraph, specification: Members) -> None:
+        self._graph, self._labels, self._specification = graph, labels, specification
+        self._state = graph.state
+        self._n_lags = len(learned(self._state, "squares0.weights")) - len(self._state["features"]) - 1
+
+    def predictions(self) -> str:
+        """Add nodes for the predictions of all members, within their bounds.
+
+        Returns:
+            The name of the result, of shape (batch, n_members).
+        """
+        graph, labels = self._graph, self._labels
+        simple, outputs = labels.simple_predictions(), self._outputs(labels.lags())
+        on_change = [i % 2 == 0 for i in range(2 * len(self._specification.forgettings))]
+        on_change += [network.on_change for network in self._specification.networks]
+        origins = labels.back("origins", [1 if change else 0 for change in on_change])
+        graph.constants |= {
+            "output_units": np.array([labels.change if change else labels.deviation for change in on_change]),
+            "n_simple": np.array([N_SIMPLE]),
+        }
+        parts = ["simple_rows", "learned_predictions"]
+        graph.nodes += [
+            Node("Shape", ["x"], "batch_size", {"start": 0, "end": 1}),
+            Node("Concat", ["batch_size", "n_simple"], "simple_shape", {"axis": 0}),
+            Node("Expand", [simple, "simple_shape"], "simple_rows"),
+            Node("Mul", [outputs, "output_units"], "scaled_outputs"),
+            Node("Add", ["scaled_outputs", origins], "learned_predictions"),
+        ]
+        if self._specification.neighbours:
+            parts.append(self._neighbours())
+        labels.read_bounds()
+        graph.nodes += [
+            Node("Concat", parts, "unbounded", {"axis": 1}),
+            # A broken member repeats the last label.
+            Node("IsNaN", ["unbounded"], "is_broken"),
+            Node("Where", ["is_broken", labels.last, "unbounded"], "repaired"),
+            Node("Min", ["repaired", labels.largest], "members_not_above"),
+            Node("Max", ["members_not_above", labels.least], "members"),
+        ]
+        return "members"
+
+    def _neighbours(self) -> str:
+        neighbours = NeighboursGraph(self._graph, self._n_lags, self._specification.neighbours)
+        if neighbours.has_enough:
+            return neighbours.predictions(self._labels.last)
+        self._graph.constants["n_neighbour_members"] = np.array([2])
+        self._graph.nodes += [
+            Node("Concat", ["batch_size", "n_neighbour_members"], "neighbours_shape", {"axis": 0}),
+            Node("Expand", [self._labels.last, "neighbours_shape"], "neighbour_predictions"),
+        ]
+        return "neighbour_predictions"
+
+    def _outputs(self, lags: str) -> str:
+        """Add nodes for the outputs of least squares and networks, of shape (batch, n_members), in their own units.
+
+        All of them take the same inputs, so their weights of these are one table. Its columns are those of least
+        squares, the direct ones of the networks, and the units of their first layers.
+        """
+        graph, networks = self._graph, self._specification.networks
+        n_squares = 2 * len(self._specification.forgettings)
+        squares = [self._weights(f"squares{i}.weights")[:, np.newaxis] for i in range(n_squares)]
+        skips = [self._network_weights(i, "skip")[:, np.newaxis] for i in range(len(networks))]
+        firsts = [self._network_weights(i, "first") for i in range(len(networks))]
+        table = np.hstack([*squares, *skips, *firsts])
+        features = graph.sum("inputs", table[self._n_lags :])
+        graph.constants |= {
+            "lag_table": table[: self._n_lags],
+            "lag_axis": np.array([0]),
+            "intercepts": table[self._n_lags],
+        }
+        graph.nodes += [
+            Node("Unsqueeze", [lags, "lag_axis"], "lag_row"),
+            Node("MatMul", ["lag_row", "lag_table"], "of_lags"),
+            Node("Add", ["of_lags", "intercepts"], "constant_part"),
+            Node("Add", [features, "constant_part"], "first_sums"),
+        ]
+        start = n_squares + len(networks)
+        through = []
+        for i, network in enumerate(networks):
+            hidden = self._columns(f"network{i}_sum", start, start + network.hidden[0])
+            through.append(self._through_layers(i, hidden))
+            start += network.hidden[0]
+        direct = self._columns("direct", n_squares, n_squares + len(networks))
+        linear = self._columns("linear_outputs", 0, n_squares)
+        graph.nodes += [
+            Node("Concat", through, "through_layers", {"axis": 1}),
+            Node("Add", [direct, "through_layers"], "network_outputs"),
+            Node("Concat", [linear, "network_outputs"], "outputs", {"axis": 1}),
+        ]
+        return "outputs"
+
+    def _through_layers(self, number: int, name: str) -> str:
+        """Add nodes from the sums of a network's first layer to its output, without the direct part."""
+        graph, prefix = self._graph, f"network{number}"
+        hidden = self._specification.networks[number].hidden
+        rest = self._weights(f"{prefix}.rest")
+        active = f"{prefix}_active0"
+        graph.nodes.append(Node("Relu", [name], active))
+        if len(hidden) > 1:
+            n, width = hidden
+            layer, rest = rest[: (n + 1) * width].reshape(n + 1, width), rest[(n + 1) * width :]
+            graph.constants |= {f"{prefix}_bias": layer[0], f"{prefix}_weights": layer[1:]}
+            graph.nodes += [
+                Node("MatMul", [active, f"{prefix}_weights"], f"{prefix}_products"),
+                Node("Add", [f"{prefix}_products", f"{prefix}_bias"], f"{prefix}_sum1"),
+                Node("Relu", [f"{prefix}_sum1"], f"{prefix}_active1"),
+            ]
+            active = f"{prefix}_active1"
+        graph.constants |= {f"{prefix}_output_bias": rest[:1], f"{prefix}_output_weights": rest[1:, np.newaxis]}
+        graph.nodes += [
+            Node("MatMul", [active, f"{prefix}_output_weights"], f"{prefix}_through"),
+            Node("Add", [f"{prefix}_through", f"{prefix}_output_bias"], f"{prefix}_output"),
+        ]
+        return f"{prefix}_output"
+
+    def _weights(self, name: str) -> NDArray[np.float64]:
+        return learned(self._state, name)
+
+    def _network_weights(self, number: int, name: str) -> NDArray[np.float64]:
+        """Return weights of a network's inputs, those of lags that it does not use as 0."""
+        weights = self._weights(f"network{number}.{name}")
+        weights[self._specification.networks[number].n_lags : self._n_lags] = 0.0
+        return weights
+
+    def _columns(self, name: str, start: int, end: int) -> str:
+        """Add a node for columns of the sums over the inputs."""
+        graph = self._graph
+        graph.constants |= {
+            f"{name}_start": np.array([start]),
+            f"{name}_end": np.array([end]),
+            "columns": np.array([1]),
+        }
+        graph.nodes.append(Node("Slice", ["first_sums", f"{name}_start", f"{name}_end", "columns"], name))
+        return name
+
+
+def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> None:
+    """Add nodes from the predictions of the members to that of the mixture.
+
+    The stacks predict differences to the last label from the differences of the members to it. The scale of both
+    cancels out.
+    """
+    state = graph.state
+    stacks: list[NDArray[np.float64]] = []
+    while (name := f"stack{len(stacks)}.weights") in state:
+        stacks.append(learned(state, name)[:, np.newaxis])
+    regrets, squares = learned(state, "mixture.regrets")
+    weights = np.maximum(regrets, 0.0) / (1.0 + squares)
+    weights = weights / weights.sum() if weights.sum() > 0.0 else np.full_like(weights, 1.0 / len(weights))
+    graph.constants |= {"mixture_weights": weights[:, np.newaxis], "mixed": np.array([1])}
+    experts = members
+    if stacks:
+        experts = "experts"
+        graph.constants["stack_weights"] = np.hstack(stacks)
+        graph.nodes += [
+            Node("Sub", [members, labels.last], "member_changes"),
+            Node("MatMul", ["member_changes", "stack_weights"], "stacked_changes"),
+            Node("Add", ["stacked_changes", labels.last], "stacked"),
+            Node("Min", ["stacked", labels.largest], "stacks_not_above"),
+            Node("Max", ["stacks_not_above", labels.least], "stacks"),
+            Node("Concat", [members, "stacks"], experts, {"axis": 1}),
+        ]
+    graph.nodes += [
+        Node("MatMul", [experts, "mixture_weights"], "prediction_column"),
+        Node("Squeeze", ["prediction_column", "mixed"], "prediction"),
+    ]

@@ -1,0 +1,157 @@
+"""Part of ONNX graphs that searches the nearest of stored events, and averages their labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+
+from edgedescent_onnx.features import FeatureGraph
+from edgedescent_onnx.graph import DOUBLE, Node, learned
+
+# As in `edgedescent/ensemble/_neighbours.pyx`: the addition to distances, the number of events that say nothing yet,
+# and the number of partial sums of a distance.
+SOFTENING = 0.01
+HELD_MIN = 10
+LANES = 8
+
+
+class NeighboursGraph:
+    """Part of a graph that predicts by the nearest of the stored events.
+
+    Which events are the nearest must not depend on rounding: labels of a few values give many events at the same
+    distance, or nearly so, and the labels of these differ. So the distances are in single precision and summed in the
+    order of the learner, which gives the same bits. Of events at equal distances both take those that are stored first.
+
+    Args:
+        graph: Features, rounded to single precision.
+        n_lags: Number of lags, which are the first inputs of a stored event.
+        k: Number of neighbours.
+    """
+
+    def __init__(self, graph: FeatureGraph, n_lags: int, k: int) -> None:
+        state = graph.state
+        self._graph, self._n_lags = graph, n_lags
+        self._inputs = np.asarray(state["neighbours.inputs"], dtype=np.float32)
+        self._k = min(k, len(self._inputs))
+        self.has_enough = len(self._inputs) > HELD_MIN
+
+    def predictions(self, last: str) -> str:
+        """Add nodes for the two predictions.
+
+        Args:
+            last: Name of the last label, of one element.
+
+        Returns:
+            The name of the result, of shape (batch, 2): by the change and by the label.
+        """
+        graph, state = self._graph, self._graph.state
+        graph.constants |= {
+            "n_neighbours": np.array([self._k]),
+            "softening": np.float64(SOFTENING),
+            "over_neighbours": np.array([1]),
+            "further_row": np.zeros((1, len(self._inputs)), dtype=np.float32),
+            "first_row": np.array([0]),
+            "last_row": np.array([-1]),
+            "by_row": np.array([0]),
+            "stored_changes": learned(state, "neighbours.changes"),
+            "stored_labels": learned(state, "neighbours.labels"),
+        }
+        distances = self._distances()
+        graph.nodes += [
+            # With a row more: a TopK of no rows ends the process in onnxruntime 1.22 and earlier (division by zero).
+            Node("Concat", [distances, "further_row"], "distances_and_more", {"axis": 0}),
+            Node(
+                "TopK",
+                ["distances_and_more", "n_neighbours"],
+                "nearest_and_more",
+                {"axis": 1, "largest": 0, "sorted": 1},
+                further_outputs=["nearest_places_and_more"],
+            ),
+            Node("Slice", ["nearest_and_more", "first_row", "last_row", "by_row"], "nearest_single"),
+            Node("Slice", ["nearest_places_and_more", "first_row", "last_row", "by_row"], "nearest_places"),
+            Node("Cast", ["nearest_single"], "nearest", {"to": DOUBLE}),
+            Node("Add", ["nearest", "softening"], "softened"),
+            Node("Reciprocal", ["softened"], "closeness"),
+            Node("ReduceSum", ["closeness", "over_neighbours"], "closeness_of_all"),
+        ]
+        for what in ("changes", "labels"):
+            graph.nodes += [
+                Node("Gather", [f"stored_{what}", "nearest_places"], f"near_{what}"),
+                Node("Mul", ["closeness", f"near_{what}"], f"weighted_near_{what}"),
+                Node("ReduceSum", [f"weighted_near_{what}", "over_neighbours"], f"sum_of_{what}"),
+                Node("Div", [f"sum_of_{what}", "closeness_of_all"], f"mean_of_{what}"),
+            ]
+        graph.nodes += [
+            Node("Add", [last, "mean_of_changes"], "by_change"),
+            Node("Concat", ["by_change", "mean_of_labels"], "neighbour_predictions", {"axis": 1}),
+        ]
+        return "neighbour_predictions"
+
+    def _distances(self) -> str:
+        """Add nodes for the squared distances of each event of the batch to each stored one, in single precision."""
+        width = self._inputs.shape[1]
+        lanes: dict[int, list[str]] = defaultdict(list)
+        for slot, query in sorted(self._queries(width).items()):
+            name = f"input{slot}"
+            self._graph.constants[f"stored_{name}"] = np.ascontiguousarray(self._inputs[:, slot])
+            self._graph.nodes += [
+                Node("Sub", [f"stored_{name}", query], f"{name}_difference"),
+                Node("Mul", [f"{name}_difference"] * 2, f"{name}_square"),
+            ]
+            # What is beyond the last full block is summed by itself.
+            lanes[slot % LANES if slot < width - width % LANES else LANES].append(f"{name}_square")
+        sums = {lane: self._sum(f"lane{lane}", squares) for lane, squares in lanes.items()}
+        pairs = [self._sum(f"pair{i}", [sums[j] for j in (i, i + 4) if j in sums]) for i in (0, 2, 1, 3)]
+        halves = [self._sum(f"half{i}", [one for one in pairs[2 * i : 2 * i + 2] if one]) for i in range(2)]
+        total = self._sum("distance", [one for one in (*halves, sums.get(LANES, "")) if one])
+        # Where only lags count, all events of the batch have the same distances.
+        self._graph.constants["n_stored"] = np.array([len(self._inputs)])
+        self._graph.nodes += [
+            Node("Shape", ["x"], "n_queries", {"start": 0, "end": 1}),
+            Node("Concat", ["n_queries", "n_stored"], "distances_shape", {"axis": 0}),
+            Node("Expand", [total, "distances_shape"], "distances"),
+        ]
+        return "distances"
+
+    def _queries(self, width: int) -> Mapping[int, str]:
+        """Add nodes for the inputs by their slots, each of shape (1,) or (batch, 1).
+
+        The intercept, at the slot after the lags, is the same in all events.
+        """
+        graph = self._graph
+        queries = {}
+        for slot in range(self._n_lags):
+            queries[slot] = self._column("lags_single", slot, 0)
+        for column, row in enumerate(graph.numeric_rows.tolist()):
+            if self._n_lags + row < width:
+                queries[self._n_lags + row] = self._column("z_single", column, 1)
+        for feature, port in graph.ports.items():
+            rows = list(graph.values[feature].values())
+            counted = [(i, row) for i, row in enumerate(rows) if self._n_lags + row < width]
+            if not counted:
+                continue
+            # Row 0 is for an unknown value.
+            indicators = np.zeros((1 + len(rows), len(counted)), dtype=np.float32)
+            graph.constants[f"{port}_indicator_rows"] = indicators
+            graph.nodes.append(Node("Gather", [f"{port}_indicator_rows", f"{port}_row"], f"{port}_indicators"))
+            for column, (i, category_row) in enumerate(counted):
+                indicators[1 + i, column] = 1.0
+                queries[self._n_lags + category_row] = self._column(f"{port}_indicators", column, 1)
+        return queries
+
+    def _column(self, source: str, column: int, axis: int) -> str:
+        """Add a node for one input of all events; returns its name."""
+        self._graph.constants[f"column{column}"] = np.array([column])
+        name = f"{source}_{column}"
+        self._graph.nodes.append(Node("Gather", [source, f"column{column}"], name, {"axis": axis}))
+        return name
+
+    def _sum(self, name: str, terms: list[str]) -> str:
+        """Add nodes for the sum of the terms from the first one on; returns its name, empty for no terms."""
+        total = terms[0] if terms else ""
+        for i, term in enumerate(terms[1:]):
+            self._graph.nodes.append(Node("Add", [total, term], f"{name}_{i}"))
+            total = f"{name}_{i}"
+        return total
