@@ -198,8 +198,19 @@ class Config(_Table, frozen=True):
         return [topic.replace("{device}", self.device) for topic in self.topics.events]
 
     def build_learner(self) -> Learner:
-        """Build the learner that ``[learner]`` describes."""
-        return build(Learner, self.learner, "learner")
+        """Build the learner that ``[learner]`` describes.
+
+        Raises:
+            ConfigError: If a key of the table is wrong, or the learner cannot have the configured intervals.
+        """
+        learner = build(Learner, self.learner, "learner")
+        interval = self.predictions.interval
+        if interval is not None and not learner.has_numeric_targets:
+            raise ConfigError(
+                f"`predictions.interval` is {interval}: expected none for {type(learner).__name__}, whose labels are "
+                "no amounts."
+            )
+        return learner
 
     def payload_format(self) -> type[Format]:
         """Find the payload format that ``topics.format`` names.

@@ -87,6 +87,11 @@ class Learner(Declared):
         changed = [f"{k}={v!r}" for k, v in self.get_params().items() if v != signature[k].default]
         return f"{type(self).__name__}({', '.join(changed)})"
 
+    @property
+    def has_numeric_targets(self) -> bool:
+        """False where targets are binary or interactions, so that an interval around a prediction says nothing."""
+        return self.labels_are_amounts
+
     def counts(self) -> dict[str, int]:
         """Return counters of undone updates, skipped values and full tables; the daemon publishes them as metrics."""
         return {}

@@ -53,6 +53,11 @@ class GradientLearner(FeatureLearner):
         Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
     ] = 0
 
+    @property
+    def has_numeric_targets(self) -> bool:
+        """False for a loss of binary targets."""
+        return not self.loss.binary
+
     def check_parameters(self) -> None:
         """Raise ValueError unless the loss is one for the learner's kind of targets, and allows the intervals."""
         binary = self.loss.binary
@@ -60,7 +65,7 @@ class GradientLearner(FeatureLearner):
             raise ValueError(
                 f"The `loss` of {type(self).__name__} must be one for {self.target_kind} targets. Got {self.loss!r}."
             )
-        if binary and self.interval_levels:
+        if self.interval_levels and not self.has_numeric_targets:
             raise ValueError(
                 f"The `interval_levels` of {type(self).__name__} must be none, because its targets are binary. "
                 f"Got {self.interval_levels}."

@@ -237,6 +237,17 @@ def test_the_clip_is_a_part_of_the_prediction() -> None:
     assert after.predict_one({"a": 3.0}) == before.predict_one({"a": 3.0})
 
 
+@pytest.mark.parametrize(("old", "new"), [((), (0.9,)), ((0.9,), ()), ((0.8, 0.9), (0.9,))])
+def test_other_levels_of_intervals_are_calibrated_anew(old: tuple[float, ...], new: tuple[float, ...]) -> None:
+    before = learn(LinearRegressor(interval_levels=old))
+    after = LinearRegressor(interval_levels=new)
+    notes = carried(before, after).notes
+    assert [note.outcome for note in notes] == ["kept", "starts anew"]
+    assert str(notes[1]) == "starts anew: the calibration of the intervals"
+    # It has learned 50 events since.
+    assert after.intervals is None or after.intervals.n_scored == 48
+
+
 # --- The optimizer ----------------------------------------------------------------------------------------------------
 
 

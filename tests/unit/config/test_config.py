@@ -111,6 +111,8 @@ WRONG = [
     ("optimizer = 'Adm'\n", "`learner.optimizer.type` is 'Adm': expected one of ", "Did you mean `Adam`?"),
     ("loss = {type = 'Squared'}\n", "`learner.loss.type` is 'Squared': expected one of", "Did you mean `SquaredLoss`?"),
     ("loss = {}\n", "`learner.loss.type` is missing: expected one of AbsoluteLoss, ", ""),
+    ("[predictions]\ninterval = 90\n", "`predictions.interval` is 90: expected `float` <= 0.99.", ""),
+    ("[predictions]\ninterval = 0.3\n", "`predictions.interval` is 0.3: expected `float` >= 0.5.", ""),
     # Adapters.
     ("[broker]\npassword_file = 'a'\npassword_env = 'b'\n", "`broker`: give `password_file` or `password_env`", ""),
     ("[broker.tls]\nca_file = '/nowhere'\n", "`broker.tls`: the certificates cannot be used", ""),
@@ -160,6 +162,13 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
         ('device = "a"\ndevice = "b"\n', "not valid TOML: Cannot overwrite a value"),
         (BASE + "x = " + "[" * 3000 + "]" * 3000 + "\n", "not valid TOML"),
         (BASE + f"x = {'9' * 5000}\n", "not valid TOML: Exceeds the limit"),
+        *(
+            (
+                BASE.replace("LinearRegressor", kind) + "[predictions]\ninterval = 0.9\n",
+                f"`predictions.interval` is 0.9: expected none for {kind}, whose labels are no amounts.",
+            )
+            for kind in ("BPR", "LogisticRegressor")
+        ),
         (BASE + f"[metrics]\nlisten = '127.0.0.1:{'9' * 5000}'\n", "expected an address and a port."),
     ],
 )

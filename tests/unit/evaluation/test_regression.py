@@ -17,6 +17,7 @@ from edgedescent.evaluation import (
     RegressionScores,
     absolute_errors,
     covered,
+    interval_scores,
     last_value_errors,
     quantile_losses,
     widths,
@@ -94,6 +95,20 @@ def test_single_predictions_by_hand() -> None:
     assert covered([1.0, 1.0, math.nan], [1.0, 2.0, 0.0], [2.0, 1.0, 1.0]).tolist()[:2] == [1.0, 0.0]
     assert np.isnan(covered([math.nan], [0.0], [1.0])).all()
     assert widths([0.0], [3.0]).tolist() == [3.0]
+
+
+def test_interval_scores_are_those_of_the_two_quantiles() -> None:
+    rng = np.random.default_rng(0)
+    y, lower = rng.standard_normal(200), rng.standard_normal(200)
+    upper = lower + rng.uniform(0.0, 3.0, 200)
+    for level in (0.5, 0.9):
+        alpha = 1.0 - level
+        losses = quantile_losses(y, lower, alpha / 2) + quantile_losses(y, upper, 1.0 - alpha / 2)
+        np.testing.assert_allclose(interval_scores(y, lower, upper, level), 2.0 / alpha * losses, rtol=1e-12)
+    assert np.isnan(interval_scores([math.nan], [0.0], [1.0], 0.9)).all()
+    for level in (0.0, 1.0, math.nan):
+        with pytest.raises(ValueError, match="The level must be > 0 and < 1"):
+            interval_scores([1.0], [0.0], [1.0], level)
 
 
 def test_diverged_predictions_have_the_errors_that_the_prequential_error_has() -> None:
