@@ -6,8 +6,7 @@ With inputs z and target t (Haykin, "Adaptive Filter Theory", chapter on recursi
     w <- w + k (t - w' z)
     P <- (P - k z' P) / λ
 
-The covariance P is that of `edgedescent.optim._covariance`, as in `edgedescent.optim.RLS`, with its bounds. Unlike there,
-everything is forgotten at each event. The error is clipped at a multiple of its running mean absolute value, so that
+The covariance P is that of `edgedescent.optim._covariance`, as in `edgedescent.optim.RLS`, with its bounds. The error is clipped at a multiple of its running mean absolute value, so that
 outliers do not break the weights.
 """
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from libc.math cimport fabs, isfinite
 
 from edgedescent.optim._covariance cimport (
-    Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, forget, settle_change)
+    Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, settle_change)
 
 # Errors are clipped at so many times their mean absolute value, once this is known from some events.
 cdef double CLIP = 4.0
@@ -101,12 +100,11 @@ cdef class LeastSquares:
             size = size if size < 5.0 * self.scale else 5.0 * self.scale
         self.scale += (rate if rate > SCALE_RATE else SCALE_RATE) * (size - self.scale)
         step = error / total
-        settle_change(p, 1.0 / total)
+        settle_change(p, 1.0 / total, self.forgetting)
         for i in range(n):
             j = places[i]
             self.w[j] += (p.gain[j] if j < p.dense else p.variance[j] * z[i]) * step
             apply_change(p, z + i, j, 1)
-        forget(p, self.size, self.forgetting)
 
     def start_all(self, Py_ssize_t size):
         """Let the first `size` parameters begin."""

@@ -9,23 +9,26 @@ cdef struct Covariance:
     double* matrix
     Py_ssize_t dense
     Py_ssize_t stride
-    # Initial variance of a parameter, and the largest one that forgetting leads to.
+    # Initial variance of a parameter.
     double prior
     # Number of the event that the scratch belongs to, and whether its change of the matrix is settled.
     double event
     bint settled
     # z of each parameter that the event touches, for a caller that has no array of its own.
     double* inputs
-    # P z for each parameter of the matrix, and the same times the square root of the change's size.
+    # P z for each parameter of the matrix, the same times the root of `change`, and by what its covariances grow.
     double* gain
     double* scaled
+    double* growths
     # True for each parameter of the matrix that the event touches.
     char* touched
     Py_ssize_t n_touched
     # z' P z over all parameters that were added to the event.
     double spread
-    # The step of the event subtracts `change` times (P z)(P z)' from P.
+    # The event subtracts `change` times (P z)(P z)' from P, then multiplies by `growth`.
     double change
+    double growth
+    double forgetting
 
 cdef class CovarianceMatrix:
     cdef Covariance p
@@ -38,9 +41,7 @@ cdef class CovarianceMatrix:
 
 cdef void begin_event(Covariance* p, double event) noexcept nogil
 cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
-cdef double directional_change(double spread, double forgetting) noexcept nogil
-cdef void settle_change(Covariance* p, double change) noexcept nogil
+cdef void settle_change(Covariance* p, double change, double forgetting) noexcept nogil
 cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
-cdef void forget(Covariance* p, Py_ssize_t n, double forgetting) noexcept nogil
 cdef void add_variance(Covariance* p, Py_ssize_t at, double more) noexcept nogil
 cdef void rescale(Covariance* p, Py_ssize_t at, double factor) noexcept nogil

@@ -1,20 +1,20 @@
 """Covariance matrix of the parameters of a linear model, for recursive least squares with bounded memory.
 
 An event has an input z_i for each parameter that it touches. Its gain is ``P z``, and the event changes P to
-``P - c (P z)(P z)'``. The caller calls `begin_event`, then `add_inputs` for each run of parameters, `settle_change` once,
-and `apply_change` for each run again.
+``(P - c (P z)(P z)') / λ``. The caller calls `begin_event`, then `add_inputs` for each run of parameters, `settle_change`
+once, and `apply_change` for each run again.
 
 Parameters that an event does not touch keep their values and their variances; their covariances with the touched ones
-change as in the Schmidt-Kalman filter (Schmidt 1966), so that P stays positive semidefinite and rare features neither
-forget nor cost time. If all are touched, the change is the exact one.
+change as in the Schmidt-Kalman filter (Schmidt 1966) and are divided by the root of λ, so that P stays positive
+semidefinite and rare features neither forget nor cost time. If all are touched, the change is the exact one.
 
-Where rounding leaves a variance that is not positive, the parameter begins anew with the initial variance. A change that
-would raise the touched variances above the initial ones in sum is left out: P cannot wind up where inputs carry no
-information.
+Where inputs carry no information, because they are constant or collinear, forgetting lets variances grow without bound
+(wind-up). So the variance of one parameter per event, each in turn, is limited to the initial one. Where rounding leaves a
+variance that is not positive, the parameter begins anew with the initial variance.
 """
 import numpy as np
 
-from libc.math cimport fabs, sqrt
+from libc.math cimport fmod, sqrt
 
 # Smaller variances are rounding errors of the initial ones.
 cdef double VARIANCE_MIN = 1e-30
@@ -44,17 +44,17 @@ cdef class CovarianceMatrix:
         """
         cdef Py_ssize_t stride = n if n < self.dense_max else self.dense_max
         cdef double[:, ::1] larger
-        cdef double[::1] inputs, gain, scaled
+        cdef double[::1] inputs, gain, scaled, growths
         cdef char[::1] touched
         matrix = np.zeros((stride, stride))
         matrix[: self.p.dense, : self.p.dense] = self.matrix[: self.p.dense, : self.p.dense]
-        scratch = [np.zeros(n), np.zeros(stride), np.zeros(stride), np.zeros(stride, dtype=np.int8)]
+        scratch = [np.zeros(n), *(np.zeros(stride) for _ in range(3)), np.zeros(stride, dtype=np.int8)]
         self.matrix, self.scratch = matrix, scratch
-        larger, (inputs, gain, scaled, touched) = matrix, scratch
+        larger, (inputs, gain, scaled, growths, touched) = matrix, scratch
         self.p.variance, self.p.inputs, self.p.stride = variance, &inputs[0], stride
         if stride:
             self.p.matrix, self.p.gain, self.p.scaled = &larger[0, 0], &gain[0], &scaled[0]
-            self.p.touched = &touched[0]
+            self.p.growths, self.p.touched = &growths[0], &touched[0]
         self.p.event = -1.0
         return 0
 
@@ -84,8 +84,10 @@ cdef class CovarianceMatrix:
 
 
 cdef void begin_event(Covariance* p, double event) noexcept nogil:
-    """Clear the scratch for the event with the number `event`."""
+    """Clear the scratch for the event with the number `event`, and limit the variance of one parameter, each in turn."""
     cdef Py_ssize_t i
+    if p.dense:
+        _limit(p, <Py_ssize_t>fmod(event, <double>p.dense))
     for i in range(p.stride):
         p.gain[i] = 0.0
         p.touched[i] = False
@@ -93,6 +95,25 @@ cdef void begin_event(Covariance* p, double event) noexcept nogil:
     p.settled = False
     p.n_touched = 0
     p.spread = p.change = 0.0
+
+
+cdef void _limit(Covariance* p, Py_ssize_t at) noexcept nogil:
+    """Lower the variance of a parameter to the initial one, as observing its present value with some noise would."""
+    cdef double variance = p.variance[at], size
+    cdef double* row
+    cdef Py_ssize_t i, k
+    if not variance > p.prior:
+        return
+    size = sqrt(variance - p.prior) / variance
+    row = p.matrix + at * p.stride
+    for k in range(p.dense):
+        p.scaled[k] = size * row[k]
+    for i in range(p.dense):
+        row = p.matrix + i * p.stride
+        for k in range(p.dense):
+            row[k] -= p.scaled[i] * p.scaled[k]
+        if p.variance[i] > 0.0:
+            p.variance[i] = row[i] if row[i] > VARIANCE_MIN else 0.0
 
 
 cdef void _begin(Covariance* p, Py_ssize_t at) noexcept nogil:
@@ -105,6 +126,8 @@ cdef void _begin(Covariance* p, Py_ssize_t at) noexcept nogil:
     for i in range(p.dense):
         p.matrix[at * p.stride + i] = p.matrix[i * p.stride + at] = 0.0
     p.matrix[at * p.stride + at] = p.prior
+    # The gain may hold what runs before this one had in common with the parameter that was here before.
+    p.gain[at] = 0.0
 
 
 cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
@@ -136,87 +159,49 @@ cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t
     return p.spread - before
 
 
-cdef double directional_change(double spread, double forgetting) noexcept nogil:
-    """Return the change c of directional forgetting (Kulhavý 1987), negative where an event tells less than is forgotten.
+cdef void settle_change(Covariance* p, double change, double forgetting) noexcept nogil:
+    """Set by what the event changes the matrix: ``P <- (P - change (P z)(P z)') / forgetting``.
 
-    With e = λ - (1 - λ) / z' P z, the event adds e z z' to the inverse of P: what was learned is forgotten in the
-    direction of z only.
+    Nothing is forgotten where the variances that the event touches are twice the initial ones on average: P would wind up.
     """
-    cdef double rest = 1.0 - forgetting
-    if not spread > 1e-100:
-        return 0.0
-    # c = 1 / (1 / e + spread) without the quotients, which overflow for a small spread.
-    return (forgetting * spread - rest) / (spread * (forgetting + forgetting * spread))
-
-
-cdef void settle_change(Covariance* p, double change) noexcept nogil:
-    """Set the change of the matrix by the event, or 0 where it would wind up."""
-    cdef double size = sqrt(fabs(change)), variances = 0.0, growth = 0.0, share = 1.0
+    cdef double size = sqrt(change), variances = 0.0, growth = 1.0 / forgetting, mixed
     cdef Py_ssize_t k
+    for k in range(p.dense):
+        if p.touched[k]:
+            variances += p.variance[k]
+    growth = growth if variances <= 2.0 * p.prior * p.n_touched else 1.0
+    mixed = sqrt(growth)
     p.settled = True
     p.change = change
-    if change < 0.0:
-        for k in range(p.dense):
-            if p.touched[k]:
-                variances += p.variance[k]
-                growth += p.gain[k] * p.gain[k]
-        if variances - change * growth > p.prior * p.n_touched:
-            size = 0.0
-        # Growth is P <- M P M' with M = I + a (P z) z', where M changes touched parameters only.
-        share = sqrt(1.0 - change * p.spread)
-        share = (share - 1.0) / (-change * p.spread) if p.spread > 0.0 else 1.0
+    p.growth = 1.0 / forgetting
     for k in range(p.dense):
         p.scaled[k] = size * p.gain[k]
-    if p.n_touched < p.dense and change < 0.0:
-        for k in range(p.dense):
-            if not p.touched[k]:
-                p.scaled[k] *= share
+        p.growths[k] = growth if p.touched[k] else mixed
 
 
 cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
     """Change the covariances of the parameters from `at` on; their inputs ``z`` were added before."""
     cdef Py_ssize_t i, j, k, dense = p.dense
-    cdef double factor, sign = 1.0 if p.change >= 0.0 else -1.0
+    cdef double factor
     cdef double* row
     for i in range(n):
         j = at + i
         if j >= dense:
             factor = p.variance[j] * z[i]
-            factor = p.variance[j] - p.change * (factor * factor)
+            factor = (p.variance[j] - p.change * (factor * factor)) * p.growth
             p.variance[j] = factor if factor < p.prior else p.prior
         else:
             row = p.matrix + j * p.stride
-            factor = sign * p.scaled[j]
+            factor = p.scaled[j]
             # Symmetric to the last bit, because a product does not depend on the order of its factors.
             for k in range(dense):
-                row[k] -= factor * p.scaled[k]
+                row[k] = (row[k] - factor * p.scaled[k]) * p.growths[k]
             if p.n_touched < dense:
                 for k in range(dense):
                     if not p.touched[k]:
                         p.matrix[k * p.stride + j] = row[k]
             p.variance[j] = row[j]
         p.variance[j] = p.variance[j] if p.variance[j] > VARIANCE_MIN else 0.0
-
-
-cdef void forget(Covariance* p, Py_ssize_t n, double forgetting) noexcept nogil:
-    """Forget exponentially: divide the covariance of the first `n` parameters by λ.
-
-    The matrix stays as it is where its trace is the initial one already, and so does a variance beside it.
-    """
-    cdef double variances = 0.0, factor = 1.0 / forgetting
-    cdef double* row
-    cdef Py_ssize_t i, k
-    for i in range(p.dense):
-        variances += p.variance[i]
-    if variances * factor < p.prior * p.dense:
-        for i in range(p.dense):
-            row = p.matrix + i * p.stride
-            for k in range(p.dense):
-                row[k] *= factor
-            p.variance[i] *= factor
-    for i in range(p.dense, n):
-        if p.variance[i] * factor < p.prior:
-            p.variance[i] *= factor
 
 
 cdef void add_variance(Covariance* p, Py_ssize_t at, double more) noexcept nogil:

@@ -11,7 +11,7 @@ from libc.math cimport fabs, log1p, pow, sqrt
 from edgedescent.losses._losses cimport BY_MEAN
 from edgedescent.numerics._errors cimport keep_error
 from edgedescent.optim._covariance cimport (
-    add_inputs, add_variance, apply_change, begin_event, directional_change, settle_change)
+    add_inputs, add_variance, apply_change, begin_event, settle_change)
 
 
 cdef inline double settled(double value) noexcept nogil:
@@ -306,12 +306,8 @@ cdef void add_to_covariance(const Rule* rule, Context* context, double* w, const
 cdef void rls(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
               Py_ssize_t n) noexcept nogil:
     cdef Covariance* p = rule.covariance
-    cdef double forgetting = rule.hyper[0], prior = rule.hyper[1], drift = rule.hyper[2], spread = context.sum
-    cdef double rate, travel, lag
+    cdef double spread = context.sum, rate, travel
     cdef const double* z = p.inputs + at
-    cdef double* last = rule.slot[1] + at
-    cdef double* agreement = rule.slot[2] + at
-    cdef double* power = rule.slot[3] + at
     cdef Py_ssize_t i
     if not is_informative(context):
         return
@@ -321,8 +317,12 @@ cdef void rls(const Rule* rule, const Context* context, double* w, const double*
             p.variance[i] = 0.0
         return
     if not p.settled:
-        settle_change(p, directional_change(spread, forgetting))
-    rate = context.slope / (1.0 + spread)
+        # The first run is that of the intercept, if there is one.
+        p.forgetting = rule.hyper[0]
+        if not context.decays and has_changed(rule, context, g, at, n):
+            p.forgetting = rule.hyper[1]
+        settle_change(p, 1.0 / (p.forgetting + spread), p.forgetting)
+    rate = context.slope / (p.forgetting + spread)
     if context.loss.scaling == BY_MEAN and spread > 1e-100:
         # The rule takes 1 for the second derivative of the loss, which is far larger here at a high score. The travel
         # moves the score as far as that of a squared loss where it is 1, and never past the minimum.
@@ -332,16 +332,41 @@ cdef void rls(const Rule* rule, const Context* context, double* w, const double*
     for i in range(n):
         w[at + i] -= rate * (p.gain[at + i] if at + i < p.dense else p.variance[at + i] * z[i])
     apply_change(p, z, at, n)
-    if context.decays or drift == 0.0:
-        return
+    if not context.decays:
+        add_drift(rule, g, at, n)
+
+
+cdef bint has_changed(const Rule* rule, const Context* context, const double* g, Py_ssize_t at,
+                      Py_ssize_t n) noexcept nogil:
+    """Take the gradients of intercepts into their running moments; True if the latest ones are too large."""
+    cdef double* last = rule.slot[1] + at
+    cdef double* agreement = rule.slot[2] + at
+    cdef double* power = rule.slot[3] + at
+    cdef double* recent = rule.slot[4] + at
+    cdef double rate = 1.0 / context.totals[1], slow, fast
+    cdef bint larger = False
+    cdef Py_ssize_t i
+    slow, fast = rate if rate > 0.01 else 0.01, rate if rate > 0.1 else 0.1
     for i in range(n):
-        agreement[i] = settled(agreement[i] + 0.01 * (g[i] * last[i] - agreement[i]))
-        power[i] = settled(power[i] + 0.01 * (g[i] * g[i] - power[i]))
+        agreement[i] = settled(agreement[i] + slow * (g[i] * last[i] - agreement[i]))
+        power[i] = settled(power[i] + slow * (g[i] * g[i] - power[i]))
+        recent[i] = settled(recent[i] + fast * (g[i] * g[i] - recent[i]))
         last[i] = g[i]
+        larger |= recent[i] > 2.0 * power[i]
+    return larger
+
+
+cdef void add_drift(const Rule* rule, const double* g, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+    """Raise the variances of intercepts whose gradients are correlated with the ones before them."""
+    cdef const double* agreement = rule.slot[2] + at
+    cdef const double* power = rule.slot[3] + at
+    cdef double prior = rule.hyper[2], drift = rule.hyper[3], lag
+    cdef Py_ssize_t i
+    for i in range(n):
         if agreement[i] > 0.0 and power[i] > 0.0:
             lag = agreement[i] / power[i]
             lag = lag * lag if lag < 1.0 else 1.0
-            add_variance(p, at + i, drift * prior * (lag * lag))
+            add_variance(rule.covariance, at + i, drift * prior * (lag * lag))
 
 
 cdef void minibatch(const Rule* rule, const Context* context, double* w, const double* g, Py_ssize_t at,
@@ -445,7 +470,7 @@ cdef Rule make_rule(str name, tuple hyper, int n_slots, Py_ssize_t batch, object
     elif name == "cocob":
         rule.step, rule.n_slots = cocob, 5
     elif name == "rls":
-        rule.step, rule.n_slots, rule.prepare = rls, 4, add_to_covariance
+        rule.step, rule.n_slots, rule.prepare = rls, 5, add_to_covariance
     elif name == "python":
         if method is None:
             raise ValueError("An optimizer must have a compiled `rule` or a method `step`.")

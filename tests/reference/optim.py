@@ -233,41 +233,43 @@ class RLS:
     """Each change of the covariance as a product that cannot but stay positive semidefinite."""
 
     def __init__(self, o: Any, n: int) -> None:
-        self.forgetting, self.prior, self.drift, self.dense = o.forgetting, o.prior, o.drift, min(n, o.dense_max)
+        self.forgetting, self.prior, self.bound = o.forgetting, o.prior, min(n, o.dense_max)
         self.p = np.eye(n) * o.prior
+        self.dense = self.t = 0
 
     def step(self, w: Floats, at: Indices, g: Floats, lr: float, slope: float) -> None:
-        if slope == 0:
+        self.t += 1
+        n, bound, forgetting = len(self.p), self.bound, self.forgetting
+        if slope == 0 or not len(at):
             return
-        n = len(self.p)
+        if self.dense:
+            self._limit(self.t % self.dense)
+        self.dense = max([self.dense, *(at[at < bound] + 1)])
         z, touched = np.zeros(n), np.zeros(n)
         z[at], touched[at] = np.clip(g / slope, -1e6, 1e6), 1.0
-        gain = touched * (self.p @ z)
-        spread = float(z @ self.p @ z)
-        w -= lr * slope * gain / (1 + spread)
-        if spread <= 1e-100:
-            return
-        told = self.forgetting - (1 - self.forgetting) / spread
-        if told > 0:
-            # Joseph's form of an observation with the variance 1 / told.
-            k = gain * told / (1 + told * spread)
-            keep = np.eye(n) - np.outer(k, z)
-            p = keep @ self.p @ keep.T + np.outer(k, k) / told
-        else:
-            larger = -told / (1 + told * spread)
-            grow = np.eye(n) + (math.sqrt(1 + larger * spread) - 1) / spread * np.outer(gain, z)
-            p = grow @ self.p @ grow.T
-            inside = at[at < self.dense]
-            if np.trace(p[np.ix_(inside, inside)]) > self.prior * len(inside):
-                p[: self.dense, : self.dense] = self.p[: self.dense, : self.dense]
+        k = touched * (self.p @ z) / (forgetting + z @ self.p @ z)
+        w -= lr * slope * k
+        # Joseph's form of an observation with the variance of lambda.
+        keep = np.eye(n) - np.outer(k, z)
+        p = keep @ self.p @ keep.T + forgetting * np.outer(k, k)
+        inside = at[at < bound]
+        growth = np.where(touched, forgetting**-0.5, 1.0)
+        if np.diag(self.p)[inside].sum() > 2 * self.prior * len(inside):
+            growth[inside] = 1.0
         # Beyond the bound, parameters are correlated with no other.
-        p[self.dense :, :] = p[:, self.dense :] = 0.0
-        alone = np.arange(self.dense, n)
-        p[alone, alone] = np.minimum(self._variances(told, spread, gain)[alone], self.prior)
+        alone = np.diag(np.diag(self.p) - k * touched * (self.p @ z))
+        p[bound:, :] = p[:, bound:] = 0.0
+        p[bound:, bound:] = alone[bound:, bound:]
+        p *= np.outer(growth, growth)
+        rest = np.arange(bound, n)
+        p[rest, rest] = np.minimum(p[rest, rest], self.prior)
         self.p = p
 
-    def _variances(self, told: float, spread: float, gain: Floats) -> Floats:
-        return np.diag(self.p) - gain**2 * told / (1 + told * spread)
+    def _limit(self, i: int) -> None:
+        """Observe parameter i with the noise that brings its variance down to the initial one."""
+        if self.p[i, i] > self.prior:
+            noise = 1 / (1 / self.prior - 1 / self.p[i, i])
+            self.p = self.p - np.outer(self.p[i], self.p[i]) / (self.p[i, i] + noise)
 
 
 class MiniBatch:

@@ -108,7 +108,8 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
         *("watched", "watch", "left_out", "counts"),
         *(f"target.{part}" for part in moments),
         *("stepper", "loss", *ring),
-        *("weights", "weights.m", "weights.v", "weights.c1", "weights.c2"),
+        *("weights", "weights.variance", "weights.gradient", "weights.agreement", "weights.power"),
+        *("weights.recent", "weights.covariance"),
     ]
     assert list(ranker.state_dict()) == [
         "users",
@@ -145,7 +146,7 @@ def changed(array: Any, at: Any, value: float) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {k: v for k, v in s.items() if k != "weights.v"}, "state of LinearRegressor lacks weights.v"),
+        (lambda s: {k: v for k, v in s.items() if k != "weights.power"}, "state of LinearRegressor lacks weights.power"),
         (lambda s: {**s, "velocity": s["loss"]}, "LinearRegressor has no state named velocity"),
         (lambda s: {**s, 3: s["loss"]}, "LinearRegressor has no state named 3"),
         (lambda s: {**s, "features": ("a", "b")}, "features must be a list of names. Got tuple"),
@@ -155,8 +156,15 @@ def changed(array: Any, at: Any, value: float) -> Any:
         (lambda s: {**s, "weights": s["weights"].astype("f4")}, "weights must be float64 with 2 dim.*Got float32"),
         (lambda s: {**s, "weights": s["weights"].ravel()}, "weights must be float64 with 2 dimensions. Got .* 1"),
         (lambda s: {**s, "weights": changed(s["weights"], 1, np.nan)}, "weights holds a value that is not finite"),
-        (lambda s: {**s, "weights.m": changed(s["weights.m"], 1, np.inf)}, "weights.m holds .* not finite"),
-        (lambda s: {**s, "weights.m": s["weights.m"][:-1]}, "equally many rows"),
+        (lambda s: {**s, "weights.power": changed(s["weights.power"], 1, np.inf)}, "weights.power holds .* not finite"),
+        (lambda s: {**s, "weights.power": s["weights.power"][:-1]}, "equally many rows"),
+        (lambda s: {**s, "weights.covariance": s["weights.covariance"][:-1]}, "covariance must have the shape"),
+        (lambda s: {**s, "weights.covariance": 2.0 * s["weights.covariance"]}, "the diagonal of the covariance"),
+        (lambda s: {**s, "weights.variance": -s["weights.variance"]}, "variances must be >= 0"),
+        (
+            lambda s: {**s, "weights.covariance": s["weights.covariance"] + np.triu(np.ones((3, 3)), 1)},
+            "covariance must be symmetric",
+        ),
         (lambda s: {**s, "inputs.mean": s["inputs.mean"][:-1]}, "unequal length"),
         (lambda s: {**s, "inputs.variance": -s["inputs.variance"]}, "count or a variance in the state is negative"),
         (lambda s: {**s, "inputs.count": -s["inputs.count"]}, "count or a variance in the state is negative"),

@@ -1,0 +1,189 @@
+"""Recursive least squares: against the recursion written down in NumPy, over a million steps, and with rows that come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgedescent import LinearRegressor
+from edgedescent.losses import AdaptiveHuberLoss, SquaredLoss
+from edgedescent.optim import RLS, Adam
+from edgedescent.optim._parameter_table import ParameterTable
+from edgedescent.optim._stepper import run_steps
+from edgedescent.testing.support import bits
+from reference.optim import specified_steps
+
+Floats = NDArray[np.float64]
+
+
+def line(n_events: int, n_features: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """Features and targets of a line with noise."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(n_events, n_features))
+    return x, x @ random.normal(size=n_features) + 0.1 * random.normal(size=n_events)
+
+
+def covariance(model: LinearRegressor) -> Floats:
+    matrix: Floats = model.state_dict()["weights.covariance"]
+    return matrix
+
+
+def test_without_forgetting_the_weights_are_those_of_ridge_regression() -> None:
+    x, y = line(200, 6)
+    w, p = np.zeros(6), 3.0
+    gradients, slopes = [], []
+    for t in range(len(y)):
+        slope = x[t] @ w - y[t]
+        gradients.append(slope * x[t])
+        slopes.append(slope)
+        # The solution of all events so far, by another way than the recursion.
+        w = np.linalg.solve(x[: t + 1].T @ x[: t + 1] + np.eye(6) / p, x[: t + 1].T @ y[: t + 1])
+    path, _, _ = run_steps(RLS(forgetting=1.0, prior=p), gradients, np.zeros(6), 0.0, slopes)
+    np.testing.assert_allclose(path[-1], w, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dense_max", [1, 2, 3, 5, 200])
+@pytest.mark.parametrize("forgetting", [0.8, 0.95, 1.0])
+def test_parameters_beyond_the_bound_have_a_variance_alone(dense_max: int, forgetting: float) -> None:
+    optimizer = RLS(dense_max=dense_max, forgetting=forgetting)
+    random = np.random.default_rng(3)
+    g = random.normal(size=(300, 5)) @ np.diag([1.0, 0.1, 3.0, 1.0, 0.01])
+    g[random.random(g.shape) < 0.2] = np.nan
+    slopes = random.normal(size=300)
+    path, _, undone = run_steps(optimizer, g, np.zeros(5), 0.0, slopes)
+    expected, _ = specified_steps(optimizer, g, np.zeros(5), 0.0, slopes, np.zeros(300))
+    np.testing.assert_allclose(path, expected, rtol=1e-6, atol=1e-9)
+    assert undone == 0
+
+
+def test_memory_is_bounded_by_the_number_of_parameters_that_share_a_matrix() -> None:
+    model = LinearRegressor(optimizer=RLS(dense_max=20))
+    x, y = line(50, 40)
+    model.learn_many(x, y)
+    state = model.state_dict()
+    assert state["weights.covariance"].shape == (20, 20)
+    assert state["weights.variance"].shape == (41, 1)
+    assert (state["weights.variance"] > 0.0).all()
+    # Tables with several parameters per feature have no matrix.
+    assert [array.shape for array in ParameterTable(RLS(), 3, 4).save(4)] == [(4, 3)] * 5 + [(0, 0)]
+
+
+def test_a_million_steps_with_collinear_and_constant_features_keep_the_covariance_bounded() -> None:
+    random = np.random.default_rng(1)
+    block = 50_000
+    model = LinearRegressor()
+    for part in range(20):
+        a, b = random.normal(size=(2, block))
+        near = a + 1e-9 * random.normal(size=block)
+        rest = np.full(block, 7.0) if part % 2 else np.zeros(block)
+        x = np.column_stack([a, a, near, a + b, b, np.full(block, 3.0), rest, 1e-6 * b])
+        y = 2.0 * a - b + 5.0 + 0.1 * random.normal(size=block)
+        errors = np.abs(model.learn_many(x, y) - y)
+        p = covariance(model)
+        eigenvalues = np.linalg.eigvalsh(p)
+        assert np.array_equal(p, p.T)
+        assert eigenvalues.min() > -1e-9
+        assert np.trace(p) <= 3.0 * len(p) * (1 + 1e-9)
+        assert errors[block // 2 :].mean() < 0.09
+    assert model.counts()["updates_undone"] == 0
+    assert abs(model.state_dict()["weights"]).max() < 10.0
+    # It still follows a change at once.
+    a, b = random.normal(size=(2, 2000))
+    x = np.column_stack([a, a, a, a + b, b, np.full(2000, 3.0), np.zeros(2000), 1e-6 * b])
+    errors = np.abs(model.learn_many(x, b - a + 5.0) - (b - a + 5.0))
+    assert errors[1000:].mean() < 0.2
+
+
+def test_a_clipped_residual_moves_the_weights_by_no_more_than_the_clip() -> None:
+    x, y = line(1000, 3)
+    moves = {}
+    for loss in (AdaptiveHuberLoss(), SquaredLoss()):
+        model = LinearRegressor(loss=loss)
+        model.learn_many(x[:-1], y[:-1])
+        before = model.state_dict()["weights"]
+        model.learn_many(x[-1:], [1e6])
+        moves[type(loss)] = np.abs(model.state_dict()["weights"] - before).max()
+    assert moves[AdaptiveHuberLoss] < 0.01 < moves[SquaredLoss]
+
+
+def test_a_feature_that_comes_late_begins_with_the_initial_variance() -> None:
+    model = LinearRegressor()
+    x, y = line(2000, 4)
+    model.learn_many(x[:1000, :3], y[:1000])
+    model.learn_many(x[1000:1001], y[1000:1001])
+    # Its first value is its mean, which tells nothing about its weight.
+    assert covariance(model)[4].tolist() == [0.0, 0.0, 0.0, 0.0, 3.0]
+    predictions = model.learn_many(x[1001:], y[1001:])
+    assert np.abs(predictions - y[1001:])[500:].mean() < 0.2
+
+
+def test_an_evicted_row_leaves_nothing_behind() -> None:
+    model = LinearRegressor(features_max=2)
+    x, y = line(200, 2)
+    model.learn_many(x, y, ["a", "b"])
+    assert covariance(model)[1:, 0].all()
+    n = 0
+    while "c" not in model.encoder.vocabulary:
+        model.learn_one({"c": float(n % 3)}, float(n % 3))
+        n += 1
+    row = list(model.encoder.vocabulary.keys()).index("c") + 1
+    p = covariance(model)
+    assert p[row, row] == 3.0
+    assert not np.delete(p[row], row).any()
+    assert not np.delete(p[:, row], row).any()
+
+
+def test_missing_features_keep_their_weights_and_variances() -> None:
+    model = LinearRegressor()
+    x, y = line(300, 3)
+    model.learn_many(x, y, ["a", "b", "c"])
+    before, p = model.state_dict(), covariance(model)
+    for row, target in zip(x, y, strict=True):
+        model.learn_one({"a": row[0], "c": row[2]}, target)
+    after, q = model.state_dict(), covariance(model)
+    assert after["weights"][2] == before["weights"][2]
+    assert q[2, 2] == p[2, 2]
+    assert np.linalg.eigvalsh(q).min() > 0.0
+
+
+def test_an_intercept_that_lags_behind_follows_faster() -> None:
+    random = np.random.default_rng(5)
+    level = np.cumsum(random.normal(size=5000))
+    x = random.normal(size=(5000, 2))
+    errors = {
+        drift: np.abs(LinearRegressor(optimizer=RLS(drift=drift)).learn_many(x, level) - level)[500:].mean()
+        for drift in (0.0, 1.0)
+    }
+    assert errors[1.0] < 0.5 * errors[0.0]
+    # White residuals leave the variance alone.
+    x, y = line(5000, 2)
+    white = [LinearRegressor(optimizer=RLS(drift=drift)).learn_many(x, y) - y for drift in (0.0, 1.0)]
+    assert np.abs(white[1])[500:].mean() < 1.02 * np.abs(white[0])[500:].mean()
+
+
+@pytest.mark.parametrize("n_features", [3, 40])
+def test_a_restored_learner_goes_on_bit_for_bit(n_features: int) -> None:
+    x, y = line(400, n_features)
+    model, restored = (LinearRegressor(optimizer=RLS(dense_max=30)) for _ in range(2))
+    model.learn_many(x[:200], y[:200])
+    # Learned something else before, of which nothing may stay.
+    restored.learn_many(x[:7, :2] + 5.0, y[:7])
+    restored.load_state_dict(model.state_dict())
+    assert bits(restored) == bits(model)
+    assert model.learn_many(x[200:], y[200:]).tobytes() == restored.learn_many(x[200:], y[200:]).tobytes()
+    assert bits(restored) == bits(model)
+
+
+def test_the_error_is_below_that_of_adam_where_features_are_correlated() -> None:
+    random = np.random.default_rng(7)
+    x, _ = line(3000, 8)
+    x = x @ random.normal(size=(8, 8))
+    y = x @ random.normal(size=8)
+    errors: dict[str, Any] = {
+        type(optimizer).__name__: np.abs(LinearRegressor(optimizer=optimizer).learn_many(x, y) - y)[100:].mean()
+        for optimizer in (RLS(), Adam())
+    }
+    assert errors["RLS"] < 0.6 * errors["Adam"]
