@@ -24,6 +24,7 @@ cdef class GradientModel(FeatureModel):
     cdef double l2
     cdef uint64_t seed
     cdef Py_ssize_t replay_steps
+    cdef Py_ssize_t replay_batch
     # The event that is learned again. A scratch of its own, as the encoder's event is still needed by other models.
     cdef EncodedEvent replayed
 
@@ -33,6 +34,10 @@ cdef class GradientModel(FeatureModel):
     cdef int make_scratch(self, Py_ssize_t n) except -1
     cdef int grow_tables(self, Py_ssize_t rows) except -1
     cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil
+
+    cdef Stepper make_stepper(self, optimizer, double l1)
+    cdef void accumulate(self, const EncodedEvent* event, double target, double score) noexcept nogil
+    cdef void finish_batch(self) noexcept nogil
 
     cdef void descend(self, const EncodedEvent* event, double target, double score) noexcept nogil
 

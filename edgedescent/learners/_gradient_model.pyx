@@ -25,7 +25,7 @@ cdef class GradientModel(FeatureModel):
         optimizer, loss = parameters.optimizer, parameters.loss
         # A target may be twice as far off as a feature before it is clipped.
         self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1)
-        self.stepper = Stepper(optimizer, parameters.l1)
+        self.stepper = self.make_stepper(optimizer, parameters.l1)
         self.scales_itself = optimizer.scales_itself
         self.kept_error = &self.stepper.context.error
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)
@@ -44,6 +44,10 @@ cdef class GradientModel(FeatureModel):
         free_event(&self.replayed)
 
     # --- What a kind of model defines -----------------------------------------------------------------------------
+
+    cdef Stepper make_stepper(self, optimizer, double l1):
+        """Make the optimizer step of the model."""
+        return Stepper(optimizer, l1)
 
     cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         """The score of an event, from the parameters that predict (`serving`) or those that are stepped."""
@@ -135,6 +139,13 @@ cdef class GradientModel(FeatureModel):
         self.backward(event, slope)
         self.stepper.step(slope, &self.loss, target, score, share)
 
+    cdef void accumulate(self, const EncodedEvent* event, double target, double score) noexcept nogil:
+        """Learn from a replayed event: by a step of its own, or with others in one step."""
+        self.descend(event, target, score)
+
+    cdef void finish_batch(self) noexcept nogil:
+        """Take the step of the replayed events that wait for one."""
+
     cdef int check_steps(self) except -1:
         """Raise the first exception from an optimizer or a loss written in Python since the last check."""
         return self.stepper.check()
@@ -168,7 +179,7 @@ cdef class GradientModel(FeatureModel):
         cdef Py_ssize_t s, slot
         cdef double target
         for s in range(self.replay_steps):
-            slot = self.replay_buffer.draw()
+            slot = self.replay_buffer.draw_recent()
             target = self.to_loss_target(self.replay_buffer.targets[slot])
             # One broken target must not be learned again and again. If the stream really went there, it is no outlier
             # for long.
@@ -177,7 +188,8 @@ cdef class GradientModel(FeatureModel):
             event.n = self.replay_buffer.recall(slot, self.encoder.vocabulary.assigned_at, event.rows, event.x)
             self.encoder.find_runs(event)
             self.encoder.standardize(event)
-            self.descend(event, target, bounded(self.forward(event, False)))
+            self.accumulate(event, target, bounded(self.forward(event, False)))
+        self.finish_batch()
 
     # --- State ----------------------------------------------------------------------------------------------------
 

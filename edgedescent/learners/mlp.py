@@ -75,6 +75,11 @@ class MLPRegressor(GradientLearner):
         Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
     ] = 8
 
+    replay_batch: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Number of replayed events whose average gradient makes a step"),
+    ] = 4
+
     def counts(self) -> dict[str, int]:
         """Return the counters of `FeatureLearner.counts`, and the number of restarted units."""
         return {**super().counts(), "units_restarted": self.model.n_restarts}
