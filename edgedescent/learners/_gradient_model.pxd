@@ -6,6 +6,7 @@ from edgedescent.features._scaler cimport Scaler
 from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.learners._replay_buffer cimport ReplayBuffer
 from edgedescent.losses._losses cimport Loss
+from edgedescent.numerics._agreement cimport Agreement
 from edgedescent.optim._stepper cimport Stepper
 
 cdef enum:
@@ -25,6 +26,8 @@ cdef class GradientModel(FeatureModel):
     cdef uint64_t seed
     cdef Py_ssize_t replay_steps
     cdef Py_ssize_t replay_batch
+    # Whether what the replay buffer holds still agrees with new events.
+    cdef readonly Agreement agreement
     # The event that is learned again. A scratch of its own, as the encoder's event is still needed by other models.
     cdef EncodedEvent replayed
 
@@ -44,4 +47,5 @@ cdef class GradientModel(FeatureModel):
     cdef double to_prediction(self, double score) noexcept nogil
     cdef double to_loss_target(self, double y) noexcept nogil
     cdef int check_rows(self, dict state, str table) except -1
+    cdef double _error(self, double target, double score) noexcept nogil
     cdef void _replay(self) noexcept nogil
