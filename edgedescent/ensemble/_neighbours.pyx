@@ -11,8 +11,8 @@ The events lie as vectors of `width` inputs; later ones do not count. The scan i
 import numpy as np
 
 from edgedescent.ensemble._inputs cimport Inputs
-from edgedescent.ensemble._kernels cimport f32_distance
 from edgedescent.ensemble._member cimport LabelScale
+from edgedescent.numerics._kernels cimport f32_distance
 
 cdef enum:
     # Fewer events say nothing.

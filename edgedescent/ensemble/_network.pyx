@@ -16,7 +16,7 @@ import numpy as np
 from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t
 
-from edgedescent.ensemble._kernels cimport f32_adam, f32_add_scaled, f32_dot, f32_gradient
+from edgedescent.numerics._kernels cimport f32_adam, f32_add_scaled, f32_dot, f32_gradient
 from edgedescent.numerics._random cimport next_below, next_normal
 
 # Bound on the norm of a gradient, as that of `edgedescent.MLPRegressor`.
@@ -30,6 +30,12 @@ cdef double SCALE_RATE = 0.01
 cdef double COMPARE_RATE = 0.02
 # The replayed events no longer agree with new ones where the error of these is so many times larger.
 cdef double DISAGREES = 3.0
+
+# Adam's 1 - beta and eps, and the bound on weights.
+cdef float REST1 = 0.1
+cdef float REST2 = 0.001
+cdef float EPS = 1e-8
+cdef float LIMIT = 1e8
 
 # Largest number in single precision.
 cdef double FLOAT_MAX = 3.4028234663852886e38
@@ -220,15 +226,16 @@ cdef class Network:
         self.power2 *= 0.999
         rate = <float>(self.rate * (WIDE / n if n > WIDE else 1.0) / (1.0 - self.power1))
         inverse_bias = <float>(1.0 / (1.0 - self.power2))
-        f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, self.n_rest)
+        f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, REST1, REST2, EPS, LIMIT,
+                 self.n_rest)
         for i in range(n):
             if i < self.lags_used or i >= self.n_lags:
                 slot = inputs.slots[i]
                 at = slot * h
                 f32_adam(self.w1 + at, self.w1_mean + at, self.w1_square + at, self.g_first + i * h, scale, rate,
-                         inverse_bias, h)
+                         inverse_bias, REST1, REST2, EPS, LIMIT, h)
                 f32_adam(self.u + slot, self.u_mean + slot, self.u_square + slot, self.g_skip + i, scale, rate,
-                         inverse_bias, 1)
+                         inverse_bias, REST1, REST2, EPS, LIMIT, 1)
 
     cdef void learn(self, const Inputs* inputs, double target) noexcept nogil:
         """Take one step on a new event."""

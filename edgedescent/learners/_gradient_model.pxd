@@ -6,6 +6,7 @@ from edgedescent.features._scaler cimport Scaler
 from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.learners._replay_buffer cimport ReplayBuffer
 from edgedescent.losses._losses cimport Loss
+from edgedescent.numerics._agreement cimport Agreement
 from edgedescent.optim._stepper cimport Stepper
 
 cdef enum:
@@ -24,6 +25,9 @@ cdef class GradientModel(FeatureModel):
     cdef double l2
     cdef uint64_t seed
     cdef Py_ssize_t replay_steps
+    cdef Py_ssize_t replay_batch
+    # Whether what the replay buffer holds still agrees with new events.
+    cdef readonly Agreement agreement
     # The event that is learned again. A scratch of its own, as the encoder's event is still needed by other models.
     cdef EncodedEvent replayed
 
@@ -34,9 +38,14 @@ cdef class GradientModel(FeatureModel):
     cdef int grow_tables(self, Py_ssize_t rows) except -1
     cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil
 
+    cdef Stepper make_stepper(self, optimizer, double l1)
+    cdef void accumulate(self, const EncodedEvent* event, double target, double score) noexcept nogil
+    cdef void finish_batch(self) noexcept nogil
+
     cdef void descend(self, const EncodedEvent* event, double target, double score) noexcept nogil
 
     cdef double to_prediction(self, double score) noexcept nogil
     cdef double to_loss_target(self, double y) noexcept nogil
     cdef int check_rows(self, dict state, str table) except -1
+    cdef double _error(self, double target, double score) noexcept nogil
     cdef void _replay(self) noexcept nogil

@@ -6,6 +6,7 @@ from libc.stdint cimport uint64_t
 
 from edgedescent.features._encoder cimport allocate_event, free_event
 from edgedescent.losses._losses cimport AS_IS, BY_MEAN, STANDARDIZED, logistic, make_loss, observe, restore_loss
+from edgedescent.numerics._agreement cimport KEPT, Agreement
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, bounded
 
 
@@ -25,11 +26,12 @@ cdef class GradientModel(FeatureModel):
         optimizer, loss = parameters.optimizer, parameters.loss
         # A target may be twice as far off as a feature before it is clipped.
         self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1)
-        self.stepper = Stepper(optimizer, parameters.l1)
+        self.stepper = self.make_stepper(optimizer, parameters.l1)
         self.stepper.context.penalized = parameters.l2 > 0.0
         self.scales_itself = optimizer.scales_itself
         self.kept_error = &self.stepper.context.error
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)
+        self.agreement = Agreement()
         if self.replay_buffer.size:
             # A wide event may be replayed at any time.
             encoder.room_kept = EVENT_VALUES_MAX
@@ -45,6 +47,10 @@ cdef class GradientModel(FeatureModel):
         free_event(&self.replayed)
 
     # --- What a kind of model defines -----------------------------------------------------------------------------
+
+    cdef Stepper make_stepper(self, optimizer, double l1):
+        """Make the optimizer step of the model."""
+        return Stepper(optimizer, l1)
 
     cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         """The score of an event, from the parameters that predict (`serving`) or those that are stepped."""
@@ -116,6 +122,7 @@ cdef class GradientModel(FeatureModel):
             # The mean is the unit: without one, the first target sets it.
             self.target.update(&y, 0, 1)
         target = self.to_loss_target(y)
+        self.agreement.observe_new(self._error(target, score))
         self.descend(event, target, score)
         self.stepper.learned(&self.loss, target, score)
         observe(&self.loss, target, score)
@@ -136,13 +143,20 @@ cdef class GradientModel(FeatureModel):
         self.backward(event, slope)
         self.stepper.step(slope, &self.loss, target, score, share)
 
+    cdef void accumulate(self, const EncodedEvent* event, double target, double score) noexcept nogil:
+        """Learn from a replayed event: by a step of its own, or with others in one step."""
+        self.descend(event, target, score)
+
+    cdef void finish_batch(self) noexcept nogil:
+        """Take the step of the replayed events that wait for one."""
+
     cdef int check_steps(self) except -1:
         """Raise the first exception from an optimizer or a loss written in Python since the last check."""
         return self.stepper.check()
 
     def counts(self):
-        """Return the number of updates that were undone because they would not have been finite."""
-        return {"updates_undone": self.stepper.n_undone}
+        """Return how often updates were undone, as they would not have been finite, and the replay buffer was cleared."""
+        return {"updates_undone": self.stepper.n_undone, "replays_let_go": self.agreement.n_let_go}
 
     cdef double to_prediction(self, double score) noexcept nogil:
         """The prediction that a score stands for."""
@@ -163,13 +177,17 @@ cdef class GradientModel(FeatureModel):
             return self.target.winsorized(y) / self.target.mean[0] if self.target.mean[0] > 0.0 else 1.0
         return self.target.standardized(y)
 
+    cdef double _error(self, double target, double score) noexcept nogil:
+        """Magnitude of an error: in deviations of the target, or in the unit of the slope of the loss."""
+        return fabs(target - score if self.loss.scaling == STANDARDIZED else self.loss.slope(&self.loss, target, score))
+
     cdef void _replay(self) noexcept nogil:
         """Learn from random events of the replay buffer again, standardized as they would be now."""
         cdef EncodedEvent* event = &self.replayed
-        cdef Py_ssize_t s, slot
-        cdef double target
+        cdef Py_ssize_t s, slot, n = 0
+        cdef double target, score, errors = 0.0
         for s in range(self.replay_steps):
-            slot = self.replay_buffer.draw()
+            slot = self.replay_buffer.draw_recent()
             target = self.to_loss_target(self.replay_buffer.targets[slot])
             # One broken target must not be learned again and again. If the stream really went there, it is no outlier
             # for long.
@@ -178,7 +196,15 @@ cdef class GradientModel(FeatureModel):
             event.n = self.replay_buffer.recall(slot, self.encoder.vocabulary.assigned_at, event.rows, event.x)
             self.encoder.find_runs(event)
             self.encoder.standardize(event)
-            self.descend(event, target, bounded(self.forward(event, False)))
+            score = bounded(self.forward(event, False))
+            errors += self._error(target, score)
+            n += 1
+            self.accumulate(event, target, score)
+        self.finish_batch()
+        if n:
+            self.agreement.observe_replayed(errors / n)
+            if self.agreement.let_go():
+                self.replay_buffer.keep_newest(KEPT)
 
     # --- State ----------------------------------------------------------------------------------------------------
 
@@ -188,6 +214,7 @@ cdef class GradientModel(FeatureModel):
             "target": self.target.save(1),
             "stepper": self.stepper.save(),
             "loss": np.array([self.loss.scale, self.loss.count]),
+            "agreement": self.agreement.save(),
             **self.replay_buffer.save(),
         }
 
@@ -196,6 +223,7 @@ cdef class GradientModel(FeatureModel):
         loss = state["loss"]
         if len(loss) != 2 or len(state["target"][0]) != 1:
             raise ValueError("The state must have 2 numbers in `loss` and 1 `target`.")
+        self.agreement.restore(state["agreement"])
         self.target.restore(state["target"])
         self.stepper.restore(state["stepper"])
         self.replay_buffer.restore(state, self.encoder.vocabulary.size())

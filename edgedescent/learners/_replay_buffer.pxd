@@ -25,6 +25,9 @@ cdef class ReplayBuffer:
     cdef int make_room(self, Py_ssize_t n) except -1
     cdef void push(self, const Py_ssize_t* rows, const double* values, Py_ssize_t n, double target,
                    long long now) noexcept nogil
+    cdef void _drop_oldest(self) noexcept nogil
     cdef Py_ssize_t draw(self) noexcept nogil
+    cdef Py_ssize_t draw_recent(self) noexcept nogil
+    cdef void keep_newest(self, Py_ssize_t n) noexcept nogil
     cdef Py_ssize_t recall(self, Py_ssize_t slot, const long long* assigned_at, Py_ssize_t* rows,
                            double* values) noexcept nogil

@@ -4,7 +4,7 @@ import numpy as np
 from libc.stdint cimport uint64_t
 
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
-from edgedescent.numerics._random cimport next_below
+from edgedescent.numerics._random cimport next_below, next_uniform
 
 cdef enum:
     # Average number of values per event above which fewer than `size` events fit: 3 MiB for 2000 events.
@@ -81,9 +81,7 @@ cdef class ReplayBuffer:
         if self.size == 0:
             return
         while self.held == self.size or self.n_values + n > self.n_cells:
-            self.n_values -= self.lengths[self.first]
-            self.first = self.first + 1 if self.first + 1 < self.size else 0
-            self.held -= 1
+            self._drop_oldest()
         slot = (self.first + self.held) % self.size
         cell = 0
         if self.held:
@@ -100,9 +98,29 @@ cdef class ReplayBuffer:
         self.n_values += n
         self.n_pushed += 1
 
+    cdef void _drop_oldest(self) noexcept nogil:
+        self.n_values -= self.lengths[self.first]
+        self.first = self.first + 1 if self.first + 1 < self.size else 0
+        self.held -= 1
+
     cdef Py_ssize_t draw(self) noexcept nogil:
         """Return the slot of a random event. The buffer must not be empty."""
         return (self.first + next_below(&self.random, self.held)) % self.size
+
+    cdef Py_ssize_t draw_recent(self) noexcept nogil:
+        """Return the slot of a random event whose age is ``held u²`` for a uniform u, so that newer ones come more often.
+
+        An event of age a is drawn with a probability of about ``1 / (2 sqrt(a held))``. The buffer must not be empty.
+        """
+        cdef double u = next_uniform(&self.random)
+        cdef Py_ssize_t age = <Py_ssize_t>(u * u * self.held)
+        age = age if age < self.held else self.held - 1
+        return (self.first + self.held - 1 - age) % self.size
+
+    cdef void keep_newest(self, Py_ssize_t n) noexcept nogil:
+        """Drop all but the newest `n` events."""
+        while self.held > n:
+            self._drop_oldest()
 
     cdef Py_ssize_t recall(self, Py_ssize_t slot, const long long* assigned_at, Py_ssize_t* rows,
                            double* values) noexcept nogil:

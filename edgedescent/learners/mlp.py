@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from edgedescent.learners._mlp import MLPModel
 from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
 
 
@@ -68,12 +69,17 @@ class MLPRegressor(GradientLearner):
     ] = (64, 32)
     optimizer: Annotated[
         Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of its steps")
-    ] = Adam(lr=0.002)  # noqa: RUF009 - optimizers are immutable
-    l2: Annotated[float, Meta(ge=0, description="Weight of the penalty ``l2 w² / 2`` per weight and event")] = 0.0002
+    ] = Adam(lr=0.003, average_rate=0.04)  # noqa: RUF009 - optimizers are immutable
+    loss: Annotated[Loss, Meta(description="What to minimize")] = AdaptiveHuberLoss(k=1.5)  # noqa: RUF009 - immutable
+    l2: Annotated[float, Meta(ge=0, description="Weight of the penalty ``l2 w² / 2`` per weight and event")] = 0.0001
     replay_steps: Annotated[
         int,
         Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
-    ] = 8
+    ] = 32
+    replay_batch: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="Number of replayed events whose average gradient makes a step"),
+    ] = 4
 
     def counts(self) -> dict[str, int]:
         """Return the counters of `FeatureLearner.counts`, and the number of restarted units."""

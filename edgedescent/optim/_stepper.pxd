@@ -32,6 +32,8 @@ cdef class Stepper:
     cdef int make_room(self, Py_ssize_t pieces, Py_ssize_t longest) except -1
     cdef void add(self, Table* table, Py_ssize_t at, Py_ssize_t n, double* g, bint penalized) noexcept nogil
     cdef void step(self, double slope, const Loss* loss, double target, double score, double share) noexcept nogil
+    cdef void _set_context(self, double slope, const Loss* loss, double target, double score,
+                           double share) noexcept nogil
     cdef void _step_piece(self, Piece* piece) noexcept nogil
     cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil
     cdef int check(self) except -1

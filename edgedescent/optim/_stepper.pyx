@@ -83,11 +83,7 @@ cdef class Stepper:
         cdef double total = 0.0, shrink
         cdef Py_ssize_t p, i
         cdef Piece piece
-        context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps) * share
-        context.slope = slope
-        context.loss = loss
-        context.target = target
-        context.score = score
+        self._set_context(slope, loss, target, score, share)
         for p in range(self.n_pieces):
             piece = self.pieces[p]
             for i in range(piece.n):
@@ -110,7 +106,6 @@ cdef class Stepper:
             total *= shrink * shrink
         context.square_sum = total
         context.totals[1] += 1.0
-        context.sum = 0.0
         for p in range(self.n_pieces):
             piece = self.pieces[p]
             if piece.table.rule.prepare != NULL:
@@ -119,6 +114,16 @@ cdef class Stepper:
             self._step_piece(&self.pieces[p])
         self.n_pieces = 0
         self.steps += 1.0
+
+    cdef void _set_context(self, double slope, const Loss* loss, double target, double score,
+                           double share) noexcept nogil:
+        """Set what the rules read beside the gradient; the arguments are those of `step`."""
+        self.context.lr = self.lr * self.schedule.factor(&self.schedule, self.steps) * share
+        self.context.slope = slope
+        self.context.loss = loss
+        self.context.target = target
+        self.context.score = score
+        self.context.sum = 0.0
 
     cdef void _step_piece(self, Piece* piece) noexcept nogil:
         """Update one run of parameters and its average, or restore it if the result is not usable."""
