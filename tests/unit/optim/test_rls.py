@@ -200,3 +200,12 @@ def test_the_error_is_below_that_of_adam_where_features_are_correlated() -> None
         for optimizer in (RLS(), Adam())
     }
     assert errors["RLS"] < 0.6 * errors["Adam"]
+
+
+def test_categories_that_share_a_row_change_it_once() -> None:
+    model = LinearRegressor(hash_bits=1)
+    for n in range(500):
+        model.learn_one({name: f"{name}{n % 3}" for name in "abcdef"}, float(n % 3))
+    p = covariance(model)
+    assert np.array_equal(p, p.T)
+    assert np.linalg.eigvalsh(p).min() > -1e-9
