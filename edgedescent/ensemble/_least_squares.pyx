@@ -14,7 +14,7 @@ import numpy as np
 from libc.math cimport fabs, isfinite
 
 from edgedescent.optim._covariance cimport (
-    Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, settle_change)
+    TOUCHED, Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, settle_change)
 
 # Errors are clipped at so many times their mean absolute value, once this is known from some events.
 cdef double CLIP = 4.0
@@ -103,7 +103,10 @@ cdef class LeastSquares:
         settle_change(p, 1.0 / total, self.forgetting)
         for i in range(n):
             j = places[i]
-            self.w[j] += (p.gain[j] if j < p.dense else p.variance[j] * z[i]) * step
+            if j >= p.dense:
+                self.w[j] += p.variance[j] * z[i] * step
+            elif p.touched[j] == TOUCHED:
+                self.w[j] += p.gain[j] * step
             apply_change(p, z + i, j, 1)
 
     def start_all(self, Py_ssize_t size):

@@ -62,7 +62,7 @@ class Learner(Declared):
 
         >>> from edgedescent import LinearRegressor
         >>> LinearRegressor(l2=0.1).clone({"clip": 3.0})
-        LinearRegressor(l2=0.1, clip=3.0)
+        LinearRegressor(clip=3.0, l2=0.1)
         """
         clone = type(self)(**{**self.get_params(), **(new_params or {})})
         if include_attributes:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from edgedescent.learners._linear import LinearModel
 from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import RLS, Optimizer
 
 
@@ -53,6 +54,8 @@ class LinearRegressor(GradientLearner):
     optimizer: Annotated[
         Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of the steps of some")
     ] = RLS()  # noqa: RUF009 - optimizers are immutable
+    # Its least squares can follow a change within tens of events, so the clip of the residuals has to as well.
+    loss: Annotated[Loss, Meta(description="What to minimize")] = AdaptiveHuberLoss(rate_min=0.02)  # noqa: RUF009 - immutable
 
     @property
     def coefficients(self) -> dict[str, float]:

@@ -20,7 +20,8 @@ cdef struct Covariance:
     double* gain
     double* scaled
     double* growths
-    # True for each parameter of the matrix that the event touches.
+    # For each parameter of the matrix 1 if the event touches it, and 2 once it has changed it. Categories that share a row
+    # by their hash touch it several times; it changes once.
     char* touched
     Py_ssize_t n_touched
     # z' P z over all parameters that were added to the event.
@@ -29,6 +30,10 @@ cdef struct Covariance:
     double change
     double growth
     double forgetting
+
+cdef enum:
+    TOUCHED = 1
+    CHANGED = 2
 
 cdef class CovarianceMatrix:
     cdef Covariance p

@@ -150,12 +150,12 @@ cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t
         row = p.matrix + (at + i) * p.stride
         for k in range(dense):
             gain[k] += value * row[k]
-        p.touched[at + i] = True
+        p.n_touched += not p.touched[at + i]
+        p.touched[at + i] = TOUCHED
     for i in range(inside):
         p.spread += z[i] * gain[at + i]
     for i in range(inside, n):
         p.spread += p.variance[at + i] * (z[i] * z[i])
-    p.n_touched += inside
     return p.spread - before
 
 
@@ -190,7 +190,8 @@ cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t
             factor = p.variance[j] * z[i]
             factor = (p.variance[j] - p.change * (factor * factor)) * p.growth
             p.variance[j] = factor if factor < p.prior else p.prior
-        else:
+        elif p.touched[j] == TOUCHED:
+            p.touched[j] = CHANGED
             row = p.matrix + j * p.stride
             factor = p.scaled[j]
             # Symmetric to the last bit, because a product does not depend on the order of its factors.

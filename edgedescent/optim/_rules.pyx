@@ -11,7 +11,7 @@ from libc.math cimport fabs, log1p, pow, sqrt
 from edgedescent.losses._losses cimport BY_MEAN
 from edgedescent.numerics._errors cimport keep_error
 from edgedescent.optim._covariance cimport (
-    add_inputs, add_variance, apply_change, begin_event, settle_change)
+    TOUCHED, add_inputs, add_variance, apply_change, begin_event, settle_change)
 
 
 cdef inline double settled(double value) noexcept nogil:
@@ -330,7 +330,10 @@ cdef void rls(const Rule* rule, const Context* context, double* w, const double*
         rate = travel if fabs(travel) < fabs(rate) else rate
     rate *= context.lr
     for i in range(n):
-        w[at + i] -= rate * (p.gain[at + i] if at + i < p.dense else p.variance[at + i] * z[i])
+        if at + i >= p.dense:
+            w[at + i] -= rate * (p.variance[at + i] * z[i])
+        elif p.touched[at + i] == TOUCHED:
+            w[at + i] -= rate * p.gain[at + i]
     apply_change(p, z, at, n)
     if not context.decays:
         add_drift(rule, g, at, n)

@@ -24,9 +24,9 @@ class RLS(Optimizer):
     ``slope`` is the derivative of the loss with respect to the score, so a loss with a bounded slope, such as
     `AdaptiveHuberLoss`, makes the rule robust to outliers. P starts as ``prior`` times the identity.
 
-    The gradient g of the intercept tells how well the forgetting fits. While the mean of g² over the last 10 events is more
-    than twice that over the last 100, lambda is `forgetting_after_change`, so that an abrupt change is learned within
-    tens of events. With r the autocorrelation of g over 100 events, the variance of the intercept grows by
+    The gradient g of the intercept tells how well the forgetting fits. While the mean of g² over the last 10 events is
+    more than twice that over the last 100, lambda is `forgetting_after_change`, so that an abrupt change is learned
+    within tens of events. With r the autocorrelation of g over 100 events, the variance of the intercept grows by
     ``drift r^4 prior`` per event, at most to ``prior``, so that it follows a level that wanders.
 
     Variances do not grow where features are constant or collinear: one of them per event, each in turn, is lowered to
@@ -45,8 +45,8 @@ class RLS(Optimizer):
         >>> model.learn_one({"temp": 20.1}, 3.2)
 
     References:
-        Haykin 2002, "Adaptive Filter Theory", 4th edition, chapter 9. Mehra 1972, "Approaches to adaptive filtering", IEEE
-        Transactions on Automatic Control 17(5), for noise from the autocorrelation of residuals.
+        Haykin 2002, "Adaptive Filter Theory", 4th edition, chapter 9. Mehra 1972, "Approaches to adaptive filtering",
+        IEEE Transactions on Automatic Control 17(5), for noise from the autocorrelation of residuals.
     """
 
     rule: ClassVar[str] = "rls"
@@ -55,7 +55,8 @@ class RLS(Optimizer):
     needs_single_events: ClassVar[bool] = True
 
     forgetting: Annotated[
-        float, Meta(gt=0, le=1, description="Factor on what was learned before: it remembers 1 / (1 - forgetting) events")
+        float,
+        Meta(gt=0, le=1, description="Factor on what was learned before, of the last 1 / (1 - forgetting) events"),
     ] = 0.998
     forgetting_after_change: Annotated[
         float, Meta(gt=0, le=1, description="The same while errors are larger than they used to be")

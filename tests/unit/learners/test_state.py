@@ -146,7 +146,7 @@ def changed(array: Any, at: Any, value: float) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {k: v for k, v in s.items() if k != "weights.power"}, "state of LinearRegressor lacks weights.power"),
+        (lambda s: {k: v for k, v in s.items() if k != "weights.power"}, "of LinearRegressor lacks weights.power"),
         (lambda s: {**s, "velocity": s["loss"]}, "LinearRegressor has no state named velocity"),
         (lambda s: {**s, 3: s["loss"]}, "LinearRegressor has no state named 3"),
         (lambda s: {**s, "features": ("a", "b")}, "features must be a list of names. Got tuple"),

@@ -42,10 +42,14 @@ from support.strategies import EVERY_OPTIMIZER
         (lambda: optim.ImportanceAware(lr=0), "`lr` of ImportanceAware must be > 0"),
         (lambda: optim.RLS(forgetting=0), "`forgetting` of RLS must be > 0"),
         (lambda: optim.RLS(forgetting=1.01), "`forgetting` of RLS must be .* <= 1"),
+        (lambda: optim.RLS(forgetting_after_change=0), "`forgetting_after_change` of RLS must be > 0"),
         (lambda: optim.RLS(prior=0), "`prior` of RLS must be > 0"),
         (lambda: optim.RLS(drift=-0.1), "`drift` of RLS must be >= 0"),
         (lambda: optim.RLS(dense_max=0), "`dense_max` of RLS must be an integer >= 1"),
-        (lambda: MiniBatch(optimizer=optim.RLS()), "`optimizer` of MiniBatch must be one that can step with an average"),
+        (
+            lambda: MiniBatch(optimizer=optim.RLS()),
+            "`optimizer` of MiniBatch must be one that can step with an average",
+        ),
         (lambda: optim.COCOB(alpha=0), "`alpha` of COCOB must be > 0"),
         (lambda: MiniBatch(optimizer=Adam(), size=0), "`size` of MiniBatch must be an integer >= 1"),
         (lambda: MiniBatch(optimizer="adam"), "`optimizer` of MiniBatch must be an instance of Optimizer"),  # type: ignore[arg-type]

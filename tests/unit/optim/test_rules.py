@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from edgedescent import LinearRegressor, MLPRegressor
 from edgedescent.optim import (
     COCOB,
+    RLS,
     SGD,
     Adam,
     AdamW,
@@ -21,7 +22,6 @@ from edgedescent.optim import (
     ImportanceAware,
     MiniBatch,
     Nesterov,
-    RLS,
     NormalizedAdaptive,
     Optimizer,
 )
@@ -76,6 +76,9 @@ def test_steps_follow_the_paper(optimizer: Optimizer, g: Any, start: Any) -> Non
 @given(g=gradients(missing=False), start=starts(), missing=st.data())
 def test_sparse_events_give_the_dense_numbers(optimizer: Optimizer, g: Any, start: Any, missing: Any) -> None:
     if isinstance(optimizer, SHARED):
+        if isinstance(optimizer, RLS):
+            # Variances that forgetting lets grow are limited in turn, and here there is one more.
+            optimizer = dataclasses.replace(optimizer, forgetting=1.0, forgetting_after_change=1.0)
         # Alone, a parameter is another event; a run of parameters split in two is still the same event.
         wide = np.insert(g, 2, np.nan, axis=1)
         path, _, _ = run_steps(optimizer, wide, np.insert(start, 2, 0.0))
