@@ -151,6 +151,8 @@ class Chance:
         """Random numbers for the time that learning takes, and for what the daemon does about it."""
         self.ids = random.Random(f"{seed} ids")  # noqa: S311
         """Random numbers of what the ids of events mean, likewise."""
+        self.intervals = random.Random(f"{seed} intervals")  # noqa: S311
+        """Random numbers of the prediction intervals of the answers, likewise."""
         self.power = self.dice.random() < 0.85
         """True if the world has power cuts."""
         rates = draw_rates(self.dice, power=self.power)

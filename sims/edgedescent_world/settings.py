@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edgedescent.config import Config, Limits, Metrics, Snapshots, State, Topics
+from edgedescent.config import Config, Limits, Metrics, Predictions, Snapshots, State, Topics
 from edgedescent.state.checkpoints import PIECE_BYTES
 from edgedescent_world.chance import Chance
 from edgedescent_world.subscriptions import TOPIC, draw_filters
@@ -86,6 +86,7 @@ def draw_settings(chance: Chance) -> Settings:
             events_per_second_max=dice.choice((None, None, None, None, 10.0)),
             questions=chance.slices.choice(("in_order", "first")),
         ),
+        predictions=draw_predictions(chance),
         metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
         snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
     )
@@ -132,3 +133,8 @@ def draw_limits(chance: Chance) -> Limits:
         events_per_second_max=dice.choice((None, None, 3.0, 20.0)),
         questions=chance.slices.choice(("in_order", "first")),
     )
+
+
+def draw_predictions(chance: Chance) -> Predictions:
+    """Draw what the answers of a start of the daemon hold: most have no intervals."""
+    return Predictions(interval=chance.intervals.choice((None, None, 0.8, 0.9)))
