@@ -15,6 +15,8 @@ cdef class LabelGuard:
     # The label before it, as it came.
     cdef double before
     cdef double limit
+    # Number of outlying labels in a row.
+    cdef long long run
     cdef readonly long long n_replaced
 
     cdef void _judge(self, double y) noexcept nogil

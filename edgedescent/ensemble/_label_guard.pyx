@@ -6,9 +6,9 @@ the level of the stream has moved; the next label tells::
     loss of the label as it came:    min(1, |yₜ₊₁ - yₜ| / |yₜ - fₜ|)
     loss of its replacement:         min(1, |yₜ₊₁ - fₜ| / |yₜ - fₜ|)
 
-where f is the prediction. The forgetting means of both losses, for three sizes of outliers each, decide whether the next
+where f is the prediction. The forgetting means of both losses, for five sizes of outliers each, decide whether the next
 outlying label is replaced. At first it is. Two outlying labels in a row that agree with each other are a move: the
-first of them is put back.
+first of them is put back. Of three or more in a row only the first two are replaced.
 
 A replaced label teaches as if it were at the threshold, on its own side of the prediction.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from libc.math cimport fabs
 
-# Multiples of the mean absolute error at which an outlier begins, and a larger size of them.
+# Multiples of the mean absolute error at which the sizes of outliers begin.
 cdef double[SIZES] LIMITS = [10.0, 30.0, 100.0, 300.0, 1000.0]
 # Share of the losses that the latest outlier has.
 cdef double RATE = 0.2
@@ -24,6 +24,10 @@ cdef double RATE_OF_OTHERS = 0.1
 # First losses: a label that is replaced for nothing harms one prediction, one that is not replaced many.
 cdef double FIRST_LOSS_RAW = 0.55
 cdef double FIRST_LOSS_REPLACED = 0.45
+
+cdef enum:
+    # So many outlying labels in a row are none: the error that they are compared with is out of date.
+    RUN_MIN = 3
 
 
 cdef class LabelGuard:
@@ -36,7 +40,7 @@ cdef class LabelGuard:
         self.size = -1
         self.raw = self.prediction = self.before = self.limit = 0.0
         self.is_replaced = self.puts_back = False
-        self.n_replaced = 0
+        self.run = self.n_replaced = 0
 
     cdef void observe(self, double y, double prediction, double scale) noexcept nogil:
         """Take in a label: judge the outlier before it, and decide on this one.
@@ -58,7 +62,9 @@ cdef class LabelGuard:
             moved = size >= 0 and fabs(y - self.raw) < error
         self.puts_back = moved and self.is_replaced
         self.before = self.raw
-        self.is_replaced = size >= 0 and not moved and self.losses[size][0] > self.losses[size][1]
+        self.run = self.run + 1 if size >= 0 else 0
+        self.is_replaced = (size >= 0 and not moved and self.run < RUN_MIN
+                            and self.losses[size][0] > self.losses[size][1])
         self.n_replaced += self.is_replaced
         self.size, self.raw, self.prediction, self.limit = size, y, prediction, LIMITS[0] * scale
 
@@ -96,7 +102,7 @@ cdef class LabelGuard:
         return {
             "guard.losses": np.array([[self.losses[i][0], self.losses[i][1]] for i in range(SIZES)]),
             "guard.numbers": np.array([self.raw, self.prediction]),
-            "guard.counts": np.array([self.size, self.is_replaced, self.n_replaced], dtype=np.int64),
+            "guard.counts": np.array([self.size, self.is_replaced, self.n_replaced, self.run], dtype=np.int64),
         }
 
     def restore(self, dict state):
@@ -107,13 +113,13 @@ cdef class LabelGuard:
         """
         losses, numbers, counts = state["guard.losses"], state["guard.numbers"], state["guard.counts"]
         if (losses.shape != (SIZES, 2) or (losses < 0.0).any() or (losses > 1.0).any() or numbers.shape != (2,)
-                or counts.shape != (3,) or not -1 <= counts[0] < SIZES or not 0 <= counts[1] <= 1 or counts[2] < 0
+                or counts.shape != (4,) or not -1 <= counts[0] < SIZES or not 0 <= counts[1] <= 1 or (counts[2:] < 0).any()
                 or (counts[0] >= 0 and numbers[0] == numbers[1])):
             raise ValueError("The state's guard against outlying labels is inconsistent.")
         for i in range(SIZES):
             self.losses[i][0], self.losses[i][1] = losses[i].tolist()
         self.raw, self.prediction = numbers.tolist()
-        self.size, self.is_replaced, self.n_replaced = counts.tolist()
+        self.size, self.is_replaced, self.n_replaced, self.run = counts.tolist()
 
 
 cdef int size_of(double y, double prediction, double scale) noexcept nogil:

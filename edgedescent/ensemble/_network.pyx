@@ -69,12 +69,6 @@ cdef class Network:
         self.n_rest = self.h1 + 1 if self.h2 == 0 else (self.h1 + 1) * self.h2 + self.h2 + 1
         self.first, self.skip, self.rest = [], [], []
         self.slots = self.room = 0
-        self._start()
-
-    def _start(self):
-        """Draw the first weights of all that does not belong to an input."""
-        cdef Py_ssize_t i, last = self.h2 if self.h2 else self.h1
-        cdef uint64_t word = self.seed
         cdef float[::1] scratch = np.zeros(2 * (self.h1 + self.h2) + self.n_rest, dtype=np.float32)
         self.scratch = scratch
         self.active1 = &scratch[0]
@@ -82,27 +76,26 @@ cdef class Network:
         self.delta1 = self.active2 + self.h2
         self.delta2 = self.delta1 + self.h1
         self.g_rest = self.delta2 + self.h2
-        rest = np.zeros(self.n_rest, dtype=np.float32)
+        self.rest = [np.zeros(self.n_rest, dtype=np.float32) for _ in range(3)]
+        cdef float[::1] v = self.rest[0], v_mean = self.rest[1], v_square = self.rest[2]
+        self.v, self.v_mean, self.v_square = &v[0], &v_mean[0], &v_square[0]
+        self.oldest = self.n_let_go = self.n_restarts = 0
+        self._begin()
+
+    cdef void _begin(self) noexcept nogil:
+        """Draw the first weights of all that does not belong to an input."""
+        cdef Py_ssize_t i, last = self.h2 if self.h2 else self.h1
+        cdef uint64_t word = self.seed
+        for i in range(self.n_rest):
+            self.v[i] = self.v_mean[i] = self.v_square[i] = 0.0
         if self.h2:
             for i in range(self.h2, (self.h1 + 1) * self.h2):
-                rest[i] = sqrt(2.0 / self.h1) * next_normal(&word)
+                self.v[i] = <float>(sqrt(2.0 / self.h1) * next_normal(&word))
         for i in range(self.n_rest - last, self.n_rest):
-            rest[i] = sqrt(1.0 / last) * next_normal(&word)
-        self._set_rest([rest, np.zeros_like(rest), np.zeros_like(rest)])
+            self.v[i] = <float>(sqrt(1.0 / last) * next_normal(&word))
         self.random = word
         self.power1 = self.power2 = 1.0
         self.scale = self.error_new = self.error_replayed = self.count = 0.0
-        self.oldest = self.n_let_go = self.n_restarts = 0
-
-    def _set_rest(self, list arrays):
-        cdef float[::1] view
-        self.rest = arrays
-        view = arrays[0]
-        self.v = &view[0]
-        view = arrays[1]
-        self.v_mean = &view[0]
-        view = arrays[2]
-        self.v_square = &view[0]
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         """Make room for the weights of so many inputs; new ones are zero until `start_slot`."""
@@ -242,8 +235,7 @@ cdef class Network:
         cdef double error = self.forward(inputs) - target, size = fabs(error), rate
         if not isfinite(error):
             # A weight overflowed: begin anew rather than stay broken.
-            with gil:
-                self._restart()
+            self._restart(inputs.n)
             return
         self.count += 1.0
         rate = 1.0 / self.count
@@ -281,13 +273,13 @@ cdef class Network:
             self.error_replayed = self.error_new
             self.n_let_go += 1
 
-    cdef _restart(self):
-        """Begin anew with the first weights of a new network."""
-        n_let_go, n_restarts, slots = self.n_let_go, self.n_restarts, self.slots
-        self._start()
-        for array in (*self.first, *self.skip):
-            array[:] = 0.0
-        self.n_let_go, self.n_restarts = n_let_go, n_restarts + 1
+    cdef void _restart(self, Py_ssize_t n) noexcept nogil:
+        """Begin anew with first weights, of a deviation for events of `n` inputs."""
+        cdef Py_ssize_t slot
+        self._begin()
+        for slot in range(self.slots):
+            self.start_slot(slot, slot, sqrt(2.0 / n))
+        self.n_restarts += 1
 
     def start_all(self, Py_ssize_t slots, double deviation):
         """Draw the first weights of so many inputs."""

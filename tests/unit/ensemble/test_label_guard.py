@@ -57,6 +57,14 @@ def test_two_that_disagree_are_two_outliers() -> None:
     assert guard.admit(-50.0, 0.0, SCALE) == (-10.0, 0.0, None)
 
 
+def test_a_run_of_outliers_is_none() -> None:
+    guard = LabelGuard()
+    labels = [50.0, -60.0, 70.0, -80.0, 90.0]
+    assert [guard.admit(y, 0.0, SCALE)[1] for y in labels] == [0.0, 0.0, 70.0, -80.0, 90.0]
+    ordinary(guard)
+    assert guard.admit(50.0, 0.0, SCALE)[1] == 0.0
+
+
 def test_where_levels_move_it_stops_to_replace_and_begins_again_where_spikes_come() -> None:
     guard = LabelGuard()
     moves = [step(guard)[1] for _ in range(4)]
@@ -99,9 +107,9 @@ def test_a_saved_guard_goes_on_alike() -> None:
     [
         ("guard.losses", np.full((5, 2), 1.5)),
         ("guard.losses", np.zeros((3, 2))),
-        ("guard.counts", np.array([5, 0, 0])),
-        ("guard.counts", np.array([1, 0, 0])),
-        ("guard.counts", np.array([-1, 0, -1])),
+        ("guard.counts", np.array([5, 0, 0, 0])),
+        ("guard.counts", np.array([1, 0, 0, 0])),
+        ("guard.counts", np.array([-1, 0, -1, 0])),
         ("guard.numbers", np.zeros(3)),
     ],
 )

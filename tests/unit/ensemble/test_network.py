@@ -133,6 +133,9 @@ def test_a_weight_that_overflowed_lets_the_network_begin_anew() -> None:
     model.learn_one(buffer, 1.0)
     assert model.n_restarts == 1
     assert abs(model.predict_one(buffer)) < 100.0
+    # All weights are drawn again: it can learn more than a line.
+    assert model.save(SLOTS)["first"].all()
+    assert model.gradient(buffer, 50.0)["first"].any()
 
 
 def test_a_saved_network_goes_on_alike() -> None:
