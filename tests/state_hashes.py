@@ -27,7 +27,7 @@ import numpy as np
 
 from edgedescent import learn_lines
 from edgedescent.optim import Adam, MiniBatch
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
+from support.exported import GRADIENT_LEARNERS, LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
 
 N_EVENTS = 2000
 GOLDEN = Path(__file__).parent / "contract" / "state_hashes.json"
@@ -37,7 +37,8 @@ SITES = ("north", "south", "east", "west", "Zürich", "東京", "")
 BROKEN = (None, math.nan, math.inf, 1e300, 10**400)
 
 # Small enough that newcomers evict, and that the replay buffer wraps around.
-FEATURES = {"features_max": 24, "categories": ("line",), "replay_size": 64, "replay_steps": 1}
+TABLES = {"features_max": 24, "categories": ("line",)}
+FEATURES = {**TABLES, "replay_size": 64, "replay_steps": 1}
 RATINGS = {"users_max": 20, "items_max": 12, "replay_size": 64, "replay_steps": 1, "seen_max": 4}
 
 Digests = dict[str, str]
@@ -136,6 +137,10 @@ def models() -> dict[str, Callable[[], Any]]:
     made: dict[str, Callable[[], Any]] = {}
     for kind in LEARNERS:
         bounds = RATINGS if recommends(kind) else FEATURES
+        if kind not in GRADIENT_LEARNERS:
+            made[kind.__name__] = partial(small, kind, **TABLES)
+            made[f"{kind.__name__}/share"] = partial(small, kind, **TABLES, when_full="share")
+            continue
         for optimizer in OPTIMIZERS:
             made[f"{kind.__name__}/{optimizer.__name__}"] = partial(
                 lambda kind, optimizer, bounds: small(kind, optimizer=optimizer(), **bounds), kind, optimizer, bounds

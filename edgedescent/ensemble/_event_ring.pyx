@@ -1,6 +1,7 @@
 """Ring of the latest events, from which all networks of an ensemble replay."""
 import numpy as np
 
+from edgedescent.ensemble._inputs cimport InputBuffer
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
 
 cdef enum:
@@ -100,6 +101,19 @@ cdef class EventRing:
         for i in range(self.n_cells):
             if self.cell_slots[i] == slot:
                 self.cell_z[i] = 0.0
+
+    def push_one(self, InputBuffer buffer, double base, double label):
+        """Store an event."""
+        self.make_room(buffer.inputs.n)
+        self.push(&buffer.inputs, base, label)
+
+    def event(self, long long number):
+        """Return the slots, inputs, base and label of a stored event."""
+        if not self.n_pushed - self.held <= number < self.n_pushed:
+            raise ValueError(f"The `number` must be that of one of the {self.held} latest events. Got {number}.")
+        place = number % self.size
+        cells = (self.arrays[2][place] + np.arange(self.arrays[3][place])) % self.n_cells
+        return self.cells[0][cells], self.cells[1][cells], self.arrays[0][place], self.arrays[1][place]
 
     def save(self):
         """Return the stored events, oldest first, by the names that they have in a learner's state."""

@@ -7,6 +7,8 @@ cdef struct Inputs:
     Py_ssize_t n
     int* slots
     float* z
+    # The same in double precision, for least squares.
+    double* exact
 
 cdef class InputBuffer:
     cdef Inputs inputs

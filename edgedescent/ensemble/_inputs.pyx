@@ -13,16 +13,30 @@ cdef class InputBuffer:
         self.n_lags = n_lags
         self.make_room(16)
 
+    def set(self, slots, z):
+        """Set the inputs of an event.
+
+        Args:
+            slots: Slots, those of the lags and the intercept first, shape (n,).
+            z: Inputs, shape (n,).
+        """
+        self.make_room(len(slots) - self.n_lags - 1)
+        for array, values in zip(self.arrays, (slots, z, z)):
+            array[: len(values)] = values
+        self.inputs.n = len(slots)
+
     cdef int make_room(self, Py_ssize_t n) except -1:
         """Make room for an event of `n` features."""
         cdef int[::1] slots
         cdef float[::1] z
+        cdef double[::1] exact
         if n <= self.room:
             return 0
         slots = np.zeros(self.n_lags + 1 + n, dtype=np.int32)
         z = np.zeros(self.n_lags + 1 + n, dtype=np.float32)
-        self.arrays = (slots, z)
-        self.inputs.slots, self.inputs.z = &slots[0], &z[0]
+        exact = np.zeros(self.n_lags + 1 + n)
+        self.arrays = (np.asarray(slots), np.asarray(z), np.asarray(exact))
+        self.inputs.slots, self.inputs.z, self.inputs.exact = &slots[0], &z[0], &exact[0]
         self.inputs.n = 0
         self.room = n
         return 0
@@ -30,12 +44,15 @@ cdef class InputBuffer:
     cdef void fill(self, const double* lags, const EncodedEvent* event) noexcept nogil:
         """Fill the inputs with the lags and a standardized event; the caller has made room for it."""
         cdef Py_ssize_t i, first = self.n_lags + 1
+        cdef double* exact = self.inputs.exact
         for i in range(self.n_lags):
             self.inputs.slots[i] = <int>i
-            self.inputs.z[i] = <float>lags[i]
+            exact[i] = lags[i]
         self.inputs.slots[self.n_lags] = <int>self.n_lags
-        self.inputs.z[self.n_lags] = 1.0
+        exact[self.n_lags] = 1.0
         for i in range(event.n):
             self.inputs.slots[first + i] = <int>(self.n_lags + event.rows[i])
-            self.inputs.z[first + i] = <float>event.z[i]
+            exact[first + i] = event.z[i]
         self.inputs.n = first + event.n
+        for i in range(self.inputs.n):
+            self.inputs.z[i] = <float>exact[i]

@@ -1,8 +1,10 @@
 """The latest labels, and the lags and periods found in them."""
+from edgedescent.ensemble._member cimport LabelScale
+
 cdef enum:
     PERIOD_MAX = 700
     # Level, three differences, and three inputs of each of two periods.
-    LAGS = 10
+    OWN_LAGS = 10
 
 cdef class LabelHistory:
     # Ring of the latest labels; label number t is at t % size.
@@ -15,18 +17,20 @@ cdef class LabelHistory:
     cdef readonly Py_ssize_t second_period
     cdef object arrays
     # Forgetting means and variances of the labels and of their changes.
-    cdef double mean
-    cdef double deviation
+    cdef readonly double mean
+    cdef readonly double deviation
     cdef double change_mean
-    cdef double change
-    cdef double fast_mean
-    cdef double slow_mean
-    cdef double lowest
-    cdef double highest
+    cdef readonly double change
+    cdef readonly double fast_mean
+    cdef readonly double slow_mean
+    cdef readonly double lowest
+    cdef readonly double highest
 
+    cdef LabelScale scale(self) noexcept nogil
     cdef double back(self, Py_ssize_t lag) noexcept nogil
     cdef bint has(self, Py_ssize_t lag) noexcept nogil
     cdef void lags(self, double* z) noexcept nogil
+    cdef void put_back(self, double y) noexcept nogil
     cdef void push(self, double y) noexcept nogil
     cdef void append(self, double y) noexcept nogil
     cdef void _find_periods(self) noexcept nogil

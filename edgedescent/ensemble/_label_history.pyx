@@ -12,6 +12,8 @@ import numpy as np
 
 from libc.math cimport fabs, pow, sqrt
 
+from edgedescent.ensemble._member cimport LabelScale
+
 cdef enum:
     PERIOD_MIN = 4
     LOOK_EVERY = 50
@@ -31,7 +33,7 @@ cdef double MARGIN = 0.25
 cdef class LabelHistory:
     """Ring of the latest labels, with their statistics, lags and periods."""
 
-    def __init__(self):
+    def __cinit__(self):
         cdef double[::1] ring = np.zeros(PERIOD_MAX + 2), differences = np.zeros(PERIOD_MAX + 1)
         self.size = PERIOD_MAX + 2
         self.ring, self.differences = &ring[0], &differences[0]
@@ -39,6 +41,15 @@ cdef class LabelHistory:
         self.n = self.period = self.second_period = 0
         self.mean = self.deviation = self.change = self.fast_mean = self.slow_mean = 0.0
         self.lowest = self.highest = 0.0
+
+    cdef LabelScale scale(self) noexcept nogil:
+        """Return the location and scale of the labels; before they vary, the deviations are 1."""
+        cdef LabelScale scale
+        scale.base = self.back(1) if self.n else 0.0
+        scale.mean = self.mean
+        scale.deviation = self.deviation if self.deviation > 0.0 else 1.0
+        scale.change = self.change if self.change > 0.0 else scale.deviation
+        return scale
 
     cdef double back(self, Py_ssize_t lag) noexcept nogil:
         """Return the label `lag` events ago; there must be one."""
@@ -49,10 +60,11 @@ cdef class LabelHistory:
         return lag <= self.n
 
     cdef void lags(self, double* z) noexcept nogil:
-        """Write the `LAGS` lags of the next label."""
-        cdef double s = self.deviation if self.deviation > 0.0 else 1.0, d = self.change if self.change > 0.0 else s
+        """Write the `OWN_LAGS` lags of the next label."""
+        cdef LabelScale scale = self.scale()
+        cdef double s = scale.deviation, d = scale.change
         cdef Py_ssize_t i, p, at
-        for i in range(LAGS):
+        for i in range(OWN_LAGS):
             z[i] = 0.0
         if self.n == 0:
             return
@@ -67,9 +79,13 @@ cdef class LabelHistory:
                 z[at] = (self.back(p) - self.back(1)) / s
                 z[at + 1] = (self.back(p) - self.back(p + 1)) / d
                 z[at + 2] = (self.back(p - 1) - self.back(p)) / d
-        for i in range(LAGS):
+        for i in range(OWN_LAGS):
             z[i] = z[i] if z[i] < LAG_CLIP else LAG_CLIP
             z[i] = z[i] if z[i] > -LAG_CLIP else -LAG_CLIP
+
+    cdef void put_back(self, double y) noexcept nogil:
+        """Replace the last label, of which there is one; the statistics stay."""
+        self.ring[(self.n - 1) % self.size] = y
 
     cdef void push(self, double y) noexcept nogil:
         """Take in a label, with its statistics and periods."""
@@ -125,6 +141,16 @@ cdef class LabelHistory:
             return prediction
         prediction = prediction if prediction < self.highest + margin else self.highest + margin
         return prediction if prediction > self.lowest - margin else self.lowest - margin
+
+    def observe(self, double y):
+        """Take in a label."""
+        self.push(y)
+
+    def next_lags(self):
+        """Return the lags of the next label, shape (`OWN_LAGS`,)."""
+        cdef double[::1] z = np.zeros(OWN_LAGS)
+        self.lags(&z[0])
+        return np.asarray(z)
 
     def save(self):
         """Return the labels, oldest first, the differences, and the numbers."""

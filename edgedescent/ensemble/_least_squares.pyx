@@ -148,6 +148,20 @@ cdef class LeastSquares:
             if self.variance[i] * factor < self.prior:
                 self.variance[i] *= factor
 
+    def start_all(self, Py_ssize_t size):
+        """Let the first `size` parameters begin."""
+        self.reserve(size)
+        for at in range(size):
+            self.start(at)
+
+    def predict_one(self, const int[::1] places, const double[::1] z):
+        """Return w' z for the parameters at `places`; both have shape (n,), n > 0."""
+        return self.predict(&places[0], &z[0], len(places))
+
+    def learn_one(self, const int[::1] places, const double[::1] z, double target):
+        """Take one step."""
+        self.learn(&places[0], &z[0], len(places), target)
+
     def save(self):
         """Return the matrix, the variances, the weights and the numbers."""
         return {

@@ -1,17 +1,26 @@
 """Mixture of the predictions of experts, weighted by their regret."""
+from cpython.object cimport PyObject
+
 from edgedescent.ensemble._least_squares cimport LeastSquares
+
+cdef enum:
+    STACKS_MAX = 4
 
 cdef class Mixture:
     cdef readonly Py_ssize_t n_members
     cdef readonly Py_ssize_t n_experts
     cdef readonly double forgetting
     cdef readonly tuple stacks
+    cdef readonly tuple forgettings
+    cdef PyObject* stack_pointers[STACKS_MAX]
     # Predictions, weights, regrets and sums of squared regrets of the experts: the members, then the stacks.
     cdef double* predictions
     cdef double* weights
     cdef double* regrets
     cdef double* squares
     cdef double* z
+    # Forgetting mean absolute errors of the experts.
+    cdef double* errors
     cdef int* places
     cdef object arrays
     # Deviation of the changes of the label, mean absolute error, number of labels.
@@ -20,5 +29,7 @@ cdef class Mixture:
     cdef double count
     cdef double prediction
 
-    cdef double mix(self, double base, double lowest, double highest) noexcept
-    cdef void learn(self, double base, double y) noexcept
+    cdef double mix(self, double base, double lowest, double highest) noexcept nogil
+    cdef void _weigh(self) noexcept nogil
+    cdef double known_error(self) noexcept nogil
+    cdef void learn(self, double base, double y) noexcept nogil

@@ -4,23 +4,30 @@ MLpol (Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Lo
 absolute loss, with forgetting. With predictions pᵢ, weights wᵢ, the mixture f = Σ wᵢ pᵢ and the scale s of its error::
 
     rᵢ = sign(f - y) (f - pᵢ) / s
-    Rᵢ <- φ Rᵢ + rᵢ
     Bᵢ <- φ Bᵢ + rᵢ²
+    Rᵢ <- max(φ Rᵢ + rᵢ, -sqrt(1 + Bᵢ))
     wᵢ ∝ max(Rᵢ, 0) / (1 + Bᵢ)                     equal weights where no regret is positive
 
 Without forgetting (φ = 1), the excess loss over any expert i is of the order of sqrt(Bᵢ log n) (their Corollary 4): small
 against an expert whose predictions are close to those of the mixture. With it the bound holds for the events that are
-remembered, about 1 / (1 - φ).
+remembered, about 1 / (1 - φ). The bound on negative regrets is that of regret matching+ (Tammelin 2014, arXiv:1407.5042),
+loosened: an expert that was bad for long leads soon after it has become the best. A small part of the weight is shared
+equally.
 
 Beside the members there are two stacks, which are recursive least squares on the predictions of the members as
 differences to the last label. A stack alone is unsafe; as an expert it is trusted only while it is better.
 """
 import numpy as np
 
-from libc.math cimport fabs, sqrt
+from cpython.object cimport PyObject
+from libc.math cimport fabs, fmax, fmin, sqrt
 
 cdef double REGRET_MAX = 20.0
-cdef double MARGIN = 0.25
+# Rates at which the mean absolute errors and the deviation of the changes follow.
+cdef double ERROR_RATE = 0.01
+cdef double CHANGE_RATE = 0.002
+# Part of the weight that all experts share equally, so that none is ever left out.
+cdef double SHARE = 0.0002
 
 cdef enum:
     KNOWN_AFTER = 20
@@ -37,44 +44,46 @@ cdef class Mixture:
     """
 
     def __init__(self, Py_ssize_t n_members, tuple stacks, double forgetting):
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, j
+        cdef LeastSquares stack
+        if len(stacks) > STACKS_MAX:
+            raise ValueError(f"A mixture has at most {STACKS_MAX} stacks. Got {len(stacks)}.")
         self.n_members, self.n_experts, self.forgetting = n_members, n_members + len(stacks), forgetting
-        cdef double[:, ::1] numbers = np.zeros((5, self.n_experts))
+        cdef double[:, ::1] numbers = np.zeros((6, self.n_experts))
         cdef int[::1] places = np.arange(n_members, dtype=np.int32)
-        self.predictions, self.weights, self.regrets, self.squares, self.z = (
-            &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0])
+        self.predictions, self.weights, self.regrets, self.squares, self.z, self.errors = (
+            &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0], &numbers[5, 0])
         self.places = &places[0]
         self.arrays = [np.asarray(numbers), places]
+        self.forgettings = stacks
         self.stacks = tuple(LeastSquares(n_members, forgetting, 1.0) for forgetting in stacks)
-        for stack in self.stacks:
-            (<LeastSquares>stack).reserve(n_members)
+        for j in range(len(stacks)):
+            stack = self.stacks[j]
+            self.stack_pointers[j] = <PyObject*>stack
+            stack.reserve(n_members)
             for i in range(n_members):
-                (<LeastSquares>stack).start(i)
-                (<LeastSquares>stack).w[i] = 1.0 / n_members
+                stack.start(i)
+                stack.w[i] = 1.0 / n_members
         self.change = self.error = self.count = self.prediction = 0.0
 
-    cdef double mix(self, double base, double lowest, double highest) noexcept:
+    cdef double mix(self, double base, double lowest, double highest) noexcept nogil:
         """Return the mixture of the members' `predictions`, which the caller has filled in.
 
         Args:
             base: Last label.
-            lowest: Least prediction that a stack may make.
+            lowest: Least prediction that an expert may make.
             highest: Largest one.
         """
-        cdef double scale = self.change if self.change > 0.0 else 1.0, total = 0.0, stacked
+        cdef double scale = self.change if self.change > 0.0 else 1.0, stacked
         cdef Py_ssize_t i
         for i in range(self.n_members):
+            self.predictions[i] = clamped(self.predictions[i], lowest, highest, base)
             self.z[i] = (self.predictions[i] - base) / scale
         for i in range(self.n_members, self.n_experts):
-            stacked = base + scale * (<LeastSquares>self.stacks[i - self.n_members]).predict(
+            stacked = base + scale * (<LeastSquares>self.stack_pointers[i - self.n_members]).predict(
                 self.places, self.z, self.n_members)
-            stacked = stacked if stacked < highest else highest
-            self.predictions[i] = stacked if stacked > lowest else lowest
-        for i in range(self.n_experts):
-            self.weights[i] = self.regrets[i] / (1.0 + self.squares[i]) if self.regrets[i] > 0.0 else 0.0
-            total += self.weights[i]
-        for i in range(self.n_experts):
-            self.weights[i] = self.weights[i] / total if total > 0.0 else 1.0 / self.n_experts
+            self.predictions[i] = clamped(stacked, lowest, highest, base)
+        self._weigh()
         if self.count == 0.0:
             self.prediction = base
             return base
@@ -83,11 +92,46 @@ cdef class Mixture:
             self.prediction += self.weights[i] * self.predictions[i]
         return self.prediction
 
-    cdef void learn(self, double base, double y) noexcept:
+    cdef void _weigh(self) noexcept nogil:
+        """Fill the weights from the regrets."""
+        cdef double total = 0.0
+        cdef Py_ssize_t i
+        for i in range(self.n_experts):
+            self.weights[i] = self.regrets[i] / (1.0 + self.squares[i]) if self.regrets[i] > 0.0 else 0.0
+            total += self.weights[i]
+        for i in range(self.n_experts):
+            self.weights[i] = self.weights[i] / total if total > 0.0 else 1.0 / self.n_experts
+            self.weights[i] += SHARE * (1.0 / self.n_experts - self.weights[i])
+
+    def mix_one(self, const double[::1] predictions, double base, double lowest, double highest):
+        """Return the mixture of predictions of the members, shape (n_members,)."""
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            self.predictions[i] = predictions[i]
+        return self.mix(base, lowest, highest)
+
+    def learn_one(self, double base, double y):
+        """Take in the label of the event that was mixed last."""
+        self.learn(base, y)
+
+    def experts(self):
+        """Return the weights and the forgetting mean absolute errors of the experts, shape (2, n_experts)."""
+        self._weigh()
+        return self.arrays[0][[1, 5]]
+
+    @property
+    def mean_error(self):
+        """Forgetting mean absolute error of the mixture."""
+        return self.error
+
+    cdef double known_error(self) noexcept nogil:
+        """Return the forgetting mean absolute error of the mixture; 0 while it stems from too few labels."""
+        return self.error if self.count > KNOWN_AFTER else 0.0
+
+    cdef void learn(self, double base, double y) noexcept nogil:
         """Take in the label of the event that was mixed last."""
         cdef double error = self.prediction - y, size = fabs(error), sign = (error > 0.0) - (error < 0.0), scale, regret
         cdef double change = (y - base) * (y - base), rate
-        cdef LeastSquares stack
         cdef Py_ssize_t i
         if self.count > 0.0:
             scale = self.error if self.error > 0.0 else (size if size > 0.0 else 1.0)
@@ -95,20 +139,22 @@ cdef class Mixture:
                 regret = sign * (self.prediction - self.predictions[i]) / scale
                 regret = regret if regret < REGRET_MAX else REGRET_MAX
                 regret = regret if regret > -REGRET_MAX else -REGRET_MAX
+                self.errors[i] += fmax(1.0 / self.count, ERROR_RATE) * (fabs(y - self.predictions[i]) - self.errors[i])
                 self.regrets[i] = self.forgetting * self.regrets[i] + regret
                 self.squares[i] = self.forgetting * self.squares[i] + regret * regret
+                self.regrets[i] = fmax(self.regrets[i], -sqrt(1.0 + self.squares[i]))
             if self.count > STACKED_AFTER:
                 scale = self.change if self.change > 0.0 else 1.0
                 for i in range(self.n_members, self.n_experts):
-                    stack = self.stacks[i - self.n_members]
-                    stack.learn(self.places, self.z, self.n_members, (y - base) / scale)
+                    (<LeastSquares>self.stack_pointers[i - self.n_members]).learn(
+                        self.places, self.z, self.n_members, (y - base) / scale)
             # After the stacks, whose inputs have the scale from before.
             rate = 1.0 / self.count
             if self.count > KNOWN_AFTER:
-                change = min(change, 25.0 * self.change * self.change)
-                size = min(size, 5.0 * self.error)
-            self.change = sqrt(self.change * self.change + max(rate, 0.002) * (change - self.change * self.change))
-            self.error += max(rate, 0.01) * (size - self.error)
+                change = fmin(change, 25.0 * self.change * self.change)
+                size = fmin(size, 5.0 * self.error)
+            self.change = sqrt(self.change * self.change + fmax(rate, CHANGE_RATE) * (change - self.change * self.change))
+            self.error += fmax(rate, ERROR_RATE) * (size - self.error)
         self.count += 1.0
 
     def save(self):
@@ -116,6 +162,7 @@ cdef class Mixture:
         stacks = {f"stack{i}.{name}": value for i, stack in enumerate(self.stacks) for name, value in stack.save().items()}
         return {
             "mixture.regrets": np.array(self.arrays[0][2:4]),
+            "mixture.errors": np.array(self.arrays[0][5]),
             "mixture.numbers": np.array([self.change, self.error, self.count]),
             **stacks,
         }
@@ -126,12 +173,22 @@ cdef class Mixture:
         Raises:
             ValueError: If it is inconsistent.
         """
-        regrets, numbers = state["mixture.regrets"], state["mixture.numbers"]
-        if regrets.shape != (2, self.n_experts) or numbers.shape != (3,) or (numbers < 0.0).any() or (regrets[1] < 0.0).any():
+        regrets, numbers, errors = state["mixture.regrets"], state["mixture.numbers"], state["mixture.errors"]
+        if regrets.shape != (2, self.n_experts) or numbers.shape != (3,) or (numbers < 0.0).any() or (regrets[1] < 0.0).any() \
+                or errors.shape != (self.n_experts,) or (errors < 0.0).any():
             raise ValueError("The state's mixture is inconsistent.")
         for i, stack in enumerate(self.stacks):
             prefix = f"stack{i}."
             parts = {name[len(prefix):]: value for name, value in state.items() if name.startswith(prefix)}
             stack.restore(parts, self.n_members)
-        self.arrays[0][2:4] = regrets
+        self.arrays[0][2:4], self.arrays[0][5] = regrets, errors
         self.change, self.error, self.count = numbers.tolist()
+
+
+cdef inline double clamped(double prediction, double lowest, double highest, double otherwise) noexcept nogil:
+    """Return a prediction, moved into a range; `otherwise` for NaN."""
+    if prediction > highest:
+        return highest
+    if prediction < lowest:
+        return lowest
+    return prediction if prediction == prediction else otherwise

@@ -1,10 +1,11 @@
 """Nearest neighbours among the latest events."""
 from edgedescent.ensemble._inputs cimport Inputs
+from edgedescent.ensemble._member cimport Member
 
 cdef enum:
     NEIGHBOURS_MAX = 32
 
-cdef class Neighbours:
+cdef class Neighbours(Member):
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t k
     cdef readonly Py_ssize_t width
@@ -16,7 +17,4 @@ cdef class Neighbours:
     cdef long long n_pushed
     cdef object arrays
 
-    cdef void predict(self, const Inputs* inputs, double base, double* by_change, double* by_label) noexcept nogil
-    cdef void push(self, const Inputs* inputs, double base, double label) noexcept nogil
-    cdef void forget_slot(self, Py_ssize_t slot) noexcept nogil
     cdef void _lay_out(self, const Inputs* inputs) noexcept nogil

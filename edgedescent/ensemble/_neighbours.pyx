@@ -10,7 +10,9 @@ The events lie as vectors of `width` inputs; later ones do not count. The scan i
 """
 import numpy as np
 
+from edgedescent.ensemble._inputs cimport Inputs
 from edgedescent.ensemble._kernels cimport f32_distance
+from edgedescent.ensemble._member cimport LabelScale
 
 cdef enum:
     # Fewer events say nothing.
@@ -19,7 +21,7 @@ cdef enum:
 cdef double SOFTENING = 0.01
 
 
-cdef class Neighbours:
+cdef class Neighbours(Member):
     """Ring of events with an exact search for the nearest ones.
 
     Args:
@@ -32,6 +34,7 @@ cdef class Neighbours:
         cdef float[:, ::1] ring = np.zeros((size, width), dtype=np.float32)
         cdef float[::1] query = np.zeros(width, dtype=np.float32), distances = np.zeros(size, dtype=np.float32)
         cdef double[::1] changes = np.zeros(size), labels = np.zeros(size)
+        Member.__init__(self, 2)
         if not 1 <= k <= NEIGHBOURS_MAX:
             raise ValueError(f"The number of neighbours must be 1 to {NEIGHBOURS_MAX}. Got {k}.")
         self.size, self.k, self.width, self.n_pushed = size, k, width, 0
@@ -48,15 +51,15 @@ cdef class Neighbours:
             if inputs.slots[i] < self.width:
                 self.query[inputs.slots[i]] = inputs.z[i]
 
-    cdef void predict(self, const Inputs* inputs, double base, double* by_change, double* by_label) noexcept nogil:
-        """Write the two predictions for an event; without enough events both are `base`."""
+    cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
+        """Write the predictions by change and by label; without enough events both are the last label."""
         cdef float nearest[NEIGHBOURS_MAX]
         cdef Py_ssize_t places[NEIGHBOURS_MAX]
         cdef Py_ssize_t held = <Py_ssize_t>self.n_pushed if self.n_pushed < self.size else self.size
         cdef Py_ssize_t n = 0, i, at
         cdef double weight, total = 0.0, change = 0.0, label = 0.0
         cdef float d
-        by_change[0] = by_label[0] = base
+        out[0] = out[1] = scale.base
         if held <= HELD_MIN:
             return
         self._lay_out(inputs)
@@ -78,17 +81,17 @@ cdef class Neighbours:
             total += weight
             change += weight * self.changes[places[i]]
             label += weight * self.labels[places[i]]
-        by_change[0] = base + change / total
-        by_label[0] = label / total
+        out[0] = scale.base + change / total
+        out[1] = label / total
 
-    cdef void push(self, const Inputs* inputs, double base, double label) noexcept nogil:
+    cdef void learn(self, const Inputs* inputs, const LabelScale* scale, double y) noexcept nogil:
         """Store an event in place of the oldest one."""
         cdef Py_ssize_t place = self.n_pushed % self.size, i
         self._lay_out(inputs)
         for i in range(self.width):
             self.ring[place * self.width + i] = self.query[i]
-        self.changes[place] = label - base
-        self.labels[place] = label
+        self.changes[place] = y - scale.base
+        self.labels[place] = y
         self.n_pushed += 1
 
     cdef void forget_slot(self, Py_ssize_t slot) noexcept nogil:
@@ -98,24 +101,27 @@ cdef class Neighbours:
             for i in range(self.size):
                 self.ring[i * self.width + slot] = 0.0
 
-    def save(self):
+    def names(self):
+        return [f"{self.k} nearest neighbours, on the change", f"{self.k} nearest neighbours, on the label"]
+
+    def save(self, Py_ssize_t slots):
         """Return the events in the order of the ring."""
         held = min(self.n_pushed, self.size)
         return {
-            "neighbours.inputs": self.arrays[0][:held].astype(np.float64),
-            "neighbours.changes": np.array(self.arrays[1][:held]),
-            "neighbours.labels": np.array(self.arrays[2][:held]),
-            "neighbours.pushed": np.array([self.n_pushed], dtype=np.int64),
+            "inputs": self.arrays[0][:held].astype(np.float64),
+            "changes": np.array(self.arrays[1][:held]),
+            "labels": np.array(self.arrays[2][:held]),
+            "pushed": np.array([self.n_pushed], dtype=np.int64),
         }
 
-    def restore(self, dict state):
+    def restore(self, dict state, Py_ssize_t slots):
         """Restore what `save` returned.
 
         Raises:
             ValueError: If the arrays are inconsistent.
         """
-        inputs, changes, labels = state["neighbours.inputs"], state["neighbours.changes"], state["neighbours.labels"]
-        pushed = state["neighbours.pushed"]
+        inputs, changes, labels = state["inputs"], state["changes"], state["labels"]
+        pushed = state["pushed"]
         if (len(pushed) != 1 or pushed[0] < 0 or inputs.shape != (min(pushed[0], self.size), self.width)
                 or not len(inputs) == len(changes) == len(labels)):
             raise ValueError("The state's neighbours are inconsistent.")

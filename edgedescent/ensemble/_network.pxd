@@ -58,6 +58,7 @@ cdef class Network:
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
     cdef double forward(self, const Inputs* inputs) noexcept nogil
     cdef double _slope(self, double error) noexcept nogil
+    cdef double _backward(self, const Inputs* inputs, double slope) noexcept nogil
     cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil
     cdef void learn(self, const Inputs* inputs, double target) noexcept nogil
     cdef double replay_one(self, const Inputs* inputs, double target) noexcept nogil

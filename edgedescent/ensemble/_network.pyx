@@ -173,16 +173,16 @@ cdef class Network:
         error = error if error < limit else limit
         return error if error > -limit else -limit
 
-    cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil:
-        """Take one step of Adam; `forward` was called for the same inputs before."""
-        cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i, j, slot, at, n = inputs.n
+    cdef double _backward(self, const Inputs* inputs, double slope) noexcept nogil:
+        """Compute the gradient, with its penalty; returns its squared norm. `forward` was called for the inputs before."""
+        cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i, j, slot
         cdef Py_ssize_t output = self.n_rest - h - 1
         cdef float* a = self.active2 if self.h2 else self.active1
         cdef float* delta = self.delta2 if self.h2 else self.delta1
         cdef float* g = self.g_rest
         cdef const float* v = self.v + output + 1
         cdef double squares = slope * slope
-        cdef float s = <float>slope, scale = 1.0, rate, inverse_bias
+        cdef float s = <float>slope
         g[output] = s
         squares += f32_gradient(g + output + 1, a, v, s, self.decay, h)
         for j in range(h):
@@ -196,13 +196,20 @@ cdef class Network:
                 self.delta1[i] = f32_dot(v, self.delta2, h) if self.active1[i] > 0.0 else 0.0
                 squares += f32_gradient(g + (i + 1) * h, self.delta2, v, self.active1[i], self.decay, h)
         h = self.h1
-        for i in range(n):
+        for i in range(inputs.n):
             if i < self.lags_used or i >= self.n_lags:
                 slot = inputs.slots[i]
                 squares += f32_gradient(
                     self.g_first + i * h, self.delta1, self.w1 + slot * h, inputs.z[i], self.decay, h)
                 self.g_skip[i] = s * inputs.z[i] + self.decay * self.u[slot]
                 squares += self.g_skip[i] * self.g_skip[i]
+        return squares
+
+    cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil:
+        """Take one step of Adam; `forward` was called for the same inputs before."""
+        cdef double squares = self._backward(inputs, slope)
+        cdef float scale = 1.0, rate, inverse_bias
+        cdef Py_ssize_t h = self.h1, n = inputs.n, i, slot, at
         if not isfinite(squares):
             return
         if squares > GRADIENT_NORM_MAX * GRADIENT_NORM_MAX:
@@ -211,7 +218,7 @@ cdef class Network:
         self.power2 *= 0.999
         rate = <float>(self.rate * (WIDE / n if n > WIDE else 1.0) / (1.0 - self.power1))
         inverse_bias = <float>(1.0 / (1.0 - self.power2))
-        f32_adam(self.v, self.v_mean, self.v_square, g, scale, rate, inverse_bias, self.n_rest)
+        f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, self.n_rest)
         for i in range(n):
             if i < self.lags_used or i >= self.n_lags:
                 slot = inputs.slots[i]
@@ -272,6 +279,35 @@ cdef class Network:
         for array in (*self.first, *self.skip):
             array[:] = 0.0
         self.n_let_go, self.n_restarts = n_let_go, n_restarts + 1
+
+    def start_all(self, Py_ssize_t slots, double deviation):
+        """Draw the first weights of so many inputs."""
+        self.grow(slots)
+        for slot in range(slots):
+            self.start_slot(slot, slot, deviation)
+
+    def predict_one(self, InputBuffer buffer):
+        """Return the output for an event."""
+        return self.forward(&buffer.inputs)
+
+    def learn_one(self, InputBuffer buffer, double target):
+        """Take one step on an event; there is room for it."""
+        self.make_room(buffer.inputs.n)
+        self.learn(&buffer.inputs, target)
+
+    def gradient(self, InputBuffer buffer, double target):
+        """Return the gradient of half the squared error and the penalty: ``first``, ``skip`` and ``rest``.
+
+        The first two have one row for each input of the event.
+        """
+        cdef Py_ssize_t n = buffer.inputs.n
+        self.make_room(n)
+        self.wide_scratch[:] = 0.0
+        self._backward(&buffer.inputs, self.forward(&buffer.inputs) - target)
+        g = np.array(self.wide_scratch)
+        rest = np.array(self.scratch)[2 * (self.h1 + self.h2):]
+        at = self.room
+        return {"first": g[at: at + n * self.h1].reshape(n, self.h1), "skip": g[:n], "rest": rest}
 
     def save(self, Py_ssize_t slots):
         """Return the arrays of the network, those of the inputs for the first `slots` of these."""

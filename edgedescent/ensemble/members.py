@@ -12,11 +12,10 @@ class NetworkMember(NamedTuple):
     """True if its target is the change against the last label, False if it is the label."""
     hidden: tuple[int, ...]
     n_lags: int
-    """Number of own lags among its inputs: 0, 1 for the level, or 10 for all."""
+    """Number of own lags among its inputs: 0, 1 for the level, or 12 for all."""
     rate: float
     decay: float
     replay_steps: int
-    replay_size: int
 
 
 class Members(NamedTuple):
@@ -30,30 +29,28 @@ class Members(NamedTuple):
     stacks: tuple[float, ...] = (0.999, 0.9999)
     """Forgetting factors of the stacks."""
     regret_forgetting: float = 0.9995
-    remembered: int = 2000
-    """Number of latest events that are replayed and searched for neighbours."""
 
 
 def _pair(hidden: tuple[int, ...], n_lags: int, rate: float, steps: int) -> tuple[NetworkMember, NetworkMember]:
     """Two networks, one on the change and one on the label."""
-    one, other = (NetworkMember(on_change, hidden, n_lags, rate, 0.0002, steps, 2000) for on_change in (True, False))
+    one, other = (NetworkMember(on_change, hidden, n_lags, rate, 0.0002, steps) for on_change in (True, False))
     return one, other
 
 
 BUDGETS: dict[str, Members] = {
-    "tiny": Members(_pair((16, 8), 10, 0.003, 2), (0.9995,), 0),
-    "small": Members((*_pair((64, 32), 1, 0.002, 4)[:1], *_pair((16, 8), 10, 0.003, 4)), (0.999, 0.99), 0),
+    "tiny": Members(_pair((16, 8), 12, 0.003, 2), (0.9995,), 0),
+    "small": Members((*_pair((64, 32), 1, 0.002, 4)[:1], *_pair((16, 8), 12, 0.003, 4)), (0.999, 0.99), 0),
     "default": Members(
-        (*_pair((64, 32), 1, 0.002, 8), *_pair((64, 32), 10, 0.001, 8), *_pair((16, 8), 10, 0.003, 4)),
+        (*_pair((64, 32), 1, 0.002, 8), *_pair((64, 32), 12, 0.001, 8), *_pair((16, 8), 12, 0.003, 4)),
         (0.9998, 0.999, 0.99),
         8,
     ),
     "large": Members(
         (
             *_pair((64, 32), 1, 0.002, 16),
-            *_pair((64, 32), 10, 0.001, 16),
+            *_pair((64, 32), 12, 0.001, 16),
             *_pair((128, 64), 1, 0.001, 8),
-            *_pair((16, 8), 10, 0.003, 8),
+            *_pair((16, 8), 12, 0.003, 8),
         ),
         (0.9998, 0.999, 0.99),
         8,

@@ -1,13 +1,17 @@
 """Model of the automatic regressor: members over one encoder and the own lags of the label, and their mixture."""
-import numpy as np
-
+from cpython.object cimport PyObject
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.ensemble._event_ring cimport EventRing
-from edgedescent.ensemble._inputs cimport InputBuffer, Inputs
-from edgedescent.ensemble._label_history cimport LAGS, LabelHistory
+from edgedescent.ensemble._forecasts cimport Forecasts
+from edgedescent.ensemble._inputs cimport InputBuffer
+from edgedescent.ensemble._keyed_labels cimport KEY_LAGS, KeyedLabels
+from edgedescent.ensemble._label_guard cimport LabelGuard
+from edgedescent.ensemble._label_history cimport OWN_LAGS, LabelHistory
 from edgedescent.ensemble._least_squares cimport LeastSquares
+from edgedescent.ensemble._member cimport LabelScale, Member
+from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
 from edgedescent.ensemble._mixture cimport Mixture
 from edgedescent.ensemble._neighbours cimport Neighbours
 from edgedescent.ensemble._network cimport Network
@@ -18,14 +22,13 @@ from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, is_sane
 from edgedescent.validation import as_numbers
 
 cdef enum:
-    # Last label, mean, two forgetting means, and for each of two periods the seasonal label and the seasonal change.
-    SIMPLE = 8
+    MEMBERS_MAX = 32
+    # Lags of the label and of the key.
+    LAGS = OWN_LAGS + KEY_LAGS
     # Inputs that share the matrix of a least-squares member, and those that count for neighbours.
     DENSE_MAX = 96
     NEIGHBOUR_INPUTS = 64
 
-# Standardized targets are clipped at so many deviations.
-cdef double TARGET_CLIP = 10.0
 # Initial weights of a category are smaller, as those of `edgedescent.MLPRegressor`.
 cdef double CATEGORY_SCALE = 0.1
 # Initial variance of the weights of least squares, in squared deviations of the target.
@@ -41,45 +44,35 @@ cdef class AutoModel(FeatureModel):
     """
 
     cdef readonly LabelHistory history
+    cdef readonly KeyedLabels keyed
+    cdef readonly LabelGuard guard
     cdef readonly Mixture mixture
     cdef readonly EventRing ring
-    cdef readonly Neighbours neighbours
-    cdef readonly list networks
-    cdef readonly list least_squares
-    # For each network whether its target is the change against the last label.
-    cdef readonly tuple on_change
-    cdef Py_ssize_t n_networks
-    cdef Py_ssize_t n_squares
+    # Members by their names in the state.
+    cdef readonly dict members
+    cdef PyObject* pointers[MEMBERS_MAX]
+    cdef Py_ssize_t n_members
     cdef InputBuffer buffer
     cdef InputBuffer replayed
     cdef double lags[LAGS]
-    # The inputs in double precision, for least squares.
-    cdef double* z
-    cdef object z_array
 
     def __init__(self, Encoder encoder, parameters):
-        FeatureModel.__init__(self, encoder)
+        FeatureModel.__init__(self, encoder, parameters)
         cdef Py_ssize_t i
-        members = parameters.members
-        seed = parameters.seed
+        chosen = parameters.members
         self.history = LabelHistory()
-        self.ring = EventRing(members.remembered, LAGS + 1)
+        self.keyed = KeyedLabels()
+        self.guard = LabelGuard()
+        self.ring = EventRing(parameters.replay_size, LAGS + 1)
         self.keeps_events = True
         # A wide event may be replayed at any time.
         encoder.room_kept = EVENT_VALUES_MAX
-        self.networks = [
-            Network(LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, one.replay_size, seed * 64 + i)
-            for i, one in enumerate(members.networks)
-        ]
-        self.on_change = tuple(one.on_change for one in members.networks)
-        # By turns on the change against the last label and on the label.
-        self.least_squares = [LeastSquares(DENSE_MAX, one, PRIOR) for one in members.forgettings for _ in range(2)]
-        self.neighbours = None
-        if members.neighbours:
-            self.neighbours = Neighbours(members.remembered, members.neighbours, NEIGHBOUR_INPUTS)
-        self.n_networks, self.n_squares = len(self.networks), len(self.least_squares)
-        n_members = SIMPLE + self.n_squares + self.n_networks + (2 if members.neighbours else 0)
-        self.mixture = Mixture(n_members, members.stacks, members.regret_forgetting)
+        self.members = make_members(parameters, self.history, self.keyed)
+        self.n_members = len(self.members)
+        for i, member in enumerate(self.members.values()):
+            self.pointers[i] = <PyObject*>member
+        n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
+        self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
         self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
         self._grow(encoder.scaler.rows)
         for i in range(LAGS + 1):
@@ -87,147 +80,87 @@ cdef class AutoModel(FeatureModel):
 
     cdef int _grow(self, Py_ssize_t rows) except -1:
         """Make room for the weights of so many rows of the encoder."""
-        for network in self.networks:
-            (<Network>network).grow(LAGS + rows)
-        for squares in self.least_squares:
-            (<LeastSquares>squares).reserve(LAGS + rows)
-        return 0
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).grow(LAGS + rows)
+        return self.keyed.grow(rows)
 
-    cdef void _start(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept:
+    cdef void _start(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         """Give the weights of an input their first values."""
         cdef Py_ssize_t i
-        for i in range(self.n_networks):
-            (<Network>self.networks[i]).start_slot(slot, word, deviation)
-        for i in range(self.n_squares):
-            (<LeastSquares>self.least_squares[i]).start(slot)
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).start_slot(slot, word, deviation)
 
     cdef int prepare(self) except -1:
         cdef Encoder encoder = self.encoder
-        cdef Py_ssize_t n = encoder.event.n + LAGS + 1
-        cdef double[::1] z
-        if self.room != encoder.room or self.z_array is None:
+        cdef Py_ssize_t i
+        if self.room != encoder.room:
             self.room = 0
             self.buffer.make_room(encoder.room)
             self.replayed.make_room(encoder.room)
-            z = self.z_array = np.zeros(encoder.room + LAGS + 1)
-            self.z = &z[0]
-            for network in self.networks:
-                (<Network>network).make_room(encoder.room + LAGS + 1)
+            for i in range(self.n_members):
+                (<Member>self.pointers[i]).make_room(LAGS + 1 + encoder.room)
             self.room = encoder.room
         if self.rows < encoder.scaler.rows:
             self._grow(encoder.scaler.rows)
             self.rows = encoder.scaler.rows
-        return self.ring.make_room(n)
+        return self.ring.make_room(LAGS + 1 + encoder.event.n)
 
     cdef void start_new_rows(self) noexcept nogil:
-        with gil:
-            self._start_new_rows()
-
-    cdef void _start_new_rows(self) noexcept:
-        cdef Encoder encoder = self.encoder
-        cdef Py_ssize_t j, row
+        cdef Py_ssize_t i, j, row
         cdef double deviation
-        for j in range(encoder.n_new):
-            row = encoder.new_rows[j]
-            deviation = sqrt(2.0 / (LAGS + 1 + encoder.n_read))
-            if encoder.is_category[row]:
+        for j in range(self.encoder.n_new):
+            row = self.encoder.new_rows[j]
+            deviation = sqrt(2.0 / (LAGS + 1 + self.encoder.n_read))
+            if self.encoder.is_category[row]:
                 deviation *= CATEGORY_SCALE
             # Seeded by the feature's own name: the first values depend on nothing that came before.
-            self._start(LAGS + row, encoder.new_hashes[j], deviation)
-            if encoder.vocabulary.evicted == 0:
+            self.keyed.start_row(row)
+            self._start(LAGS + row, self.encoder.new_hashes[j], deviation)
+            if self.encoder.vocabulary.evicted == 0:
                 continue
+            self.keyed.forget_row(row)
             self.ring.forget_slot(<int>(LAGS + row))
-            if self.neighbours is not None:
-                self.neighbours.forget_slot(LAGS + row)
+            for i in range(self.n_members):
+                (<Member>self.pointers[i]).forget_slot(LAGS + row)
 
     cdef double predict(self, const EncodedEvent* event) noexcept nogil:
-        with gil:
-            return self._predict(event)
-
-    cdef double _predict(self, const EncodedEvent* event) noexcept:
         """Fill the predictions of all members for an event, and return their mixture."""
-        cdef LabelHistory history = self.history
-        cdef Inputs* inputs = &self.buffer.inputs
+        cdef LabelScale scale = self.history.scale()
+        cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
         cdef double* out = self.mixture.predictions
-        cdef double base = history.back(1) if history.n else 0.0, s = history.deviation, d = history.change
-        cdef double lowest = history.bounded(-1e300), highest = history.bounded(1e300)
-        cdef Py_ssize_t i, k = SIMPLE, period
-        s = s if s > 0.0 else 1.0
-        d = d if d > 0.0 else s
-        history.lags(self.lags)
+        cdef Py_ssize_t i
+        self.history.lags(self.lags)
+        self.keyed.look_up(event)
+        self.keyed.lags(self.lags + OWN_LAGS, scale.base, scale.deviation, scale.change)
         self.buffer.fill(self.lags, event)
-        for i in range(inputs.n):
-            self.z[i] = inputs.z[i]
-        out[0], out[1], out[2], out[3] = base, history.mean, history.fast_mean, history.slow_mean
-        for i in range(2):
-            period = history.second_period if i else history.period
-            out[4 + 2 * i] = out[5 + 2 * i] = base
-            if period and history.has(period + 1):
-                out[4 + 2 * i] = history.back(period)
-                out[5 + 2 * i] = base + history.back(period) - history.back(period + 1)
-        for i in range(self.n_squares):
-            out[k] = (<LeastSquares>self.least_squares[i]).predict(inputs.slots, self.z, inputs.n)
-            out[k] = history.mean + s * out[k] if i % 2 else base + d * out[k]
-            k += 1
-        for i in range(self.n_networks):
-            out[k] = (<Network>self.networks[i]).forward(inputs)
-            out[k] = base + d * out[k] if self.on_change[i] else history.mean + s * out[k]
-            k += 1
-        if self.neighbours is not None:
-            self.neighbours.predict(inputs, base, out + k, out + k + 1)
-            k += 2
-        for i in range(k):
-            # A comparison with NaN is false: a broken member repeats the last label.
-            if not lowest <= out[i] <= highest:
-                out[i] = highest if out[i] > highest else (lowest if out[i] < lowest else base)
-        return self.mixture.mix(base, lowest, highest)
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
+            out += (<Member>self.pointers[i]).n_outputs
+        return self.mixture.mix(scale.base, lowest, highest)
 
     cdef double learn(self, double y) noexcept nogil:
-        with gil:
-            return self._learn(y)
-
-    cdef double _learn(self, double y) noexcept:
-        """Learn the encoder's event; returns the prediction before it."""
-        cdef LabelHistory history = self.history
-        cdef Inputs* inputs = &self.buffer.inputs
-        cdef double prediction = self._predict(&self.encoder.event)
-        cdef double base = history.back(1) if history.n else 0.0
+        cdef LabelScale scale = self.history.scale()
+        cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
-        self.mixture.learn(base, y)
-        if history.n == 0:
+        self.guard.observe(y, prediction, self.mixture.known_error())
+        y = self.guard.label()
+        self.mixture.learn(scale.base, y)
+        if self.history.n == 0:
             return prediction
-        for i in range(self.n_squares):
-            (<LeastSquares>self.least_squares[i]).learn(
-                inputs.slots, self.z, inputs.n, self._target(not i % 2, base, y))
-        for i in range(self.n_networks):
-            (<Network>self.networks[i]).learn(inputs, self._target(self.on_change[i], base, y))
-        self.ring.push(inputs, base, y)
-        for i in range(self.n_networks):
-            self._replay(self.networks[i], self.on_change[i])
-        if self.neighbours is not None:
-            self.neighbours.push(inputs, base, y)
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).learn(&self.buffer.inputs, &scale, y)
+        self.ring.push(&self.buffer.inputs, scale.base, y)
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
         return prediction
 
-    cdef double _target(self, bint on_change, double base, double y) noexcept nogil:
-        """Return the standardized target of a member."""
-        cdef double s = self.history.deviation, d = self.history.change, target
-        s = s if s > 0.0 else 1.0
-        d = d if d > 0.0 else s
-        target = (y - base) / d if on_change else (y - self.history.mean) / s
-        target = target if target < TARGET_CLIP else TARGET_CLIP
-        return target if target > -TARGET_CLIP else -TARGET_CLIP
-
-    cdef void _replay(self, Network network, bint on_change) noexcept nogil:
-        """Let a network learn events of the ring again."""
-        cdef Inputs* inputs = &self.replayed.inputs
-        cdef Py_ssize_t step, place
-        for step in range(network.replay_steps):
-            place = self.ring.recall(network.draw(self.ring), inputs)
-            network.replay_one(inputs, self._target(on_change, self.ring.bases[place], self.ring.labels[place]))
-        network.compare(self.ring)
-
     cdef void after_update(self, double y) noexcept nogil:
-        self.history.push(y)
+        if self.guard.puts_back:
+            self.history.put_back(self.guard.before)
+        cdef LabelScale scale = self.history.scale()
+        self.keyed.push(&self.encoder.event, self.guard.lag(), scale.base, scale.deviation)
+        self.history.push(self.guard.lag())
 
     def append_labels(self, labels):
         """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
@@ -239,36 +172,59 @@ cdef class AutoModel(FeatureModel):
 
     # --- State ----------------------------------------------------------------------------------------------------
 
+    def names(self):
+        """Return a name for each expert of the mixture: the predictions of the members, then the stacks."""
+        return [
+            *(name for member in self.members.values() for name in member.names()),
+            *(f"stack, forgetting {forgetting:g}" for forgetting in self.mixture.forgettings),
+        ]
+
     def counts(self):
         """Return how often members began anew, and let go of events that no longer agree with new ones."""
-        return {
-            "members_restarted": sum(one.n_restarts for one in (*self.networks, *self.least_squares)),
-            "replays_let_go": sum(one.n_let_go for one in self.networks),
-        }
+        total = {"labels_replaced": self.guard.n_replaced, "members_restarted": 0, "replays_let_go": 0}
+        for member in self.members.values():
+            for name, count in member.counts().items():
+                total[name] += count
+        return total
 
     def save(self):
-        cdef Py_ssize_t slots = LAGS + self.encoder.vocabulary.size()
-        members = {
-            **{f"network{i}.{name}": value for i, one in enumerate(self.networks)
-               for name, value in one.save(slots).items()},
-            **{f"squares{i}.{name}": value for i, one in enumerate(self.least_squares)
-               for name, value in one.save().items()},
-            **(self.neighbours.save() if self.neighbours is not None else {}),
-        }
-        return {**self.history.save(), **self.ring.save(), **self.mixture.save(), **members}
+        cdef Py_ssize_t rows = self.encoder.vocabulary.size(), slots = LAGS + rows
+        state = {**self.history.save(), **self.keyed.save(rows), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
+        for prefix, member in self.members.items():
+            state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
+        return state
 
     def restore(self, dict state):
         cdef Py_ssize_t slots = LAGS + self.encoder.vocabulary.size()
         self.history.restore(state)
+        self.guard.restore(state)
+        self.keyed.grow(self.encoder.scaler.rows)
+        self.keyed.restore(state, slots - LAGS)
         self.ring.restore(state, slots, LAGS + 1)
         self.mixture.restore(state)
         self._grow(self.encoder.scaler.rows)
-        for prefix, members in (("network", self.networks), ("squares", self.least_squares)):
-            for i, one in enumerate(members):
-                start = f"{prefix}{i}."
-                parts = {name[len(start):]: value for name, value in state.items() if name.startswith(start)}
-                one.restore(parts, slots)
-        if self.neighbours is not None:
-            self.neighbours.restore(state)
+        for prefix, member in self.members.items():
+            start = f"{prefix}."
+            member.restore(
+                {name[len(start):]: value for name, value in state.items() if name.startswith(start)}, slots)
         self.encoder.make_room(max(state["ring.lengths"], default=0))
         self.room = 0
+
+
+cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
+    """Return the chosen members by their names in the state."""
+    chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
+    members = {"forecasts": Forecasts(history, keyed)}
+    for forgetting in chosen.forgettings:
+        for on_change in (True, False):
+            members[f"squares{len(members) - 1}"] = LeastSquaresMember(
+                LeastSquares(DENSE_MAX, forgetting, PRIOR), on_change)
+    for i, one in enumerate(chosen.networks):
+        network = Network(
+            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, size, seed * 64 + i)
+        members[f"network{i}"] = NetworkMember(network, one.on_change)
+    if chosen.neighbours:
+        members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)
+    if len(members) > MEMBERS_MAX:
+        raise ValueError(f"An ensemble has at most {MEMBERS_MAX} members. Got {len(members)}.")
+    return members

@@ -9,12 +9,13 @@ cdef class FeatureModel:
 
     Args:
         encoder: Encoder of the events; it must not have learned anything yet.
+        parameters: The learner, whose fields are the hyper-parameters.
 
     Raises:
         ValueError: If the encoder has learned events already.
     """
 
-    def __init__(self, Encoder encoder):
+    def __init__(self, Encoder encoder, parameters):
         if encoder.n_events:
             raise ValueError(f"A model cannot join an encoder that has learned {encoder.n_events} events.")
         self.encoder = encoder

@@ -21,7 +21,7 @@ cdef class GradientModel(FeatureModel):
     """
 
     def __init__(self, Encoder encoder, parameters):
-        FeatureModel.__init__(self, encoder)
+        FeatureModel.__init__(self, encoder, parameters)
         optimizer, loss = parameters.optimizer, parameters.loss
         # A target may be twice as far off as a feature before it is clipped.
         self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from msgspec import Meta
 from numpy.typing import ArrayLike
 
@@ -18,21 +19,34 @@ class AutoRegressor(FeatureLearner):
     """Regression on named features that needs no tuning: a mixture of simple, linear, network and neighbour members.
 
     The members share one encoder, so that an event is read, named and standardized once. Beside the features they get
-    the own lags of the label: the last labels, their differences, and the labels one period ago, for two periods that
-    are found online. Half of them predict the change against the last label, the others the label. Their predictions
-    are mixed with weights that follow their regret (`edgedescent.ensemble._mixture`).
+    lags of the label: the last labels, their differences, the labels one period ago, for two periods that are found
+    online, and the last label with the same value of a feature, such as a site, if one is found for which this helps.
+    Half of the members predict the change against the last label, the others the label. Their predictions are mixed
+    with weights that follow their regret::
+
+        rᵢ = sign(f - y) (f - pᵢ) / s               f is the mixture of the predictions pᵢ, s the scale of its error
+        wᵢ ∝ max(Rᵢ, 0) / (1 + Bᵢ)                  with forgetting sums R of r, and B of r²
+
+    A label that is more than ten mean absolute errors away from its prediction is replaced before it becomes a lag,
+    unless labels after such ones have shown that they are real.
+
+    Before the first label the prediction is 0. When labels come late, the lags are those of the labels learned so far.
+    The lags also mean that the prediction for the same features changes from label to label.
 
     Raises:
         ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
             number nor a string, or the target is not a number. A rejected event changes nothing.
 
     Example:
+        >>> import random
         >>> from edgedescent import AutoRegressor
         >>> model = AutoRegressor(budget="tiny")
-        >>> for i in range(1000):
-        ...     model.learn_one({"a": i % 7, "b": i % 5}, 3.0 * (i % 7) - (i % 5) + 10.0)
-        >>> abs(model.predict_one({"a": 2, "b": 1}) - 15.0) < 0.5
-        True
+        >>> dice = random.Random(1)
+        >>> for _ in range(1000):
+        ...     a, b = dice.random(), dice.random()
+        ...     model.learn_one({"a": a, "b": b}, 3.0 * a - b + 10.0)
+        >>> round(model.predict_one({"a": 0.5, "b": 0.5}), 1)
+        11.0
 
     References:
         Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Losses", COLT.
@@ -45,6 +59,15 @@ class AutoRegressor(FeatureLearner):
         Meta(description="Which members there are, and so the cost of an event"),
     ] = "default"
 
+    replay_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Number of the latest events that are kept for replay and among which neighbours are found",
+        ),
+    ] = 2000
+
     @property
     def members(self) -> Members:
         """Specification of the members."""
@@ -53,8 +76,9 @@ class AutoRegressor(FeatureLearner):
     def with_labels(self, labels: ArrayLike) -> Self:
         """Return a copy that has seen further labels, without having learned from them.
 
-        Its last labels, lags, forgetting means and range are those after these labels; its members, their weights, and
-        the standardization are as they are. An exported file, which cannot learn, predicts so where it is given labels.
+        Its last labels, lags, forgetting means and range are those after these labels; its members, their weights, the
+        labels by key, and the standardization are as they are. An exported file, which cannot learn, predicts so where
+        it is given labels.
 
         Args:
             labels: Labels that came after what was learned, oldest first, shape (n_labels,). One that is not finite
@@ -72,3 +96,42 @@ class AutoRegressor(FeatureLearner):
         copy: Self = self.clone(include_attributes=True)
         copy.model.append_labels(labels)
         return copy
+
+    def summary(self, experts_max: int = 8) -> str:
+        """Return a text that says which members lead, and what was found in the labels.
+
+        Each line has the weight of an expert and its mean absolute error over about the last 100 events. The experts
+        are the predictions of the members, and the stacks, which are least squares on these.
+
+        Args:
+            experts_max: Number of experts that are listed, those with the largest weights first.
+
+        Example:
+            >>> from edgedescent import AutoRegressor
+            >>> model = AutoRegressor(budget="tiny")
+            >>> for i in range(500):
+            ...     model.learn_one({"load": i % 11}, 2.0 * (i % 11))
+            >>> print(model.summary(experts_max=1).splitlines()[0])
+            AutoRegressor with budget tiny after 500 events
+        """
+        model = self.model
+        history, counts = model.history, model.counts()
+        weights, errors = model.mixture.experts()
+        names = model.names()
+        periods = [str(period) for period in (history.period, history.second_period) if period]
+        row = model.keyed.key()
+        lines = [
+            f"{type(self).__name__} with budget {self.budget} after {self.n_events:,} events",
+            f"mean absolute error {model.mixture.mean_error:.4g}",
+            "weight      error  expert",
+            *(
+                f"{weights[i]:6.1%}  {errors[i]:9.4g}  {names[i]}"
+                for i in np.argsort(-weights, kind="stable")[:experts_max]
+            ),
+            f"periods of the labels: {' and '.join(periods) or 'none'}",
+            f"key: {self.encoder.vocabulary.keys()[row - 1] if row else 'none'}",
+            f"outlying labels replaced: {counts['labels_replaced']}",
+            f"members restarted: {counts['members_restarted']}",
+            f"replayed events let go: {counts['replays_let_go']} times",
+        ]
+        return "\n".join(lines)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgedescent import BPR, LogisticRegressor
+from edgedescent import BPR, AutoRegressor, LogisticRegressor
 from edgedescent.losses import AdaptiveHuberLoss, LogisticLoss, QuantileLoss
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS, accepts_loss, small
+from support.exported import GRADIENT_LEARNERS, LOSSES, OPTIMIZERS, accepts_loss, small
 
 N = 2000
 
@@ -58,12 +58,12 @@ def relative_error(model: Any, n_features: int = 6, seed: int = 1) -> float:
             errors += (prediction - y) ** 2 if labels else abs(prediction - y)
             baseline += (mean - y) ** 2 if labels else abs(mean - y)
         mean += (y - mean) / (t + 1)
-    assert model.model.stepper.n_undone == 0
+    assert not model.counts().get("updates_undone")
     return errors / baseline
 
 
 # What ranks has no error to speak of.
-RATERS = [learner for learner in LEARNERS if learner is not BPR]
+RATERS = [learner for learner in GRADIENT_LEARNERS if learner is not BPR]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -83,6 +83,11 @@ def test_more_features_break_none(learner: Any, optimizer: Any) -> None:
 )
 def test_every_loss_learns_as_it_comes(learner: Any, loss: Any) -> None:
     assert relative_error(small(learner, loss=loss())) < 0.97
+
+
+@pytest.mark.parametrize("n_features", [6, 25])
+def test_the_automatic_regressor_learns_as_it_comes(n_features: int) -> None:
+    assert relative_error(AutoRegressor(budget="tiny"), n_features) < 0.8
 
 
 @pytest.mark.parametrize("q", [0.1, 0.9])

@@ -17,7 +17,10 @@ from edgedescent.learners import Learner
 from support.exported import LEARNERS
 
 Events = list[dict[str, Any]]
-PARAMETERS: dict[str, dict[str, Any]] = {"MLPRegressor": {"hidden": (16,), "replay_steps": 2}}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "MLPRegressor": {"hidden": (16,), "replay_steps": 2},
+    "AutoRegressor": {"budget": "tiny"},
+}
 N_EVENTS = 2500
 SITES = "abcde"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edgedescent import AutoRegressor
 from edgedescent.config import build, describe
 from edgedescent.learners import Learner
 from edgedescent.optim import Adam, MiniBatch, ReduceOnPlateau
@@ -25,10 +26,11 @@ from edgedescent.testing.learners import (
     check_predicting_leaves_the_state,
     check_state_round_trip,
 )
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
+from support.exported import GRADIENT_LEARNERS, LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
 
 every_check = pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda check: check.__name__)
 every_learner = pytest.mark.parametrize("learner", LEARNERS)
+every_gradient_learner = pytest.mark.parametrize("learner", GRADIENT_LEARNERS)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
 
@@ -55,11 +57,17 @@ def test_contract_of_the_defaults(learner: Callable[..., Learner], check: Callab
 
 
 @every_check
-@every_learner
+@every_gradient_learner
 def test_contract_with_all_that_has_a_state(learner: Callable[..., Learner], check: Callable[[Learner], None]) -> None:
     schedule = ReduceOnPlateau(window=20)
     adam = Adam(schedule=schedule, clip_value=3.0, clip_norm=5.0, average_rate=0.1)
     check(small(learner, optimizer=MiniBatch(optimizer=adam, size=3), replay_steps=1, replay_size=5))
+
+
+@every_check
+@pytest.mark.parametrize("budget", ["tiny", "small", "large"])
+def test_contract_of_each_budget(budget: str, check: Callable[[Learner], None]) -> None:
+    check(AutoRegressor(budget=budget))
 
 
 @every_check
@@ -73,7 +81,7 @@ def test_contract_where_tables_are_full_and_rows_are_shared(
     check(default.clone({**bounds, "when_full": "share"}))
 
 
-@every_learner
+@every_gradient_learner
 @every_optimizer
 def test_arithmetic_of_each_optimizer(learner: Callable[..., Learner], optimizer: Callable[[], object]) -> None:
     check_arithmetic(small(learner, optimizer=optimizer()))
@@ -84,7 +92,7 @@ def test_arithmetic_of_each_loss(learner: Callable[..., Learner], loss: Callable
     check_arithmetic(small(learner, loss=loss()))
 
 
-@every_learner
+@every_gradient_learner
 @every_schedule
 def test_arithmetic_of_each_schedule(learner: Callable[..., Learner], schedule: Callable[[], Any]) -> None:
     adam = Adam(schedule=schedule(), clip_value=3.0, clip_norm=5.0, average_rate=0.1)
@@ -97,20 +105,21 @@ def assert_described(model: Learner) -> None:
     assert type(again) is type(model)
 
 
-@every_learner
+@every_gradient_learner
 @every_optimizer
 def test_a_description_builds_the_same_learner(learner: Any, optimizer: Any) -> None:
     assert_described(small(learner, optimizer=optimizer()))
 
 
-@every_learner
+@every_gradient_learner
 @every_schedule
 def test_a_description_builds_the_same_schedule(learner: Any, schedule: Any) -> None:
     assert_described(small(learner, optimizer=Adam(schedule=schedule(), clip_norm=2.0, average_rate=0.01)))
 
 
 def test_every_export_is_found() -> None:
-    assert len(LEARNERS) >= 6
+    assert len(LEARNERS) >= 7
+    assert len(GRADIENT_LEARNERS) >= 6
     assert len(OPTIMIZERS) >= 16
     assert len(LOSSES) >= 9
     assert len(SCHEDULES) >= 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from edgedescent import learners, losses, optim
@@ -17,12 +18,14 @@ def exported(module: Any, base: type) -> list[Any]:
 
 
 LEARNERS = exported(learners, Learner)
+GRADIENT_LEARNERS = [kind for kind in LEARNERS if "optimizer" in signature(kind).parameters]
 OPTIMIZERS = exported(optim, Optimizer)
 SCHEDULES = exported(optim, Schedule)
 LOSSES = exported(losses, Loss)
 
 # Sizes at which the whole matrix is run through in a minute.
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
+    "AutoRegressor": {"budget": "tiny"},
     "FactorizationMachine": {"n_factors": 2},
     "BPR": {"n_factors": 2, "n_negatives": 1},
     "MLPRegressor": {"hidden": (4, 3), "replay_steps": 1, "replay_size": 20},

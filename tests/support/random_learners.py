@@ -7,7 +7,6 @@ import random
 from typing import Any
 
 from edgedescent import BPR, AutoRegressor, MatrixFactorization
-from edgedescent.ensemble.members import BUDGETS
 from edgedescent.learners import Learner
 from support import exported
 from support.strategies import EVERY_LOSS, EVERY_OPTIMIZER
@@ -22,8 +21,7 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
     """A learner with random parameters; of a random kind, if none is given."""
     kind = kind or dice.choice(exported.LEARNERS)
     parameters: dict[str, Any] = {"seed": dice.randrange(1000)}
-    descends = kind is not AutoRegressor
-    if descends and dice.random() < 0.6:
+    if kind in exported.GRADIENT_LEARNERS and dice.random() < 0.6:
         parameters["optimizer"] = dice.choice(EVERY_OPTIMIZER)
     losses = [loss for loss in EVERY_LOSS if exported.accepts_loss(kind, loss)]
     if losses and dice.random() < 0.6:
@@ -38,12 +36,10 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
         parameters["categories"] = dice.choice(((), (), ("f1",)))
         parameters["hash_bits"] = dice.choice((None, None, None, None, 4))
     parameters["when_full"] = dice.choice(("evict", "share"))
-    if descends:
+    if kind in exported.GRADIENT_LEARNERS:
         parameters["replay_steps"] = dice.choice((0, 0, 2))
         if kind.input_kind == "features":
             parameters["l2"] = dice.choice((0.0, 0.0, 0.01))
-    else:
-        parameters["budget"] = dice.choice(tuple(BUDGETS))
     if "average" in kind.__annotations__:
         parameters["average"] = dice.random() < 0.3
     return exported.small(kind, **parameters)

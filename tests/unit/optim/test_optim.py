@@ -18,7 +18,7 @@ from edgedescent.optim import SGD, Adam, CosineRestarts, MiniBatch, Momentum, Op
 from edgedescent.optim._stepper import run_steps
 from edgedescent.testing.support import bits
 from edgedescent.validation import parameters
-from support.exported import LEARNERS, OPTIMIZERS, SCHEDULES, exported, small
+from support.exported import GRADIENT_LEARNERS, OPTIMIZERS, SCHEDULES, exported, small
 from support.strategies import EVERY_OPTIMIZER
 
 
@@ -169,7 +169,7 @@ class TestInPython:
         got, expected = (run_steps(optimizer, g, [0.0, 1.0, 2.0])[0] for optimizer in (PythonAdam(), Adam()))
         np.testing.assert_allclose(got, expected, rtol=1e-9)
 
-    @pytest.mark.parametrize("learner", LEARNERS)
+    @pytest.mark.parametrize("learner", GRADIENT_LEARNERS)
     def test_every_learner_learns_by_it_and_restores_it(self, learner: Any) -> None:
         slow, fast = small(learner, optimizer=PythonAdam(lr=0.02)), small(learner, optimizer=Adam(lr=0.02))
         labels = getattr(getattr(slow, "loss", None), "binary", False)

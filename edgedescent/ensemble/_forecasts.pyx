@@ -1,0 +1,36 @@
+"""Forecasts from the latest labels alone: last value, means and seasonal values."""
+from edgedescent.ensemble._inputs cimport Inputs
+from edgedescent.ensemble._member cimport LabelScale
+
+
+cdef class Forecasts(Member):
+    """Last value, mean, two forgetting means, last value of the key, and two seasonal forecasts for each of two periods.
+
+    With yₖ the label k events ago and P a period, the seasonal forecasts are y_P and y₁ + y_P - y_(P+1). Without a
+    period or key, or before there are as many labels, they are the last value.
+
+    Args:
+        history: Latest labels.
+        keyed: Last labels by key.
+    """
+
+    def __init__(self, LabelHistory history, KeyedLabels keyed):
+        Member.__init__(self, FORECASTS)
+        self.history, self.keyed = history, keyed
+
+    cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
+        cdef double base = scale.base
+        cdef Py_ssize_t i, period
+        out[0], out[1], out[2], out[3] = base, self.history.mean, self.history.fast_mean, self.history.slow_mean
+        out[4] = self.keyed.last(base)
+        for i in range(2):
+            period = self.history.second_period if i else self.history.period
+            out[5 + 2 * i] = out[6 + 2 * i] = base
+            if period > 0 and self.history.has(period + 1):
+                out[5 + 2 * i] = self.history.back(period)
+                out[6 + 2 * i] = base + self.history.back(period) - self.history.back(period + 1)
+
+    def names(self):
+        periods = (f"period {self.history.period or 'none'}", f"second period {self.history.second_period or 'none'}")
+        return ["last value", "mean", "forgetting mean, 10 events", "forgetting mean, 100 events",
+                "last value of the key", *(f"seasonal {kind}, {period}" for period in periods for kind in ("value", "change"))]

@@ -1,0 +1,9 @@
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class KeyedLabels:
+    def key(self) -> int: ...
+    def save(self, rows: int) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any], n_rows: int) -> None: ...

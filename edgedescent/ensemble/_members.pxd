@@ -1,0 +1,12 @@
+"""Members of an ensemble that learn: recursive least squares and networks."""
+from edgedescent.ensemble._least_squares cimport LeastSquares
+from edgedescent.ensemble._member cimport Member
+from edgedescent.ensemble._network cimport Network
+
+cdef class LeastSquaresMember(Member):
+    cdef readonly LeastSquares model
+    cdef readonly bint on_change
+
+cdef class NetworkMember(Member):
+    cdef readonly Network model
+    cdef readonly bint on_change

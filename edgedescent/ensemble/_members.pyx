@@ -1,0 +1,95 @@
+"""Members of an ensemble that learn: recursive least squares and networks."""
+from libc.stdint cimport uint64_t
+
+from edgedescent.ensemble._event_ring cimport EventRing
+from edgedescent.ensemble._inputs cimport Inputs
+from edgedescent.ensemble._member cimport LabelScale, to_label, to_target
+
+
+cdef class LeastSquaresMember(Member):
+    """Recursive least squares on the change against the last label, or on the label.
+
+    Args:
+        model: The recursive least squares.
+        on_change: True for the change, False for the label.
+    """
+
+    def __init__(self, LeastSquares model, bint on_change):
+        Member.__init__(self, 1)
+        self.model, self.on_change = model, on_change
+
+    cdef int grow(self, Py_ssize_t slots) except -1:
+        return self.model.reserve(slots)
+
+    cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
+        self.model.start(slot)
+
+    cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
+        out[0] = to_label(scale, self.on_change, self.model.predict(inputs.slots, inputs.exact, inputs.n))
+
+    cdef void learn(self, const Inputs* inputs, const LabelScale* scale, double y) noexcept nogil:
+        self.model.learn(inputs.slots, inputs.exact, inputs.n, to_target(scale, self.on_change, y))
+
+    def names(self):
+        target = "change" if self.on_change else "label"
+        return [f"least squares, forgetting {self.model.forgetting:g}, on the {target}"]
+
+    def counts(self):
+        return {"members_restarted": self.model.n_restarts}
+
+    def save(self, Py_ssize_t slots):
+        return self.model.save()
+
+    def restore(self, dict state, Py_ssize_t slots):
+        self.model.restore(state, slots)
+
+
+cdef class NetworkMember(Member):
+    """Network on the change against the last label, or on the label.
+
+    Args:
+        model: The network.
+        on_change: True for the change, False for the label.
+    """
+
+    def __init__(self, Network model, bint on_change):
+        Member.__init__(self, 1)
+        self.model, self.on_change = model, on_change
+
+    cdef int grow(self, Py_ssize_t slots) except -1:
+        return self.model.grow(slots)
+
+    cdef int make_room(self, Py_ssize_t n) except -1:
+        return self.model.make_room(n)
+
+    cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
+        self.model.start_slot(slot, word, deviation)
+
+    cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
+        out[0] = to_label(scale, self.on_change, self.model.forward(inputs))
+
+    cdef void learn(self, const Inputs* inputs, const LabelScale* scale, double y) noexcept nogil:
+        self.model.learn(inputs, to_target(scale, self.on_change, y))
+
+    cdef void replay(self, EventRing ring, Inputs* scratch, const LabelScale* scale) noexcept nogil:
+        cdef LabelScale then = scale[0]
+        cdef Py_ssize_t step, place
+        for step in range(self.model.replay_steps):
+            place = ring.recall(self.model.draw(ring), scratch)
+            then.base = ring.bases[place]
+            self.model.replay_one(scratch, to_target(&then, self.on_change, ring.labels[place]))
+        self.model.compare(ring)
+
+    def names(self):
+        widths = "-".join(str(width) for width in self.model.hidden)
+        target = "change" if self.on_change else "label"
+        return [f"network {widths}, {self.model.lags_used} lags, on the {target}"]
+
+    def counts(self):
+        return {"members_restarted": self.model.n_restarts, "replays_let_go": self.model.n_let_go}
+
+    def save(self, Py_ssize_t slots):
+        return self.model.save(slots)
+
+    def restore(self, dict state, Py_ssize_t slots):
+        self.model.restore(state, slots)

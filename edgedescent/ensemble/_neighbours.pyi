@@ -1,0 +1,13 @@
+from typing_extensions import disjoint_base
+
+from edgedescent.ensemble._member import Member
+
+@disjoint_base
+class Neighbours(Member):
+    @property
+    def size(self) -> int: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    def __init__(self, size: int, k: int, width: int) -> None: ...

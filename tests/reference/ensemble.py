@@ -1,0 +1,158 @@
+"""Reference implementations of the parts of the automatic regressor."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+
+class LabelHistory:
+    """All labels so far, with the statistics, lags and periods of the next one."""
+
+    def __init__(self) -> None:
+        self.labels: list[float] = []
+        self.mean = self.deviation = self.change_mean = self.change = self.fast_mean = self.slow_mean = 0.0
+        self.differences = np.zeros(701)
+        self.period = self.second_period = 0
+
+    def observe(self, y: float) -> None:
+        n = len(self.labels)
+        self.mean, self.deviation = follow(self.mean, self.deviation, y, n + 1)
+        if n:
+            self.change_mean, self.change = follow(self.change_mean, self.change, y - self.labels[-1], n)
+        self.fast_mean += max(1 / (n + 1), 0.1) * (y - self.fast_mean)
+        self.slow_mean += max(1 / (n + 1), 0.01) * (y - self.slow_mean)
+        for k in range(2, min(n, 700) + 1):
+            self.differences[k] += 0.002 * (abs(y - self.labels[-k]) - self.differences[k])
+        self.labels.append(y)
+        if (n + 1) % 50 == 0:
+            self.find_periods()
+
+    def find_periods(self) -> None:
+        n = len(self.labels)
+        longest = min(n - 1, 700, n // 2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = self.differences / (1 - 0.998 ** (n - np.arange(701.0)))
+        minima = [k for k in range(4, longest) if mean[k] < mean[k - 1] and mean[k] <= mean[k + 1]]
+        self.period = min(minima, key=lambda k: mean[k], default=0)
+        others = [k for k in minima if k % self.period and abs(k - self.period) > 2]
+        self.second_period = min(others, key=lambda k: mean[k], default=0)
+
+    def lags(self) -> Vector:
+        z = np.zeros(10)
+        n, y = len(self.labels), [np.nan, *reversed(self.labels)]
+        s = self.deviation or 1.0
+        d = self.change or s
+        if n:
+            z[0] = (y[1] - self.mean) / s
+        for i in range(1, 4):
+            if n > i:
+                z[i] = (y[i] - y[i + 1]) / d
+        for at, p in ((4, self.period), (7, self.second_period)):
+            if p and n > p:
+                z[at : at + 3] = (y[p] - y[1]) / s, (y[p] - y[p + 1]) / d, (y[p - 1] - y[p]) / d
+        return z.clip(-5, 5)
+
+
+def follow(mean: float, deviation: float, value: float, count: int) -> tuple[float, float]:
+    """Forgetting mean and deviation after one more value, which is winsorized at 10 deviations."""
+    rate, step = max(1 / count, 0.0002), value - mean
+    if deviation > 0 and count > 10:
+        step = min(max(step, -10 * deviation), 10 * deviation)
+    variance = (1 - rate) * (deviation**2 + rate * step**2)
+    return mean + rate * step, np.sqrt(variance) if variance > 1e-60 else 0.0
+
+
+class LeastSquares:
+    """Recursive least squares with one matrix for all parameters."""
+
+    def __init__(self, size: int, forgetting: float, prior: float) -> None:
+        self.w, self.p = np.zeros(size), prior * np.eye(size)
+        self.forgetting, self.prior = forgetting, prior
+        self.scale, self.count = 0.0, 0
+
+    def learn(self, z: Vector, target: float) -> None:
+        error = target - self.w @ z
+        gain = self.p @ z
+        total = self.forgetting + z @ gain
+        self.count += 1
+        size = abs(error)
+        if self.count > 20 and self.scale > 0:
+            error = np.clip(error, -4 * self.scale, 4 * self.scale)
+            size = min(size, 5 * self.scale)
+        self.scale += max(1 / self.count, 0.01) * (size - self.scale)
+        self.w = self.w + gain * error / total
+        self.p = self.p - np.outer(gain, gain) / total
+        if np.trace(self.p) / self.forgetting < self.prior * len(z):
+            self.p = self.p / self.forgetting
+
+
+class Mixture:
+    """MLpol over members and stacks."""
+
+    def __init__(self, n: int, stacks: tuple[float, ...], forgetting: float) -> None:
+        self.n, self.forgetting = n, forgetting
+        self.stacks = [LeastSquares(n, one, 1.0) for one in stacks]
+        for stack in self.stacks:
+            stack.w[:] = 1 / n
+        self.regrets, self.squares, self.errors = np.zeros((3, n + len(stacks)))
+        self.change = self.error = 0.0
+        self.count = 0
+
+    def weights(self) -> Vector:
+        w: Vector = np.maximum(self.regrets, 0) / (1 + self.squares)
+        w = w / w.sum() if w.any() else np.full(len(w), 1 / len(w))
+        return (1 - 0.0002) * w + 0.0002 / len(w)
+
+    def mix(self, predictions: Vector, base: float, lowest: float, highest: float) -> float:
+        predictions = np.where(np.isnan(predictions), base, predictions).clip(lowest, highest)
+        self.z = (predictions - base) / (self.change or 1.0)
+        stacked = [base + (self.change or 1.0) * (stack.w @ self.z) for stack in self.stacks]
+        self.experts = np.array([*predictions, *np.clip(stacked, lowest, highest)])
+        self.prediction = float(self.weights() @ self.experts) if self.count else base
+        return self.prediction
+
+    def learn(self, base: float, y: float) -> None:
+        size, change = abs(self.prediction - y), (y - base) ** 2
+        if self.count:
+            regret = np.sign(self.prediction - y) * (self.prediction - self.experts) / (self.error or size or 1.0)
+            regret = regret.clip(-20, 20)
+            self.squares = self.forgetting * self.squares + regret**2
+            self.regrets = np.maximum(self.forgetting * self.regrets + regret, -np.sqrt(1 + self.squares))
+            self.errors += max(1 / self.count, 0.01) * (np.abs(y - self.experts) - self.errors)
+            if self.count > 5:
+                for stack in self.stacks:
+                    stack.learn(self.z, (y - base) / (self.change or 1.0))
+            if self.count > 20:
+                change, size = min(change, 25 * self.change**2), min(size, 5 * self.error)
+            self.change = np.sqrt(self.change**2 + max(1 / self.count, 0.002) * (change - self.change**2))
+            self.error += max(1 / self.count, 0.01) * (size - self.error)
+        self.count += 1
+
+
+def nearest(events: list[tuple[Vector, float, float]], z: Vector, k: int, base: float) -> tuple[float, float]:
+    """Predictions by change and by label of the k nearest of events of inputs, base and label."""
+    distances = np.array([((inputs - z) ** 2).sum() for inputs, _, _ in events])
+    chosen = np.argsort(distances, kind="stable")[:k]
+    weights = 1 / (0.01 + distances[chosen])
+    changes = np.array([events[i][2] - events[i][1] for i in chosen])
+    labels = np.array([events[i][2] for i in chosen])
+    return float(base + weights @ changes / weights.sum()), float(weights @ labels / weights.sum())
+
+
+class Network:
+    """Network of one or two hidden layers, with the parameters of a compiled one."""
+
+    def __init__(self, first: Vector, skip: Vector, rest: Vector, hidden: tuple[int, ...]) -> None:
+        self.first, self.skip, self.rest, self.hidden = first, skip, rest, hidden
+
+    def output(self, slots: NDArray[np.int64], z: Vector) -> float:
+        a = np.maximum(z @ self.first[slots], 0)
+        rest = self.rest
+        if len(self.hidden) == 2:
+            h1, h2 = self.hidden
+            table, rest = rest[: (h1 + 1) * h2].reshape(h1 + 1, h2), rest[(h1 + 1) * h2 :]
+            a = np.maximum(table[0] + a @ table[1:], 0)
+        return float(rest[0] + rest[1:] @ a + self.skip[slots] @ z)

@@ -1,0 +1,95 @@
+"""Recursive least squares of the members, against their reference and batch least squares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgedescent.ensemble._least_squares import LeastSquares
+from reference.ensemble import LeastSquares as Specified
+
+
+def compiled(size: int, forgetting: float, prior: float, dense_max: int = 96) -> LeastSquares:
+    model = LeastSquares(dense_max, forgetting, prior)
+    model.start_all(size)
+    return model
+
+
+@pytest.mark.parametrize("forgetting", [1.0, 0.999, 0.95])
+def test_the_steps_are_those_specified(forgetting: float) -> None:
+    rng = np.random.default_rng(1)
+    model, specified = compiled(5, forgetting, 100.0), Specified(5, forgetting, 100.0)
+    places = np.arange(5, dtype=np.int32)
+    for n in range(300):
+        z = rng.normal(size=5) * [1, 1, 1, 0.01, n % 50 == 0]
+        target = float(z @ [1, -2, 3, 40, 5] + rng.standard_t(2))
+        assert model.predict_one(places, z) == pytest.approx(specified.w @ z, rel=1e-5, abs=1e-7)
+        model.learn_one(places, z, target)
+        specified.learn(z, target)
+    np.testing.assert_allclose(model.save()["weights"], specified.w, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(model.save()["matrix"], specified.p, rtol=1e-4, atol=1e-6)
+
+
+def test_without_forgetting_it_is_ridge_regression() -> None:
+    rng = np.random.default_rng(2)
+    x, places = rng.normal(size=(200, 4)), np.arange(4, dtype=np.int32)
+    y = x @ [1.0, 2.0, 3.0, 4.0]
+    model = compiled(4, 1.0, 10.0)
+    for z, target in zip(x, y, strict=True):
+        model.learn_one(places, z, float(target))
+    # No error of an exact line is clipped.
+    ridge = np.linalg.solve(x.T @ x + np.eye(4) / 10.0, x.T @ y)
+    np.testing.assert_allclose(model.save()["weights"], ridge, rtol=1e-4)
+
+
+def test_parameters_beyond_the_matrix_are_learned_alone() -> None:
+    rng = np.random.default_rng(3)
+    model, places = compiled(6, 0.999, 100.0, dense_max=3), np.array([1, 4, 5], dtype=np.int32)
+    for _ in range(500):
+        z = rng.normal(size=3)
+        model.learn_one(places, z, float(z @ [2.0, -1.0, 0.5]))
+    state = model.save()
+    np.testing.assert_allclose(state["weights"], [0, 2.0, 0, 0, -1.0, 0.5], atol=1e-2)
+    assert state["matrix"].shape == (3, 3)
+
+
+@pytest.mark.parametrize("dense_max", [4, 2])
+def test_what_does_not_vary_makes_no_variance_grow(dense_max: int) -> None:
+    model, places = compiled(4, 0.9, 100.0, dense_max), np.arange(4, dtype=np.int32)
+    rng = np.random.default_rng(4)
+    for _ in range(3000):
+        model.learn_one(places, np.array([1.0, 1.0, 0.0, rng.normal()]), 1.0)
+    state = model.save()
+    assert np.trace(state["matrix"]) <= 100.0 * dense_max
+    assert state["variances"].max() <= 100.0
+
+
+def test_a_target_that_overflows_begins_anew() -> None:
+    model, places = compiled(2, 0.99, 100.0), np.arange(2, dtype=np.int32)
+    model.learn_one(places, np.ones(2), 1.0)
+    model.learn_one(places, np.array([np.inf, 1.0]), 1.0)
+    assert model.n_restarts == 1
+    assert not model.save()["weights"].any()
+
+
+def test_room_for_more_keeps_what_was_learned() -> None:
+    model, places = compiled(3, 0.999, 100.0), np.arange(3, dtype=np.int32)
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        z = rng.normal(size=3)
+        model.learn_one(places, z, float(z.sum()))
+    before = model.save()
+    restored = LeastSquares(96, 0.999, 100.0)
+    restored.restore(before, 3)
+    for one in (model, restored):
+        one.learn_one(places, np.ones(3), 2.0)
+    assert all(np.array_equal(value, restored.save()[name]) for name, value in model.save().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("weights", np.zeros(2)), ("matrix", -np.eye(3)), ("numbers", np.array([-1.0, 0.0]))]
+)
+def test_an_inconsistent_state_is_refused(name: str, value: object) -> None:
+    model = compiled(3, 0.999, 100.0)
+    with pytest.raises(ValueError, match="least squares"):
+        model.restore({**model.save(), name: value}, 3)
