@@ -11,8 +11,8 @@ at ±5 and with d the deviation of the changes of the labels::
 
     (yₖ - y₁) / s,  (yₖ - the label with this value before it) / d
 
-The table has a fixed number of places, addressed by a hash of the feature and its value; a collision replaces what was
-there. A feature whose values hardly ever come again takes no places after a while.
+The table has a fixed number of places, of which a value may have one of four by its hash; where they are taken, the value
+that came least recently makes room. A feature whose values hardly ever come again takes no places after a while.
 """
 import numpy as np
 
@@ -34,10 +34,12 @@ cdef class KeyedLabels:
     """Table of the last two labels by feature and value."""
 
     def __cinit__(self):
-        cdef long long[::1] features = np.zeros(PLACES, dtype=np.int64)
+        cdef long long[:, ::1] numbers_of = np.zeros((2, PLACES), dtype=np.int64)
         cdef double[:, ::1] numbers = np.zeros((3, PLACES))
-        self.features, self.values, self.labels, self.before = &features[0], &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
-        self.tables = [np.asarray(features), np.asarray(numbers)]
+        self.features, self.stored_at = &numbers_of[0, 0], &numbers_of[1, 0]
+        self.values, self.labels, self.before = &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
+        self.tables = [np.asarray(numbers_of)[0], np.asarray(numbers), np.asarray(numbers_of)[1]]
+        self.n_stored = 1
         self.row_tables = [np.zeros(0) for _ in range(3)]
         self.rows = 0
         self.place = -1
@@ -66,6 +68,24 @@ cdef class KeyedLabels:
             if self.features[i] == row:
                 self.features[i] = 0
 
+    cdef Py_ssize_t _find(self, Py_ssize_t row, double value) noexcept nogil:
+        """Return the place of a feature's value, -1 if it has none."""
+        cdef Py_ssize_t first = first_place(row, value), i
+        for i in range(first, first + WAYS):
+            if self.features[i] == row and self.values[i] == value:
+                return i
+        return -1
+
+    cdef Py_ssize_t _free(self, Py_ssize_t row, double value) noexcept nogil:
+        """Return a place for a value that has none: an empty one, or that of the value which came least recently."""
+        cdef Py_ssize_t first = first_place(row, value), best = first, i
+        for i in range(first, first + WAYS):
+            if self.features[i] == 0:
+                return i
+            if self.stored_at[i] < self.stored_at[best]:
+                best = i
+        return best
+
     cdef void look_up(self, const EncodedEvent* event) noexcept nogil:
         """Choose the key of an event, from whose last labels `last` and `lags` are made."""
         cdef Py_ssize_t i, n = event.n if event.n < KEYS_MAX else KEYS_MAX, row, at
@@ -74,8 +94,8 @@ cdef class KeyedLabels:
         for i in range(n):
             row = event.rows[i]
             if self.gain[row] > best:
-                at = place_of(row, event.x[i])
-                if self.features[at] == row and self.values[at] == event.x[i]:
+                at = self._find(row, event.x[i])
+                if at >= 0:
                     self.place, best = at, self.gain[row]
 
     cdef double last(self, double otherwise) noexcept nogil:
@@ -105,14 +125,18 @@ cdef class KeyedLabels:
             row = event.rows[i]
             if self.seen[row] >= TRIED and self.known[row] < KNOWN_MIN:
                 continue
-            at = place_of(row, event.x[i])
-            known = self.features[at] == row and self.values[at] == event.x[i]
+            at = self._find(row, event.x[i])
+            known = at >= 0
+            if not known:
+                at = self._free(row, event.x[i])
             gain = clipped((fabs(y - base) - fabs(y - self.labels[at])) / deviation) if known else 0.0
             self.seen[row] += 1.0
             self.known[row] += RATE * (known - self.known[row])
             self.gain[row] += RATE * (gain - self.gain[row])
             self.before[at] = self.labels[at] if known else y
             self.features[at], self.values[at], self.labels[at] = row, event.x[i], y
+            self.stored_at[at] = self.n_stored
+            self.n_stored += 1
 
     def key(self):
         """Return the row with the largest gain, 0 if there is none."""
@@ -125,6 +149,7 @@ cdef class KeyedLabels:
         return {
             "keys.features": self.tables[0].copy(),
             "keys.labels": self.tables[1].copy(),
+            "keys.stored_at": self.tables[2].copy(),
             "keys.gains": np.array([table[:rows] for table in self.row_tables]),
         }
 
@@ -135,22 +160,26 @@ cdef class KeyedLabels:
             ValueError: If it is inconsistent.
         """
         features, labels, gains = state["keys.features"], state["keys.labels"], state["keys.gains"]
+        stored_at = state["keys.stored_at"]
+        if stored_at.shape != (PLACES,) or (stored_at < 0).any():
+            raise ValueError(f"The state's labels by key must have {PLACES} numbers of labels >= 0.")
         if features.shape != (PLACES,) or labels.shape != (3, PLACES) or gains.shape != (3, n_rows):
             raise ValueError(f"The state's labels by key must be of {PLACES} places and {n_rows} rows.")
         if (features < 0).any() or (features >= max(n_rows, 1)).any():
             raise ValueError("The state's labels by key refer to features that do not exist.")
         if (gains[:2] < 0.0).any() or (gains[1] > 1.0).any() or (np.abs(gains[2]) > CLIP).any():
             raise ValueError("The state's gains of the keys are out of range.")
-        self.tables[0][:], self.tables[1][:] = features, labels
+        self.tables[0][:], self.tables[1][:], self.tables[2][:] = features, labels, stored_at
+        self.n_stored = int(stored_at.max()) + 1
         for table, saved in zip(self.row_tables, gains):
             table[:] = 0.0
             table[:n_rows] = saved
         self.place = -1
 
 
-cdef inline Py_ssize_t place_of(Py_ssize_t row, double value) noexcept nogil:
-    """Return the place in the table of a feature's value."""
-    return <Py_ssize_t>(mixed(hash_number(mixed(<uint64_t>row), value)) >> (64 - PLACES_LOG2))
+cdef inline Py_ssize_t first_place(Py_ssize_t row, double value) noexcept nogil:
+    """Return the first of the places in the table that a feature's value may have."""
+    return <Py_ssize_t>(mixed(hash_number(mixed(<uint64_t>row), value)) >> (64 - PLACES_LOG2)) // WAYS * WAYS
 
 
 cdef inline double clipped(double z) noexcept nogil:

@@ -137,7 +137,7 @@ cdef class LabelHistory:
     cdef double bounded(self, double prediction) noexcept nogil:
         """Return a prediction, moved into the range of the labels and a margin around it."""
         cdef double margin = MARGIN * (self.highest - self.lowest)
-        if self.n < 2:
+        if self.n == 0:
             return prediction
         prediction = prediction if prediction < self.highest + margin else self.highest + margin
         return prediction if prediction > self.lowest - margin else self.lowest - margin

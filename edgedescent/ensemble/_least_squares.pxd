@@ -24,4 +24,5 @@ cdef class LeastSquares:
     cdef void start(self, Py_ssize_t at) noexcept nogil
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil
     cdef void learn(self, const int* places, const double* z, Py_ssize_t n, double target) noexcept nogil
+    cdef void _restart_matrix(self) noexcept nogil
     cdef void _forget(self) noexcept nogil

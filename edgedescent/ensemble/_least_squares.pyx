@@ -112,6 +112,10 @@ cdef class LeastSquares:
             if places[i] >= dense:
                 gain[places[i]] = self.variance[places[i]] * z[i]
             total += gain[places[i]] * z[i]
+        if total < self.forgetting:
+            # By rounding, the matrix is no longer positive: its next steps would have the wrong sign.
+            self._restart_matrix()
+            return
         self.count += 1.0
         rate = 1.0 / self.count
         if self.count > KNOWN_AFTER and limit > 0.0:
@@ -131,6 +135,16 @@ cdef class LeastSquares:
                 self.w[places[i]] += gain[places[i]] * step
                 self.variance[places[i]] -= gain[places[i]] * gain[places[i]] / total
         self._forget()
+
+    cdef void _restart_matrix(self) noexcept nogil:
+        """Let the matrix and the variances begin anew; the weights stay."""
+        cdef Py_ssize_t i, j
+        for i in range(self.size):
+            self.variance[i] = self.prior
+        for i in range(self.dense):
+            for j in range(self.dense):
+                self.p[i * self.stride + j] = self.prior if i == j else 0.0
+        self.n_restarts += 1
 
     cdef void _forget(self) noexcept nogil:
         """Divide the matrix by λ, unless its trace is at the initial value already."""

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+LEVEL = 1
+"""Number of lags of a network that gets the last label alone."""
+ALL_LAGS = 12
+"""Number of lags of a network that gets all: ten of the label and two of the key."""
 
-class NetworkMember(NamedTuple):
+
+class NetworkSpec(NamedTuple):
     """Specification of a network."""
 
+    hidden: tuple[int, ...]
+    """Widths of one or two hidden layers."""
+    n_lags: int
+    """Number of lags among its inputs, `LEVEL` or `ALL_LAGS`."""
+    rate: float
+    """Learning rate."""
+    replay_steps: int
+    """Number of stored events that are learned again after each."""
     on_change: bool
     """True if its target is the change against the last label, False if it is the label."""
-    hidden: tuple[int, ...]
-    n_lags: int
-    """Number of own lags among its inputs: 0, 1 for the level, or 12 for all."""
-    rate: float
-    decay: float
-    replay_steps: int
+    decay: float = 0.0002
+    """Weight of the penalty ``decay w² / 2``."""
 
 
 class Members(NamedTuple):
     """Specification of all members."""
 
-    networks: tuple[NetworkMember, ...]
+    networks: tuple[NetworkSpec, ...]
+    """Networks with replay."""
     forgettings: tuple[float, ...]
     """Forgetting factors of recursive least squares, one on the change and one on the label for each."""
     neighbours: int
@@ -29,31 +39,52 @@ class Members(NamedTuple):
     stacks: tuple[float, ...] = (0.999, 0.9999)
     """Forgetting factors of the stacks."""
     regret_forgetting: float = 0.9995
+    """Forgetting factor of the regrets."""
 
 
-def _pair(hidden: tuple[int, ...], n_lags: int, rate: float, steps: int) -> tuple[NetworkMember, NetworkMember]:
-    """Two networks, one on the change and one on the label."""
-    one, other = (NetworkMember(on_change, hidden, n_lags, rate, 0.0002, steps) for on_change in (True, False))
-    return one, other
+def on_both(hidden: tuple[int, ...], n_lags: int, rate: float, replay_steps: int) -> tuple[NetworkSpec, NetworkSpec]:
+    """Return two networks that differ in their target."""
+    return (
+        NetworkSpec(hidden, n_lags, rate, replay_steps, on_change=True),
+        NetworkSpec(hidden, n_lags, rate, replay_steps, on_change=False),
+    )
 
 
 BUDGETS: dict[str, Members] = {
-    "tiny": Members(_pair((16, 8), 12, 0.003, 2), (0.9995,), 0),
-    "small": Members((*_pair((64, 32), 1, 0.002, 4)[:1], *_pair((16, 8), 12, 0.003, 4)), (0.999, 0.99), 0),
+    "tiny": Members(
+        networks=(
+            NetworkSpec((32, 16), LEVEL, 0.002, 4, on_change=True),
+            NetworkSpec((16, 8), ALL_LAGS, 0.003, 3, on_change=True),
+        ),
+        forgettings=(0.999, 0.99),
+        neighbours=0,
+    ),
+    "small": Members(
+        networks=(
+            NetworkSpec((64, 32), LEVEL, 0.002, 8, on_change=True),
+            *on_both((16, 8), ALL_LAGS, 0.003, 4),
+        ),
+        forgettings=(0.999, 0.99),
+        neighbours=8,
+    ),
     "default": Members(
-        (*_pair((64, 32), 1, 0.002, 8), *_pair((64, 32), 12, 0.001, 8), *_pair((16, 8), 12, 0.003, 4)),
-        (0.9998, 0.999, 0.99),
-        8,
+        networks=(
+            *on_both((64, 32), LEVEL, 0.002, 8),
+            *on_both((64, 32), ALL_LAGS, 0.001, 8),
+            *on_both((16, 8), ALL_LAGS, 0.003, 4),
+        ),
+        forgettings=(0.9998, 0.999, 0.99),
+        neighbours=8,
     ),
     "large": Members(
-        (
-            *_pair((64, 32), 1, 0.002, 16),
-            *_pair((64, 32), 12, 0.001, 16),
-            *_pair((128, 64), 1, 0.001, 8),
-            *_pair((16, 8), 12, 0.003, 8),
+        networks=(
+            *on_both((64, 32), LEVEL, 0.002, 16),
+            *on_both((64, 32), ALL_LAGS, 0.001, 16),
+            *on_both((128, 64), LEVEL, 0.001, 8),
+            *on_both((16, 8), ALL_LAGS, 0.003, 8),
         ),
-        (0.9998, 0.999, 0.99),
-        8,
+        forgettings=(0.9998, 0.999, 0.99),
+        neighbours=8,
     ),
 }
 """Members by the name of a budget."""

@@ -49,10 +49,31 @@ def test_the_table_holds_the_last_two_labels_of_each_value() -> None:
     expected: dict[float, list[float]] = {}
     for x, y in stream:
         expected.setdefault(x["site"], []).append(y)
-    assert len(places) >= 19
+    assert len(places) == 20
     replaced = model.counts()["labels_replaced"]
     agreed = [(a, b) == tuple(reversed(expected[v][-2:])) for v, a, b in zip(values, last, before, strict=True)]
     assert agreed.count(False) <= replaced
+
+
+def test_what_moves_a_site_is_learned_beside_its_level() -> None:
+    rng = np.random.default_rng(4)
+    levels, stream = 100.0 * rng.permutation(20).astype(float), []
+    for i in rng.integers(0, 20, 4000):
+        push = float(rng.normal())
+        levels[i] += push + 0.1 * rng.normal()
+        stream.append(({"site": float(i), "push": push}, float(levels[i])))
+    # The error of the last value of the same site is 0.8.
+    assert errors(AutoRegressor(budget="tiny"), stream)[3000:].mean() < 0.4
+
+
+def test_more_values_than_places_are_bounded_and_the_latest_stay() -> None:
+    model = AutoRegressor(budget="tiny")
+    for n in range(5000):
+        model.learn_one({"site": float(n % 2), "many": float(n // 2 % 2400)}, float(n % 2))
+    state: dict[str, Any] = dict(model.state_dict())
+    rows = state["keys.features"]
+    assert set(state["keys.labels"][0][rows == 1 + state["features"].index("site")]) == {0.0, 1.0}
+    assert (rows > 0).sum() <= 2048
 
 
 def test_a_stream_without_a_key_has_none() -> None:
@@ -93,6 +114,7 @@ def test_the_row_of_an_evicted_feature_forgets_its_labels() -> None:
     [
         ("keys.features", lambda array: array + 99, "features that do not exist"),
         ("keys.labels", lambda array: array[:2], "2048 places"),
+        ("keys.stored_at", lambda array: array - 5000, "numbers of labels"),
         ("keys.gains", lambda array: array - 9.0, "out of range"),
     ],
 )

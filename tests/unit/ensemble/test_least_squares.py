@@ -72,6 +72,33 @@ def test_a_target_that_overflows_begins_anew() -> None:
     assert not model.save()["weights"].any()
 
 
+def test_a_matrix_that_rounding_has_broken_begins_anew_and_the_weights_stay() -> None:
+    model, places = compiled(2, 0.99, 100.0), np.arange(2, dtype=np.int32)
+    for z in ([1.0, 0.0], [0.0, 1.0]):
+        model.learn_one(places, np.array(z), 3.0)
+    state = model.save()
+    # Its diagonal is positive, but not the form.
+    state["matrix"][:] = [[1.0, -2.0], [-2.0, 1.0]]
+    model.restore(state, 2)
+    model.learn_one(places, np.ones(2), 3.0)
+    after = model.save()
+    assert model.n_restarts == 1
+    assert after["matrix"].tolist() == [[100.0, 0.0], [0.0, 100.0]]
+    assert after["weights"].tolist() == state["weights"].tolist()
+
+
+def test_a_stream_that_one_input_explains_almost_exactly_stays_learned() -> None:
+    rng = np.random.default_rng(6)
+    model, places, errors = compiled(8, 0.99, 100.0), np.arange(8, dtype=np.int32), []
+    for _ in range(20_000):
+        z = rng.normal(size=8) * [1, 1, 1, 1, 1e-3, 1e-3, 1, 0]
+        z[6] = z[0] + 1e-7 * rng.normal()
+        target = float(1e3 * z[0] + rng.normal())
+        errors.append(abs(model.predict_one(places, z) - target))
+        model.learn_one(places, z, target)
+    assert np.mean(errors[-5000:]) < 2.0
+
+
 def test_room_for_more_keeps_what_was_learned() -> None:
     model, places = compiled(3, 0.999, 100.0), np.arange(3, dtype=np.int32)
     rng = np.random.default_rng(5)

@@ -15,7 +15,7 @@ from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.losses import AdaptiveHuberLoss, SquaredLoss
 from edgedescent.optim import SGD, Adam, CountedSGD
 from edgedescent.testing.support import bits
-from support.exported import LEARNERS, LOSSES, OPTIMIZERS
+from support.exported import LEARNERS, LOSSES, OPTIMIZERS, small
 from support.strategies import all_finite, feature_events, ratings
 
 poison = st.one_of(
@@ -135,7 +135,7 @@ def test_predicting_leaves_a_recommender_as_it_is(learned: list[Any], predicted:
 @pytest.mark.parametrize("when_full", ["evict", "share"])
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_memory_does_not_grow_with_the_names_that_come_by(learner: Any, when_full: str) -> None:
-    default = learner()
+    default = small(learner)
     bounds = {name: 50 for name in default.get_params() if name.endswith("_max")}
     model = default.clone({**bounds, "when_full": when_full})
 

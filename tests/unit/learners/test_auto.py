@@ -1,0 +1,137 @@
+"""The automatic regressor as a whole: never worse than the obvious, robust, and able to say what it does."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgedescent import AutoRegressor
+from edgedescent.testing.support import bits
+
+Budget = Literal["tiny", "small", "default", "large"]
+BUDGETS: list[Budget] = ["tiny", "small", "default", "large"]
+Numbers = NDArray[np.float64]
+
+
+def absolute_errors(labels: Numbers, X: Numbers | None = None, budget: Budget = "tiny", seen: Any = None) -> Numbers:
+    """Errors on `labels` of a learner that is taught `seen`, the same unless given."""
+    model = AutoRegressor(budget=budget)
+    X = np.zeros((len(labels), 0)) if X is None else X
+    predictions = model.learn_many(X, labels if seen is None else seen)
+    return np.abs(predictions - labels)
+
+
+def walk(n: int, seed: int = 1) -> Numbers:
+    return np.random.default_rng(seed).normal(size=n).cumsum()
+
+
+def line(n: int, seed: int = 2) -> tuple[Numbers, Numbers]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    return X, X @ [3.0, -2.0, 1.0, 0.0] + 50.0 + 0.3 * rng.normal(size=n)
+
+
+def seasonal(n: int, period: int = 24) -> Numbers:
+    rng = np.random.default_rng(3)
+    return 10.0 * rng.normal(size=period)[np.arange(n) % period] + 0.3 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_where_nothing_beats_the_last_value_it_is_as_good(budget: Budget) -> None:
+    labels = walk(1500)
+    X = np.random.default_rng(5).normal(size=(1500, 3))
+    assert absolute_errors(labels, X, budget)[300:].mean() < 1.05 * np.abs(np.diff(labels))[299:].mean()
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_a_line_is_learned_to_its_noise(budget: Budget) -> None:
+    X, labels = line(1000)
+    assert absolute_errors(labels, X, budget)[500:].mean() < 1.15 * 0.3 * np.sqrt(2 / np.pi)
+
+
+def test_a_season_is_found_without_features() -> None:
+    assert absolute_errors(seasonal(1500))[1000:].mean() < 0.5
+
+
+@pytest.mark.parametrize("stream", ["walk", "line", "season"])
+def test_outlying_labels_cost_little(stream: str) -> None:
+    X, labels = {"walk": (None, walk(3000)), "line": line(3000), "season": (None, seasonal(3000))}[stream]
+    rng = np.random.default_rng(6)
+    bad = rng.random(len(labels)) < 0.01
+    seen = labels + np.where(bad, rng.choice([-20.0, 20.0], len(labels)) * labels.std(), 0.0)
+    clean, spoiled = absolute_errors(labels, X), absolute_errors(labels, X, seen=seen)
+    assert spoiled[500:].mean() < 1.15 * clean[500:].mean()
+
+
+def test_a_move_of_the_level_is_followed_within_a_few_labels() -> None:
+    labels = np.random.default_rng(7).normal(size=600)
+    labels[300:] += 500.0
+    errors = absolute_errors(labels)
+    assert errors[305:320].mean() < 5.0
+
+
+def test_before_the_first_label_it_predicts_zero_and_then_the_first_label() -> None:
+    model = AutoRegressor()
+    assert model.predict_one({"a": 1.0}) == 0.0
+    model.learn_one({"a": 1.0}, 7.0)
+    assert model.predict_one({"a": 2.0}) == pytest.approx(7.0, rel=1e-12)
+
+
+def test_predicting_many_events_before_their_labels_come_changes_nothing() -> None:
+    X, labels = line(300)
+    prompt, late = AutoRegressor(budget="tiny"), AutoRegressor(budget="tiny")
+    events = [{"a": float(row[0]), "b": float(row[1])} for row in X]
+    for i, (x, y) in enumerate(zip(events, labels, strict=True)):
+        prompt.learn_one(x, y)
+        for ahead in events[i : i + 5]:
+            late.predict_one(ahead)
+        late.learn_one(x, y)
+    assert bits(prompt) == bits(late)
+
+
+def test_the_summary_says_who_leads_and_what_was_found() -> None:
+    model = AutoRegressor(budget="tiny")
+    assert "after 0 events" in model.summary()
+    rng = np.random.default_rng(8)
+    model.learn_many(rng.normal(size=(800, 1)), seasonal(800))
+    lines = model.summary(experts_max=3).splitlines()
+    assert lines[0] == "AutoRegressor with budget tiny after 800 events"
+    listed = lines[3:6]
+    weights = [float(text.split("%")[0]) for text in listed]
+    assert weights == sorted(weights, reverse=True)
+    assert all(any(text.endswith(name) for name in model.model.names()) for text in listed)
+    assert lines[6] == "periods of the labels: 24" or lines[6].startswith("periods of the labels: 24 and ")
+    assert lines[7] == "key: none"
+
+
+def test_outlying_labels_are_counted() -> None:
+    model = AutoRegressor(budget="tiny")
+    labels = np.random.default_rng(9).normal(size=300)
+    labels[[100, 150, 200]] = 1000.0
+    model.learn_many(np.zeros((300, 0)), labels)
+    assert model.counts()["labels_replaced"] == 3
+    assert "outlying labels replaced: 3" in model.summary()
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_each_budget_goes_on_from_a_saved_state(budget: Budget) -> None:
+    X, labels = line(200)
+    model = AutoRegressor(budget=budget)
+    model.learn_many(X[:120], labels[:120])
+    restored = model.clone(include_attributes=True)
+    assert model.learn_many(X[120:], labels[120:]).tolist() == restored.learn_many(X[120:], labels[120:]).tolist()
+    assert bits(model) == bits(restored)
+
+
+def test_a_state_of_another_budget_is_refused() -> None:
+    small = AutoRegressor(budget="small")
+    with pytest.raises(ValueError, match="network2"):
+        AutoRegressor(budget="tiny").load_state_dict(small.state_dict())
+
+
+def test_an_unknown_budget_is_refused() -> None:
+    with pytest.raises(ValueError, match="The `budget` of AutoRegressor must be one of 'tiny', 'small'"):
+        AutoRegressor(budget="huge")  # type: ignore[arg-type]
