@@ -204,10 +204,7 @@ class LabelHistoryGraph:
             "lowest_label": np.array([self._lowest]),
             "highest_label": np.array([self._highest]),
             "margin": np.float64(MARGIN),
-            "unbounded_below": np.float64(-1e300),
-            "unbounded_above": np.float64(1e300),
         }
-        known = self._known("range", [2])
         self._graph.nodes += [
             Node("Concat", ["lowest_label", "new_labels"], "low_labels", {"axis": 0}),
             Node("Concat", ["highest_label", "new_labels"], "high_labels", {"axis": 0}),
@@ -215,8 +212,6 @@ class LabelHistoryGraph:
             Node("ReduceMax", ["high_labels"], "highest", {"keepdims": 0}),
             Node("Sub", ["highest", "lowest"], "label_range"),
             Node("Mul", ["label_range", "margin"], "label_margin"),
-            Node("Sub", ["lowest", "label_margin"], "range_start"),
-            Node("Add", ["highest", "label_margin"], "range_end"),
-            Node("Where", [known, "range_start", "unbounded_below"], self.least),
-            Node("Where", [known, "range_end", "unbounded_above"], self.largest),
+            Node("Sub", ["lowest", "label_margin"], self.least),
+            Node("Add", ["highest", "label_margin"], self.largest),
         ]
