@@ -207,6 +207,20 @@ def test_agrees_on_the_last_label_of_a_site(budget: Any, named: bool) -> None:
     assert_agrees(learner, xs)
 
 
+def test_the_key_does_not_depend_on_the_order_of_wide_events() -> None:
+    learner, rng = AutoRegressor(budget="tiny"), random.Random(1)
+    levels = [rng.gauss(0, 50) for _ in range(8)]
+    xs = []
+    for _ in range(400):
+        site = rng.randrange(8)
+        items = [("site", float(site)), *((f"f{i}", rng.random()) for i in range(24) if rng.random() < 0.9)]
+        rng.shuffle(items)
+        xs.append(dict(items))
+        learner.learn_one(xs[-1], levels[site] + rng.gauss(0, 1))
+    assert learner.model.keyed.key() == learner.encoder.vocabulary.keys().index("site") + 1
+    assert_agrees(learner, xs[-60:])
+
+
 # --- Further labels ---------------------------------------------------------------------------------------------------
 
 
