@@ -13,11 +13,12 @@ from edgedescent.ensemble.members import Members
 from edgedescent.learners import Learner
 from edgedescent_onnx.features import FeatureGraph, feed
 from edgedescent_onnx.graph import Array, Events, Graph, Node, learned
+from edgedescent_onnx.keyed_labels import KeyedLabelsGraph
 from edgedescent_onnx.label_history import PORT, LabelHistoryGraph
 from edgedescent_onnx.neighbours import NeighboursGraph
 
-N_SIMPLE = 8
-"""Number of members that take nothing but labels."""
+SHARE = 0.0002
+"""Part of the weight that all experts share equally, as in `edgedescent/ensemble/_mixture.pyx`."""
 
 # Part of the model card, so it needs nothing but onnxruntime and numpy.
 USAGE = """\
@@ -57,7 +58,7 @@ class AutoGraph:
 
     def build(self, learner: Learner) -> Graph:
         """Return the graph of the learner's present state."""
-        graph = FeatureGraph(learner, single_precision=True)
+        graph = FeatureGraph(learner, standardized=True)
         labels = LabelHistoryGraph(graph)
         if learned(graph.state, "mixture.numbers")[2] == 0.0:
             # Without anything learned, the members do not count.
@@ -87,6 +88,7 @@ class _Members:
     def __init__(self, graph: FeatureGraph, labels: LabelHistoryGraph, specification: Members) -> None:
         self._graph, self._labels, self._specification = graph, labels, specification
         self._state = graph.state
+        self._keyed = KeyedLabelsGraph(graph, labels)
         self._n_lags = len(learned(self._state, "squares0.weights")) - len(self._state["features"]) - 1
 
     def predictions(self) -> str:
@@ -96,45 +98,41 @@ class _Members:
             The name of the result, of shape (batch, n_members).
         """
         graph, labels = self._graph, self._labels
-        simple, outputs = labels.simple_predictions(), self._outputs(labels.lags())
+        outputs = self._outputs(self._lags())
         on_change = [i % 2 == 0 for i in range(2 * len(self._specification.forgettings))]
         on_change += [network.on_change for network in self._specification.networks]
         origins = labels.back("origins", [1 if change else 0 for change in on_change])
-        graph.constants |= {
-            "output_units": np.array([labels.change if change else labels.deviation for change in on_change]),
-            "n_simple": np.array([N_SIMPLE]),
-        }
-        parts = ["simple_rows", "learned_predictions"]
+        units = [labels.change if change else labels.deviation for change in on_change]
+        graph.constants["output_units"] = np.array(units)
         graph.nodes += [
-            Node("Shape", ["x"], "batch_size", {"start": 0, "end": 1}),
-            Node("Concat", ["batch_size", "n_simple"], "simple_shape", {"axis": 0}),
-            Node("Expand", [simple, "simple_shape"], "simple_rows"),
             Node("Mul", [outputs, "output_units"], "scaled_outputs"),
             Node("Add", ["scaled_outputs", origins], "learned_predictions"),
         ]
+        parts = [
+            graph.rows("means_of_rows", labels.means(), 4),
+            self._keyed.forecast(),
+            graph.rows("seasonal_of_rows", labels.seasonal(), 2 * len(labels.periods)),
+            "learned_predictions",
+        ]
         if self._specification.neighbours:
-            parts.append(self._neighbours())
+            neighbours = NeighboursGraph(graph, self._n_lags, self._specification.neighbours)
+            enough = neighbours.has_enough
+            parts.append(neighbours.predictions(labels.last) if enough else graph.rows("no_neighbours", labels.last, 2))
         labels.read_bounds()
-        graph.nodes += [
-            Node("Concat", parts, "unbounded", {"axis": 1}),
-            # A broken member repeats the last label.
-            Node("IsNaN", ["unbounded"], "is_broken"),
-            Node("Where", ["is_broken", labels.last, "unbounded"], "repaired"),
-            Node("Min", ["repaired", labels.largest], "members_not_above"),
-            Node("Max", ["members_not_above", labels.least], "members"),
-        ]
-        return "members"
+        graph.nodes.append(Node("Concat", parts, "unbounded", {"axis": 1}))
+        return _bounded(graph, labels, "unbounded", "members")
 
-    def _neighbours(self) -> str:
-        neighbours = NeighboursGraph(self._graph, self._n_lags, self._specification.neighbours)
-        if neighbours.has_enough:
-            return neighbours.predictions(self._labels.last)
-        self._graph.constants["n_neighbour_members"] = np.array([2])
-        self._graph.nodes += [
-            Node("Concat", ["batch_size", "n_neighbour_members"], "neighbours_shape", {"axis": 0}),
-            Node("Expand", [self._labels.last, "neighbours_shape"], "neighbour_predictions"),
-        ]
-        return "neighbour_predictions"
+    def _lags(self) -> str:
+        """Add nodes for the lags of the labels and of the key, of shape (batch, n_lags) or (1, n_lags)."""
+        graph, own, of_key = self._graph, self._labels.lags(), self._keyed.lags()
+        if self._keyed.exists:
+            row = graph.rows("own_lags_of_rows", own, self._labels.n_lags)
+        else:
+            row = "own_lag_row"
+            graph.constants["lag_axis"] = np.array([0])
+            graph.nodes.append(Node("Unsqueeze", [own, "lag_axis"], row))
+        graph.nodes.append(Node("Concat", [row, of_key], "lags", {"axis": 1}))
+        return "lags"
 
     def _outputs(self, lags: str) -> str:
         """Add nodes for the outputs of least squares and networks, of shape (batch, n_members), in their own units.
@@ -151,12 +149,10 @@ class _Members:
         features = graph.sum("inputs", table[self._n_lags :])
         graph.constants |= {
             "lag_table": table[: self._n_lags],
-            "lag_axis": np.array([0]),
             "intercepts": table[self._n_lags],
         }
         graph.nodes += [
-            Node("Unsqueeze", [lags, "lag_axis"], "lag_row"),
-            Node("MatMul", ["lag_row", "lag_table"], "of_lags"),
+            Node("MatMul", [lags, "lag_table"], "of_lags"),
             Node("Add", ["of_lags", "intercepts"], "constant_part"),
             Node("Add", [features, "constant_part"], "first_sums"),
         ]
@@ -233,6 +229,7 @@ def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> None:
     regrets, squares = learned(state, "mixture.regrets")
     weights = np.maximum(regrets, 0.0) / (1.0 + squares)
     weights = weights / weights.sum() if weights.sum() > 0.0 else np.full_like(weights, 1.0 / len(weights))
+    weights += SHARE * (1.0 / len(weights) - weights)
     graph.constants |= {"mixture_weights": weights[:, np.newaxis], "mixed": np.array([1])}
     experts = members
     if stacks:
@@ -242,11 +239,21 @@ def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> None:
             Node("Sub", [members, labels.last], "member_changes"),
             Node("MatMul", ["member_changes", "stack_weights"], "stacked_changes"),
             Node("Add", ["stacked_changes", labels.last], "stacked"),
-            Node("Min", ["stacked", labels.largest], "stacks_not_above"),
-            Node("Max", ["stacks_not_above", labels.least], "stacks"),
-            Node("Concat", [members, "stacks"], experts, {"axis": 1}),
         ]
+        stacks_in_bounds = _bounded(graph, labels, "stacked", "stacks")
+        graph.nodes.append(Node("Concat", [members, stacks_in_bounds], experts, {"axis": 1}))
     graph.nodes += [
         Node("MatMul", [experts, "mixture_weights"], "prediction_column"),
         Node("Squeeze", ["prediction_column", "mixed"], "prediction"),
     ]
+
+
+def _bounded(graph: FeatureGraph, labels: LabelHistoryGraph, predictions: str, result: str) -> str:
+    """Add nodes that move predictions within their bounds; what is no number becomes the last label."""
+    graph.nodes += [
+        Node("IsNaN", [predictions], f"{result}_broken"),
+        Node("Where", [f"{result}_broken", labels.last, predictions], f"{result}_repaired"),
+        Node("Min", [f"{result}_repaired", labels.largest], f"{result}_not_above"),
+        Node("Max", [f"{result}_not_above", labels.least], result),
+    ]
+    return result

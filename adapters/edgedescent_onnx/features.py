@@ -15,8 +15,6 @@ from edgedescent.features._names import split_name
 from edgedescent.features._text import text_value
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import (
-    DOUBLE,
-    FLOAT,
     ML,
     Array,
     Constant,
@@ -64,14 +62,14 @@ class FeatureGraph:
 
     Args:
         learner: A learner of named features.
-        single_precision: Round standardized numbers as a learner does that keeps them in single precision. They are
-            then the result ``z``, from which `sum` computes, and ``z_single``, which is the same in single precision.
+        standardized: Compute the standardized numbers ``z`` to the last bit, rather than a multiple of each that `sum`
+            allows for.
 
     Raises:
         ExportError: If its categories share rows by a hash.
     """
 
-    def __init__(self, learner: Learner, *, single_precision: bool = False) -> None:
+    def __init__(self, learner: Learner, *, standardized: bool = False) -> None:
         self.state: dict[str, Any] = learner.state_dict()
         parameters = learner.get_params()
         is_category = np.asarray(self.state["is_category"])[1:] != 0
@@ -108,8 +106,8 @@ class FeatureGraph:
         self.nodes: list[Node] = []
         if numeric:
             self._read_numbers()
-            if single_precision:
-                self._round_numbers(parameters["clip"])
+            if standardized:
+                self._standardize_numbers(parameters["clip"])
             else:
                 self._clip_numbers(parameters["clip"])
         for feature, port in self.ports.items():
@@ -143,8 +141,8 @@ class FeatureGraph:
             Node("Max", ["not_above", "lowest"], self.numbers),
         ]
 
-    def _round_numbers(self, clip: float) -> None:
-        """Standardize, clip and round the numbers in the learner's own order, which gives the same bits."""
+    def _standardize_numbers(self, clip: float) -> None:
+        """Standardize and clip the numbers in the learner's own order, which gives the same bits."""
         self.numbers = "z"
         # As a matrix where there is one column: onnxruntime drops a product with a constant that rounds to 1.
         single = len(self.inverse) == 1
@@ -157,10 +155,18 @@ class FeatureGraph:
         self.nodes += [
             Node("MatMul" if single else "Mul", ["deviation", "inverse"], "standardized"),
             Node("Min", ["standardized", "clip"], "not_above"),
-            Node("Max", ["not_above", "negative_clip"], "z_unrounded"),
-            Node("Cast", ["z_unrounded"], "z_single", {"to": FLOAT}),
-            Node("Cast", ["z_single"], self.numbers, {"to": DOUBLE}),
+            Node("Max", ["not_above", "negative_clip"], self.numbers),
         ]
+
+    def rows(self, name: str, vector: str, width: int) -> str:
+        """Add nodes that repeat a vector of `width` numbers for each event; returns the name, for (batch, width)."""
+        self.constants[f"{name}_width"] = np.array([width])
+        self.nodes += [
+            Node("Shape", ["x"], f"{name}_count", {"start": 0, "end": 1}),
+            Node("Concat", [f"{name}_count", f"{name}_width"], f"{name}_shape", {"axis": 0}),
+            Node("Expand", [vector, f"{name}_shape"], name),
+        ]
+        return name
 
     def _read_category(self, port: str, values: Mapping[str, int]) -> None:
         # Gather fails or wraps around at a row out of range, so an unknown value gets row 0, which adds nothing.
@@ -199,13 +205,8 @@ class FeatureGraph:
             parts.append(f"{name}_of_{port}")
         if not parts:
             # Runtimes disagree about matrices without columns, so only the number of rows of `x` is used.
-            self.constants |= {f"{name}_of_none": np.zeros(1), f"{name}_width": np.array(table.shape[1:])}
-            self.nodes += [
-                Node("Shape", ["x"], f"{name}_count", {"start": 0, "end": 1}),
-                Node("Concat", [f"{name}_count", f"{name}_width"], f"{name}_shape", {"axis": 0}),
-                Node("Expand", [f"{name}_of_none", f"{name}_shape"], name),
-            ]
-            return name
+            self.constants[f"{name}_of_none"] = np.zeros(1)
+            return self.rows(name, f"{name}_of_none", table.shape[1])
         total = parts[0]
         for part in parts[1:]:
             self.nodes.append(Node("Add", [total, part], f"{total}_and_more"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgedescent_onnx.features import INSANE, FeatureGraph
-from edgedescent_onnx.graph import DOUBLE, FLOAT, Node, Port, learned
+from edgedescent_onnx.graph import DOUBLE, Node, Port, learned
 
 # As in `edgedescent/ensemble/_label_history.pyx`: the two forgetting rates, the deviations at which lags are clipped,
 # and the part of the range of labels by which predictions may leave it.
@@ -99,11 +99,7 @@ class LabelHistoryGraph:
         return f"{name}_known"
 
     def lags(self) -> str:
-        """Add nodes for the lags of the next label, in single precision as ``lags_single``.
-
-        Returns:
-            The name of the same numbers in double precision.
-        """
+        """Add nodes for the lags of the next label; returns the name of the result, of shape (n_lags,)."""
         steps = range(1, N_DIFFERENCES + 1)
         s, d = self.deviation, self.change
         later, earlier, units = [1, *steps], [0, *(1 + i for i in steps)], [s, *(d for _ in steps)]
@@ -127,20 +123,20 @@ class LabelHistoryGraph:
             Node("Div", ["label_differences", "units"], "lags_unclipped"),
             Node("Min", ["lags_unclipped", "lag_clip"], "lags_not_above"),
             Node("Max", ["lags_not_above", "negative_lag_clip"], "lags_clipped"),
-            Node("Where", [known, "lags_clipped", "none"], "lags_unrounded"),
-            Node("Cast", ["lags_unrounded"], "lags_single", {"to": FLOAT}),
-            Node("Cast", ["lags_single"], "lags", {"to": DOUBLE}),
+            Node("Where", [known, "lags_clipped", "none"], "own_lags"),
         ]
-        return "lags"
+        self.n_lags = len(units)
+        return "own_lags"
 
-    def simple_predictions(self) -> str:
-        """Add nodes for the members that take nothing but labels.
-
-        Returns:
-            The name of the result: last label, mean, two forgetting means, and for each period the seasonal label and
-            the seasonal change.
-        """
+    def means(self) -> str:
+        """Add nodes for the last label, the mean and the two forgetting means; returns the name, for shape (4,)."""
         parts = [self.back("last_and_mean", [1, 0]), self._forgetting_means()]
+        self._graph.nodes.append(Node("Concat", parts, "label_means", {"axis": 0}))
+        return "label_means"
+
+    def seasonal(self) -> str:
+        """Add nodes for the seasonal label and the seasonal change of each period; returns the name, for shape (4,)."""
+        parts = []
         for i, p in enumerate(self.periods):
             name = f"season{i}"
             if p == 0:
@@ -155,8 +151,8 @@ class LabelHistoryGraph:
                 Node("Where", [known, f"{name}_both", self.last], name),
             ]
             parts.append(name)
-        self._graph.nodes.append(Node("Concat", parts, "simple_predictions", {"axis": 0}))
-        return "simple_predictions"
+        self._graph.nodes.append(Node("Concat", parts, "seasonal_labels", {"axis": 0}))
+        return "seasonal_labels"
 
     def _forgetting_means(self) -> str:
         """Add nodes for the two means ``m <- m + rₜ (yₜ - m)`` with ``rₜ = max(1 / t, rate)`` over the new labels.
@@ -208,10 +204,7 @@ class LabelHistoryGraph:
             "lowest_label": np.array([self._lowest]),
             "highest_label": np.array([self._highest]),
             "margin": np.float64(MARGIN),
-            "unbounded_below": np.float64(-1e300),
-            "unbounded_above": np.float64(1e300),
         }
-        known = self._known("range", [2])
         self._graph.nodes += [
             Node("Concat", ["lowest_label", "new_labels"], "low_labels", {"axis": 0}),
             Node("Concat", ["highest_label", "new_labels"], "high_labels", {"axis": 0}),
@@ -219,8 +212,6 @@ class LabelHistoryGraph:
             Node("ReduceMax", ["high_labels"], "highest", {"keepdims": 0}),
             Node("Sub", ["highest", "lowest"], "label_range"),
             Node("Mul", ["label_range", "margin"], "label_margin"),
-            Node("Sub", ["lowest", "label_margin"], "range_start"),
-            Node("Add", ["highest", "label_margin"], "range_end"),
-            Node("Where", [known, "range_start", "unbounded_below"], self.least),
-            Node("Where", [known, "range_end", "unbounded_above"], self.largest),
+            Node("Sub", ["lowest", "label_margin"], self.least),
+            Node("Add", ["highest", "label_margin"], self.largest),
         ]

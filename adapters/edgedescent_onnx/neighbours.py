@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgedescent_onnx.features import FeatureGraph
-from edgedescent_onnx.graph import DOUBLE, Node, learned
+from edgedescent_onnx.graph import DOUBLE, FLOAT, Node, learned
 
 # As in `edgedescent/ensemble/_neighbours.pyx`: the addition to distances, the number of events that say nothing yet,
 # and the number of partial sums of a distance.
@@ -25,7 +25,7 @@ class NeighboursGraph:
     order of the learner, which gives the same bits. Of events at equal distances both take those that are stored first.
 
     Args:
-        graph: Features, rounded to single precision.
+        graph: Features, standardized.
         n_lags: Number of lags, which are the first inputs of a stored event.
         k: Number of neighbours.
     """
@@ -106,27 +106,25 @@ class NeighboursGraph:
         pairs = [self._sum(f"pair{i}", [sums[j] for j in (i, i + 4) if j in sums]) for i in (0, 2, 1, 3)]
         halves = [self._sum(f"half{i}", [one for one in pairs[2 * i : 2 * i + 2] if one]) for i in range(2)]
         total = self._sum("distance", [one for one in (*halves, sums.get(LANES, "")) if one])
-        # Where only lags count, all events of the batch have the same distances.
-        self._graph.constants["n_stored"] = np.array([len(self._inputs)])
-        self._graph.nodes += [
-            Node("Shape", ["x"], "n_queries", {"start": 0, "end": 1}),
-            Node("Concat", ["n_queries", "n_stored"], "distances_shape", {"axis": 0}),
-            Node("Expand", [total, "distances_shape"], "distances"),
-        ]
-        return "distances"
+        # Where only lags count, all events of the batch may have the same distances.
+        return self._graph.rows("distances", total, len(self._inputs))
 
     def _queries(self, width: int) -> Mapping[int, str]:
-        """Add nodes for the inputs by their slots, each of shape (1,) or (batch, 1).
+        """Add nodes for the inputs by their slots, each of shape (1, 1) or (batch, 1).
 
         The intercept, at the slot after the lags, is the same in all events.
         """
         graph = self._graph
         queries = {}
+        # As the learner rounds them.
+        graph.nodes.append(Node("Cast", ["lags"], "lags_single", {"to": FLOAT}))
         for slot in range(self._n_lags):
-            queries[slot] = self._column("lags_single", slot, 0)
+            queries[slot] = self._column("lags_single", slot)
+        if any(self._n_lags + row < width for row in graph.numeric_rows):
+            graph.nodes.append(Node("Cast", [graph.numbers], "z_single", {"to": FLOAT}))
         for column, row in enumerate(graph.numeric_rows.tolist()):
             if self._n_lags + row < width:
-                queries[self._n_lags + row] = self._column("z_single", column, 1)
+                queries[self._n_lags + row] = self._column("z_single", column)
         for feature, port in graph.ports.items():
             rows = list(graph.values[feature].values())
             counted = [(i, row) for i, row in enumerate(rows) if self._n_lags + row < width]
@@ -138,14 +136,14 @@ class NeighboursGraph:
             graph.nodes.append(Node("Gather", [f"{port}_indicator_rows", f"{port}_row"], f"{port}_indicators"))
             for column, (i, category_row) in enumerate(counted):
                 indicators[1 + i, column] = 1.0
-                queries[self._n_lags + category_row] = self._column(f"{port}_indicators", column, 1)
+                queries[self._n_lags + category_row] = self._column(f"{port}_indicators", column)
         return queries
 
-    def _column(self, source: str, column: int, axis: int) -> str:
+    def _column(self, source: str, column: int) -> str:
         """Add a node for one input of all events; returns its name."""
         self._graph.constants[f"column{column}"] = np.array([column])
         name = f"{source}_{column}"
-        self._graph.nodes.append(Node("Gather", [source, f"column{column}"], name, {"axis": axis}))
+        self._graph.nodes.append(Node("Gather", [source, f"column{column}"], name, {"axis": 1}))
         return name
 
     def _sum(self, name: str, terms: list[str]) -> str:

@@ -88,10 +88,11 @@ cdef class KeyedLabels:
 
     cdef void look_up(self, const EncodedEvent* event) noexcept nogil:
         """Choose the key of an event, from whose last labels `last` and `lags` are made."""
-        cdef Py_ssize_t i, n = event.n if event.n < KEYS_MAX else KEYS_MAX, row, at
+        cdef Py_ssize_t i, row, at
         cdef double best = GAIN_MIN
         self.place = -1
-        for i in range(n):
+        # All of them, so that the key does not depend on the order of the event.
+        for i in range(event.n):
             row = event.rows[i]
             if self.gain[row] > best:
                 at = self._find(row, event.x[i])

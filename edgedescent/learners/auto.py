@@ -77,6 +77,30 @@ class AutoRegressor(FeatureLearner):
         """Specification of the members."""
         return BUDGETS[self.budget]
 
+    def with_labels(self, labels: ArrayLike) -> Self:
+        """Return a copy that has seen further labels, without having learned from them.
+
+        Its last labels, lags, forgetting means and range are those after these labels; its members, their weights, the
+        labels by key, and the standardization are as they are. An exported file, which cannot learn, predicts so where
+        it is given labels.
+
+        Args:
+            labels: Labels that came after what was learned, oldest first, shape (n_labels,). One that is not finite
+                counts as missing.
+
+        Raises:
+            ValueError: If it is no sequence of numbers.
+
+        Example:
+            >>> from edgedescent import AutoRegressor
+            >>> model = AutoRegressor(budget="tiny")
+            >>> model.with_labels([3.0, 4.5]).predict_one({})
+            4.5
+        """
+        copy: Self = self.clone(include_attributes=True)
+        copy.model.append_labels(labels)
+        return copy
+
     def summary(self, experts_max: int = 8) -> str:
         """Return a text that says which members lead, and what was found in the labels.
 
@@ -115,26 +139,3 @@ class AutoRegressor(FeatureLearner):
             f"replayed events let go: {counts['replays_let_go']} times",
         ]
         return "\n".join(lines)
-
-    def with_labels(self, labels: ArrayLike) -> Self:
-        """Return a copy that has seen further labels, without having learned from them.
-
-        Its last labels, lags, forgetting means and range are those after these labels; its members, their weights, and
-        the standardization are as they are. An exported file, which cannot learn, predicts so where it is given labels.
-
-        Args:
-            labels: Labels that came after what was learned, oldest first, shape (n_labels,). One that is not finite
-                counts as missing.
-
-        Raises:
-            ValueError: If it is no sequence of numbers.
-
-        Example:
-            >>> from edgedescent import AutoRegressor
-            >>> model = AutoRegressor(budget="tiny")
-            >>> model.with_labels([3.0, 4.5]).predict_one({})
-            4.5
-        """
-        copy: Self = self.clone(include_attributes=True)
-        copy.model.append_labels(labels)
-        return copy

@@ -7,7 +7,6 @@ import random
 from typing import Any
 
 from edgedescent import BPR, AutoRegressor, MatrixFactorization
-from edgedescent.ensemble.members import BUDGETS
 from edgedescent.learners import Learner
 from support import exported
 from support.strategies import EVERY_LOSS, EVERY_OPTIMIZER
@@ -41,8 +40,6 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
         parameters["replay_steps"] = dice.choice((0, 0, 2))
         if kind.input_kind == "features":
             parameters["l2"] = dice.choice((0.0, 0.0, 0.01))
-    if kind is AutoRegressor:
-        parameters["budget"] = dice.choice(tuple(BUDGETS))
     if "average" in kind.__annotations__:
         parameters["average"] = dice.random() < 0.3
     return exported.small(kind, **parameters)

@@ -140,7 +140,7 @@ def mixing(learner: Any, *members: int) -> Any:
 
 def test_the_nearest_events_are_those_of_the_learner_to_the_last_bit() -> None:
     learner, rng = trained("default", 700), np.random.default_rng(7)
-    # The members after the simple ones, six of least squares and six networks.
+    # After nine forecasts, six of least squares and six networks.
     xs = some_events(100)
     for tied in (False, True):
         if tied:
@@ -148,11 +148,12 @@ def test_the_nearest_events_are_those_of_the_learner_to_the_last_bit() -> None:
             state = learner.state_dict()
             state["neighbours.inputs"] = state["neighbours.inputs"][rng.integers(0, 4, len(state["neighbours.inputs"]))]
             learner.load_state_dict(state)
-        for member in (20, 21):
+        for member in (21, 22):
             mixing(learner, member)
             live = [learner.predict_one(x) for x in xs]
             assert len(set(live)) > (3 if tied else 90)
-            np.testing.assert_allclose(served(ONNX.export(learner, {}), xs), live, rtol=1e-12)
+            # All other members have a very small part of the weight.
+            np.testing.assert_allclose(served(ONNX.export(learner, {}), xs), live, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(-1e308, "last"), (1e308, "highest")])
@@ -164,11 +165,60 @@ def test_a_broken_member_repeats_the_last_label_and_a_large_one_is_bounded(weigh
     # At five deviations each overflows: the sum of infinities of different signs is no number.
     state["squares1.weights"][[0, -1]] = 1e308, weight
     learner.load_state_dict(state)
-    mixing(learner, 9)
+    mixing(learner, 10)
     x, last, lowest = {"a": 1e6}, 1e4, float(state["history.numbers"][-2])
     answer = {"last": last, "highest": last + 0.25 * (last - lowest)}[expected]
-    assert served(ONNX.export(learner, {}), [x], [last]) == pytest.approx([answer], rel=1e-12)
-    assert learner.with_labels([last]).predict_one(x) == pytest.approx(answer, rel=1e-12)
+    live = learner.with_labels([last]).predict_one(x)
+    # All other members have a very small part of the weight.
+    assert live == pytest.approx(answer, rel=1e-3)
+    assert served(ONNX.export(learner, {}), [x], [last]) == pytest.approx([live], rel=1e-9)
+
+
+def of_sites(rng: random.Random, named: bool) -> Event:
+    """An event of one of eight sites, two of which came for the first time after the snapshot."""
+    site = rng.randrange(8)
+    return {"load": rng.random(), "twin": float(rng.randrange(3)), "site": f"s{site}" if named else 10.0 * site}
+
+
+@pytest.mark.parametrize("budget", ["tiny", "default"])
+@pytest.mark.parametrize("named", [False, True])
+def test_agrees_on_the_last_label_of_a_site(budget: Any, named: bool) -> None:
+    learner, rng = AutoRegressor(budget=budget), random.Random(8)
+    levels = {site: rng.gauss(0, 50) for site in range(8)}
+    for _ in range(600):
+        x = of_sites(rng, named)
+        site = int(str(x["site"])[1:]) if named else int(x["site"] / 10)
+        if site < 6:
+            learner.learn_one(x, levels[site] + rng.gauss(0, 1))
+    state = learner.state_dict()
+    assert (state["keys.gains"][2] > 0.02).any()
+    xs = [*(of_sites(rng, named) for _ in range(40)), {"load": 0.5}, {"site": None}, {"site": "s1", "load": math.inf}]
+    assert_agrees(learner, xs)
+    assert_agrees(learner, xs, [3.0, math.nan, 40.0])
+    # Several features that may be the key. The best ones have not been seen with every value.
+    gains = {"load": 0.5, "twin": 0.3}
+    state["keys.gains"][2, 1:] = [gains.get(name, 0.4) for name in state["features"]]
+    # The last label of the key, which is the fifth forecast, and nothing else.
+    state["mixture.regrets"][:] = 0.0
+    state["mixture.regrets"][0, 4] = 1.0
+    learner.load_state_dict(state)
+    live = [learner.predict_one(x) for x in xs]
+    assert len({round(value) for value in live}) > 3
+    assert_agrees(learner, xs)
+
+
+def test_the_key_does_not_depend_on_the_order_of_wide_events() -> None:
+    learner, rng = AutoRegressor(budget="tiny"), random.Random(1)
+    levels = [rng.gauss(0, 50) for _ in range(8)]
+    xs = []
+    for _ in range(400):
+        site = rng.randrange(8)
+        items = [("site", float(site)), *((f"f{i}", rng.random()) for i in range(24) if rng.random() < 0.9)]
+        rng.shuffle(items)
+        xs.append(dict(items))
+        learner.learn_one(xs[-1], levels[site] + rng.gauss(0, 1))
+    assert learner.model.keyed.key() == learner.encoder.vocabulary.keys().index("site") + 1
+    assert_agrees(learner, xs[-60:])
 
 
 # --- Further labels ---------------------------------------------------------------------------------------------------
@@ -213,18 +263,22 @@ def test_follows_any_labels(labels: list[float], n: int, budget: str) -> None:
     np.testing.assert_allclose(got, live, rtol=TOLERANCE, atol=TOLERANCE * scale)
 
 
+def wave(t: int) -> float:
+    return 20.0 + 10.0 * math.sin(2.0 * math.pi * t / 24)
+
+
 def test_the_seasonal_labels_come_from_the_file_until_there_are_enough_new_ones() -> None:
     learner = AutoRegressor(budget="tiny")
     for t in range(1000):
-        learner.learn_one({"t": 1.0}, float(t % 24) ** 2)
+        learner.learn_one({"t": 1.0}, wave(t))
     described: Any = ONNX.describe(learner)
     told = described["metadata"]["labels"]
-    assert (told["learned"], told["periods"][0], told["order"]) == (1000, 24, "oldest first")
+    assert (told["learned"], told["periods"][0] % 24, told["order"]) == (1000, 0, "oldest first")
     assert told["needed"] == max(100, *told["periods"]) + (max(told["periods"]) >= 100)
     file = ONNX.export(learner, {})
     for count in (0, 1, 23, 24, 25, 100):
-        following = [float((1000 + t) % 24) ** 2 for t in range(count)]
-        assert served(file, [{"t": 1.0}], following) == pytest.approx([float((1000 + count) % 24) ** 2], abs=20.0)
+        following = [wave(1000 + t) for t in range(count)]
+        assert served(file, [{"t": 1.0}], following) == pytest.approx([wave(1000 + count)], abs=0.5)
         assert_agrees(learner, [{"t": 1.0}, {}], following, file)
     # From then on, it makes no difference which labels the file holds.
     state = learner.state_dict()
@@ -242,7 +296,7 @@ def test_a_season_counts_once_there_are_labels_from_before_it(periods: tuple[int
     state = learner.state_dict()
     state["history.counts"][1:] = periods
     # Both seasonal members of both periods, beside those that get seasonal lags.
-    state["mixture.regrets"][0, 4:8] = 1.0, 2.0, 3.0, 4.0
+    state["mixture.regrets"][0, 5:9] = 1.0, 2.0, 3.0, 4.0
     learner.load_state_dict(state)
     file = ONNX.export(learner, {})
     for labels in ([], [1.5], [1.5, -0.5], [1.5, -0.5, 2.5]):

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from edgedescent import BPR, LinearRegressor, LogisticRegressor
+from edgedescent import BPR, AutoRegressor, LinearRegressor, LogisticRegressor
+from edgedescent.ensemble.members import BUDGETS
 from edgedescent.errors import ExportError
 from edgedescent.snapshots.parity import check_parity
 from edgedescent_onnx import OnnxAdapter
@@ -27,6 +28,8 @@ def test_they_export_or_tell_why_not(kind: type, rounds: Iterable[int], chance: 
     onnx, outcomes = OnnxAdapter(), Counter[str]()
     for _ in rounds:
         learner = random_learner(chance, kind)
+        if isinstance(learner, AutoRegressor):
+            learner = learner.clone({"budget": chance.choice(tuple(BUDGETS))})
         events = random_events(chance, learner, chance.choice((1, 2, 30, 400, 2000)))
         teach(learner, events)
         # The newest that were learned, and some that come after them.
