@@ -116,9 +116,10 @@ def test_room_for_more_keeps_what_was_learned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("weights", np.zeros(2)), ("matrix", np.triu(np.ones((3, 3)))), ("numbers", np.array([-1.0, 0.0]))]
+    ("name", "value"),
+    [("weights", np.zeros(2)), ("matrix", np.triu(np.ones((3, 3)))), ("numbers", np.array([-1.0, 0.0]))],
 )
 def test_an_inconsistent_state_is_refused(name: str, value: object) -> None:
     model = compiled(3, 0.999, 100.0)
-    with pytest.raises(ValueError, match="least squares|covariance"):
+    with pytest.raises(ValueError, match=r"least squares|covariance"):
         model.restore({**model.save(), name: value}, 3)
