@@ -86,7 +86,7 @@ cdef class NetworkMember(Member):
         return [f"network {widths}, {self.model.lags_used} lags, on the {target}"]
 
     def counts(self):
-        return {"members_restarted": self.model.n_restarts, "replays_let_go": self.model.n_let_go}
+        return {"members_restarted": self.model.n_restarts, "replays_let_go": self.model.agreement.n_let_go}
 
     def save(self, Py_ssize_t slots):
         return self.model.save(slots)

@@ -3,6 +3,7 @@ from libc.stdint cimport uint64_t
 
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport InputBuffer, Inputs
+from edgedescent.numerics._agreement cimport Agreement
 
 cdef class Network:
     cdef readonly Py_ssize_t n_lags
@@ -41,16 +42,17 @@ cdef class Network:
     cdef float* g_first
     cdef float* g_skip
     cdef Py_ssize_t room
-    # Powers of Adam's two decay rates; scale of the error; mean error of new and of replayed events; events learned.
+    # Powers of Adam's two decay rates; scale of the error; events learned.
     cdef double power1
     cdef double power2
     cdef double scale
-    cdef double error_new
-    cdef double error_replayed
     cdef double count
-    # Number of the oldest event of the ring that is replayed, and how often older ones were let go.
+    # Whether replayed events still agree with new ones; sum and number of the errors on those of the latest event.
+    cdef readonly Agreement agreement
+    cdef double replayed_errors
+    cdef Py_ssize_t n_replayed
+    # Number of the oldest event of the ring that is replayed.
     cdef long long oldest
-    cdef readonly long long n_let_go
     cdef readonly long long n_restarts
 
     cdef int grow(self, Py_ssize_t slots) except -1

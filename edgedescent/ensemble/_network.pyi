@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.ensemble._inputs import InputBuffer
+from edgedescent.numerics._agreement import Agreement
 
 @disjoint_base
 class Network:
@@ -27,7 +28,7 @@ class Network:
     @property
     def rest(self) -> list[NDArray[np.float32]]: ...
     @property
-    def n_let_go(self) -> int: ...
+    def agreement(self) -> Agreement: ...
     @property
     def n_restarts(self) -> int: ...
     def __init__(

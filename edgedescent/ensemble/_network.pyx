@@ -16,8 +16,9 @@ import numpy as np
 from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t
 
+from edgedescent.numerics._agreement cimport KEPT, Agreement
 from edgedescent.numerics._kernels cimport f32_adam, f32_add_scaled, f32_dot, f32_gradient
-from edgedescent.numerics._random cimport next_below, next_normal
+from edgedescent.numerics._random cimport next_normal, next_uniform
 
 # Bound on the norm of a gradient, as that of `edgedescent.MLPRegressor`.
 cdef double GRADIENT_NORM_MAX = 10.0
@@ -25,11 +26,8 @@ cdef double GRADIENT_NORM_MAX = 10.0
 cdef double WIDE = 16.0
 # Errors beyond so many mean absolute errors count as outliers (adaptive Huber).
 cdef double CLIP = 3.0
-# Rates at which the scale of the error, and the two errors that are compared, follow.
+# Rate at which the scale of the error follows.
 cdef double SCALE_RATE = 0.01
-cdef double COMPARE_RATE = 0.02
-# The replayed events no longer agree with new ones where the error of these is so many times larger.
-cdef double DISAGREES = 3.0
 
 # Adam's 1 - beta and eps, and the bound on weights.
 cdef float REST1 = 0.1
@@ -39,12 +37,6 @@ cdef float LIMIT = 1e8
 
 # Largest number in single precision.
 cdef double FLOAT_MAX = 3.4028234663852886e38
-
-cdef enum:
-    # Number of newest events that are kept once older ones no longer agree, and of events before that is judged.
-    KEPT = 40
-    JUDGED_AFTER = 60
-
 
 cdef class Network:
     """Multilayer perceptron with a linear skip connection, Adam and experience replay.
@@ -79,7 +71,8 @@ cdef class Network:
         self.rest = [np.zeros(self.n_rest, dtype=np.float32) for _ in range(3)]
         cdef float[::1] v = self.rest[0], v_mean = self.rest[1], v_square = self.rest[2]
         self.v, self.v_mean, self.v_square = &v[0], &v_mean[0], &v_square[0]
-        self.oldest = self.n_let_go = self.n_restarts = 0
+        self.oldest = self.n_restarts = 0
+        self.agreement = Agreement()
         self._begin()
 
     cdef void _begin(self) noexcept nogil:
@@ -95,7 +88,8 @@ cdef class Network:
             self.v[i] = <float>(sqrt(1.0 / last) * next_normal(&word))
         self.random = word
         self.power1 = self.power2 = 1.0
-        self.scale = self.error_new = self.error_replayed = self.count = 0.0
+        self.scale = self.count = self.replayed_errors = 0.0
+        self.n_replayed = 0
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         """Make room for the weights of so many inputs; new ones are zero until `start_slot`."""
@@ -240,7 +234,7 @@ cdef class Network:
         self.count += 1.0
         rate = 1.0 / self.count
         self._step(inputs, self._slope(error))
-        self.error_new += (rate if rate > COMPARE_RATE else COMPARE_RATE) * (size - self.error_new)
+        self.agreement.observe_new(size)
         if self.count > 10.0 and size > 5.0 * self.scale:
             size = 5.0 * self.scale
         self.scale += (rate if rate > SCALE_RATE else SCALE_RATE) * (size - self.scale)
@@ -251,27 +245,29 @@ cdef class Network:
         if not isfinite(error):
             return 0.0
         self._step(inputs, self._slope(error))
-        if self.count > 5.0:
-            self.error_replayed += COMPARE_RATE * (fabs(error) - self.error_replayed)
+        self.replayed_errors += fabs(error)
+        self.n_replayed += 1
         return fabs(error)
 
     cdef long long draw(self, EventRing ring) noexcept nogil:
-        """Return the number of a random event of those that are replayed."""
-        cdef long long first = ring.n_pushed - ring.held
+        """Return the number of a random event of those that are replayed; newer ones are drawn more often."""
+        cdef long long first = ring.n_pushed - ring.held, age
+        cdef double u
         if ring.n_pushed - first > self.replay_size:
             first = ring.n_pushed - self.replay_size
         if first < self.oldest:
             first = self.oldest
-        return first + next_below(&self.random, <Py_ssize_t>(ring.n_pushed - first))
+        u = next_uniform(&self.random)
+        age = <long long>(u * u * (ring.n_pushed - first))
+        return ring.n_pushed - 1 - age if age < ring.n_pushed - first else first
 
     cdef void compare(self, EventRing ring) noexcept nogil:
-        """Let go of the older events where the error of new events is far above that of replayed ones."""
-        if self.count <= JUDGED_AFTER or ring.held <= JUDGED_AFTER or ring.n_pushed - KEPT <= self.oldest:
-            return
-        if self.error_new > DISAGREES * self.error_replayed + 1e-9:
-            self.oldest = ring.n_pushed - KEPT
-            self.error_replayed = self.error_new
-            self.n_let_go += 1
+        """Let go of the older events where those that were replayed no longer agree with new ones."""
+        if self.n_replayed:
+            self.agreement.observe_replayed(self.replayed_errors / self.n_replayed)
+            self.replayed_errors, self.n_replayed = 0.0, 0
+            if self.agreement.let_go() and ring.n_pushed - KEPT > self.oldest:
+                self.oldest = ring.n_pushed - KEPT
 
     cdef void _restart(self, Py_ssize_t n) noexcept nogil:
         """Begin anew with first weights, of a deviation for events of `n` inputs."""
@@ -312,7 +308,7 @@ cdef class Network:
 
     def save(self, Py_ssize_t slots):
         """Return the arrays of the network, those of the inputs for the first `slots` of these."""
-        numbers = [self.power1, self.power2, self.scale, self.error_new, self.error_replayed, self.count]
+        numbers = [self.power1, self.power2, self.scale, self.count]
         parts = {}
         for name, arrays, shape in (("first", self.first, (slots, self.h1)), ("skip", self.skip, (slots,)),
                                     ("rest", self.rest, (self.n_rest,))):
@@ -321,7 +317,8 @@ cdef class Network:
         return {
             **parts,
             "numbers": np.array(numbers),
-            "counts": np.array([self.oldest, self.n_let_go, self.n_restarts], dtype=np.int64),
+            "counts": np.array([self.oldest, self.n_restarts], dtype=np.int64),
+            "agreement": self.agreement.save(),
             "random": np.array([self.random], dtype=np.uint64),
         }
 
@@ -338,15 +335,16 @@ cdef class Network:
                 array = state[name + slot]
                 if array.shape != shape or (np.abs(array) > FLOAT_MAX).any():
                     raise ValueError(f"The state's {name + slot} must be {shape} single-precision numbers.")
-        if (len(numbers) != 6 or (numbers < 0.0).any() or (numbers[:2] > 1.0).any() or len(counts) != 3
+        if (len(numbers) != 4 or (numbers < 0.0).any() or (numbers[:2] > 1.0).any() or len(counts) != 2
                 or (counts < 0).any() or len(state["random"]) != 1):
             raise ValueError("The state's numbers of a network are out of range.")
         for name, arrays, shape in shapes:
             for slot, array in zip(("", "_mean", "_square"), arrays):
                 array[:] = 0.0
                 array[: prod(shape)] = state[name + slot].ravel()
-        self.power1, self.power2, self.scale, self.error_new, self.error_replayed, self.count = numbers.tolist()
-        self.oldest, self.n_let_go, self.n_restarts = counts.tolist()
+        self.power1, self.power2, self.scale, self.count = numbers.tolist()
+        self.oldest, self.n_restarts = counts.tolist()
+        self.agreement.restore(state["agreement"])
         self.random = int(state["random"][0])
 
 

@@ -21,6 +21,8 @@ cdef class GradientModel(FeatureModel):
     cdef Loss loss
     # Kept alive: a loss written in Python is called through the struct.
     cdef object declared_loss
+    # True if a prediction is another pass than that which a step follows.
+    cdef bint predicts_apart
     cdef bint scales_itself
     cdef double l2
     cdef uint64_t seed

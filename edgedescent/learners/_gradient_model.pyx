@@ -28,6 +28,7 @@ cdef class GradientModel(FeatureModel):
         self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1)
         self.stepper = self.make_stepper(optimizer, parameters.l1)
         self.stepper.context.penalized = parameters.l2 > 0.0
+        self.predicts_apart = optimizer.averaging
         self.scales_itself = optimizer.scales_itself
         self.kept_error = &self.stepper.context.error
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)
@@ -112,7 +113,7 @@ cdef class GradientModel(FeatureModel):
         cdef const EncodedEvent* event = &self.encoder.event
         cdef double score, prediction, target
         # The gradient reads what `forward` leaves behind, so the pass that it belongs to comes last.
-        if self.stepper.average_rate > 0.0:
+        if self.predicts_apart:
             prediction = self.to_prediction(bounded(self.forward(event, True)))
             score = bounded(self.forward(event, False))
         else:

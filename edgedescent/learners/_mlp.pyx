@@ -58,6 +58,9 @@ cdef class MLPModel(GradientModel):
     # The standardized values of the event at hand.
     cdef float* z
     cdef list scratch
+    # Inputs of the units of all layers in double precision, for predictions.
+    cdef double* served
+    cdef object served_array
     # Rows of the first layer with a gradient in the batch at hand, and for each row whether it is one of these.
     cdef Py_ssize_t* touched
     cdef Py_ssize_t n_touched
@@ -80,6 +83,7 @@ cdef class MLPModel(GradientModel):
         GradientModel.__init__(self, encoder, parameters)
         cdef Py_ssize_t i, before = self.rows, first = 0
         cdef long long[::1] silence
+        cdef double[::1] served
         hidden, optimizer = parameters.hidden, parameters.optimizer
         if optimizer.clip_norm is None:
             self.stepper.clip_norm = GRADIENT_NORM_MAX
@@ -105,6 +109,9 @@ cdef class MLPModel(GradientModel):
             self.gradient[i] = NULL if i == 0 else self._scratch((self.widths[i - 1] + 1) * self.widths[i])
         self.output_gradient = self._scratch(before + 1)
         self._make_gradient(self.rows)
+        served = self.served_array = np.zeros(sum(hidden))
+        self.served = &served[0]
+        self.predicts_apart = True
         silence = self.silence = np.zeros(sum(hidden), dtype=np.int64)
         for i in range(self.n_layers):
             self.silent[i] = &silence[first]
@@ -170,13 +177,15 @@ cdef class MLPModel(GradientModel):
             set_weight(table, i, scale * next_normal(&word))
 
     cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
-        cdef const float* w = self.tables[0].serving if serving else self.tables[0].w
-        cdef const float* direct = self.skip.table.serving if serving else self.skip.table.w
-        cdef const float* out = self.output.table.serving if serving else self.output.table.w
+        cdef const float* w = self.tables[0].w
+        cdef const float* direct = self.skip.table.w
+        cdef const float* out = self.output.table.w
         cdef float* a = self.active[0]
         cdef double total = out[0]
         cdef Py_ssize_t h = self.widths[0], r, i, layer
         cdef Run run
+        if serving:
+            return self._serve(event)
         for i in range(event.n):
             self.z[i] = <float>event.z[i]
         memcpy(a, w, h * sizeof(float))
@@ -186,13 +195,39 @@ cdef class MLPModel(GradientModel):
             f32_layer(a, w + run.row * h, self.z + run.start, run.length, h)
         rectify(a, h)
         for layer in range(1, self.n_layers):
-            w = self.tables[layer].serving if serving else self.tables[layer].w
+            w = self.tables[layer].w
             memcpy(self.active[layer], w, self.widths[layer] * sizeof(float))
             f32_layer(self.active[layer], w + self.widths[layer], a, h, self.widths[layer])
             h = self.widths[layer]
             a = self.active[layer]
             rectify(a, h)
         return total + f32_dot(out + 1, a, h)
+
+    cdef double _serve(self, const EncodedEvent* event) noexcept nogil:
+        """Return the score from the parameters that predict, in double precision, as an exported graph computes it."""
+        cdef const float* w = self.tables[0].serving
+        cdef const float* out = self.output.table.serving
+        cdef double* a = self.served
+        cdef double* before
+        cdef double total = out[0]
+        cdef Py_ssize_t h = self.widths[0], layer, i, j
+        for j in range(h):
+            a[j] = w[j]
+        for i in range(event.n):
+            total += self.skip.table.serving[event.rows[i]] * event.z[i]
+            widen_and_add(a, w + event.rows[i] * h, event.z[i], h)
+        for layer in range(1, self.n_layers):
+            before, a, w = a, a + h, self.tables[layer].serving
+            for j in range(self.widths[layer]):
+                a[j] = w[j]
+            for i in range(h):
+                if before[i] > 0.0:
+                    widen_and_add(a, w + (i + 1) * self.widths[layer], before[i], self.widths[layer])
+            h = self.widths[layer]
+        for j in range(h):
+            if a[j] > 0.0:
+                total += out[j + 1] * a[j]
+        return total
 
     cdef void backward(self, const EncodedEvent* event, double slope) noexcept nogil:
         cdef Py_ssize_t last = self.n_layers - 1, h = self.widths[last], layer, j, r, row
@@ -254,29 +289,31 @@ cdef class MLPModel(GradientModel):
     cdef void finish_batch(self) noexcept nogil:
         """Take one step along the average gradient of the events of the batch."""
         cdef Py_ssize_t n = self.widest, layer, h = self.widths[0], i = 0, row, length
-        cdef double scale, share = 1.0 if n <= WIDE or self.scales_itself else <double>WIDE / n
+        cdef double share = 1.0 if n <= WIDE or self.scales_itself else <double>WIDE / n
         if self.n_batched == 0:
             return
-        scale = 1.0 / self.n_batched
-        for layer in range(self.n_layers - 1, -1, -1):
-            self.single_stepper.add_rows(self.tables[layer], 0, self.widths[layer], self.gradient[layer], scale, 0.0, False)
-            if layer:
-                self.single_stepper.add_rows(self.tables[layer], self.widths[layer], self.widths[layer - 1] * self.widths[layer],
-                                 self.gradient[layer] + self.widths[layer], scale, self.l2, True)
+        for layer in range(self.n_layers - 1, 0, -1):
+            self._add(self.tables[layer], 0, self.widths[layer], self.gradient[layer], False)
+            self._add(self.tables[layer], self.widths[layer], self.widths[layer - 1] * self.widths[layer],
+                      self.gradient[layer], True)
+        self._add(self.tables[0], 0, h, self.gradient[0], False)
         while i < self.n_touched:
             row, length = self.touched[i], 1
             while i + length < self.n_touched and self.touched[i + length] == row + length:
                 length += 1
-            self.single_stepper.add_rows(self.tables[0], row * h, length * h, self.gradient[0] + row * h, scale, self.l2, True)
-            self.single_stepper.add_rows(&self.skip.table, row, length, self.skip_gradient + row, scale, self.l2, True)
+            self._add(self.tables[0], row * h, length * h, self.gradient[0], True)
+            self._add(&self.skip.table, row, length, self.skip_gradient, True)
             i += length
-        self.single_stepper.add_rows(&self.output.table, 0, 1, self.output_gradient, scale, 0.0, False)
-        self.single_stepper.add_rows(&self.output.table, 1, self.widths[self.n_layers - 1], self.output_gradient + 1, scale,
-                         self.l2, True)
+        self._add(&self.output.table, 0, 1, self.output_gradient, False)
+        self._add(&self.output.table, 1, self.widths[self.n_layers - 1], self.output_gradient, True)
         self.single_stepper.step(self.batch_slope, &self.loss, self.batch_target, self.batch_score, share)
         self._clear_gradient()
         if self.longest_silence >= SILENT_MAX:
             self._restart_dead_units(n)
+
+    cdef void _add(self, Single* table, Py_ssize_t at, Py_ssize_t n, float* gradient, bint penalized) noexcept nogil:
+        """Add some rows of a table, with the average gradient of the batch, to the step."""
+        self.single_stepper.add_rows(table, at, n, gradient + at, 1.0 / self.n_batched, self.l2, penalized)
 
     cdef void _clear_gradient(self) noexcept nogil:
         """Set all gradients to zero, and begin a new batch."""
@@ -343,6 +380,13 @@ cdef class MLPModel(GradientModel):
         self.output.restore(state["output"])
         self.silence[:] = silence
         self.n_restarts = restarts[0]
+
+
+cdef inline void widen_and_add(double* sums, const float* row, double scale, Py_ssize_t n) noexcept nogil:
+    """Add ``scale row`` to `sums`."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        sums[i] += scale * row[i]
 
 
 cdef inline void rectify(float* a, Py_ssize_t n) noexcept nogil:

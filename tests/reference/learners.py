@@ -108,7 +108,9 @@ class Linear:
             self.replay_buffer.popleft()
         self.replay_buffer.append((usable, y, self.n_events))
         for _ in range(self.replay_steps):
-            x, old, time = self.replay_buffer[self.random.below(len(self.replay_buffer))]
+            u, held = self.random.uniform(), len(self.replay_buffer)
+            # Age 0 is the newest event, and newer ones are drawn more often.
+            x, old, time = self.replay_buffer[held - 1 - min(int(u * u * held), held - 1)]
             target = standardized_target(self.target, old)
             if abs(target) >= self.target.clip:
                 # An outlier is learned once and no more.

@@ -32,7 +32,7 @@ class TestLearning:
 
     def test_replay_is_what_makes_it_learn_in_few_events(self) -> None:
         X, y = products(2000)
-        with_replay, without = (late_error(MLPRegressor(hidden=(32,), replay_steps=n), X, y) for n in (8, 0))
+        with_replay, without = (late_error(MLPRegressor(hidden=(32,), replay_steps=n), X, y) for n in (32, 0))
         assert with_replay < 0.5 * without
 
     def test_a_linear_stream_is_learned_through_the_skip_connection(self) -> None:
@@ -125,7 +125,9 @@ class TestDeadUnits:
         X, y = products(7000, seed=1)
         model.learn_many(X[:5000], y[:5000])
         assert model.model.n_restarts == 0
-        assert model.model.silence[[2, 7]].tolist() == [45_000, 45_000]
+        # The second one may have been silent in some of the first 20 events already.
+        assert model.model.silence[2] == 45_000
+        assert 45_000 <= model.model.silence[7] <= 45_180
         model.learn_many(X[5000:], y[5000:])
         assert model.model.n_restarts >= 2
         state: Any = model.state_dict()
@@ -183,6 +185,58 @@ class TestReplay:
         assert all(np.isfinite(v).all() for v in model.state_dict().values() if isinstance(v, np.ndarray))
         again = model.clone(include_attributes=True)
         assert again.predict_one({"f1": 1.0}) == model.predict_one({"f1": 1.0})
+
+    @staticmethod
+    def flipped(flip: bool, seed: int) -> tuple[Any, Any]:
+        """A linear stream of 1500 events, after 1000 of which the effects of two features may turn around."""
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(1500, 4))
+        weights = np.array([2.5, -2.0, 1.0, 0.5])
+        y = X @ weights + 0.2 * rng.normal(size=1500)
+        if flip:
+            y[1000:] -= 2 * X[1000:, :2] @ weights[:2]
+        return X, y
+
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_events_of_the_old_regime_are_let_go_after_a_flip(self, seed: int) -> None:
+        X, y = self.flipped(True, seed)
+        model, fresh = MLPRegressor(hidden=(16,)), MLPRegressor(hidden=(16,))
+        errors = np.abs(model.learn_many(X, y) - y)[1000:]
+        fresh_errors = np.abs(fresh.learn_many(X[1000:], y[1000:]) - y[1000:])
+        assert model.counts()["replays_let_go"] == 1
+        assert model.model.replay_buffer.held < 560
+        assert errors[100:].mean() < 1.2 * fresh_errors[100:].mean()
+
+    @pytest.mark.parametrize("kind", ["nothing", "noise", "outliers", "slow drift"])
+    def test_neither_noise_nor_outliers_nor_a_slow_drift_make_it_let_go(self, kind: str) -> None:
+        X, y = self.flipped(False, 3)
+        rng = np.random.default_rng(4)
+        if kind == "noise":
+            y = y + np.where(np.arange(1500) < 1000, 1.0, 2.0) * rng.standard_t(3, size=1500)
+        if kind == "outliers":
+            y[rng.random(1500) < 0.01] += 60.0
+        if kind == "slow drift":
+            y -= np.linspace(0.0, 4.0, 1500) * X[:, 0]
+        model = MLPRegressor(hidden=(16,))
+        model.learn_many(X, y)
+        assert model.counts()["replays_let_go"] == 0
+        assert model.model.replay_buffer.held == 1500
+
+    def test_what_was_observed_is_part_of_the_state(self) -> None:
+        X, y = self.flipped(True, 1)
+        model = MLPRegressor(hidden=(16,))
+        model.learn_many(X[:1003], y[:1003])
+        resumed = model.clone(include_attributes=True)
+        for one in (model, resumed):
+            one.learn_many(X[1003:1100], y[1003:1100])
+        assert model.counts() == resumed.counts()
+        assert model.counts()["replays_let_go"] == 1
+        assert model.state_dict()["agreement"].tolist() == resumed.state_dict()["agreement"].tolist()  # type: ignore[union-attr]
+
+    def test_a_state_with_impossible_errors_is_refused(self) -> None:
+        model = MLPRegressor(hidden=(4,))
+        with pytest.raises(ValueError, match="`agreement` must be 5 numbers >= 0"):
+            model.load_state_dict({**model.state_dict(), "agreement": np.array([0.0, -1.0, 0.0, 0.0, 0.0])})
 
     def test_more_replay_than_events_is_no_problem(self) -> None:
         model = MLPRegressor(hidden=(4,), replay_size=1, replay_steps=20)

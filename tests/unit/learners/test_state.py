@@ -107,7 +107,7 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
         *(f"inputs.{part}" for part in moments),
         *("watched", "watch", "left_out", "counts"),
         *(f"target.{part}" for part in moments),
-        *("stepper", "loss", *ring),
+        *("stepper", "loss", "agreement", *ring),
         *("weights", "weights.variance", "weights.gradient", "weights.agreement", "weights.power"),
         *("weights.recent", "weights.covariance"),
     ]

@@ -225,7 +225,7 @@ class TestInPython:
 
     def test_learners_with_more_than_one_table_raise_once(self) -> None:
         ranker = MatrixFactorization(n_factors=2, optimizer=Stumbles())
-        network = MLPRegressor(hidden=(3,), replay_steps=3, optimizer=Stumbles())
+        network = MLPRegressor(hidden=(3,), replay_steps=3, replay_batch=1, optimizer=Stumbles())
         for n in range(2):
             ranker.learn_one("ann", "tea", float(n))
         with pytest.raises(ZeroDivisionError):

@@ -229,7 +229,7 @@ class TestGuard:
             model.learn_one({"a": float(i), "b": -float(i % 3)}, float(i))
         state = model.state_dict()
         for name in ("layer0", "layer1", "layer2", "output", "skip"):
-            state[name] = np.where(state[name] == 0, 0.0, np.copysign(9e99, state[name]))
+            state[name] = np.where(state[name] == 0, 0.0, np.copysign(3e38, state[name]))
         model.load_state_dict(state)
         for i in range(50):
             model.learn_one({"a": float(i), "b": -float(i % 3)}, float(i))

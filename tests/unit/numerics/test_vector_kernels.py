@@ -1,0 +1,145 @@
+"""The loops over single-precision vectors: as NumPy says, and the same bits with and without AVX2."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgedescent
+
+HEADER = Path(edgedescent.__file__).parent / "numerics" / "vector_kernels.h"
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+EXACT = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+SIZES = (1, 3, 7, 8, 9, 16, 33, 64, 130)
+F = np.float32
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+
+
+def has_avx2() -> bool:
+    return platform.machine() == "x86_64" and "avx2" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
+    """The kernels compiled for the baseline, and for AVX2 where the processor has it."""
+    folder = tmp_path_factory.mktemp("kernels")
+    source = folder / "kernels.c"
+    # Functions of the header are static; here they are to be found by name.
+    source.write_text(
+        "#include <math.h>\n#include <stddef.h>\n#define EDGEDESCENT_VERSIONS\n#define static\n"
+        f'#define inline extern inline\n#include "{HEADER}"\n'
+    )
+    libraries = []
+    for name, flags in (("baseline", []), ("avx2", ["-mavx2"])):
+        if flags and not has_avx2():
+            continue
+        target = folder / f"{name}.so"
+        assert COMPILER is not None
+        subprocess.run([COMPILER, *EXACT, *flags, "-shared", "-fPIC", source, "-o", target, "-lm"], check=True)
+        libraries.append(ctypes.CDLL(str(target)))
+    return libraries
+
+
+def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
+    """Call a kernel; floats are passed in single precision, integers as sizes, arrays by address."""
+    function = getattr(library, name)
+    function.restype = ctypes.c_float
+    given: list[Any] = []
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            given.append(ctypes.c_void_p(argument.ctypes.data))
+        elif isinstance(argument, int):
+            given.append(ctypes.c_ssize_t(argument))
+        else:
+            given.append(ctypes.c_float(argument))
+    return float(function(*given))
+
+
+def sum_of(products: Any) -> Any:
+    """Sum in the documented order: eight partial sums, then the rest."""
+    whole = len(products) - len(products) % 8
+    lanes, rest = np.zeros(8, dtype=F), F(0)
+    for block in products[:whole].reshape(-1, 8):
+        lanes = lanes + block
+    for product in products[whole:]:
+        rest = rest + product
+    a, b = (lanes[0] + lanes[4]) + (lanes[2] + lanes[6]), (lanes[1] + lanes[5]) + (lanes[3] + lanes[7])
+    return (a + b) + rest
+
+
+def numbers(rng: np.random.Generator, *shape: int) -> Any:
+    return rng.normal(size=shape).astype(F)
+
+
+def dot(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    a, b = numbers(rng, n), numbers(rng, n)
+    assert call("f32_dot", a, b, n) == sum_of(a * b)
+
+
+def layer(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    sums, weights, inputs = numbers(rng, n), numbers(rng, 5, n), np.maximum(numbers(rng, 5), F(0))
+    expected = sums.copy()
+    for x, row in zip(inputs, weights, strict=True):
+        expected = expected + x * row
+    call("f32_layer", sums, weights, inputs, 5, n)
+    assert sums.tobytes() == expected.tobytes()
+
+
+def add_outer(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    gradient, inputs, delta = numbers(rng, 5, n), numbers(rng, 5), numbers(rng, n)
+    expected = gradient + np.outer(inputs, delta)
+    call("f32_add_outer", gradient, inputs, delta, 5, n)
+    assert gradient.tobytes() == expected.tobytes()
+
+
+def back(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    before, weights, inputs, delta = numbers(rng, 6), numbers(rng, 6, n), numbers(rng, 6), numbers(rng, n)
+    call("f32_back", before, weights, inputs, delta, 6, n)
+    expected = [sum_of(row * delta) if x > 0 else 0.0 for x, row in zip(inputs, weights, strict=True)]
+    assert before.tolist() == expected
+
+
+def finish_gradient(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    gradient, weights = numbers(rng, n), numbers(rng, n)
+    expected = np.clip(F(0.25) * gradient + F(0.1) * weights, F(-0.3), F(0.3))
+    squares = call("f32_finish_gradient", gradient, weights, 0.25, 0.1, 0.3, n)
+    assert gradient.tobytes() == expected.tobytes()
+    assert squares == sum_of(expected * expected)
+
+
+def average(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    kept, weights = numbers(rng, n), numbers(rng, n)
+    expected = kept + F(0.06) * (weights - kept)
+    call("f32_average", kept, weights, 0.06, n)
+    assert kept.tobytes() == expected.tobytes()
+
+
+def adam(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    weights, mean, square, gradient = numbers(rng, n), numbers(rng, n), numbers(rng, n) ** 2, numbers(rng, n)
+    # One average that is next to 0, and a weight at its bound.
+    mean[0], gradient[0], weights[-1] = F(1e-35), F(0), F(3)
+    g = F(0.5) * gradient
+    m = mean + F(0.1) * (g - mean)
+    m = np.where(np.abs(m) > F(1e-30), m, F(0))
+    v = square + F(0.001) * (g * g - square)
+    w = np.clip(weights - F(0.01) * m / (np.sqrt(v * F(1.5)) + F(1e-8)), F(-2), F(2))
+    largest = call("f32_adam", weights, mean, square, gradient, 0.5, 0.01, 1.5, 0.1, 0.001, 1e-8, 2.0, n)
+    assert largest == np.abs(w).max()
+    for got, expected in ((weights, w), (mean, m), (square, v)):
+        assert got.tobytes() == expected.astype(F).tobytes()
+
+
+@pytest.mark.parametrize("kernel", [dot, layer, add_outer, back, finish_gradient, average, adam])
+def test_every_version_gives_the_bits_of_numpy(versions: list[ctypes.CDLL], kernel: Any) -> None:
+    for library in versions:
+        for n in SIZES:
+            kernel(lambda *arguments, library=library: call(library, *arguments), np.random.default_rng(n), n)
