@@ -9,6 +9,8 @@ cdef class Neighbours(Member):
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t k
     cdef readonly Py_ssize_t width
+    # Number of inputs that can differ from 0, a multiple of the lanes of the distance.
+    cdef Py_ssize_t used
     cdef float* ring
     cdef double* changes
     cdef double* labels

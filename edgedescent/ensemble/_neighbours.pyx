@@ -17,6 +17,7 @@ from edgedescent.numerics._kernels cimport f32_distance
 cdef enum:
     # Fewer events say nothing.
     HELD_MIN = 10
+    LANES = 8
 
 cdef double SOFTENING = 0.01
 
@@ -37,7 +38,7 @@ cdef class Neighbours(Member):
         Member.__init__(self, 2)
         if not 1 <= k <= NEIGHBOURS_MAX:
             raise ValueError(f"The number of neighbours must be 1 to {NEIGHBOURS_MAX}. Got {k}.")
-        self.size, self.k, self.width, self.n_pushed = size, k, width, 0
+        self.size, self.k, self.width, self.n_pushed, self.used = size, k, width, 0, 0
         self.ring, self.query, self.distances = &ring[0, 0], &query[0], &distances[0]
         self.changes, self.labels = &changes[0], &labels[0]
         self.arrays = [np.asarray(ring), np.asarray(changes), np.asarray(labels), query, distances]
@@ -50,6 +51,8 @@ cdef class Neighbours(Member):
         for i in range(inputs.n):
             if inputs.slots[i] < self.width:
                 self.query[inputs.slots[i]] = inputs.z[i]
+                if inputs.slots[i] >= self.used:
+                    self.used = min(self.width, (inputs.slots[i] // LANES + 1) * LANES)
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         """Write the predictions by change and by label; without enough events both are the last label."""
@@ -64,7 +67,7 @@ cdef class Neighbours(Member):
             return
         self._lay_out(inputs)
         for i in range(held):
-            self.distances[i] = f32_distance(self.ring + i * self.width, self.query, self.width)
+            self.distances[i] = f32_distance(self.ring + i * self.width, self.query, self.used)
         for i in range(held):
             d = self.distances[i]
             if n == self.k and not d < nearest[n - 1]:
@@ -129,3 +132,5 @@ cdef class Neighbours(Member):
             array[:] = 0.0
             array[: len(saved)] = saved
         self.n_pushed = int(pushed[0])
+        last = int(np.flatnonzero(inputs.any(axis=0)).max(initial=-1))
+        self.used = min(self.width, (last // LANES + 1) * LANES)

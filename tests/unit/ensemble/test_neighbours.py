@@ -59,3 +59,24 @@ def test_an_inconsistent_state_is_refused() -> None:
     neighbours = Neighbours(20, 3, WIDTH)
     with pytest.raises(ValueError, match="neighbours"):
         neighbours.restore({**neighbours.save(0), "pushed": np.array([3])}, 0)
+
+
+def test_inputs_that_come_later_count_too() -> None:
+    rng = np.random.default_rng(2)
+    neighbours = Neighbours(200, 3, 24)
+    events: list[tuple[Vector, float, float]] = []
+    for n in range(80):
+        z = np.zeros(24)
+        seen = 4 + n // 4
+        z[:seen] = rng.integers(-20, 20, seen) / 8.0
+        buffer = InputBuffer(N_LAGS)
+        buffer.set(np.arange(seen), z[:seen])
+        y = float(rng.normal())
+        if n == 60:
+            state, neighbours = neighbours.save(0), Neighbours(200, 3, 24)
+            neighbours.restore(state, 0)
+        if n > 10:
+            got = neighbours.predict_one(buffer, 1.0, 0.0, 1.0, 1.0)
+            np.testing.assert_allclose(got, nearest(events, z, 3, 1.0), rtol=1e-5, atol=1e-6)
+        neighbours.learn_one(buffer, 1.0, 0.0, 1.0, 1.0, y)
+        events.append((z, 1.0, y))
