@@ -27,7 +27,7 @@ import numpy as np
 
 from edgedescent import learn_lines
 from edgedescent.optim import Adam, MiniBatch
-from support.exported import GRADIENT_LEARNERS, LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
+from support.exported import GRADIENT_LEARNERS, LEARNERS, LOSSES, OPTIMIZED, SCHEDULES, accepts_loss, small
 
 N_EVENTS = 2000
 GOLDEN = Path(__file__).parent / "contract" / "state_hashes.json"
@@ -141,7 +141,7 @@ def models() -> dict[str, Callable[[], Any]]:
             made[kind.__name__] = partial(small, kind, **TABLES)
             made[f"{kind.__name__}/share"] = partial(small, kind, **TABLES, when_full="share")
             continue
-        for optimizer in OPTIMIZERS:
+        for optimizer in [one for learner, one in OPTIMIZED if learner is kind]:
             made[f"{kind.__name__}/{optimizer.__name__}"] = partial(
                 lambda kind, optimizer, bounds: small(kind, optimizer=optimizer(), **bounds), kind, optimizer, bounds
             )

@@ -97,6 +97,14 @@ class MLPRegressor(GradientLearner):
         Meta(ge=1, le=1000, description="Number of replayed events whose average gradient makes a step"),
     ] = 4
 
+    def check_parameters(self) -> None:
+        """Raise ValueError for an optimizer with a covariance: that of a linear model says nothing about layers."""
+        super().check_parameters()
+        if self.optimizer.covariance_max:
+            raise ValueError(
+                f"The `optimizer` of {type(self).__name__} must be one without a covariance. Got {self.optimizer!r}."
+            )
+
     def counts(self) -> dict[str, int]:
         """Return the counters of `FeatureLearner.counts`, and the number of restarted units."""
         return {**super().counts(), "units_restarted": self.model.n_restarts}

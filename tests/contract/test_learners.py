@@ -27,12 +27,12 @@ from edgedescent.testing.learners import (
     check_predicting_leaves_the_state,
     check_state_round_trip,
 )
-from support.exported import GRADIENT_LEARNERS, LEARNERS, LOSSES, OPTIMIZERS, SCHEDULES, accepts_loss, small
+from support.exported import GRADIENT_LEARNERS, LEARNERS, LOSSES, OPTIMIZED, OPTIMIZERS, SCHEDULES, accepts_loss, small
 
 every_check = pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda check: check.__name__)
 every_learner = pytest.mark.parametrize("learner", LEARNERS)
 every_gradient_learner = pytest.mark.parametrize("learner", GRADIENT_LEARNERS)
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+every_optimized_learner = pytest.mark.parametrize(("learner", "optimizer"), OPTIMIZED)
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
 
 
@@ -128,8 +128,7 @@ def test_contract_where_tables_are_full_and_rows_are_shared(
     check(default.clone({**bounds, "when_full": "share"}))
 
 
-@every_gradient_learner
-@every_optimizer
+@every_optimized_learner
 def test_arithmetic_of_each_optimizer(learner: Callable[..., Learner], optimizer: Callable[[], object]) -> None:
     check_arithmetic(small(learner, optimizer=optimizer()))
 
@@ -152,8 +151,7 @@ def assert_described(model: Learner) -> None:
     assert type(again) is type(model)
 
 
-@every_gradient_learner
-@every_optimizer
+@every_optimized_learner
 def test_a_description_builds_the_same_learner(learner: Any, optimizer: Any) -> None:
     assert_described(small(learner, optimizer=optimizer()))
 

@@ -20,8 +20,9 @@ from edgedescent import (
 from edgedescent.learners import Learner
 from edgedescent.learners.migration import Migration, Rule, changed, migrate
 from edgedescent.losses import AbsoluteLoss, PoissonLoss
-from edgedescent.optim import COCOB, OPTIMIZERS, SGD, Adam, CosineRestarts, FTRLProximal, MiniBatch, Momentum, Optimizer
+from edgedescent.optim import COCOB, SGD, Adam, CosineRestarts, FTRLProximal, MiniBatch, Momentum, Optimizer
 from edgedescent.validation import parameters
+from support.exported import OPTIMIZED
 
 FEATURES: list[type[Learner]] = [LinearRegressor, LogisticRegressor, FactorizationMachine, MLPRegressor]
 RATINGS: list[type[Learner]] = [MatrixFactorization, BPR]
@@ -101,10 +102,8 @@ def test_every_learner_takes_parameters_that_change_no_weight(kind: type[Learner
     carried(learn(make(kind, replay_steps=4, replay_size=70)), make(kind, **given))
 
 
-@pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("new", list(OPTIMIZERS))
-def test_weights_outlive_every_change_of_the_optimizer(kind: type[Learner], new: str) -> None:
-    after: type[Optimizer] = OPTIMIZERS.find(new, "type")
+@pytest.mark.parametrize(("kind", "after"), [(kind, one) for kind, one in OPTIMIZED if kind in ALL])
+def test_weights_outlive_every_change_of_the_optimizer(kind: type[Learner], after: type[Optimizer]) -> None:
     for old in (Adam(lr=0.01, average_rate=0.01), FTRLProximal(), COCOB(), MiniBatch(optimizer=Momentum(), size=4)):
         before = learn(make(kind, optimizer=old), 120)
         migration = carried(before, make(kind, optimizer=after()))

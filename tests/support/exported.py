@@ -38,6 +38,21 @@ def small(kind: Any, **parameters: Any) -> Any:
     return kind(**{**SMALL.get(kind.__name__, {}), **parameters})
 
 
+def accepts_optimizer(kind: Any, optimizer: Optimizer) -> bool:
+    """True for a learner that accepts this optimizer."""
+    try:
+        small(kind, optimizer=optimizer)
+    except ValueError as error:
+        if "`optimizer`" not in str(error):
+            raise
+        return False
+    return True
+
+
+OPTIMIZED = [(kind, one) for kind in GRADIENT_LEARNERS for one in OPTIMIZERS if accepts_optimizer(kind, one())]
+"""Every learner with every optimizer that it accepts."""
+
+
 def accepts_loss(kind: Any, loss: Loss) -> bool:
     """True for a learner that has a loss and accepts this one."""
     try:

@@ -22,7 +22,7 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
     kind = kind or dice.choice(exported.LEARNERS)
     parameters: dict[str, Any] = {"seed": dice.randrange(1000)}
     if kind in exported.GRADIENT_LEARNERS and dice.random() < 0.6:
-        parameters["optimizer"] = dice.choice(EVERY_OPTIMIZER)
+        parameters["optimizer"] = dice.choice([one for one in EVERY_OPTIMIZER if exported.accepts_optimizer(kind, one)])
     losses = [loss for loss in EVERY_LOSS if exported.accepts_loss(kind, loss)]
     if losses and dice.random() < 0.6:
         parameters["loss"] = dice.choice(losses)
