@@ -13,11 +13,12 @@ from plain import PlainLoop
 from streams import Arrays, regression_matrix
 
 from edgedescent import LinearRegressor
+from edgedescent.losses import AdaptiveHuberLoss
 from edgedescent.optim import Adam
 
 
 def ours_on_arrays(optimizer: Optimizer) -> Driver:
-    model = LinearRegressor(optimizer=optimizer)
+    model = LinearRegressor(optimizer=optimizer, loss=AdaptiveHuberLoss())
 
     def learn(events: Arrays) -> None:
         model.learn_many(events.X, events.y)
@@ -37,7 +38,7 @@ def plain_loop(n_features: int, optimizer: Optimizer) -> Driver:
 def check_same_bits(n_features: int, optimizer: Optimizer) -> None:
     """Raise an error unless the plain loop predicts the very same bits as our learner."""
     events = regression_matrix(n_features, 2000)
-    model = LinearRegressor(optimizer=optimizer)
+    model = LinearRegressor(optimizer=optimizer, loss=AdaptiveHuberLoss())
     loop = PlainLoop(n_features, isinstance(optimizer, Adam), optimizer.lr)
     if not np.array_equal(model.learn_many(events.X, events.y), loop.learn_many(events.X, events.y)):
         raise click.ClickException("The plain C loop and LinearRegressor.learn_many predict differently.")

@@ -109,7 +109,7 @@ Start = tuple[Callable[[], Any], Callable[[int], Stream]]
 
 
 def learners() -> dict[str, Start]:
-    """Every learner with every optimizer and with every loss that it takes; each with the stream it takes.
+    """Every learner with every optimizer and every loss that it takes; each with the stream it takes.
 
     Left out is what nobody should choose, as docs/learners.md says: products of features in an exponential.
     """
@@ -118,6 +118,8 @@ def learners() -> dict[str, Start]:
         stream = ratings if learner is MatrixFactorization else features
         found[learner.__name__] = start_of(learner, stream)
         for optimizer in exported(optim, optim.Optimizer):
+            if learner is MLPRegressor and optimizer().covariance_max:
+                continue
             found[f"{learner.__name__}, {optimizer.__name__}"] = start_of(learner, stream, optimizer=optimizer())
         for loss in exported(losses, losses.Loss):
             if (learner, loss) == (FactorizationMachine, losses.PoissonLoss):

@@ -41,7 +41,7 @@ def origin(measured: dict[str, Any]) -> str:
     ran_on = measured["ran_on"]
     versions = ", ".join(
         f"{name} {ran_on[name]}"
-        for name in ("river", "vowpalwabbit", "samlb", "scikit-learn", "paho-mqtt")
+        for name in ("edgedescent", "river", "vowpalwabbit", "samlb", "scikit-learn", "paho-mqtt")
         if name in ran_on
     )
     return (
@@ -73,13 +73,14 @@ def errors() -> str:
     measured = results("adaptation")
     features = [stream for stream in measured["streams"] if stream["kind"] == "features"]
     parts = [origin(measured)]
+    ours = [name for name in OURS if all(learner(stream, name) for stream in features)]
     for measure in ("mae", "rmse"):
-        lines = sorted(features, key=lambda stream: -(ours_over_best(stream, OURS[0], measure) or 0.0))
+        lines = sorted(features, key=lambda stream: -ours_over_best(stream, ours[0], measure))
         parts.append(
-            table(("", "best peer", measure.upper(), *OURS), [against_the_best(one, measure) for one in lines])
+            table(("", "best peer", measure.upper(), *ours), [against_the_best(one, ours, measure) for one in lines])
         )
     parts += [
-        means(features),
+        means(features, ours),
         costs(measured),
         *(ratings(one) for one in measured["streams"] if one["kind"] == "ratings"),
     ]
@@ -92,30 +93,31 @@ def learner(stream: dict[str, Any], name: str) -> dict[str, Any] | None:
     return next((one for one in stream["learners"] if one["name"] == name), None)
 
 
-def ours_over_best(stream: dict[str, Any], name: str, measure: str) -> float | None:
-    """The error of one of ours over that of the best peer."""
+def ours_over_best(stream: dict[str, Any], name: str, measure: str) -> float:
+    """The error of one of ours over that of the best peer; infinite where it failed."""
     found = learner(stream, name)
-    return None if found is None else found[f"{measure}_over_best_peer"]
+    ratio = None if found is None else found[f"{measure}_over_best_peer"]
+    return math.inf if ratio is None else float(ratio)
 
 
-def against_the_best(stream: dict[str, Any], measure: str) -> tuple[str, ...]:
+def against_the_best(stream: dict[str, Any], ours: Sequence[str], measure: str) -> tuple[str, ...]:
     """A line of a table: the best peer and its error, then ours as ratios to it."""
     peers = [one for one in stream["learners"] if one["role"] == "peer" and one[measure] is not None]
     best = min(peers, key=lambda one: one[measure])
-    ratios = (ours_over_best(stream, name, measure) for name in OURS)
+    ratios = (ours_over_best(stream, name, measure) for name in ours)
     name = f"{stream['stream']}, {stream['events']:,} events"
-    return (name, best["name"], number(best[measure]), *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios))
+    return (name, best["name"], number(best[measure]), *(f"{ratio:.2f}" for ratio in ratios))
 
 
-def means(features: Sequence[dict[str, Any]]) -> str:
+def means(features: Sequence[dict[str, Any]], ours: Sequence[str]) -> str:
     """The geometric mean and the worst of the ratios of ours."""
     rows = []
     for measure in ("mae", "rmse"):
-        found = [[ours_over_best(stream, name, measure) or math.inf for stream in features] for name in OURS]
+        found = [[ours_over_best(stream, name, measure) for stream in features] for name in ours]
         average = (f"{math.exp(statistics.fmean(map(math.log, ratios))):.3f}" for ratios in found)
         rows.append((f"{measure.upper()}, geometric mean", *average))
         rows.append((f"{measure.upper()}, worst", *(f"{max(ratios):.2f}" for ratios in found)))
-    return table(("over the best peer's", *OURS), rows)
+    return table(("over the best peer's", *ours), rows)
 
 
 def costs(measured: dict[str, Any]) -> str:

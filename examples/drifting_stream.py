@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 
 from edgedescent import LinearRegressor
-from edgedescent.optim import SGD, Adam, InverseScaling, NormalizedAdaptive, Optimizer
+from edgedescent.optim import RLS, SGD, Adam, InverseScaling, NormalizedAdaptive, Optimizer
 
 N_EVENTS, CHANGE_AT = 4000, 2000
 
@@ -38,6 +38,7 @@ OPTIMIZERS = {
     "SGD, rate stays": SGD(lr=0.05),
     "Adam": Adam(lr=0.02),
     "NormalizedAdaptive": NormalizedAdaptive(),
+    "RLS, the default": RLS(),
 }
 
 print(f"{'':<20}{'before':>8}{'after':>8}{'end':>8}")

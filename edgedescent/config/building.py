@@ -53,7 +53,7 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         return kind(**{name: convert(item, kinds[name], join(path, name)) for name, item in value.items()})
     members = typing.get_args(kind)
     is_table = typing.get_origin(kind) is dict
-    if is_table or dict[str, Any] in members:
+    if is_table or set(members) == {dict[str, Any], str}:
         # The plug-in that the table belongs to validates its content. A name stands for a table of a `type` alone.
         if not isinstance(value, dict if is_table else dict | str):
             expected = "a table" if is_table else "a table or a name"

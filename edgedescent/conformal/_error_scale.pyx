@@ -35,7 +35,7 @@ cdef double KNOTS_PER_DEVIATION = 2.0
 cdef class ErrorScale:
     """Forgetting mean of absolute errors, with a factor by the size of the prediction."""
 
-    def __init__(self):
+    def __cinit__(self):
         cdef int i
         self.n = 0
         self.mean = self.largest = self.center = self.variance = 0.0

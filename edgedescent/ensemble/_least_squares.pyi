@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from edgedescent.optim._covariance import CovarianceMatrix
+
 @disjoint_base
 class LeastSquares:
     @property
-    def dense_max(self) -> int: ...
+    def covariance(self) -> CovarianceMatrix: ...
     @property
     def size(self) -> int: ...
     @property

@@ -27,7 +27,7 @@ cdef class GradientModel(FeatureModel):
         # A target may be twice as far off as a feature before it is clipped.
         self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1)
         self.stepper = self.make_stepper(optimizer, parameters.l1)
-        self.stepper.context.penalized = parameters.l2 > 0.0
+        self.stepper.context.penalized = parameters.l2 > 0.0 and not optimizer.covariance_max
         self.predicts_apart = optimizer.averaging
         self.scales_itself = optimizer.scales_itself
         self.kept_error = &self.stepper.context.error
@@ -41,6 +41,9 @@ cdef class GradientModel(FeatureModel):
         self.loss = make_loss(loss, &self.stepper.context.error)
         self.limits_targets = self.loss.scaling != STANDARDIZED
         self.l2 = parameters.l2
+        if optimizer.covariance_max:
+            # Its rule takes the inputs from the gradient, of which a penalty must not be a part.
+            self.stepper.l2, self.l2 = self.l2, 0.0
         self.seed = parameters.seed
         self.replay_steps = parameters.replay_steps
 

@@ -16,7 +16,8 @@ cdef struct Covariance:
     bint settled
     # z of each parameter that the event touches, for a caller that has no array of its own.
     double* inputs
-    # P z for each parameter of the matrix, the same times the root of `change`, and by what its covariances grow.
+    # P z for each parameter of the matrix, the same times the root of `change`, and by what its covariance with one that
+    # has an input grows. Until the change is settled, the last is 1 for a parameter with an input other than 0, else 0.
     double* gain
     double* scaled
     double* growths
@@ -26,9 +27,13 @@ cdef struct Covariance:
     Py_ssize_t n_touched
     # z' P z over all parameters that were added to the event.
     double spread
-    # The event subtracts `change` times (P z)(P z)' from P, then multiplies by `growth`.
+    # The event subtracts `change` times (P z)(P z)' from P. Then the variances outside the matrix are multiplied by `growth`
+    # if they have an input, and the elements of the matrix by `most`, `mixed` or 1 if two, one or none of their
+    # parameters have one.
     double change
     double growth
+    double most
+    double mixed
     double forgetting
 
 cdef enum:

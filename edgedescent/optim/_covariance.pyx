@@ -6,18 +6,21 @@ once, and `apply_change` for each run again.
 
 Parameters that an event does not touch keep their values and their variances; their covariances with the touched ones
 change as in the Schmidt-Kalman filter (Schmidt 1966) and are divided by the root of λ, so that P stays positive
-semidefinite and rare features neither forget nor cost time. If all are touched, the change is the exact one.
+semidefinite and rare features neither forget nor cost time. If no input is 0, the change is the exact one.
 
 Where inputs carry no information, because they are constant or collinear, forgetting lets variances grow without bound
-(wind-up). So the variance of one parameter per event, each in turn, is limited to the initial one. Where rounding leaves a
-variance that is not positive, the parameter begins anew with the initial variance.
+(wind-up). So the largest variance is limited to the initial one at each event, whatever the order of the parameters, and
+nothing is forgotten of a parameter with an input of 0. Where rounding leaves a variance that is not positive, the
+parameter begins anew with the initial variance.
 """
 import numpy as np
 
-from libc.math cimport fmod, sqrt
+from libc.math cimport sqrt
 
 # Smaller variances are rounding errors of the initial ones.
 cdef double VARIANCE_MIN = 1e-30
+# Variances with a smaller ratio are equal but for rounding.
+cdef double EQUAL = 1.0 + 1e-6
 
 
 cdef class CovarianceMatrix:
@@ -59,8 +62,16 @@ cdef class CovarianceMatrix:
         return 0
 
     def save(self, Py_ssize_t n):
-        """Return a copy of the matrix of the first `n` parameters."""
-        return np.array(self.matrix[:n, :n])
+        """Return a copy of the matrix of the first `n` parameters, with 0 for those that have not begun.
+
+        The covariances that a parameter left behind when its variance was set to 0 have no effect.
+        """
+        cdef Py_ssize_t i
+        saved = np.array(self.matrix[:n, :n])
+        for i in range(len(saved)):
+            if self.p.variance[i] <= 0.0:
+                saved[i] = saved[:, i] = 0.0
+        return saved
 
     cdef int restore(self, matrix, variances) except -1:
         """Restore the matrix that `save` returned; there is room for it.
@@ -84,12 +95,13 @@ cdef class CovarianceMatrix:
 
 
 cdef void begin_event(Covariance* p, double event) noexcept nogil:
-    """Clear the scratch for the event with the number `event`, and limit the variance of one parameter, each in turn."""
+    """Clear the scratch for the event with the number `event`, and limit the largest variance."""
     cdef Py_ssize_t i
-    if p.dense:
-        _limit(p, <Py_ssize_t>fmod(event, <double>p.dense))
+    i = _largest(p)
+    if i >= 0:
+        _limit(p, i)
     for i in range(p.stride):
-        p.gain[i] = 0.0
+        p.gain[i] = p.growths[i] = 0.0
         p.touched[i] = False
     p.event = event
     p.settled = False
@@ -97,13 +109,21 @@ cdef void begin_event(Covariance* p, double event) noexcept nogil:
     p.spread = p.change = 0.0
 
 
+cdef Py_ssize_t _largest(Covariance* p) noexcept nogil:
+    """Return the parameter whose variance is above the initial one by most, the first of equal ones; -1 if none is."""
+    cdef double least = p.prior
+    cdef Py_ssize_t i, at = -1
+    for i in range(p.dense):
+        if p.variance[i] > least:
+            at, least = i, EQUAL * p.variance[i]
+    return at
+
+
 cdef void _limit(Covariance* p, Py_ssize_t at) noexcept nogil:
     """Lower the variance of a parameter to the initial one, as observing its present value with some noise would."""
     cdef double variance = p.variance[at], size
     cdef double* row
     cdef Py_ssize_t i, k
-    if not variance > p.prior:
-        return
     size = sqrt(variance - p.prior) / variance
     row = p.matrix + at * p.stride
     for k in range(p.dense):
@@ -152,6 +172,7 @@ cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t
             gain[k] += value * row[k]
         p.n_touched += not p.touched[at + i]
         p.touched[at + i] = TOUCHED
+        p.growths[at + i] = 1.0 if value != 0.0 else p.growths[at + i]
     for i in range(inside):
         p.spread += z[i] * gain[at + i]
     for i in range(inside, n):
@@ -164,19 +185,19 @@ cdef void settle_change(Covariance* p, double change, double forgetting) noexcep
 
     Nothing is forgotten where the variances that the event touches are twice the initial ones on average: P would wind up.
     """
-    cdef double size = sqrt(change), variances = 0.0, growth = 1.0 / forgetting, mixed
+    cdef double size = sqrt(change), variances = 0.0, most = 1.0 / forgetting
     cdef Py_ssize_t k
     for k in range(p.dense):
         if p.touched[k]:
             variances += p.variance[k]
-    growth = growth if variances <= 2.0 * p.prior * p.n_touched else 1.0
-    mixed = sqrt(growth)
+    p.most = most if variances <= 2.0 * p.prior * p.n_touched else 1.0
+    p.mixed = sqrt(p.most)
     p.settled = True
     p.change = change
     p.growth = 1.0 / forgetting
     for k in range(p.dense):
         p.scaled[k] = size * p.gain[k]
-        p.growths[k] = growth if p.touched[k] else mixed
+        p.growths[k] = p.most if p.growths[k] > 0.0 else p.mixed
 
 
 cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
@@ -188,15 +209,20 @@ cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t
         j = at + i
         if j >= dense:
             factor = p.variance[j] * z[i]
-            factor = (p.variance[j] - p.change * (factor * factor)) * p.growth
+            factor = (p.variance[j] - p.change * (factor * factor)) * (p.growth if z[i] != 0.0 else 1.0)
             p.variance[j] = factor if factor < p.prior else p.prior
         elif p.touched[j] == TOUCHED:
             p.touched[j] = CHANGED
             row = p.matrix + j * p.stride
             factor = p.scaled[j]
             # Symmetric to the last bit, because a product does not depend on the order of its factors.
-            for k in range(dense):
-                row[k] = (row[k] - factor * p.scaled[k]) * p.growths[k]
+            if p.growths[j] == p.most:
+                for k in range(dense):
+                    row[k] = (row[k] - factor * p.scaled[k]) * p.growths[k]
+            else:
+                # Its input is 0.
+                for k in range(dense):
+                    row[k] = (row[k] - factor * p.scaled[k]) * (p.mixed if p.growths[k] == p.most else 1.0)
             if p.n_touched < dense:
                 for k in range(dense):
                     if not p.touched[k]:

@@ -21,6 +21,8 @@ cdef class Stepper:
     cdef double clip_norm
     cdef double average_rate
     cdef double l1
+    # Weight of an L2 penalty that is not part of the gradients; see `_shrink`.
+    cdef double l2
     cdef double steps
     cdef readonly long long n_undone
     cdef Piece* pieces
@@ -35,5 +37,6 @@ cdef class Stepper:
     cdef void _set_context(self, double slope, const Loss* loss, double target, double score,
                            double share) noexcept nogil
     cdef void _step_piece(self, Piece* piece) noexcept nogil
+    cdef void _shrink(self, double* w, const double* variance, Py_ssize_t n) noexcept nogil
     cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil
     cdef int check(self) except -1

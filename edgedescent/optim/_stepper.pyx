@@ -138,7 +138,10 @@ cdef class Stepper:
         memcpy(self.saved, w, piece.n * sizeof(double))
         self.context.decays = piece.penalized
         table.rule.step(&table.rule, &self.context, table.w, piece.g, piece.at, piece.n)
-        if self.l1 > 0.0 and piece.penalized:
+        if table.rule.covariance != NULL:
+            if piece.penalized and (self.l1 > 0.0 or self.l2 > 0.0):
+                self._shrink(w, table.rule.covariance.variance + piece.at, piece.n)
+        elif self.l1 > 0.0 and piece.penalized:
             # Truncated gradient (Langford, Li, Zhang 2009): shrink towards zero without changing the sign.
             shrink = self.context.lr * self.l1
             for i in range(piece.n):
@@ -159,6 +162,19 @@ cdef class Stepper:
                 rate = 1.0 / count[i]
                 rate = rate if rate > self.average_rate else self.average_rate
                 average[i] += rate * (w[i] - average[i])
+
+    cdef void _shrink(self, double* w, const double* variance, Py_ssize_t n) noexcept nogil:
+        """Take the proximal step of both penalties on weights that a covariance has moved.
+
+        Its steps have the size of the variances, and so must those of the penalties have. The gradient of a penalty
+        cannot be part of that of the loss, which tells the rule the inputs.
+        """
+        cdef double shrink
+        cdef Py_ssize_t i
+        for i in range(n):
+            shrink = self.l1 * variance[i]
+            w[i] = w[i] - shrink if w[i] > shrink else (w[i] + shrink if w[i] < -shrink else 0.0)
+            w[i] /= 1.0 + self.l2 * variance[i]
 
     cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil:
         """Update a schedule that depends on the loss with the loss of the event."""

@@ -75,7 +75,9 @@ class LeastSquares:
 
     def learn(self, z: Vector, target: float) -> None:
         error = target - self.w @ z
-        i = self.count % len(z)
+        # The first of those that are equal but for rounding.
+        variances = np.diag(self.p)
+        i = int(np.flatnonzero(variances >= variances.max() / (1 + 1e-6))[0])
         if self.p[i, i] > self.prior:
             noise = 1 / (1 / self.prior - 1 / self.p[i, i])
             self.p = self.p - np.outer(self.p[i], self.p[i]) / (self.p[i, i] + noise)
@@ -89,7 +91,9 @@ class LeastSquares:
         self.scale += max(1 / self.count, 0.01) * (size - self.scale)
         self.w = self.w + gain * error / total
         winds_up = np.trace(self.p) > 2 * self.prior * len(z)
-        self.p = (self.p - np.outer(gain, gain) / total) / (1 if winds_up else self.forgetting)
+        # Nothing is forgotten of a parameter with an input of 0.
+        growth = np.where((z == 0) | winds_up, 1.0, self.forgetting**-0.5)
+        self.p = (self.p - np.outer(gain, gain) / total) * np.outer(growth, growth)
 
 
 class Mixture:

@@ -235,16 +235,14 @@ class RLS:
     def __init__(self, o: Any, n: int) -> None:
         self.forgetting, self.prior, self.bound = o.forgetting, o.prior, min(n, o.dense_max)
         self.p = np.eye(n) * o.prior
-        self.dense = self.t = 0
 
     def step(self, w: Floats, at: Indices, g: Floats, lr: float, slope: float) -> None:
-        self.t += 1
         n, bound, forgetting = len(self.p), self.bound, self.forgetting
         if slope == 0 or not len(at):
             return
-        if self.dense:
-            self._limit(self.t % self.dense)
-        self.dense = max([self.dense, *(at[at < bound] + 1)])
+        variances = np.diag(self.p)[:bound]
+        # The first of those that are equal but for rounding.
+        self._limit(int(np.flatnonzero(variances >= variances.max() / (1 + 1e-6))[0]))
         z, touched = np.zeros(n), np.zeros(n)
         z[at], touched[at] = np.clip(g / slope, -1e6, 1e6), 1.0
         k = touched * (self.p @ z) / (forgetting + z @ self.p @ z)
@@ -253,7 +251,8 @@ class RLS:
         keep = np.eye(n) - np.outer(k, z)
         p = keep @ self.p @ keep.T + forgetting * np.outer(k, k)
         inside = at[at < bound]
-        growth = np.where(touched, forgetting**-0.5, 1.0)
+        # Nothing is forgotten of a parameter with an input of 0.
+        growth = np.where(z, forgetting**-0.5, 1.0)
         if np.diag(self.p)[inside].sum() > 2 * self.prior * len(inside):
             growth[inside] = 1.0
         # Beyond the bound, parameters are correlated with no other.

@@ -28,6 +28,7 @@ from edgedescent_sims.sweep.sweep import run_sweep
 TRACES, SECONDS = "EDGEDESCENT_TEST_TRACES", "EDGEDESCENT_TEST_RUN_S"
 LEARNER = {
     "type": "LinearRegressor",
+    "optimizer": "Adam",
     "search": {"optimizer.lr": {"low": 1e-4, "high": 1.0, "log": True}, "l2": [0.0, 0.001, 0.01]},
 }
 

@@ -37,7 +37,7 @@ def test_first_model(tmp_path: Path) -> None:
 
 def test_drifting_stream(tmp_path: Path) -> None:
     rows = {line[:20].strip(): numbers(line[20:]) for line in run("drifting_stream.py", tmp_path).splitlines()[1:]}
-    assert set(rows) == {"SGD, rate falls", "SGD, rate stays", "Adam", "NormalizedAdaptive"}
+    assert set(rows) == {"SGD, rate falls", "SGD, rate stays", "Adam", "NormalizedAdaptive", "RLS, the default"}
     for name, (before, after_change, end) in rows.items():
         assert before < after_change, name
         assert (end > 1) == (name == "SGD, rate falls"), name

@@ -344,6 +344,7 @@ def test_the_metrics_are_complete_from_the_start() -> None:
         "dead_letters": 0,
         "values_skipped": 0,
         "updates_undone": 0,
+        "replays_let_go": 0,
         "features_evicted": 0,
         "features_shared": 0,
         "features_left_out": 0,

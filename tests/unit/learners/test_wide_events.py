@@ -54,7 +54,7 @@ def test_labels_are_learned_too() -> None:
 @pytest.mark.parametrize("replay_steps", [0, 2])
 def test_the_steps_are_those_specified(rule: str, optimizer: Any, replay_steps: int) -> None:
     rng = np.random.default_rng(8)
-    model = LinearRegressor(optimizer=optimizer, replay_steps=replay_steps)
+    model = LinearRegressor(optimizer=optimizer, loss=AdaptiveHuberLoss(), replay_steps=replay_steps)
     hyper = (optimizer.rate, *optimizer.hyper)
     specified = Specified(rule, hyper, "adaptive_huber", AdaptiveHuberLoss().hyper, replay_steps=replay_steps)
     for _ in range(60):

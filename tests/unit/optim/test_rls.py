@@ -46,8 +46,9 @@ def test_without_forgetting_the_weights_are_those_of_ridge_regression() -> None:
 
 
 @pytest.mark.parametrize("dense_max", [1, 2, 3, 5, 200])
-@pytest.mark.parametrize("forgetting", [0.8, 0.95, 1.0])
-def test_parameters_beyond_the_bound_have_a_variance_alone(dense_max: int, forgetting: float) -> None:
+@pytest.mark.parametrize(("forgetting", "atol"), [(0.8, 2e-6), (0.9, 1e-9), (0.95, 1e-9), (1.0, 1e-9)])
+def test_parameters_beyond_the_bound_have_a_variance_alone(dense_max: int, forgetting: float, atol: float) -> None:
+    # A memory of 5 events for 5 parameters: 0.8 forgets so fast that rounding errors grow from event to event.
     optimizer = RLS(dense_max=dense_max, forgetting=forgetting)
     random = np.random.default_rng(3)
     g = random.normal(size=(300, 5)) @ np.diag([1.0, 0.1, 3.0, 1.0, 0.01])
@@ -55,7 +56,7 @@ def test_parameters_beyond_the_bound_have_a_variance_alone(dense_max: int, forge
     slopes = random.normal(size=300)
     path, _, undone = run_steps(optimizer, g, np.zeros(5), 0.0, slopes)
     expected, _ = specified_steps(optimizer, g, np.zeros(5), 0.0, slopes, np.zeros(300))
-    np.testing.assert_allclose(path, expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(path, expected, rtol=1e-6, atol=atol)
     assert undone == 0
 
 
@@ -117,7 +118,7 @@ def test_a_feature_that_comes_late_begins_with_the_initial_variance() -> None:
     # Its first value is its mean, which tells nothing about its weight.
     *others, own = covariance(model)[4].tolist()
     assert others == [0.0] * 4
-    assert own in (pytest.approx(3.0 / 0.998), pytest.approx(3.0 / 0.9))
+    assert own == 3.0
     predictions = model.learn_many(x[1001:], y[1001:])
     assert np.abs(predictions - y[1001:])[500:].mean() < 0.2
 
@@ -133,7 +134,7 @@ def test_an_evicted_row_leaves_nothing_behind() -> None:
         n += 1
     row = list(model.encoder.vocabulary.keys()).index("c") + 1
     p = covariance(model)
-    assert p[row, row] in (pytest.approx(3.0 / 0.998), pytest.approx(3.0 / 0.9))
+    assert p[row, row] == 3.0
     assert not np.delete(p[row], row).any()
     assert not np.delete(p[:, row], row).any()
 
@@ -209,3 +210,29 @@ def test_categories_that_share_a_row_change_it_once() -> None:
     p = covariance(model)
     assert np.array_equal(p, p.T)
     assert np.linalg.eigvalsh(p).min() > -1e-9
+
+
+def penalized(**parameters: float) -> dict[str, float]:
+    """Weights of a line whose third feature means nothing."""
+    random = np.random.default_rng(7)
+    x = random.normal(size=(3000, 3))
+    model = LinearRegressor(**parameters)
+    model.learn_many(x, x @ [3.0, -2.0, 0.0] + 0.3 * random.normal(size=3000))
+    _, *weights = model.state_dict()["weights"].ravel().tolist()
+    return dict(zip("abc", weights, strict=True))
+
+
+def test_a_penalty_makes_weights_smaller() -> None:
+    free, ridge = penalized(), [penalized(l2=l2) for l2 in (0.1, 1.0)]
+    # With unit variances, the solution of ridge regression is w / (1 + l2).
+    for found, l2 in zip(ridge, (0.1, 1.0), strict=True):
+        assert found["a"] == pytest.approx(free["a"] / (1 + l2), rel=0.1)
+        assert found["b"] == pytest.approx(free["b"] / (1 + l2), rel=0.1)
+
+
+def test_l1_removes_what_means_nothing_and_keeps_the_rest() -> None:
+    free, sparse = penalized(), penalized(l1=0.02)
+    assert abs(sparse["c"]) < 1e-3 < abs(free["c"])
+    # With unit variances, weights become smaller by l1.
+    assert sparse["a"] == pytest.approx(free["a"] - 0.02, abs=0.02)
+    assert sparse["b"] == pytest.approx(free["b"] + 0.02, abs=0.02)

@@ -28,6 +28,7 @@ from edgedescent.optim import (
 from edgedescent.optim._parameter_table import ParameterTable
 from edgedescent.optim._stepper import run_steps
 from reference.optim import RULES, specified_steps
+from support.exported import accepts_optimizer
 from support.strategies import EVERY_OPTIMIZER, SCHEDULES
 
 # Rounded, because squares of the smallest floats vanish; what those do is seen to below.
@@ -76,15 +77,15 @@ def test_steps_follow_the_paper(optimizer: Optimizer, g: Any, start: Any) -> Non
 @given(g=gradients(missing=False), start=starts(), missing=st.data())
 def test_sparse_events_give_the_dense_numbers(optimizer: Optimizer, g: Any, start: Any, missing: Any) -> None:
     if isinstance(optimizer, SHARED):
-        if isinstance(optimizer, RLS):
-            # Variances that forgetting lets grow are limited in turn, and here there is one more.
-            optimizer = dataclasses.replace(optimizer, forgetting=1.0, forgetting_after_change=1.0)
         # Alone, a parameter is another event; a run of parameters split in two is still the same event.
         wide = np.insert(g, 2, np.nan, axis=1)
         path, _, _ = run_steps(optimizer, wide, np.insert(start, 2, 0.0))
-        np.testing.assert_allclose(
-            np.delete(path, 2, axis=1), run_steps(optimizer, g, start)[0], rtol=1e-12, atol=1e-300
-        )
+        whole = run_steps(optimizer, g, start)[0]
+        rtol, atol = 1e-12, 1e-300
+        if isinstance(optimizer, RLS):
+            # Its sums are in another order, and large inputs leave differences of covariances that are far larger.
+            rtol, atol = 1e-7, 1e-9 * (1 + np.abs(whole).max())
+        np.testing.assert_allclose(np.delete(path, 2, axis=1), whole, rtol=rtol, atol=atol)
         return
     touched = missing.draw(arrays(np.bool_, g.shape))
     path, served, _ = run_steps(optimizer, np.where(touched, g, np.nan), start)
@@ -221,7 +222,7 @@ class TestGuard:
         assert path.tolist() == [[0.0, 0.0, -10.0]]
         assert undone == 1
 
-    @every_optimizer
+    @pytest.mark.parametrize("optimizer", [one for one in COMPILED if accepts_optimizer(MLPRegressor, one)], ids=repr)
     def test_a_learner_with_weights_on_the_edge_stays_finite(self, optimizer: Optimizer) -> None:
         # Large enough that products in the forward pass overflow.
         model: Any = MLPRegressor(hidden=(3, 3, 3), optimizer=optimizer, replay_steps=0)

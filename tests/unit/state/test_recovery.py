@@ -233,7 +233,10 @@ def test_where_every_checkpoint_loses_messages_the_newest_is_taken(tmp_path: Pat
     [
         ({"type": "MatrixFactorization"}, "type: 'LinearRegressor' there, 'MatrixFactorization' here"),
         ({"type": "LinearRegressor", "clip": 3.0}, "(clip: 5.0 there, 3.0 here)"),
-        ({"type": "LinearRegressor", "optimizer": {"type": "SGD"}}, "optimizer: {'beta1': 0.9, "),
+        (
+            {"type": "LinearRegressor", "optimizer": {"type": "SGD"}},
+            "'type': 'RLS'} there, {'type': 'SGD', 'lr': 0.01, ",
+        ),
     ],
 )
 def test_the_state_of_another_learner_is_refused(
@@ -263,7 +266,7 @@ def test_what_does_not_change_the_learner_may_change(tmp_path: Path) -> None:
     config = msgspec.structs.replace(
         run.config,
         # Written out, with an integer for a float, these are the defaults.
-        learner={"type": "LinearRegressor", "clip": 5, "loss": "AdaptiveHuberLoss"},
+        learner={"type": "LinearRegressor", "clip": 5, "loss": {"type": "AdaptiveHuberLoss", "rate_min": 0.02}},
         limits=Limits(dedup_window=3, payload_bytes_max=10),
         state=State(path=str(tmp_path), journal_bytes_max=1),
     )

@@ -302,7 +302,7 @@ def test_a_full_disk_stops_a_repair_that_a_later_start_finishes(worn: Run, tmp_p
 def test_a_damaged_record_of_the_learner_is_reported_and_replaced(
     worn: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for damage in ("replace(value, 'Adam', 'Adbm')", "CAST(x'ff' || value AS TEXT)", "''", "5"):
+    for damage in ("replace(value, 'RLS', 'RLT')", "CAST(x'ff' || value AS TEXT)", "''", "5"):
         folder = copied(worn, tmp_path)
         sql(folder, f"UPDATE meta SET value = {damage} WHERE key = 'learner'")  # noqa: S608
         caplog.clear()

@@ -237,7 +237,7 @@ def test_the_configuration_of_another_learner_is_refused(config: Config, config_
 def test_the_command_judges_candidates_and_compares(config: Config, config_path: Path, tmp_path: Path) -> None:
     lived(config, readings(300))
     worse = tmp_path / "worse.toml"
-    worse.write_text('device = "pump"\n[learner]\ntype = "LinearRegressor"\nl2 = 10.0\n')
+    worse.write_text('device = "pump"\n[learner]\ntype = "LinearRegressor"\noptimizer = { type = "SGD", lr = 0.001 }\n')
     words = ["simulate", "--journal", config_path, "--against", worse, "--jobs", 1]
     done = run(*words, "--out", tmp_path / "out", "--fail-if", "mae > 0.001")
     assert done.exit_code == 1, done.output
@@ -249,7 +249,7 @@ def test_the_command_judges_candidates_and_compares(config: Config, config_path:
     done = run(*words, "--out", tmp_path / "again", "--compare", tmp_path / "out" / "pump.json")
     assert done.exit_code == 0, done.output
     assert "ok    worse mae" in done.output
-    worse.write_text(worse.read_text().replace("10.0", "100.0"))
+    worse.write_text(worse.read_text().replace("0.001", "0.0001"))
     done = run(*words, "--out", tmp_path / "again", "--compare", tmp_path / "out" / "pump.json")
     assert done.exit_code == 1
     assert "WORSE worse mae" in done.output

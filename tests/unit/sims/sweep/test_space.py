@@ -48,14 +48,14 @@ def test_choices_and_ranges_are_read() -> None:
 
 
 def test_a_path_needs_no_quotes() -> None:
-    quoted = space('type = "LinearRegressor"\n[search]\n"optimizer.lr" = { low = 0.1, high = 1.0 }')
-    nested = space('type = "LinearRegressor"\n[search]\noptimizer.lr = { low = 0.1, high = 1.0 }')
+    quoted = space('type = "MLPRegressor"\n[search]\n"optimizer.lr" = { low = 0.1, high = 1.0 }')
+    nested = space('type = "MLPRegressor"\n[search]\noptimizer.lr = { low = 0.1, high = 1.0 }')
     assert quoted == nested
 
 
 def test_what_is_not_stated_of_an_optimizer_is_that_of_the_learners_default() -> None:
     found = space('type = "MLPRegressor"\n[search]\noptimizer.lr = [0.1]')
-    assert found.with_values({"optimizer.lr": 0.1})["optimizer"] == {"type": "Adam", "lr": 0.1}
+    assert found.with_values({"optimizer.lr": 0.1})["optimizer"] == {"type": "Adam", "lr": 0.1, "average_rate": 0.06}
     assert found.default() == {"type": "MLPRegressor"}
 
 
@@ -74,6 +74,7 @@ def test_a_grid_is_every_combination() -> None:
     found = space(
         """
         type = "LinearRegressor"
+        optimizer = "Adam"
         [search]
         l2 = [0.0, 0.1]
         optimizer.lr = { low = 0.01, high = 1, log = true, steps = 3 }

@@ -164,7 +164,10 @@ def test_several_learners_are_compared(tmp_path: Path) -> None:
     learners = [LEARNER, {"type": "MLPRegressor", "search": {"hidden": [[4], [8]]}}]
     sweep = sweep_of({"scenarios": scenarios(), "learners": learners, "n_configurations": 3})
     result = run_sweep(sweep, tmp_path, runner=invented)
-    assert [each.label for each in result.configurations if each.is_default] == ["LinearRegressor", "MLPRegressor"]
+    assert [each.label for each in result.configurations if each.is_default] == [
+        "LinearRegressor optimizer=Adam",
+        "MLPRegressor",
+    ]
     # Three draws of two choices: one is proposed twice.
     assert [each.label for each in result.configurations if "hidden" in each.label] == [
         "MLPRegressor hidden=4",
@@ -186,10 +189,10 @@ def test_results_are_one_row_a_run(tmp_path: Path) -> None:
         "seed",
         "error",
         "learner.type",
+        "learner.optimizer.type",
         "score.mae",
         "score.recovery",
         "score.rmse",
-        "learner.optimizer.type",
         "learner.optimizer.lr",
         "learner.l2",
     ]

@@ -20,6 +20,7 @@ jobs = 1
 n_configurations = 3
 [learner]
 type = "LinearRegressor"
+optimizer = "Adam"
 [learner.search]
 "optimizer.lr" = { low = 1e-4, high = 1.0, log = true }
 """
@@ -45,7 +46,7 @@ def use(monkeypatch: pytest.MonkeyPatch, runner: object) -> None:
 def test_a_sweep_is_ranked_and_written(folder: Path) -> None:
     done = call("--best", "best.toml")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert "LinearRegressor (default)" in done.stdout
+    assert "LinearRegressor optimizer=Adam (default)" in done.stdout
     assert "16 runs. All runs: edgedescent-sweep/results.parquet" in done.stdout
     assert (folder / "best.toml").read_text().startswith("# The best of 4 configurations by mae.\n\n[learner]\n")
     page = (folder / "edgedescent-sweep/report.html").read_text()
@@ -78,7 +79,7 @@ def test_failed_runs_are_shown_and_end_with_1(folder: Path, monkeypatch: pytest.
     use(monkeypatch, failing)
     done = call("--json")
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[0] == "FAILED flip, seed 1, LinearRegressor: RuntimeError: <broken>"
+    assert done.stderr.splitlines()[0] == "FAILED flip, seed 1, LinearRegressor optimizer=Adam: RuntimeError: <broken>"
     assert done.stderr.splitlines()[-1] == "8 of 16 runs failed; the same command tries them again."
     assert json.loads(done.stdout)["n_failed"] == 8
     page = (folder / "edgedescent-sweep/report.html").read_text()
