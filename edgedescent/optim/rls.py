@@ -30,7 +30,8 @@ class RLS(Optimizer):
     ``drift r^4 prior`` per event, at most to ``prior``, so that it follows a level that wanders.
 
     Variances do not grow where features are constant or collinear: the largest of them is lowered to ``prior`` at each
-    event, and a feature with z = 0 forgets nothing. A feature that is absent from an event keeps its weight and variance.
+    event, and a feature with z = 0 forgets nothing. A feature that is absent from an event keeps its weight and its
+    variance.
 
     P is dense for the first `dense_max` parameters of a table with one parameter per feature: 320 KB for 200. Further
     parameters, and those of tables with several parameters per feature, have a variance each, as if they were
