@@ -8,17 +8,20 @@
 """
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from edgedescent.engine.lines import learn_lines
 from edgedescent.learners import (
     BPR,
-    AutoRegressor,
     FactorizationMachine,
     LinearRegressor,
     LogisticRegressor,
     MatrixFactorization,
     MLPRegressor,
 )
+
+if TYPE_CHECKING:
+    from edgedescent.learners import AutoRegressor
 
 __all__ = [
     "BPR",
@@ -31,3 +34,12 @@ __all__ = [
     "learn_lines",
 ]
 __version__ = version("edgedescent")
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when it is first used, see `edgedescent.learners`.
+    if name == "AutoRegressor":
+        from edgedescent.learners import AutoRegressor
+
+        return AutoRegressor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

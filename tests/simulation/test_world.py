@@ -31,7 +31,7 @@ LEAST = {
     "cut_messages": 0.0,
     "reconfigured": 0.3,
     "refiltered": 0.1,
-    "surplus": 0.5,
+    "surplus": 0.2,
 }
 """How much must happen in a world, on average over a part of the sample."""
 EVENTS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -83,17 +84,19 @@ def test_recommenders_are_scored_by_what_they_recommend(results: dict[str, Simul
 class TestKnownFaults:
     """Weaknesses of today's learners, which the library shows as failures of a bar that a fresh learner holds."""
 
-    @pytest.mark.parametrize(("candidate", "least", "most"), [("linear", 2000, 6700), ("network", 1900, 3800)])
+    @pytest.mark.parametrize(("candidate", "least", "most"), [("linear", 2000, math.inf), ("network", 1900, 3800)])
     def test_a_resting_sensor(
         self, results: dict[str, SimulationResult], candidate: str, least: float, most: float
     ) -> None:
         result = results["resting-sensor"]
-        assert least <= (score(result, candidate, "recovery") or 0) <= most
+        recovery = score(result, candidate, "recovery")
+        # None if it has not recovered by the end.
+        assert least <= (math.inf if recovery is None else recovery) <= most
         # A learner that starts where the sensor begins to move is within the bar.
         assert (score(result, candidate, "early_mae_twin") or 99) < 5 < (score(result, candidate, "early_mae") or 0)
 
     def test_a_change_of_scale(self, results: dict[str, SimulationResult]) -> None:
-        for name, least in (("unit-change", 10_000), ("target-unit", 38_000)):
+        for name, least in (("unit-change", 10_000), ("target-unit", 2000)):
             value = score(results[name], "linear", "recovery")
             assert value is None or value >= least, name
 
@@ -101,11 +104,13 @@ class TestKnownFaults:
         for candidate in ("linear", "network", "RunningMean"):
             assert score(results["sparse-indicator"], candidate, "mae") == pytest.approx(5.0, abs=0.1)
 
-    def test_stale_replay(self, results: dict[str, SimulationResult]) -> None:
+    def test_a_label_that_becomes_larger(self, results: dict[str, SimulationResult]) -> None:
         for name, candidate, least, most in (
-            ("sign-flip", "network", 4.4, 4.8),
-            ("sign-flip", "network-without-replay", 0.2, 0.6),
-            ("weight-jump", "network", 38, 48),
+            # Replay lets go of what has become wrong, so that the network learns a flip as fast as a fresh one.
+            ("sign-flip", "network", 0.1, 0.3),
+            ("sign-flip", "network-without-replay", 0.2, 0.8),
+            # The statistics of the label take the larger ones for outliers at first.
+            ("weight-jump", "network", 2, 5),
             ("weight-jump", "network-without-replay", 2.5, 6),
         ):
             value: Any = score(results[name], candidate, "early_mae")
