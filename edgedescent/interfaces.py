@@ -64,7 +64,7 @@ class Transport(Protocol):
 
     @property
     def memory(self) -> str:
-        """What a later process must know of the broker's session, as text that changes rarely.
+        """Record of the broker's session for a later process, as text that changes rarely.
 
         A change is saved before the next `poll`.
         """

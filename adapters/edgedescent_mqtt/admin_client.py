@@ -23,7 +23,7 @@ from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import PAHO_REASONS, explain, key_hint, open_socket
 from edgedescent_mqtt.reasons import CONNECTION_ADVICE, worded
 from edgedescent_mqtt.received import to_delivery
-from edgedescent_mqtt.subscriptions import identifier
+from edgedescent_mqtt.subscriptions import identified
 from edgedescent_mqtt.topics import overlapping, without_group
 
 ANSWER_S = 5.0
@@ -137,12 +137,9 @@ class MqttAdminClient:
         numbered = self._five and self.granted.get("SubscriptionIdentifierAvailable", 1) and overlapping(plain)
         for name in filters:
             options: Any = self._config.qos
-            properties = None
             if self._five:
                 options = SubscribeOptions(qos=self._config.qos)
-            if numbered:
-                properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
-                properties.SubscriptionIdentifier = identifier(without_group(name))
+            properties = identified(without_group(name)) if numbered else None
             _, packet_id = self._client.subscribe([(without_group(name), options)], properties=properties)
             if packet_id is None or not self._until(lambda key=packet_id: key in self._subscribed):  # type: ignore[misc]
                 self._require_connection()

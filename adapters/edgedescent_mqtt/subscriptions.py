@@ -138,9 +138,7 @@ class Subscriptions:
             return
         numbered = [name for name in filters if self._numbers and self._record.subscriptions[name]]
         for name in numbered:
-            properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
-            properties.SubscriptionIdentifier = identifier(name)
-            self._subscribe(client, [name], properties)
+            self._subscribe(client, [name], identified(name))
         for names in self._packets([name for name in filters if name not in numbered]):
             self._subscribe(client, names)
 
@@ -219,14 +217,19 @@ class Subscriptions:
             log.warning("Asking again in %.1f s.", self._backoff.failed())
 
 
-def identifier(name: str) -> int:
-    """Return the subscription identifier of a filter, always the same: messages of an earlier process may still wait.
+def identified(name: str) -> Properties:
+    """Return the properties of a subscription with an identifier.
+
+    A filter always has the same identifier, because messages for the subscription of an earlier process may still wait.
 
     Example:
-        >>> identifier("p/#") == identifier("p/#") != identifier("p/+")
+        >>> first, again, other = (identified(name).SubscriptionIdentifier for name in ("p/#", "p/#", "p/+"))
+        >>> first == again != other
         True
     """
-    return zlib.crc32(name.encode()) % IDENTIFIER_MAX + 1
+    properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+    properties.SubscriptionIdentifier = zlib.crc32(name.encode()) % IDENTIFIER_MAX + 1
+    return properties
 
 
 def _size(name: str) -> int:

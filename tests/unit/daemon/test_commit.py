@@ -164,7 +164,8 @@ def test_an_export_waits_for_one_but_not_for_another_under_load(make: MakeHarnes
     assert harness.history.count("checkpoint") == 2
 
 
-def test_a_large_checkpoint_waits_for_a_full_disk(make: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def with_no_room_for_a_checkpoint(make: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> DaemonHarness:
+    """A daemon whose disk is full from the first piece of a checkpoint on."""
     harness = in_pieces(make)
     harness.receive(event(2))
 
@@ -173,6 +174,11 @@ def test_a_large_checkpoint_waits_for_a_full_disk(make: MakeHarness, monkeypatch
 
     monkeypatch.setattr(CheckpointParts, "write", fail)
     harness.receive()
+    return harness
+
+
+def test_a_large_checkpoint_waits_for_a_full_disk(make: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = with_no_room_for_a_checkpoint(make, monkeypatch)
     assert harness.daemon.state == "disk_full"
     harness.wait(1.0)
     assert harness.daemon.state == "disk_full"
@@ -281,14 +287,7 @@ def test_a_stop_on_a_full_disk_leaves_the_rest_to_the_broker(
 def test_a_stop_ends_where_the_disk_was_full_for_a_checkpoint_and_messages_have_no_position(
     make: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    harness = in_pieces(make)
-    harness.receive(event(2))
-
-    def fail(*_: Any) -> None:
-        raise DiskFullError("There is no room.")
-
-    monkeypatch.setattr(CheckpointParts, "write", fail)
-    harness.receive()
+    harness = with_no_room_for_a_checkpoint(make, monkeypatch)
     assert (harness.daemon.state, harness.daemon.uncommitted) == ("disk_full", 0)
     # They had arrived before the disk was full.
     acknowledged = list(harness.transport.acknowledged)
