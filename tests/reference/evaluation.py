@@ -197,7 +197,8 @@ class Regression:
             "coverage": mean([float(low <= y <= high) for (y, _, low, high), _ in scored]),
             "mean_width": mean([high - low for (_, _, low, high), _ in scored]),
         }
-        if variance > 0:
+        # A mean of equal targets is rounded, and differs from them.
+        if len(set(targets)) > 1:
             found["r2"] = 1 - mean([e * e for e in errors]) / variance
         if naive > 0:
             found["mase"] = found["mae"] / naive
