@@ -8,20 +8,21 @@
 """
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgedescent.engine.lines import learn_lines
-from edgedescent.learners import (
-    BPR,
-    FactorizationMachine,
-    LinearRegressor,
-    LogisticRegressor,
-    MatrixFactorization,
-    MLPRegressor,
-)
+from edgedescent.lazy import imported_when_used
 
 if TYPE_CHECKING:
-    from edgedescent.learners import AutoRegressor
+    from edgedescent.learners import (
+        BPR,
+        AutoRegressor,
+        FactorizationMachine,
+        LinearRegressor,
+        LogisticRegressor,
+        MatrixFactorization,
+        MLPRegressor,
+    )
 
 __all__ = [
     "BPR",
@@ -35,11 +36,4 @@ __all__ = [
 ]
 __version__ = version("edgedescent")
 
-
-def __getattr__(name: str) -> Any:
-    # Imported when it is first used, see `edgedescent.learners`.
-    if name == "AutoRegressor":
-        from edgedescent.learners import AutoRegressor
-
-        return AutoRegressor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = imported_when_used(__name__, {name: "edgedescent.learners" for name in __all__ if name != "learn_lines"})

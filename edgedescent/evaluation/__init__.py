@@ -1,25 +1,30 @@
 """Scores of predictions on a stream, each defined once. ``docs/scores.md`` says what each tells."""
 
+from typing import TYPE_CHECKING
+
 from edgedescent.evaluation._prequential import Prequential
-from edgedescent.evaluation.cost import CostMeter, resident_bytes, state_bytes
-from edgedescent.evaluation.curve import ErrorCurve
-from edgedescent.evaluation.detection import DetectionScores, detection_scores
-from edgedescent.evaluation.intervals import Interval, PairedDifference, bootstrap_interval, paired_difference
-from edgedescent.evaluation.optimum import OptimumRegret
-from edgedescent.evaluation.pointwise import (
-    absolute_errors,
-    covered,
-    interval_scores,
-    last_value_errors,
-    quantile_losses,
-    squared_errors,
-    target_scale,
-    widths,
-)
-from edgedescent.evaluation.ranking import RankingScores
-from edgedescent.evaluation.recovery import Recovery, error_floor, recovery
-from edgedescent.evaluation.regression import RegressionScores
-from edgedescent.evaluation.windows import window_means
+from edgedescent.lazy import imported_when_used
+
+if TYPE_CHECKING:
+    from edgedescent.evaluation.cost import CostMeter, resident_bytes, state_bytes
+    from edgedescent.evaluation.curve import ErrorCurve
+    from edgedescent.evaluation.detection import DetectionScores, detection_scores
+    from edgedescent.evaluation.intervals import Interval, PairedDifference, bootstrap_interval, paired_difference
+    from edgedescent.evaluation.optimum import OptimumRegret
+    from edgedescent.evaluation.pointwise import (
+        absolute_errors,
+        covered,
+        interval_scores,
+        last_value_errors,
+        quantile_losses,
+        squared_errors,
+        target_scale,
+        widths,
+    )
+    from edgedescent.evaluation.ranking import RankingScores
+    from edgedescent.evaluation.recovery_scores import Recovery, error_floor, recovery
+    from edgedescent.evaluation.regression import RegressionScores
+    from edgedescent.evaluation.windows import window_means
 
 __all__ = [
     "CostMeter",
@@ -49,3 +54,33 @@ __all__ = [
     "widths",
     "window_means",
 ]
+
+# A daemon needs the first alone.
+__getattr__ = imported_when_used(
+    __name__,
+    {
+        name: f"{__name__}.{module}"
+        for module, names in {
+            "cost": ["CostMeter", "resident_bytes", "state_bytes"],
+            "curve": ["ErrorCurve"],
+            "detection": ["DetectionScores", "detection_scores"],
+            "intervals": ["Interval", "PairedDifference", "bootstrap_interval", "paired_difference"],
+            "optimum": ["OptimumRegret"],
+            "pointwise": [
+                "absolute_errors",
+                "covered",
+                "interval_scores",
+                "last_value_errors",
+                "quantile_losses",
+                "squared_errors",
+                "target_scale",
+                "widths",
+            ],
+            "ranking": ["RankingScores"],
+            "recovery_scores": ["Recovery", "error_floor", "recovery"],
+            "regression": ["RegressionScores"],
+            "windows": ["window_means"],
+        }.items()
+        for name in names
+    },
+)

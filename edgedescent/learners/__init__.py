@@ -1,18 +1,19 @@
 """Learners: models that are trained one event at a time. One file each."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgedescent.lazy import imported_when_used
 from edgedescent.learners.base import Learner
-from edgedescent.learners.bpr import BPR
-from edgedescent.learners.factorization_machine import FactorizationMachine
-from edgedescent.learners.linear import LinearRegressor
-from edgedescent.learners.logistic import LogisticRegressor
-from edgedescent.learners.matrix_factorization import MatrixFactorization
-from edgedescent.learners.mlp import MLPRegressor
-from edgedescent.registry import Registry, exported
+from edgedescent.registry import Registry
 
 if TYPE_CHECKING:
     from edgedescent.learners.auto import AutoRegressor
+    from edgedescent.learners.bpr import BPR
+    from edgedescent.learners.factorization_machine import FactorizationMachine
+    from edgedescent.learners.linear import LinearRegressor
+    from edgedescent.learners.logistic import LogisticRegressor
+    from edgedescent.learners.matrix_factorization import MatrixFactorization
+    from edgedescent.learners.mlp import MLPRegressor
 
 __all__ = [
     "BPR",
@@ -26,21 +27,25 @@ __all__ = [
     "MatrixFactorization",
 ]
 
+# A device has memory for the one that it uses.
+_MODULES = {
+    "AutoRegressor": "edgedescent.learners.auto",
+    "BPR": "edgedescent.learners.bpr",
+    "FactorizationMachine": "edgedescent.learners.factorization_machine",
+    "LinearRegressor": "edgedescent.learners.linear",
+    "LogisticRegressor": "edgedescent.learners.logistic",
+    "MLPRegressor": "edgedescent.learners.mlp",
+    "MatrixFactorization": "edgedescent.learners.matrix_factorization",
+}
+
 LEARNERS: Registry[type[Learner]] = Registry(
     "learner",
     "edgedescent.learners",
     {
-        **dict.fromkeys(("auto", "AutoRegressor"), "edgedescent.learners.auto:AutoRegressor"),
-        **exported(__name__, globals(), Learner),
+        "auto": "edgedescent.learners.auto:AutoRegressor",
+        **{name: f"{module}:{name}" for name, module in _MODULES.items()},
     },
     base=Learner,
 )
 
-
-def __getattr__(name: str) -> Any:
-    # Its members take 2 MiB, which a device with another learner does not need.
-    if name == "AutoRegressor":
-        from edgedescent.learners.auto import AutoRegressor
-
-        return AutoRegressor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = imported_when_used(__name__, _MODULES)
