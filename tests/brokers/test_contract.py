@@ -152,11 +152,11 @@ def test_filters_that_overlap(
             wait_for(daemon, ends[life], complete=complete)
             settled(daemon)
             if life < 2:
-                # One line for each filter that is subscribed to.
-                lines = daemon.log.count("INFO Receiving") // (life + 1)
+                # aedes also ends connections by itself, when a second copy is acknowledged.
+                lines = daemon.log.count("INFO Receiving")
                 daemon.kill()
                 daemon.start()
-                daemon.logged("INFO Receiving", lines * (life + 2))
+                daemon.logged("INFO Receiving", lines + 1)
         daemon.stop()
         judge(target, case, daemon, Counter(sent), record_property)
         if target.protocol == "3.1.1" and case == "crossing":
