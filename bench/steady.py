@@ -29,6 +29,7 @@ EVENTS = "edgedescent/steady/events"
 PREDICTIONS = "edgedescent/steady/predictions"
 GROWTH_MIB_MAX = 2.0
 P99_MS_MAX = 20.0
+MEMORY_MIB_MAX = 100.0
 BASELINE_S = 300.0
 """Time after which memory counts as settled; the end is compared with it. A short run takes its first third."""
 PATIENCE_S = 5.0
@@ -91,8 +92,10 @@ class Run:
     def verdicts(self) -> list[Verdict]:
         """The targets and what was reached."""
         p99, growth, written = self.latency_ms(0.99), self.growth_mib, self.written_bytes_per_day
+        largest = max(minute.memory_mib for minute in self.minutes)
         found = [
             Verdict(f"resident memory grows by {GROWTH_MIB_MAX:g} MiB at most", growth, growth <= GROWTH_MIB_MAX),
+            Verdict(f"resident memory below {MEMORY_MIB_MAX:g} MiB", largest, largest < MEMORY_MIB_MAX),
             Verdict(f"latency at the 99th percentile below {P99_MS_MAX:g} ms", p99, p99 < P99_MS_MAX),
             Verdict("every event is answered; unanswered", self.lost, self.lost == 0),
         ]
@@ -108,11 +111,15 @@ class Steady(OurDaemon):
 
     client_id = "edgedescent-steady"
 
+    def __init__(self, folder: Path, port: int, learner: str) -> None:
+        super().__init__(folder, port, 1, Load([], []))
+        self.learner = learner
+
     def command(self) -> list[str]:
         """Command that starts it."""
         config = self.folder / "device.toml"
         config.write_text(
-            f'device = "steady"\n[learner]\ntype = "LinearRegressor"\n[state]\npath = "{self.folder / "state"}"\n'
+            f'device = "steady"\nlearner = "{self.learner}"\n[state]\npath = "{self.folder / "state"}"\n'
             f'[broker]\nhost = "127.0.0.1"\nport = {self.port}\n',
             encoding="utf-8",
         )
@@ -228,14 +235,14 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def measure(rate: int, seconds: float, folder: Path) -> Run:
+def measure(rate: int, seconds: float, folder: Path, learner: str) -> Run:
     """Publish at an even pace for so long, and watch the daemon meanwhile."""
     run = Run(rate, seconds, getattr(State(), "written_bytes_per_day_max", None))
     events = payloads(min(int(rate * seconds) + 1, 50_000), 1)
     with (
         tempfile.TemporaryDirectory(prefix="edgedescent-steady-", dir=folder) as own,
         BacklogBroker() as broker,
-        Steady(Path(own), broker.port, 1, Load([], [])) as daemon,
+        Steady(Path(own), broker.port, learner) as daemon,
     ):
         broker.wait_for_subscription(daemon.client_id)
         client = Client(broker.port)
@@ -349,14 +356,15 @@ def as_json(run: Run, ran_on: dict[str, str], command: str) -> str:
     show_default=True,
     help="Where the daemon's state goes meanwhile; in memory (tmpfs) nothing counts as written.",
 )
+@click.option("--learner", default="LinearRegressor", show_default=True, help="Such as 'auto'.")
 @click.option("--json", "json_", is_flag=True, help="One line of JSON instead of the table.")
-def main(seconds: float, rate: int, folder: Path, json_: bool) -> None:
+def main(seconds: float, rate: int, folder: Path, learner: str, json_: bool) -> None:
     """Run the daemon for an hour at 500 messages a second, and watch memory, latency and the disk (Linux, mosquitto).
 
     Exits with 1 if a target is missed.
     """
     try:
-        run = measure(rate, seconds, folder)
+        run = measure(rate, seconds, folder, learner)
     except EdgeDescentError as error:
         raise click.ClickException(f"{error} {error.hint or ''}".strip()) from error
     if sys.stderr.isatty():
@@ -366,7 +374,7 @@ def main(seconds: float, rate: int, folder: Path, json_: bool) -> None:
     if json_:
         click.echo(as_json(run, ran_on, command_line()))
     else:
-        click.echo(f"{run.sent:,} events at {rate} a second, single, QoS 1, durability power\n")
+        click.echo(f"{run.sent:,} events at {rate} a second to {learner}, single, QoS 1, durability power\n")
         click.echo(as_table(run) + "\n")
         quantiles = ", ".join(f"p{100 * q:g} {run.latency_ms(q):.2f} ms" for q in (0.5, 0.99, 0.999))
         click.echo(f"from publishing to prediction: {quantiles}; published {run.late_ms:.1f} ms late at worst")

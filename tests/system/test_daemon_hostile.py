@@ -30,6 +30,7 @@ PACKET_BYTES_MAX = LIMIT_BYTES + 65_536
         ("LinearRegressor", "features", 60, 66),
         ("FactorizationMachine", "features", 100, 100),
         ("MLPRegressor", "features", 100, 100),
+        ("auto", "features", 100, 100),
         ("MatrixFactorization", "ratings", 100, 100),
     ],
 )
