@@ -99,8 +99,8 @@ class _Members:
         """
         graph, labels = self._graph, self._labels
         outputs = self._outputs(self._lags())
-        on_change = [i % 2 == 0 for i in range(2 * len(self._specification.forgettings))]
-        on_change += [network.on_change for network in self._specification.networks]
+        on_change = [one.on_change for one in self._specification.squares]
+        on_change += [one.on_change for one in self._specification.networks]
         origins = labels.back("origins", [1 if change else 0 for change in on_change])
         units = [labels.change if change else labels.deviation for change in on_change]
         graph.constants["output_units"] = np.array(units)
@@ -141,7 +141,7 @@ class _Members:
         squares, the direct ones of the networks, and the units of their first layers.
         """
         graph, networks = self._graph, self._specification.networks
-        n_squares = 2 * len(self._specification.forgettings)
+        n_squares = len(self._specification.squares)
         squares = [self._weights(f"squares{i}.weights")[:, np.newaxis] for i in range(n_squares)]
         skips = [self._network_weights(i, "skip")[:, np.newaxis] for i in range(len(networks))]
         firsts = [self._network_weights(i, "first") for i in range(len(networks))]

@@ -170,11 +170,11 @@ class Config(_Table, frozen=True):
     """The whole configuration.
 
     The transport validates ``broker``, and the learner validates ``learner``, which may also be its name alone. The
-    default learner needs no tuning, see docs/learners.md.
+    default learner needs no tuning, see docs/auto.md.
     """
 
     device: str
-    learner: dict[str, Any] | str = msgspec.field(default_factory=lambda: {"type": "MLPRegressor"})
+    learner: dict[str, Any] | str = msgspec.field(default_factory=lambda: {"type": "AutoRegressor"})
     transport: str = "mqtt"
     broker: dict[str, Any] = msgspec.field(default_factory=dict)
     topics: Topics = Topics()

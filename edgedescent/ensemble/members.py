@@ -27,27 +27,49 @@ class NetworkSpec(NamedTuple):
     """Weight of the penalty ``decay w² / 2``."""
 
 
+class LeastSquaresSpec(NamedTuple):
+    """Specification of recursive least squares."""
+
+    forgetting: float
+    """Forgetting factor."""
+    on_change: bool
+    """True if its target is the change against the last label, False if it is the label."""
+
+
 class Members(NamedTuple):
     """Specification of all members."""
 
     networks: tuple[NetworkSpec, ...]
     """Networks with replay."""
-    forgettings: tuple[float, ...]
-    """Forgetting factors of recursive least squares, one on the change and one on the label for each."""
+    squares: tuple[LeastSquaresSpec, ...]
+    """Recursive least squares."""
     neighbours: int
     """Number of nearest neighbours; 0 for none."""
     stacks: tuple[float, ...] = (0.999, 0.9999)
     """Forgetting factors of the stacks."""
     regret_forgetting: float = 0.9995
     """Forgetting factor of the regrets."""
+    own_lags: bool = True
+    """Whether members get lags of the label."""
+    key_lags: bool = True
+    """Whether members get lags of the label with the same value of a feature."""
+    guard: bool = True
+    """Whether outlying labels may be replaced."""
 
 
-def on_both(hidden: tuple[int, ...], n_lags: int, rate: float, replay_steps: int) -> tuple[NetworkSpec, NetworkSpec]:
+def networks_on_both(
+    hidden: tuple[int, ...], n_lags: int, rate: float, replay_steps: int
+) -> tuple[NetworkSpec, NetworkSpec]:
     """Return two networks that differ in their target."""
     return (
         NetworkSpec(hidden, n_lags, rate, replay_steps, on_change=True),
         NetworkSpec(hidden, n_lags, rate, replay_steps, on_change=False),
     )
+
+
+def squares_on_both(*forgettings: float) -> tuple[LeastSquaresSpec, ...]:
+    """Return two recursive least squares for each forgetting factor, which differ in their target."""
+    return tuple(LeastSquaresSpec(forgetting, on_change) for forgetting in forgettings for on_change in (True, False))
 
 
 BUDGETS: dict[str, Members] = {
@@ -56,34 +78,34 @@ BUDGETS: dict[str, Members] = {
             NetworkSpec((32, 16), LEVEL, 0.002, 4, on_change=True),
             NetworkSpec((16, 8), ALL_LAGS, 0.003, 3, on_change=True),
         ),
-        forgettings=(0.999, 0.99),
+        squares=squares_on_both(0.999, 0.99),
         neighbours=0,
     ),
     "small": Members(
         networks=(
             NetworkSpec((64, 32), LEVEL, 0.002, 8, on_change=True),
-            *on_both((16, 8), ALL_LAGS, 0.003, 4),
+            *networks_on_both((16, 8), ALL_LAGS, 0.003, 4),
         ),
-        forgettings=(0.999, 0.99),
+        squares=squares_on_both(0.999, 0.99),
         neighbours=8,
     ),
     "default": Members(
         networks=(
-            *on_both((64, 32), LEVEL, 0.002, 8),
-            *on_both((64, 32), ALL_LAGS, 0.001, 8),
-            *on_both((16, 8), ALL_LAGS, 0.003, 4),
+            *networks_on_both((64, 32), LEVEL, 0.002, 8),
+            *networks_on_both((64, 32), ALL_LAGS, 0.001, 8),
+            *networks_on_both((16, 8), ALL_LAGS, 0.003, 4),
         ),
-        forgettings=(0.9998, 0.999, 0.99),
+        squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
     ),
     "large": Members(
         networks=(
-            *on_both((64, 32), LEVEL, 0.002, 16),
-            *on_both((64, 32), ALL_LAGS, 0.001, 16),
-            *on_both((128, 64), LEVEL, 0.001, 8),
-            *on_both((16, 8), ALL_LAGS, 0.003, 8),
+            *networks_on_both((64, 32), LEVEL, 0.002, 16),
+            *networks_on_both((64, 32), ALL_LAGS, 0.001, 16),
+            *networks_on_both((128, 64), LEVEL, 0.001, 8),
+            *networks_on_both((16, 8), ALL_LAGS, 0.003, 8),
         ),
-        forgettings=(0.9998, 0.999, 0.99),
+        squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
     ),
 }

@@ -55,6 +55,7 @@ cdef class AutoModel(FeatureModel):
     cdef InputBuffer buffer
     cdef InputBuffer replayed
     cdef double lags[LAGS]
+    cdef bint own_lags, key_lags, guards
 
     def __init__(self, Encoder encoder, parameters):
         FeatureModel.__init__(self, encoder, parameters)
@@ -65,6 +66,7 @@ cdef class AutoModel(FeatureModel):
         self.guard = LabelGuard()
         self.ring = EventRing(parameters.replay_size, LAGS + 1)
         self.keeps_events = True
+        self.own_lags, self.key_lags, self.guards = chosen.own_lags, chosen.key_lags, chosen.guard
         # A wide event may be replayed at any time.
         encoder.room_kept = EVENT_VALUES_MAX
         self.members = make_members(parameters, self.history, self.keyed)
@@ -130,9 +132,11 @@ cdef class AutoModel(FeatureModel):
         cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
         cdef double* out = self.mixture.predictions
         cdef Py_ssize_t i
-        self.history.lags(self.lags)
         self.keyed.look_up(event)
-        self.keyed.lags(self.lags + OWN_LAGS, scale.base, scale.deviation, scale.change)
+        if self.own_lags:
+            self.history.lags(self.lags)
+        if self.key_lags:
+            self.keyed.lags(self.lags + OWN_LAGS, scale.base, scale.deviation, scale.change)
         self.buffer.fill(self.lags, event)
         for i in range(self.n_members):
             (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
@@ -143,7 +147,7 @@ cdef class AutoModel(FeatureModel):
         cdef LabelScale scale = self.history.scale()
         cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
-        self.guard.observe(y, prediction, self.mixture.known_error())
+        self.guard.observe(y, prediction, self.mixture.known_error() if self.guards else 0.0)
         y = self.guard.label()
         self.mixture.learn(scale.base, y)
         if self.history.n == 0:
@@ -215,10 +219,8 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     """Return the chosen members by their names in the state."""
     chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
     members = {"forecasts": Forecasts(history, keyed)}
-    for forgetting in chosen.forgettings:
-        for on_change in (True, False):
-            members[f"squares{len(members) - 1}"] = LeastSquaresMember(
-                LeastSquares(DENSE_MAX, forgetting, PRIOR), on_change)
+    for i, one in enumerate(chosen.squares):
+        members[f"squares{i}"] = LeastSquaresMember(LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change)
     for i, one in enumerate(chosen.networks):
         network = Network(
             LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, size, seed * 64 + i)

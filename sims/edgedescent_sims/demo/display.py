@@ -66,7 +66,7 @@ class Display:
             return
         self._length = session.length
         count = "" if self._length is None else f"{self._length:,} "
-        what = "a small network" if session.source.kind == "features" else "a recommender"
+        what = "an ensemble" if session.source.kind == "features" else "a recommender"
         click.echo(f"Broker: {session.broker.kind} at {session.broker.url}")
         click.echo(f"Daemon: learning {what}, one event at a time, log in {session.log_path}")
         click.echo(f"Replay: {count}events of {session.source.name}\n")

@@ -186,7 +186,7 @@ class DemoSession:
             host=self.broker.host,
             port=self.broker.port,
             protocol=self.broker.protocols[0],
-            learner="MLPRegressor" if self.source.kind == "features" else "MatrixFactorization",
+            learner="AutoRegressor" if self.source.kind == "features" else "MatrixFactorization",
             # A JSON string is a TOML string too, whatever characters it holds.
             state=json.dumps(str(self.folder / "state"), ensure_ascii=False),
         )

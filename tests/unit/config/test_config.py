@@ -43,7 +43,7 @@ def test_the_defaults_are_a_working_configuration(path: Path) -> None:
     assert loaded.event_topics() == ["edgedescent/pump/events"]
     assert loaded.topic("status") == "edgedescent/pump/status"
     assert repr(loaded.build_learner()) == "LinearRegressor()"
-    assert repr(load(path, 'device = "pump"\n').build_learner()) == "MLPRegressor()"
+    assert repr(load(path, 'device = "pump"\n').build_learner()) == "AutoRegressor()"
 
 
 # Each line: what is written behind the smallest configuration, and what is told of it, word for word where it matters.
