@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import ClassVar
 
 from edgedescent import __version__
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
 from edgedescent.validation import as_numbers
-from edgedescent_onnx.auto import AutoGraph
-from edgedescent_onnx.factorization_machine import FactorizationMachineGraph
 from edgedescent_onnx.graph import Array, Events, LearnerGraph
 from edgedescent_onnx.label_history import PORT as LABELS
-from edgedescent_onnx.linear import LinearGraph, LogisticGraph
-from edgedescent_onnx.matrix_factorization import BPRGraph, MatrixFactorizationGraph
-from edgedescent_onnx.mlp import MLPGraph
 from edgedescent_onnx.model_file import IR_VERSION, OPSETS, PRODUCER, encode, serve
 
-GRAPHS: tuple[LearnerGraph, ...] = (
-    LinearGraph(),
-    LogisticGraph(),
-    FactorizationMachineGraph(),
-    MLPGraph(),
-    AutoGraph(),
-    MatrixFactorizationGraph(),
-    BPRGraph(),
-)
-"""Graphs of the learners that can be exported; a new one is a file and a line here."""
+GRAPHS: dict[str, str] = {
+    "AutoRegressor": "edgedescent_onnx.auto:AutoGraph",
+    "BPR": "edgedescent_onnx.matrix_factorization:BPRGraph",
+    "FactorizationMachine": "edgedescent_onnx.factorization_machine:FactorizationMachineGraph",
+    "LinearRegressor": "edgedescent_onnx.linear:LinearGraph",
+    "LogisticRegressor": "edgedescent_onnx.linear:LogisticGraph",
+    "MLPRegressor": "edgedescent_onnx.mlp:MLPGraph",
+    "MatrixFactorization": "edgedescent_onnx.matrix_factorization:MatrixFactorizationGraph",
+}
+"""Classes of graphs by the names of the learners that can be exported; a new one is a file and a line here.
+
+They are imported when they are used, because each imports its learner.
+"""
 
 
 class OnnxAdapter:
@@ -144,8 +143,9 @@ class OnnxAdapter:
 
 def _graph_of(name: str, learner: type[Learner] | None = None) -> LearnerGraph:
     """Return the graph of the learner class `name`, which must be `learner` itself if that is given."""
-    for graph in GRAPHS:
-        if graph.learner.__name__ == name and learner in (None, graph.learner):
+    if found := GRAPHS.get(name):
+        module, _, kind = found.partition(":")
+        graph: LearnerGraph = getattr(import_module(module), kind)()
+        if learner in (None, graph.learner):
             return graph
-    known = ", ".join(graph.learner.__name__ for graph in GRAPHS)
-    raise ExportError(f"There is no ONNX graph for the learner {name}.", f"These can be exported: {known}.")
+    raise ExportError(f"There is no ONNX graph for the learner {name}.", f"These can be exported: {', '.join(GRAPHS)}.")

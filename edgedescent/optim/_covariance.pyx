@@ -62,33 +62,42 @@ cdef class CovarianceMatrix:
         return 0
 
     def save(self, Py_ssize_t n):
-        """Return a copy of the matrix of the first `n` parameters, with 0 for those that have not begun.
+        """Return the lower triangle of the matrix of the first `n` parameters, row by row.
 
-        The covariances that a parameter left behind when its variance was set to 0 have no effect.
+        It has 0 for those that have not begun. The covariances that a parameter left behind when its variance was set
+        to 0 have no effect.
         """
-        cdef Py_ssize_t i
-        saved = np.array(self.matrix[:n, :n])
-        for i in range(len(saved)):
-            if self.p.variance[i] <= 0.0:
-                saved[i] = saved[:, i] = 0.0
-        return saved
+        cdef Py_ssize_t dense = min(n, self.p.stride), i, k, at = 0
+        packed = np.zeros(dense * (dense + 1) // 2)
+        cdef double[::1] saved = packed
+        for i in range(dense):
+            for k in range(i + 1):
+                if self.p.variance[i] > 0.0 and self.p.variance[k] > 0.0:
+                    saved[at] = self.p.matrix[i * self.p.stride + k]
+                at += 1
+        return packed
 
-    cdef int restore(self, matrix, variances) except -1:
-        """Restore the matrix that `save` returned; there is room for it.
+    cdef int restore(self, packed, variances) except -1:
+        """Restore the triangle that `save` returned; there is room for it.
 
         Raises:
-            ValueError: If its shape is wrong, it is not symmetric, or a variance is negative or not its diagonal.
+            ValueError: If its length is wrong, or a variance is negative or not its diagonal.
         """
-        cdef Py_ssize_t dense = min(self.p.stride, len(variances))
-        if matrix.shape != (dense, dense):
-            raise ValueError(f"The state's covariance must have the shape {(dense, dense)}. Got {matrix.shape}.")
-        begun = variances[:dense] > 0.0
-        if (variances < 0.0).any() or (np.diagonal(matrix)[begun] != variances[:dense][begun]).any():
+        cdef Py_ssize_t dense = min(self.p.stride, len(variances)), i, k, at = 0
+        if packed.shape != (dense * (dense + 1) // 2,):
+            raise ValueError(
+                f"The state's covariance must have {dense * (dense + 1) // 2} numbers, a triangle of {dense} rows. "
+                f"Got the shape {packed.shape}.")
+        first = variances[:dense]
+        diagonal = packed[np.cumsum(np.arange(1, dense + 1)) - 1]
+        if (variances < 0.0).any() or (diagonal[first > 0.0] != first[first > 0.0]).any():
             raise ValueError("The state's variances must be >= 0, and the diagonal of the covariance.")
-        if (matrix != matrix.T).any():
-            raise ValueError("The state's covariance must be symmetric.")
+        cdef double[::1] saved = packed
         self.matrix[:] = 0.0
-        self.matrix[:dense, :dense] = matrix
+        for i in range(dense):
+            for k in range(i + 1):
+                self.p.matrix[i * self.p.stride + k] = self.p.matrix[k * self.p.stride + i] = saved[at]
+                at += 1
         self.p.dense = dense
         self.p.event = -1.0
         return 0

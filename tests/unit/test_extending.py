@@ -43,7 +43,7 @@ def test_every_example_runs(guide: dict[str, Any]) -> None:
 
 
 def test_its_graph_agrees_with_its_learner(guide: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "GRAPHS", (guide["CappedGraph"](),))
+    monkeypatch.setitem(adapter.GRAPHS, "CappedRegressor", "guide:CappedGraph")
     model = guide["CappedRegressor"](limit=10.0)
     assert guide["agrees"](model)
     assert model.predict_one({"temp": 8}) == 10.0

@@ -85,7 +85,7 @@ LEARNERS: list[Callable[[], Learner]] = [regression, classifier, machine, networ
 
 
 def test_every_graph_is_tested_here() -> None:
-    assert {graph.learner for graph in GRAPHS} == {type(make()) for make in LEARNERS}
+    assert set(GRAPHS) == {type(make()).__name__ for make in LEARNERS}
 
 
 @pytest.mark.parametrize("make", LEARNERS)
@@ -176,7 +176,7 @@ def test_a_learner_without_a_graph_is_refused() -> None:
     for call in (lambda: ONNX.export(Other(), {}), lambda: ONNX.describe(Other())):
         with pytest.raises(ExportError, match="no ONNX graph for the learner Other") as caught:
             call()
-        assert caught.value.hint.startswith("These can be exported: LinearRegressor, LogisticRegressor, ")
+        assert caught.value.hint.startswith("These can be exported: AutoRegressor, BPR, ")
 
 
 def test_metadata_cannot_contradict_the_file() -> None:
