@@ -332,7 +332,7 @@ def _move_table(state: dict[str, Any], table: str, before: Optimizer, after: Opt
         elif slot == "covariance":
             # Of tables with one parameter per feature. All parameters begin anew, with the variance 0.
             size = min(len(weights), after.covariance_max) if weights.shape[1] == 1 else 0
-            array = np.zeros((size, size))
+            array = np.zeros(size * (size + 1) // 2)
         else:
             array = np.zeros_like(weights)
         state[f"{table}.{slot}"] = array
