@@ -143,8 +143,8 @@ class _Members:
         graph, networks = self._graph, self._specification.networks
         n_squares = len(self._specification.squares)
         squares = [self._weights(f"squares{i}.weights")[:, np.newaxis] for i in range(n_squares)]
-        skips = [self._network_weights(i, "skip")[:, np.newaxis] for i in range(len(networks))]
-        firsts = [self._network_weights(i, "first") for i in range(len(networks))]
+        skips = [self._network_weights(i, "skip_average")[:, np.newaxis] for i in range(len(networks))]
+        firsts = [self._network_weights(i, "first_average") for i in range(len(networks))]
         table = np.hstack([*squares, *skips, *firsts])
         features = graph.sum("inputs", table[self._n_lags :])
         graph.constants |= {
@@ -175,7 +175,7 @@ class _Members:
         """Add nodes from the sums of a network's first layer to its output, without the direct part."""
         graph, prefix = self._graph, f"network{number}"
         hidden = self._specification.networks[number].hidden
-        rest = self._weights(f"{prefix}.rest")
+        rest = self._weights(f"{prefix}.rest_average")
         active = f"{prefix}_active0"
         graph.nodes.append(Node("Relu", [name], active))
         if len(hidden) > 1:

@@ -66,7 +66,7 @@ cdef class NetworkMember(Member):
         self.model.start_slot(slot, word, deviation)
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
-        out[0] = to_label(scale, self.on_change, self.model.forward(inputs))
+        out[0] = to_label(scale, self.on_change, self.model.serve(inputs))
 
     cdef void learn(self, const Inputs* inputs, const LabelScale* scale, double y) noexcept nogil:
         self.model.learn(inputs, to_target(scale, self.on_change, y))

@@ -18,19 +18,22 @@ cdef class Network:
     cdef uint64_t seed
     cdef uint64_t random
     cdef readonly Py_ssize_t slots
-    # Parameters and the two averages of Adam: weights of the inputs, skip weights of the inputs, all others.
+    # Parameters, the two averages of Adam, and the averages of the parameters: weights of the inputs, skip weights of the inputs, all others.
     cdef readonly list first
     cdef readonly list skip
     cdef readonly list rest
     cdef float* w1
     cdef float* w1_mean
     cdef float* w1_square
+    cdef float* w1_average
     cdef float* u
     cdef float* u_mean
     cdef float* u_square
+    cdef float* u_average
     cdef float* v
     cdef float* v_mean
     cdef float* v_square
+    cdef float* v_average
     cdef Py_ssize_t n_rest
     cdef object scratch
     cdef float* active1
@@ -59,6 +62,8 @@ cdef class Network:
     cdef int make_room(self, Py_ssize_t n) except -1
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
     cdef double forward(self, const Inputs* inputs) noexcept nogil
+    cdef double serve(self, const Inputs* inputs) noexcept nogil
+    cdef double _forward(self, const Inputs* inputs, const float* w1, const float* u, const float* v) noexcept nogil
     cdef double _slope(self, double error) noexcept nogil
     cdef double _backward(self, const Inputs* inputs, double slope) noexcept nogil
     cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil

@@ -75,35 +75,35 @@ def squares_on_both(*forgettings: float) -> tuple[LeastSquaresSpec, ...]:
 BUDGETS: dict[str, Members] = {
     "tiny": Members(
         networks=(
-            NetworkSpec((32, 16), LEVEL, 0.002, 4, on_change=True),
-            NetworkSpec((16, 8), ALL_LAGS, 0.003, 3, on_change=True),
+            NetworkSpec((32, 16), LEVEL, 0.0015, 4, on_change=True),
+            NetworkSpec((16, 8), ALL_LAGS, 0.002, 3, on_change=True),
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=0,
     ),
     "small": Members(
         networks=(
-            NetworkSpec((64, 32), LEVEL, 0.002, 8, on_change=True),
-            *networks_on_both((16, 8), ALL_LAGS, 0.003, 4),
+            NetworkSpec((64, 32), LEVEL, 0.0015, 8, on_change=True),
+            *networks_on_both((16, 8), ALL_LAGS, 0.002, 4),
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=8,
     ),
     "default": Members(
         networks=(
-            *networks_on_both((64, 32), LEVEL, 0.002, 8),
-            *networks_on_both((64, 32), ALL_LAGS, 0.001, 8),
-            *networks_on_both((16, 8), ALL_LAGS, 0.003, 4),
+            *networks_on_both((64, 32), LEVEL, 0.0015, 8),
+            *networks_on_both((64, 32), ALL_LAGS, 0.00075, 8),
+            *networks_on_both((16, 8), ALL_LAGS, 0.002, 4),
         ),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
     ),
     "large": Members(
         networks=(
-            *networks_on_both((64, 32), LEVEL, 0.002, 16),
-            *networks_on_both((64, 32), ALL_LAGS, 0.001, 16),
-            *networks_on_both((128, 64), LEVEL, 0.001, 8),
-            *networks_on_both((16, 8), ALL_LAGS, 0.003, 8),
+            *networks_on_both((64, 32), LEVEL, 0.0015, 16),
+            *networks_on_both((64, 32), ALL_LAGS, 0.00075, 16),
+            *networks_on_both((128, 64), LEVEL, 0.00075, 8),
+            *networks_on_both((16, 8), ALL_LAGS, 0.002, 8),
         ),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,

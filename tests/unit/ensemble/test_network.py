@@ -23,9 +23,11 @@ def network(hidden: tuple[int, ...], lags_used: int = N_LAGS, rate: float = 0.01
     return model
 
 
-def specified(model: Network) -> Specified:
+def specified(model: Network, which: str = "") -> Specified:
+    """The network with its weights, or with their averages."""
     state = model.save(SLOTS)
-    return Specified(state["first"].copy(), state["skip"].copy(), state["rest"].copy(), model.hidden)
+    first, skip, rest = (state[name + which].copy() for name in ("first", "skip", "rest"))
+    return Specified(first, skip, rest, model.hidden)
 
 
 def event(rng: np.random.Generator) -> tuple[list[int], Vector]:
@@ -55,7 +57,7 @@ def test_the_output_is_the_one_specified(hidden: tuple[int, ...], lags_used: int
     model = network(hidden, lags_used)
     for _ in range(20):
         slots, z = event(rng)
-        expected = specified(model).output(*used(slots, z, lags_used))
+        expected = specified(model, "_average").output(*used(slots, z, lags_used))
         assert model.predict_one(filled(slots, z)) == pytest.approx(expected, rel=1e-4, abs=1e-5)
         model.learn_one(filled(slots, z), float(rng.normal()))
 
@@ -110,6 +112,19 @@ def test_the_first_step_of_adam_moves_each_weight_by_the_rate() -> None:
     np.testing.assert_allclose(moved, -0.01 * np.sign(g["first"]), atol=2e-4)
     others = [slot for slot in range(SLOTS) if slot not in slots]
     assert np.array_equal(model.save(SLOTS)["first"][others], before["first"][others])
+
+
+def test_averages_follow_the_weights_of_an_event() -> None:
+    model = network((7, 5))
+    before = model.save(SLOTS)
+    slots, z = event(np.random.default_rng(5))
+    model.learn_one(filled(slots, z), 3.0)
+    after = model.save(SLOTS)
+    for name, rows in (("first", slots), ("skip", slots), ("rest", slice(None))):
+        expected = before[name][rows] + 0.008 * (after[name][rows] - before[name][rows])
+        np.testing.assert_allclose(after[f"{name}_average"][rows], expected, rtol=1e-5, atol=1e-8)
+    others = [slot for slot in range(SLOTS) if slot not in slots]
+    assert np.array_equal(after["first_average"][others], before["first"][others])
 
 
 def test_it_learns_what_no_line_can() -> None:
