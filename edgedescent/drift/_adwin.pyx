@@ -104,8 +104,7 @@ cdef bint has_cut(const Rule* rule, const double* numbers) noexcept nogil:
     cdef Py_ssize_t r, k
     for r in range(<Py_ssize_t>numbers[N_ROWS] - 1, -1, -1):
         row, size = row_of(rule, numbers, r), size_of(r)
-        # River leaves the newest bucket of each row in the newer part.
-        for k in range(<Py_ssize_t>row[0] - 1):
+        for k in range(<Py_ssize_t>row[0]):
             n0 += size
             n1 -= size
             total0 += row[1 + k]

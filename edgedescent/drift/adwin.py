@@ -32,8 +32,8 @@ class ADWIN(Detector):
     variance of their values. A value takes amortized constant time, the checks time proportional to ln|W| each.
     Beyond 2⁴⁰ values, the oldest bucket is dropped.
 
-    Alarms come at the same values as those of ``river.drift.ADWIN``, which leaves the newest bucket of each size out of
-    the older part.
+    Alarms come at the same values as those of ``river.drift.ADWIN`` of River 0.26. Some earlier releases compared fewer
+    cuts.
 
     Example:
         >>> from edgedescent.drift import ADWIN, Detection
@@ -55,7 +55,7 @@ class ADWIN(Detector):
         0.002
     )
     clock: Annotated[int, Meta(ge=1, le=1_000_000, description="Number of values between two checks")] = 32
-    max_buckets: Annotated[int, Meta(ge=1, le=64, description="Number of buckets of each size")] = 5
+    max_buckets: Annotated[int, Meta(ge=2, le=64, description="Number of buckets of each size")] = 5
     min_window_length: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Number of values that a part must have to be compared")
     ] = 5
