@@ -122,7 +122,7 @@ class Drift(_Table, frozen=True):
     enabled: bool = True
     detector: dict[str, Any] | str = msgspec.field(default_factory=lambda: {"type": "ADWIN"})
     """Test for change; its name, or a table with its ``type`` and parameters."""
-    inputs_max: Annotated[int, Meta(ge=0, le=64)] = 8
+    inputs_max: Annotated[int, Meta(ge=0, le=64)] = 4
     """Number of inputs to watch: the numeric features that come first."""
 
     def build_detector(self) -> Detector:

@@ -49,7 +49,7 @@ cdef class DriftMonitor:
         [('error', 1001, 0.2, 2.0)]
     """
 
-    def __init__(self, detector, Py_ssize_t inputs_max=8, *, bint watches_error=True):
+    def __init__(self, detector, Py_ssize_t inputs_max=4, *, bint watches_error=True):
         if not 0 <= inputs_max <= INPUTS_MAX:
             raise ValueError(f"The `inputs_max` of a drift monitor must be from 0 to {INPUTS_MAX}. Got {inputs_max}.")
         self.detector, self.inputs_max = detector, inputs_max

@@ -80,7 +80,7 @@ class Engine:
         quarantine: bool = True,
         interval: float | None = None,
         detector: Detector | None = None,
-        watched_inputs_max: int = 8,
+        watched_inputs_max: int = 4,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -122,7 +122,7 @@ class Engine:
         quarantine: bool,
         interval: float | None = None,
         detector: Detector | None = None,
-        watched_inputs_max: int = 8,
+        watched_inputs_max: int = 4,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 

@@ -99,7 +99,7 @@ def test_it_leaves_the_daemon_alone(server: SecuredBroker, make_daemon: Any) -> 
         assert daemon.log.count("Connected") == 1
         # What is sent to see whether publishing is allowed replaces nothing that is retained.
         empty = [topic for topic, payload, retained in peer.received if not payload and not retained]
-        assert sorted(empty) == ["metrics", "predictions", "snapshots", "status"]
+        assert sorted(empty) == ["drift", "metrics", "predictions", "snapshots", "status"]
         with DevicePeer(server.port) as later:
             later.state("online")
         daemon.stop()
