@@ -64,7 +64,8 @@ class Outputs:
                 self.answers.send(message.position, effect.payload, held=message.duplicate)
                 continue
             if isinstance(effect, DriftAlarm):
-                self.alarms.send(message.position, effect.payload, held=message.duplicate)
+                # Once its message is durable, so that no other message can get the same number after a crash.
+                self.alarms.send(message.position, effect.payload, held=True)
                 log.info("Drift alarm: %s", effect.payload.decode())
                 continue
             self._store.add_dead_letter(effect)

@@ -118,16 +118,16 @@ cdef bint has_cut(const Rule* rule, const double* numbers) noexcept nogil:
     return False
 
 
-cdef Py_ssize_t adwin(const Rule* rule, double* numbers, double x) noexcept nogil:
+cdef bint adwin(const Rule* rule, double* numbers, double x) noexcept nogil:
     cdef double before
     insert(rule, numbers, x)
     numbers[TICK] += 1.0
     if (<long long>numbers[TICK]) % (<long long>rule.hyper[1]) != 0 or numbers[WIDTH] <= rule.hyper[4]:
-        return 0
+        return False
     before = numbers[WIDTH]
     while has_cut(rule, numbers):
         drop_oldest(rule, numbers)
-    return <Py_ssize_t>numbers[WIDTH] if numbers[WIDTH] < before else 0
+    return numbers[WIDTH] < before
 
 
 cdef bint adwin_is_valid(const Rule* rule, const double* numbers) noexcept nogil:

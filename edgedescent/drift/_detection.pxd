@@ -5,11 +5,10 @@ cdef class Detection:
     # The hyper-parameters.
     cdef readonly object detector
     cdef readonly bint drift_detected
-    cdef readonly Py_ssize_t n_since
     cdef Rule rule
     cdef Py_ssize_t n_numbers
     cdef object array
     cdef double* numbers
 
-    cdef Py_ssize_t push(self, double x) except -1
+    cdef bint push(self, double x) except -1
     cdef int clear(self) except -1

@@ -43,15 +43,12 @@ cdef class Detection:
     Attributes:
         detector: The detector.
         drift_detected: True if the last number raised an alarm.
-        n_since: Number of latest values that belonged to the new regime at the latest alarm; 0 before the first.
 
     Example:
         >>> from edgedescent.drift import PageHinkley
         >>> detection = Detection(PageHinkley(threshold=1.0))
         >>> [detection.update(x) for x in [0.0] * 40 + [1.0] * 2].index(True)
         41
-        >>> detection.n_since
-        2
     """
 
     def __init__(self, detector):
@@ -63,28 +60,22 @@ cdef class Detection:
         view = self.array = np.zeros(self.n_numbers)
         self.numbers = &view[0]
         self.rule = make_rule(detector)
-        self.n_since = 0
         self.drift_detected = False
 
-    cdef Py_ssize_t push(self, double x) except -1:
-        """Take in a number between -1e100 and 1e100; returns `n_since` for an alarm, else 0."""
-        cdef Py_ssize_t n_since
+    cdef bint push(self, double x) except -1:
+        """Take in a number between -1e100 and 1e100; returns True for an alarm."""
         if self.rule.update != NULL:
-            n_since = self.rule.update(&self.rule, self.numbers, x)
+            self.drift_detected = self.rule.update(&self.rule, self.numbers, x)
         else:
-            n_since = self.detector.update(self.array, x)
-            if n_since < 0:
-                raise ValueError(f"The alarm of {self.detector!r:.200} must be a number >= 0. Got {n_since}.")
-        self.drift_detected = n_since > 0
-        if n_since:
-            self.n_since = n_since
+            self.drift_detected = self.detector.update(self.array, x)
+        if self.drift_detected:
             memset(self.numbers, 0, self.n_numbers * sizeof(double))
-        return n_since
+        return self.drift_detected
 
     cdef int clear(self) except -1:
         """Forget the stream."""
         memset(self.numbers, 0, self.n_numbers * sizeof(double))
-        self.n_since, self.drift_detected = 0, False
+        self.drift_detected = False
         return 0
 
     def update(self, x):
@@ -99,11 +90,11 @@ cdef class Detection:
         cdef double number = to_number("The value of a detector", x)
         if not is_sane(number):
             raise ValueError(f"The value of a detector must be a number between -1e100 and 1e100. Got {x!r:.80}.")
-        return self.push(number) > 0
+        return self.push(number)
 
     def save(self):
-        """Return what is kept of the stream, shape (n_numbers + 2,): the last two are of the latest alarm."""
-        return np.concatenate([self.array, [self.n_since, self.drift_detected]])
+        """Return what is kept of the stream, shape (n_numbers + 1,): the last one is 1 behind an alarm."""
+        return np.append(self.array, 1.0 if self.drift_detected else 0.0)
 
     def restore(self, numbers):
         """Restore what `save` returned.
@@ -112,14 +103,15 @@ cdef class Detection:
             ValueError: If no run of this detector can have saved it; the state then stays as it is.
         """
         cdef double[::1] view
-        expected = self.n_numbers + 2
-        if numbers.shape != (expected,) or numbers.dtype != np.float64 or not (abs(numbers) <= 1e300).all():
-            raise ValueError(f"A state of {self.detector!r:.200} must be {expected} numbers. Got {numbers!r:.200}.")
+        name = type(self.detector).__name__
+        if numbers.shape != (self.n_numbers + 1,) or numbers.dtype != np.float64:
+            raise ValueError(
+                f"A state of {name} must be {self.n_numbers + 1} numbers. Got {numbers.dtype} of shape {numbers.shape}.")
         copy = np.array(numbers)
         view = copy
-        *_, n_since, detected = copy.tolist()
-        if (not 0 <= n_since < 2**53 or n_since != int(n_since) or detected not in (0.0, 1.0)
+        # A comparison with NaN is false.
+        if (not (abs(copy) <= 1e300).all() or copy[-1] not in (0.0, 1.0)
                 or (self.rule.is_valid != NULL and not self.rule.is_valid(&self.rule, &view[0]))):
-            raise ValueError(f"A state of {self.detector!r:.200} holds numbers that cannot be: {numbers!r:.200}.")
-        self.array[:] = copy[:-2]
-        self.n_since, self.drift_detected = int(n_since), detected == 1.0
+            raise ValueError(f"A state of {name} holds numbers that cannot be: {numbers!r:.200}.")
+        self.array[:] = copy[:-1]
+        self.drift_detected = copy[-1] == 1.0

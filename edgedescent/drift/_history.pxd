@@ -22,5 +22,5 @@ cdef struct Change:
     double since
 
 cdef void remember(History* history, double value, double number) noexcept nogil
-cdef Change split(const History* history, Py_ssize_t n_since) noexcept nogil
+cdef Change split(const History* history) noexcept nogil
 cdef bint history_is_valid(const History* history) noexcept nogil

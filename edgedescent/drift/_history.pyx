@@ -37,29 +37,34 @@ cdef void remember(History* history, double value, double number) noexcept nogil
         row = &history.rows[r]
 
 
-cdef Change split(const History* history, Py_ssize_t n_since) noexcept nogil:
-    """Split the values before the latest `n_since`, at the end of the bucket that is nearest.
+cdef Change split(const History* history) noexcept nogil:
+    """Split the values, of which there are two at least, between the two buckets where the means differ most.
 
-    At least one bucket is on either side. There are two values at least.
+    That is where n₀ n₁ (mean₀ - mean₁)² is largest: two means leave the least squared error there.
     """
     cdef Change change
     cdef const Row* row
-    cdef double size, wanted = <double>n_since, n_after = 0.0, after = 0.0, n_before = 0.0, before = 0.0
+    cdef double size, total = 0.0, n = 0.0, after = 0.0, n_after = 0.0, distance, gain, largest = -1.0
     cdef Py_ssize_t r, k, n_rows = <Py_ssize_t>history.n_rows
-    cdef bint is_last
-    change.since = 0.0
+    change.before = change.after = change.since = 0.0
+    for r in range(n_rows):
+        row = &history.rows[r]
+        n += row.n * <double>(1LL << r)
+        for k in range(<Py_ssize_t>row.n):
+            total += row.sums[k]
+    # From the newest bucket to the oldest.
     for r in range(n_rows):
         row, size = &history.rows[r], <double>(1LL << r)
         for k in range(<Py_ssize_t>row.n - 1, -1, -1):
-            is_last = r == n_rows - 1 and k == 0
-            if n_before == 0.0 and not is_last and (n_after == 0.0 or 2.0 * (wanted - n_after) >= size):
-                n_after += size
-                after += row.sums[k]
-                change.since = row.firsts[k]
-            else:
-                n_before += size
-                before += row.sums[k]
-    change.before, change.after = before / n_before, after / n_after
+            n_after += size
+            after += row.sums[k]
+            if n_after == n:
+                return change
+            distance = after / n_after - (total - after) / (n - n_after)
+            gain = n_after * (n - n_after) / n * distance * distance
+            if gain > largest:
+                largest = gain
+                change.before, change.after, change.since = (total - after) / (n - n_after), after / n_after, row.firsts[k]
     return change
 
 

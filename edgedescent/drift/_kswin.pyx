@@ -163,7 +163,7 @@ cdef double kswin_critical(double alpha, Py_ssize_t n) noexcept nogil:
     return n + 1.0
 
 
-cdef Py_ssize_t kswin(const Rule* rule, double* numbers, double x) noexcept nogil:
+cdef bint kswin(const Rule* rule, double* numbers, double x) noexcept nogil:
     cdef Py_ssize_t size = <Py_ssize_t>rule.hyper[1], n = <Py_ssize_t>rule.hyper[2]
     cdef double drawn[SAMPLE_MAX]
     cdef double latest[SAMPLE_MAX]
@@ -177,13 +177,13 @@ cdef Py_ssize_t kswin(const Rule* rule, double* numbers, double x) noexcept nogi
     window[count] = x
     numbers[COUNT] = count + 1
     if count + 1 < size:
-        return 0
+        return False
     draw(numbers, size - n, n, drawn)
     for i in range(n):
         latest[i] = window[size - n + i]
     sort(drawn, n)
     sort(latest, n)
-    return n if distance(drawn, latest, n) >= rule.derived else 0
+    return distance(drawn, latest, n) >= rule.derived
 
 
 cdef bint kswin_is_valid(const Rule* rule, const double* numbers) noexcept nogil:

@@ -141,14 +141,11 @@ cdef class DriftMonitor:
         return 0
 
     cdef int _note(self, Watch watch, double value, long long number) except -1:
-        cdef Py_ssize_t n_since
         cdef Change change
-        if is_sane(value):
-            n_since = watch.take(value, <double>number)
-            if n_since:
-                change = watch.change(n_since)
-                self.raised.append((watch.name, change.before, change.after, int(change.since), number))
-                watch.start_anew()
+        if is_sane(value) and watch.take(value, <double>number):
+            change = watch.change()
+            self.raised.append((watch.name, change.before, change.after, int(change.since), number))
+            watch.start_anew()
         return 0
 
     def update(self, x, y, prediction, event):

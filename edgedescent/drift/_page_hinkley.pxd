@@ -1,4 +1,4 @@
 from edgedescent.drift._rule cimport Rule
 
-cdef Py_ssize_t page_hinkley(const Rule* rule, double* numbers, double x) noexcept nogil
+cdef bint page_hinkley(const Rule* rule, double* numbers, double x) noexcept nogil
 cdef bint page_hinkley_is_valid(const Rule* rule, const double* numbers) noexcept nogil

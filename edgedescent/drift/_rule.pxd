@@ -2,8 +2,8 @@
 
 
 cdef struct Rule:
-    # Takes in a number; returns how many of the latest values belong to the new regime, or 0 where there is no alarm.
-    Py_ssize_t (*update)(const Rule* rule, double* numbers, double x) noexcept nogil
+    # Takes in a number; returns True for an alarm.
+    bint (*update)(const Rule* rule, double* numbers, double x) noexcept nogil
     # True for numbers that `update` can have left.
     bint (*is_valid)(const Rule* rule, const double* numbers) noexcept nogil
     double hyper[8]

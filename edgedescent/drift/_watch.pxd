@@ -23,6 +23,6 @@ cdef class Watch:
     cdef Py_ssize_t row
     cdef Py_ssize_t place
 
-    cdef Py_ssize_t take(self, double value, double number) except -1
-    cdef Change change(self, Py_ssize_t n_since) noexcept
+    cdef bint take(self, double value, double number) except -1
+    cdef Change change(self) noexcept
     cdef int start_anew(self) except -1

@@ -63,9 +63,9 @@ cdef class Watch:
         self.row = self.place = 0
         self.start_anew()
 
-    cdef Py_ssize_t take(self, double value, double number) except -1:
-        """Take in the value of event `number`, between -1e100 and 1e100; returns how many are since a change, or 0."""
-        cdef Py_ssize_t i, n_since
+    cdef bint take(self, double value, double number) except -1:
+        """Take in the value of event `number`, between -1e100 and 1e100; returns True for an alarm."""
+        cdef Py_ssize_t i
         remember(&self.numbers.history, value, number)
         self.numbers.n += 1.0
         if self.numbers.n > START:
@@ -74,14 +74,13 @@ cdef class Watch:
         if self.numbers.n == START:
             find_scale(&self.numbers)
             for i in range(START):
-                n_since = self.detection.push(standardized(&self.numbers, self.numbers.first[i]))
-                if n_since:
-                    return n_since + START - 1 - i
-        return 0
+                if self.detection.push(standardized(&self.numbers, self.numbers.first[i])):
+                    return True
+        return False
 
-    cdef Change change(self, Py_ssize_t n_since) noexcept:
+    cdef Change change(self) noexcept:
         """Return the means before and since the change that `take` has found."""
-        return split(&self.numbers.history, n_since)
+        return split(&self.numbers.history)
 
     cdef int start_anew(self) except -1:
         """Forget all values, after an alarm."""
@@ -106,7 +105,7 @@ cdef class Watch:
         cdef double[::1] view
         cdef WatchNumbers restored
         if numbers.ndim != 1 or len(numbers) <= n_own or numbers.dtype != np.float64:
-            raise ValueError(f"A watch must be more than {n_own} numbers. Got {numbers!r:.200}.")
+            raise ValueError(f"A watch must be more than {n_own} numbers. Got shape {numbers.shape}.")
         own = np.array(numbers[:n_own])
         view = own
         memcpy(&restored, &view[0], sizeof(WatchNumbers))

@@ -22,8 +22,8 @@ class ADWIN(Detector):
         m = 1 / (|W₀| - l + 1) + 1 / (|W₁| - l + 1)
         δ' = ln(2 ln|W| / δ)
 
-    with the variance σ² of W and the length l = `min_window_length` of the shortest part. The oldest bucket is then
-    dropped until no cut is left, and what remains is the new regime. The next value starts a new window.
+    with the variance σ² of W and the length l = `min_window_length` of the shortest part. The next
+    value starts a new window.
 
     For independent values from 0 to 1, the paper bounds the probability of a false alarm at a check by δ (theorem 3.1,
     with δ' = ln(2 ln|W| / δ) instead of ln(2 |W| / δ), as its authors do in practice).

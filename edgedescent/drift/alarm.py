@@ -26,7 +26,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     after: float
     """Mean since the change."""
     since: int
-    """Number of the learned event with which the change began, as far as the detector can tell; from 1."""
+    """Number of the learned event from which on the mean differs most from that before, from 1."""
     event: int
     """Number of the learned event at which the alarm was raised."""
 

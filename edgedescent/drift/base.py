@@ -36,7 +36,7 @@ class Detector(Declared):
         """Number of numbers that are kept of a stream, however long it is."""
         raise NotImplementedError(f"{type(self).__name__} does not define `n_numbers`.")
 
-    def update(self, numbers: NDArray[np.float64], x: float) -> int:
+    def update(self, numbers: NDArray[np.float64], x: float) -> bool:
         """Take in the next number of a stream; only for detectors written in Python.
 
         Args:
@@ -44,7 +44,6 @@ class Detector(Declared):
             x: The next number, between -1e100 and 1e100. The monitor gives numbers from 0 to 1.
 
         Returns:
-            0, or for an alarm the number of latest values, this one included, that belong to the new regime; at least
-            one value must be left for the old one.
+            True for an alarm. The numbers are then set to 0.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define `update`.")

@@ -22,7 +22,7 @@ class PageHinkley(Detector):
         U ← α U + x - x̄ - δ          alarm where U - min U > λ: the mean has risen
         D ← α D + x - x̄ + δ          alarm where max D - D > λ: the mean has fallen
 
-    The change is dated to the value after the extreme. The next value starts the test anew.
+    The next value starts the test anew.
 
     For values whose mean does not change, U falls by about δ per value, so that an alarm needs an excursion of λ against
     this drift: for normal values of variance σ², its probability from any one minimum is about exp(-2 δ λ / σ²).
@@ -60,5 +60,5 @@ class PageHinkley(Detector):
 
     @property
     def n_numbers(self) -> int:
-        """Number of numbers that are kept: count, mean, the two sums, their extremes and when these were."""
-        return 8
+        """Number of numbers that are kept: count, mean, the two sums and their extremes."""
+        return 6

@@ -31,7 +31,7 @@ def test_any_stream_is_taken_and_its_state_goes_on(
     for x in first:
         one.update(x)
     saved = one.save()
-    assert len(saved) == detector().n_numbers + 2
+    assert len(saved) == detector().n_numbers + 1
     assert all(map(math.isfinite, saved.tolist()))
     two = Detection(detector())
     two.restore(saved)

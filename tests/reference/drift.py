@@ -20,18 +20,14 @@ class Window:
     buckets: list[list[float]] = field(default_factory=list)
     ticks: int = 0
 
-    def update(self, x: float) -> int:
+    def update(self, x: float) -> bool:
         self.buckets.append([x])
         self._merge()
         self.ticks += 1
         n = sum(map(len, self.buckets))
         if self.ticks % self.detector.clock or n <= self.detector.grace_period:
-            return 0
-        found = False
-        while self._differs():
-            del self.buckets[0]
-            found = True
-        return sum(map(len, self.buckets)) if found else 0
+            return False
+        return self._differs()
 
     def _merge(self) -> None:
         size = 1
@@ -64,20 +60,17 @@ class Sums:
     rises: list[float] = field(default_factory=list)
     falls: list[float] = field(default_factory=list)
 
-    def update(self, x: float) -> int:
+    def update(self, x: float) -> bool:
         self.values.append(x)
         n = len(self.values)
         deviation = x - statistics.fmean(self.values)
         for sums, delta in ((self.rises, -self.detector.delta), (self.falls, self.detector.delta)):
             sums.append(self.detector.alpha * (sums[-1] if sums else 0.0) + deviation + delta)
         if n < self.detector.min_instances:
-            return 0
-        lowest, highest = int(np.argmin(self.rises)), int(np.argmax(self.falls))
-        if self.detector.mode != "down" and self.rises[-1] - self.rises[lowest] > self.detector.threshold:
-            return n - 1 - lowest
-        if self.detector.mode != "up" and self.falls[highest] - self.falls[-1] > self.detector.threshold:
-            return n - 1 - highest
-        return 0
+            return False
+        rise, fall = self.rises[-1] - min(self.rises), max(self.falls) - self.falls[-1]
+        modes = {"up": rise, "down": fall, "both": max(rise, fall)}
+        return modes[self.detector.mode] > self.detector.threshold
 
 
 @dataclass
@@ -90,15 +83,15 @@ class Samples:
     def __post_init__(self) -> None:
         self.generator = random.Random(self.detector.seed)
 
-    def update(self, x: float) -> int:
+    def update(self, x: float) -> bool:
         size, n = self.detector.window_size, self.detector.stat_size
         self.window = [*self.window, x][-size:]
         if len(self.window) < size:
-            return 0
+            return False
         drawn = [self.window[i] for i in self.generator.sample(range(size - n), n)]
         latest = self.window[-n:]
         farthest = max(abs(sum(a <= v for a in drawn) - sum(b <= v for b in latest)) for v in self.window)
-        return n if farthest / n > 0.1 and p_value(farthest, n) <= self.detector.alpha else 0
+        return farthest / n > 0.1 and p_value(farthest, n) <= self.detector.alpha
 
 
 def p_value(h: int, n: int) -> float:
@@ -120,13 +113,12 @@ def p_value(h: int, n: int) -> float:
 TWINS = {ADWIN: Window, PageHinkley: Sums, KSWIN: Samples}
 
 
-def alarms(detector: Detector, values: list[float]) -> list[tuple[int, int]]:
-    """Place of each alarm, and how many of the latest values belong to the new regime."""
-    twin = TWINS[type(detector)](detector)
-    found = []
+def alarms(detector: Detector, values: list[float]) -> list[int]:
+    """Place of each alarm."""
+    twin, found = TWINS[type(detector)](detector), []
     for i, x in enumerate(values):
-        if n_since := twin.update(x):
-            found.append((i, n_since))
+        if twin.update(x):
+            found.append(i)
             twin = TWINS[type(detector)](detector)
     return found
 
@@ -137,3 +129,18 @@ def standardized(values: list[float]) -> list[float]:
     away = [abs(value - center) for value in values[:64]]
     scale = 1.4826 * statistics.median(away) or statistics.fmean(away)
     return [min(max(0.5 + (value - center) / (10 * scale), 0.0), 1.0) for value in values]
+
+
+def change(values: list[float]) -> tuple[float, float, int]:
+    """Means before and since the cut between two buckets, and its place, that leaves the least squared error."""
+    buckets: list[list[float]] = []
+    for value in values:
+        buckets.append([value])
+        size = 1
+        while sum(len(bucket) == size for bucket in buckets) > 5:
+            first = next(i for i, bucket in enumerate(buckets) if len(bucket) == size)
+            buckets[first : first + 2] = [buckets[first] + buckets[first + 1]]
+            size *= 2
+    cuts = np.cumsum([len(bucket) for bucket in buckets])[:-1].tolist()
+    at = min(cuts, key=lambda cut: len(values[:cut]) * np.var(values[:cut]) + len(values[cut:]) * np.var(values[cut:]))
+    return float(np.mean(values[:at])), float(np.mean(values[at:])), at
