@@ -134,7 +134,7 @@ class Reports:
         self._reported_state = self._health.state
         self._health.report(metrics)
         left_out = self._engine.learner.left_out()
-        drift = [msgspec.structs.asdict(alarm) for alarm in self._engine.latest_alarms]
+        drift = msgspec.to_builtins(self._engine.latest_alarms)
         self._status.write(
             {**metrics, "left_out": left_out, "drift": drift, "connected": self._transport.connected}
         )
