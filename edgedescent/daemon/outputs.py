@@ -1,4 +1,4 @@
-"""Outputs of the daemon: answers, drift alarms, model cards, metrics and status, within what the broker takes, and dead letters."""
+"""Outputs of the daemon: answers, alarms, model cards, metrics, status, within what the broker takes; dead letters."""
 
 from __future__ import annotations
 

@@ -135,9 +135,7 @@ class Reports:
         self._health.report(metrics)
         left_out = self._engine.learner.left_out()
         drift = msgspec.to_builtins(self._engine.latest_alarms)
-        self._status.write(
-            {**metrics, "left_out": left_out, "drift": drift, "connected": self._transport.connected}
-        )
+        self._status.write({**metrics, "left_out": left_out, "drift": drift, "connected": self._transport.connected})
 
 
 def resident_bytes() -> int | None:

@@ -1,7 +1,7 @@
 """Drift detectors: tests that raise an alarm when a stream of numbers has changed. One file each.
 
-`DriftMonitor` runs one over the prediction errors and the inputs of a learner. Alarms are for people: nothing that learns
-reads them.
+`DriftMonitor` runs one over the prediction errors and the inputs of a learner. Alarms are for people: nothing that
+learns reads them.
 """
 
 from edgedescent.drift._detection import Detection

@@ -25,12 +25,13 @@ class ADWIN(Detector):
     with the variance σ² of W and the length l = `min_window_length` of the shortest part. The next
     value starts a new window.
 
-    For independent values from 0 to 1, the paper bounds the probability of a false alarm at a check by δ (theorem 3.1,
-    with δ' = ln(2 ln|W| / δ) instead of ln(2 |W| / δ), as its authors do in practice).
+    For independent values from 0 to 1, the paper bounds the probability of a false alarm at a check by δ, if δ is
+    divided by |W| (theorem 3.1). Only about ln|W| cuts are compared, so its authors divide by ln|W| in practice, as
+    here: that is not proven, and measured in docs/drift.md.
 
     The window is an exponential histogram: at most `max_buckets` buckets of each size 1, 2, 4, …, with the sum and the
-    variance of their values. A value takes amortized constant time, the checks time proportional to ln|W| each.
-    Beyond 2⁴⁰ values, the oldest bucket is dropped.
+    variance of their values. A value takes amortized constant time, a check time proportional to ln|W|. Beyond 2⁴⁰
+    values, the oldest bucket is dropped.
 
     Alarms come at the same values as those of ``river.drift.ADWIN`` of River 0.26. Some earlier releases compared fewer
     cuts.

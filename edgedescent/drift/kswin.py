@@ -18,13 +18,14 @@ class KSWIN(Detector):
     Once the window is full, every value compares the latest `stat_size` values with as many that are drawn from the
     rest of the window, without replacement::
 
-        d = max over v of |F_latest(v) - F_drawn(v)|      alarm where d > 0.1 and p(d) <= α
+        d = max over v of |F_latest(v) - F_drawn(v)|      alarm where d > 0.1 and p(d) <= alpha
 
     with the exact p-value of the two-sided two-sample test. It depends on d alone, which is a multiple of
-    1 / `stat_size`, so the comparison is with one number that is known from the start. The next value starts a new window.
+    1 / `stat_size`, so the comparison is with one number that is known from the start. The next value starts a new
+    window.
 
-    It notices a change of any kind in the distribution, not of the mean alone, and whatever the unit. α bounds the
-    probability of a false alarm at one value; there is a test at every value, so α must be small.
+    It notices a change of any kind in the distribution, not of the mean alone, and whatever the unit. `alpha`
+    bounds the probability of a false alarm at one value; there is a test at every value, so it must be small.
 
     The drawn values come from a Mersenne Twister that is started with `seed` for each window, as Python's
     ``random.sample`` draws. So alarms come at the same values as those of ``river.drift.KSWIN`` with that seed.
@@ -47,7 +48,7 @@ class KSWIN(Detector):
 
     rule: ClassVar[str] = "kswin"
 
-    alpha: Annotated[float, Meta(gt=0, lt=1, description="Largest p-value α that is an alarm")] = 0.005
+    alpha: Annotated[float, Meta(gt=0, lt=1, description="Largest p-value that is an alarm")] = 0.005
     window_size: Annotated[int, Meta(ge=4, le=4096, description="Number of latest values that are kept")] = 100
     stat_size: Annotated[int, Meta(ge=2, le=1024, description="Number of values in each of the two samples")] = 30
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="Seed of the draws")] = 0

@@ -19,13 +19,13 @@ class PageHinkley(Detector):
     ::
 
         x̄ ← mean of all values, this one included
-        U ← α U + x - x̄ - δ          alarm where U - min U > λ: the mean has risen
-        D ← α D + x - x̄ + δ          alarm where max D - D > λ: the mean has fallen
+        U ← a U + x - x̄ - δ          alarm where U - min U > λ: the mean has risen
+        D ← a D + x - x̄ + δ          alarm where max D - D > λ: the mean has fallen
 
     The next value starts the test anew.
 
-    For values whose mean does not change, U falls by about δ per value, so that an alarm needs an excursion of λ against
-    this drift: for normal values of variance σ², its probability from any one minimum is about exp(-2 δ λ / σ²).
+    For values whose mean does not change, U falls by about δ per value, so that an alarm needs an excursion of λ
+    against this drift: for normal values of variance v, its probability from any one minimum is about exp(-2 δ λ / v).
     `threshold` and `delta` are in the unit of the values.
 
     Alarms come at the same values as those of ``river.drift.PageHinkley``.
@@ -47,10 +47,10 @@ class PageHinkley(Detector):
     min_instances: Annotated[int, Meta(ge=1, le=1_000_000, description="Number of values before the first alarm")] = 30
     delta: Annotated[float, Meta(ge=0, le=1e100, description="Deviation δ that is no change")] = 0.005
     threshold: Annotated[float, Meta(gt=0, le=1e100, description="Threshold λ of the cumulated deviations")] = 50.0
-    alpha: Annotated[float, Meta(gt=0, le=1, description="Factor α on what was cumulated before")] = 0.9999
-    mode: Annotated[
-        Literal["both", "up", "down"], Meta(description="Changes that matter: rises, falls or both")
-    ] = "both"
+    alpha: Annotated[float, Meta(gt=0, le=1, description="Factor a on what was cumulated before")] = 0.9999
+    mode: Annotated[Literal["both", "up", "down"], Meta(description="Changes that matter: rises, falls or both")] = (
+        "both"
+    )
 
     @property
     def hyper(self) -> tuple[float, ...]:

@@ -55,7 +55,17 @@ class Unfinished:
         n_kept: number of its dead letters that were kept before.
     """
 
-    __slots__ = ("alarms", "answers", "dead_letters", "events", "is_array", "message", "n_kept", "pieces", "redelivered")
+    __slots__ = (
+        "alarms",
+        "answers",
+        "dead_letters",
+        "events",
+        "is_array",
+        "message",
+        "n_kept",
+        "pieces",
+        "redelivered",
+    )
 
     def __init__(self, message: Message, redelivered: bool, pieces: Iterator[EventCursor], n_kept: int = 0) -> None:
         self.message = message

@@ -1,4 +1,4 @@
-"""Contract checks for learners, optimizers, losses, drift detectors and payload formats, for use in the tests of plug-ins.
+"""Contract checks for learners, optimizers, losses, detectors and payload formats, for use in the tests of plug-ins.
 
 Each check is a function of one object. It raises AssertionError with a description of the violation. The project runs
 all checks on everything it exports; a plug-in can run them in one line of a test.

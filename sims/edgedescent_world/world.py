@@ -153,7 +153,7 @@ class World:
             self.outcome.folders_lost += 1
 
     def _reconfigure(self) -> None:
-        """Give the daemon other limits, other intervals and another drift detector, with which its next start recovers."""
+        """Give the daemon other limits, intervals and another drift detector, with which its next start recovers."""
         if self.chance.later.random() < self.settings.reconfigured:
             limits, predictions = draw_limits(self.chance), draw_predictions(self.chance)
             drift = draw_drift(self.chance)

@@ -1,4 +1,4 @@
-"""All exported learners, optimizers, schedules, losses and detectors; a new one is included without a line of its own."""
+"""All exported learners, optimizers, schedules, losses, detectors; a new one is included without a line of its own."""
 
 from __future__ import annotations
 

@@ -51,9 +51,7 @@ def test_alarms_go_on_after_a_kill_and_repeats_are_recognized(
                 if isinstance(effect, DriftAlarm)
             ]
             numbers = [alarm["number"] for alarm in expected]
-            eventually(
-                lambda: {json.loads(one)["number"] for one in peer.of("drift")} == set(numbers), "every alarm"
-            )
+            eventually(lambda: {json.loads(one)["number"] for one in peer.of("drift")} == set(numbers), "every alarm")
             daemon.stop()
         found = [json.loads(payload) for payload in peer.of("drift")]
     assert len(expected) >= 5

@@ -19,7 +19,11 @@ def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
     harness.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
     metrics = harness.daemon.metrics()
     elsewhere = ("device", "state", "version", "drift_alarms")
-    names = {name for name in metrics if not name.startswith(("dead_letters", "drift_alarms.", "duplicates.")) and name not in elsewhere}
+    names = {
+        name
+        for name in metrics
+        if not name.startswith(("dead_letters", "drift_alarms.", "duplicates.")) and name not in elsewhere
+    }
     assert names <= FAMILIES.keys()
     found = families(metrics)
     assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()

@@ -96,8 +96,8 @@ def test_the_threshold_of_the_distance_is_that_of_the_exact_p_value() -> None:
             assert found == (reference.p_value(h, n) <= alpha), (n, alpha, h)
 
 
-def test_a_mild_change_is_found_within_the_bound_of_the_paper() -> None:
-    # Theorem 3.1: false alarms at a check with a probability of at most delta.
+def test_false_alarms_stay_below_the_bound_of_the_paper() -> None:
+    # False alarms at a check with a probability of at most delta.
     rng = np.random.default_rng(0)
     n_alarms = len(alarms(ADWIN(delta=0.05), rng.random(200_000).tolist()))
     assert n_alarms <= 0.05 * 200_000 / 32
@@ -109,7 +109,10 @@ def test_a_mild_change_is_found_within_the_bound_of_the_paper() -> None:
         (lambda: ADWIN(delta=0.0), "The `delta` of ADWIN must be > 0 and < 1"),
         (lambda: ADWIN(max_buckets=1), "The `max_buckets` of ADWIN must be an integer >= 2"),
         (lambda: PageHinkley(mode="sideways"), "`mode`"),  # type: ignore[arg-type]
-        (lambda: KSWIN(window_size=50), "The `window_size` of KSWIN must be at least twice its `stat_size` of 30. Got 50."),
+        (
+            lambda: KSWIN(window_size=50),
+            "The `window_size` of KSWIN must be at least twice its `stat_size` of 30. Got 50.",
+        ),
     ],
 )
 def test_parameters_are_validated(make: Any, message: str) -> None:

@@ -95,8 +95,8 @@ def test_a_restored_engine_raises_the_same_alarms(detector: Any) -> None:
             saved = codec.decode(codec.encode(two.state_dict()))
             two = watching(detector)
             two.load_state_dict(saved)
-        for engine, list_ in zip((one, two), found, strict=True):
-            list_ += alarms(send(engine, json.dumps(each).encode()))
+        for place, engine in enumerate((one, two)):
+            found[place] += alarms(send(engine, json.dumps(each).encode()))
     assert found[0] == found[1]
     assert codec.encode(one.state_dict()) == codec.encode(two.state_dict())
 
@@ -106,11 +106,15 @@ def test_a_full_table_of_names_watches_the_same_inputs_as_a_large_one() -> None:
     found: list[list[Any]] = [[], []]
     for number, each in enumerate(events()):
         each["x"] = dict(reversed([*each["x"].items(), *((f"rare{number + i}", 1.0) for i in range(number % 3))]))
-        for engine, list_ in zip((small, large), found, strict=True):
-            list_ += [one for one in alarms(send(engine, json.dumps(each).encode())) if one["watched"] == "input"]
+        for place, engine in enumerate((small, large)):
+            found[place] += [
+                one for one in alarms(send(engine, json.dumps(each).encode())) if one["watched"] == "input"
+            ]
     assert isinstance(small.drift, DriftMonitor)
     assert small.drift.inputs() == ["b", "a"]
-    assert [(one["event"], one["input"]) for one in found[0]] == [(one["event"], one["input"]) for one in found[1]] != []
+    assert (
+        [(one["event"], one["input"]) for one in found[0]] == [(one["event"], one["input"]) for one in found[1]] != []
+    )
 
 
 class Overridden(LinearRegressor):
@@ -124,8 +128,8 @@ def test_a_learner_of_mappings_is_watched_too() -> None:
     one, two = watching(), watching(learner=Overridden())
     found: list[list[Any]] = [[], []]
     for each in events():
-        for engine, list_ in zip((one, two), found, strict=True):
-            list_ += alarms(send(engine, json.dumps(each).encode()))
+        for place, engine in enumerate((one, two)):
+            found[place] += alarms(send(engine, json.dumps(each).encode()))
     assert found[0] == found[1] != []
 
 
@@ -134,8 +138,8 @@ def test_of_a_recommender_the_errors_are_watched_and_of_a_ranking_nothing() -> N
     found: list[list[Any]] = [[], []]
     for i in range(900):
         payload = json.dumps({"user": f"u{i % 7}", "item": f"i{i % 5}", "y": 1.0 if i < 500 else i % 50}).encode()
-        for engine, list_ in zip((rating, ranking), found, strict=True):
-            list_ += alarms(send(engine, payload))
+        for place, engine in enumerate((rating, ranking)):
+            found[place] += alarms(send(engine, payload))
     assert {one["watched"] for one in found[0]} == {"error"}
     assert found[1] == []
 
@@ -149,7 +153,10 @@ def test_repeats_questions_and_bad_events_are_not_watched() -> None:
         send(two, labelled)
         send(two, labelled)
         send(two, b'{"x": {"a": 5}, "y": "many"}')
-    states = [{k: v for k, v in engine.state_dict().items() if k in ("drift.inputs", "drift.watches")} for engine in (one, two)]
+    states = [
+        {k: v for k, v in engine.state_dict().items() if k in ("drift.inputs", "drift.watches")}
+        for engine in (one, two)
+    ]
     assert codec.encode(states[0]) == codec.encode(states[1])
 
 
@@ -187,7 +194,10 @@ def test_settings_name_the_detector() -> None:
     ("table", "message"),
     [
         ({"detector": "ADWIM"}, "`drift.detector.type` is 'ADWIM': expected one of ADWIN, KSWIN, PageHinkley."),
-        ({"detector": {"type": "ADWIN", "delta": 2.0}}, "`drift.detector`: The `delta` of ADWIN must be > 0 and < 1. Got 2.0."),
+        (
+            {"detector": {"type": "ADWIN", "delta": 2.0}},
+            "`drift.detector`: The `delta` of ADWIN must be > 0 and < 1. Got 2.0.",
+        ),
         ({"detector": {"type": "ADWIN", "lambda": 2.0}}, "`drift.detector.lambda` is not a known key"),
         ({"inputs_max": 65}, "`drift.inputs_max` is 65: expected `int` <= 64."),
     ],
@@ -199,5 +209,5 @@ def test_wrong_settings_are_named(table: dict[str, Any], message: str) -> None:
 
 
 def test_a_state_with_a_detector_of_another_version_says_so() -> None:
-    with pytest.raises(ConfigError, match="`drift.detector`: .*unexpected keyword"):
+    with pytest.raises(ConfigError, match=r"`drift\.detector`: .*unexpected keyword"):
         DriftSettings(detector={"type": "ADWIN", "old": 1}, inputs_max=0).build_detector()
