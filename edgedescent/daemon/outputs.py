@@ -12,6 +12,7 @@ from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import AnswerHold, Answers
 from edgedescent.daemon.clock import Clock
+from edgedescent.drift.alarm import decode
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions
 from edgedescent.interfaces import Transport
 from edgedescent.state.store import Store
@@ -66,7 +67,7 @@ class Outputs:
             if isinstance(effect, DriftAlarm):
                 # Once its message is durable, so that no other message can get the same number after a crash.
                 self.alarms.send(message.position, effect.payload, held=True)
-                log.info("Drift alarm: %s", effect.payload.decode())
+                _log_alarm(effect)
                 continue
             self._store.add_dead_letter(effect)
             n_dead_letters += 1
@@ -145,6 +146,19 @@ class Outputs:
             "drift_alarms_dropped": self.alarms.dropped,
             "publications_too_large": answers.too_large + too_large,
         }
+
+
+def _log_alarm(effect: DriftAlarm) -> None:
+    alarm = decode(effect.payload)
+    log.info(
+        "Drift alarm %d: the mean of %s is %.6g since event %d, before %.6g.",
+        alarm.number,
+        "the error" if alarm.input is None else f"the input {logs.cut(ascii(alarm.input), 100)}",
+        alarm.after,
+        alarm.since,
+        alarm.before,
+        extra={"position": alarm.position},
+    )
 
 
 def _log_dead_letter(dead_letter: DeadLetter) -> None:

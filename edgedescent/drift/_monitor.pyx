@@ -11,7 +11,7 @@ from libc.math cimport fabs
 from edgedescent.drift._history cimport Change
 from edgedescent.drift._watch cimport Watch
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
-from edgedescent.numerics._numbers cimport is_sane, plain_number
+from edgedescent.numerics._numbers cimport NAME_BYTES_MAX, is_sane, plain_number
 
 from edgedescent.drift.alarm import Alarm, decode, encode
 
@@ -19,6 +19,11 @@ cdef enum:
     # Alarms that are kept for the status.
     LATEST_MAX = 8
     INPUTS_MAX = 64
+
+
+cdef inline bint is_name(object name):
+    """True for text that an encoder would take as a name, of at most as many letters, and that can be published."""
+    return type(name) is str and len(<str>name) <= NAME_BYTES_MAX and name.isprintable()
 
 
 cdef class DriftMonitor:
@@ -135,8 +140,8 @@ cdef class DriftMonitor:
                 self._note(watch, plain_number(value), number)
         if len(self.watches) < self.inputs_max:
             for name, value in x.items():
-                if (type(name) is str and name not in self.by_name and len(self.watches) < self.inputs_max
-                        and (PyFloat_Check(value) or PyLong_Check(value))):
+                if (len(self.watches) < self.inputs_max and (PyFloat_Check(value) or PyLong_Check(value))
+                        and is_name(name) and name not in self.by_name):
                     self._note(self._begin(name), plain_number(value), number)
         return 0
 

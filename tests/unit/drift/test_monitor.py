@@ -93,6 +93,12 @@ def test_it_watches_the_first_numeric_inputs_up_to_its_bound() -> None:
     assert monitor.inputs() == ["a", "new1", "c"]
 
 
+def test_names_that_cannot_be_published_are_not_watched() -> None:
+    monitor = DriftMonitor(ADWIN())
+    monitor.update({"\ud800": 1.0, "a" * 513: 1.0, 7: 1.0, "b": 1.0}, 0.0, 0.0, 1)  # type: ignore[dict-item]
+    assert monitor.inputs() == ["b"]
+
+
 def test_what_it_keeps_has_a_bound() -> None:
     monitor = DriftMonitor(EAGER, 2)
     size = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import math
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -100,7 +100,8 @@ def test_alarms_derived_by_hand() -> None:
     )
     run = run_candidate(scenario, "lagging")
     # The first errors are all 0, in the middle of what a detector gets, so that any other is at its upper end. Then
-    # Page-Hinkley with its defaults: after 30 events, the sum of the values above their mean less 0.005 passes its least by 50.
+    # Page-Hinkley with its defaults: after 30 events, the sum of the values above their mean less 0.005 is more than
+    # 50 above its least.
     errors = np.where(np.arange(1, 2001) > AT, 1.0, 0.5)
     total, mean, least, alarm = 0.0, 0.0, math.inf, None
     for n, error in enumerate(errors.tolist(), start=1):
