@@ -5,6 +5,8 @@ from typing_extensions import disjoint_base
 
 from edgedescent.drift._watch import Watch
 from edgedescent.drift.alarm import Alarm
+from edgedescent.drift.alarm import decode as decode
+from edgedescent.drift.alarm import encode as encode
 from edgedescent.drift.base import Detector
 
 @disjoint_base
