@@ -50,7 +50,7 @@ cdef class DriftMonitor:
         >>> monitor = DriftMonitor(ADWIN())
         >>> for event in range(1, 2001):
         ...     monitor.update({"temp": 20.0 + event % 7}, y=0.0, prediction=event % 5 * (0.1 if event <= 1000 else 1.0), event=event)
-        >>> [(alarm.watched, alarm.since, alarm.before, alarm.after) for alarm in monitor.take(1, 0.0, 0)]
+        >>> [(alarm.watched, alarm.since, round(alarm.before, 1), round(alarm.after, 1)) for alarm in monitor.take(1, 0.0, 0)]
         [('error', 1001, 0.2, 2.0)]
     """
 

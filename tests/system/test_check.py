@@ -130,6 +130,7 @@ def test_of_a_shared_subscription_it_takes_nothing(server: SecuredBroker, make_d
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_access_rules_that_are_too_tight_are_found(folder: Path, tmp_path: Path, protocol: str) -> None:
     rules = "user pump\ntopic write edgedescent/pump/predictions\ntopic write edgedescent/pump/metrics\n"
+    rules += "topic write edgedescent/pump/drift\n"
     password = folder / "secret"
     password.write_text(SECRET)
     password.chmod(0o600)
