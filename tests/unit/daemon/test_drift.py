@@ -1,4 +1,4 @@
-"""Drift alarms of the daemon: published once durable, again after a crash unless known to be sent, and in the status."""
+"""Drift alarms of the daemon: published once durable, again after a crash unless known to be sent, and in `status`."""
 
 from __future__ import annotations
 
