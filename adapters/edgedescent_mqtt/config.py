@@ -98,7 +98,7 @@ class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     qos: int = 1
     """Quality of service of events, 0 or 1. With 1, the broker keeps an event until the journal has it."""
     publish_qos: Literal[0, 1] = 0
-    """Quality of service of predictions and metrics. Status and snapshots are always sent with 1."""
+    """Quality of service of predictions, metrics and drift alarms. Status and snapshots are always sent with 1."""
     keepalive_s: Annotated[int, Meta(ge=5, le=65535)] = 30
     connect_timeout_s: Annotated[float, Meta(gt=0, le=8)] = 5.0
     reconnect_min_s: Seconds = 0.5

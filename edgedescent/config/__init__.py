@@ -10,6 +10,7 @@ from edgedescent.config.loading import checksum, load
 from edgedescent.config.tables import (
     OUTPUTS,
     Config,
+    Drift,
     Limits,
     Logs,
     Metrics,
@@ -24,6 +25,7 @@ from edgedescent.config.values import Variable
 __all__ = [
     "OUTPUTS",
     "Config",
+    "Drift",
     "Limits",
     "Logs",
     "Metrics",

@@ -1,4 +1,4 @@
-"""Conversion of TOML tables to structs, learners, optimizers, schedules and losses, and back."""
+"""Conversion of TOML tables to structs, learners, optimizers, schedules, losses and detectors, and back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from edgedescent.config.values import Variable, join, origin
+from edgedescent.drift import DETECTORS, Detector
 from edgedescent.errors import ConfigError, did_you_mean, shown
 from edgedescent.learners import LEARNERS, Learner
 from edgedescent.losses import LOSSES, Loss
@@ -84,7 +85,7 @@ def build(
     registry: Registry[Any] | None = None,
     given: Mapping[str, Any] | None = None,
 ) -> T:
-    """Build a learner, optimizer, schedule, loss, or a plug-in of another registry from a table.
+    """Build a learner, optimizer, schedule, loss, detector, or a plug-in of another registry from a table.
 
     Args:
         base: Base class of what to build; it selects the registry.
@@ -129,7 +130,7 @@ def build(
         raise ConfigError(f"`{path}`: {error}{source}") from None
 
 
-def describe(thing: Learner | Optimizer | Schedule | Loss) -> dict[str, Any]:
+def describe(thing: Learner | Optimizer | Schedule | Loss | Detector) -> dict[str, Any]:
     """Table from which `build` makes an equal object.
 
     Example:
@@ -210,5 +211,6 @@ _REGISTRIES: dict[type, Registry[Any]] = {
     Optimizer: OPTIMIZERS,
     Schedule: SCHEDULES,
     Loss: LOSSES,
+    Detector: DETECTORS,
 }
 """Registry in which a table's ``type`` is looked up, by the base class of what it describes."""

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from edgedescent.config.building import build, convert, describe
+from edgedescent.drift import Detector
 from edgedescent.engine.core import Engine
-from edgedescent.engine.settings import EngineSettings
+from edgedescent.engine.settings import DriftSettings, EngineSettings
 from edgedescent.errors import ConfigError, shown
 from edgedescent.formats import FORMATS, Format
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport, TransportAdapter
@@ -20,7 +21,7 @@ from edgedescent.registry import EXPORTERS, TRANSPORTS
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
-OUTPUTS = ("predictions", "metrics", "snapshots", "status")
+OUTPUTS = ("predictions", "metrics", "drift", "snapshots", "status")
 """Keys in ``[topics]`` of the topics that the daemon publishes to."""
 
 
@@ -34,6 +35,7 @@ class Topics(_Table, frozen=True):
     events: Annotated[tuple[str, ...], Meta(min_length=1)] = ("edgedescent/{device}/events",)
     predictions: str = "edgedescent/{device}/predictions"
     metrics: str = "edgedescent/{device}/metrics"
+    drift: str = "edgedescent/{device}/drift"
     snapshots: str = "edgedescent/{device}/snapshots"
     status: str = "edgedescent/{device}/status"
     format: str = "json"
@@ -111,6 +113,27 @@ class Predictions(_Table, frozen=True):
     """Share of the labels that the prediction intervals shall hold, such as 0.9; answers have none where it is None."""
 
 
+class Drift(_Table, frozen=True):
+    """The ``[drift]`` table: what watches the prediction error and the inputs for change, and publishes alarms.
+
+    It never changes what the learner does.
+    """
+
+    enabled: bool = True
+    detector: dict[str, Any] | str = msgspec.field(default_factory=lambda: {"type": "ADWIN"})
+    """Test for change; its name, or a table with its ``type`` and parameters."""
+    inputs_max: Annotated[int, Meta(ge=0, le=64)] = 4
+    """Number of inputs to watch: the numeric features that come first."""
+
+    def build_detector(self) -> Detector:
+        """Build the detector.
+
+        Raises:
+            ConfigError: If a key of the table is wrong.
+        """
+        return build(Detector, self.detector, "drift.detector")
+
+
 class Snapshots(_Table, frozen=True):
     """The ``[snapshots]`` table: when and how the model is exported."""
 
@@ -181,6 +204,7 @@ class Config(_Table, frozen=True):
     state: State = State()
     limits: Limits = Limits()
     predictions: Predictions = Predictions()
+    drift: Drift = msgspec.field(default_factory=Drift)
     snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
     logs: Logs = Logs()
@@ -228,8 +252,12 @@ class Config(_Table, frozen=True):
         """Everything that decides what the engine does with a message, apart from the learner.
 
         A key that does so belongs here: the state keeps it with the position of the first message that it holds for.
+
+        Raises:
+            ConfigError: If a key of ``[drift]`` is wrong.
         """
-        limits = self.limits
+        limits, drift = self.limits, self.drift
+        watch = DriftSettings(detector=describe(drift.build_detector()), inputs_max=drift.inputs_max)
         return EngineSettings(
             format=self.topics.format,
             dedup_window=limits.dedup_window,
@@ -240,6 +268,7 @@ class Config(_Table, frozen=True):
             events_per_message_max=limits.events_per_message_max,
             quarantine=limits.quarantine,
             interval=self.predictions.interval,
+            drift=watch if drift.enabled else None,
         )
 
     def build_engine(self, settings: EngineSettings | None = None) -> Engine:

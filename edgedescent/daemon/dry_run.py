@@ -14,7 +14,7 @@ from typing import Any
 
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Message
+from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import TransportError
 from edgedescent.evaluation import Prequential
@@ -28,7 +28,7 @@ POLL_S = 0.25
 """Longest wait for messages between two looks at the signals and the clock."""
 
 OnOutput = Callable[[str, bytes], None]
-"""Callback that receives a kind of output, ``predictions`` or ``metrics``, and its payload."""
+"""Callback that receives a kind of output, ``predictions``, ``drift`` or ``metrics``, and its payload."""
 
 _COUNTED = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters")
 
@@ -46,7 +46,7 @@ def dry_run(
         config: Configuration of the device.
         events: Number of events after which the run ends.
         seconds: Time after which the run ends.
-        on_output: Called with the predictions and metrics that a daemon would publish.
+        on_output: Called with the predictions, drift alarms and metrics that a daemon would publish.
 
     Returns:
         A summary of this run: counts, rejections by reason, seconds, error, and the state that it started from.
@@ -116,7 +116,7 @@ def _handle(engine: Engine, slicer: Slicer, topic: str, payload: bytes, on_outpu
                     extra={"reason": effect.reason},
                 )
             else:
-                on_output("predictions", effect.payload)
+                on_output("drift" if isinstance(effect, DriftAlarm) else "predictions", effect.payload)
         return True
 
     messages = iter([Message(engine.position + 1, time.time(), topic, payload)])

@@ -113,6 +113,9 @@ FAMILIES = {
     ),
     "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
     "answers_dropped": Family("answers_dropped_total", "counter", "Predictions dropped because too many were waiting."),
+    "drift_alarms_dropped": Family(
+        "drift_alarms_dropped_total", "counter", "Drift alarms dropped because too many were waiting, since the start."
+    ),
     "answers_split": Family(
         "answers_split_total", "counter", "Predictions split because the broker takes less at once."
     ),
@@ -151,10 +154,14 @@ FAMILIES = {
     "connected": Family("connected", "gauge", "1 while connected to the broker, else 0."),
 }
 """Families by the name of the metric in the daemon. Dead letters by reason are separate."""
+DRIFT_ALARMS = Family(
+    "drift_alarms_total", "counter", "Changes found in the prediction error or in an input, by what was watched."
+)
 DEAD_LETTERS = Family("dead_letters_total", "counter", "Events that could not be used, by reason.")
 STATE = Family("state", "gauge", "1, labelled with the state of the daemon.")
 BUILD = Family("build_info", "gauge", "1, labelled with the version of the daemon.")
 _REASON = "dead_letters."
+_WATCHED = "drift_alarms."
 
 
 def render(metrics: Mapping[str, Any]) -> bytes:
@@ -183,6 +190,11 @@ def render(metrics: Mapping[str, Any]) -> bytes:
         # The family is present even without samples, so that an alert on it can be tested.
         samples = [({**device, "reason": reason}, value) for reason, value in dead_letters.items()]
         lines += _family(DEAD_LETTERS, samples)
+    if "drift_alarms" in metrics:
+        samples = [
+            ({**device, "watched": watched}, metrics.get(f"{_WATCHED}{watched}", 0)) for watched in ("error", "input")
+        ]
+        lines += _family(DRIFT_ALARMS, samples)
     if "state" in metrics:
         lines += _family(STATE, [({**device, "state": str(metrics["state"])}, 1)])
     if "version" in metrics:

@@ -103,11 +103,11 @@ class Daemon:
 
         def on_effect(position: int, effect: Effect) -> None:
             on_progress(position)
-            # Answers known to be sent before the crash are not sent again; all others are.
+            # Answers and alarms known to be sent before the crash are not sent again; all others are.
             if isinstance(effect, DeadLetter):
                 store.add_dead_letter(effect)
             elif position > answered:
-                self._outputs.answers.keep(position, effect.payload)
+                self._outputs.keep(position, effect)
 
         self.engine = engine = recover(config, store, on_effect, slicer=self._slicer, on_progress=on_progress)
         self._transport.resume(store.memory, self._last_packet_id())
@@ -161,8 +161,8 @@ class Daemon:
             )
 
     def _note_sent(self) -> None:
-        """Note up to where answers were written: all that were published before, but not those that wait."""
-        waiting = self._outputs.answers.first_waiting
+        """Note up to where answers and alarms were written: all that were published before, but not those that wait."""
+        waiting = self._outputs.first_waiting
         self._sent_position = self.engine.position if waiting is None else waiting - 1
 
     @property
@@ -308,7 +308,7 @@ class Daemon:
                 # A batch of half the window or more indicates that the broker has further messages.
                 wait_s = BACKLOG_S if window is not None and committer.uncommitted * 2 >= window else 0.0
                 committer.save_now()
-            elif not self._outputs.answers and self._transport.close(CLOSE_TIMEOUT_S, if_quiet=True):
+            elif self._outputs.first_waiting is None and self._transport.close(CLOSE_TIMEOUT_S, if_quiet=True):
                 return
             else:
                 wait_s = CONFIRMATION_S

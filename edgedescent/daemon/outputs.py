@@ -1,4 +1,4 @@
-"""Outputs of the daemon: answers, model cards, metrics and status, within what the broker takes, and dead letters."""
+"""Outputs of the daemon: answers, alarms, model cards, metrics, status, within what the broker takes; dead letters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import AnswerHold, Answers
 from edgedescent.daemon.clock import Clock
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
+from edgedescent.drift.alarm import decode
+from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions
 from edgedescent.interfaces import Transport
 from edgedescent.state.store import Store
 
 log = logging.getLogger(__name__)
+
+ALARMS_BYTES_MAX = 65_536
+"""Size of the drift alarms that wait for a connection; beyond it the oldest are dropped."""
 
 
 class Outputs:
@@ -30,6 +34,7 @@ class Outputs:
 
     Attributes:
         answers: Queue of the answers.
+        alarms: Queue of the drift alarms.
     """
 
     def __init__(self, config: Config, transport: Transport, store: Store, clock: Clock) -> None:
@@ -38,6 +43,7 @@ class Outputs:
         self._clock = clock
         self._topics = {name: config.topic(name) for name in OUTPUTS}
         self.answers = Answers(lambda payload: self.publish("predictions", payload), config.limits.answers_bytes_max)
+        self.alarms = Answers(lambda payload: self.publish("drift", payload), ALARMS_BYTES_MAX)
         self._hold = AnswerHold(self.answers)
         self._too_large: Counter[str] = Counter()
         """Number of messages not sent because of their size, by output."""
@@ -47,7 +53,7 @@ class Outputs:
     # --- Effects --------------------------------------------------------------------------------------------------
 
     def apply(self, message: Message, effects: Sequence[Effect]) -> bool:
-        """Publish the predictions and keep the dead letters of a message.
+        """Publish the predictions and drift alarms of a message, and keep its dead letters.
 
         Returns:
             False if so many answers wait that no more messages should be learned.
@@ -57,6 +63,11 @@ class Outputs:
             if isinstance(effect, Predictions):
                 # If the answer was what ended the connection before, it must not prevent the acknowledgement again.
                 self.answers.send(message.position, effect.payload, held=message.duplicate)
+                continue
+            if isinstance(effect, DriftAlarm):
+                # Once its message is durable, so that no other message can get the same number after a crash.
+                self.alarms.send(message.position, effect.payload, held=True)
+                _log_alarm(effect)
                 continue
             self._store.add_dead_letter(effect)
             n_dead_letters += 1
@@ -71,11 +82,23 @@ class Outputs:
         """True while learning must wait, because answers cannot be sent as fast as they are made."""
         return self._transport.connected and self._hold.is_on(self._clock.monotonic())
 
+    def keep(self, position: int, effect: Predictions | DriftAlarm) -> None:
+        """Queue the answer or alarm of a message that was processed again."""
+        queue = self.alarms if isinstance(effect, DriftAlarm) else self.answers
+        queue.keep(position, effect.payload)
+
+    @property
+    def first_waiting(self) -> int | None:
+        """Position of the oldest message whose answer or alarm waits; None if none does."""
+        waiting = [first for first in (self.answers.first_waiting, self.alarms.first_waiting) if first is not None]
+        return min(waiting, default=None)
+
     def send_waiting(self) -> None:
-        """Send what waits for a connection: answers and the model card of a new snapshot."""
+        """Send what waits for a connection: answers, alarms and the model card of a new snapshot."""
         answers = self.answers
         answers.payload_bytes_max = self._transport.payload_bytes_max(self._topics["predictions"])
         answers.send_waiting(self._store.last_position)
+        self.alarms.send_waiting(self._store.last_position)
         if answers.too_large and not self._too_large["predictions"]:
             self._too_large["predictions"] = 1
             log.warning(
@@ -120,8 +143,22 @@ class Outputs:
             "answers_waiting": len(answers),
             "answers_dropped": answers.dropped,
             "answers_split": answers.split,
+            "drift_alarms_dropped": self.alarms.dropped,
             "publications_too_large": answers.too_large + too_large,
         }
+
+
+def _log_alarm(effect: DriftAlarm) -> None:
+    alarm = decode(effect.payload)
+    log.info(
+        "Drift alarm %d: the mean of %s is %.6g since event %d, before %.6g.",
+        alarm.number,
+        "the error" if alarm.input is None else f"the input {logs.cut(ascii(alarm.input), 100)}",
+        alarm.after,
+        alarm.since,
+        alarm.before,
+        extra={"position": alarm.position},
+    )
 
 
 def _log_dead_letter(dead_letter: DeadLetter) -> None:

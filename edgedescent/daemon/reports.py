@@ -8,6 +8,8 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edgedescent.config import Config
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import Committer
@@ -132,7 +134,8 @@ class Reports:
         self._reported_state = self._health.state
         self._health.report(metrics)
         left_out = self._engine.learner.left_out()
-        self._status.write({**metrics, "left_out": left_out, "connected": self._transport.connected})
+        drift = msgspec.to_builtins(self._engine.latest_alarms)
+        self._status.write({**metrics, "left_out": left_out, "drift": drift, "connected": self._transport.connected})
 
 
 def resident_bytes() -> int | None:

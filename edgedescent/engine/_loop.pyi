@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.conformal import PredictionIntervals
+from edgedescent.drift import DriftMonitor
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.messages import Prediction
@@ -32,6 +33,7 @@ class LearningLoop:
         by_topic: bool = True,
         learns_reused: bool = True,
         intervals: PredictionIntervals | None = None,
+        drift: DriftMonitor | None = None,
     ) -> None: ...
     def run(
         self,

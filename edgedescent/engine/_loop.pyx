@@ -7,6 +7,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport uint64_t
 
 from edgedescent.conformal._prediction_intervals cimport PredictionIntervals
+from edgedescent.drift._monitor cimport DriftMonitor
 from edgedescent.engine._dedup_window cimport DedupWindow
 from edgedescent.engine._quarantine cimport Quarantine
 from edgedescent.evaluation._prequential cimport Prequential
@@ -39,6 +40,7 @@ cdef class LearningLoop:
         by_topic: whether an id belongs to the topic of its message, so that the same id over another topic is another.
         learns_reused: whether an event with the id of one that said something else is learned.
         intervals: prediction intervals of one level, which the answers carry; None for answers without them.
+        drift: what watches the errors and inputs of the learned events; None where nothing is watched.
 
     Attributes:
         reused: topic and id of the latest event whose id had come with other content; None if there was none.
@@ -57,19 +59,20 @@ cdef class LearningLoop:
     cdef bint by_topic
     cdef bint learns_reused
     cdef PredictionIntervals intervals
+    cdef DriftMonitor drift
     cdef readonly object reused
     # The topic of the message before, and its hash.
     cdef str topic
     cdef uint64_t source
 
     def __init__(self, learner, payload_format, DedupWindow seen, Quarantine quarantine=None, *, bint by_topic=True,
-                 bint learns_reused=True, PredictionIntervals intervals=None):
+                 bint learns_reused=True, PredictionIntervals intervals=None, DriftMonitor drift=None):
         self.learner = learner
         self.format = payload_format
         self.seen = seen
         self.quarantine = quarantine
         self.judges_labels = quarantine is not None and learner.labels_are_amounts
-        self.by_topic, self.learns_reused, self.intervals = by_topic, learns_reused, intervals
+        self.by_topic, self.learns_reused, self.intervals, self.drift = by_topic, learns_reused, intervals, drift
         self.topic = ""
         self.takes_features = learner.input_kind == "features"
         if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
@@ -99,6 +102,9 @@ cdef class LearningLoop:
         cdef double prediction, half_width = 0.0
         cdef bint knows = False
         cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
+        cdef long long n_before = 0
+        if self.drift is not None:
+            n_before = counters["events_learned"]
         while events_max > 0:
             if not events.next():
                 events.close()
@@ -150,6 +156,8 @@ cdef class LearningLoop:
                 payload = events.payload(message, self.format)
                 events.rejected.append(Rejected(events.index, invalid(error), payload))
                 continue
+            if self.drift is not None and events.has_target:
+                self.watch(events, prediction, n_before + n_learned)
             answers.append(self.answer(events, prediction, half_width))
         self.left = events_max
         count(counters, "events_learned", n_learned)
@@ -181,6 +189,17 @@ cdef class LearningLoop:
             return Prediction(prediction, events.id(), events.label())
         return Prediction(
             prediction, events.id(), events.label(), prediction - half_width, prediction + half_width)
+
+    cdef int watch(self, EventCursor events, double prediction, long long number) except -1:
+        """Let the drift monitor look at the learned event at hand, which is the `number`-th."""
+        self.drift.note_error(events.target, prediction, number)
+        if self.drift.inputs_max and self.takes_features:
+            if self.compiled is not None:
+                # Whichever way the event came, it is in the encoder.
+                self.drift.note_encoded(self.compiled.encoder, number)
+            else:
+                self.drift.note_features(events.event().x, number)
+        return 0
 
     cdef double predict_learn(self, EventCursor events) except? -1.0:
         """Predict the event at hand and, if it has a target, learn it."""

@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 
 from edgedescent.conformal import PredictionIntervals
+from edgedescent.drift import Alarm, Detector, DriftMonitor
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import AGAIN, COPY, NEW, RedeliveryWindow
-from edgedescent.engine.messages import Connection, Effect, Message, Prediction, Predictions
+from edgedescent.engine.messages import Connection, DriftAlarm, Effect, Message, Prediction, Predictions
 from edgedescent.engine.unfinished import Handled, Unfinished, behind
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
@@ -45,6 +46,8 @@ class Engine:
         events_per_message_max: messages with more events become dead letters.
         quarantine: whether floods of new names and absurd labels become dead letters, until there are too many.
         interval: level of the prediction intervals that the answers carry, > 0 and < 1; None for answers without them.
+        detector: test for change in the prediction error and the inputs; None to watch neither.
+        watched_inputs_max: number of inputs that are watched.
 
     Attributes:
         format: the payload format.
@@ -52,6 +55,7 @@ class Engine:
         counters: what happened so far, by name.
         errors: scores of the predictions.
         intervals: the prediction intervals; None where they are off.
+        drift: what watches the prediction error and the inputs; None where it is off.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -75,6 +79,8 @@ class Engine:
         events_per_message_max: int = 10_000,
         quarantine: bool = True,
         interval: float | None = None,
+        detector: Detector | None = None,
+        watched_inputs_max: int = 4,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -88,6 +94,7 @@ class Engine:
         """Part of the message behind `position` that was handled; None if nothing was."""
         self._quarantine = Quarantine(quarantine)
         self.intervals: PredictionIntervals | None = None
+        self.drift: DriftMonitor | None = None
         self.configure(
             payload_format=payload_format,
             dedup_window=dedup_window,
@@ -98,6 +105,8 @@ class Engine:
             events_per_message_max=events_per_message_max,
             quarantine=quarantine,
             interval=interval,
+            detector=detector,
+            watched_inputs_max=watched_inputs_max,
         )
 
     def configure(
@@ -112,12 +121,14 @@ class Engine:
         events_per_message_max: int,
         quarantine: bool,
         interval: float | None = None,
+        detector: Detector | None = None,
+        watched_inputs_max: int = 4,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 
         A window that gets smaller keeps the newest of what it remembers. With another `id_scope`, events learned before
-        are not recognized. With another `interval`, its calibration begins anew. The state does not change where the
-        arguments are the same.
+        are not recognized. With another `interval`, its calibration begins anew, and with another `detector` or
+        number of inputs what it remembers. The state does not change where the arguments are the same.
         """
         self.format = payload_format(
             self.learner.input_kind,
@@ -136,6 +147,11 @@ class Engine:
         levels = () if interval is None else (interval,)
         if levels != (() if self.intervals is None else self.intervals.levels):
             self.intervals = PredictionIntervals(levels) if levels else None
+        if detector is None:
+            self.drift = None
+        elif self.drift is None or (detector, watched_inputs_max) != (self.drift.detector, self.drift.inputs_max):
+            # The scores of a ranking have no unit, so there is no error.
+            self.drift = DriftMonitor(detector, watched_inputs_max, watches_error=self.learner.labels_are_amounts)
         self._loop = LearningLoop(
             self.learner,
             self.format,
@@ -144,6 +160,7 @@ class Engine:
             by_topic=id_scope == "topic",
             learns_reused=reused_ids == "learn",
             intervals=self.intervals,
+            drift=self.drift,
         )
         self._reader = self.format.reader() if self._loop.takes_raw else None
 
@@ -197,7 +214,10 @@ class Engine:
             return self._learn(rest, self._loop.left) if self._take(rest, reader, answered) else None
         # What almost every message comes to.
         self.position = message.position
-        return [Predictions(_encode(answered if reader.is_array else answered[0]))] if answered else []
+        effects: list[Effect] = [Predictions(_encode(answered if reader.is_array else answered[0]))] if answered else []
+        if self.drift is not None and self.drift.raised:
+            effects += self._alarms(message, self.drift)
+        return effects
 
     def proceed(self, events_max: int = sys.maxsize) -> list[Effect] | None:
         """Predict and learn further events of the message that was begun; arguments and result are those of `begin`.
@@ -228,8 +248,7 @@ class Engine:
         if self._rest is None:
             return []
         effects = self._rest.effects()
-        self._rest.answers.clear()
-        self._rest.dead_letters.clear()
+        self._rest.clear()
         return effects
 
     def _note(self, message: Message) -> int:
@@ -298,11 +317,26 @@ class Engine:
             place = max(place, self._done.place)
         if events.rejected and not rest.redelivered:
             rest.add_dead_letters(events, place, self.counters)
+        if self.drift is not None and self.drift.raised:
+            rest.alarms += self._alarms(rest.message, self.drift)
         rest.events = None if at_end else events
         self._done = Handled(place, rest.redelivered, rest.n_kept)
         if not at_end:
             self._rest = rest
         return at_end
+
+    def _alarms(self, message: Message, drift: DriftMonitor) -> list[Effect]:
+        """Count the alarms that were raised at a message, and return them as effects."""
+        alarms = drift.take(message.position, message.received_at, self.counters["drift_alarms"])
+        self.counters["drift_alarms"] += len(alarms)
+        for alarm in alarms:
+            self.counters[f"drift_alarms.{alarm.watched}"] += 1
+        return [DriftAlarm(_encode(alarm)) for alarm in alarms]
+
+    @property
+    def latest_alarms(self) -> list[Alarm]:
+        """The last drift alarms, the oldest first; at most eight."""
+        return [] if self.drift is None else self.drift.latest_alarms()
 
     def _begin_connection(self, position: int, connection: Connection) -> None:
         """Begin a connection, whose first message is at `position`."""
@@ -335,7 +369,7 @@ class Engine:
         """Counters and prequential errors so far."""
         always = (
             *("messages", "messages_copied", "events_learned", "events_predicted"),
-            *("duplicates", "ids_reused", "dead_letters"),
+            *("duplicates", "ids_reused", "dead_letters", "drift_alarms"),
         )
         return {
             **dict.fromkeys(always, 0),
@@ -355,6 +389,7 @@ class Engine:
             **{f"learner.{name}": value for name, value in self.learner.state_dict().items()},
             "errors": self.errors.save(),
             **({} if self.intervals is None else self.intervals.save("intervals.")),
+            **({} if self.drift is None else self.drift.save("drift.")),
             "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
@@ -378,6 +413,8 @@ class Engine:
             if self.intervals is not None and "intervals.scale" in state:
                 # A state of an older version has none.
                 self.intervals.restore(state, "intervals.")
+            if self.drift is not None and "drift.watches" in state:
+                self.drift.restore(state, "drift.")
             self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))

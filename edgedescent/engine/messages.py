@@ -44,6 +44,12 @@ class Predictions(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
 
 
+class DriftAlarm(msgspec.Struct, frozen=True, gc=False):
+    """Change that was found in the prediction error or in an input, as JSON to publish: `edgedescent.drift.Alarm`."""
+
+    payload: bytes
+
+
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """Event, or whole message, that could not be used."""
 
@@ -64,7 +70,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """
 
 
-Effect = Predictions | DeadLetter
+Effect = Predictions | DeadLetter | DriftAlarm
 """Output of the engine, for its caller to carry out."""
 
 

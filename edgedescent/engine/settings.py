@@ -6,7 +6,31 @@ from typing import Any, Literal
 
 import msgspec
 
+from edgedescent.drift import DETECTORS, Detector
+from edgedescent.errors import ConfigError
 from edgedescent.formats import FORMATS
+
+
+class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What watches the prediction error and the inputs."""
+
+    detector: dict[str, Any]
+    """Type and all parameters of the detector."""
+    inputs_max: int
+    """Number of inputs that are watched."""
+
+    def build_detector(self) -> Detector:
+        """Make the detector.
+
+        Raises:
+            ConfigError: If there is none of this name, or it does not take these parameters.
+        """
+        parameters = dict(self.detector)
+        kind = DETECTORS.find(parameters.pop("type", None), "drift.detector.type")
+        try:
+            return kind(**parameters)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"`drift.detector`: {error}") from error
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,15 +47,19 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     quarantine: bool = True
     interval: float | None = None
     """Level of the prediction intervals of the answers; None for answers without them."""
+    drift: DriftSettings | None = None
+    """What watches the prediction error and the inputs; None where nothing does."""
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Engine` and of `Engine.configure`.
 
         Raises:
-            ConfigError: If there is no payload format of that name.
+            ConfigError: If there is no payload format or no detector of that name.
         """
         options = msgspec.structs.asdict(self)
-        name = options.pop("format")
+        name, drift = options.pop("format"), options.pop("drift")
+        if drift is not None:
+            options |= {"detector": drift.build_detector(), "watched_inputs_max": drift.inputs_max}
         return {"payload_format": FORMATS.find(name, "topics.format"), **options}
 
     def changes_since(self, earlier: EngineSettings) -> str:

@@ -55,7 +55,17 @@ class Unfinished:
         n_kept: number of its dead letters that were kept before.
     """
 
-    __slots__ = ("answers", "dead_letters", "events", "is_array", "message", "n_kept", "pieces", "redelivered")
+    __slots__ = (
+        "alarms",
+        "answers",
+        "dead_letters",
+        "events",
+        "is_array",
+        "message",
+        "n_kept",
+        "pieces",
+        "redelivered",
+    )
 
     def __init__(self, message: Message, redelivered: bool, pieces: Iterator[EventCursor], n_kept: int = 0) -> None:
         self.message = message
@@ -66,14 +76,21 @@ class Unfinished:
         """Piece that was begun."""
         self.answers: list[bytes] = []
         self.dead_letters: list[Effect] = []
+        self.alarms: list[Effect] = []
         self.is_array = False
 
     def effects(self) -> list[Effect]:
         """Effects so far."""
         if not self.answers:
-            return list(self.dead_letters)
+            return [*self.dead_letters, *self.alarms]
         answers = b"[%b]" % b",".join(self.answers) if self.is_array else self.answers[0]
-        return [Predictions(answers), *self.dead_letters]
+        return [Predictions(answers), *self.dead_letters, *self.alarms]
+
+    def clear(self) -> None:
+        """Forget the effects so far, which were handed over."""
+        self.answers.clear()
+        self.dead_letters.clear()
+        self.alarms.clear()
 
     def add_dead_letters(self, events: EventCursor, place: int, counters: Counter[str]) -> None:
         """Count the rejected events of a piece up to a place, and add their dead letters to those of earlier ones."""

@@ -1,7 +1,7 @@
 """Median of a few numbers, the same bits on every machine."""
 
 cdef enum:
-    MEDIAN_MAX = 32
+    MEDIAN_MAX = 64
 
 
 cdef inline double median(const double* values, int n) noexcept nogil:

@@ -126,10 +126,10 @@ def _migrated(
 
     def on_effect(position: int, effect: Effect) -> None:
         nonlocal unsent
-        if isinstance(effect, Predictions):
-            unsent += position > answered
-        else:
+        if isinstance(effect, DeadLetter):
             on_dead_letter(effect)
+        elif isinstance(effect, Predictions):
+            unsent += position > answered
 
     old = recover(before, store, on_effect)
     engine = after.build_engine(store.records.settings.at(old.position))

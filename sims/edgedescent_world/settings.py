@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edgedescent.config import Config, Limits, Metrics, Predictions, Snapshots, State, Topics
+from edgedescent.config import Config, Drift, Limits, Metrics, Predictions, Snapshots, State, Topics
 from edgedescent.state.checkpoints import PIECE_BYTES
 from edgedescent_world.chance import Chance
 from edgedescent_world.subscriptions import TOPIC, draw_filters
@@ -87,6 +87,7 @@ def draw_settings(chance: Chance) -> Settings:
             questions=chance.slices.choice(("in_order", "first")),
         ),
         predictions=draw_predictions(chance),
+        drift=draw_drift(chance),
         metrics=Metrics(interval_s=dice.choice((1.0, 10.0))),
         snapshots=Snapshots(every_events=dice.choice((None, 20, 100))),
     )
@@ -132,6 +133,16 @@ def draw_limits(chance: Chance) -> Limits:
         redelivery_window=dice.choice((1, 1000)),
         events_per_second_max=dice.choice((None, None, 3.0, 20.0)),
         questions=chance.slices.choice(("in_order", "first")),
+    )
+
+
+def draw_drift(chance: Chance) -> Drift:
+    """Draw what watches a start of the daemon: most detectors give alarms far too easily, so that there are some."""
+    eager = {"type": "PageHinkley", "threshold": 1.0, "delta": 0.0, "min_instances": 2}
+    return Drift(
+        enabled=chance.drift.choice((True, True, True, False)),
+        detector=chance.drift.choice((eager, eager, "ADWIN", "KSWIN")),
+        inputs_max=chance.drift.choice((0, 1, 4)),
     )
 
 

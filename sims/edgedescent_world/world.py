@@ -24,7 +24,7 @@ from edgedescent_world.disk import SimulatedDisk
 from edgedescent_world.faults import schedule_faults
 from edgedescent_world.ledger import Ledger, LedgerStore, Violation
 from edgedescent_world.sensors import Sensors
-from edgedescent_world.settings import draw_limits, draw_predictions, draw_settings
+from edgedescent_world.settings import draw_drift, draw_limits, draw_predictions, draw_settings
 from edgedescent_world.slicer import SimulatedSlicer
 from edgedescent_world.snapshot_job import SimulatedSnapshotJob
 from edgedescent_world.sqlite import WorldDisk
@@ -153,12 +153,13 @@ class World:
             self.outcome.folders_lost += 1
 
     def _reconfigure(self) -> None:
-        """Give the daemon other limits and other intervals, with which its next start recovers."""
+        """Give the daemon other limits, intervals and another drift detector, with which its next start recovers."""
         if self.chance.later.random() < self.settings.reconfigured:
             limits, predictions = draw_limits(self.chance), draw_predictions(self.chance)
-            self.config = msgspec.structs.replace(self.config, limits=limits, predictions=predictions)
+            drift = draw_drift(self.chance)
+            self.config = msgspec.structs.replace(self.config, limits=limits, predictions=predictions, drift=drift)
             self.outcome.reconfigured += 1
-            self.trace(f"configuration: {limits} {predictions}")
+            self.trace(f"configuration: {limits} {predictions} {drift}")
         if self.settings.filtered and self.chance.filters.random() < self.settings.refiltered:
             self.config = msgspec.structs.replace(self.config, topics=Topics(events=draw_filters(self.chance)))
             self.outcome.refiltered += 1

@@ -217,6 +217,16 @@ class TestLearn:
         assert json.loads(bench.as_json([result], {}, ""))["rows"][0]["target"] is None
 
 
+class TestDetectors:
+    def test_a_quick_run_prints_every_detector(self) -> None:
+        done = run("bench/detectors.py", "--quick", "--json")
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)["rows"]
+        assert [row["detector"] for row in rows] == ["ADWIN", "KSWIN", "PageHinkley"] * 2
+        assert all(row["drifts"] == rows[0]["drifts"] > 0 for row in rows)
+        assert rows[0] | {"scenario": "all"} == rows[3]
+
+
 class TestIntervals:
     @needs_peers
     def test_a_quick_run_prints_every_row(self) -> None:

@@ -27,7 +27,7 @@ class DevicePeer:
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         # Retained messages come first; with events among the topics, a slow test would choke on its own.
-        topics = [(f"{self._prefix}{name}", 1) for name in ("predictions", "metrics", "snapshots", "status")]
+        topics = [(f"{self._prefix}{name}", 1) for name in ("predictions", "metrics", "drift", "snapshots", "status")]
         self._client.on_connect = lambda client, *_: client.subscribe(topics)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._on_message

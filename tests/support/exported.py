@@ -1,11 +1,12 @@
-"""All exported learners, optimizers, schedules and losses; a new one is included without a line of its own."""
+"""All exported learners, optimizers, schedules, losses, detectors; a new one is included without a line of its own."""
 
 from __future__ import annotations
 
 from inspect import signature
 from typing import Any
 
-from edgedescent import learners, losses, optim
+from edgedescent import drift, learners, losses, optim
+from edgedescent.drift import Detector
 from edgedescent.learners import Learner
 from edgedescent.losses import Loss
 from edgedescent.optim import Optimizer, Schedule
@@ -22,6 +23,7 @@ GRADIENT_LEARNERS = [kind for kind in LEARNERS if "optimizer" in signature(kind)
 OPTIMIZERS = exported(optim, Optimizer)
 SCHEDULES = exported(optim, Schedule)
 LOSSES = exported(losses, Loss)
+DETECTORS = exported(drift, Detector)
 
 # Sizes at which the whole matrix is run through in a minute.
 SMALL: dict[str, dict[str, Any]] = {

@@ -39,14 +39,14 @@ def admin_client(broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 ALLOWED = {
     ("pump-7", "edgedescent/pump-7/events"),
-    *(("pump-7", f"edgedescent/pump-7/{name}") for name in ("predictions", "metrics", "snapshots", "status")),
+    *(("pump-7", f"edgedescent/pump-7/{name}") for name in ("predictions", "metrics", "drift", "snapshots", "status")),
     ("sensors", "edgedescent/pump-7/events"),
     ("sensors", "edgedescent/pump-8/events"),
 }
 TOPICS = [
     f"edgedescent/{device}/{name}"
     for device in ("pump-7", "pump-8")
-    for name in ("events", "predictions", "metrics", "snapshots", "status")
+    for name in ("events", "predictions", "metrics", "drift", "snapshots", "status")
 ]
 
 
@@ -66,8 +66,8 @@ def test_who_may_write_what(admin_client: Any, name: str) -> None:
         ("sensors", set()),
         (
             "dashboard",
-            {f"edgedescent/pump-7/{name}" for name in ("predictions", "metrics", "snapshots", "status")}
-            | {f"edgedescent/pump-8/{name}" for name in ("predictions", "metrics", "snapshots", "status")},
+            {f"edgedescent/pump-7/{name}" for name in ("predictions", "metrics", "drift", "snapshots", "status")}
+            | {f"edgedescent/pump-8/{name}" for name in ("predictions", "metrics", "drift", "snapshots", "status")},
         ),
     ],
 )

@@ -99,7 +99,7 @@ def test_it_leaves_the_daemon_alone(server: SecuredBroker, make_daemon: Any) -> 
         assert daemon.log.count("Connected") == 1
         # What is sent to see whether publishing is allowed replaces nothing that is retained.
         empty = [topic for topic, payload, retained in peer.received if not payload and not retained]
-        assert sorted(empty) == ["metrics", "predictions", "snapshots", "status"]
+        assert sorted(empty) == ["drift", "metrics", "predictions", "snapshots", "status"]
         with DevicePeer(server.port) as later:
             later.state("online")
         daemon.stop()
@@ -130,6 +130,7 @@ def test_of_a_shared_subscription_it_takes_nothing(server: SecuredBroker, make_d
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_access_rules_that_are_too_tight_are_found(folder: Path, tmp_path: Path, protocol: str) -> None:
     rules = "user pump\ntopic write edgedescent/pump/predictions\ntopic write edgedescent/pump/metrics\n"
+    rules += "topic write edgedescent/pump/drift\n"
     password = folder / "secret"
     password.write_text(SECRET)
     password.chmod(0o600)

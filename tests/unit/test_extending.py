@@ -39,7 +39,9 @@ def guide() -> Iterator[dict[str, Any]]:
 
 def test_every_example_runs(guide: dict[str, Any]) -> None:
     assert len(snippets("python")) == GUIDE.count("```python\n")
-    assert {"Lion", "PseudoHuberLoss", "RangeRegressor", "CappedGraph", "TextFormat", "FridgeSource"} <= set(guide)
+    assert {"Lion", "PseudoHuberLoss", "EWMA", "RangeRegressor", "CappedGraph", "TextFormat", "FridgeSource"} <= set(
+        guide
+    )
 
 
 def test_its_graph_agrees_with_its_learner(guide: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +53,7 @@ def test_its_graph_agrees_with_its_learner(guide: dict[str, Any], monkeypatch: p
 
 def test_what_is_shown_of_the_compiled_code_is_in_it() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "edgedescent").rglob("*.pyx"))
-    assert len(snippets("cython")) == 3
+    assert len(snippets("cython")) == 4
     for snippet in snippets("cython"):
         for function in snippet.split("\n\n\n"):
             assert function.strip() in sources

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +39,19 @@ def sparkline(values: Sequence[float], highest: float, width: int = _WIDTH) -> s
     edges = [round(i * len(values) / width) for i in range(width + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
     return "".join(_BARS[min(max(round(m / highest * len(_BARS)), 1), len(_BARS)) - 1] for m in means)
+
+
+def alarm_text(alarm: Mapping[str, Any]) -> str:
+    """Return what a drift alarm says, in a line.
+
+    >>> alarm_text({"number": 2, "watched": "input", "input": "temp", "since": 1041, "before": 20.0, "after": 35.5})
+    'drift alarm 2: the mean of temp is 35.5 since event 1,041, before 20'
+    """
+    what = "the mean error" if alarm["watched"] == "error" else f"the mean of {alarm['input']}"
+    return (
+        f"drift alarm {alarm['number']}: {what} is {alarm['after']:.4g} since event {alarm['since']:,}, "
+        f"before {alarm['before']:.4g}"
+    )
 
 
 class Display:
@@ -115,6 +128,9 @@ class Display:
             values = shares[name]
             now = (f"{values[-1]:.0%}", f"{history[-1][name]:.4g}") if values else ("", "")
             table.add_row(f"predicted by {label}", f"[{color}]{sparkline(values, highest)}[/]", *now)
+        alarm = None if self._session is None else self._session.latest_alarm
+        if alarm is not None:
+            table.caption = alarm_text(alarm)
         return table
 
     def conclude(self, result: DemoResult) -> None:

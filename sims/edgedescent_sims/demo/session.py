@@ -110,6 +110,7 @@ class DemoSession:
         self.config_path = self.folder / "device.toml"
         self.log_path = self.folder / "daemon.log"
         self.metrics: list[dict[str, Any]] = []
+        self.latest_alarm: dict[str, Any] | None = None
         self.broker = BrokerProcess()
         self._notify = notify
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -199,7 +200,7 @@ class DemoSession:
         self._watcher = watcher = MqttClient(f"edgedescent-{DEVICE}-watcher", connection.protocol)
         watcher.on_message = self._on_message
         watcher.on_connect = lambda client, *_: client.subscribe(
-            [(f"edgedescent/{DEVICE}/{name}", 1) for name in ("metrics", "snapshots", "predictions")]
+            [(f"edgedescent/{DEVICE}/{name}", 1) for name in ("metrics", "drift", "snapshots", "predictions")]
         )
         watcher.connect_over(open_socket(connection, _START_TIMEOUT_S), connection)
         watcher.loop_start()
@@ -215,6 +216,8 @@ class DemoSession:
         with self._changed:
             if kind == "metrics":
                 self.metrics.append(content)
+            elif kind == "drift":
+                self.latest_alarm = content
             elif kind == "snapshots":
                 self._model_card = content
             else:

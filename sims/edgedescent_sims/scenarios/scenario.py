@@ -17,7 +17,7 @@ from edgedescent_sims.peers import Peer
 from edgedescent_sims.sources.base import Kind, Mark, Source, Transform
 
 DetectorName = Literal["ADWIN", "KSWIN", "PageHinkley"]
-"""Detectors of River that find a change of a mean or of a distribution."""
+"""Detectors that find a change of a mean or of a distribution."""
 
 STAGE_SEEDS = 1000
 """Number of seeds of stages between those of two scenarios with consecutive seeds."""
@@ -58,7 +58,7 @@ class Scenario(Declared):
         int, Meta(ge=1, le=1_000_000, description="Most events after a drift in which recovery is scored")
     ] = 10_000
     detector: Annotated[
-        DetectorName | None, Meta(description="Detector of River that watches the errors of each candidate")
+        DetectorName | None, Meta(description="Drift detector that watches the errors of each candidate")
     ] = None
     alarm_window: Annotated[
         int, Meta(ge=1, description="Number of events after a drift within which an alarm finds it")

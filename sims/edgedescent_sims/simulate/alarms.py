@@ -1,13 +1,10 @@
-"""Alarms of a drift detector that watches the errors of a candidate."""
+"""Alarms of a drift detector that watches the errors of a candidate, as the daemon watches those of its learner."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+import dataclasses
 
-import numpy as np
-
-from edgedescent.errors import ConfigError
+from edgedescent.drift import DETECTORS, DriftMonitor
 from edgedescent.evaluation import detection_scores
 from edgedescent_sims.scenarios.scenario import DetectorName
 from edgedescent_sims.simulate.progressive import Scored
@@ -18,37 +15,27 @@ class Alarms:
     """Detector on the absolute errors of a candidate, in the order in which its events are scored.
 
     Args:
-        name: Name of the detector in River, which runs with its defaults.
+        name: Name of the detector, which runs with its defaults.
         seed: Seed of a detector that draws.
-
-    Raises:
-        ConfigError: If River is not installed.
 
     Attributes:
         numbers: Numbers of the events at which an alarm was raised.
     """
 
     def __init__(self, name: DetectorName, seed: int) -> None:
-        try:
-            from river import drift
-        except ImportError as error:
-            raise ConfigError(
-                f"The detector {name} needs river, which is not installed.", "Run: pip install 'edgedescent[river]'"
-            ) from error
-        kind = getattr(drift, name)
-        self._detector: Any = kind(seed=seed) if name == "KSWIN" else kind()
+        kind = DETECTORS[name]
+        draws = "seed" in {field.name for field in dataclasses.fields(kind)}
+        self._monitor = DriftMonitor(kind(seed=seed) if draws else kind(), 0)  # type: ignore[call-arg]
         self.numbers: list[int] = []
         self._newest = 0
 
     def update(self, scored: Scored) -> None:
         """Watch the errors of a batch."""
-        errors = np.abs(scored.target - scored.prediction).tolist()
-        for number, error in zip(scored.number.tolist(), errors, strict=True):
+        events = zip(scored.number.tolist(), scored.target.tolist(), scored.prediction.tolist(), strict=True)
+        for number, target, prediction in events:
             self._newest = max(self._newest, number)
-            if math.isfinite(error):
-                self._detector.update(error)
-                if self._detector.drift_detected:
-                    self.numbers.append(number)
+            self._monitor.update({}, target, prediction, number)
+            self.numbers += [alarm.event for alarm in self._monitor.take(0, 0.0, len(self.numbers))]
 
     def scores(self, marks: list[Mark], window: int) -> dict[str, float | None]:
         """Delay, misses and false alarms; see `edgedescent.evaluation.detection_scores`.

@@ -13,7 +13,7 @@ import msgspec
 import edgedescent
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import Effect, Message, Prediction, Predictions
+from edgedescent.engine.messages import DriftAlarm, Effect, Message, Prediction, Predictions
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import ConfigError
 from edgedescent.evaluation import ErrorCurve, state_bytes
@@ -105,6 +105,7 @@ class Replayed:
         engine: The engine behind the last message.
         curve: Windowed error of the labelled events, by the place of their messages in the journal.
         n_messages: Number of messages that could be read.
+        alarms: Places in the journal of the messages at which the engine found drift; none where it does not watch.
         agrees: True if it was the checkpoint `start.verify`, bit for bit; None if there was none.
 
     Raises:
@@ -123,6 +124,7 @@ class Replayed:
         self.engine: Engine = config.build_engine(start.settings.at(start.position))
         self.curve = ErrorCurve(length=journal.last - journal.first + 1)
         self.n_messages = 0
+        self.alarms: list[int] = []
         self.agrees: bool | None = None
         self._name = name
         self._journal = journal
@@ -154,6 +156,8 @@ class Replayed:
                 if isinstance(effect, Predictions):
                     on_answers(message, effect.payload)
                     self._score(message.position, effect.payload)
+                elif isinstance(effect, DriftAlarm):
+                    self.alarms.append(message.position - self._journal.first + 1)
             return True
 
         messages = iter((message,))
@@ -330,6 +334,7 @@ class _Run:
             is_repeatable=True,
             scores={key: Interval(value, by_seed=[value]) for key, value in scores.items() if math.isfinite(value)},
             curve=Curve(replayed.curve.numbers.tolist(), replayed.curve.errors.tolist()),
+            alarms=replayed.alarms,
         )
         return _Outcome(
             candidate=candidate,

@@ -18,13 +18,23 @@ def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
     harness = DaemonHarness(tmp_path).recover()
     harness.receive(b'{"x": {"a": 1}, "y": 2}', b'{"x": {"a": 1}, "y": 4}', b'{"x": {"a": 1}}', b"nonsense")
     metrics = harness.daemon.metrics()
-    elsewhere = ("device", "state", "version")
-    names = {name for name in metrics if not name.startswith(("dead_letters", "duplicates.")) and name not in elsewhere}
+    elsewhere = ("device", "state", "version", "drift_alarms")
+    names = {
+        name
+        for name in metrics
+        if not name.startswith(("dead_letters", "drift_alarms.", "duplicates.")) and name not in elsewhere
+    }
     assert names <= FAMILIES.keys()
     found = families(metrics)
     assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()
     (letter,) = found["edgedescent_dead_letters"].samples
     assert (letter.labels, letter.value) == ({"device": "pump", "reason": "malformed"}, 1)
+
+
+def test_drift_alarms_are_counted_by_what_was_watched() -> None:
+    found = families({"device": "pump", "drift_alarms": 3, "drift_alarms.input": 3})
+    samples = {sample.labels["watched"]: sample.value for sample in found["edgedescent_drift_alarms"].samples}
+    assert samples == {"error": 0.0, "input": 3.0}
 
 
 def test_names_say_kind_and_unit() -> None:

@@ -342,6 +342,7 @@ def test_the_metrics_are_complete_from_the_start() -> None:
         "duplicates": 0,
         "ids_reused": 0,
         "dead_letters": 0,
+        "drift_alarms": 0,
         "values_skipped": 0,
         "updates_undone": 0,
         "replays_let_go": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -98,13 +99,14 @@ def test_alarms_derived_by_hand() -> None:
         stream=changed_weight(), peers={"lagging": Lagging(lag=5000)}, detector="PageHinkley", alarm_window=200
     )
     run = run_candidate(scenario, "lagging")
-    # Page-Hinkley with its defaults: after 30 events, the sum of the errors above their mean less 0.005 passes 50.
-    x0 = values(scenario.stream, "x0")
-    errors = np.where(np.arange(1, 2001) > AT, np.abs(3.0 * x0), 0.0)
-    total, mean, least, alarm = 0.0, 0.0, 0.0, None
+    # The first errors are all 0, in the middle of what a detector gets, so that any other is at its upper end. Then
+    # Page-Hinkley with its defaults: after 30 events, the sum of the values above their mean less 0.005 is more than
+    # 50 above its least.
+    errors = np.where(np.arange(1, 2001) > AT, 1.0, 0.5)
+    total, mean, least, alarm = 0.0, 0.0, math.inf, None
     for n, error in enumerate(errors.tolist(), start=1):
         mean += (error - mean) / n
-        total = max(0.0, 0.9999 * total + error - mean - 0.005)
+        total = 0.9999 * total + error - mean - 0.005
         least = min(least, total)
         if n >= 30 and total - least > 50:
             alarm = n

@@ -1,0 +1,146 @@
+"""Adaptive windowing as a C function; `edgedescent.drift.ADWIN` has the equations and sources.
+
+The window is kept as rows of buckets: those of row r have 2ʳ values each, the oldest of them first.
+"""
+from libc.math cimport fabs, log, sqrt
+from libc.string cimport memmove
+
+from edgedescent.drift._rule cimport Rule
+
+cdef enum:
+    # What is kept: of the window the number of values, their sum and variance times number, the number of values since
+    # the start and the number of rows; then of each row the number of buckets, the sums and the variances.
+    WIDTH, TOTAL, VARIANCE, TICK, N_ROWS, FIRST_ROW
+    ROWS_MAX = 40
+
+
+cdef inline Py_ssize_t row_length(const Rule* rule) noexcept nogil:
+    return 1 + 2 * (<Py_ssize_t>rule.hyper[2] + 1)
+
+
+cdef inline double* row_of(const Rule* rule, const double* numbers, Py_ssize_t r) noexcept nogil:
+    """Return a row: the number of its buckets, then their sums, then their variances, each for one too many."""
+    return <double*>numbers + FIRST_ROW + r * row_length(rule)
+
+
+cdef inline double size_of(Py_ssize_t r) noexcept nogil:
+    """Return the number of values of a bucket."""
+    return <double>(1LL << r)
+
+
+def adwin_numbers(Py_ssize_t max_buckets):
+    """Return how many numbers are kept of a stream."""
+    return FIRST_ROW + ROWS_MAX * (1 + 2 * (max_buckets + 1))
+
+
+cdef inline double between(double n0, double mean0, double n1, double mean1) noexcept nogil:
+    """Return what the distance of their means adds to the variances of two parts when they are merged."""
+    return n0 * n1 * (mean0 - mean1) * (mean0 - mean1) / (n0 + n1)
+
+
+cdef inline void append(double* row, Py_ssize_t room, double total, double variance) noexcept nogil:
+    cdef Py_ssize_t n = <Py_ssize_t>row[0]
+    row[1 + n] = total
+    row[1 + room + n] = variance
+    row[0] = n + 1
+
+
+cdef inline void remove_oldest(double* row, Py_ssize_t room, Py_ssize_t n) noexcept nogil:
+    """Remove the `n` oldest buckets of a row."""
+    cdef Py_ssize_t left = <Py_ssize_t>row[0] - n
+    memmove(row + 1, row + 1 + n, left * sizeof(double))
+    memmove(row + 1 + room, row + 1 + room + n, left * sizeof(double))
+    row[0] = left
+
+
+cdef void drop_oldest(const Rule* rule, double* numbers) noexcept nogil:
+    """Drop the oldest bucket of the window, which is not its only one."""
+    cdef Py_ssize_t r = <Py_ssize_t>numbers[N_ROWS] - 1, room = <Py_ssize_t>rule.hyper[2] + 1
+    cdef double* row = row_of(rule, numbers, r)
+    cdef double n = size_of(r), width, mean
+    numbers[WIDTH] -= n
+    numbers[TOTAL] -= row[1]
+    width, mean = numbers[WIDTH], row[1] / n
+    numbers[VARIANCE] -= row[1 + room] + between(n, mean, width, numbers[TOTAL] / width)
+    remove_oldest(row, room, 1)
+    if row[0] == 0.0:
+        numbers[N_ROWS] -= 1.0
+
+
+cdef void insert(const Rule* rule, double* numbers, double x) noexcept nogil:
+    """Add a value to the window; full rows pass their two oldest buckets on as one."""
+    cdef Py_ssize_t room = <Py_ssize_t>rule.hyper[2] + 1, r = 0
+    cdef double* row = row_of(rule, numbers, 0)
+    cdef double* following
+    cdef double before = numbers[WIDTH], mean, size
+    if numbers[N_ROWS] == 0.0:
+        numbers[N_ROWS] = 1.0
+    append(row, room, x, 0.0)
+    numbers[WIDTH] = before + 1.0
+    if before > 0.0:
+        mean = numbers[TOTAL] / before
+        numbers[VARIANCE] += before * (x - mean) * (x - mean) / numbers[WIDTH]
+    numbers[TOTAL] += x
+    while row[0] == room:
+        if r == ROWS_MAX - 1:
+            drop_oldest(rule, numbers)
+            break
+        if numbers[N_ROWS] == r + 1:
+            numbers[N_ROWS] = r + 2
+        following = row_of(rule, numbers, r + 1)
+        size = size_of(r)
+        append(following, room, row[1] + row[2],
+               row[1 + room] + row[2 + room] + between(size, row[1] / size, size, row[2] / size))
+        remove_oldest(row, room, 2)
+        row, r = following, r + 1
+
+
+cdef bint has_cut(const Rule* rule, const double* numbers) noexcept nogil:
+    """True if the window can be cut into two parts whose means differ."""
+    cdef double delta = rule.hyper[0], shortest = rule.hyper[3]
+    cdef double width = numbers[WIDTH], variance = numbers[VARIANCE] / width, strictness = log(2.0 * log(width) / delta)
+    cdef double n0 = 0.0, n1 = width, total0 = 0.0, total1 = numbers[TOTAL], size, m, epsilon
+    cdef double* row
+    cdef Py_ssize_t r, k
+    for r in range(<Py_ssize_t>numbers[N_ROWS] - 1, -1, -1):
+        row, size = row_of(rule, numbers, r), size_of(r)
+        for k in range(<Py_ssize_t>row[0]):
+            n0 += size
+            n1 -= size
+            total0 += row[1 + k]
+            total1 -= row[1 + k]
+            if n0 < shortest or n1 < shortest:
+                continue
+            m = 1.0 / (n0 - shortest + 1.0) + 1.0 / (n1 - shortest + 1.0)
+            epsilon = sqrt(2.0 * m * variance * strictness) + 2.0 / 3.0 * strictness * m
+            if fabs(total0 / n0 - total1 / n1) > epsilon:
+                return True
+    return False
+
+
+cdef bint adwin(const Rule* rule, double* numbers, double x) noexcept nogil:
+    cdef double before
+    insert(rule, numbers, x)
+    numbers[TICK] += 1.0
+    if (<long long>numbers[TICK]) % (<long long>rule.hyper[1]) != 0 or numbers[WIDTH] <= rule.hyper[4]:
+        return False
+    before = numbers[WIDTH]
+    while has_cut(rule, numbers):
+        drop_oldest(rule, numbers)
+    return numbers[WIDTH] < before
+
+
+cdef bint adwin_is_valid(const Rule* rule, const double* numbers) noexcept nogil:
+    cdef double width = 0.0, n_buckets, n_rows = numbers[N_ROWS]
+    cdef Py_ssize_t r
+    if not 0.0 <= n_rows <= ROWS_MAX or n_rows != <Py_ssize_t>n_rows or not 0.0 <= numbers[TICK] < 9e15:
+        return False
+    for r in range(<Py_ssize_t>n_rows):
+        n_buckets = row_of(rule, numbers, r)[0]
+        if not 0.0 <= n_buckets <= rule.hyper[2] or n_buckets != <Py_ssize_t>n_buckets:
+            return False
+        width += n_buckets * size_of(r)
+    for r in range(<Py_ssize_t>n_rows, ROWS_MAX):
+        if row_of(rule, numbers, r)[0] != 0.0:
+            return False
+    return width == numbers[WIDTH] and (n_rows == 0.0 or row_of(rule, numbers, <Py_ssize_t>n_rows - 1)[0] > 0.0)

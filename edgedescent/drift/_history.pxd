@@ -1,0 +1,26 @@
+"""Means of the earlier and the later values of a stream, from an exponential histogram of their sums."""
+
+cdef enum:
+    # Buckets of a size beside the one that makes them too many: those of ADWIN's default, so that its parts are those here.
+    BUCKETS = 5
+    HISTORY_ROWS = 40
+
+cdef struct Row:
+    # Of each bucket, the oldest first: the sum of its values and the number of the event with the first of them.
+    double n
+    double sums[6]
+    double firsts[6]
+
+cdef struct History:
+    double n_rows
+    Row rows[40]
+
+cdef struct Change:
+    # Means of the values before and since, and the number of the first event since.
+    double before
+    double after
+    double since
+
+cdef void remember(History* history, double value, double number) noexcept nogil
+cdef Change split(const History* history) noexcept nogil
+cdef bint history_is_valid(const History* history) noexcept nogil

@@ -1,0 +1,16 @@
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from edgedescent.drift._detection import Detection
+from edgedescent.drift.base import Detector
+
+@disjoint_base
+class Watch:
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def detection(self) -> Detection: ...
+    def __init__(self, name: str | None, detector: Detector) -> None: ...
+    def save(self) -> NDArray[np.float64]: ...
+    def restore(self, numbers: NDArray[np.float64]) -> None: ...
