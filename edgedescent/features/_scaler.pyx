@@ -6,6 +6,18 @@ from libc.math cimport sqrt
 cdef enum:
     # Number of first values of a row that are also counted in start windows.
     START = 31
+    # Number of far values that make a block one of a larger scale.
+    FAR_MIN = 6
+    N_SAVED = 9
+    N_ARRAYS = 11
+
+# A value is far if it is so many standard deviations away from the mean.
+cdef double FAR = 5.0
+# A block is of a smaller scale if its variance is so many times smaller than usual.
+cdef double SMALLER = 36.0
+# Rate of the typical variance within a block, and bound on a variance in units of it.
+cdef double BLOCK_RATE = 0.0625
+cdef double BLOCK_VARIANCE_MAX = 16.0
 
 
 cdef class Scaler:
@@ -25,36 +37,48 @@ cdef class Scaler:
     of the row is more than ``2 clip`` times that of the window, the row takes over the mean and variance of the window.
     A window of equal values is ignored.
 
+    Clipped deviations let the statistics follow a change of scale only after thousands of values. To recognize one, the
+    values after the first 31 are also divided into blocks of 16 of a row. A block is of a larger scale if 6 of its values
+    are more than 5 standard deviations away from the mean, and of a smaller one if its variance is less than 1/36 of the
+    row's and of that within its blocks so far. A single outlier is neither, nor is a quantity that varies slowly. Two
+    successive blocks of a larger scale, or two of a smaller one, are a change: `change` returns it, and
+    `follow_change` replaces the statistics of the row by those of the second block. The caller decides, because a
+    sensor that rests for a while has not changed its unit.
+
     Args:
         clip: Number of standard deviations at which deviations and standardized values are clipped.
         rate_min: Minimum rate at which mean and variance follow new values.
         rows: Number of rows at the start; `grow` adds more.
+        watches: True to look for changes of scale.
     """
 
-    def __init__(self, double clip, double rate_min, Py_ssize_t rows):
+    def __init__(self, double clip, double rate_min, Py_ssize_t rows, bint watches=True):
         self.clip = clip
         self.rate_min = rate_min
         self.rows = 0
-        self.arrays = [np.zeros(0) for _ in range(7)]
+        self.watches, self.found = watches, False
+        self.arrays = [np.zeros(0) for _ in range(N_ARRAYS)]
         self.grow(rows)
 
     cdef int grow(self, Py_ssize_t rows) except -1:
         """Enlarge the arrays to at least `rows` rows; new rows have no values."""
         cdef double[::1] view
-        cdef double* pointers[7]
+        cdef double* pointers[N_ARRAYS]
         cdef int i
         if rows <= self.rows:
             return 0
         # Allocate all arrays before replacing any, so that a MemoryError leaves the scaler unchanged.
-        larger = [np.zeros(rows) for _ in range(7)]
-        for i in range(7):
+        larger = [np.zeros(rows) for _ in range(N_ARRAYS)]
+        for i in range(N_ARRAYS):
             larger[i][: self.rows] = self.arrays[i]
             view = larger[i]
             pointers[i] = &view[0]
         self.arrays = larger
         self.count, self.mean, self.variance = pointers[0], pointers[1], pointers[2]
-        self.window_mean, self.window_variance, self.inverse = pointers[3], pointers[4], pointers[5]
-        self.deviation = pointers[6]
+        self.window_mean, self.window_variance = pointers[3], pointers[4]
+        self.block_count, self.block_far, self.block_variance, self.streak = (
+            pointers[5], pointers[6], pointers[7], pointers[8])
+        self.inverse, self.deviation = pointers[9], pointers[10]
         self.rows = rows
         return 0
 
@@ -62,6 +86,7 @@ cdef class Scaler:
         """Reset the statistics of a row."""
         self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = self.deviation[row] = 0.0
         self.window_mean[row] = self.window_variance[row] = 0.0
+        self.block_count[row] = self.block_far[row] = self.block_variance[row] = self.streak[row] = 0.0
 
     cdef double standardized(self, double x) noexcept nogil:
         """Return (x - mean) / sd of row 0, clipped at ±clip."""
@@ -100,6 +125,9 @@ cdef class Scaler:
         cdef Py_ssize_t i
         for i in range(n):
             young |= count[i] < START
+        if self.watches and not young:
+            # Before the statistics, so that they do not yet contain the values.
+            self._observe_block(x, at, n)
         for i in range(n):
             count[i] += 1.0
             rate = 1.0 / count[i]
@@ -127,6 +155,8 @@ cdef class Scaler:
         cdef Py_ssize_t row
         for row in range(at, at + n):
             if self.count[row] > START:
+                if self.watches:
+                    self._observe_block(x + row - at, row, 1)
                 continue
             count = <int>self.count[row]
             first = 1
@@ -146,6 +176,78 @@ cdef class Scaler:
                 self.variance[row] = self.window_variance[row]
                 self.deviation[row] = sqrt(self.variance[row])
                 self.inverse[row] = 1.0 / self.deviation[row]
+            if count == START:
+                self.window_mean[row] = self.window_variance[row] = 0.0
+
+    cdef void _observe_block(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Update the blocks of the rows from `at` on, none of them among its first values."""
+        cdef double* count = self.block_count + at
+        cdef double* far = self.block_far + at
+        cdef double* mean = self.window_mean + at
+        cdef double* squares = self.window_variance + at
+        cdef const double* running = self.mean + at
+        cdef const double* deviations = self.deviation + at
+        cdef double deviation, distance
+        cdef bint full = False
+        cdef Py_ssize_t i
+        for i in range(n):
+            count[i] += 1.0
+            deviation = x[i] - mean[i]
+            mean[i] += deviation / count[i]
+            squares[i] += deviation * (x[i] - mean[i])
+            distance = x[i] - running[i]
+            distance = distance if distance > 0.0 else -distance
+            far[i] += 1.0 if distance > FAR * deviations[i] else 0.0
+            full |= count[i] >= BLOCK
+        if full:
+            for i in range(n):
+                if count[i] >= BLOCK:
+                    self._end_block(at + i)
+
+    cdef void _end_block(self, Py_ssize_t row) noexcept nogil:
+        """Compare a full block with the statistics of its row."""
+        cdef double variance = self.window_variance[row] / BLOCK, usual = self.block_variance[row]
+        cdef bint comparable = variance > 1e-60 and self.variance[row] > 0.0
+        if comparable and self.block_far[row] >= FAR_MIN:
+            self.streak[row] = self.streak[row] + 1.0 if self.streak[row] > 0.0 else 1.0
+        elif comparable and SMALLER * variance < usual and SMALLER * variance < self.variance[row]:
+            self.streak[row] = self.streak[row] - 1.0 if self.streak[row] < 0.0 else -1.0
+        else:
+            self.streak[row] = 0.0
+            if usual > 0.0:
+                variance = variance if variance < BLOCK_VARIANCE_MAX * usual else BLOCK_VARIANCE_MAX * usual
+                self.block_variance[row] += BLOCK_RATE * (variance - usual)
+            else:
+                self.block_variance[row] = variance
+        self.block_count[row] = self.block_far[row] = 0.0
+        if -STREAK < self.streak[row] < STREAK:
+            self.window_mean[row] = self.window_variance[row] = 0.0
+        else:
+            self.found = True
+
+    cdef int change(self, Py_ssize_t row) noexcept nogil:
+        """Return whether the latest value of a row made it one of a larger (1) or smaller (-1) scale; else 0."""
+        if self.block_count[row] > 0.0 or -STREAK < self.streak[row] < STREAK:
+            return 0
+        return 1 if self.streak[row] > 0.0 else -1
+
+    cdef double block_deviation(self, Py_ssize_t row) noexcept nogil:
+        """Return the standard deviation of the latest values of a row that has changed."""
+        return sqrt(self.window_variance[row] / BLOCK)
+
+    cdef void leave(self, Py_ssize_t row) noexcept nogil:
+        """Keep the statistics of a row that has changed."""
+        self.window_mean[row] = self.window_variance[row] = 0.0
+
+    cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
+        """Replace the statistics of a row that has changed by those of its latest block."""
+        self.mean[row] = self.window_mean[row]
+        self.variance[row] = self.block_variance[row] = self.window_variance[row] / BLOCK
+        self.deviation[row] = sqrt(self.variance[row])
+        self.inverse[row] = 1.0 / self.deviation[row]
+        # So that they follow the next values quickly.
+        self.count[row] = BLOCK
+        self.streak[row] = self.window_mean[row] = self.window_variance[row] = 0.0
 
     def observe(self, double[::1] x, Py_ssize_t at=0):
         """Update the mean and variance of the rows from `at` on with the values `x`."""
@@ -164,8 +266,12 @@ cdef class Scaler:
             raise ValueError(f"{n} values from row {at} on do not fit {self.rows} rows.")
 
     def save(self, Py_ssize_t rows):
-        """Return copies of count, mean, variance, window mean and window variance of the first `rows` rows."""
-        return [np.array(array[:rows]) for array in self.arrays[:5]]
+        """Return copies of the arrays of the first `rows` rows.
+
+        These are count, mean, variance, mean and variance of the window, and, of the block, the count, the number of far
+        values, the typical variance and the streak.
+        """
+        return [np.array(array[:rows]) for array in self.arrays[:N_SAVED]]
 
     def restore(self, list arrays):
         """Restore the arrays that `save` returned.
@@ -174,11 +280,14 @@ cdef class Scaler:
             ValueError: If the lengths differ, or a count or a variance is negative.
         """
         cdef int i
-        count, _, variance, _, window_variance = arrays
+        count, _, variance, _, window_variance, block_count, block_far, block_variance, _ = arrays
         if len({len(array) for array in arrays}) != 1:
             raise ValueError(f"Scaler of unequal length: {', '.join(str(len(array)) for array in arrays)}.")
         if (count < 0.0).any() or (variance < 0.0).any() or (window_variance < 0.0).any():
             raise ValueError("A count or a variance in the state is negative.")
+        if ((block_count < 0.0) | (block_count >= BLOCK) | (block_far < 0.0) | (block_far > block_count)).any() or (
+                block_variance < 0.0).any():
+            raise ValueError(f"A block in the state must have less than {BLOCK} values and no negative variance.")
         self.grow(len(count))
         with np.errstate(divide="ignore"):
             inverse = np.where(variance > 0.0, 1.0 / np.sqrt(variance), 0.0)

@@ -16,6 +16,10 @@ cdef class FeatureModel:
     # Where an exception of a part that is written in Python is kept until `check_steps` raises it.
     cdef PyObject** kept_error
     cdef PyObject* no_error
+    # Mean absolute error over about the last 10 and 500 events, and the number of events in them.
+    cdef double recent_error
+    cdef double usual_error
+    cdef long long n_errors
 
     cdef int check_target(self, double y) except -1
     cdef int prepare(self) except -1
@@ -23,6 +27,10 @@ cdef class FeatureModel:
     cdef double predict(self, const EncodedEvent* event) noexcept nogil
     cdef double learn(self, double y) noexcept nogil
     cdef void after_update(self, double y) noexcept nogil
+    cdef void observe_error(self, double error) noexcept nogil
+    cdef bint is_unusual(self, int change) noexcept nogil
+    cdef void follow_change(self, Py_ssize_t row) noexcept nogil
+    cdef void begin_anew(self) noexcept nogil
     cdef int check_steps(self) except -1
 
 cdef inline bint has_room(FeatureModel model, Encoder encoder) noexcept:
