@@ -3,8 +3,9 @@
 cdef enum:
     # Number of values in a block, whose statistics are compared with the running ones.
     BLOCK = 16
-    # Number of successive blocks of another scale that make a change of scale.
-    STREAK = 2
+    # Number of successive blocks of a larger, or of a smaller, scale that make a change of scale.
+    LARGER_STREAK = 2
+    SMALLER_STREAK = 3
 
 cdef class Scaler:
     cdef double clip

@@ -6,17 +6,22 @@ from libc.math cimport sqrt
 cdef enum:
     # Number of first values of a row that are also counted in start windows.
     START = 31
-    # Number of far values that make a block one of a larger scale.
+    # Number of far values that make a block one of a larger scale, and of those that suffice if they are very far.
     FAR_MIN = 6
+    VERY_FAR_MIN = 3
     N_SAVED = 9
     N_ARRAYS = 11
 
 # A value is far if it is so many standard deviations away from the mean.
 cdef double FAR = 5.0
+# Ratio of the variances of a block and of its row from which on its far values are very far.
+cdef double LARGER = 9.0
 # A block is of a smaller scale if its variance is so many times smaller than usual.
-cdef double SMALLER = 36.0
-# Rate of the typical variance within a block, and bound on a variance in units of it.
-cdef double BLOCK_RATE = 0.0625
+cdef double SMALLER = 16.0
+# Rates at which the typical variance within a block falls and rises: quiet times are remembered.
+cdef double FALL_RATE = 0.5
+cdef double RISE_RATE = 0.015625
+# Bound on a variance in units of the typical one.
 cdef double BLOCK_VARIANCE_MAX = 16.0
 
 
@@ -39,9 +44,9 @@ cdef class Scaler:
 
     Clipped deviations let the statistics follow a change of scale only after thousands of values. To recognize one, the
     values after the first 31 are also divided into blocks of 16 of a row. A block is of a larger scale if 6 of its values
-    are more than 5 standard deviations away from the mean, and of a smaller one if its variance is less than 1/36 of the
-    row's and of that within its blocks so far. A single outlier is neither, nor is a quantity that varies slowly. Two
-    successive blocks of a larger scale, or two of a smaller one, are a change: `change` returns it, and
+    are more than 5 standard deviations away from the mean, or 3 and its variance is more than 9 times the row's. It is of
+    a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly. Two
+    successive blocks of a larger scale, or three of a smaller one, are a change: `change` returns it, and
     `follow_change` replaces the statistics of the row by those of the second block. The caller decides, because a
     sensor that rests for a while has not changed its unit.
 
@@ -208,7 +213,8 @@ cdef class Scaler:
         """Compare a full block with the statistics of its row."""
         cdef double variance = self.window_variance[row] / BLOCK, usual = self.block_variance[row]
         cdef bint comparable = variance > 1e-60 and self.variance[row] > 0.0
-        if comparable and self.block_far[row] >= FAR_MIN:
+        if comparable and (self.block_far[row] >= FAR_MIN or (
+                self.block_far[row] >= VERY_FAR_MIN and variance > LARGER * self.variance[row])):
             self.streak[row] = self.streak[row] + 1.0 if self.streak[row] > 0.0 else 1.0
         elif comparable and SMALLER * variance < usual and SMALLER * variance < self.variance[row]:
             self.streak[row] = self.streak[row] - 1.0 if self.streak[row] < 0.0 else -1.0
@@ -216,18 +222,18 @@ cdef class Scaler:
             self.streak[row] = 0.0
             if usual > 0.0:
                 variance = variance if variance < BLOCK_VARIANCE_MAX * usual else BLOCK_VARIANCE_MAX * usual
-                self.block_variance[row] += BLOCK_RATE * (variance - usual)
+                self.block_variance[row] += (FALL_RATE if variance < usual else RISE_RATE) * (variance - usual)
             else:
                 self.block_variance[row] = variance
         self.block_count[row] = self.block_far[row] = 0.0
-        if -STREAK < self.streak[row] < STREAK:
+        if -SMALLER_STREAK < self.streak[row] < LARGER_STREAK:
             self.window_mean[row] = self.window_variance[row] = 0.0
         else:
             self.found = True
 
     cdef int change(self, Py_ssize_t row) noexcept nogil:
         """Return whether the latest value of a row made it one of a larger (1) or smaller (-1) scale; else 0."""
-        if self.block_count[row] > 0.0 or -STREAK < self.streak[row] < STREAK:
+        if self.block_count[row] > 0.0 or -SMALLER_STREAK < self.streak[row] < LARGER_STREAK:
             return 0
         return 1 if self.streak[row] > 0.0 else -1
 
@@ -236,7 +242,9 @@ cdef class Scaler:
         return sqrt(self.window_variance[row] / BLOCK)
 
     cdef void leave(self, Py_ssize_t row) noexcept nogil:
-        """Keep the statistics of a row that has changed."""
+        """Keep the statistics of a row that has changed: such values are usual."""
+        if self.streak[row] < 0.0:
+            self.block_variance[row] = self.window_variance[row] / BLOCK
         self.window_mean[row] = self.window_variance[row] = 0.0
 
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil:

@@ -112,11 +112,12 @@ cdef class CompiledFeatureLearner:
                 self.model_predictions[m] = prediction
         # After the steps, so that an outlier cannot excuse itself.
         encoder.update()
-        if encoder.scaler.found:
-            self._follow_changes()
         for m in range(self.n_models):
             (<FeatureModel>self.members[m]).after_update(y)
             failed |= (<FeatureModel>self.members[m]).kept_error[0] != NULL
+        if encoder.scaler.found:
+            # After the models have followed a change of scale of the target, with which features often change.
+            self._follow_changes()
         encoder.n_events += 1
         if self.intervals is not None:
             self.intervals.learn(y, self.model_predictions[0])

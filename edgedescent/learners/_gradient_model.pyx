@@ -213,16 +213,14 @@ cdef class GradientModel(FeatureModel):
     cdef void _follow_target(self) noexcept nogil:
         """Follow a change of scale of the target, if the errors confirm it."""
         cdef int change = self.target.change(0)
-        cdef double factor
         cdef Py_ssize_t row
         self.target.found = False
         # Errors become smaller with the target; they are unusual if the model is no better than the mean.
         if not (self.is_unusual(1) if change > 0 else self.recent_error > EXPLAINED * self.target.block_deviation(0)):
             self.target.leave(0)
             return
-        factor = self.target.block_deviation(0) / self.target.deviation[0]
-        self.recent_error *= factor
-        self.usual_error *= factor
+        # The recent errors are in the new scale already.
+        self.usual_error *= self.target.block_deviation(0) / self.target.deviation[0]
         self.target.follow_change(0)
         for row in range(1, self.encoder.vocabulary.size()):
             self.reopen_row(row)
