@@ -29,6 +29,7 @@ cdef class FeatureModel:
     cdef void after_update(self, double y) noexcept nogil
     cdef void observe_error(self, double error) noexcept nogil
     cdef bint is_unusual(self, int change) noexcept nogil
+    cdef bint is_unexplained(self, int change, double deviation) noexcept nogil
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil
     cdef void begin_anew(self) noexcept nogil
     cdef int check_steps(self) except -1

@@ -9,6 +9,8 @@ cdef double OUTLYING = 10.0
 # conspicuous by itself, and after they became smaller, as those of a sensor that rests do too.
 cdef double UNUSUAL_LARGER = 1.5
 cdef double UNUSUAL_SMALLER = 2.0
+# Mean absolute error, in standard deviations of the latest targets, from which on a model does not explain them well.
+cdef double EXPLAINED = 0.25
 
 
 cdef class FeatureModel:
@@ -69,6 +71,15 @@ cdef class FeatureModel:
     cdef bint is_unusual(self, int change) noexcept nogil:
         """Return True if the errors say that features have changed, whose values became larger (1) or smaller (-1)."""
         return self.recent_error > (UNUSUAL_LARGER if change > 0 else UNUSUAL_SMALLER) * self.usual_error
+
+    cdef bint is_unexplained(self, int change, double deviation) noexcept nogil:
+        """Return True if the errors say that the target has changed.
+
+        Args:
+            change: 1 if the targets became larger, -1 if they became smaller.
+            deviation: Standard deviation of the latest targets, with which errors become smaller too.
+        """
+        return self.is_unusual(1) if change > 0 else self.recent_error > EXPLAINED * deviation
 
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
         """Keep the parameters of a row, whose statistics were replaced, as a first guess: they hold for standardized values.

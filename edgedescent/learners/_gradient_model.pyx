@@ -11,10 +11,6 @@ from edgedescent.numerics._agreement cimport KEPT, Agreement
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, bounded
 
 
-# Mean absolute error, in standard deviations of the latest targets, from which on the model explains little of them.
-cdef double EXPLAINED = 0.5
-
-
 cdef class GradientModel(FeatureModel):
     """Parameters over the rows of an encoder, with their loss, optimizer and replay buffer.
 
@@ -215,8 +211,7 @@ cdef class GradientModel(FeatureModel):
         cdef int change = self.target.change(0)
         cdef Py_ssize_t row
         self.target.found = False
-        # Errors become smaller with the target; they are unusual if the model is no better than the mean.
-        if not (self.is_unusual(1) if change > 0 else self.recent_error > EXPLAINED * self.target.block_deviation(0)):
+        if not self.is_unexplained(change, self.target.block_deviation(0)):
             self.target.leave(0)
             return
         # The recent errors are in the new scale already.
