@@ -24,6 +24,8 @@ cdef class Scaler:
     cdef double* block_far
     cdef double* block_variance
     cdef double* streak
+    # Mean squared deviation from the mean in the largest block that was left as usual.
+    cdef double* burst
     # True if changes of scale are looked for, and if a row was found to have changed by the latest update.
     cdef bint watches
     cdef bint found
@@ -42,6 +44,7 @@ cdef class Scaler:
     cdef void _observe_block(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void _end_block(self, Py_ssize_t row) noexcept nogil
     cdef int change(self, Py_ssize_t row) noexcept nogil
+    cdef double _block_spread(self, Py_ssize_t row) noexcept nogil
     cdef double block_deviation(self, Py_ssize_t row) noexcept nogil
     cdef void leave(self, Py_ssize_t row) noexcept nogil
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil

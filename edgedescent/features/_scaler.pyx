@@ -9,13 +9,15 @@ cdef enum:
     # Number of far values that make a block one of a larger scale, and of those that suffice if they are very far.
     FAR_MIN = 6
     VERY_FAR_MIN = 3
-    N_SAVED = 9
-    N_ARRAYS = 11
+    N_SAVED = 10
+    N_ARRAYS = 12
 
 # A value is far if it is so many standard deviations away from the mean.
 cdef double FAR = 5.0
 # Ratio of the variances of a block and of its row from which on its far values are very far.
 cdef double LARGER = 9.0
+# A change to a larger scale goes so many times beyond the mean squared deviations that were left as usual before.
+cdef double BEYOND = 4.0
 # A block is of a smaller scale if its variance is so many times smaller than usual.
 cdef double SMALLER = 16.0
 # Rates at which the typical variance within a block falls and rises: quiet times are remembered.
@@ -47,8 +49,8 @@ cdef class Scaler:
     are more than 5 standard deviations away from the mean, or 3 and its variance is more than 9 times the row's. It is of
     a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly. Two
     successive blocks of a larger scale, or three of a smaller one, are a change: `change` returns it, and
-    `follow_change` replaces the statistics of the row by those of the second block. The caller decides, because a
-    sensor that rests for a while has not changed its unit.
+    `follow_change` replaces the statistics of the row by those of the latest block. The caller decides, because a
+    sensor that rests for a while has not changed its unit. What it leaves by `leave` is usual from then on.
 
     Args:
         clip: Number of standard deviations at which deviations and standardized values are clipped.
@@ -83,7 +85,7 @@ cdef class Scaler:
         self.window_mean, self.window_variance = pointers[3], pointers[4]
         self.block_count, self.block_far, self.block_variance, self.streak = (
             pointers[5], pointers[6], pointers[7], pointers[8])
-        self.inverse, self.deviation = pointers[9], pointers[10]
+        self.burst, self.inverse, self.deviation = pointers[9], pointers[10], pointers[11]
         self.rows = rows
         return 0
 
@@ -91,7 +93,7 @@ cdef class Scaler:
         """Reset the statistics of a row."""
         self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = self.deviation[row] = 0.0
         self.window_mean[row] = self.window_variance[row] = 0.0
-        self.block_count[row] = self.block_far[row] = self.block_variance[row] = self.streak[row] = 0.0
+        self.block_count[row] = self.block_far[row] = self.block_variance[row] = self.streak[row] = self.burst[row] = 0.0
 
     cdef double standardized(self, double x) noexcept nogil:
         """Return (x - mean) / sd of row 0, clipped at ±clip."""
@@ -213,7 +215,7 @@ cdef class Scaler:
         """Compare a full block with the statistics of its row."""
         cdef double variance = self.window_variance[row] / BLOCK, usual = self.block_variance[row]
         cdef bint comparable = variance > 1e-60 and self.variance[row] > 0.0
-        if comparable and (self.block_far[row] >= FAR_MIN or (
+        if comparable and self._block_spread(row) > BEYOND * self.burst[row] and (self.block_far[row] >= FAR_MIN or (
                 self.block_far[row] >= VERY_FAR_MIN and variance > LARGER * self.variance[row])):
             self.streak[row] = self.streak[row] + 1.0 if self.streak[row] > 0.0 else 1.0
         elif comparable and SMALLER * variance < usual and SMALLER * variance < self.variance[row]:
@@ -237,14 +239,22 @@ cdef class Scaler:
             return 0
         return 1 if self.streak[row] > 0.0 else -1
 
+    cdef double _block_spread(self, Py_ssize_t row) noexcept nogil:
+        """Return the mean squared deviation of the values of a full block from the mean of the row."""
+        cdef double distance = self.window_mean[row] - self.mean[row]
+        return self.window_variance[row] / BLOCK + distance * distance
+
     cdef double block_deviation(self, Py_ssize_t row) noexcept nogil:
         """Return the standard deviation of the latest values of a row that has changed."""
         return sqrt(self.window_variance[row] / BLOCK)
 
     cdef void leave(self, Py_ssize_t row) noexcept nogil:
         """Keep the statistics of a row that has changed: such values are usual."""
+        cdef double spread = self._block_spread(row)
         if self.streak[row] < 0.0:
             self.block_variance[row] = self.window_variance[row] / BLOCK
+        elif spread > self.burst[row]:
+            self.burst[row] = spread
         self.window_mean[row] = self.window_variance[row] = 0.0
 
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
@@ -255,7 +265,7 @@ cdef class Scaler:
         self.inverse[row] = 1.0 / self.deviation[row]
         # So that they follow the next values quickly.
         self.count[row] = BLOCK
-        self.streak[row] = self.window_mean[row] = self.window_variance[row] = 0.0
+        self.streak[row] = self.burst[row] = self.window_mean[row] = self.window_variance[row] = 0.0
 
     def observe(self, double[::1] x, Py_ssize_t at=0):
         """Update the mean and variance of the rows from `at` on with the values `x`."""
@@ -277,7 +287,7 @@ cdef class Scaler:
         """Return copies of the arrays of the first `rows` rows.
 
         These are count, mean, variance, mean and variance of the window, and, of the block, the count, the number of far
-        values, the typical variance and the streak.
+        values, the typical variance, the streak and the burst.
         """
         return [np.array(array[:rows]) for array in self.arrays[:N_SAVED]]
 
@@ -288,11 +298,13 @@ cdef class Scaler:
             ValueError: If the lengths differ, or a count or a variance is negative.
         """
         cdef int i
-        count, _, variance, _, window_variance, block_count, block_far, block_variance, _ = arrays
+        count, _, variance, _, window_variance, block_count, block_far, block_variance, _, burst = arrays
         if len({len(array) for array in arrays}) != 1:
             raise ValueError(f"Scaler of unequal length: {', '.join(str(len(array)) for array in arrays)}.")
         if (count < 0.0).any() or (variance < 0.0).any() or (window_variance < 0.0).any():
             raise ValueError("A count or a variance in the state is negative.")
+        if (burst < 0.0).any():
+            raise ValueError("A burst in the state is negative.")
         if ((block_count < 0.0) | (block_count >= BLOCK) | (block_far < 0.0) | (block_far > block_count)).any() or (
                 block_variance < 0.0).any():
             raise ValueError(f"A block in the state must have less than {BLOCK} values and no negative variance.")

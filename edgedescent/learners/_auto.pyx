@@ -198,6 +198,7 @@ cdef class AutoModel(FeatureModel):
         # The recent errors are in the new scale already.
         self.usual_error *= factor
         self.watch.follow_change(0)
+        self.target_changed = True
         self.history.follow_change(mean, deviation, BLOCK)
         self.keyed.forget_labels()
         self.mixture.begin_anew(factor)

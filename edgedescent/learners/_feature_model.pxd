@@ -20,6 +20,8 @@ cdef class FeatureModel:
     cdef double recent_error
     cdef double usual_error
     cdef long long n_errors
+    # True if the latest event completed a change of scale of the target.
+    cdef bint target_changed
 
     cdef int check_target(self, double y) except -1
     cdef int prepare(self) except -1

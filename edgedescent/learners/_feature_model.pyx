@@ -61,6 +61,7 @@ cdef class FeatureModel:
     cdef void observe_error(self, double error) noexcept nogil:
         """Take in the absolute error of the prediction for the event that is being learned."""
         cdef double rate
+        self.target_changed = False
         self.n_errors += 1
         rate = 1.0 / self.n_errors
         if self.n_errors > 1 and error > OUTLYING * self.usual_error:
@@ -69,8 +70,11 @@ cdef class FeatureModel:
         self.usual_error += (rate if rate > USUAL_RATE else USUAL_RATE) * (error - self.usual_error)
 
     cdef bint is_unusual(self, int change) noexcept nogil:
-        """Return True if the errors say that features have changed, whose values became larger (1) or smaller (-1)."""
-        return self.recent_error > (UNUSUAL_LARGER if change > 0 else UNUSUAL_SMALLER) * self.usual_error
+        """Return True if the errors say that features have changed, whose values became larger (1) or smaller (-1).
+
+        What changes together with the target has changed in any case.
+        """
+        return self.target_changed or self.recent_error > (UNUSUAL_LARGER if change > 0 else UNUSUAL_SMALLER) * self.usual_error
 
     cdef bint is_unexplained(self, int change, double deviation) noexcept nogil:
         """Return True if the errors say that the target has changed.

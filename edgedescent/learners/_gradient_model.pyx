@@ -217,6 +217,7 @@ cdef class GradientModel(FeatureModel):
         # The recent errors are in the new scale already.
         self.usual_error *= self.target.block_deviation(0) / self.target.deviation[0]
         self.target.follow_change(0)
+        self.target_changed = True
         for row in range(1, self.encoder.vocabulary.size()):
             self.reopen_row(row)
         self.begin_anew()
