@@ -279,6 +279,19 @@ cdef class Scaler:
         self.standardize(&x[0], &z[0], at, x.shape[0])
         return np.asarray(z)
 
+    def change_of(self, Py_ssize_t row):
+        """Return whether the latest value of a row made it one of a larger (1) or smaller (-1) scale; else 0."""
+        self._check(1, row)
+        return self.change(row)
+
+    def settle(self, Py_ssize_t row, bint follow):
+        """Follow the change of a row that has changed, or take such values for usual."""
+        self._check(1, row)
+        if self.change(row) and follow:
+            self.follow_change(row)
+        elif self.change(row):
+            self.leave(row)
+
     def _check(self, Py_ssize_t n, Py_ssize_t at):
         if n == 0 or at < 0 or at + n > self.rows:
             raise ValueError(f"{n} values from row {at} on do not fit {self.rows} rows.")
