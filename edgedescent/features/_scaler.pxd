@@ -1,4 +1,5 @@
 """Running mean and variance of each row, with clipped outliers and a minimum update rate."""
+from cython cimport final
 
 cdef enum:
     # Number of values in a block, whose statistics are compared with the running ones.
@@ -7,6 +8,7 @@ cdef enum:
     LARGER_STREAK = 2
     SMALLER_STREAK = 3
 
+@final
 cdef class Scaler:
     cdef double clip
     cdef double rate_min

@@ -12,8 +12,8 @@ cdef enum:
     N_SAVED = 10
     N_ARRAYS = 12
 
-# A value is far if it is so many standard deviations away from the mean.
-cdef double FAR = 5.0
+# A value is far if it is 5 standard deviations away from the mean.
+cdef double FAR_SQUARED = 25.0
 # Ratio of the variances of a block and of its row from which on its far values are very far.
 cdef double LARGER = 9.0
 # A change to a larger scale goes so many times beyond the mean squared deviations that were left as usual before.
@@ -132,9 +132,14 @@ cdef class Scaler:
         cdef Py_ssize_t i
         for i in range(n):
             young |= count[i] < START
-        if self.watches and not young:
+        if self.watches:
             # Before the statistics, so that they do not yet contain the values.
-            self._observe_block(x, at, n)
+            if not young:
+                self._observe_block(x, at, n)
+            else:
+                for i in range(n):
+                    if count[i] >= START:
+                        self._observe_block(x + i, at + i, 1)
         for i in range(n):
             count[i] += 1.0
             rate = 1.0 / count[i]
@@ -162,8 +167,6 @@ cdef class Scaler:
         cdef Py_ssize_t row
         for row in range(at, at + n):
             if self.count[row] > START:
-                if self.watches:
-                    self._observe_block(x + row - at, row, 1)
                 continue
             count = <int>self.count[row]
             first = 1
@@ -193,9 +196,8 @@ cdef class Scaler:
         cdef double* mean = self.window_mean + at
         cdef double* squares = self.window_variance + at
         cdef const double* running = self.mean + at
-        cdef const double* deviations = self.deviation + at
-        cdef double deviation, distance
-        cdef bint full = False
+        cdef const double* variance = self.variance + at
+        cdef double deviation, distance, most = 0.0
         cdef Py_ssize_t i
         for i in range(n):
             count[i] += 1.0
@@ -203,10 +205,9 @@ cdef class Scaler:
             mean[i] += deviation / count[i]
             squares[i] += deviation * (x[i] - mean[i])
             distance = x[i] - running[i]
-            distance = distance if distance > 0.0 else -distance
-            far[i] += 1.0 if distance > FAR * deviations[i] else 0.0
-            full |= count[i] >= BLOCK
-        if full:
+            far[i] += 1.0 if distance * distance > FAR_SQUARED * variance[i] else 0.0
+            most = most if most > count[i] else count[i]
+        if most >= BLOCK:
             for i in range(n):
                 if count[i] >= BLOCK:
                     self._end_block(at + i)

@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 from edgedescent.conformal._prediction_intervals cimport PredictionIntervals
 from edgedescent.features._encoder cimport as_event
 from edgedescent.features._names cimport row_name
-from edgedescent.learners._feature_model cimport FeatureModel, has_room
+from edgedescent.learners._feature_model cimport FeatureModel, has_room, observe_error
 from edgedescent.numerics._numbers cimport is_sane, to_number
 
 from edgedescent.validation import as_numbers
@@ -107,7 +107,7 @@ cdef class CompiledFeatureLearner:
         encoder.standardize(&encoder.event)
         for m in range(self.n_models):
             prediction = (<FeatureModel>self.members[m]).learn(y)
-            (<FeatureModel>self.members[m]).observe_error(fabs(y - prediction))
+            observe_error(<FeatureModel>self.members[m], fabs(y - prediction))
             if not has_unknown:
                 self.model_predictions[m] = prediction
         # After the steps, so that an outlier cannot excuse itself.

@@ -29,12 +29,32 @@ cdef class FeatureModel:
     cdef double predict(self, const EncodedEvent* event) noexcept nogil
     cdef double learn(self, double y) noexcept nogil
     cdef void after_update(self, double y) noexcept nogil
-    cdef void observe_error(self, double error) noexcept nogil
     cdef bint is_unusual(self, int change) noexcept nogil
     cdef bint is_unexplained(self, int change, double deviation) noexcept nogil
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil
     cdef void begin_anew(self) noexcept nogil
     cdef int check_steps(self) except -1
+
+# Rates of the mean errors, which are plain averages at first, and bound on a single error in units of the usual one, so
+# that no outlier decides alone.
+cdef enum:
+    RECENT = 10
+    USUAL = 500
+    OUTLYING = 10
+
+cdef inline void observe_error(FeatureModel model, double error) noexcept nogil:
+    """Take in the absolute error of the prediction for the event that is being learned."""
+    model.target_changed = False
+    model.n_errors += 1
+    if model.n_errors >= USUAL:
+        error = error if error < OUTLYING * model.usual_error else OUTLYING * model.usual_error
+        model.recent_error += (1.0 / RECENT) * (error - model.recent_error)
+        model.usual_error += (1.0 / USUAL) * (error - model.usual_error)
+        return
+    if model.n_errors > 1 and error > OUTLYING * model.usual_error:
+        error = OUTLYING * model.usual_error
+    model.recent_error += (error - model.recent_error) / (model.n_errors if model.n_errors < RECENT else RECENT)
+    model.usual_error += (error - model.usual_error) / model.n_errors
 
 cdef inline bint has_room(FeatureModel model, Encoder encoder) noexcept:
     """True if the model can learn the encoder's event without `prepare`, which is the rule: it saves a call per event."""

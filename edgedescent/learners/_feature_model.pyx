@@ -1,10 +1,6 @@
 """What a learner of named features calls on its models."""
 import numpy as np
 
-# Rates of the mean errors, and bound on a single error in units of the usual one, so that no outlier decides alone.
-cdef double RECENT_RATE = 0.1
-cdef double USUAL_RATE = 0.002
-cdef double OUTLYING = 10.0
 # Errors are unusual where the recent ones are so many times the usual ones: after values became larger, which is
 # conspicuous by itself, and after they became smaller, as those of a sensor that rests do too.
 cdef double UNUSUAL_LARGER = 1.5
@@ -57,17 +53,6 @@ cdef class FeatureModel:
         """Take in the target, once the encoder's statistics have taken in the event."""
 
     # --- Changes of scale -----------------------------------------------------------------------------------------
-
-    cdef void observe_error(self, double error) noexcept nogil:
-        """Take in the absolute error of the prediction for the event that is being learned."""
-        cdef double rate
-        self.target_changed = False
-        self.n_errors += 1
-        rate = 1.0 / self.n_errors
-        if self.n_errors > 1 and error > OUTLYING * self.usual_error:
-            error = OUTLYING * self.usual_error
-        self.recent_error += (rate if rate > RECENT_RATE else RECENT_RATE) * (error - self.recent_error)
-        self.usual_error += (rate if rate > USUAL_RATE else USUAL_RATE) * (error - self.usual_error)
 
     cdef bint is_unusual(self, int change) noexcept nogil:
         """Return True if the errors say that features have changed, whose values became larger (1) or smaller (-1).

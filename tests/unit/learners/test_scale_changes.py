@@ -22,7 +22,7 @@ REGRESSORS: dict[str, Make] = {
 }
 OTHERS: dict[str, Make] = {
     "Adam": lambda: LinearRegressor(optimizer=Adam()),
-    "averaged": lambda: LinearRegressor(optimizer=SGD(averaging=True)),
+    "averaged": lambda: LinearRegressor(optimizer=SGD(average_rate=0.01)),
     "COCOB": lambda: LinearRegressor(optimizer=COCOB()),
     "FTRL": lambda: LinearRegressor(optimizer=FTRLProximal()),
     "factorization machine": lambda: FactorizationMachine(optimizer=RLS()),
@@ -82,7 +82,7 @@ def test_a_single_spike_changes_the_next_predictions_little(make: Make, where: s
     else:
         y[BEFORE - 1] = 1000.0 * y.std()
     spiked = make().learn_many(x, y, NAMES)
-    assert np.abs(spiked - clean)[BEFORE : BEFORE + 100].mean() < 0.05 * y[:BEFORE - 1].std()
+    assert np.abs(spiked - clean)[BEFORE : BEFORE + 100].mean() < 0.05 * y[: BEFORE - 1].std()
 
 
 @each
