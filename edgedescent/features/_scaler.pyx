@@ -264,8 +264,8 @@ cdef class Scaler:
         self.variance[row] = self.block_variance[row] = self.window_variance[row] / BLOCK
         self.deviation[row] = sqrt(self.variance[row])
         self.inverse[row] = 1.0 / self.deviation[row]
-        # So that they follow the next values quickly.
-        self.count[row] = BLOCK
+        # So that they follow the next values quickly, the first of which begins a start window.
+        self.count[row] = BLOCK - 1
         self.streak[row] = self.burst[row] = self.window_mean[row] = self.window_variance[row] = 0.0
 
     def observe(self, double[::1] x, Py_ssize_t at=0):

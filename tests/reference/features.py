@@ -82,7 +82,7 @@ class Scaler:
     def settle(self, follow: bool) -> None:
         mean, variance = self.block_statistics()
         if follow:
-            self.n, self.mean, self.variance, self.usual = 16, mean, variance, variance
+            self.n, self.mean, self.variance, self.usual = 15, mean, variance, variance
             self.streak, self.burst, self.window = 0, 0.0, []
         elif self.streak < 0:
             self.usual = variance
