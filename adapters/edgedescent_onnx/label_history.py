@@ -44,7 +44,7 @@ class LabelHistoryGraph:
         mean, s, _, d, *self._means, self._lowest, self._highest = learned(state, "history.numbers").tolist()
         self.deviation = s if s > 0.0 else 1.0
         self.change = d if d > 0.0 else self.deviation
-        self.count, *self.periods = np.asarray(state["history.counts"]).tolist()
+        self.count, *self.periods = np.asarray(state["history.counts"])[:3].tolist()
         # A lag of n labels takes the label before them too.
         self.needed = max(LABELS_MIN, *(period + 1 for period in self.periods))
         graph.inputs.append(Port(PORT, "double", (PORT,), MEANING))

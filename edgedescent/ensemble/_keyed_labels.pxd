@@ -31,6 +31,7 @@ cdef class KeyedLabels:
 
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void start_row(self, Py_ssize_t row) noexcept nogil
+    cdef void forget_labels(self) noexcept nogil
     cdef void forget_row(self, Py_ssize_t row) noexcept nogil
     cdef Py_ssize_t _find(self, Py_ssize_t row, double value) noexcept nogil
     cdef Py_ssize_t _free(self, Py_ssize_t row, double value) noexcept nogil

@@ -68,6 +68,13 @@ cdef class KeyedLabels:
             if self.features[i] == row:
                 self.features[i] = 0
 
+    cdef void forget_labels(self) noexcept nogil:
+        """Empty all places: the labels in them are of a former scale."""
+        cdef Py_ssize_t i
+        for i in range(PLACES):
+            self.features[i] = 0
+        self.place = -1
+
     cdef Py_ssize_t _find(self, Py_ssize_t row, double value) noexcept nogil:
         """Return the place of a feature's value, -1 if it has none."""
         cdef Py_ssize_t first = first_place(row, value), i

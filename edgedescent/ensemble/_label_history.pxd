@@ -11,6 +11,8 @@ cdef class LabelHistory:
     cdef double* ring
     cdef Py_ssize_t size
     cdef readonly long long n
+    # Number of labels in the statistics.
+    cdef long long n_followed
     # Forgetting mean absolute difference to the label of each lag.
     cdef double* differences
     cdef readonly Py_ssize_t period
@@ -32,6 +34,7 @@ cdef class LabelHistory:
     cdef void lags(self, double* z) noexcept nogil
     cdef void put_back(self, double y) noexcept nogil
     cdef void push(self, double y) noexcept nogil
+    cdef void follow_change(self, double mean, double deviation, Py_ssize_t n_labels) noexcept nogil
     cdef void append(self, double y) noexcept nogil
     cdef void _find_periods(self) noexcept nogil
     cdef double _difference(self, Py_ssize_t k) noexcept nogil

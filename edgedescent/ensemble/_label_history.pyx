@@ -38,7 +38,7 @@ cdef class LabelHistory:
         self.size = PERIOD_MAX + 2
         self.ring, self.differences = &ring[0], &differences[0]
         self.arrays = [np.asarray(ring), np.asarray(differences)]
-        self.n = self.period = self.second_period = 0
+        self.n = self.n_followed = self.period = self.second_period = 0
         self.mean = self.deviation = self.change = self.fast_mean = self.slow_mean = 0.0
         self.lowest = self.highest = 0.0
 
@@ -89,8 +89,10 @@ cdef class LabelHistory:
 
     cdef void push(self, double y) noexcept nogil:
         """Take in a label, with its statistics and periods."""
-        cdef double count = self.n + 1.0
+        cdef double count
         cdef Py_ssize_t k, longest = <Py_ssize_t>self.n if self.n < PERIOD_MAX else PERIOD_MAX
+        self.n_followed += 1
+        count = <double>self.n_followed
         self.mean = follow(self.mean, &self.deviation, y, count)
         if self.n:
             self.change_mean = follow(self.change_mean, &self.change, y - self.back(1), count - 1.0)
@@ -99,6 +101,23 @@ cdef class LabelHistory:
         self.append(y)
         if self.n % LOOK_EVERY == 0:
             self._find_periods()
+
+    cdef void follow_change(self, double mean, double deviation, Py_ssize_t n_labels) noexcept nogil:
+        """Replace the statistics by those of the last `n_labels` labels, which are of another scale."""
+        cdef double factor = deviation / self.deviation if self.deviation > 0.0 else 1.0
+        cdef Py_ssize_t k
+        self.mean = self.fast_mean = self.slow_mean = mean
+        self.deviation = deviation
+        self.change *= factor
+        self.change_mean = 0.0
+        for k in range(PERIOD_MAX + 1):
+            self.differences[k] *= factor
+        self.lowest = self.highest = self.back(1)
+        for k in range(2, n_labels + 1):
+            self.lowest = self.back(k) if self.back(k) < self.lowest else self.lowest
+            self.highest = self.back(k) if self.back(k) > self.highest else self.highest
+        # So that they follow the next labels quickly.
+        self.n_followed = n_labels
 
     cdef void append(self, double y) noexcept nogil:
         """Take in a label as the last one, into the forgetting means and the range, and nothing else."""
@@ -160,7 +179,7 @@ cdef class LabelHistory:
             "history.differences": np.array(self.arrays[1]),
             "history.numbers": np.array([self.mean, self.deviation, self.change_mean, self.change, self.fast_mean,
                                          self.slow_mean, self.lowest, self.highest]),
-            "history.counts": np.array([self.n, self.period, self.second_period], dtype=np.int64),
+            "history.counts": np.array([self.n, self.period, self.second_period, self.n_followed], dtype=np.int64),
         }
 
     def restore(self, dict state):
@@ -171,11 +190,11 @@ cdef class LabelHistory:
         """
         labels, differences = state["history.labels"], state["history.differences"]
         numbers, counts = state["history.numbers"], state["history.counts"]
-        if (len(numbers) != 8 or len(counts) != 3 or (counts < 0).any() or (counts[1:] > PERIOD_MAX).any()
+        if (len(numbers) != 8 or len(counts) != 4 or (counts < 0).any() or (counts[1:3] > PERIOD_MAX).any()
                 or len(labels) != min(counts[0], self.size) or len(differences) != PERIOD_MAX + 1
                 or (differences < 0.0).any() or numbers[1] < 0.0 or numbers[3] < 0.0):
             raise ValueError("The state's history of labels is inconsistent.")
-        self.n, self.period, self.second_period = counts.tolist()
+        self.n, self.period, self.second_period, self.n_followed = counts.tolist()
         self.arrays[0][:] = 0.0
         self.arrays[0][(self.n - len(labels) + np.arange(len(labels))) % self.size] = labels
         self.arrays[1][:] = differences

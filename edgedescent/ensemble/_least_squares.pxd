@@ -17,5 +17,7 @@ cdef class LeastSquares:
 
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef void start(self, Py_ssize_t at) noexcept nogil
+    cdef void reopen(self, Py_ssize_t at) noexcept nogil
+    cdef void forget_scale(self) noexcept nogil
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil
     cdef void learn(self, const int* places, const double* z, Py_ssize_t n, double target) noexcept nogil

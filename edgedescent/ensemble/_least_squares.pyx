@@ -62,6 +62,14 @@ cdef class LeastSquares:
         # It gets its initial variance at its first event.
         self.covariance.p.variance[at] = 0.0
 
+    cdef void reopen(self, Py_ssize_t at) noexcept nogil:
+        """Keep a parameter, but with its initial variance from the next event on."""
+        self.covariance.p.variance[at] = 0.0
+
+    cdef void forget_scale(self) noexcept nogil:
+        """Forget how large errors are."""
+        self.scale = self.count = 0.0
+
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil:
         """Return w' z for the parameters at `places`."""
         cdef double total = 0.0

@@ -19,6 +19,8 @@ cdef class Member:
     cdef int make_room(self, Py_ssize_t n) except -1
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
     cdef void forget_slot(self, Py_ssize_t slot) noexcept nogil
+    cdef void reopen_slot(self, Py_ssize_t slot) noexcept nogil
+    cdef void begin_anew(self, EventRing ring) noexcept nogil
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil
     cdef void learn(self, const Inputs* inputs, const LabelScale* scale, double y) noexcept nogil
     cdef void replay(self, EventRing ring, Inputs* scratch, const LabelScale* scale) noexcept nogil

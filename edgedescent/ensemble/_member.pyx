@@ -45,6 +45,12 @@ cdef class Member:
     cdef void forget_slot(self, Py_ssize_t slot) noexcept nogil:
         """Remove an input from stored events: its slot belongs to another feature from now on."""
 
+    cdef void reopen_slot(self, Py_ssize_t slot) noexcept nogil:
+        """Keep the weights of an input, but step them as if they were new: its scale has changed."""
+
+    cdef void begin_anew(self, EventRing ring) noexcept nogil:
+        """Let go of what holds in a former scale only: how large errors are, and all events stored until now."""
+
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         """Write the `n_outputs` predictions for an event; nothing that is state changes."""
 

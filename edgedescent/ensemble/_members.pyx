@@ -24,6 +24,12 @@ cdef class LeastSquaresMember(Member):
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         self.model.start(slot)
 
+    cdef void reopen_slot(self, Py_ssize_t slot) noexcept nogil:
+        self.model.reopen(slot)
+
+    cdef void begin_anew(self, EventRing ring) noexcept nogil:
+        self.model.forget_scale()
+
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         out[0] = to_label(scale, self.on_change, self.model.predict(inputs.slots, inputs.exact, inputs.n))
 
@@ -64,6 +70,9 @@ cdef class NetworkMember(Member):
 
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         self.model.start_slot(slot, word, deviation)
+
+    cdef void begin_anew(self, EventRing ring) noexcept nogil:
+        self.model.begin_anew(ring)
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         out[0] = to_label(scale, self.on_change, self.model.serve(inputs))

@@ -31,5 +31,6 @@ cdef class Mixture:
 
     cdef double mix(self, double base, double lowest, double highest) noexcept nogil
     cdef void _weigh(self) noexcept nogil
+    cdef void begin_anew(self, double factor) noexcept nogil
     cdef double known_error(self) noexcept nogil
     cdef void learn(self, double base, double y) noexcept nogil

@@ -124,6 +124,20 @@ cdef class Mixture:
         """Forgetting mean absolute error of the mixture."""
         return self.error
 
+    cdef void begin_anew(self, double factor) noexcept nogil:
+        """Forget the regrets, after the scale of the label has changed by `factor`."""
+        cdef Py_ssize_t i, j
+        for i in range(self.n_experts):
+            self.regrets[i] = self.squares[i] = 0.0
+            self.errors[i] *= factor
+        for j in range(self.n_experts - self.n_members):
+            (<LeastSquares>self.stack_pointers[j]).forget_scale()
+            for i in range(self.n_members):
+                (<LeastSquares>self.stack_pointers[j]).reopen(i)
+        self.change *= factor
+        self.error *= factor
+        self.count = 1.0
+
     cdef double known_error(self) noexcept nogil:
         """Return the forgetting mean absolute error of the mixture; 0 while it stems from too few labels."""
         return self.error if self.count > KNOWN_AFTER else 0.0

@@ -10,6 +10,7 @@ The events lie as vectors of `width` inputs; later ones do not count. The scan i
 """
 import numpy as np
 
+from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport Inputs
 from edgedescent.ensemble._member cimport LabelScale
 from edgedescent.numerics._kernels cimport f32_distance
@@ -103,6 +104,9 @@ cdef class Neighbours(Member):
         if slot < self.width:
             for i in range(self.size):
                 self.ring[i * self.width + slot] = 0.0
+
+    cdef void begin_anew(self, EventRing ring) noexcept nogil:
+        self.n_pushed = 0
 
     def names(self):
         return [f"{self.k} nearest neighbours, on the change", f"{self.k} nearest neighbours, on the label"]

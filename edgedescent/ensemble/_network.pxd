@@ -70,6 +70,7 @@ cdef class Network:
     cdef void learn(self, const Inputs* inputs, double target) noexcept nogil
     cdef double replay_one(self, const Inputs* inputs, double target) noexcept nogil
     cdef long long draw(self, EventRing ring) noexcept nogil
+    cdef void begin_anew(self, EventRing ring) noexcept nogil
     cdef void compare(self, EventRing ring) noexcept nogil
     cdef void _begin(self) noexcept nogil
     cdef void _restart(self, Py_ssize_t n) noexcept nogil

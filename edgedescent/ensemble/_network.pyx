@@ -294,6 +294,11 @@ cdef class Network:
             if self.agreement.let_go() and ring.n_pushed - KEPT > self.oldest:
                 self.oldest = ring.n_pushed - KEPT
 
+    cdef void begin_anew(self, EventRing ring) noexcept nogil:
+        """Forget how large errors are, and replay none of the events stored until now."""
+        self.scale = self.count = 0.0
+        self.oldest = ring.n_pushed
+
     cdef void _restart(self, Py_ssize_t n) noexcept nogil:
         """Begin anew with first weights, of a deviation for events of `n` inputs."""
         cdef Py_ssize_t slot

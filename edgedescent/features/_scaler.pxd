@@ -1,5 +1,14 @@
 """Running mean and variance of each row, with clipped outliers and a minimum update rate."""
+from cython cimport final
 
+cdef enum:
+    # Number of values in a block, whose statistics are compared with the running ones.
+    BLOCK = 16
+    # Number of successive blocks of a larger, or of a smaller, scale that make a change of scale.
+    LARGER_STREAK = 2
+    SMALLER_STREAK = 3
+
+@final
 cdef class Scaler:
     cdef double clip
     cdef double rate_min
@@ -7,9 +16,21 @@ cdef class Scaler:
     cdef double* count
     cdef double* mean
     cdef double* variance
-    # Statistics of the current start window of a row, which detect an outlier among its first values.
+    # Mean and variance of the current start window of a row, which detect an outlier among its first values. After
+    # these, mean and sum of squared deviations of the current block.
     cdef double* window_mean
     cdef double* window_variance
+    # Number of values in the current block, number of these that are far, typical variance within a block, and number
+    # of the latest successive blocks that are of a larger (> 0) or smaller (< 0) scale.
+    cdef double* block_count
+    cdef double* block_far
+    cdef double* block_variance
+    cdef double* streak
+    # Mean squared deviation from the mean in the largest block that was left as usual.
+    cdef double* burst
+    # True if changes of scale are looked for, and if a row was found to have changed by the latest update.
+    cdef bint watches
+    cdef bint found
     # 1 / standard deviation, cached so that a prediction computes no square root; 0 where the variance is 0.
     cdef double* inverse
     # Standard deviation, cached for the clipping in the next update.
@@ -22,4 +43,11 @@ cdef class Scaler:
     cdef double winsorized(self, double x) noexcept nogil
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+    cdef void _observe_block(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+    cdef void _end_block(self, Py_ssize_t row) noexcept nogil
+    cdef int change(self, Py_ssize_t row) noexcept nogil
+    cdef double _block_spread(self, Py_ssize_t row) noexcept nogil
+    cdef double block_deviation(self, Py_ssize_t row) noexcept nogil
+    cdef void leave(self, Py_ssize_t row) noexcept nogil
+    cdef void follow_change(self, Py_ssize_t row) noexcept nogil
     cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil

@@ -6,6 +6,25 @@ from libc.math cimport sqrt
 cdef enum:
     # Number of first values of a row that are also counted in start windows.
     START = 31
+    # Number of far values that make a block one of a larger scale, and of those that suffice if they are very far.
+    FAR_MIN = 6
+    VERY_FAR_MIN = 3
+    N_SAVED = 10
+    N_ARRAYS = 12
+
+# A value is far if it is 5 standard deviations away from the mean.
+cdef double FAR_SQUARED = 25.0
+# Ratio of the variances of a block and of its row from which on its far values are very far.
+cdef double LARGER = 9.0
+# A change to a larger scale goes so many times beyond the mean squared deviations that were left as usual before.
+cdef double BEYOND = 4.0
+# A block is of a smaller scale if its variance is so many times smaller than usual.
+cdef double SMALLER = 16.0
+# Rates at which the typical variance within a block falls and rises: quiet times are remembered.
+cdef double FALL_RATE = 0.5
+cdef double RISE_RATE = 0.015625
+# Bound on a variance in units of the typical one.
+cdef double BLOCK_VARIANCE_MAX = 16.0
 
 
 cdef class Scaler:
@@ -25,36 +44,48 @@ cdef class Scaler:
     of the row is more than ``2 clip`` times that of the window, the row takes over the mean and variance of the window.
     A window of equal values is ignored.
 
+    Clipped deviations let the statistics follow a change of scale only after thousands of values. To recognize one, the
+    values after the first 31 are also divided into blocks of 16 of a row. A block is of a larger scale if 6 of its values
+    are more than 5 standard deviations away from the mean, or 3 and its variance is more than 9 times the row's. It is of
+    a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly. Two
+    successive blocks of a larger scale, or three of a smaller one, are a change: `change` returns it, and
+    `follow_change` replaces the statistics of the row by those of the latest block. The caller decides, because a
+    sensor that rests for a while has not changed its unit. What it leaves by `leave` is usual from then on.
+
     Args:
         clip: Number of standard deviations at which deviations and standardized values are clipped.
         rate_min: Minimum rate at which mean and variance follow new values.
         rows: Number of rows at the start; `grow` adds more.
+        watches: True to look for changes of scale.
     """
 
-    def __init__(self, double clip, double rate_min, Py_ssize_t rows):
+    def __init__(self, double clip, double rate_min, Py_ssize_t rows, bint watches=True):
         self.clip = clip
         self.rate_min = rate_min
         self.rows = 0
-        self.arrays = [np.zeros(0) for _ in range(7)]
+        self.watches, self.found = watches, False
+        self.arrays = [np.zeros(0) for _ in range(N_ARRAYS)]
         self.grow(rows)
 
     cdef int grow(self, Py_ssize_t rows) except -1:
         """Enlarge the arrays to at least `rows` rows; new rows have no values."""
         cdef double[::1] view
-        cdef double* pointers[7]
+        cdef double* pointers[N_ARRAYS]
         cdef int i
         if rows <= self.rows:
             return 0
         # Allocate all arrays before replacing any, so that a MemoryError leaves the scaler unchanged.
-        larger = [np.zeros(rows) for _ in range(7)]
-        for i in range(7):
+        larger = [np.zeros(rows) for _ in range(N_ARRAYS)]
+        for i in range(N_ARRAYS):
             larger[i][: self.rows] = self.arrays[i]
             view = larger[i]
             pointers[i] = &view[0]
         self.arrays = larger
         self.count, self.mean, self.variance = pointers[0], pointers[1], pointers[2]
-        self.window_mean, self.window_variance, self.inverse = pointers[3], pointers[4], pointers[5]
-        self.deviation = pointers[6]
+        self.window_mean, self.window_variance = pointers[3], pointers[4]
+        self.block_count, self.block_far, self.block_variance, self.streak = (
+            pointers[5], pointers[6], pointers[7], pointers[8])
+        self.burst, self.inverse, self.deviation = pointers[9], pointers[10], pointers[11]
         self.rows = rows
         return 0
 
@@ -62,6 +93,7 @@ cdef class Scaler:
         """Reset the statistics of a row."""
         self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = self.deviation[row] = 0.0
         self.window_mean[row] = self.window_variance[row] = 0.0
+        self.block_count[row] = self.block_far[row] = self.block_variance[row] = self.streak[row] = self.burst[row] = 0.0
 
     cdef double standardized(self, double x) noexcept nogil:
         """Return (x - mean) / sd of row 0, clipped at ±clip."""
@@ -100,6 +132,14 @@ cdef class Scaler:
         cdef Py_ssize_t i
         for i in range(n):
             young |= count[i] < START
+        if self.watches:
+            # Before the statistics, so that they do not yet contain the values.
+            if not young:
+                self._observe_block(x, at, n)
+            else:
+                for i in range(n):
+                    if count[i] >= START:
+                        self._observe_block(x + i, at + i, 1)
         for i in range(n):
             count[i] += 1.0
             rate = 1.0 / count[i]
@@ -146,6 +186,87 @@ cdef class Scaler:
                 self.variance[row] = self.window_variance[row]
                 self.deviation[row] = sqrt(self.variance[row])
                 self.inverse[row] = 1.0 / self.deviation[row]
+            if count == START:
+                self.window_mean[row] = self.window_variance[row] = 0.0
+
+    cdef void _observe_block(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Update the blocks of the rows from `at` on, none of them among its first values."""
+        cdef double* count = self.block_count + at
+        cdef double* far = self.block_far + at
+        cdef double* mean = self.window_mean + at
+        cdef double* squares = self.window_variance + at
+        cdef const double* running = self.mean + at
+        cdef const double* variance = self.variance + at
+        cdef double deviation, distance, most = 0.0
+        cdef Py_ssize_t i
+        for i in range(n):
+            count[i] += 1.0
+            deviation = x[i] - mean[i]
+            mean[i] += deviation / count[i]
+            squares[i] += deviation * (x[i] - mean[i])
+            distance = x[i] - running[i]
+            far[i] += 1.0 if distance * distance > FAR_SQUARED * variance[i] else 0.0
+            most = most if most > count[i] else count[i]
+        if most >= BLOCK:
+            for i in range(n):
+                if count[i] >= BLOCK:
+                    self._end_block(at + i)
+
+    cdef void _end_block(self, Py_ssize_t row) noexcept nogil:
+        """Compare a full block with the statistics of its row."""
+        cdef double variance = self.window_variance[row] / BLOCK, usual = self.block_variance[row]
+        cdef bint comparable = variance > 1e-60 and self.variance[row] > 0.0
+        if comparable and self._block_spread(row) > BEYOND * self.burst[row] and (self.block_far[row] >= FAR_MIN or (
+                self.block_far[row] >= VERY_FAR_MIN and variance > LARGER * self.variance[row])):
+            self.streak[row] = self.streak[row] + 1.0 if self.streak[row] > 0.0 else 1.0
+        elif comparable and SMALLER * variance < usual and SMALLER * variance < self.variance[row]:
+            self.streak[row] = self.streak[row] - 1.0 if self.streak[row] < 0.0 else -1.0
+        else:
+            self.streak[row] = 0.0
+            if usual > 0.0:
+                variance = variance if variance < BLOCK_VARIANCE_MAX * usual else BLOCK_VARIANCE_MAX * usual
+                self.block_variance[row] += (FALL_RATE if variance < usual else RISE_RATE) * (variance - usual)
+            else:
+                self.block_variance[row] = variance
+        self.block_count[row] = self.block_far[row] = 0.0
+        if -SMALLER_STREAK < self.streak[row] < LARGER_STREAK:
+            self.window_mean[row] = self.window_variance[row] = 0.0
+        else:
+            self.found = True
+
+    cdef int change(self, Py_ssize_t row) noexcept nogil:
+        """Return whether the latest value of a row made it one of a larger (1) or smaller (-1) scale; else 0."""
+        if self.block_count[row] > 0.0 or -SMALLER_STREAK < self.streak[row] < LARGER_STREAK:
+            return 0
+        return 1 if self.streak[row] > 0.0 else -1
+
+    cdef double _block_spread(self, Py_ssize_t row) noexcept nogil:
+        """Return the mean squared deviation of the values of a full block from the mean of the row."""
+        cdef double distance = self.window_mean[row] - self.mean[row]
+        return self.window_variance[row] / BLOCK + distance * distance
+
+    cdef double block_deviation(self, Py_ssize_t row) noexcept nogil:
+        """Return the standard deviation of the latest values of a row that has changed."""
+        return sqrt(self.window_variance[row] / BLOCK)
+
+    cdef void leave(self, Py_ssize_t row) noexcept nogil:
+        """Keep the statistics of a row that has changed: such values are usual."""
+        cdef double spread = self._block_spread(row)
+        if self.streak[row] < 0.0:
+            self.block_variance[row] = self.window_variance[row] / BLOCK
+        elif spread > self.burst[row]:
+            self.burst[row] = spread
+        self.window_mean[row] = self.window_variance[row] = 0.0
+
+    cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
+        """Replace the statistics of a row that has changed by those of its latest block."""
+        self.mean[row] = self.window_mean[row]
+        self.variance[row] = self.block_variance[row] = self.window_variance[row] / BLOCK
+        self.deviation[row] = sqrt(self.variance[row])
+        self.inverse[row] = 1.0 / self.deviation[row]
+        # So that they follow the next values quickly, the first of which begins a start window.
+        self.count[row] = BLOCK - 1
+        self.streak[row] = self.burst[row] = self.window_mean[row] = self.window_variance[row] = 0.0
 
     def observe(self, double[::1] x, Py_ssize_t at=0):
         """Update the mean and variance of the rows from `at` on with the values `x`."""
@@ -159,13 +280,30 @@ cdef class Scaler:
         self.standardize(&x[0], &z[0], at, x.shape[0])
         return np.asarray(z)
 
+    def change_of(self, Py_ssize_t row):
+        """Return whether the latest value of a row made it one of a larger (1) or smaller (-1) scale; else 0."""
+        self._check(1, row)
+        return self.change(row)
+
+    def settle(self, Py_ssize_t row, bint follow):
+        """Follow the change of a row that has changed, or take such values for usual."""
+        self._check(1, row)
+        if self.change(row) and follow:
+            self.follow_change(row)
+        elif self.change(row):
+            self.leave(row)
+
     def _check(self, Py_ssize_t n, Py_ssize_t at):
         if n == 0 or at < 0 or at + n > self.rows:
             raise ValueError(f"{n} values from row {at} on do not fit {self.rows} rows.")
 
     def save(self, Py_ssize_t rows):
-        """Return copies of count, mean, variance, window mean and window variance of the first `rows` rows."""
-        return [np.array(array[:rows]) for array in self.arrays[:5]]
+        """Return copies of the arrays of the first `rows` rows.
+
+        These are count, mean, variance, mean and variance of the window, and, of the block, the count, the number of far
+        values, the typical variance, the streak and the burst.
+        """
+        return [np.array(array[:rows]) for array in self.arrays[:N_SAVED]]
 
     def restore(self, list arrays):
         """Restore the arrays that `save` returned.
@@ -174,11 +312,16 @@ cdef class Scaler:
             ValueError: If the lengths differ, or a count or a variance is negative.
         """
         cdef int i
-        count, _, variance, _, window_variance = arrays
+        count, _, variance, _, window_variance, block_count, block_far, block_variance, _, burst = arrays
         if len({len(array) for array in arrays}) != 1:
             raise ValueError(f"Scaler of unequal length: {', '.join(str(len(array)) for array in arrays)}.")
         if (count < 0.0).any() or (variance < 0.0).any() or (window_variance < 0.0).any():
             raise ValueError("A count or a variance in the state is negative.")
+        if (burst < 0.0).any():
+            raise ValueError("A burst in the state is negative.")
+        if ((block_count < 0.0) | (block_count >= BLOCK) | (block_far < 0.0) | (block_far > block_count)).any() or (
+                block_variance < 0.0).any():
+            raise ValueError(f"A block in the state must have less than {BLOCK} values and no negative variance.")
         self.grow(len(count))
         with np.errstate(divide="ignore"):
             inverse = np.where(variance > 0.0, 1.0 / np.sqrt(variance), 0.0)

@@ -16,6 +16,7 @@ from edgedescent.ensemble._mixture cimport Mixture
 from edgedescent.ensemble._neighbours cimport Neighbours
 from edgedescent.ensemble._network cimport Network
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
+from edgedescent.features._scaler cimport BLOCK, Scaler
 from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, is_sane
 
@@ -31,6 +32,8 @@ cdef enum:
 
 # Initial weights of a category are smaller, as those of `edgedescent.MLPRegressor`.
 cdef double CATEGORY_SCALE = 0.1
+# Deviations at which labels are clipped before they are searched for a change of scale.
+cdef double LABEL_CLIP = 10.0
 # Initial variance of the weights of least squares, in squared deviations of the target.
 cdef double PRIOR = 100.0
 
@@ -46,6 +49,8 @@ cdef class AutoModel(FeatureModel):
     cdef readonly LabelHistory history
     cdef readonly KeyedLabels keyed
     cdef readonly LabelGuard guard
+    # Looks for changes of scale of the label.
+    cdef readonly Scaler watch
     cdef readonly Mixture mixture
     cdef readonly EventRing ring
     # Members by their names in the state.
@@ -64,6 +69,7 @@ cdef class AutoModel(FeatureModel):
         self.history = LabelHistory()
         self.keyed = KeyedLabels()
         self.guard = LabelGuard()
+        self.watch = Scaler(LABEL_CLIP, parameters.forgetting, 1)
         self.ring = EventRing(parameters.replay_size, LAGS + 1)
         self.keeps_events = True
         self.own_lags, self.key_lags, self.guards = chosen.own_lags, chosen.key_lags, chosen.guard
@@ -163,8 +169,46 @@ cdef class AutoModel(FeatureModel):
         if self.guard.puts_back:
             self.history.put_back(self.guard.before)
         cdef LabelScale scale = self.history.scale()
-        self.keyed.push(&self.encoder.event, self.guard.lag(), scale.base, scale.deviation)
-        self.history.push(self.guard.lag())
+        cdef double label = self.guard.lag()
+        self.keyed.push(&self.encoder.event, label, scale.base, scale.deviation)
+        self.history.push(label)
+        self.watch.update(&label, 0, 1)
+        if self.watch.found:
+            self._follow_label()
+
+    # --- Changes of scale -----------------------------------------------------------------------------------------
+
+    cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            (<Member>self.pointers[i]).reopen_slot(LAGS + row)
+
+    cdef void begin_anew(self) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.n_members):
+            # The intercept.
+            (<Member>self.pointers[i]).reopen_slot(LAGS)
+            (<Member>self.pointers[i]).begin_anew(self.ring)
+
+    cdef void _follow_label(self) noexcept nogil:
+        """Follow a change of scale of the label, if the errors confirm it."""
+        cdef double mean = self.watch.window_mean[0], deviation = self.watch.block_deviation(0), factor
+        cdef Py_ssize_t row
+        self.watch.found = False
+        if not self.is_unexplained(self.watch.change(0), deviation):
+            self.watch.leave(0)
+            return
+        factor = deviation / self.watch.deviation[0]
+        # The recent errors are in the new scale already.
+        self.usual_error *= factor
+        self.watch.follow_change(0)
+        self.target_changed = True
+        self.history.follow_change(mean, deviation, BLOCK)
+        self.keyed.forget_labels()
+        self.mixture.begin_anew(factor)
+        for row in range(-LAGS, self.encoder.vocabulary.size()):
+            self.follow_change(row)
+        self.begin_anew()
 
     def append_labels(self, labels):
         """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
@@ -193,13 +237,17 @@ cdef class AutoModel(FeatureModel):
 
     def save(self):
         cdef Py_ssize_t rows = self.encoder.vocabulary.size(), slots = LAGS + rows
-        state = {**self.history.save(), **self.keyed.save(rows), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
+        state = {**FeatureModel.save(self), "target": self.watch.save(1), **self.history.save(), **self.keyed.save(rows), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
         for prefix, member in self.members.items():
             state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
         return state
 
     def restore(self, dict state):
         cdef Py_ssize_t slots = LAGS + self.encoder.vocabulary.size()
+        if len(state["target"][0]) != 1:
+            raise ValueError("The state must have 1 `target`.")
+        FeatureModel.restore(self, state)
+        self.watch.restore(state["target"])
         self.history.restore(state)
         self.guard.restore(state)
         self.keyed.grow(self.encoder.scaler.rows)

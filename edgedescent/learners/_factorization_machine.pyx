@@ -52,6 +52,12 @@ cdef class FactorizationMachineModel(GradientModel):
         for i in range(row * (self.k + 1) + 1, (row + 1) * (self.k + 1)):
             self.weights.table.w[i] = self.weights.table.serving[i] = scale * next_normal(&word)
 
+    cdef void reopen_row(self, Py_ssize_t row) noexcept nogil:
+        self.weights.reopen_row(row)
+
+    cdef void reopen_rest(self) noexcept nogil:
+        self.weights.reopen_row(0)
+
     cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         cdef const double* table = self.weights.table.serving if serving else self.weights.table.w
         cdef const double* row

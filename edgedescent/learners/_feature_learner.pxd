@@ -26,4 +26,5 @@ cdef class CompiledFeatureLearner:
     cdef double predict_dict(self, dict x) except? -1.0
     cdef double predict_learn_dict(self, dict x, object y) except? -1.0
     cdef void _predict_known(self, const EncodedEvent* event) noexcept
+    cdef void _follow_changes(self) noexcept
     cdef int _check_steps(self) except -1

@@ -2,12 +2,13 @@
 import numpy as np
 
 from cpython.object cimport PyObject
+from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 
 from edgedescent.conformal._prediction_intervals cimport PredictionIntervals
 from edgedescent.features._encoder cimport as_event
 from edgedescent.features._names cimport row_name
-from edgedescent.learners._feature_model cimport FeatureModel, has_room
+from edgedescent.learners._feature_model cimport FeatureModel, has_room, observe_error
 from edgedescent.numerics._numbers cimport is_sane, to_number
 
 from edgedescent.validation import as_numbers
@@ -106,6 +107,7 @@ cdef class CompiledFeatureLearner:
         encoder.standardize(&encoder.event)
         for m in range(self.n_models):
             prediction = (<FeatureModel>self.members[m]).learn(y)
+            observe_error(<FeatureModel>self.members[m], fabs(y - prediction))
             if not has_unknown:
                 self.model_predictions[m] = prediction
         # After the steps, so that an outlier cannot excuse itself.
@@ -113,12 +115,38 @@ cdef class CompiledFeatureLearner:
         for m in range(self.n_models):
             (<FeatureModel>self.members[m]).after_update(y)
             failed |= (<FeatureModel>self.members[m]).kept_error[0] != NULL
+        if encoder.scaler.found:
+            # After the models have followed a change of scale of the target, with which features often change.
+            self._follow_changes()
         encoder.n_events += 1
         if self.intervals is not None:
             self.intervals.learn(y, self.model_predictions[0])
         if failed:
             self._check_steps()
         return self.model_predictions[0]
+
+    cdef void _follow_changes(self) noexcept:
+        """Follow the changes of scale of features that the event completed, if the errors of the first model confirm it."""
+        cdef Encoder encoder = self.encoder
+        cdef Py_ssize_t i, m, row
+        cdef int change
+        cdef bint followed = False
+        encoder.scaler.found = False
+        for i in range(encoder.event.n):
+            row = encoder.event.rows[i]
+            change = encoder.scaler.change(row)
+            if change == 0:
+                continue
+            if not (<FeatureModel>self.members[0]).is_unusual(change):
+                encoder.scaler.leave(row)
+                continue
+            encoder.scaler.follow_change(row)
+            for m in range(self.n_models):
+                (<FeatureModel>self.members[m]).follow_change(row)
+            followed = True
+        if followed:
+            for m in range(self.n_models):
+                (<FeatureModel>self.members[m]).begin_anew()
 
     cdef int _check_steps(self) except -1:
         """Raise what an optimizer written in Python raised during the event."""

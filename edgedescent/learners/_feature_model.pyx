@@ -1,4 +1,12 @@
 """What a learner of named features calls on its models."""
+import numpy as np
+
+# Errors are unusual where the recent ones are so many times the usual ones: after values became larger, which is
+# conspicuous by itself, and after they became smaller, as those of a sensor that rests do too.
+cdef double UNUSUAL_LARGER = 1.5
+cdef double UNUSUAL_SMALLER = 2.0
+# Mean absolute error, in standard deviations of the latest targets, from which on a model does not explain them well.
+cdef double EXPLAINED = 0.25
 
 
 cdef class FeatureModel:
@@ -44,6 +52,38 @@ cdef class FeatureModel:
     cdef void after_update(self, double y) noexcept nogil:
         """Take in the target, once the encoder's statistics have taken in the event."""
 
+    # --- Changes of scale -----------------------------------------------------------------------------------------
+
+    cdef bint is_unusual(self, int change) noexcept nogil:
+        """Return True if the errors say that features have changed, whose values became larger (1) or smaller (-1).
+
+        What changes together with the target has changed in any case.
+        """
+        return self.target_changed or self.recent_error > (UNUSUAL_LARGER if change > 0 else UNUSUAL_SMALLER) * self.usual_error
+
+    cdef bint is_unexplained(self, int change, double deviation) noexcept nogil:
+        """Return True if the errors say that the target has changed.
+
+        Args:
+            change: 1 if the targets became larger, -1 if they became smaller.
+            deviation: Standard deviation of the latest targets, with which errors become smaller too.
+        """
+        return self.is_unusual(1) if change > 0 else self.recent_error > EXPLAINED * deviation
+
+    cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
+        """Keep the parameters of a row, whose statistics were replaced, as a first guess: they hold for standardized values.
+
+        If the unit has changed, they are right. If not, they have to be learned as fast as those of a new feature.
+        """
+
+    cdef void begin_anew(self) noexcept nogil:
+        """Let go of what holds in the former scale only, such as stored events, after features have changed.
+
+        The mean errors stay: features that change at the same time may be recognized one after the other.
+        """
+
+    # --- State ----------------------------------------------------------------------------------------------------
+
     cdef int check_steps(self) except -1:
         """Raise the first exception of a part that is written in Python since the last check."""
         return 0
@@ -54,7 +94,12 @@ cdef class FeatureModel:
 
     def save(self):
         """Return the learned arrays, by their names in a learner's state."""
-        return {}
+        return {"errors": np.array([self.recent_error, self.usual_error, self.n_errors])}
 
     def restore(self, dict state):
         """Restore what `save` returned, once the encoder is restored; raises ValueError where it is inconsistent."""
+        errors = state["errors"]
+        if len(errors) != 3 or (errors < 0.0).any():
+            raise ValueError(f"The state's `errors` must be 3 numbers >= 0. Got {errors!r}.")
+        self.recent_error, self.usual_error, n_errors = errors.tolist()
+        self.n_errors = int(n_errors)

@@ -51,3 +51,6 @@ cdef class GradientModel(FeatureModel):
     cdef int check_rows(self, dict state, str table) except -1
     cdef double _error(self, double target, double score) noexcept nogil
     cdef void _replay(self) noexcept nogil
+    cdef void reopen_row(self, Py_ssize_t row) noexcept nogil
+    cdef void reopen_rest(self) noexcept nogil
+    cdef void _follow_target(self) noexcept nogil

@@ -5,6 +5,7 @@ from libc.math cimport exp, fabs
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._encoder cimport allocate_event, free_event
+from edgedescent.features._scaler cimport BLOCK
 from edgedescent.losses._losses cimport AS_IS, BY_MEAN, STANDARDIZED, logistic, make_loss, observe, restore_loss
 from edgedescent.numerics._agreement cimport KEPT, Agreement
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, bounded
@@ -25,7 +26,6 @@ cdef class GradientModel(FeatureModel):
         FeatureModel.__init__(self, encoder, parameters)
         optimizer, loss = parameters.optimizer, parameters.loss
         # A target may be twice as far off as a feature before it is clipped.
-        self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1)
         self.stepper = self.make_stepper(optimizer, parameters.l1)
         self.stepper.context.penalized = parameters.l2 > 0.0 and not optimizer.covariance_max
         self.predicts_apart = optimizer.averaging
@@ -39,6 +39,8 @@ cdef class GradientModel(FeatureModel):
             self.keeps_events = True
         self.declared_loss = loss
         self.loss = make_loss(loss, &self.stepper.context.error)
+        # A target may be twice as far off as a feature before it is clipped.
+        self.target = Scaler(2.0 * parameters.clip, parameters.forgetting, 1, self.loss.scaling == STANDARDIZED)
         self.limits_targets = self.loss.scaling != STANDARDIZED
         self.l2 = parameters.l2
         if optimizer.covariance_max:
@@ -136,6 +138,8 @@ cdef class GradientModel(FeatureModel):
         """Take in the target and replay, once the encoder's statistics have taken in the event."""
         cdef const EncodedEvent* event = &self.encoder.event
         self.target.update(&y, 0, 1)
+        if self.target.found:
+            self._follow_target()
         if self.replay_buffer.size:
             self.replay_buffer.push(event.rows, event.x, event.n, y, self.encoder.n_events)
             self._replay()
@@ -185,6 +189,39 @@ cdef class GradientModel(FeatureModel):
         """Magnitude of an error: in deviations of the target, or in the unit of the slope of the loss."""
         return fabs(target - score if self.loss.scaling == STANDARDIZED else self.loss.slope(&self.loss, target, score))
 
+    # --- Changes of scale -----------------------------------------------------------------------------------------
+
+    cdef void reopen_row(self, Py_ssize_t row) noexcept nogil:
+        """Keep the parameters of a row, but let the optimizer step them as if they were new."""
+
+    cdef void reopen_rest(self) noexcept nogil:
+        """The same for the parameters that do not belong to a feature."""
+
+    cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
+        self.reopen_row(row)
+
+    cdef void begin_anew(self) noexcept nogil:
+        self.reopen_rest()
+        self.loss.scale, self.loss.count = 1.0, 0.0
+        # Those of the block whose statistics were taken over.
+        self.replay_buffer.keep_newest(BLOCK)
+
+    cdef void _follow_target(self) noexcept nogil:
+        """Follow a change of scale of the target, if the errors confirm it."""
+        cdef int change = self.target.change(0)
+        cdef Py_ssize_t row
+        self.target.found = False
+        if not self.is_unexplained(change, self.target.block_deviation(0)):
+            self.target.leave(0)
+            return
+        # The recent errors are in the new scale already.
+        self.usual_error *= self.target.block_deviation(0) / self.target.deviation[0]
+        self.target.follow_change(0)
+        self.target_changed = True
+        for row in range(1, self.encoder.vocabulary.size()):
+            self.reopen_row(row)
+        self.begin_anew()
+
     cdef void _replay(self) noexcept nogil:
         """Learn from random events of the replay buffer again, standardized as they would be now."""
         cdef EncodedEvent* event = &self.replayed
@@ -215,6 +252,7 @@ cdef class GradientModel(FeatureModel):
     def save(self):
         """Learned arrays of the model, by their names in a learner's state."""
         return {
+            **FeatureModel.save(self),
             "target": self.target.save(1),
             "stepper": self.stepper.save(),
             "loss": np.array([self.loss.scale, self.loss.count]),
@@ -227,6 +265,7 @@ cdef class GradientModel(FeatureModel):
         loss = state["loss"]
         if len(loss) != 2 or len(state["target"][0]) != 1:
             raise ValueError("The state must have 2 numbers in `loss` and 1 `target`.")
+        FeatureModel.restore(self, state)
         self.agreement.restore(state["agreement"])
         self.target.restore(state["target"])
         self.stepper.restore(state["stepper"])

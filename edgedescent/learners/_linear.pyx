@@ -40,6 +40,12 @@ cdef class LinearModel(GradientModel):
     cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
         self.weights.clear_row(row)
 
+    cdef void reopen_row(self, Py_ssize_t row) noexcept nogil:
+        self.weights.reopen_row(row)
+
+    cdef void reopen_rest(self) noexcept nogil:
+        self.weights.reopen_row(0)
+
     cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         cdef const double* w = self.weights.table.serving if serving else self.weights.table.w
         cdef double total = w[0]

@@ -37,7 +37,7 @@ cdef class MatrixFactorizationModel:
         self.k = parameters.n_factors
         self.user_rows = ParameterTable(optimizer, self.k + 1, 16)
         self.item_rows = ParameterTable(optimizer, self.k + 1, 16)
-        self.target = Scaler(RATING_CLIP, forgetting, 1)
+        self.target = Scaler(RATING_CLIP, forgetting, 1, False)
         self.stepper = Stepper(optimizer)
         self.stepper.make_room(4, self.k + 1)
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)

@@ -18,6 +18,11 @@ State = dict[str, "np.ndarray[Any, Any] | list[str]"]
 
 _STATISTICS = ("inputs", "target")
 """Tables of running statistics."""
+_STATISTICS_PARTS = (
+    *("count", "mean", "variance", "window_mean", "window_variance"),
+    *("block_count", "block_far", "block_variance", "streak", "burst"),
+)
+"""Arrays of these tables."""
 
 
 class Learner(Declared):
@@ -151,7 +156,7 @@ class Learner(Declared):
     def _parts(self, name: str, count: int) -> list[str]:
         """Return the names of the arrays of the table `name`."""
         if name in _STATISTICS:
-            return [f"{name}.{part}" for part in ("count", "mean", "variance", "window_mean", "window_variance")]
+            return [f"{name}.{part}" for part in _STATISTICS_PARTS]
         return [name, *(f"{name}.{slot}" for slot in self.optimizer.state_names)][:count]
 
     def _save(self) -> dict[str, Any]:

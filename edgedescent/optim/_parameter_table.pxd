@@ -20,7 +20,10 @@ cdef class ParameterTable:
     # None for a rule without a covariance.
     cdef readonly CovarianceMatrix covariance
     cdef object _optimizer
+    # False for rules whose slots hold more than the history of steps.
+    cdef bint reopens
 
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil
+    cdef void reopen_row(self, Py_ssize_t row) noexcept nogil
     cdef void rescale_row(self, Py_ssize_t row, double factor) noexcept nogil

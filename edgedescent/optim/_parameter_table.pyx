@@ -5,6 +5,10 @@ from edgedescent.optim._covariance cimport CovarianceMatrix, rescale
 from edgedescent.optim._rules cimport make_rule
 
 
+# Rules whose slots hold the weights, or may hold anything.
+cdef tuple WEIGHTS_IN_SLOTS = ("cocob", "ftrl", "python")
+
+
 cdef class ParameterTable:
     """Table of ``rows × width`` float64 parameters, with optimizer slots of the same shape.
 
@@ -33,6 +37,7 @@ cdef class ParameterTable:
             optimizer.rule, optimizer.hyper, len(optimizer.slots), optimizer.batch, self._optimizer)
         self.table.width = self.width = width
         self.averages = optimizer.averaging
+        self.reopens = optimizer.rule not in WEIGHTS_IN_SLOTS
         self.covariance = None
         if optimizer.covariance_max:
             self.covariance = CovarianceMatrix(optimizer.covariance_max if width == 1 else 0, optimizer.prior)
@@ -74,6 +79,23 @@ cdef class ParameterTable:
         for i in range(row * self.width, (row + 1) * self.width):
             self.table.w[i] = self.table.serving[i] = 0.0
             if self.table.averaged != NULL:
+                self.table.averaged[i] = 0.0
+            for s in range(self.table.rule.n_slots):
+                self.table.rule.slot[s][i] = 0.0
+
+    cdef void reopen_row(self, Py_ssize_t row) noexcept nogil:
+        """Keep the parameters of a row, but clear their slots, so that the next steps are those of new parameters.
+
+        With a covariance, the variance is then the initial one. Rules whose slots hold the weights themselves, and those
+        written in Python, go on as they are.
+        """
+        cdef Py_ssize_t i
+        cdef int s
+        if not self.reopens:
+            return
+        for i in range(row * self.width, (row + 1) * self.width):
+            if self.table.averaged != NULL:
+                self.table.serving[i] = self.table.w[i]
                 self.table.averaged[i] = 0.0
             for s in range(self.table.rule.n_slots):
                 self.table.rule.slot[s][i] = 0.0

@@ -227,6 +227,20 @@ class TestDetectors:
         assert rows[0] | {"scenario": "all"} == rows[3]
 
 
+class TestShifts:
+    def test_a_quick_run_prints_the_rows_asked_for(self) -> None:
+        done = run("bench/shifts.py", "--quick", "--json", "--only", "target x 10", "--learner", "linear")
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)["rows"]
+        assert [row["scenario"] for row in rows][:2] == ["target x 1000", "features and target x 1000"]
+        assert all(row["learner"] == "LinearRegressor" and 0.0 < row["value"] <= row["bar"] for row in rows)
+
+    def test_nothing_to_measure_is_one_line(self) -> None:
+        done = run("bench/shifts.py", "--only", "no such change")
+        assert done.returncode == 1
+        assert "Nothing holds 'no such change'" in done.stderr
+
+
 class TestIntervals:
     @needs_peers
     def test_a_quick_run_prints_every_row(self) -> None:

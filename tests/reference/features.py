@@ -18,6 +18,11 @@ class Scaler:
     mean: float = 0.0
     variance: float = 0.0
     window: list[float] = field(default_factory=list)
+    block: list[tuple[float, bool]] = field(default_factory=list)
+    """Values after the first 31, up to 16, and whether each was far away."""
+    usual: float = 0.0
+    streak: int = 0
+    burst: float = 0.0
 
     def standardize(self, x: float) -> float:
         if self.variance == 0:
@@ -25,6 +30,7 @@ class Scaler:
         return min(max((x - self.mean) / math.sqrt(self.variance), -self.clip), self.clip)
 
     def observe(self, x: float) -> None:
+        self._observe_block(x)
         self.n += 1
         rate = max(1 / self.n, self.rate_min)
         deviation = x - self.mean
@@ -36,6 +42,53 @@ class Scaler:
         if self.variance <= 1e-60:
             self.variance = 0.0
         self._check_start(x)
+
+    def _observe_block(self, x: float) -> None:
+        """Compare each 16 values after the first 31 with the statistics from before the last of them."""
+        if self.n < 31:
+            return
+        if len(self.block) == 16:
+            self.block = []
+        self.block.append((x, abs(x - self.mean) > 5 * math.sqrt(self.variance)))
+        if len(self.block) < 16:
+            return
+        mean, variance = self.block_statistics()
+        far = sum(is_far for _, is_far in self.block)
+        spread = variance + (mean - self.mean) ** 2
+        comparable = variance > 1e-60 and self.variance > 0
+        is_larger = spread > 4 * self.burst and (far >= 6 or (far >= 3 and variance > 9 * self.variance))
+        if comparable and is_larger:
+            self.streak = max(self.streak, 0) + 1
+        elif comparable and 16 * variance < min(self.usual, self.variance):
+            self.streak = min(self.streak, 0) - 1
+        else:
+            self.streak = 0
+            if self.usual > 0:
+                rate = 1 / 2 if variance < self.usual else 1 / 64
+                self.usual += rate * (min(variance, 16 * self.usual) - self.usual)
+            else:
+                self.usual = variance
+
+    def block_statistics(self) -> tuple[float, float]:
+        values = [value for value, _ in self.block]
+        mean = sum(values) / 16
+        return mean, sum((value - mean) ** 2 for value in values) / 16
+
+    def change(self) -> int:
+        if len(self.block) < 16 or -3 < self.streak < 2:
+            return 0
+        return 1 if self.streak > 0 else -1
+
+    def settle(self, follow: bool) -> None:
+        mean, variance = self.block_statistics()
+        if follow:
+            self.n, self.mean, self.variance, self.usual = 15, mean, variance, variance
+            self.streak, self.burst, self.window = 0, 0.0, []
+        elif self.streak < 0:
+            self.usual = variance
+        else:
+            self.burst = max(self.burst, variance + (mean - self.mean) ** 2)
+        self.block = []
 
     def _check_start(self, x: float) -> None:
         """Start again from the values of a window where the ones before were of quite another scale."""

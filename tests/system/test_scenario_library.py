@@ -81,24 +81,17 @@ def test_recommenders_are_scored_by_what_they_recommend(results: dict[str, Simul
                 assert (score(result, next(iter(result.candidates)).name, name) or 0) > 0, (result.name, name)
 
 
-class TestKnownFaults:
-    """Weaknesses of today's learners, which the library shows as failures of a bar that a fresh learner holds."""
+class TestChangesOfScaleAndRegime:
+    """How soon learners recover from changes after which their statistics, or what they replay, no longer hold."""
 
-    @pytest.mark.parametrize(("candidate", "least", "most"), [("linear", 2000, math.inf), ("network", 1900, 3800)])
-    def test_a_resting_sensor(
-        self, results: dict[str, SimulationResult], candidate: str, least: float, most: float
-    ) -> None:
-        result = results["resting-sensor"]
-        recovery = score(result, candidate, "recovery")
-        # None if it has not recovered by the end.
-        assert least <= (math.inf if recovery is None else recovery) <= most
-        # A learner that starts where the sensor begins to move is within the bar.
-        assert (score(result, candidate, "early_mae_twin") or 99) < 5 < (score(result, candidate, "early_mae") or 0)
+    @pytest.mark.parametrize("candidate", ["linear", "network"])
+    def test_a_resting_sensor(self, results: dict[str, SimulationResult], candidate: str) -> None:
+        assert (score(results["resting-sensor"], candidate, "recovery") or math.inf) < 200
+        assert (score(results["resting-sensor"], candidate, "early_mae") or math.inf) < 1
 
     def test_a_change_of_scale(self, results: dict[str, SimulationResult]) -> None:
-        for name, least in (("unit-change", 10_000), ("target-unit", 2000)):
-            value = score(results[name], "linear", "recovery")
-            assert value is None or value >= least, name
+        for name, most in (("unit-change", 800), ("target-unit", 200)):
+            assert (score(results[name], "linear", "recovery") or math.inf) < most, name
 
     def test_a_sparse_indicator(self, results: dict[str, SimulationResult]) -> None:
         for candidate in ("linear", "network", "RunningMean"):
@@ -109,9 +102,9 @@ class TestKnownFaults:
             # Replay lets go of what has become wrong, so that the network learns a flip as fast as a fresh one.
             ("sign-flip", "network", 0.1, 0.3),
             ("sign-flip", "network-without-replay", 0.2, 0.8),
-            # The statistics of the label take the larger ones for outliers at first.
-            ("weight-jump", "network", 2, 5),
-            ("weight-jump", "network-without-replay", 2.5, 6),
+            # The statistics of the label follow its scale.
+            ("weight-jump", "network", 0.05, 0.6),
+            ("weight-jump", "network-without-replay", 0.2, 1.5),
         ):
             value: Any = score(results[name], candidate, "early_mae")
             assert least <= value <= most, (name, candidate, value)

@@ -65,8 +65,8 @@ def test_a_saved_history_goes_on_alike() -> None:
     [
         ("history.labels", np.zeros(3)),
         ("history.differences", np.full(701, -1.0)),
-        ("history.counts", np.array([2, 701, 0])),
-        ("history.counts", np.array([2, 0])),
+        ("history.counts", np.array([2, 701, 0, 2])),
+        ("history.counts", np.array([2, 0, 2])),
         ("history.numbers", np.array([0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])),
     ],
 )

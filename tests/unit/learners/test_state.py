@@ -101,11 +101,12 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
     # Checkpoints and snapshots are read by these names: a change here needs a new schema version.
     model, ranker = LinearRegressor(), MatrixFactorization(optimizer=SGD())
     moments = ["count", "mean", "variance", "window_mean", "window_variance"]
+    moments += ["block_count", "block_far", "block_variance", "streak", "burst"]
     ring = [f"replay_buffer.{part}" for part in ("rows", "values", "targets", "lengths", "times", "draws")]
     assert list(model.state_dict()) == [
         *("features", "stamps", "born", "uses", "newcomers", "aging", "is_category"),
         *(f"inputs.{part}" for part in moments),
-        *("watched", "watch", "left_out", "counts"),
+        *("watched", "watch", "left_out", "counts", "errors"),
         *(f"target.{part}" for part in moments),
         *("stepper", "loss", "agreement", *ring),
         *("weights", "weights.variance", "weights.gradient", "weights.agreement", "weights.power"),

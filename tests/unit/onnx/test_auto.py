@@ -294,7 +294,7 @@ def test_the_seasonal_labels_come_from_the_file_until_there_are_enough_new_ones(
 def test_a_season_counts_once_there_are_labels_from_before_it(periods: tuple[int, int]) -> None:
     learner = trained("tiny", 30)
     state = learner.state_dict()
-    state["history.counts"][1:] = periods
+    state["history.counts"][1:3] = periods
     # Both seasonal members of both periods, beside those that get seasonal lags.
     state["mixture.regrets"][0, 5:9] = 1.0, 2.0, 3.0, 4.0
     learner.load_state_dict(state)
