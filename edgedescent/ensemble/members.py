@@ -8,6 +8,8 @@ LEVEL = 1
 """Number of lags of a network that gets the last label alone."""
 ALL_LAGS = 12
 """Number of lags of a network that gets all: ten of the label and two of the key."""
+TREES = 100
+"""Number of boosted trees, of which one is fitted every 100 events."""
 
 
 class NetworkSpec(NamedTuple):
@@ -45,6 +47,8 @@ class Members(NamedTuple):
     """Recursive least squares."""
     neighbours: int
     """Number of nearest neighbours; 0 for none."""
+    trees: int
+    """Number of boosted trees that correct the mixture; 0 for none."""
     stacks: tuple[float, ...] = (0.999, 0.9999)
     """Forgetting factors of the stacks."""
     regret_forgetting: float = 0.9995
@@ -80,6 +84,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=0,
+        trees=TREES,
     ),
     "small": Members(
         networks=(
@@ -88,6 +93,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=8,
+        trees=TREES,
     ),
     "default": Members(
         networks=(
@@ -97,6 +103,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
+        trees=TREES,
     ),
     "large": Members(
         networks=(
@@ -107,6 +114,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
+        trees=TREES,
     ),
 }
 """Members by the name of a budget."""

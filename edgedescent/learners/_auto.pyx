@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
+from edgedescent.ensemble._boosted_trees cimport BoostedTrees
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._forecasts cimport Forecasts
 from edgedescent.ensemble._inputs cimport InputBuffer
@@ -52,6 +53,9 @@ cdef class AutoModel(FeatureModel):
     # Looks for changes of scale of the label.
     cdef readonly Scaler watch
     cdef readonly Mixture mixture
+    # Correct the mixture, and choose between its prediction and the corrected one. Without trees the choice is the mixture.
+    cdef readonly BoostedTrees trees
+    cdef readonly Mixture choice
     cdef readonly EventRing ring
     # Members by their names in the state.
     cdef readonly dict members
@@ -60,7 +64,7 @@ cdef class AutoModel(FeatureModel):
     cdef InputBuffer buffer
     cdef InputBuffer replayed
     cdef double lags[LAGS]
-    cdef bint own_lags, key_lags, guards
+    cdef bint own_lags, key_lags, guards, corrects
 
     def __init__(self, Encoder encoder, parameters):
         FeatureModel.__init__(self, encoder, parameters)
@@ -81,6 +85,11 @@ cdef class AutoModel(FeatureModel):
             self.pointers[i] = <PyObject*>member
         n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
         self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
+        self.choice = self.mixture
+        self.corrects = chosen.trees > 0
+        if self.corrects:
+            self.trees = BoostedTrees(parameters.replay_size, chosen.trees, parameters.seed)
+            self.choice = Mixture(2, (), chosen.regret_forgetting)
         self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
         self._grow(encoder.scaler.rows)
         for i in range(LAGS + 1):
@@ -131,9 +140,11 @@ cdef class AutoModel(FeatureModel):
             self.ring.forget_slot(<int>(LAGS + row))
             for i in range(self.n_members):
                 (<Member>self.pointers[i]).forget_slot(LAGS + row)
+            if self.corrects:
+                self.trees.forget_slot(LAGS + row, self.ring)
 
     cdef double predict(self, const EncodedEvent* event) noexcept nogil:
-        """Fill the predictions of all members for an event, and return their mixture."""
+        """Fill the predictions of all members for an event, and return their mixture, corrected."""
         cdef LabelScale scale = self.history.scale()
         cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
         cdef double* out = self.mixture.predictions
@@ -147,20 +158,29 @@ cdef class AutoModel(FeatureModel):
         for i in range(self.n_members):
             (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
             out += (<Member>self.pointers[i]).n_outputs
-        return self.mixture.mix(scale.base, lowest, highest)
+        self.mixture.mix(scale.base, lowest, highest)
+        if not self.corrects:
+            return self.mixture.prediction
+        self.choice.predictions[0] = self.mixture.prediction
+        self.choice.predictions[1] = self.trees.predict(&self.buffer.inputs, &scale, self.mixture.prediction)
+        return self.choice.mix(scale.base, lowest, highest)
 
     cdef double learn(self, double y) noexcept nogil:
         cdef LabelScale scale = self.history.scale()
         cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
-        self.guard.observe(y, prediction, self.mixture.known_error() if self.guards else 0.0)
+        self.guard.observe(y, prediction, self.choice.known_error() if self.guards else 0.0)
         y = self.guard.label()
         self.mixture.learn(scale.base, y)
+        if self.corrects:
+            self.choice.learn(scale.base, y)
         if self.history.n == 0:
             return prediction
         for i in range(self.n_members):
             (<Member>self.pointers[i]).learn(&self.buffer.inputs, &scale, y)
         self.ring.push(&self.buffer.inputs, scale.base, y)
+        if self.corrects:
+            self.trees.learn(self.ring, &self.replayed.inputs, &scale, self.mixture.prediction, y)
         for i in range(self.n_members):
             (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
         return prediction
@@ -189,6 +209,8 @@ cdef class AutoModel(FeatureModel):
             # The intercept.
             (<Member>self.pointers[i]).reopen_slot(LAGS)
             (<Member>self.pointers[i]).begin_anew(self.ring)
+        if self.corrects:
+            self.trees.begin_anew(self.ring)
 
     cdef void _follow_label(self) noexcept nogil:
         """Follow a change of scale of the label, if the errors confirm it."""
@@ -206,6 +228,8 @@ cdef class AutoModel(FeatureModel):
         self.history.follow_change(mean, deviation, BLOCK)
         self.keyed.forget_labels()
         self.mixture.begin_anew(factor)
+        if self.corrects:
+            self.choice.begin_anew(factor)
         for row in range(-LAGS, self.encoder.vocabulary.size()):
             self.follow_change(row)
         self.begin_anew()
@@ -238,6 +262,9 @@ cdef class AutoModel(FeatureModel):
     def save(self):
         cdef Py_ssize_t rows = self.encoder.vocabulary.size(), slots = LAGS + rows
         state = {**FeatureModel.save(self), "target": self.watch.save(1), **self.history.save(), **self.keyed.save(rows), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
+        if self.corrects:
+            state.update(self.trees.save(self.ring))
+            state.update((name.replace("mixture.", "choice."), value) for name, value in self.choice.save().items())
         for prefix, member in self.members.items():
             state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
         return state
@@ -254,6 +281,10 @@ cdef class AutoModel(FeatureModel):
         self.keyed.restore(state, slots - LAGS)
         self.ring.restore(state, slots, LAGS + 1)
         self.mixture.restore(state)
+        if self.corrects:
+            self.trees.restore(state, self.ring)
+            self.choice.restore(
+                {name.replace("choice.", "mixture."): value for name, value in state.items() if name.startswith("choice.")})
         self._grow(self.encoder.scaler.rows)
         for prefix, member in self.members.items():
             start = f"{prefix}."
