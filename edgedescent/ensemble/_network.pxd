@@ -38,6 +38,8 @@ cdef class Network:
     cdef object scratch
     cdef float* active1
     cdef float* active2
+    cdef double* served1
+    cdef double* served2
     cdef float* delta1
     cdef float* delta2
     cdef float* g_rest
@@ -63,7 +65,6 @@ cdef class Network:
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
     cdef double forward(self, const Inputs* inputs) noexcept nogil
     cdef double serve(self, const Inputs* inputs) noexcept nogil
-    cdef double _forward(self, const Inputs* inputs, const float* w1, const float* u, const float* v) noexcept nogil
     cdef double _slope(self, double error) noexcept nogil
     cdef double _backward(self, const Inputs* inputs, double slope) noexcept nogil
     cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil

@@ -19,7 +19,7 @@ from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.numerics._agreement cimport KEPT, Agreement
-from edgedescent.numerics._kernels cimport f32_adam, f32_add_scaled, f32_average, f32_dot, f32_gradient
+from edgedescent.numerics._kernels cimport f32_adam, f32_add_scaled, f32_average, f32_dot, f32_gradient, f64_add_scaled, f64_dot
 from edgedescent.numerics._random cimport next_normal, next_uniform
 
 # Bound on the norm of a gradient, as that of `edgedescent.MLPRegressor`.
@@ -71,7 +71,9 @@ cdef class Network:
         self.first, self.skip, self.rest = [], [], []
         self.slots = self.room = 0
         cdef float[::1] scratch = np.zeros(2 * (self.h1 + self.h2) + self.n_rest, dtype=np.float32)
-        self.scratch = scratch
+        cdef double[::1] served = np.zeros(self.h1 + self.h2)
+        self.scratch = [scratch, served]
+        self.served1, self.served2 = &served[0], &served[0] + self.h1
         self.active1 = &scratch[0]
         self.active2 = self.active1 + self.h1
         self.delta1 = self.active2 + self.h2
@@ -151,24 +153,17 @@ cdef class Network:
         self.u[slot] = self.u_mean[slot] = self.u_square[slot] = self.u_average[slot] = 0.0
 
     cdef double forward(self, const Inputs* inputs) noexcept nogil:
-        """Return the output for the inputs of an event, by the weights that are learned."""
-        return self._forward(inputs, self.w1, self.u, self.v)
-
-    cdef double serve(self, const Inputs* inputs) noexcept nogil:
-        """Return the output for the inputs of an event, by the averages of the weights."""
-        return self._forward(inputs, self.w1_average, self.u_average, self.v_average)
-
-    cdef double _forward(self, const Inputs* inputs, const float* w1, const float* u, const float* v) noexcept nogil:
-        """Return the output by any weights, and fill the activations."""
+        """Return the output for the inputs of an event, by the weights that are learned; fills the activations."""
         cdef Py_ssize_t h = self.h1, i, j
         cdef float* a = self.active1
+        cdef const float* v = self.v
         cdef double total = 0.0
         for j in range(h):
             a[j] = 0.0
         for i in range(inputs.n):
             if (i < self.lags_used or i >= self.n_lags) and inputs.z[i] != 0.0:
-                f32_add_scaled(a, w1 + inputs.slots[i] * h, inputs.z[i], h)
-                total += u[inputs.slots[i]] * inputs.z[i]
+                f32_add_scaled(a, self.w1 + inputs.slots[i] * h, inputs.z[i], h)
+                total += self.u[inputs.slots[i]] * inputs.z[i]
         rectify(a, h)
         if self.h2:
             h = self.h2
@@ -181,6 +176,35 @@ cdef class Network:
             rectify(a, h)
             v += (self.h1 + 1) * h
         return total + v[0] + f32_dot(v + 1, a, h)
+
+    cdef double serve(self, const Inputs* inputs) noexcept nogil:
+        """Return the output for the inputs of an event, by the averages of the weights.
+
+        In double precision: the trees that take the mixture as an input need the same prediction from an exported file,
+        which sums in another order.
+        """
+        cdef Py_ssize_t h = self.h1, i, j
+        cdef double* a = self.served1
+        cdef const float* v = self.v_average
+        cdef double total = 0.0
+        for j in range(h):
+            a[j] = 0.0
+        for i in range(inputs.n):
+            if (i < self.lags_used or i >= self.n_lags) and inputs.exact[i] != 0.0:
+                f64_add_scaled(a, self.w1_average + inputs.slots[i] * h, inputs.exact[i], h)
+                total += self.u_average[inputs.slots[i]] * inputs.exact[i]
+        if self.h2:
+            h = self.h2
+            for j in range(h):
+                self.served2[j] = v[j]
+            for i in range(self.h1):
+                if a[i] > 0.0:
+                    f64_add_scaled(self.served2, v + (i + 1) * h, a[i], h)
+            a = self.served2
+            v += (self.h1 + 1) * h
+        for j in range(h):
+            a[j] = a[j] if a[j] > 0.0 else 0.0
+        return total + v[0] + f64_dot(v + 1, a, h)
 
     cdef double _slope(self, double error) noexcept nogil:
         """Derivative of the loss with respect to the output."""

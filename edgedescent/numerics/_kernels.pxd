@@ -2,6 +2,8 @@
 
 cdef extern from "edgedescent/numerics/vector_kernels.h" nogil:
     void f32_add_scaled(float* sums, const float* row, float scale, Py_ssize_t n) noexcept
+    void f64_add_scaled(double* sums, const float* row, double scale, Py_ssize_t n) noexcept
+    double f64_dot(const float* a, const double* b, Py_ssize_t n) noexcept
     float f32_dot(const float* a, const float* b, Py_ssize_t n) noexcept
     float f32_gradient(float* gradient, const float* row, const float* weights, float scale, float decay,
                        Py_ssize_t n) noexcept

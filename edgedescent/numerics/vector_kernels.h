@@ -25,6 +25,23 @@ static void f32_add_scaled(float *restrict sums, const float *restrict row, floa
   for (ptrdiff_t i = 0; i < n; i++) sums[i] += scale * row[i];
 }
 
+/* sums += scale * row, in double precision. */
+EDGEDESCENT_VERSIONS
+static void f64_add_scaled(double *restrict sums, const float *restrict row, double scale, ptrdiff_t n) {
+  for (ptrdiff_t i = 0; i < n; i++) sums[i] += scale * row[i];
+}
+
+/* Dot product in double precision, as four partial sums. */
+EDGEDESCENT_VERSIONS
+static double f64_dot(const float *restrict a, const double *restrict b, ptrdiff_t n) {
+  double sums[4] = {0}, rest = 0;
+  ptrdiff_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (int k = 0; k < 4; k++) sums[k] += a[i + k] * b[i + k];
+  for (; i < n; i++) rest += a[i] * b[i];
+  return ((sums[0] + sums[2]) + (sums[1] + sums[3])) + rest;
+}
+
 static inline __attribute__((always_inline)) float f32_dot_inline(const float *restrict a, const float *restrict b,
                                                                   ptrdiff_t n) {
   float sums[LANES] = {0}, rest = 0;
