@@ -48,7 +48,8 @@ cdef class BoostedTrees:
     cdef void _step(self, double target) noexcept nogil
     cdef Py_ssize_t _n_usable(self, EventRing ring) noexcept nogil
     cdef void _fit(self, EventRing ring, Inputs* scratch, Py_ssize_t n) noexcept nogil
-    cdef void _fill_residuals(self, Py_ssize_t first, Py_ssize_t n, Py_ssize_t left_out) noexcept nogil
+    cdef void _fill_residuals(self, long long first, Py_ssize_t n) noexcept nogil
+    cdef double _sum(self, const uint8_t* leaves) noexcept nogil
     cdef Py_ssize_t _choose_inputs(self, EventRing ring, Inputs* scratch, Py_ssize_t n) noexcept nogil
     cdef Py_ssize_t _find_edges(self, Py_ssize_t slot, Py_ssize_t n_sampled, float* edges) noexcept nogil
     cdef void _encode(self, EventRing ring, Py_ssize_t n, Py_ssize_t n_chosen) noexcept nogil

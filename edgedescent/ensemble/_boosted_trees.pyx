@@ -72,7 +72,7 @@ cdef class BoostedTrees:
         cdef double[:, ::1] values = np.zeros((n_trees_max, LEAVES))
         cdef double[::1] targets = np.zeros(size)
         cdef float[:, ::1] mixed = np.zeros((size, 2), dtype=np.float32)
-        cdef uint8_t[:, ::1] leaves = np.zeros((n_trees_max, size), dtype=np.uint8)
+        cdef uint8_t[:, ::1] leaves = np.zeros((size, n_trees_max), dtype=np.uint8)
         cdef float[::1] floats = np.zeros(WIDTH + SAMPLED_MAX * WIDTH + CHOSEN_MAX * BINS, dtype=np.float32)
         cdef int[::1] chosen = np.zeros(WIDTH, dtype=np.int32), counts = np.zeros(LEAVES * CHOSEN_MAX * BINS, dtype=np.int32)
         cdef Py_ssize_t[::1] n_edges = np.zeros(CHOSEN_MAX, dtype=np.intp)
@@ -123,7 +123,6 @@ cdef class BoostedTrees:
             scale: Scale of the labels.
             mixed: Prediction of the mixture.
         """
-        cdef double total = 0.0
         cdef Py_ssize_t tree
         cdef float of_mixture[2]
         of_mixture[0] = <float>clipped((mixed - scale.base) / scale.change, TARGET_CLIP)
@@ -131,8 +130,7 @@ cdef class BoostedTrees:
         self._lay_out(inputs, of_mixture, self.query)
         for tree in range(self._n_trees()):
             self.reached[tree] = <uint8_t>self._leaf(tree, self.query)
-            total += self.values[tree * LEAVES + self.reached[tree]]
-        return mixed + scale.change * total
+        return mixed + scale.change * self._sum(self.reached)
 
     cdef void learn(self, EventRing ring, Inputs* scratch, const LabelScale* scale, double mixed, double y) noexcept nogil:
         """Learn the event that was predicted last, which is the newest of the ring by now.
@@ -144,13 +142,13 @@ cdef class BoostedTrees:
             mixed: Prediction of the mixture.
             y: Label.
         """
-        cdef Py_ssize_t place = (ring.n_pushed - 1) % self.size, tree, n
+        cdef Py_ssize_t place = <Py_ssize_t>((ring.n_pushed - 1) % self.size), tree, n
         cdef double target = clipped((y - mixed) / scale.change, TARGET_CLIP)
         self.targets[place] = target
         self.mixed[2 * place] = self.query[SLOTS]
         self.mixed[2 * place + 1] = self.query[SLOTS + 1]
         for tree in range(self._n_trees()):
-            self.leaves[tree * self.size + place] = self.reached[tree]
+            self.leaves[place * self.n_trees_max + tree] = self.reached[tree]
         self._step(target)
         if ring.n_pushed % FIT_EVERY == 0:
             n = self._n_usable(ring)
@@ -160,9 +158,7 @@ cdef class BoostedTrees:
     cdef void _step(self, double target) noexcept nogil:
         """Move the leaves that the event has reached towards its target."""
         cdef Py_ssize_t n_trees = self._n_trees(), tree
-        cdef double residual = target, rate
-        for tree in range(n_trees):
-            residual -= self.values[tree * LEAVES + self.reached[tree]]
+        cdef double residual = target - self._sum(self.reached), rate
         self.n_errors += 1.0
         rate = 1.0 / self.n_errors
         self.error += (rate if rate > ERROR_RATE else ERROR_RATE) * (fabs(residual) - self.error)
@@ -182,37 +178,44 @@ cdef class BoostedTrees:
 
     cdef void _fit(self, EventRing ring, Inputs* scratch, Py_ssize_t n) noexcept nogil:
         """Fit a tree to the residuals of the latest `n` events."""
-        cdef Py_ssize_t tree = self.n_fitted % self.n_trees_max, n_chosen
-        self._fill_residuals(<Py_ssize_t>((ring.n_pushed - n) % self.size), n, tree)
+        cdef Py_ssize_t tree = self.n_fitted % self.n_trees_max, n_chosen, i
+        memset(self.values + tree * LEAVES, 0, LEAVES * sizeof(double))
+        self._fill_residuals(ring.n_pushed - n, n)
         n_chosen = self._choose_inputs(ring, scratch, n)
         self._encode(ring, n, n_chosen)
         self._grow(tree, n, n_chosen)
         self.n_fitted += 1
-        self._find_leaves(tree, ring)
+        # Older events are never fitted to again.
+        for i in range(n):
+            self.leaves[<Py_ssize_t>((ring.n_pushed - n + i) % self.size) * self.n_trees_max + tree] = self.nodes[i]
 
-    cdef void _fill_residuals(self, Py_ssize_t first, Py_ssize_t n, Py_ssize_t left_out) noexcept nogil:
-        """Fill the clipped residuals of `n` events from place `first` on, without one of the trees."""
-        cdef Py_ssize_t tree, i, place, before_end = self.size - first if self.size - first < n else n
-        cdef double* values
-        cdef uint8_t* leaves
+    cdef void _fill_residuals(self, long long first, Py_ssize_t n) noexcept nogil:
+        """Fill the clipped residuals of `n` events from number `first` on."""
+        cdef Py_ssize_t i, place
         cdef double bound = 0.0
         for i in range(n):
-            place = first + i if i < before_end else i - before_end
-            self.residuals[i] = self.targets[place]
-        for tree in range(self._n_trees()):
-            if tree == left_out:
-                continue
-            values = self.values + tree * LEAVES
-            leaves = self.leaves + tree * self.size
-            for i in range(before_end):
-                self.residuals[i] -= values[leaves[first + i]]
-            for i in range(before_end, n):
-                self.residuals[i] -= values[leaves[i - before_end]]
-        for i in range(n):
+            place = <Py_ssize_t>((first + i) % self.size)
+            self.residuals[i] = self.targets[place] - self._sum(self.leaves + place * self.n_trees_max)
             bound += fabs(self.residuals[i])
         bound *= FIT_CLIP / n
         for i in range(n):
             self.residuals[i] = clipped(self.residuals[i], bound)
+
+    cdef double _sum(self, const uint8_t* leaves) noexcept nogil:
+        """Return the sum of the values of a leaf of each tree, as four partial sums."""
+        cdef Py_ssize_t n_trees = self._n_trees(), whole = n_trees - n_trees % 4, tree
+        cdef const double* values = self.values
+        cdef double a = 0.0, b = 0.0, c = 0.0, d = 0.0
+        for tree in range(0, whole, 4):
+            a += values[leaves[tree]]
+            b += values[LEAVES + leaves[tree + 1]]
+            c += values[2 * LEAVES + leaves[tree + 2]]
+            d += values[3 * LEAVES + leaves[tree + 3]]
+            values += 4 * LEAVES
+        for tree in range(whole, n_trees):
+            a += values[leaves[tree]]
+            values += LEAVES
+        return (a + c) + (b + d)
 
     cdef Py_ssize_t _choose_inputs(self, EventRing ring, Inputs* scratch, Py_ssize_t n) noexcept nogil:
         """Choose the inputs that a tree looks at, and find the edges of their bins; returns their number.
@@ -267,6 +270,8 @@ cdef class BoostedTrees:
             if at < n_sampled:
                 edges[n_edges] = <float>0.5 * (sorted_values[i] + sorted_values[at])
                 n_edges += 1
+        for b in range(n_edges, BINS):
+            edges[b] = NEVER
         return n_edges
 
     cdef void _encode(self, EventRing ring, Py_ssize_t n, Py_ssize_t n_chosen) noexcept nogil:
@@ -298,7 +303,7 @@ cdef class BoostedTrees:
             for column in range(n_chosen):
                 edges = self.edges + column * BINS
                 code = 0
-                for b in range(self.n_edges[column]):
+                for b in range(BINS):
                     code += row[column] > edges[b]
                 self.codes[i * CHOSEN_MAX + column] = <uint8_t>code
 
@@ -373,7 +378,6 @@ cdef class BoostedTrees:
     cdef void _find_leaves(self, Py_ssize_t tree, EventRing ring) noexcept nogil:
         """Find the leaf of a tree that each stored event reaches."""
         cdef float row[WIDTH]
-        cdef uint8_t* leaves = self.leaves + tree * self.size
         cdef long long number
         cdef Py_ssize_t place, cell, i
         memset(row, 0, sizeof(row))
@@ -388,7 +392,7 @@ cdef class BoostedTrees:
                 cell = cell + 1 if cell + 1 < ring.n_cells else 0
             row[SLOTS] = self.mixed[2 * place]
             row[SLOTS + 1] = self.mixed[2 * place + 1]
-            leaves[place] = <uint8_t>self._leaf(tree, row)
+            self.leaves[place * self.n_trees_max + tree] = <uint8_t>self._leaf(tree, row)
 
     # --- Changes --------------------------------------------------------------------------------------------------
 
