@@ -64,10 +64,10 @@ class BoostedTreesGraph:
     def _comparisons(self, mixed: str) -> str:
         """Add nodes for whether each node of each tree sends an event to the right, of shape (batch, n_trees, n_nodes)."""
         graph, state = self._graph, self._graph.state
-        by_slot = {**self._inputs.by_slot, **self._of_mixture(mixed)}
         used = np.unique(self._slots)
-        # A slot without a column belongs to no feature, and a node without a split has slot 0.
-        columns = [by_slot.get(slot, by_slot[0]) for slot in used.tolist()]
+        columns = [
+            self._of_mixture(slot, mixed) if slot >= SLOTS else self._inputs.column(slot) for slot in used.tolist()
+        ]
         graph.constants |= {
             "node_inputs": np.searchsorted(used, self._slots.ravel()),
             "node_thresholds": np.asarray(state["trees.thresholds"], dtype=np.float32).ravel(),
@@ -86,21 +86,23 @@ class BoostedTreesGraph:
         ]
         return "turns"
 
-    def _of_mixture(self, mixed: str) -> dict[int, str]:
-        """Add nodes for the inputs that come from the mixture; returns their names by slot."""
-        graph, labels = self._graph, self._labels
-        graph.constants |= {"mixed_clip": np.float64(CLIP), "negative_mixed_clip": np.float64(-CLIP)}
-        origins = {"by_last": labels.last, "by_mean": labels.back("label_center", [0])}
-        for (name, origin), unit in zip(origins.items(), (labels.change, labels.deviation), strict=True):
-            graph.constants[f"unit_{name}"] = np.float64(unit)
-            graph.nodes += [
-                Node("Sub", [mixed, origin], f"mixed_difference_{name}"),
-                Node("Div", [f"mixed_difference_{name}", f"unit_{name}"], f"mixed_unclipped_{name}"),
-                Node("Min", [f"mixed_unclipped_{name}", "mixed_clip"], f"mixed_not_above_{name}"),
-                Node("Max", [f"mixed_not_above_{name}", "negative_mixed_clip"], f"mixed_clipped_{name}"),
-                Node("Cast", [f"mixed_clipped_{name}"], f"mixed_{name}", {"to": FLOAT}),
-            ]
-        return {SLOTS: "mixed_by_last", SLOTS + 1: "mixed_by_mean"}
+    def _of_mixture(self, slot: int, mixed: str) -> str:
+        """Add nodes for an input that comes from the mixture; returns its name."""
+        graph, labels, name = self._graph, self._labels, f"mixed{slot}"
+        origin = labels.last if slot == SLOTS else labels.back("label_center", [0])
+        graph.constants |= {
+            f"{name}_unit": np.float64(labels.change if slot == SLOTS else labels.deviation),
+            "mixed_clip": np.float64(CLIP),
+            "negative_mixed_clip": np.float64(-CLIP),
+        }
+        graph.nodes += [
+            Node("Sub", [mixed, origin], f"{name}_difference"),
+            Node("Div", [f"{name}_difference", f"{name}_unit"], f"{name}_unclipped"),
+            Node("Min", [f"{name}_unclipped", "mixed_clip"], f"{name}_not_above"),
+            Node("Max", [f"{name}_not_above", "negative_mixed_clip"], f"{name}_clipped"),
+            Node("Cast", [f"{name}_clipped"], name, {"to": FLOAT}),
+        ]
+        return name
 
     def _leaf(self, turns: str, n_trees: int) -> str:
         """Add nodes that go down from the roots; returns the name of the leaves' numbers, of shape (batch, n_trees, 1)."""

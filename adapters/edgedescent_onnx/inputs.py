@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,17 @@ from edgedescent_onnx.features import FeatureGraph
 from edgedescent_onnx.graph import FLOAT, Node
 
 
+class _Place(NamedTuple):
+    """Column of a table of inputs."""
+
+    table: str
+    column: int
+
+
 class InputColumns:
     """Lags and standardized features in single precision, to the last bit.
+
+    The intercept, at the slot after the lags, is the same in all events and left out.
 
     Args:
         graph: Features, standardized; it has nodes for the ``lags``.
@@ -22,41 +31,49 @@ class InputColumns:
 
     def __init__(self, graph: FeatureGraph, n_lags: int, width: int) -> None:
         self._graph, self._n_lags, self._width = graph, n_lags, width
-
-    @cached_property
-    def by_slot(self) -> Mapping[int, str]:
-        """Names of the columns, each of shape (1, 1) or (batch, 1); adds their nodes.
-
-        The intercept, at the slot after the lags, is the same in all events and left out.
-        """
-        graph, width = self._graph, self._width
-        columns = {}
-        # As the learner rounds them.
-        graph.nodes.append(Node("Cast", ["lags"], "lags_single", {"to": FLOAT}))
-        for slot in range(self._n_lags):
-            columns[slot] = self._column("lags_single", slot)
-        if any(self._n_lags + row < width for row in graph.numeric_rows):
-            graph.nodes.append(Node("Cast", [graph.numbers], "z_single", {"to": FLOAT}))
-        for column, row in enumerate(graph.numeric_rows.tolist()):
-            if self._n_lags + row < width:
-                columns[self._n_lags + row] = self._column("z_single", column)
+        self._names: dict[int, str] = {}
+        self._tables: set[str] = set()
+        numeric = enumerate(graph.numeric_rows.tolist())
+        places = {slot: _Place("lags_single", slot) for slot in range(n_lags)}
+        places |= {n_lags + row: _Place("z_single", column) for column, row in numeric}
         for feature, port in graph.ports.items():
-            rows = list(graph.values[feature].values())
-            counted = [(i, row) for i, row in enumerate(rows) if self._n_lags + row < width]
-            if not counted:
-                continue
-            # Row 0 is for an unknown value.
-            indicators = np.zeros((1 + len(rows), len(counted)), dtype=np.float32)
-            graph.constants[f"{port}_indicator_rows"] = indicators
-            graph.nodes.append(Node("Gather", [f"{port}_indicator_rows", f"{port}_row"], f"{port}_indicators"))
-            for column, (i, category_row) in enumerate(counted):
-                indicators[1 + i, column] = 1.0
-                columns[self._n_lags + category_row] = self._column(f"{port}_indicators", column)
-        return columns
+            for column, row in enumerate(self._counted(feature)):
+                places[n_lags + row] = _Place(f"{port}_indicators", column)
+        self._places = {slot: place for slot, place in places.items() if slot < width}
 
-    def _column(self, source: str, column: int) -> str:
-        """Add a node for one input of all events; returns its name."""
-        self._graph.constants[f"column{column}"] = np.array([column])
-        name = f"{source}_{column}"
-        self._graph.nodes.append(Node("Gather", [source, f"column{column}"], name, {"axis": 1}))
-        return name
+    @property
+    def slots(self) -> Sequence[int]:
+        """Slots of the inputs, in increasing order."""
+        return sorted(self._places)
+
+    def column(self, slot: int) -> str:
+        """Add nodes for the input of a slot, once; returns its name, of shape (1, 1) or (batch, 1)."""
+        if slot not in self._names:
+            table, column = self._places[slot]
+            if table not in self._tables:
+                self._add_table(table)
+            self._graph.constants[f"column{column}"] = np.array([column])
+            self._names[slot] = f"{table}_{column}"
+            self._graph.nodes.append(Node("Gather", [table, f"column{column}"], self._names[slot], {"axis": 1}))
+        return self._names[slot]
+
+    def _add_table(self, table: str) -> None:
+        """Add nodes for a table of inputs, as the learner rounds them."""
+        graph = self._graph
+        self._tables.add(table)
+        sources = {"lags_single": "lags", "z_single": graph.numbers}
+        if table in sources:
+            graph.nodes.append(Node("Cast", [sources[table]], table, {"to": FLOAT}))
+            return
+        feature, port = next(item for item in graph.ports.items() if table == f"{item[1]}_indicators")
+        rows, counted = list(graph.values[feature].values()), self._counted(feature)
+        # Row 0 is for an unknown value.
+        indicators = np.zeros((1 + len(rows), len(counted)), dtype=np.float32)
+        for column, row in enumerate(counted):
+            indicators[1 + rows.index(row), column] = 1.0
+        graph.constants[f"{port}_indicator_rows"] = indicators
+        graph.nodes.append(Node("Gather", [f"{port}_indicator_rows", f"{port}_row"], table))
+
+    def _counted(self, feature: str) -> list[int]:
+        """Rows of the encoder for the values of a feature that have a slot."""
+        return [row for row in self._graph.values[feature].values() if self._n_lags + row < self._width]

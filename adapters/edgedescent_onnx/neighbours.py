@@ -93,7 +93,8 @@ class NeighboursGraph:
         """Add nodes for the squared distances of each event of the batch to each stored one, in single precision."""
         width = self._inputs.shape[1]
         lanes: dict[int, list[str]] = defaultdict(list)
-        for slot, query in sorted(self._columns.by_slot.items()):
+        for slot in self._columns.slots:
+            query = self._columns.column(slot)
             name = f"input{slot}"
             self._graph.constants[f"stored_{name}"] = np.ascontiguousarray(self._inputs[:, slot])
             self._graph.nodes += [

@@ -38,6 +38,7 @@ cdef class Network:
     cdef object scratch
     cdef float* active1
     cdef float* active2
+    cdef object served
     cdef double* served1
     cdef double* served2
     cdef float* delta1

@@ -72,7 +72,7 @@ cdef class Network:
         self.slots = self.room = 0
         cdef float[::1] scratch = np.zeros(2 * (self.h1 + self.h2) + self.n_rest, dtype=np.float32)
         cdef double[::1] served = np.zeros(self.h1 + self.h2)
-        self.scratch = [scratch, served]
+        self.scratch, self.served = scratch, served
         self.served1, self.served2 = &served[0], &served[0] + self.h1
         self.active1 = &scratch[0]
         self.active2 = self.active1 + self.h1
