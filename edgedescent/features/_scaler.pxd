@@ -50,4 +50,5 @@ cdef class Scaler:
     cdef double block_deviation(self, Py_ssize_t row) noexcept nogil
     cdef void leave(self, Py_ssize_t row) noexcept nogil
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil
-    cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+    cdef void relate(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+    cdef bint update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil

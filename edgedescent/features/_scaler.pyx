@@ -120,15 +120,24 @@ cdef class Scaler:
             value = value if value < clip else clip
             z[i] = value if value > -clip else -clip
 
-    cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
-        """Update the mean and variance of the rows from `at` on with the values `x`."""
+    cdef void relate(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Write x / mean of the rows from `at` on, whose means are not 0, into `z`, clipped at ±clip."""
+        cdef double clip = self.clip, value
+        cdef Py_ssize_t i
+        for i in range(n):
+            value = x[i] * (1.0 / self.mean[at + i])
+            value = value if value < clip else clip
+            z[i] = value if value > -clip else -clip
+
+    cdef bint update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Update the mean and variance of the rows from `at` on with the values `x`; return True if a row has no variance."""
         cdef double rate_min = self.rate_min, clip = self.clip, rate, deviation, limit
         cdef double* count = self.count + at
         cdef double* mean = self.mean + at
         cdef double* variance = self.variance + at
         cdef double* inverse = self.inverse + at
         cdef double* deviations = self.deviation + at
-        cdef bint young = False
+        cdef bint young = False, constant = False
         cdef Py_ssize_t i
         for i in range(n):
             young |= count[i] < START
@@ -157,8 +166,10 @@ cdef class Scaler:
             variance[i] = variance[i] if variance[i] > 1e-60 else 0.0
             deviations[i] = sqrt(variance[i])
             inverse[i] = 1.0 / deviations[i] if variance[i] > 0.0 else 0.0
+            constant |= variance[i] == 0.0
         if young:
             self._check_start(x, at, n)
+        return constant
 
     cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
         """Update the start windows of new rows, and replace the statistics of a row if its start had an outlier."""

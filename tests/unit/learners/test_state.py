@@ -104,7 +104,7 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
     moments += ["block_count", "block_far", "block_variance", "streak", "burst"]
     ring = [f"replay_buffer.{part}" for part in ("rows", "values", "targets", "lengths", "times", "draws")]
     assert list(model.state_dict()) == [
-        *("features", "stamps", "born", "uses", "newcomers", "aging", "is_category"),
+        *("features", "stamps", "born", "uses", "newcomers", "aging", "kinds"),
         *(f"inputs.{part}" for part in moments),
         *("watched", "watch", "left_out", "counts", "errors"),
         *(f"target.{part}" for part in moments),
