@@ -193,7 +193,7 @@ cdef class AutoModel(FeatureModel):
 
     cdef void _follow_label(self) noexcept nogil:
         """Follow a change of scale of the label, if the errors confirm it."""
-        cdef double mean = self.watch.window_mean[0], deviation = self.watch.block_deviation(0), factor
+        cdef double mean = self.watch.block_mean(0), deviation = self.watch.block_deviation(0), factor
         cdef Py_ssize_t row
         self.watch.found = False
         if not self.is_unexplained(self.watch.change(0), deviation):

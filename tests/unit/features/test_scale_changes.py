@@ -119,7 +119,7 @@ def test_without_watching_no_change_is_found() -> None:
         assert scaler.change_of(0) == 0
 
 
-@pytest.mark.parametrize(("part", "value"), [(5, 16.0), (5, -1.0), (6, 3.0), (7, -1.0), (9, -1.0)])
+@pytest.mark.parametrize(("part", "value"), [(5, 16.0), (5, -1.0), (8, -1.0), (9, 3.0), (10, -1.0), (12, -1.0)])
 def test_blocks_that_cannot_be_are_refused(part: int, value: float) -> None:
     scaler = Scaler(5.0, 0.01, 2)
     state = scaler.save(2)
