@@ -4,9 +4,6 @@ from cython cimport final
 cdef enum:
     # Number of values in a block, whose statistics are compared with the running ones.
     BLOCK = 16
-    # Number of successive blocks of a larger, or of a smaller, scale that make a change of scale.
-    LARGER_STREAK = 2
-    SMALLER_STREAK = 3
 
 @final
 cdef class Scaler:

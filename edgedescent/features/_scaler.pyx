@@ -17,6 +17,9 @@ cdef enum:
     # Number of far values that make a block one of a larger scale, and of those that suffice if they are very far.
     FAR_MIN = 6
     VERY_FAR_MIN = 3
+    # Number of successive blocks of a larger, or of a smaller, scale that make a change of scale.
+    LARGER_STREAK = 3
+    SMALLER_STREAK = 3
     N_SAVED = 13
     N_ARRAYS = 15
 
@@ -57,8 +60,8 @@ cdef class Scaler:
     Clipped deviations let the statistics follow a change of scale only after thousands of values. To recognize one, the
     values of a row are also divided into blocks of 16, the first two of which do not count. A block is of a larger scale if 6 of its values
     are more than 5 standard deviations away from the mean, or 3 and its variance is more than 9 times the row's. It is of
-    a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly. Two
-    successive blocks of a larger scale, or three of a smaller one, are a change: `change` returns it, and
+    a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly.
+    Three successive blocks of a larger scale, or of a smaller one, are a change: `change` returns it, and
     `follow_change` replaces the statistics of the row by those of the latest block. The caller decides, because a
     sensor that rests for a while has not changed its unit. What it leaves by `leave` is usual from then on.
 

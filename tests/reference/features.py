@@ -72,7 +72,7 @@ class Scaler:
         return mean, sum((value - mean) ** 2 for value in values) / 16
 
     def change(self) -> int:
-        if len(self.block) < 16 or -3 < self.streak < 2:
+        if len(self.block) < 16 or -3 < self.streak < 3:
             return 0
         return 1 if self.streak > 0 else -1
 

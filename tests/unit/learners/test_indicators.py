@@ -40,9 +40,7 @@ def stream(model: Any, n: int = 1500) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_dicts(x: np.ndarray) -> list[dict[str, float]]:
-    return [
-        {name: value for name, value in zip(NAMES, row, strict=True) if not np.isnan(value)} for row in x.tolist()
-    ]
+    return [{name: value for name, value in zip(NAMES, row, strict=True) if not np.isnan(value)} for row in x.tolist()]
 
 
 def kinds(model: Any) -> list[int]:
@@ -91,7 +89,13 @@ def test_a_snapshot_agrees(make: Make) -> None:
     learner, onnx = make(), OnnxAdapter()
     x, y = stream(learner)
     learner.learn_many(x, y, NAMES)
-    events = [*as_dicts(x[-20:]), {}, {"site=north": 0.0}, {"site=north": -1e9, "door": 1e9}, {"temp": 2.0, "door": 0.02}]
+    events = [
+        *as_dicts(x[-20:]),
+        {},
+        {"site=north": 0.0},
+        {"site=north": -1e9, "door": 1e9},
+        {"temp": 2.0, "door": 0.02},
+    ]
     live = [learner.predict_one(event) for event in events]
     served = onnx.predict(onnx.export(learner, {}), [{"x": event} for event in events], [])
     np.testing.assert_allclose(served, live, rtol=2e-6, atol=2e-6 * target_scale(learner))
@@ -146,7 +150,11 @@ def test_a_row_that_is_given_to_another_feature_is_a_number_again() -> None:
 
 @pytest.mark.parametrize(
     ("part", "value", "match"),
-    [("kinds", 3, "`kinds` must be 0, 1 or 2"), ("inputs.mean", 0, "single value"), ("inputs.variance", 1, "single value")],
+    [
+        ("kinds", 3, "`kinds` must be 0, 1 or 2"),
+        ("inputs.mean", 0, "single value"),
+        ("inputs.variance", 1, "single value"),
+    ],
 )
 def test_an_indicator_that_cannot_be_is_refused(part: str, value: int, match: str) -> None:
     model = learned(1.0, None, 1.0)
