@@ -16,7 +16,7 @@ cdef class Scaler:
     # Mean and variance of the current start window of a row, which detect an outlier among its first values.
     cdef double* window_mean
     cdef double* window_variance
-    # Number of values in the current block, a value near them, the sums of their deviations from it and of the squares of
+    # Number of values in the current block, the first of them, the sums of their deviations from it and of the squares of
     # these, number of values that are far, typical variance within a block, and number of the latest successive blocks that
     # are of a larger (> 0) or smaller (< 0) scale.
     cdef double* block_count

@@ -8,7 +8,7 @@ cdef extern from "edgedescent/features/scaler_kernels.h" nogil:
         ROW_IS_YOUNG
         ROW_IS_CONSTANT
         BLOCK_IS_FULL
-    int scaler_update(const double*, double*, double*, double*, double*, double*, double*, const double*, double*, double*,
+    int scaler_update(const double*, double*, double*, double*, double*, double*, double*, double*, double*, double*,
                       double*, double, double, double, double, double, int, Py_ssize_t)
 
 cdef enum:
@@ -36,8 +36,6 @@ cdef double FALL_RATE = 0.5
 cdef double RISE_RATE = 0.015625
 # Bound on a variance in units of the typical one.
 cdef double BLOCK_VARIANCE_MAX = 16.0
-# Share of the mean square below which a variance is what rounding leaves of values that are all equal.
-cdef double ROUNDING = 1e-12
 
 
 cdef class Scaler:
@@ -213,8 +211,7 @@ cdef class Scaler:
             self.found = True
 
     cdef void _begin_block(self, Py_ssize_t row) noexcept nogil:
-        """Clear the block of a row; what its values are near to keeps the sums of squares exact."""
-        self.block_base[row] = self.block_mean(row)
+        """Clear the sums of a row's block."""
         self.block_sum[row] = self.block_squares[row] = 0.0
 
     cdef int change(self, Py_ssize_t row) noexcept nogil:
@@ -224,9 +221,9 @@ cdef class Scaler:
         return 1 if self.streak[row] > 0.0 else -1
 
     cdef double _variance_of_block(self, Py_ssize_t row) noexcept nogil:
-        cdef double mean = self.block_sum[row] / BLOCK, square = self.block_squares[row] / BLOCK
-        cdef double variance = square - mean * mean
-        return variance if variance > ROUNDING * square else 0.0
+        cdef double mean = self.block_sum[row] / BLOCK
+        cdef double variance = self.block_squares[row] / BLOCK - mean * mean
+        return variance if variance > 0.0 else 0.0
 
     cdef double _block_spread(self, Py_ssize_t row) noexcept nogil:
         """Return the mean squared deviation of the values of a full block from the mean of the row."""

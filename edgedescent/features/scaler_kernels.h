@@ -14,7 +14,7 @@ enum { ROW_IS_YOUNG = 1, ROW_IS_CONSTANT = 2, BLOCK_IS_FULL = 4 };
    `far_squared` variances. */
 static inline __attribute__((always_inline)) int scaler_update_inline(
     const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
-    double *restrict inverse, double *restrict deviations, double *restrict block_count, const double *restrict block_base,
+    double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
     double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
     double start, double block, double far_squared, int watches, ptrdiff_t n) {
     long long young = 0, constant = 0, full = 0;
@@ -27,9 +27,12 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
         count[i] = n_values;
         young |= n_values <= start;
         if (watches) {
-            double distance = x[i] - block_base[i];
+            /* From the first value of the block, which keeps the sums of squares exact: it is near, or the variance large. */
+            double base = block_count[i] > 0.0 ? block_base[i] : x[i];
+            double distance = x[i] - base;
             double n_block = block_count[i] + 1.0;
             block_count[i] = n_block;
+            block_base[i] = base;
             block_sum[i] += distance;
             block_squares[i] += distance * distance;
             block_far[i] += deviation * deviation > far_squared * variance[i] ? 1.0 : 0.0;
@@ -55,7 +58,7 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
 
 static int scaler_update(
     const double *x, double *count, double *mean, double *variance, double *inverse, double *deviations, double *block_count,
-    const double *block_base, double *block_sum, double *block_squares, double *block_far, double rate_min, double clip,
+    double *block_base, double *block_sum, double *block_squares, double *block_far, double rate_min, double clip,
     double start, double block, double far_squared, int watches, ptrdiff_t n) {
     if (watches)
         return scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum,
