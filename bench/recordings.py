@@ -185,9 +185,13 @@ def friedman_drift(drift_type: str, position: tuple[int, ...], _path: Path) -> I
 
 def samlb(path: Path) -> Iterator[Event]:
     """A data set of samlb: arrays, and names of the features."""
-    with np.load(path, allow_pickle=False) as data:
-        names = [str(name) for name in data["feature_names"]]
-        X, y = data["X"].astype(np.float64).tolist(), data["y"].astype(np.float64).tolist()
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            names = [str(name) for name in data["feature_names"]]
+            X, y = data["X"].astype(np.float64).tolist(), data["y"].astype(np.float64).tolist()
+    except (EOFError, KeyError) as error:
+        # A download that failed leaves an empty file, whose EOFError the command line would take for an interrupt.
+        raise ValueError(f"{path} is no data set of samlb: {error}. Remove it, and download it again.") from error
     return with_previous((dict(zip(names, row, strict=True)), label) for row, label in zip(X, y, strict=True))
 
 

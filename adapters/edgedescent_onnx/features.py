@@ -27,6 +27,9 @@ from edgedescent_onnx.graph import (
     sigmoid,
 )
 
+CATEGORICAL, INDICATOR = 1, 2
+"""Kinds of rows in the state; see `edgedescent/features/_kinds.pxd`."""
+
 INSANE = 1e100
 """Magnitude from which on the learner treats a value as missing; see `edgedescent/numerics/_numbers.pxd`."""
 
@@ -72,7 +75,8 @@ class FeatureGraph:
     def __init__(self, learner: Learner, *, standardized: bool = False) -> None:
         self.state: dict[str, Any] = learner.state_dict()
         parameters = learner.get_params()
-        is_category = np.asarray(self.state["is_category"])[1:] != 0
+        kinds = np.asarray(self.state["kinds"])[1:]
+        is_category = kinds == CATEGORICAL
         names = list(self.state["features"])
         if is_category.any() and parameters["hash_bits"] is not None:
             raise ExportError(
@@ -80,6 +84,7 @@ class FeatureGraph:
                 "Leave `hash_bits` out, and bound the table by `features_max` instead.",
             )
         self.numeric_rows = 1 + np.flatnonzero(~is_category)
+        self.is_indicator = kinds[~is_category] == INDICATOR
         numeric = [split_name(names[row - 1])[0] for row in self.numeric_rows]
         # Rows by feature and value.
         self.values: dict[str, dict[str, int]] = {}
@@ -120,6 +125,9 @@ class FeatureGraph:
     def _read_numbers(self) -> None:
         mean = learned(self.state, "inputs.mean")[self.numeric_rows]
         self.sd = np.sqrt(learned(self.state, "inputs.variance")[self.numeric_rows])
+        # An indicator is the ratio to its mean, and 0 where it is absent.
+        self.sd = np.where(self.is_indicator, mean, self.sd)
+        mean = np.where(self.is_indicator, 0.0, mean)
         # A feature that never varied adds nothing, as in the learner. NaN stays NaN, so that the export is refused.
         self.inverse = np.divide(1.0, self.sd, out=np.zeros_like(self.sd), where=self.sd != 0.0)[:, np.newaxis]
         self.constants |= {"mean": mean, "insane": np.float64(INSANE)}
@@ -133,7 +141,7 @@ class FeatureGraph:
 
     def _clip_numbers(self, clip: float) -> None:
         """Clip deviations; the tables of `sum` hold the division by the standard deviations."""
-        limit = clip * self.sd
+        limit = clip * np.abs(self.sd)
         self.numbers = "clipped"
         self.constants |= {"highest": limit, "lowest": -limit}
         self.nodes += [

@@ -11,6 +11,7 @@ from libc.math cimport fabs
 from edgedescent.drift._history cimport Change
 from edgedescent.drift._watch cimport Watch
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
+from edgedescent.features._kinds cimport CATEGORICAL
 from edgedescent.numerics._numbers cimport NAME_BYTES_MAX, is_sane, plain_number
 
 from edgedescent.drift.alarm import Alarm, decode, encode
@@ -113,7 +114,7 @@ cdef class DriftMonitor:
         cdef bint is_watched
         for place in range(event.n):
             row = event.rows[place]
-            if row == 0 or encoder.is_category[row]:
+            if row == 0 or encoder.kinds[row] == CATEGORICAL:
                 continue
             is_watched = False
             for watch in self.watches:

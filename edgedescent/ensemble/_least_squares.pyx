@@ -6,8 +6,8 @@ With inputs z and target t (Haykin, "Adaptive Filter Theory", chapter on recursi
     w <- w + k (t - w' z)
     P <- (P - k z' P) / λ
 
-The covariance P is that of `edgedescent.optim._covariance`, as in `edgedescent.optim.RLS`, with its bounds. The error is clipped at a multiple of its running mean absolute value, so that
-outliers do not break the weights.
+The covariance P is that of `edgedescent.optim._covariance`, as in `edgedescent.optim.RLS`, with its bounds. The error is
+clipped at a multiple of its running mean absolute value, so that outliers do not break the weights.
 """
 import numpy as np
 

@@ -18,7 +18,8 @@ cdef class Network:
     cdef uint64_t seed
     cdef uint64_t random
     cdef readonly Py_ssize_t slots
-    # Parameters, the two averages of Adam, and the averages of the parameters: weights of the inputs, skip weights of the inputs, all others.
+    # Parameters, the two averages of Adam, and the averages of the parameters: of the inputs, of the direct connections
+    # of the inputs, of all others.
     cdef readonly list first
     cdef readonly list skip
     cdef readonly list rest

@@ -16,6 +16,6 @@ cdef class CategoryWatch:
     # How many categories of features that are left out got no row.
     cdef readonly long long n_left_out
 
-    cdef bint admits(self, str feature, bint came_before, Vocabulary vocabulary, const char* is_category,
+    cdef bint admits(self, str feature, bint came_before, Vocabulary vocabulary, const char* kinds,
                      long long now) except -1
     cdef int _make_room(self) except -1

@@ -4,6 +4,7 @@ import numpy as np
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 
+from edgedescent.features._kinds cimport CATEGORICAL
 from edgedescent.features._vocabulary cimport check_history
 
 from edgedescent.features._names import split_name
@@ -43,7 +44,7 @@ cdef class CategoryWatch:
         self.watched = {}
         self.n_left_out = 0
 
-    cdef bint admits(self, str feature, bint came_before, Vocabulary vocabulary, const char* is_category,
+    cdef bint admits(self, str feature, bint came_before, Vocabulary vocabulary, const char* kinds,
                      long long now) except -1:
         """Count a new category of a feature; False if it gets no row.
 
@@ -51,7 +52,7 @@ cdef class CategoryWatch:
             feature: name of the feature, as the names of its rows begin.
             came_before: whether it came before and got no row, because the table is full: it does repeat.
             vocabulary: the rows.
-            is_category: for each row whether it belongs to a category.
+            kinds: kind of each row.
             now: number of the event.
         """
         cdef PyObject* known
@@ -72,7 +73,7 @@ cdef class CategoryWatch:
         else:
             entry.n += 1
         if entry.n > self.patience * entry.factor:
-            left_out = not repeats(feature, entry.since, vocabulary, is_category)
+            left_out = not repeats(feature, entry.since, vocabulary, kinds)
             if entry.left_out and not left_out and entry.factor < FACTOR_MAX:
                 entry.factor *= 2
             if not left_out:
@@ -124,13 +125,13 @@ cdef class CategoryWatch:
         }
 
 
-cdef bint repeats(str feature, long long since, Vocabulary vocabulary, const char* is_category) except -1:
+cdef bint repeats(str feature, long long since, Vocabulary vocabulary, const char* kinds) except -1:
     """True if a category of a feature that came since an event was learned again."""
     cdef str prefix = feature + "="
     cdef Py_ssize_t row
     cdef list name_of = vocabulary.name_of
     for row in range(1, vocabulary.rows_in_use):
         if (vocabulary.assigned_at[row] >= since and vocabulary.last_learned[row] > vocabulary.assigned_at[row]
-                and is_category[row] and (<str>name_of[row]).startswith(prefix)):
+                and kinds[row] == CATEGORICAL and (<str>name_of[row]).startswith(prefix)):
             return True
     return False

@@ -4,6 +4,7 @@ from cython cimport final
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._category_watch cimport CategoryWatch
+from edgedescent.features._kinds cimport CATEGORICAL, INDICATOR
 from edgedescent.features._scaler cimport Scaler
 from edgedescent.features._vocabulary cimport Vocabulary
 
@@ -17,14 +18,13 @@ cdef struct CachedRow:
     Py_ssize_t row
     long long assigned_at
 
-# Features whose rows lie side by side, all of them numbers or all of them categories: one loop serves them all, which
-# the compiler can vectorize.
+# Features of one kind whose rows lie side by side: one loop serves them all, which the compiler can vectorize.
 cdef struct Run:
     Py_ssize_t row
     # The place of the first in the event.
     Py_ssize_t start
     Py_ssize_t length
-    bint category
+    int kind
 
 # One event as the arithmetic takes it. It is scratch, not state: reading an event overwrites it.
 cdef struct EncodedEvent:
@@ -54,9 +54,10 @@ cdef class Encoder:
     cdef bint decimal_comma
     # Which features have categories that never come again.
     cdef readonly CategoryWatch watch
-    # For each row whether it belongs to a category.
-    cdef char* is_category
-    cdef object is_category_array
+    # Kind of each row, and whether one has changed, so that the runs of the event before no longer hold.
+    cdef char* kinds
+    cdef object kinds_array
+    cdef bint kinds_changed
 
     # The event at hand, and how many features the scratch has room for.
     cdef EncodedEvent event
@@ -98,6 +99,7 @@ cdef class Encoder:
     cdef int settle(self, bint learning) except -1
     cdef EncodedEvent* known_part(self) except NULL
     cdef void find_runs(self, EncodedEvent* event) noexcept nogil
+    cdef void _find_indicators(self) noexcept nogil
 
     cdef _clear_cache(self)
     cdef void _drop_reassigned_rows(self) noexcept
@@ -116,19 +118,24 @@ cdef class Encoder:
         cdef Run run
         for r in range(event.n_runs):
             run = event.runs[r]
-            if run.category:
+            if run.kind == CATEGORICAL:
                 for i in range(run.start, run.start + run.length):
                     event.z[i] = 1.0
+            elif run.kind == INDICATOR:
+                self.scaler.relate(event.x + run.start, event.z + run.start, run.row, run.length)
             else:
                 self.scaler.standardize(event.x + run.start, event.z + run.start, run.row, run.length)
 
     cdef inline void update(self) noexcept nogil:
         """Let the statistics take in the event at hand."""
         cdef EncodedEvent* event = &self.event
+        cdef bint constant = False
         cdef Py_ssize_t r
         cdef Run run
         for r in range(event.n_runs):
             run = event.runs[r]
-            if not run.category:
-                self.scaler.update(event.x + run.start, run.row, run.length)
+            if run.kind != CATEGORICAL:
+                constant |= self.scaler.update(event.x + run.start, run.row, run.length) or run.kind == INDICATOR
+        if constant:
+            self._find_indicators()
         self.n_skipped_values += self.n_skipped

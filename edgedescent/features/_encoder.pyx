@@ -9,12 +9,14 @@ from cpython.list cimport PyList_GET_SIZE
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
+from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from edgedescent.features._category_watch cimport CategoryWatch
 from edgedescent.features._hash cimport hash_text
+from edgedescent.features._kinds cimport CATEGORICAL, INDICATOR, NUMERIC
 from edgedescent.features._names cimport row_name
 from edgedescent.features._text cimport CATEGORY, MISSING, begins_category, text_kind
 from edgedescent.features._vocabulary cimport USES_MAX
@@ -40,6 +42,9 @@ cdef enum:
     ROWS_FIRST = 16
     NESTING_MAX = 16
     LIST_MAX = 1024
+
+# Magnitude from which on the value of an indicator can be divided by.
+cdef double LEAST = 1e-300
 
 
 cdef inline str feature_name(object key):
@@ -134,7 +139,7 @@ cdef class Encoder:
         self.watch = CategoryWatch(features_max)
         self.hash_mask = 0 if hash_bits is None else (<uint64_t>1 << <int>hash_bits) - 1
         self.n_events = self.n_skipped_values = 0
-        self._set_categories(np.zeros(ROWS_FIRST, dtype=np.int8))
+        self._set_kinds(np.zeros(ROWS_FIRST, dtype=np.int8))
         self.unknown = []
         self.room_kept = ROOM_KEPT
         self._clear_cache()
@@ -147,10 +152,10 @@ cdef class Encoder:
         free(self.new_rows)
         free(self.new_hashes)
 
-    def _set_categories(self, array):
+    def _set_kinds(self, array):
         cdef char[::1] view = array
-        self.is_category_array = array
-        self.is_category = &view[0]
+        self.kinds_array = array
+        self.kinds = &view[0]
 
     # --- Reading --------------------------------------------------------------------------------------------------
 
@@ -396,9 +401,9 @@ cdef class Encoder:
 
     cdef int _grow_rows(self, Py_ssize_t rows) except -1:
         larger = np.zeros(rows, dtype=np.int8)
-        larger[: len(self.is_category_array)] = self.is_category_array
+        larger[: len(self.kinds_array)] = self.kinds_array
         self.scaler.grow(rows)
-        self._set_categories(larger)
+        self._set_kinds(larger)
         return 0
 
     cdef int settle(self, bint learning) except -1:
@@ -423,9 +428,31 @@ cdef class Encoder:
                     event.x[n] = event.x[i]
                     n += 1
             event.n = n
-        if not self.same_runs:
+        if not self.same_runs or self.kinds_changed:
             self.find_runs(event)
+            self.kinds_changed = False
         return 0
+
+    cdef void _find_indicators(self) noexcept nogil:
+        """Make indicators of the event's numbers that had a single value and were absent at times, and numbers of the others.
+
+        Otherwise, the only value of such a feature is its mean, for which an absent feature counts too.
+        """
+        cdef Py_ssize_t i, row
+        cdef long long n_since
+        cdef int kind
+        for i in range(self.event.n):
+            row = self.event.rows[i]
+            if self.kinds[row] == CATEGORICAL:
+                continue
+            # Number of events since the row was assigned to its name, with this one.
+            n_since = self.n_events - self.vocabulary.assigned_at[row] + 1
+            kind = NUMERIC
+            if (self.scaler.variance[row] == 0.0 and fabs(self.scaler.mean[row]) >= LEAST
+                    and 1.0 < self.scaler.count[row] < <double>n_since):
+                kind = INDICATOR
+            self.kinds_changed |= self.kinds[row] != kind
+            self.kinds[row] = kind
 
     cdef void _mark_learned(self) noexcept nogil:
         # As `Vocabulary.mark` does; the pointers are read once.
@@ -454,14 +481,13 @@ cdef class Encoder:
             word = hash_text(name)
             j += 1
             if newcomer[2] is not None and not self.watch.admits(
-                    newcomer[2], self.vocabulary.came_before(word), self.vocabulary, self.is_category, self.n_events):
+                    newcomer[2], self.vocabulary.came_before(word), self.vocabulary, self.kinds, self.n_events):
                 continue
             row = self.vocabulary.learn(name, word, self.n_events)
             self.event.rows[i] = row
             if self.vocabulary.is_new:
                 self.scaler.clear_row(row)
-                # A category is not standardized.
-                self.is_category[row] = newcomer[1]
+                self.kinds[row] = CATEGORICAL if newcomer[1] else NUMERIC
                 self.new_rows[self.n_new] = row
                 self.new_hashes[self.n_new] = word
                 self.n_new += 1
@@ -499,16 +525,16 @@ cdef class Encoder:
         return known
 
     cdef void find_runs(self, EncodedEvent* event) noexcept nogil:
-        """Group the features whose rows lie side by side."""
+        """Group the features of one kind whose rows lie side by side."""
         cdef const Py_ssize_t* rows = event.rows
-        cdef const char* is_category = self.is_category
+        cdef const char* kinds = self.kinds
         cdef Run* runs = event.runs
         cdef Py_ssize_t start = 0, end, n_runs = 0, n = event.n
         while start < n:
             end = start + 1
-            while end < n and rows[end] == rows[end - 1] + 1 and is_category[rows[end]] == is_category[rows[start]]:
+            while end < n and rows[end] == rows[end - 1] + 1 and kinds[rows[end]] == kinds[rows[start]]:
                 end += 1
-            runs[n_runs] = Run(rows[start], start, end - start, is_category[rows[start]])
+            runs[n_runs] = Run(rows[start], start, end - start, kinds[rows[start]])
             n_runs += 1
             start = end
         event.n_runs = n_runs
@@ -522,7 +548,7 @@ cdef class Encoder:
         return {
             "features": known.pop("names"),
             **known,
-            "is_category": self.is_category_array[:rows].astype(np.int64),
+            "kinds": self.kinds_array[:rows].astype(np.int64),
             "inputs": self.scaler.save(rows),
             **self.watch.save(),
         }
@@ -531,14 +557,21 @@ cdef class Encoder:
         """Take what `save` returned, and the counts; raises ValueError where it is inconsistent."""
         features = state["features"]
         cdef Py_ssize_t rows = len(features) + 1
-        if not rows == len(state["inputs"][0]) == len(state["is_category"]):
+        if not rows == len(state["inputs"][0]) == len(state["kinds"]):
             raise ValueError(f"The state has {len(features)} features but {len(state['inputs'][0])} moments.")
         self.watch.restore(state["watched"], state["watch"], state["left_out"], n_events)
+        kinds, (_, mean, variance) = state["kinds"], state["inputs"][:3]
+        if not np.isin(kinds, (NUMERIC, CATEGORICAL, INDICATOR)).all():
+            raise ValueError(f"The state's `kinds` must be {NUMERIC}, {CATEGORICAL} or {INDICATOR}.")
+        if len(mean) == len(variance) == rows and (
+                (kinds == INDICATOR) & ((np.abs(mean) < LEAST) | (variance != 0.0))).any():
+            raise ValueError("An indicator in the state must have a single value, which is not 0.")
         self.vocabulary.restore({**state, "names": features}, n_events, evicted, shared)
         if rows > self.scaler.rows:
             self._grow_rows(rows)
         self.scaler.restore(state["inputs"])
-        self.is_category_array[:] = 0
-        self.is_category_array[:rows] = state["is_category"] != 0
+        self.kinds_array[:] = 0
+        self.kinds_array[:rows] = kinds
+        self.kinds_changed = True
         self._clear_cache()
         self.n_events, self.n_skipped_values = n_events, n_skipped_values

@@ -4,9 +4,6 @@ from cython cimport final
 cdef enum:
     # Number of values in a block, whose statistics are compared with the running ones.
     BLOCK = 16
-    # Number of successive blocks of a larger, or of a smaller, scale that make a change of scale.
-    LARGER_STREAK = 2
-    SMALLER_STREAK = 3
 
 @final
 cdef class Scaler:
@@ -16,13 +13,16 @@ cdef class Scaler:
     cdef double* count
     cdef double* mean
     cdef double* variance
-    # Mean and variance of the current start window of a row, which detect an outlier among its first values. After
-    # these, mean and sum of squared deviations of the current block.
+    # Mean and variance of the current start window of a row, which detect an outlier among its first values.
     cdef double* window_mean
     cdef double* window_variance
-    # Number of values in the current block, number of these that are far, typical variance within a block, and number
-    # of the latest successive blocks that are of a larger (> 0) or smaller (< 0) scale.
+    # Number of values in the current block, the first of them, the sums of their deviations from it and of the squares of
+    # these, number of values that are far, typical variance within a block, and number of the latest successive blocks that
+    # are of a larger (> 0) or smaller (< 0) scale.
     cdef double* block_count
+    cdef double* block_base
+    cdef double* block_sum
+    cdef double* block_squares
     cdef double* block_far
     cdef double* block_variance
     cdef double* streak
@@ -43,11 +43,14 @@ cdef class Scaler:
     cdef double winsorized(self, double x) noexcept nogil
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
-    cdef void _observe_block(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void _end_block(self, Py_ssize_t row) noexcept nogil
     cdef int change(self, Py_ssize_t row) noexcept nogil
+    cdef void _begin_block(self, Py_ssize_t row) noexcept nogil
+    cdef double _variance_of_block(self, Py_ssize_t row) noexcept nogil
     cdef double _block_spread(self, Py_ssize_t row) noexcept nogil
+    cdef double block_mean(self, Py_ssize_t row) noexcept nogil
     cdef double block_deviation(self, Py_ssize_t row) noexcept nogil
     cdef void leave(self, Py_ssize_t row) noexcept nogil
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil
-    cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+    cdef void relate(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
+    cdef bint update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil

@@ -3,14 +3,25 @@ import numpy as np
 
 from libc.math cimport sqrt
 
+cdef extern from "edgedescent/features/scaler_kernels.h" nogil:
+    enum:
+        ROW_IS_YOUNG
+        ROW_IS_CONSTANT
+        BLOCK_IS_FULL
+    int scaler_update(const double*, double*, double*, double*, double*, double*, double*, double*, double*, double*,
+                      double*, double, double, double, double, double, int, Py_ssize_t)
+
 cdef enum:
     # Number of first values of a row that are also counted in start windows.
     START = 31
     # Number of far values that make a block one of a larger scale, and of those that suffice if they are very far.
     FAR_MIN = 6
     VERY_FAR_MIN = 3
-    N_SAVED = 10
-    N_ARRAYS = 12
+    # Number of successive blocks of a larger, or of a smaller, scale that make a change of scale.
+    LARGER_STREAK = 3
+    SMALLER_STREAK = 3
+    N_SAVED = 13
+    N_ARRAYS = 15
 
 # A value is far if it is 5 standard deviations away from the mean.
 cdef double FAR_SQUARED = 25.0
@@ -45,10 +56,10 @@ cdef class Scaler:
     A window of equal values is ignored.
 
     Clipped deviations let the statistics follow a change of scale only after thousands of values. To recognize one, the
-    values after the first 31 are also divided into blocks of 16 of a row. A block is of a larger scale if 6 of its values
+    values of a row are also divided into blocks of 16, the first two of which do not count. A block is of a larger scale if 6 of its values
     are more than 5 standard deviations away from the mean, or 3 and its variance is more than 9 times the row's. It is of
-    a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly. Two
-    successive blocks of a larger scale, or three of a smaller one, are a change: `change` returns it, and
+    a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly.
+    Three successive blocks of a larger scale, or of a smaller one, are a change: `change` returns it, and
     `follow_change` replaces the statistics of the row by those of the latest block. The caller decides, because a
     sensor that rests for a while has not changed its unit. What it leaves by `leave` is usual from then on.
 
@@ -83,9 +94,10 @@ cdef class Scaler:
         self.arrays = larger
         self.count, self.mean, self.variance = pointers[0], pointers[1], pointers[2]
         self.window_mean, self.window_variance = pointers[3], pointers[4]
-        self.block_count, self.block_far, self.block_variance, self.streak = (
-            pointers[5], pointers[6], pointers[7], pointers[8])
-        self.burst, self.inverse, self.deviation = pointers[9], pointers[10], pointers[11]
+        self.block_count, self.block_base, self.block_sum, self.block_squares, self.block_far = (
+            pointers[5], pointers[6], pointers[7], pointers[8], pointers[9])
+        self.block_variance, self.streak, self.burst = pointers[10], pointers[11], pointers[12]
+        self.inverse, self.deviation = pointers[13], pointers[14]
         self.rows = rows
         return 0
 
@@ -93,7 +105,8 @@ cdef class Scaler:
         """Reset the statistics of a row."""
         self.count[row] = self.mean[row] = self.variance[row] = self.inverse[row] = self.deviation[row] = 0.0
         self.window_mean[row] = self.window_variance[row] = 0.0
-        self.block_count[row] = self.block_far[row] = self.block_variance[row] = self.streak[row] = self.burst[row] = 0.0
+        self.block_count[row] = self.block_base[row] = self.block_sum[row] = self.block_squares[row] = 0.0
+        self.block_far[row] = self.block_variance[row] = self.streak[row] = self.burst[row] = 0.0
 
     cdef double standardized(self, double x) noexcept nogil:
         """Return (x - mean) / sd of row 0, clipped at ±clip."""
@@ -120,45 +133,29 @@ cdef class Scaler:
             value = value if value < clip else clip
             z[i] = value if value > -clip else -clip
 
-    cdef void update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
-        """Update the mean and variance of the rows from `at` on with the values `x`."""
-        cdef double rate_min = self.rate_min, clip = self.clip, rate, deviation, limit
-        cdef double* count = self.count + at
-        cdef double* mean = self.mean + at
-        cdef double* variance = self.variance + at
-        cdef double* inverse = self.inverse + at
-        cdef double* deviations = self.deviation + at
-        cdef bint young = False
+    cdef void relate(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Write x / mean of the rows from `at` on, whose means are not 0, into `z`, clipped at ±clip."""
+        cdef double clip = self.clip, value
         cdef Py_ssize_t i
         for i in range(n):
-            young |= count[i] < START
-        if self.watches:
-            # Before the statistics, so that they do not yet contain the values.
-            if not young:
-                self._observe_block(x, at, n)
-            else:
-                for i in range(n):
-                    if count[i] >= START:
-                        self._observe_block(x + i, at + i, 1)
-        for i in range(n):
-            count[i] += 1.0
-            rate = 1.0 / count[i]
-            rate = rate if rate > rate_min else rate_min
-            deviation = x[i] - mean[i]
-            # Without a variance there is no scale for outliers: accept any value.
-            limit = clip * deviations[i]
-            limit = limit if limit > 0.0 else 1e300
-            deviation = deviation if deviation < limit else limit
-            deviation = deviation if deviation > -limit else -limit
-            mean[i] += rate * deviation
-            variance[i] = (1.0 - rate) * (variance[i] + rate * (deviation * deviation))
-            # A long constant stretch shrinks the variance towards 0, and the clipping above would then suppress every
-            # later change. A variance of exactly 0 disables the clipping.
-            variance[i] = variance[i] if variance[i] > 1e-60 else 0.0
-            deviations[i] = sqrt(variance[i])
-            inverse[i] = 1.0 / deviations[i] if variance[i] > 0.0 else 0.0
-        if young:
+            value = x[i] * (1.0 / self.mean[at + i])
+            value = value if value < clip else clip
+            z[i] = value if value > -clip else -clip
+
+    cdef bint update(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
+        """Update the mean and variance of the rows from `at` on with the values `x`; return True if a row has no variance."""
+        cdef Py_ssize_t i
+        cdef int told = scaler_update(
+            x, self.count + at, self.mean + at, self.variance + at, self.inverse + at, self.deviation + at,
+            self.block_count + at, self.block_base + at, self.block_sum + at, self.block_squares + at, self.block_far + at,
+            self.rate_min, self.clip, START, BLOCK, FAR_SQUARED, self.watches, n)
+        if told & BLOCK_IS_FULL:
+            for i in range(at, at + n):
+                if self.block_count[i] >= BLOCK:
+                    self._end_block(i)
+        if told & ROW_IS_YOUNG:
             self._check_start(x, at, n)
+        return told & ROW_IS_CONSTANT
 
     cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
         """Update the start windows of new rows, and replace the statistics of a row if its start had an outlier."""
@@ -189,34 +186,13 @@ cdef class Scaler:
             if count == START:
                 self.window_mean[row] = self.window_variance[row] = 0.0
 
-    cdef void _observe_block(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
-        """Update the blocks of the rows from `at` on, none of them among its first values."""
-        cdef double* count = self.block_count + at
-        cdef double* far = self.block_far + at
-        cdef double* mean = self.window_mean + at
-        cdef double* squares = self.window_variance + at
-        cdef const double* running = self.mean + at
-        cdef const double* variance = self.variance + at
-        cdef double deviation, distance, most = 0.0
-        cdef Py_ssize_t i
-        for i in range(n):
-            count[i] += 1.0
-            deviation = x[i] - mean[i]
-            mean[i] += deviation / count[i]
-            squares[i] += deviation * (x[i] - mean[i])
-            distance = x[i] - running[i]
-            far[i] += 1.0 if distance * distance > FAR_SQUARED * variance[i] else 0.0
-            most = most if most > count[i] else count[i]
-        if most >= BLOCK:
-            for i in range(n):
-                if count[i] >= BLOCK:
-                    self._end_block(at + i)
-
     cdef void _end_block(self, Py_ssize_t row) noexcept nogil:
         """Compare a full block with the statistics of its row."""
-        cdef double variance = self.window_variance[row] / BLOCK, usual = self.block_variance[row]
+        cdef double variance = self._variance_of_block(row), usual = self.block_variance[row]
         cdef bint comparable = variance > 1e-60 and self.variance[row] > 0.0
-        if comparable and self._block_spread(row) > BEYOND * self.burst[row] and (self.block_far[row] >= FAR_MIN or (
+        if self.count[row] < START + BLOCK:
+            pass
+        elif comparable and self._block_spread(row) > BEYOND * self.burst[row] and (self.block_far[row] >= FAR_MIN or (
                 self.block_far[row] >= VERY_FAR_MIN and variance > LARGER * self.variance[row])):
             self.streak[row] = self.streak[row] + 1.0 if self.streak[row] > 0.0 else 1.0
         elif comparable and SMALLER * variance < usual and SMALLER * variance < self.variance[row]:
@@ -230,9 +206,13 @@ cdef class Scaler:
                 self.block_variance[row] = variance
         self.block_count[row] = self.block_far[row] = 0.0
         if -SMALLER_STREAK < self.streak[row] < LARGER_STREAK:
-            self.window_mean[row] = self.window_variance[row] = 0.0
+            self._begin_block(row)
         else:
             self.found = True
+
+    cdef void _begin_block(self, Py_ssize_t row) noexcept nogil:
+        """Clear the sums of a row's block."""
+        self.block_sum[row] = self.block_squares[row] = 0.0
 
     cdef int change(self, Py_ssize_t row) noexcept nogil:
         """Return whether the latest value of a row made it one of a larger (1) or smaller (-1) scale; else 0."""
@@ -240,33 +220,43 @@ cdef class Scaler:
             return 0
         return 1 if self.streak[row] > 0.0 else -1
 
+    cdef double _variance_of_block(self, Py_ssize_t row) noexcept nogil:
+        cdef double mean = self.block_sum[row] / BLOCK
+        cdef double variance = self.block_squares[row] / BLOCK - mean * mean
+        return variance if variance > 0.0 else 0.0
+
     cdef double _block_spread(self, Py_ssize_t row) noexcept nogil:
         """Return the mean squared deviation of the values of a full block from the mean of the row."""
-        cdef double distance = self.window_mean[row] - self.mean[row]
-        return self.window_variance[row] / BLOCK + distance * distance
+        cdef double distance = self.block_mean(row) - self.mean[row]
+        return self._variance_of_block(row) + distance * distance
+
+    cdef double block_mean(self, Py_ssize_t row) noexcept nogil:
+        """Return the mean of the latest values of a row that has changed."""
+        return self.block_base[row] + self.block_sum[row] / BLOCK
 
     cdef double block_deviation(self, Py_ssize_t row) noexcept nogil:
         """Return the standard deviation of the latest values of a row that has changed."""
-        return sqrt(self.window_variance[row] / BLOCK)
+        return sqrt(self._variance_of_block(row))
 
     cdef void leave(self, Py_ssize_t row) noexcept nogil:
         """Keep the statistics of a row that has changed: such values are usual."""
         cdef double spread = self._block_spread(row)
         if self.streak[row] < 0.0:
-            self.block_variance[row] = self.window_variance[row] / BLOCK
+            self.block_variance[row] = self._variance_of_block(row)
         elif spread > self.burst[row]:
             self.burst[row] = spread
-        self.window_mean[row] = self.window_variance[row] = 0.0
+        self._begin_block(row)
 
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
         """Replace the statistics of a row that has changed by those of its latest block."""
-        self.mean[row] = self.window_mean[row]
-        self.variance[row] = self.block_variance[row] = self.window_variance[row] / BLOCK
+        self.mean[row] = self.block_mean(row)
+        self.variance[row] = self.block_variance[row] = self._variance_of_block(row)
         self.deviation[row] = sqrt(self.variance[row])
         self.inverse[row] = 1.0 / self.deviation[row]
         # So that they follow the next values quickly, the first of which begins a start window.
         self.count[row] = BLOCK - 1
         self.streak[row] = self.burst[row] = self.window_mean[row] = self.window_variance[row] = 0.0
+        self._begin_block(row)
 
     def observe(self, double[::1] x, Py_ssize_t at=0):
         """Update the mean and variance of the rows from `at` on with the values `x`."""
@@ -300,8 +290,8 @@ cdef class Scaler:
     def save(self, Py_ssize_t rows):
         """Return copies of the arrays of the first `rows` rows.
 
-        These are count, mean, variance, mean and variance of the window, and, of the block, the count, the number of far
-        values, the typical variance, the streak and the burst.
+        These are count, mean, variance, mean and variance of the window, and, of the block, the count, the base, the sums of
+        deviations from it and of their squares, the number of far values, the typical variance, the streak and the burst.
         """
         return [np.array(array[:rows]) for array in self.arrays[:N_SAVED]]
 
@@ -312,7 +302,7 @@ cdef class Scaler:
             ValueError: If the lengths differ, or a count or a variance is negative.
         """
         cdef int i
-        count, _, variance, _, window_variance, block_count, block_far, block_variance, _, burst = arrays
+        count, _, variance, _, window_variance, block_count, _, _, squares, block_far, block_variance, _, burst = arrays
         if len({len(array) for array in arrays}) != 1:
             raise ValueError(f"Scaler of unequal length: {', '.join(str(len(array)) for array in arrays)}.")
         if (count < 0.0).any() or (variance < 0.0).any() or (window_variance < 0.0).any():
@@ -320,7 +310,7 @@ cdef class Scaler:
         if (burst < 0.0).any():
             raise ValueError("A burst in the state is negative.")
         if ((block_count < 0.0) | (block_count >= BLOCK) | (block_far < 0.0) | (block_far > block_count)).any() or (
-                block_variance < 0.0).any():
+                block_variance < 0.0).any() or (squares < 0.0).any():
             raise ValueError(f"A block in the state must have less than {BLOCK} values and no negative variance.")
         self.grow(len(count))
         with np.errstate(divide="ignore"):

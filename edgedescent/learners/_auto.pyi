@@ -11,6 +11,7 @@ from edgedescent.ensemble._label_history import LabelHistory
 from edgedescent.ensemble._member import Member
 from edgedescent.ensemble._mixture import Mixture
 from edgedescent.features._encoder import Encoder
+from edgedescent.features._scaler import Scaler
 from edgedescent.learners._feature_model import FeatureModel
 
 @disjoint_base
@@ -21,6 +22,8 @@ class AutoModel(FeatureModel):
     def guard(self) -> LabelGuard: ...
     @property
     def keyed(self) -> KeyedLabels: ...
+    @property
+    def watch(self) -> Scaler: ...
     @property
     def mixture(self) -> Mixture: ...
     @property

@@ -17,6 +17,7 @@ from edgedescent.ensemble._mixture cimport Mixture
 from edgedescent.ensemble._neighbours cimport Neighbours
 from edgedescent.ensemble._network cimport Network
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
+from edgedescent.features._kinds cimport CATEGORICAL
 from edgedescent.features._scaler cimport BLOCK, Scaler
 from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, is_sane
@@ -129,7 +130,7 @@ cdef class AutoModel(FeatureModel):
         for j in range(self.encoder.n_new):
             row = self.encoder.new_rows[j]
             deviation = sqrt(2.0 / (LAGS + 1 + self.encoder.n_read))
-            if self.encoder.is_category[row]:
+            if self.encoder.kinds[row] == CATEGORICAL:
                 deviation *= CATEGORY_SCALE
             # Seeded by the feature's own name: the first values depend on nothing that came before.
             self.keyed.start_row(row)
@@ -214,7 +215,7 @@ cdef class AutoModel(FeatureModel):
 
     cdef void _follow_label(self) noexcept nogil:
         """Follow a change of scale of the label, if the errors confirm it."""
-        cdef double mean = self.watch.window_mean[0], deviation = self.watch.block_deviation(0), factor
+        cdef double mean = self.watch.block_mean(0), deviation = self.watch.block_deviation(0), factor
         cdef Py_ssize_t row
         self.watch.found = False
         if not self.is_unexplained(self.watch.change(0), deviation):

@@ -6,6 +6,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
 from edgedescent.features._encoder cimport EncodedEvent, Encoder, Run
+from edgedescent.features._kinds cimport CATEGORICAL
 from edgedescent.learners._gradient_model cimport GradientModel, WIDE
 from edgedescent.numerics._kernels cimport f32_add_outer, f32_back, f32_dot, f32_layer
 from edgedescent.numerics._random cimport next_normal
@@ -165,7 +166,7 @@ cdef class MLPModel(GradientModel):
 
     cdef double _first_scale(self, Py_ssize_t row, Py_ssize_t n) noexcept nogil:
         """Standard deviation of the initial weights of a feature, for events of `n` features."""
-        return (CATEGORY_SCALE if self.encoder.is_category[row] else 1.0) * sqrt(2.0 / (n if n > 0 else 1))
+        return (CATEGORY_SCALE if self.encoder.kinds[row] == CATEGORICAL else 1.0) * sqrt(2.0 / (n if n > 0 else 1))
 
     cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
         cdef Single* table = self.tables[0]

@@ -20,7 +20,8 @@ _STATISTICS = ("inputs", "target")
 """Tables of running statistics."""
 _STATISTICS_PARTS = (
     *("count", "mean", "variance", "window_mean", "window_variance"),
-    *("block_count", "block_far", "block_variance", "streak", "burst"),
+    *("block_count", "block_base", "block_sum", "block_squares", "block_far", "block_variance"),
+    *("streak", "burst"),
 )
 """Arrays of these tables."""
 

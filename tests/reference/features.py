@@ -19,7 +19,7 @@ class Scaler:
     variance: float = 0.0
     window: list[float] = field(default_factory=list)
     block: list[tuple[float, bool]] = field(default_factory=list)
-    """Values after the first 31, up to 16, and whether each was far away."""
+    """The latest values, up to 16, and whether each was far away."""
     usual: float = 0.0
     streak: int = 0
     burst: float = 0.0
@@ -30,7 +30,9 @@ class Scaler:
         return min(max((x - self.mean) / math.sqrt(self.variance), -self.clip), self.clip)
 
     def observe(self, x: float) -> None:
-        self._observe_block(x)
+        if len(self.block) == 16:
+            self.block = []
+        self.block.append((x, abs(x - self.mean) > 5 * math.sqrt(self.variance)))
         self.n += 1
         rate = max(1 / self.n, self.rate_min)
         deviation = x - self.mean
@@ -41,17 +43,12 @@ class Scaler:
         self.variance = (1 - rate) * (self.variance + rate * deviation**2)
         if self.variance <= 1e-60:
             self.variance = 0.0
+        if len(self.block) == 16 and self.n >= 47:
+            self._check_block()
         self._check_start(x)
 
-    def _observe_block(self, x: float) -> None:
-        """Compare each 16 values after the first 31 with the statistics from before the last of them."""
-        if self.n < 31:
-            return
-        if len(self.block) == 16:
-            self.block = []
-        self.block.append((x, abs(x - self.mean) > 5 * math.sqrt(self.variance)))
-        if len(self.block) < 16:
-            return
+    def _check_block(self) -> None:
+        """Compare 16 values, none of which is among the first 31, with the statistics."""
         mean, variance = self.block_statistics()
         far = sum(is_far for _, is_far in self.block)
         spread = variance + (mean - self.mean) ** 2
@@ -75,7 +72,7 @@ class Scaler:
         return mean, sum((value - mean) ** 2 for value in values) / 16
 
     def change(self) -> int:
-        if len(self.block) < 16 or -3 < self.streak < 2:
+        if len(self.block) < 16 or -3 < self.streak < 3:
             return 0
         return 1 if self.streak > 0 else -1
 

@@ -50,6 +50,7 @@ class Linear:
         self.intercept = self.new_weight()
         self.weights: dict[str, Coordinate] = {}
         self.inputs: dict[str, Scaler] = {}
+        self.indicators: set[str] = set()
         self.target = Scaler(2 * clip, forgetting)
         self.replay_size, self.replay_steps = replay_size, replay_steps
         self.random = SplitMix64(seed)
@@ -59,7 +60,22 @@ class Linear:
         self.n_skipped_values = 0
 
     def score(self, x: Mapping[str, float]) -> float:
-        return self.intercept.w + sum(self.weights[k].w * self.inputs[k].standardize(v) for k, v in x.items())
+        return self.intercept.w + sum(self.weights[k].w * self.standardize(k, v) for k, v in x.items())
+
+    def standardize(self, name: str, x: float) -> float:
+        moments = self.inputs[name]
+        if name not in self.indicators:
+            return moments.standardize(x)
+        return min(max(x / moments.mean, -moments.clip), moments.clip)
+
+    def find_indicator(self, name: str) -> None:
+        """Tell a feature that has had a single value, and was absent in between, from other numbers."""
+        moments = self.inputs[name]
+        n_since = self.n_events - self.vocabulary.born_of[name] + 1
+        if moments.variance == 0 and abs(moments.mean) >= 1e-300 and 1 < moments.n < n_since:
+            self.indicators.add(name)
+        else:
+            self.indicators.discard(name)
 
     def predict_one(self, x: Mapping[str, float | None]) -> float:
         known = {k: float(v) for k, v in x.items() if v is not None and is_usable(v) and k in self.weights}
@@ -77,6 +93,7 @@ class Linear:
             row, gone = self.vocabulary.learn(new, self.n_events)
             if gone is not None:
                 del self.weights[gone], self.inputs[gone]
+                self.indicators.discard(gone)
             if row:
                 self.weights[new], self.inputs[new] = self.new_weight(), self.new_moments()
         usable = {k: v for k, v in usable.items() if k in self.weights}
@@ -86,13 +103,14 @@ class Linear:
         self.loss.observe(target, score)
         for k, v in usable.items():
             self.inputs[k].observe(v)
+            self.find_indicator(k)
         self.target.observe(y)
         self.replay(usable, y)
         self.n_events += 1
 
     def step(self, usable: Mapping[str, float], target: float) -> None:
         slope = self.loss.slope(target, bounded(self.score(usable)))
-        gradients = {k: slope * self.inputs[k].standardize(v) + self.l2 * self.weights[k].w for k, v in usable.items()}
+        gradients = {k: slope * self.standardize(k, v) + self.l2 * self.weights[k].w for k, v in usable.items()}
         touched = [(self.intercept, slope), *((self.weights[k], bounded(g)) for k, g in gradients.items())]
         for weight, g in touched:
             # Steps that end up small by themselves are left alone; those of these two rules do not.

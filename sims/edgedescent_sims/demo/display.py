@@ -172,9 +172,9 @@ def learned_lines(learner: Any, most: int = 8) -> list[str]:
 def feature_effects(learner: Any) -> dict[str, float]:
     """Return the change of the prediction with each numeric feature, over one standard deviation around its mean."""
     state = learner.state_dict()
-    columns = (state[name][1:] for name in ("is_category", "inputs.mean", "inputs.variance"))
+    columns = (state[name][1:] for name in ("kinds", "inputs.mean", "inputs.variance"))
     rows = zip(state["features"], *columns, strict=True)
-    typical = {name: (float(mean), float(variance) ** 0.5) for name, category, mean, variance in rows if not category}
+    typical = {name: (float(mean), float(variance) ** 0.5) for name, kind, mean, variance in rows if kind == 0}
     means = {name: mean for name, (mean, _) in typical.items()}
     return {
         name: learner.predict_one({**means, name: mean + sd / 2}) - learner.predict_one({**means, name: mean - sd / 2})

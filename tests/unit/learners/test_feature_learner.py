@@ -88,7 +88,7 @@ class TestCategories:
         for i in range(50):
             model.learn_one({"site": "north", "x": float(i)}, 1.0)
         state = model.state_dict()
-        assert state["is_category"].tolist() == [0, 1, 0]
+        assert state["kinds"].tolist() == [0, 1, 0]
         assert state["inputs.count"].tolist() == [0.0, 0.0, 50.0]
 
     def test_a_number_by_the_name_of_a_category_is_another_feature(self) -> None:

@@ -101,10 +101,11 @@ def test_the_names_of_a_state_are_part_of_the_format() -> None:
     # Checkpoints and snapshots are read by these names: a change here needs a new schema version.
     model, ranker = LinearRegressor(), MatrixFactorization(optimizer=SGD())
     moments = ["count", "mean", "variance", "window_mean", "window_variance"]
-    moments += ["block_count", "block_far", "block_variance", "streak", "burst"]
+    moments += ["block_count", "block_base", "block_sum", "block_squares", "block_far", "block_variance"]
+    moments += ["streak", "burst"]
     ring = [f"replay_buffer.{part}" for part in ("rows", "values", "targets", "lengths", "times", "draws")]
     assert list(model.state_dict()) == [
-        *("features", "stamps", "born", "uses", "newcomers", "aging", "is_category"),
+        *("features", "stamps", "born", "uses", "newcomers", "aging", "kinds"),
         *(f"inputs.{part}" for part in moments),
         *("watched", "watch", "left_out", "counts", "errors"),
         *(f"target.{part}" for part in moments),

@@ -1,0 +1,70 @@
+/* Running mean and variance of many rows, each a loop that compilers vectorize.
+
+   The arrays do not overlap, which `restrict` says, and Cython cannot. */
+#ifndef EDGEDESCENT_SCALER_KERNELS_H
+#define EDGEDESCENT_SCALER_KERNELS_H
+
+#include <math.h>
+#include <stddef.h>
+
+/* Results of an update: a row is among its first values, has no variance, or its block is full. */
+enum { ROW_IS_YOUNG = 1, ROW_IS_CONSTANT = 2, BLOCK_IS_FULL = 4 };
+
+/* Update the statistics of `n` rows with the values `x`; see `Scaler`. A value is far if its squared deviation is more than
+   `far_squared` variances. */
+static inline __attribute__((always_inline)) int scaler_update_inline(
+    const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
+    double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
+    double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
+    double start, double block, double far_squared, int watches, ptrdiff_t n) {
+    long long young = 0, constant = 0, full = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double n_values = count[i] + 1.0;
+        double rate = 1.0 / n_values;
+        double deviation = x[i] - mean[i];
+        double limit = clip * deviations[i];
+        double next;
+        count[i] = n_values;
+        young |= n_values <= start;
+        if (watches) {
+            /* From the first value of the block, which keeps the sums of squares exact: it is near, or the variance large. */
+            double base = block_count[i] > 0.0 ? block_base[i] : x[i];
+            double distance = x[i] - base;
+            double n_block = block_count[i] + 1.0;
+            block_count[i] = n_block;
+            block_base[i] = base;
+            block_sum[i] += distance;
+            block_squares[i] += distance * distance;
+            block_far[i] += deviation * deviation > far_squared * variance[i] ? 1.0 : 0.0;
+            full |= n_block >= block;
+        }
+        rate = rate > rate_min ? rate : rate_min;
+        /* Without a variance there is no scale for outliers: accept any value. */
+        limit = limit > 0.0 ? limit : 1e300;
+        deviation = deviation < limit ? deviation : limit;
+        deviation = deviation > -limit ? deviation : -limit;
+        mean[i] += rate * deviation;
+        next = (1.0 - rate) * (variance[i] + rate * (deviation * deviation));
+        /* A long constant stretch shrinks the variance towards 0, and the clipping above would then suppress every later
+           change. A variance of exactly 0 disables the clipping. */
+        next = next > 1e-60 ? next : 0.0;
+        variance[i] = next;
+        deviations[i] = sqrt(next);
+        inverse[i] = next > 0.0 ? 1.0 / deviations[i] : 0.0;
+        constant |= next == 0.0;
+    }
+    return (young ? ROW_IS_YOUNG : 0) | (constant ? ROW_IS_CONSTANT : 0) | (full ? BLOCK_IS_FULL : 0);
+}
+
+static int scaler_update(
+    const double *x, double *count, double *mean, double *variance, double *inverse, double *deviations, double *block_count,
+    double *block_base, double *block_sum, double *block_squares, double *block_far, double rate_min, double clip,
+    double start, double block, double far_squared, int watches, ptrdiff_t n) {
+    if (watches)
+        return scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum,
+                                    block_squares, block_far, rate_min, clip, start, block, far_squared, 1, n);
+    return scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum,
+                                block_squares, block_far, rate_min, clip, start, block, far_squared, 0, n);
+}
+
+#endif
