@@ -264,10 +264,10 @@ def _choose(graph: FeatureGraph, labels: LabelHistoryGraph, mixed: str, correcte
 def _weights_of(graph: FeatureGraph, mixture: str) -> NDArray[np.float64]:
     """Return the weights of the experts of a mixture, as a column."""
     regrets, squares = learned(graph.state, f"{mixture}.regrets")
-    weights = np.maximum(regrets, 0.0) / (1.0 + squares)
+    weights: NDArray[np.float64] = np.maximum(regrets, 0.0) / (1.0 + squares)
     weights = weights / weights.sum() if weights.sum() > 0.0 else np.full_like(weights, 1.0 / len(weights))
     weights += SHARE * (1.0 / len(weights) - weights)
-    return weights[:, np.newaxis]
+    return weights.reshape(-1, 1)
 
 
 def _bounded(graph: FeatureGraph, labels: LabelHistoryGraph, predictions: str, result: str) -> str:

@@ -9,7 +9,8 @@ from edgedescent_onnx.graph import FLOAT, INT64, Node, learned
 from edgedescent_onnx.inputs import InputColumns
 from edgedescent_onnx.label_history import LabelHistoryGraph
 
-# As in `edgedescent/ensemble/_boosted_trees.pyx`: the levels of a tree, the slots before those of the mixture, and the bound on these.
+# As in `edgedescent/ensemble/_boosted_trees.pyx`: the levels of a tree, the slots before those of the mixture, and the
+# bound on these inputs.
 DEPTH = 4
 SLOTS = 64
 CLIP = 10.0
@@ -45,7 +46,7 @@ class BoostedTreesGraph:
         graph, n_trees = self._graph, len(self._slots)
         if not n_trees:
             return mixed
-        leaf = self._leaf(self._comparisons(mixed), n_trees)
+        leaf = self._leaf(self._comparisons(mixed))
         graph.constants |= {
             "leaf_starts": (np.arange(n_trees) * self._values.shape[1])[np.newaxis, :, np.newaxis],
             "leaf_values": self._values.ravel(),
@@ -62,7 +63,7 @@ class BoostedTreesGraph:
         return "corrected"
 
     def _comparisons(self, mixed: str) -> str:
-        """Add nodes for whether each node of each tree sends an event to the right, of shape (batch, n_trees, n_nodes)."""
+        """Add nodes for whether each node of a tree sends an event to the right, of shape (batch, n_trees, n_nodes)."""
         graph, state = self._graph, self._graph.state
         used = np.unique(self._slots)
         columns = [
@@ -104,8 +105,8 @@ class BoostedTreesGraph:
         ]
         return name
 
-    def _leaf(self, turns: str, n_trees: int) -> str:
-        """Add nodes that go down from the roots; returns the name of the leaves' numbers, of shape (batch, n_trees, 1)."""
+    def _leaf(self, turns: str) -> str:
+        """Add nodes that go down from the roots; returns the name of the leaves, of shape (batch, n_trees, 1)."""
         graph = self._graph
         graph.constants |= {
             "root_start": np.array([0]),

@@ -1,4 +1,4 @@
-"""Loops over single-precision vectors, with the same bits on every machine."""
+"""Loops over vectors of single-precision weights, with the same bits on every machine."""
 
 cdef extern from "edgedescent/numerics/vector_kernels.h" nogil:
     void f32_add_scaled(float* sums, const float* row, float scale, Py_ssize_t n) noexcept

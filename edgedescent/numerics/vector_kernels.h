@@ -1,4 +1,4 @@
-/* Loops over single-precision vectors, compiled for AVX2 beside the baseline where the processor is chosen at run time.
+/* Loops over vectors of single-precision weights, compiled for AVX2 beside the baseline where the processor is chosen at run time.
 
    Every version gives the same bits: elementwise loops have no order to change, sums have a fixed one, and the build
    forbids fused multiply-add. */

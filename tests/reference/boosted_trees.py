@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.numerics import SplitMix64
+
 Vector = NDArray[np.float64]
 SLOTS, WIDTH, BINS, NEVER = 64, 66, 16, np.float32(1e30)
 
@@ -26,14 +28,16 @@ class BoostedTrees:
     """Trees on the residuals of a mixture; `rows` of inputs and `targets` are those of all events."""
 
     def __init__(self, n_trees_max: int, seed: int) -> None:
-        self.n_trees_max, self.random = n_trees_max, seed
+        self.n_trees_max, self.random = n_trees_max, SplitMix64(seed)
         self.trees: list[Tree] = []
         self.rows: list[NDArray[np.float32]] = []
         self.targets: list[float] = []
         self.n_fitted = 0
         self.error = 0.0
 
-    def row(self, z: Vector, base: float, mean: float, deviation: float, change: float, mixed: float) -> Vector:
+    def row(
+        self, z: Vector, base: float, mean: float, deviation: float, change: float, mixed: float
+    ) -> NDArray[np.float32]:
         of_mixture = np.clip([(mixed - base) / change, (mixed - mean) / deviation], -10, 10)
         return np.concatenate([z, np.zeros(SLOTS - len(z)), of_mixture]).astype(np.float32)
 
@@ -66,7 +70,7 @@ class BoostedTrees:
         """Inputs with the edges of their bins: those of the mixture, then random ones, if they vary in the sample."""
         left, found = list(range(WIDTH - 1, -1, -1)), []
         for i in range(WIDTH):
-            at = 0 if i < 2 else self.next_word() % len(left)
+            at = 0 if i < 2 else self.random.below(len(left))
             # Drawn as by Fisher and Yates: the first one takes the place of what was drawn.
             slot, left[at] = left[at], left[0]
             left = left[1:]
@@ -75,14 +79,6 @@ class BoostedTrees:
             if len(found) == 10:
                 break
         return found
-
-    def next_word(self) -> int:
-        """SplitMix64."""
-        self.random = (self.random + 0x9E3779B97F4A7C15) % 2**64
-        z = self.random
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-        return z ^ (z >> 31)
 
 
 def bin_edges(values: NDArray[np.float32]) -> NDArray[np.float32]:

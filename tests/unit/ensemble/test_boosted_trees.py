@@ -136,7 +136,7 @@ def broken(state: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
     [
         ("numbers", lambda array: array[:1], "2 numbers"),
         ("numbers", lambda array: array - 10_000, "2 numbers"),
-        ("numbers", lambda array: array + [0, 1_000_000], "do not fit"),
+        ("numbers", lambda array: array + np.array([0, 1_000_000]), "do not fit"),
         ("errors", lambda array: -array, "2 errors >= 0"),
         ("random", lambda array: array[:0], "1 random number"),
         ("slots", lambda array: array + 66, "inputs that do not exist"),

@@ -105,6 +105,7 @@ def test_the_summary_says_who_leads_and_what_was_found() -> None:
     assert all(any(text.endswith(name) for name in model.model.names()) for text in listed)
     assert lines[6] == "periods of the labels: 24" or lines[6].startswith("periods of the labels: 24 and ")
     assert lines[7] == "key: none"
+    assert lines[8].startswith("weight of the correction by trees: ")
 
 
 def test_outlying_labels_are_counted() -> None:

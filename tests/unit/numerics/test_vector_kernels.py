@@ -1,4 +1,4 @@
-"""The loops over single-precision vectors: as NumPy says, and the same bits with and without AVX2."""
+"""The loops over vectors of weights: as NumPy says, and the same bits with and without AVX2."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
 
 
 def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
-    """Call a kernel; floats are passed in single precision, integers as sizes, arrays by address."""
+    """Call a kernel; floats are passed in the precision of its name, integers as sizes, arrays by address."""
     function = getattr(library, name)
-    function.restype = ctypes.c_float
+    real = ctypes.c_double if name.startswith("f64") else ctypes.c_float
+    function.restype = real
     given: list[Any] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -60,7 +61,7 @@ def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
         elif isinstance(argument, int):
             given.append(ctypes.c_ssize_t(argument))
         else:
-            given.append(ctypes.c_float(argument))
+            given.append(real(argument))
     return float(function(*given))
 
 
@@ -83,6 +84,25 @@ def numbers(rng: np.random.Generator, *shape: int) -> Any:
 def dot(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
     a, b = numbers(rng, n), numbers(rng, n)
     assert call("f32_dot", a, b, n) == sum_of(a * b)
+
+
+def dot_in_double(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    """Each number is in single precision, the sum is not: four partial sums, then the rest."""
+    a, b = numbers(rng, n), rng.normal(size=n)
+    products, lanes, rest = a * b, np.zeros(4), 0.0
+    whole = n - n % 4
+    for block in products[:whole].reshape(-1, 4):
+        lanes = lanes + block
+    for product in products[whole:]:
+        rest += product
+    assert call("f64_dot", a, b, n) == ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3])) + rest
+
+
+def add_scaled_in_double(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    sums, row = rng.normal(size=n), numbers(rng, n)
+    expected = sums + 0.1 * row.astype(np.float64)
+    call("f64_add_scaled", sums, row, 0.1, n)
+    assert sums.tobytes() == expected.tobytes()
 
 
 def layer(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
@@ -138,7 +158,9 @@ def adam(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
         assert got.tobytes() == expected.astype(F).tobytes()
 
 
-@pytest.mark.parametrize("kernel", [dot, layer, add_outer, back, finish_gradient, average, adam])
+@pytest.mark.parametrize(
+    "kernel", [dot, dot_in_double, add_scaled_in_double, layer, add_outer, back, finish_gradient, average, adam]
+)
 def test_every_version_gives_the_bits_of_numpy(versions: list[ctypes.CDLL], kernel: Any) -> None:
     for library in versions:
         for n in SIZES:
