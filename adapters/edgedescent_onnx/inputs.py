@@ -61,9 +61,9 @@ class InputColumns:
         """Add nodes for a table of inputs, as the learner rounds them."""
         graph = self._graph
         self._tables.add(table)
-        sources = {"lags_single": "lags", "z_single": graph.numbers}
-        if table in sources:
-            graph.nodes.append(Node("Cast", [sources[table]], table, {"to": FLOAT}))
+        if table in ("lags_single", "z_single"):
+            source = "lags" if table == "lags_single" else graph.numbers
+            graph.nodes.append(Node("Cast", [source], table, {"to": FLOAT}))
             return
         feature, port = next(item for item in graph.ports.items() if table == f"{item[1]}_indicators")
         rows, counted = list(graph.values[feature].values()), self._counted(feature)
