@@ -48,7 +48,7 @@ VARIANTS: dict[str, Callable[[Members], Members]] = {
         squares=tuple(one for one in members.squares if one.on_change),
     ),
     "neighbours": lambda members: members._replace(neighbours=0),
-    "trees": lambda members: members._replace(trees=0),
+    "trees": lambda members: members._replace(trees=None),
     "lags of the label": lambda members: members._replace(own_lags=False),
     "lags of the key": lambda members: members._replace(key_lags=False),
     "stacks": lambda members: members._replace(stacks=()),

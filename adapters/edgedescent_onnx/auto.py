@@ -73,7 +73,7 @@ class AutoGraph:
             specification = cast("AutoRegressor", learner).members
             members = _Members(graph, labels, specification)
             mixed = _mix(graph, labels, members.predictions())
-            if specification.trees:
+            if specification.trees is not None:
                 mixed = _choose(graph, labels, mixed, BoostedTreesGraph(graph, labels, members.inputs).corrected(mixed))
             graph.nodes.append(Node("Squeeze", [mixed, "mixed"], "prediction"))
         return Graph(graph.inputs, graph.nodes, graph.constants, {**graph.metadata, PORT: labels.metadata})

@@ -8,12 +8,12 @@ from edgedescent.ensemble._member cimport LabelScale
 cdef class BoostedTrees:
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t n_trees_max
+    cdef readonly Py_ssize_t fit_every
     # Number of trees ever fitted; the newest lies at place (n_fitted - 1) % n_trees_max.
     cdef readonly long long n_fitted
     # Number of the first event of the ring that counts.
     cdef long long oldest
     cdef uint64_t random
-    cdef uint64_t seed
     # Forgetting mean absolute residual, and the number of residuals in it.
     cdef double error
     cdef double n_errors

@@ -7,7 +7,7 @@ The last trees that were fitted correct the prediction p of the mixture, with d 
 
 The inputs z are the first 64 slots and two of the mixture itself: (p - base) / d and (p - mean) / s.
 
-Every `FIT_EVERY` events a tree is fitted to the residuals rᵢ = tᵢ - Σₖ vₖ(zᵢ) of the latest events, and takes the place of the
+Every `fit_every` events a tree is fitted to the residuals rᵢ = tᵢ - Σₖ vₖ(zᵢ) of the latest events, and takes the place of the
 oldest one (gradient boosting, Friedman 2001, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of
 Statistics 29). Residuals are clipped at ±c, with c half their mean absolute value: a Huber loss close to the absolute one,
 so that trees correct towards the median. A node is split where the gain over histograms of quantile bins is largest::
@@ -39,7 +39,6 @@ cdef enum:
     CHOSEN_MAX = 10
     BINS = 16
     EVENTS_MAX = 2000
-    FIT_EVERY = 100
     LEAF_MIN = 30
     SAMPLED_MAX = 128
 
@@ -63,10 +62,11 @@ cdef class BoostedTrees:
     Args:
         size: Number of events of the ring.
         n_trees_max: Number of trees that are kept.
+        fit_every: Number of events after which another one is fitted.
         seed: Seed of the choice of inputs.
     """
 
-    def __init__(self, Py_ssize_t size, Py_ssize_t n_trees_max, uint64_t seed):
+    def __init__(self, Py_ssize_t size, Py_ssize_t n_trees_max, Py_ssize_t fit_every, uint64_t seed):
         cdef int[:, ::1] slots = np.zeros((n_trees_max, INNER), dtype=np.int32)
         cdef float[:, ::1] thresholds = np.full((n_trees_max, INNER), NEVER, dtype=np.float32)
         cdef double[:, ::1] values = np.zeros((n_trees_max, LEAVES))
@@ -78,7 +78,7 @@ cdef class BoostedTrees:
         cdef Py_ssize_t[::1] n_edges = np.zeros(CHOSEN_MAX, dtype=np.intp)
         cdef double[::1] residuals = np.zeros(EVENTS_MAX), sums = np.zeros(LEAVES * CHOSEN_MAX * BINS)
         cdef uint8_t[::1] small = np.zeros(n_trees_max + EVENTS_MAX * (1 + CHOSEN_MAX), dtype=np.uint8)
-        self.size, self.n_trees_max, self.seed = size, n_trees_max, seed
+        self.size, self.n_trees_max, self.fit_every = size, n_trees_max, fit_every
         self.slots, self.thresholds, self.values = &slots[0, 0], &thresholds[0, 0], &values[0, 0]
         self.targets, self.mixed, self.leaves = &targets[0], &mixed[0, 0], &leaves[0, 0]
         self.query, self.sample = &floats[0], &floats[WIDTH]
@@ -150,7 +150,7 @@ cdef class BoostedTrees:
         for tree in range(self._n_trees()):
             self.leaves[place * self.n_trees_max + tree] = self.reached[tree]
         self._step(target)
-        if ring.n_pushed % FIT_EVERY == 0:
+        if ring.n_pushed % self.fit_every == 0:
             n = self._n_usable(ring)
             if n >= 2 * LEAF_MIN:
                 self._fit(ring, scratch, n)

@@ -8,8 +8,6 @@ LEVEL = 1
 """Number of lags of a network that gets the last label alone."""
 ALL_LAGS = 12
 """Number of lags of a network that gets all: ten of the label and two of the key."""
-TREES = 100
-"""Number of boosted trees, of which one is fitted every 100 events."""
 
 
 class NetworkSpec(NamedTuple):
@@ -38,6 +36,15 @@ class LeastSquaresSpec(NamedTuple):
     """True if its target is the change against the last label, False if it is the label."""
 
 
+class TreesSpec(NamedTuple):
+    """Specification of the boosted trees that correct the mixture."""
+
+    n_trees: int
+    """Number of trees that are kept."""
+    fit_every: int
+    """Number of events after which another one is fitted."""
+
+
 class Members(NamedTuple):
     """Specification of all members."""
 
@@ -47,8 +54,8 @@ class Members(NamedTuple):
     """Recursive least squares."""
     neighbours: int
     """Number of nearest neighbours; 0 for none."""
-    trees: int
-    """Number of boosted trees that correct the mixture; 0 for none."""
+    trees: TreesSpec | None
+    """Boosted trees that correct the mixture, if any."""
     stacks: tuple[float, ...] = (0.999, 0.9999)
     """Forgetting factors of the stacks."""
     regret_forgetting: float = 0.9995
@@ -84,7 +91,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=0,
-        trees=TREES,
+        trees=TreesSpec(50, fit_every=200),
     ),
     "small": Members(
         networks=(
@@ -93,7 +100,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=8,
-        trees=TREES,
+        trees=TreesSpec(100, fit_every=100),
     ),
     "default": Members(
         networks=(
@@ -103,7 +110,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
-        trees=TREES,
+        trees=TreesSpec(100, fit_every=100),
     ),
     "large": Members(
         networks=(
@@ -114,7 +121,7 @@ BUDGETS: dict[str, Members] = {
         ),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
-        trees=TREES,
+        trees=TreesSpec(100, fit_every=100),
     ),
 }
 """Members by the name of a budget."""

@@ -87,9 +87,10 @@ cdef class AutoModel(FeatureModel):
         n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
         self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
         self.choice = self.mixture
-        self.corrects = chosen.trees > 0
+        self.corrects = chosen.trees is not None
         if self.corrects:
-            self.trees = BoostedTrees(parameters.replay_size, chosen.trees, parameters.seed)
+            self.trees = BoostedTrees(
+                parameters.replay_size, chosen.trees.n_trees, chosen.trees.fit_every, parameters.seed)
             self.choice = Mixture(2, (), chosen.regret_forgetting)
         self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
         self._grow(encoder.scaler.rows)

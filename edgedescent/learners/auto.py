@@ -138,7 +138,11 @@ class AutoRegressor(FeatureLearner):
             ),
             f"periods of the labels: {' and '.join(periods) or 'none'}",
             f"key: {self.encoder.vocabulary.keys()[row - 1] if row else 'none'}",
-            *([f"weight of the correction by trees: {model.choice.experts()[0][1]:.1%}"] if model.trees else []),
+            *(
+                []
+                if model.trees is None
+                else [f"weight of the correction by trees: {model.choice.experts()[0][1]:.1%}"]
+            ),
             f"outlying labels replaced: {counts['labels_replaced']}",
             f"members restarted: {counts['members_restarted']}",
             f"replayed events let go: {counts['replays_let_go']} times",

@@ -13,7 +13,7 @@ from edgedescent import AutoRegressor
 from edgedescent.ensemble._boosted_trees import BoostedTrees
 from edgedescent.ensemble._event_ring import EventRing
 from edgedescent.ensemble._inputs import InputBuffer
-from edgedescent.ensemble.members import BUDGETS
+from edgedescent.ensemble.members import BUDGETS, TreesSpec
 from reference.boosted_trees import BoostedTrees as Specified
 from reference.ensemble import Vector
 
@@ -25,7 +25,7 @@ class Ensemble:
     """Trees with their ring."""
 
     def __init__(self, size: int = 2000, n_trees_max: int = 6, seed: int = 3) -> None:
-        self.ring, self.trees = EventRing(size, N_LAGS + 1), BoostedTrees(size, n_trees_max, seed)
+        self.ring, self.trees = EventRing(size, N_LAGS + 1), BoostedTrees(size, n_trees_max, 100, seed)
         self.buffer = InputBuffer(N_LAGS)
 
     def predict(self, z: Vector, mixed: float) -> float:
@@ -167,7 +167,7 @@ def of_steps(rng: random.Random) -> tuple[dict[str, Any], float]:
     return x, y
 
 
-def error_of(trees: int) -> float:
+def error_of(trees: TreesSpec | None) -> float:
     class Chosen(AutoRegressor):
         @property
         def members(self) -> Any:
@@ -184,7 +184,7 @@ def error_of(trees: int) -> float:
 
 
 def test_a_mixture_is_corrected_where_the_label_jumps() -> None:
-    assert error_of(100) < 0.9 * error_of(0)
+    assert error_of(TreesSpec(100, fit_every=100)) < 0.9 * error_of(None)
 
 
 @pytest.mark.parametrize("budget", ["tiny", "default"])
