@@ -120,7 +120,7 @@ def machine_of_ids(**parameters: Any) -> Callable[[Recording], Step]:
     """Make what starts a factorization machine on ids, whose predictions are clipped to the scale of the ratings."""
 
     def start(_recording: Recording) -> Step:
-        model = FactorizationMachine(features_max=100_000, **parameters)
+        model = FactorizationMachine(features_max=100_000, categories=("user", "item"), **parameters)
         return lambda user, item, y: clipped(model.predict_learn_one({"user": user, "item": item}, y))
 
     return start
