@@ -1,4 +1,4 @@
-"""What each ingredient of the automatic regressor is worth: its error without it, over its error with it."""
+"""Ablation of the automatic regressor: its error without each ingredient, over its error with all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-from harness import command_line, environment
+from bars import geometric_mean
+from harness import columns, command_line, environment
 from recordings import RECORDINGS, Recording
 from trials import events_of, recording_named, score, without_previous
 
@@ -55,7 +56,7 @@ VARIANTS: dict[str, Callable[[Members], Members]] = {
     "forgetting of regrets": lambda members: members._replace(regret_forgetting=1.0),
     "guard against outlying labels": lambda members: members._replace(guard=False),
 }
-"""How the members are chosen without each ingredient."""
+"""Specification of the members without each ingredient."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +106,17 @@ def measure(chosen: Sequence[Recording], budget: str, data: Path | None, events:
 
 @dataclass(frozen=True)
 class Worth:
-    """What an ingredient is worth: errors without it over those with it."""
+    """Ratios of errors and of time without an ingredient to those with all of them."""
 
     without: str
     mean: float
     """Geometric mean over all streams; above 1 the ingredient helps."""
     most: float
     most_on: str
-    """Where it helps most."""
+    """Stream on which the ingredient helps most."""
     least: float
     least_on: str
-    """Where it helps least or harms."""
+    """Stream on which it helps least, or harms."""
     cost: float
     """Time per event without it over that with it, geometric mean."""
 
@@ -132,13 +133,17 @@ def worth(rows: Sequence[Row]) -> list[Worth]:
         costs = [row.us_per_event / whole[row.stream].us_per_event for row in own]
         most, least = max(ratios, key=lambda name: ratios[name]), min(ratios, key=lambda name: ratios[name])
         found.append(
-            Worth(without, _mean(list(ratios.values())), ratios[most], most, ratios[least], least, _mean(costs))
+            Worth(
+                without,
+                geometric_mean(ratios.values()),
+                ratios[most],
+                most,
+                ratios[least],
+                least,
+                geometric_mean(costs),
+            )
         )
     return sorted(found, key=lambda one: -one.mean)
-
-
-def _mean(ratios: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
 
 
 def as_table(found: Sequence[Worth]) -> str:
@@ -151,8 +156,7 @@ def as_table(found: Sequence[Worth]) -> str:
             for one in found
         ),
     ]  # fmt: skip
-    widths = [max(len(line[column]) for line in lines) for column in range(5)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return columns(lines, text=range(5))
 
 
 @click.command(epilog="Example: python bench/ablation.py --data recordings --budget small --only bike")

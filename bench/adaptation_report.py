@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bars import Bar, Measure, Outcome, finite, geometric_mean, outlier_ratios, ratios
 from contestants import BUDGETS
 from costs import Costs
+from harness import columns
 from trials import Score
 
 OURS = (*(f"AutoRegressor, {budget}" for budget in BUDGETS), "MLPRegressor", "LinearRegressor")
@@ -132,18 +133,6 @@ def shown(ratio: float | None) -> str:
     if ratio is None:
         return ""
     return f"{ratio:.3f}" if ratio < 1000 else f"{ratio:.1e}"
-
-
-def columns(lines: Sequence[tuple[str, ...]]) -> str:
-    """Lay out lines of cells in columns, of which the first is text."""
-    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
 
 
 # --- For programs ---------------------------------------------------------------------------------------------------

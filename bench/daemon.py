@@ -15,7 +15,7 @@ import click
 import msgspec
 from backlog import BacklogBroker, publish
 from consumers import TOPIC, Consumer, Drained, Load, MosquittoSub, OurDaemon, OurDaemonProcess, RiverScript
-from harness import command_line, environment
+from harness import columns, command_line, environment
 from streams import regression
 
 from edgedescent.errors import EdgeDescentError
@@ -200,14 +200,7 @@ def as_table(results: Sequence[Result]) -> str:
                 f"{result.memory_mib:.1f}",
             )
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return columns(lines)
 
 
 def as_json(

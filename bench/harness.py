@@ -11,7 +11,7 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -269,12 +269,16 @@ def as_table(results: Sequence[Result]) -> str:
                     target,
                 )
             )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    text_columns = (0, 1, 8)
+    return columns(lines, text=(0, 1, 8))
+
+
+def columns(lines: Sequence[tuple[str, ...]], text: Container[int] = (0,)) -> str:
+    """Lay out lines of cells in columns, those of the places `text` to the left, numbers to the right."""
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column in text_columns else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if place in text else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )

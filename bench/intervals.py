@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 import numpy as np
-from harness import command_line, environment
+from bars import geometric_mean
+from harness import columns, command_line, environment
 from numpy.typing import NDArray
 from recordings import RECORDINGS
 
@@ -164,10 +165,6 @@ def verdicts(rows: Sequence[Row]) -> list[tuple[str, bool]]:
     return found
 
 
-def geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
-
-
 # --- Command line ---------------------------------------------------------------------------------
 
 
@@ -228,14 +225,7 @@ def as_table(rows: Sequence[Row]) -> str:
             (f"  1,000 behind {label}", "", f"{coverage:.3f}", f"{worst:.3f}", "", "", "", "")
             for label, coverage, worst in row.after_drifts
         ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return columns(lines)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import click
 from backlog import BacklogBroker
 from consumers import Load, OurDaemon, cpu_seconds
 from daemon import LIBRARIES, Verdict, filesystem, payloads
-from harness import command_line, environment
+from harness import columns, command_line, environment
 from mqtt_packets import packet, text
 
 from edgedescent.config import State
@@ -320,8 +320,7 @@ def as_table(run: Run) -> str:
         )
         for minute in run.minutes
     ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return columns(lines, text=())
 
 
 def as_json(run: Run, ran_on: dict[str, str], command: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from bars import geometric_mean
 from curves import COLOURS, write_curves
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,7 @@ def headline() -> str:
     budgets = [name for name in OURS if name.startswith("AutoRegressor")]
     lines = [against_the_best(stream, budgets, "mae") for stream in sorted(features, key=_best_of_ours)]
     averages = [[ours_over_best(stream, name, "mae") for stream in features] for name in budgets]
-    mean = (f"{math.exp(statistics.fmean(map(math.log, ratios))):.2f}" for ratios in averages)
+    mean = (f"{geometric_mean(ratios):.2f}" for ratios in averages)
     return "\n".join(
         [
             "Mean absolute error as a ratio to that of the best of all peers on each stream, the lost streams first.",
@@ -162,7 +162,7 @@ def means(features: Sequence[dict[str, Any]], ours: Sequence[str]) -> str:
     rows = []
     for measure in ("mae", "rmse"):
         found = [[ours_over_best(stream, name, measure) for stream in features] for name in ours]
-        average = (f"{math.exp(statistics.fmean(map(math.log, ratios))):.3f}" for ratios in found)
+        average = (f"{geometric_mean(ratios):.3f}" for ratios in found)
         rows.append((f"{measure.upper()}, geometric mean", *average))
         rows.append((f"{measure.upper()}, worst", *(f"{max(ratios):.2f}" for ratios in found)))
     return table(("over the best peer's", *ours), rows)

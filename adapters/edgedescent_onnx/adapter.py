@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import ClassVar
 
 from edgedescent import __version__
@@ -144,8 +144,7 @@ class OnnxAdapter:
 def _graph_of(name: str, learner: type[Learner] | None = None) -> LearnerGraph:
     """Return the graph of the learner class `name`, which must be `learner` itself if that is given."""
     if found := GRAPHS.get(name):
-        module, _, kind = found.partition(":")
-        graph: LearnerGraph = getattr(import_module(module), kind)()
+        graph: LearnerGraph = resolve_name(found)()
         if learner in (None, graph.learner):
             return graph
     raise ExportError(f"There is no ONNX graph for the learner {name}.", f"These can be exported: {', '.join(GRAPHS)}.")

@@ -12,7 +12,7 @@ from edgedescent.formats import FORMATS
 
 
 class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What watches the prediction error and the inputs."""
+    """Settings of the drift monitor, which watches the prediction error and the inputs."""
 
     detector: dict[str, Any]
     """Type and all parameters of the detector."""
@@ -48,7 +48,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     interval: float | None = None
     """Level of the prediction intervals of the answers; None for answers without them."""
     drift: DriftSettings | None = None
-    """What watches the prediction error and the inputs; None where nothing does."""
+    """Settings of the drift monitor; None where there is none."""
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Engine` and of `Engine.configure`.

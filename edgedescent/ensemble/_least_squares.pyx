@@ -59,11 +59,10 @@ cdef class LeastSquares:
         """Let a parameter begin, or begin anew; there is room for it."""
         self.size = self.size if self.size > at else at + 1
         self.w[at] = 0.0
-        # It gets its initial variance at its first event.
-        self.covariance.p.variance[at] = 0.0
+        self.reopen(at)
 
     cdef void reopen(self, Py_ssize_t at) noexcept nogil:
-        """Keep a parameter, but with its initial variance from the next event on."""
+        """Give a parameter, whose value stays, the initial variance at its next event."""
         self.covariance.p.variance[at] = 0.0
 
     cdef void forget_scale(self) noexcept nogil:

@@ -43,8 +43,8 @@ cdef enum:
     NESTING_MAX = 16
     LIST_MAX = 1024
 
-# Magnitude from which on the value of an indicator can be divided by.
-cdef double LEAST = 1e-300
+# Magnitude from which on the value of an indicator can be divided by, and the quotient squared.
+cdef double LEAST = 1e-100
 
 
 cdef inline str feature_name(object key):

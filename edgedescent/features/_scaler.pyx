@@ -18,8 +18,7 @@ cdef enum:
     FAR_MIN = 6
     VERY_FAR_MIN = 3
     # Number of successive blocks of a larger, or of a smaller, scale that make a change of scale.
-    LARGER_STREAK = 3
-    SMALLER_STREAK = 3
+    STREAK = 3
     N_SAVED = 13
     N_ARRAYS = 15
 
@@ -56,10 +55,10 @@ cdef class Scaler:
     A window of equal values is ignored.
 
     Clipped deviations let the statistics follow a change of scale only after thousands of values. To recognize one, the
-    values of a row are also divided into blocks of 16, the first two of which do not count. A block is of a larger scale if 6 of its values
-    are more than 5 standard deviations away from the mean, or 3 and its variance is more than 9 times the row's. It is of
-    a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so far. A single outlier is neither, nor is a quantity that varies slowly.
-    Three successive blocks of a larger scale, or of a smaller one, are a change: `change` returns it, and
+    values of a row are also divided into blocks of 16, the first two of which do not count. A block is of a larger scale
+    if 6 of its values are more than 5 standard deviations away from the mean, or 3 and its variance is more than 9 times
+    the row's. It is of a smaller one if its variance is less than 1/16 of the row's and of that of its quieter blocks so
+    far. A single outlier is neither, nor is a quantity that varies slowly. Three successive blocks of a larger scale, or of a smaller one, are a change: `change` returns it, and
     `follow_change` replaces the statistics of the row by those of the latest block. The caller decides, because a
     sensor that rests for a while has not changed its unit. What it leaves by `leave` is usual from then on.
 
@@ -205,7 +204,7 @@ cdef class Scaler:
             else:
                 self.block_variance[row] = variance
         self.block_count[row] = self.block_far[row] = 0.0
-        if -SMALLER_STREAK < self.streak[row] < LARGER_STREAK:
+        if -STREAK < self.streak[row] < STREAK:
             self._begin_block(row)
         else:
             self.found = True
@@ -216,7 +215,7 @@ cdef class Scaler:
 
     cdef int change(self, Py_ssize_t row) noexcept nogil:
         """Return whether the latest value of a row made it one of a larger (1) or smaller (-1) scale; else 0."""
-        if self.block_count[row] > 0.0 or -SMALLER_STREAK < self.streak[row] < LARGER_STREAK:
+        if self.block_count[row] > 0.0 or -STREAK < self.streak[row] < STREAK:
             return 0
         return 1 if self.streak[row] > 0.0 else -1
 

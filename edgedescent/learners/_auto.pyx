@@ -216,22 +216,15 @@ cdef class AutoModel(FeatureModel):
 
     cdef void _follow_label(self) noexcept nogil:
         """Follow a change of scale of the label, if the errors confirm it."""
-        cdef double mean = self.watch.block_mean(0), deviation = self.watch.block_deviation(0), factor
+        cdef double before = self.watch.deviation[0]
         cdef Py_ssize_t row
-        self.watch.found = False
-        if not self.is_unexplained(self.watch.change(0), deviation):
-            self.watch.leave(0)
+        if not self.follow_target(self.watch):
             return
-        factor = deviation / self.watch.deviation[0]
-        # The recent errors are in the new scale already.
-        self.usual_error *= factor
-        self.watch.follow_change(0)
-        self.target_changed = True
-        self.history.follow_change(mean, deviation, BLOCK)
+        self.history.follow_change(self.watch.mean[0], self.watch.deviation[0], BLOCK)
         self.keyed.forget_labels()
-        self.mixture.begin_anew(factor)
+        self.mixture.begin_anew(self.watch.deviation[0] / before)
         if self.corrects:
-            self.choice.begin_anew(factor)
+            self.choice.begin_anew(self.watch.deviation[0] / before)
         for row in range(-LAGS, self.encoder.vocabulary.size()):
             self.follow_change(row)
         self.begin_anew()
@@ -263,7 +256,15 @@ cdef class AutoModel(FeatureModel):
 
     def save(self):
         cdef Py_ssize_t rows = self.encoder.vocabulary.size(), slots = LAGS + rows
-        state = {**FeatureModel.save(self), "target": self.watch.save(1), **self.history.save(), **self.keyed.save(rows), **self.guard.save(), **self.ring.save(), **self.mixture.save()}
+        state = {
+            **FeatureModel.save(self),
+            "target": self.watch.save(1),
+            **self.history.save(),
+            **self.keyed.save(rows),
+            **self.guard.save(),
+            **self.ring.save(),
+            **self.mixture.save(),
+        }
         if self.corrects:
             state.update(self.trees.save(self.ring))
             state.update((name.replace("mixture.", "choice."), value) for name, value in self.choice.save().items())

@@ -1,7 +1,8 @@
-"""What a learner of named features calls on its models."""
+"""Base of the models of named features: the steps that a learner calls for an event, and changes of scale."""
 from cpython.object cimport PyObject
 
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
+from edgedescent.features._scaler cimport Scaler
 
 cdef class FeatureModel:
     # Shared with other models.
@@ -31,6 +32,7 @@ cdef class FeatureModel:
     cdef void after_update(self, double y) noexcept nogil
     cdef bint is_unusual(self, int change) noexcept nogil
     cdef bint is_unexplained(self, int change, double deviation) noexcept nogil
+    cdef bint follow_target(self, Scaler target) noexcept nogil
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil
     cdef void begin_anew(self) noexcept nogil
     cdef int check_steps(self) except -1

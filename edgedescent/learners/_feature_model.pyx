@@ -1,4 +1,4 @@
-"""What a learner of named features calls on its models."""
+"""Base of the models of named features: the steps that a learner calls for an event, and changes of scale."""
 import numpy as np
 
 # Errors are unusual where the recent ones are so many times the usual ones: after values became larger, which is
@@ -69,6 +69,23 @@ cdef class FeatureModel:
             deviation: Standard deviation of the latest targets, with which errors become smaller too.
         """
         return self.is_unusual(1) if change > 0 else self.recent_error > EXPLAINED * deviation
+
+    cdef bint follow_target(self, Scaler target) noexcept nogil:
+        """Follow a change of scale that was found in the statistics of the target, if the errors confirm it.
+
+        Returns:
+            True if the statistics were replaced. False if they stay, because such targets are usual.
+        """
+        cdef double deviation = target.block_deviation(0)
+        target.found = False
+        if not self.is_unexplained(target.change(0), deviation):
+            target.leave(0)
+            return False
+        # The recent errors are in the new scale already.
+        self.usual_error *= deviation / target.deviation[0]
+        target.follow_change(0)
+        self.target_changed = True
+        return True
 
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
         """Keep the parameters of a row, whose statistics were replaced, as a first guess: they hold for standardized values.

@@ -53,4 +53,3 @@ cdef class GradientModel(FeatureModel):
     cdef void _replay(self) noexcept nogil
     cdef void reopen_row(self, Py_ssize_t row) noexcept nogil
     cdef void reopen_rest(self) noexcept nogil
-    cdef void _follow_target(self) noexcept nogil

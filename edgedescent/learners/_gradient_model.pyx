@@ -137,9 +137,12 @@ cdef class GradientModel(FeatureModel):
     cdef void after_update(self, double y) noexcept nogil:
         """Take in the target and replay, once the encoder's statistics have taken in the event."""
         cdef const EncodedEvent* event = &self.encoder.event
+        cdef Py_ssize_t row
         self.target.update(&y, 0, 1)
-        if self.target.found:
-            self._follow_target()
+        if self.target.found and self.follow_target(self.target):
+            for row in range(1, self.encoder.vocabulary.size()):
+                self.reopen_row(row)
+            self.begin_anew()
         if self.replay_buffer.size:
             self.replay_buffer.push(event.rows, event.x, event.n, y, self.encoder.n_events)
             self._replay()
@@ -205,22 +208,6 @@ cdef class GradientModel(FeatureModel):
         self.loss.scale, self.loss.count = 1.0, 0.0
         # Those of the block whose statistics were taken over.
         self.replay_buffer.keep_newest(BLOCK)
-
-    cdef void _follow_target(self) noexcept nogil:
-        """Follow a change of scale of the target, if the errors confirm it."""
-        cdef int change = self.target.change(0)
-        cdef Py_ssize_t row
-        self.target.found = False
-        if not self.is_unexplained(change, self.target.block_deviation(0)):
-            self.target.leave(0)
-            return
-        # The recent errors are in the new scale already.
-        self.usual_error *= self.target.block_deviation(0) / self.target.deviation[0]
-        self.target.follow_change(0)
-        self.target_changed = True
-        for row in range(1, self.encoder.vocabulary.size()):
-            self.reopen_row(row)
-        self.begin_anew()
 
     cdef void _replay(self) noexcept nogil:
         """Learn from random events of the replay buffer again, standardized as they would be now."""

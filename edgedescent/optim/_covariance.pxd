@@ -54,4 +54,3 @@ cdef double add_inputs(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t
 cdef void settle_change(Covariance* p, double change, double forgetting) noexcept nogil
 cdef void apply_change(Covariance* p, const double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
 cdef void add_variance(Covariance* p, Py_ssize_t at, double more) noexcept nogil
-cdef void rescale(Covariance* p, Py_ssize_t at, double factor) noexcept nogil

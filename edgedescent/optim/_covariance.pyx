@@ -249,16 +249,3 @@ cdef void add_variance(Covariance* p, Py_ssize_t at, double more) noexcept nogil
     p.variance[at] = variance
     if at < p.dense:
         p.matrix[at * p.stride + at] = variance
-
-
-cdef void rescale(Covariance* p, Py_ssize_t at, double factor) noexcept nogil:
-    """Express a parameter in another unit, in which its value is `factor` times as large."""
-    cdef Py_ssize_t k
-    p.variance[at] *= factor * factor
-    if at >= p.dense:
-        return
-    for k in range(p.dense):
-        if k != at:
-            p.matrix[at * p.stride + k] *= factor
-            p.matrix[k * p.stride + at] *= factor
-    p.matrix[at * p.stride + at] = p.variance[at]

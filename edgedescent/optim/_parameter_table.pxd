@@ -26,4 +26,4 @@ cdef class ParameterTable:
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil
     cdef void reopen_row(self, Py_ssize_t row) noexcept nogil
-    cdef void rescale_row(self, Py_ssize_t row, double factor) noexcept nogil
+    cdef void _forget_steps(self, Py_ssize_t row) noexcept nogil

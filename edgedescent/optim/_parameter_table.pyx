@@ -1,7 +1,7 @@
 """Table of model parameters and of the optimizer state for each of them."""
 import numpy as np
 
-from edgedescent.optim._covariance cimport CovarianceMatrix, rescale
+from edgedescent.optim._covariance cimport CovarianceMatrix
 from edgedescent.optim._rules cimport make_rule
 
 
@@ -75,13 +75,9 @@ cdef class ParameterTable:
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil:
         """Set the parameters, averages and slots of a row to zero."""
         cdef Py_ssize_t i
-        cdef int s
         for i in range(row * self.width, (row + 1) * self.width):
-            self.table.w[i] = self.table.serving[i] = 0.0
-            if self.table.averaged != NULL:
-                self.table.averaged[i] = 0.0
-            for s in range(self.table.rule.n_slots):
-                self.table.rule.slot[s][i] = 0.0
+            self.table.w[i] = 0.0
+        self._forget_steps(row)
 
     cdef void reopen_row(self, Py_ssize_t row) noexcept nogil:
         """Keep the parameters of a row, but clear their slots, so that the next steps are those of new parameters.
@@ -89,29 +85,19 @@ cdef class ParameterTable:
         With a covariance, the variance is then the initial one. Rules whose slots hold the weights themselves, and those
         written in Python, go on as they are.
         """
+        if self.reopens:
+            self._forget_steps(row)
+
+    cdef void _forget_steps(self, Py_ssize_t row) noexcept nogil:
+        """Clear the slots of a row, and let its averages begin with the parameters."""
         cdef Py_ssize_t i
         cdef int s
-        if not self.reopens:
-            return
         for i in range(row * self.width, (row + 1) * self.width):
             if self.table.averaged != NULL:
                 self.table.serving[i] = self.table.w[i]
                 self.table.averaged[i] = 0.0
             for s in range(self.table.rule.n_slots):
                 self.table.rule.slot[s][i] = 0.0
-
-    cdef void rescale_row(self, Py_ssize_t row, double factor) noexcept nogil:
-        """Express the parameters of a row in another unit, in which they are `factor` times as large.
-
-        Slots other than variances are left as they are.
-        """
-        cdef Py_ssize_t i
-        for i in range(row * self.width, (row + 1) * self.width):
-            self.table.w[i] *= factor
-            if self.table.averaged != NULL:
-                self.table.serving[i] *= factor
-            if self.table.rule.covariance != NULL:
-                rescale(self.table.rule.covariance, i, factor)
 
     @property
     def serving(self):

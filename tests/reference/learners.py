@@ -72,7 +72,7 @@ class Linear:
         """Tell a feature that has had a single value, and was absent in between, from other numbers."""
         moments = self.inputs[name]
         n_since = self.n_events - self.vocabulary.born_of[name] + 1
-        if moments.variance == 0 and abs(moments.mean) >= 1e-300 and 1 < moments.n < n_since:
+        if moments.variance == 0 and abs(moments.mean) >= 1e-100 and 1 < moments.n < n_since:
             self.indicators.add(name)
         else:
             self.indicators.discard(name)

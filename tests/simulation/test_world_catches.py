@@ -164,7 +164,7 @@ def test_building_on_what_an_earlier_life_failed_to_sync() -> None:
         def rewrite(self, path: Path) -> None:
             pass
 
-    violation = caught(Parts(disk=Trusting), first=1844)
+    violation = caught(Parts(disk=Trusting), first=2080)
     assert is_loss(violation)
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from edgedescent import AutoRegressor, FactorizationMachine, LinearRegressor, LogisticRegressor, MLPRegressor
-from edgedescent.snapshots.parity import target_scale
 from edgedescent.testing.support import bits
-from edgedescent_onnx import OnnxAdapter
+from support.served import assert_snapshot_agrees
 
 Make = Callable[[], Any]
 LEARNERS: dict[str, Make] = {
@@ -86,7 +85,7 @@ def test_single_events_are_learned_as_many_are(make: Make) -> None:
 
 @each
 def test_a_snapshot_agrees(make: Make) -> None:
-    learner, onnx = make(), OnnxAdapter()
+    learner = make()
     x, y = stream(learner)
     learner.learn_many(x, y, NAMES)
     events = [
@@ -96,9 +95,7 @@ def test_a_snapshot_agrees(make: Make) -> None:
         {"site=north": -1e9, "door": 1e9},
         {"temp": 2.0, "door": 0.02},
     ]
-    live = [learner.predict_one(event) for event in events]
-    served = onnx.predict(onnx.export(learner, {}), [{"x": event} for event in events], [])
-    np.testing.assert_allclose(served, live, rtol=2e-6, atol=2e-6 * target_scale(learner))
+    assert_snapshot_agrees(learner, events)
 
 
 def learned(*values: float | None) -> LinearRegressor:

@@ -10,9 +10,8 @@ import pytest
 
 from edgedescent import AutoRegressor, FactorizationMachine, LinearRegressor, LogisticRegressor, MLPRegressor
 from edgedescent.optim import COCOB, RLS, SGD, Adam, FTRLProximal
-from edgedescent.snapshots.parity import target_scale
 from edgedescent.testing.support import bits
-from edgedescent_onnx import OnnxAdapter
+from support.served import assert_snapshot_agrees
 
 Make = Callable[[], Any]
 REGRESSORS: dict[str, Make] = {
@@ -56,6 +55,16 @@ def rest(x: np.ndarray, y: np.ndarray, factor: float) -> None:
     y[:] += 0.1 * x[:, 0]
 
 
+def changed_stream(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A stream whose scales change, of a feature and of the targets if they are numbers."""
+    x, y = stream()
+    feature(x, y, 100.0)
+    if not model.has_numeric_targets:
+        return x, (y > 5.0).astype(float)
+    target(x, y, 10.0)
+    return x, y
+
+
 CHANGES = [(feature, 1000.0), (feature, 0.01), (target, 100.0), (target, 0.001), (rest, 0.01)]
 
 
@@ -88,13 +97,8 @@ def test_a_single_spike_changes_the_next_predictions_little(make: Make, where: s
 @each
 @pytest.mark.parametrize("at", [BEFORE + 20, BEFORE + 60])
 def test_goes_on_from_a_saved_state_in_the_middle_of_a_change(make: Make, at: int) -> None:
-    x, y = stream()
-    feature(x, y, 100.0)
     one, other = make(), make()
-    if one.has_numeric_targets:
-        target(x, y, 10.0)
-    else:
-        y = (y > 5.0).astype(float)
+    x, y = changed_stream(one)
     one.learn_many(x[:at], y[:at], NAMES)
     other.load_state_dict(one.state_dict())
     one.learn_many(x[at:], y[at:], NAMES)
@@ -104,13 +108,8 @@ def test_goes_on_from_a_saved_state_in_the_middle_of_a_change(make: Make, at: in
 
 @each
 def test_single_events_are_learned_as_many_are(make: Make) -> None:
-    x, y = stream()
-    feature(x, y, 100.0)
     one, many = make(), make()
-    if one.has_numeric_targets:
-        target(x, y, 10.0)
-    else:
-        y = (y > 5.0).astype(float)
+    x, y = changed_stream(one)
     many.learn_many(x, y, NAMES)
     for row, label in zip(x.tolist(), y.tolist(), strict=True):
         one.learn_one(dict(zip(NAMES, row, strict=True)), label)
@@ -126,10 +125,7 @@ def test_a_snapshot_agrees_while_a_change_is_followed(make: Make, after: int) ->
     learner = make()
     learner.learn_many(x[: BEFORE + after], y[: BEFORE + after], NAMES)
     events = [dict(zip(NAMES, row, strict=True)) for row in x[-20:].tolist()]
-    onnx = OnnxAdapter()
-    got = onnx.predict(onnx.export(learner, {}), [{"x": event} for event in events], [])
-    live = [learner.predict_one(event) for event in events]
-    np.testing.assert_allclose(got, live, rtol=2e-6, atol=2e-6 * target_scale(learner))
+    assert_snapshot_agrees(learner, events)
 
 
 def test_a_feature_without_effect_is_left_alone() -> None:

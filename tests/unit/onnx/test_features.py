@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgedescent import FactorizationMachine, LinearRegressor, LogisticRegressor, MLPRegressor
@@ -120,6 +120,7 @@ def test_agrees_when_rows_were_evicted_and_given_to_other_features(model: Any) -
     ),
     st.sampled_from([MODELS[0], MODELS[2], MODELS[4], MODELS[9]]),
 )
+@example([({"a": 7.6e-167}, 0.5), ({"b": 1.0}, 0.2), ({"a": 7.6e-167}, 1.0), ({}, 0.0)], MODELS[4])
 @settings(max_examples=60, deadline=None)
 def test_agrees_on_any_stream(stream: list[tuple[dict[str, Any], float]], model: Any) -> None:
     learner = make(model)
