@@ -16,7 +16,6 @@ cdef class Member:
     cdef readonly Py_ssize_t n_outputs
 
     cdef int grow(self, Py_ssize_t slots) except -1
-    cdef int make_room(self, Py_ssize_t n) except -1
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
     cdef void forget_slot(self, Py_ssize_t slot) noexcept nogil
     cdef void reopen_slot(self, Py_ssize_t slot) noexcept nogil

@@ -29,10 +29,6 @@ cdef class Member:
         """Make room for the weights of so many inputs."""
         return 0
 
-    cdef int make_room(self, Py_ssize_t n) except -1:
-        """Make room for learning an event of `n` inputs."""
-        return 0
-
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         """Give the weights of an input their first values.
 

@@ -65,9 +65,6 @@ cdef class NetworkMember(Member):
     cdef int grow(self, Py_ssize_t slots) except -1:
         return self.model.grow(slots)
 
-    cdef int make_room(self, Py_ssize_t n) except -1:
-        return self.model.make_room(n)
-
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         self.model.start_slot(slot, word, deviation)
 
@@ -86,13 +83,13 @@ cdef class NetworkMember(Member):
         for step in range(self.model.replay_steps):
             place = ring.recall(self.model.draw(ring), scratch)
             then.base = ring.bases[place]
-            self.model.replay_one(scratch, to_target(&then, self.on_change, ring.labels[place]))
-        self.model.compare(ring)
+            self.model.replay(scratch, to_target(&then, self.on_change, ring.labels[place]))
+        self.model.end_replay(ring)
 
     def names(self):
         widths = "-".join(str(width) for width in self.model.hidden)
         target = "change" if self.on_change else "label"
-        return [f"network {widths}, {self.model.lags_used} lags, on the {target}"]
+        return [f"network {widths}, {self.model.lags_used} lags, replay of {self.model.replay_size}, on the {target}"]
 
     def counts(self):
         return {"members_restarted": self.model.n_restarts, "replays_let_go": self.model.agreement.n_let_go}

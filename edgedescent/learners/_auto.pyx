@@ -117,8 +117,6 @@ cdef class AutoModel(FeatureModel):
             self.room = 0
             self.buffer.make_room(encoder.room)
             self.replayed.make_room(encoder.room)
-            for i in range(self.n_members):
-                (<Member>self.pointers[i]).make_room(LAGS + 1 + encoder.room)
             self.room = encoder.room
         if self.rows < encoder.scaler.rows:
             self._grow(encoder.scaler.rows)
@@ -305,7 +303,7 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
         members[f"squares{i}"] = LeastSquaresMember(LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change)
     for i, one in enumerate(chosen.networks):
         network = Network(
-            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, size, seed * 64 + i)
+            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i)
         members[f"network{i}"] = NetworkMember(network, one.on_change)
     if chosen.neighbours:
         members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)

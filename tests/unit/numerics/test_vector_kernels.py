@@ -105,25 +105,36 @@ def add_scaled_in_double(call: Callable[..., float], rng: np.random.Generator, n
     assert sums.tobytes() == expected.tobytes()
 
 
+def distances(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    """Of n points with five coordinates, which lie in columns that are longer."""
+    columns, query, found = numbers(rng, 5, n + 3), numbers(rng, 5), numbers(rng, n)
+    expected = np.zeros(n, dtype=F)
+    for column, q in zip(columns, query, strict=True):
+        expected = expected + (column[:n] - q) ** 2
+    call("f32_distances", found, columns, query, n, n + 3, 5)
+    assert found.tobytes() == expected.tobytes()
+
+
 def layer(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
-    sums, weights, inputs = numbers(rng, n), numbers(rng, 5, n), np.maximum(numbers(rng, 5), F(0))
+    sums, weights, inputs = numbers(rng, n), numbers(rng, 70, n), np.maximum(numbers(rng, 70), F(0))
     expected = sums.copy()
     for x, row in zip(inputs, weights, strict=True):
         expected = expected + x * row
-    call("f32_layer", sums, weights, inputs, 5, n)
+    call("f32_layer", sums, weights, inputs, 70, n)
     assert sums.tobytes() == expected.tobytes()
 
 
 def add_outer(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
-    gradient, inputs, delta = numbers(rng, 5, n), numbers(rng, 5), numbers(rng, n)
+    gradient, inputs, delta = numbers(rng, 70, n), numbers(rng, 70), numbers(rng, n)
+    inputs[::3] = F(0)
     expected = gradient + np.outer(inputs, delta)
-    call("f32_add_outer", gradient, inputs, delta, 5, n)
+    call("f32_add_outer", gradient, inputs, delta, 70, n)
     assert gradient.tobytes() == expected.tobytes()
 
 
 def back(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
-    before, weights, inputs, delta = numbers(rng, 6), numbers(rng, 6, n), numbers(rng, 6), numbers(rng, n)
-    call("f32_back", before, weights, inputs, delta, 6, n)
+    before, weights, inputs, delta = numbers(rng, 70), numbers(rng, 70, n), numbers(rng, 70), numbers(rng, n)
+    call("f32_back", before, weights, inputs, delta, 70, n)
     expected = [sum_of(row * delta) if x > 0 else 0.0 for x, row in zip(inputs, weights, strict=True)]
     assert before.tolist() == expected
 
@@ -159,7 +170,8 @@ def adam(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "kernel", [dot, dot_in_double, add_scaled_in_double, layer, add_outer, back, finish_gradient, average, adam]
+    "kernel",
+    [dot, dot_in_double, add_scaled_in_double, layer, add_outer, back, finish_gradient, average, adam, distances],
 )
 def test_every_version_gives_the_bits_of_numpy(versions: list[ctypes.CDLL], kernel: Any) -> None:
     for library in versions:
