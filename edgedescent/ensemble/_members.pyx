@@ -12,11 +12,13 @@ cdef class LeastSquaresMember(Member):
     Args:
         model: The recursive least squares.
         on_change: True for the change, False for the label.
+        intercept: Slot of the input that is always 1.
     """
 
-    def __init__(self, LeastSquares model, bint on_change):
+    def __init__(self, LeastSquares model, bint on_change, Py_ssize_t intercept):
         Member.__init__(self, 1)
-        self.model, self.on_change = model, on_change
+        self.intercept = intercept
+        self.model, self.on_change, self.has_target = model, on_change, True
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         return self.model.reserve(slots)
@@ -29,6 +31,9 @@ cdef class LeastSquaresMember(Member):
 
     cdef void begin_anew(self, EventRing ring) noexcept nogil:
         self.model.forget_scale()
+
+    cdef void rescale(self, double factor, double shift) noexcept nogil:
+        self.model.rescale(factor, shift, self.intercept)
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         out[0] = to_label(scale, self.on_change, self.model.predict(inputs.slots, inputs.exact, inputs.n))
@@ -60,7 +65,7 @@ cdef class NetworkMember(Member):
 
     def __init__(self, Network model, bint on_change):
         Member.__init__(self, 1)
-        self.model, self.on_change = model, on_change
+        self.model, self.on_change, self.has_target = model, on_change, True
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         return self.model.grow(slots)
@@ -70,6 +75,9 @@ cdef class NetworkMember(Member):
 
     cdef void begin_anew(self, EventRing ring) noexcept nogil:
         self.model.begin_anew(ring)
+
+    cdef void rescale(self, double factor, double shift) noexcept nogil:
+        self.model.rescale(factor, shift)
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         out[0] = to_label(scale, self.on_change, self.model.serve(inputs))

@@ -85,5 +85,6 @@ cdef class Network:
     cdef void end_replay(self, EventRing ring) noexcept nogil
     cdef long long draw(self, EventRing ring) noexcept nogil
     cdef void begin_anew(self, EventRing ring) noexcept nogil
+    cdef void rescale(self, double factor, double shift) noexcept nogil
     cdef void _begin(self) noexcept nogil
     cdef void _restart(self, Py_ssize_t n) noexcept nogil

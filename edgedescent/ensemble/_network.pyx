@@ -390,6 +390,26 @@ cdef class Network:
         self.scale = self.count = 0.0
         self.oldest = ring.n_pushed
 
+    cdef void rescale(self, double factor, double shift) noexcept nogil:
+        """Replace the output o by ``factor * o + shift`` for any inputs; Adam begins anew, for gradients change with it."""
+        cdef Py_ssize_t output = self.n_rest - (self.h2 if self.h2 else self.h1) - 1, i
+        cdef float f = <float>factor
+        for i in range(output, self.n_rest):
+            self.v[i] *= f
+            self.v_average[i] *= f
+        self.v[output] += <float>shift
+        self.v_average[output] += <float>shift
+        for i in range(self.slots):
+            self.u[i] *= f
+            self.u_average[i] *= f
+        memset(self.v_mean, 0, self.n_rest * sizeof(float))
+        memset(self.v_square, 0, self.n_rest * sizeof(float))
+        memset(self.w1_mean, 0, self.slots * self.h1 * sizeof(float))
+        memset(self.w1_square, 0, self.slots * self.h1 * sizeof(float))
+        memset(self.u_mean, 0, self.slots * sizeof(float))
+        memset(self.u_square, 0, self.slots * sizeof(float))
+        self.power1 = self.power2 = 1.0
+
     cdef void _restart(self, Py_ssize_t n) noexcept nogil:
         """Begin anew with first weights, of a deviation for events of `n` inputs."""
         cdef Py_ssize_t slot

@@ -1,6 +1,6 @@
 """Model of the automatic regressor: members over one encoder and the own lags of the label, and their mixture."""
 from cpython.object cimport PyObject
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.ensemble._boosted_trees cimport BoostedTrees
@@ -215,10 +215,12 @@ cdef class AutoModel(FeatureModel):
     cdef void _follow_label(self) noexcept nogil:
         """Follow a change of scale of the label, if the errors confirm it."""
         cdef double before = self.watch.deviation[0]
+        cdef LabelScale scale = self.history.scale()
         cdef Py_ssize_t row
         if not self.follow_target(self.watch):
             return
         self.history.follow_change(self.watch.mean[0], self.watch.deviation[0], BLOCK)
+        self._keep_predictions(scale, self.history.scale())
         self.keyed.forget_labels()
         self.mixture.begin_anew(self.watch.deviation[0] / before)
         if self.corrects:
@@ -226,6 +228,38 @@ cdef class AutoModel(FeatureModel):
         for row in range(-LAGS, self.encoder.vocabulary.size()):
             self.follow_change(row)
         self.begin_anew()
+
+    cdef void _keep_predictions(self, LabelScale before, LabelScale after) noexcept nogil:
+        """Let each member keep its predictions where they fit the latest labels better than its standardized outputs do.
+
+        Where the unit of the label has changed, the outputs are still right. Where the label varies more for another
+        reason, the predictions are, or a member has followed the labels since.
+        """
+        cdef double out
+        cdef double kept[MEMBERS_MAX]
+        cdef double moved[MEMBERS_MAX]
+        cdef long long number
+        cdef Py_ssize_t i, place
+        for i in range(self.n_members):
+            kept[i] = moved[i] = 0.0
+        for number in range(self.ring.n_pushed - min(BLOCK, self.ring.held), self.ring.n_pushed):
+            place = self.ring.recall(number, &self.replayed.inputs)
+            for i in range(self.replayed.inputs.n):
+                self.replayed.inputs.exact[i] = self.replayed.inputs.z[i]
+            before.base = after.base = self.ring.bases[place]
+            for i in range(self.n_members):
+                if (<Member>self.pointers[i]).has_target:
+                    (<Member>self.pointers[i]).predict(&self.replayed.inputs, &before, &out)
+                    kept[i] += fabs(out - self.ring.labels[place])
+                    (<Member>self.pointers[i]).predict(&self.replayed.inputs, &after, &out)
+                    moved[i] += fabs(out - self.ring.labels[place])
+        for i in range(self.n_members):
+            if kept[i] < moved[i]:
+                if (<Member>self.pointers[i]).on_change:
+                    (<Member>self.pointers[i]).rescale(before.change / after.change, 0.0)
+                else:
+                    (<Member>self.pointers[i]).rescale(
+                        before.deviation / after.deviation, (before.mean - after.mean) / after.deviation)
 
     def append_labels(self, labels):
         """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
@@ -300,7 +334,8 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
     members = {"forecasts": Forecasts(history, keyed)}
     for i, one in enumerate(chosen.squares):
-        members[f"squares{i}"] = LeastSquaresMember(LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change)
+        members[f"squares{i}"] = LeastSquaresMember(
+            LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change, LAGS)
     for i, one in enumerate(chosen.networks):
         network = Network(
             LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i)
