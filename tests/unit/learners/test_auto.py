@@ -47,7 +47,7 @@ def test_where_nothing_beats_the_last_value_it_is_as_good(budget: Budget) -> Non
 
 
 def error_after(change: float, unit: float, budget: Budget) -> float:
-    """Error 100 to 300 events after a weight of a line and the unit of the label changed, over that of a fresh learner."""
+    """Error 100 to 300 events after a change of a weight and of the label's unit, over that of a fresh learner."""
     rng = np.random.default_rng(7)
     X = rng.normal(size=(1800, 3))
     weights = np.where(np.arange(1800)[:, None] < 1500, 1.0, [change, 1.0, 1.0])
@@ -59,9 +59,7 @@ def error_after(change: float, unit: float, budget: Budget) -> float:
 
 @pytest.mark.parametrize("budget", ["tiny", "small"])
 @pytest.mark.parametrize(("change", "unit"), [(10.0, 1.0), (1.0, 10.0), (1.0, 0.01)])
-def test_a_larger_weight_and_another_unit_of_the_label_are_followed(
-    change: float, unit: float, budget: Budget
-) -> None:
+def test_a_larger_weight_and_another_unit_of_the_label_are_followed(change: float, unit: float, budget: Budget) -> None:
     assert error_after(change, unit, budget) < 1.2
 
 
