@@ -29,7 +29,7 @@ cdef class TreeGrower:
     The caller finds the edges of all columns, encodes each event, fills `residuals` and calls `grow`.
     """
 
-    def __init__(self):
+    def __cinit__(self):
         cdef float[::1] edges = np.zeros(COLUMNS_MAX * BINS, dtype=np.float32)
         cdef Py_ssize_t[::1] n_edges = np.zeros(COLUMNS_MAX, dtype=np.intp)
         cdef double[::1] residuals = np.zeros(EVENTS_MAX), sums = np.zeros(LEAVES * COLUMNS_MAX * BINS)
