@@ -11,6 +11,7 @@ COMMANDS: Registry[click.Command] = Registry(
     "edgedescent.commands",
     {
         "adopt": "edgedescent.commands.adopt:adopt",
+        "assemble": "edgedescent.commands.assemble:assemble",
         "backup": "edgedescent.commands.backup:backup",
         "check": "edgedescent.commands.check:check",
         "dead-letters": "edgedescent.commands.dead_letters:dead_letters",

@@ -167,9 +167,9 @@ def recent_events(store: Store, engine: Engine, count: int) -> list[dict[str, An
     while len(events) < count and end > 0:
         start = store.first_of_last(messages, end)
         earlier: list[dict[str, Any]] = []
+        read = engine.event_reader()
         for message in store.read(after=start, up_to=end):
-            for piece in engine.format.read(message.payload):
-                earlier.extend(msgspec.structs.asdict(event) for _, event in piece.events)
+            earlier.extend(msgspec.structs.asdict(event) for event in read(message))
         events = earlier + events
         if start == end:
             break
