@@ -121,7 +121,10 @@ class Assembler:
         # With lateness, all readings of one time are there before the event at that time.
         self._is_complete = lateness > 0 or self._trigger == self._label_input
         self._clock = StreamClock(len(self._inputs), spec.clock_ahead_max_s, spec.ahead_of_others_max_s)
+        # At one time, an event comes behind its features, and a label that comes later behind its event.
         ranks = [2 if i == self._trigger else int(i == self._label_input) for i in range(len(self._inputs))]
+        if self._is_late:
+            ranks[self._label_input] = 3
         self._buffer = ReorderBuffer(lateness, spec.held_max, ranks)
         self._latest = LatestValues([one.spec.max_age_s for one in self._inputs], spec.features_max)
         self._deriver = Deriver(settings.build_derived())

@@ -63,6 +63,14 @@ def test_the_model_learns_from_the_features_as_they_were() -> None:
     assert one.counts["labels_joined"] == 3
 
 
+def test_a_label_right_behind_its_event_finds_it_whatever_the_lateness() -> None:
+    one = Assembly(
+        BY_ID.replace('id = "id"', 'id = "id"\ntime = "t"', 1).replace('"q"\n[label]', '"q"\nlateness_s = 5\n[label]')
+    )
+    messages = [sent("q", 100.0, id="x", a=1, t=100), say("x", 7, at=100.0), sent("q", 110.0, id="y", a=2, t=110)]
+    assert told(one, *messages) == [({"q.a": 1.0}, 7.0, 0.0)]
+
+
 def test_a_text_and_a_number_are_different_ids() -> None:
     assert told(Assembly(BY_ID), ask("7", 1), say(7, 1)) == ["no_question"]
 
