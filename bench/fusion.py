@@ -12,37 +12,28 @@ from __future__ import annotations
 import json
 import math
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 import numpy as np
 import pandas as pd
-from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from killed_daemon import Sent, differences_of_state, drive
 
 from edgedescent import config as configuration
 from edgedescent.assembly import Row
-from edgedescent.errors import EdgeDescentError
-from edgedescent.state import codec, recording
+from edgedescent.state import recording
 from edgedescent.state.assembled import AssembledEvents
-from edgedescent.state.recovery import recover
-from edgedescent.state.store import Store
 from edgedescent_sims.broker.process import BrokerProcess
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 LATENESS_S = 3 * HOUR_S
 DISORDER_S = 2 * HOUR_S
 LAGS, WINDOWS = (1, 2, 24), (6, 24)
-PATIENCE_S = 120.0
 
 CONFIG = """
 device = "house"
@@ -64,14 +55,6 @@ feature = "{label}"
 horizon_s = 3600
 max_age_s = 60
 """
-
-
-@dataclass(frozen=True)
-class Sent:
-    """Message of one column."""
-
-    topic: str
-    payload: bytes
 
 
 @dataclass(frozen=True)
@@ -181,13 +164,13 @@ def run(trial: Trial) -> Outcome:
         path = folder / "device.toml"
         path.write_text(trial.config(folder, broker.port))
         began = time.monotonic()
-        _drive(path, broker.port, trial)
+        drive(path, broker.port, trial.messages(), kills=trial.kills, seed=trial.seed)
         took = time.monotonic() - began
         config = configuration.load(path)
         messages = list(recording.read(config.state.path))
         events = AssembledEvents(config.engine_settings(), messages)
         rows = list(events)
-        differences = [*compare(trial.expected(), rows), *_compare_weights(config, messages)]
+        differences = [*compare(trial.expected(), rows), *differences_of_state(config, messages)]
         return Outcome(
             n_asked=sum(row.y is None for row in rows),
             n_learned=sum(row.y is not None for row in rows),
@@ -196,66 +179,6 @@ def run(trial: Trial) -> Outcome:
             counters={name: n for name, n in sorted(events.counters.items()) if n},
             seconds=took,
         )
-
-
-def _drive(path: Path, port: int, trial: Trial) -> None:
-    """Send all messages, killing and starting the daemon at random moments."""
-    messages = trial.messages()
-    dice = random.Random(trial.seed + 1)  # noqa: S311 - a repeatable stream, not a secret
-    kills = sorted(dice.randrange(1, len(messages)) for _ in range(trial.kills))
-    daemon = _start(path)
-    try:
-        _wait_for(
-            path, lambda: (path.parent / "state").exists() and "Receiving" in _log(path), "the daemon to subscribe"
-        )
-        client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        client.max_inflight_messages_set(500)
-        client.connect("127.0.0.1", port)
-        client.loop_start()
-        for number, message in enumerate(messages):
-            while kills and number >= kills[0]:
-                kills.pop(0)
-                daemon.kill()
-                daemon.wait()
-                daemon = _start(path)
-            info = client.publish(message.topic, message.payload, 1)
-            if number % 500 == 499:
-                info.wait_for_publish(PATIENCE_S)
-        info.wait_for_publish(PATIENCE_S)
-        client.disconnect()
-        client.loop_stop()
-        _wait_for(path, lambda: _last(path) == messages[-1].payload, "the last message in the journal")
-        daemon.send_signal(signal.SIGTERM)
-        if daemon.wait(PATIENCE_S):
-            raise EdgeDescentError(f"The daemon ended with {daemon.returncode}:\n{_log(path)[-2000:]}")
-    finally:
-        daemon.kill()
-        daemon.wait()
-
-
-def _start(path: Path) -> subprocess.Popen[bytes]:
-    with (path.parent / "daemon.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "edgedescent", "run", str(path)], stderr=log)
-
-
-def _log(path: Path) -> str:
-    return (path.parent / "daemon.log").read_text()
-
-
-def _last(path: Path) -> bytes:
-    """Payload of the last message in the journal that is no tick."""
-    folder = path.parent / "state"
-    end = recording.extent(folder).last
-    newest = [message.payload for message in recording.read(folder, after=end - 10) if message.topic]
-    return newest[-1] if newest else b""
-
-
-def _wait_for(path: Path, condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > until:
-            raise EdgeDescentError(f"Waited {PATIENCE_S:g} s for {what}. The log of the daemon:\n{_log(path)[-2000:]}")
-        time.sleep(0.1)
 
 
 def compare(expected: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
@@ -279,26 +202,6 @@ def compare(expected: pd.DataFrame, rows: Sequence[Row]) -> list[str]:
     if any(row.x != by_time.get(row.time) for row in learned.values()):
         differences.append("an event was learned with other features than it was predicted with")
     return differences[:10]
-
-
-def _compare_weights(config: configuration.Config, messages: Iterable[Any]) -> list[str]:
-    """Differences of the state that the daemon left from that of an engine that was never killed."""
-    store = Store(config.state.path, read_only=True)
-    try:
-        recovered = recover(config, store).state_dict()
-    finally:
-        store.close()
-    engine = config.build_engine()
-    for message in messages:
-        engine.handle(message)
-    replayed = engine.state_dict()
-    if recovered.keys() != replayed.keys():
-        return ["the state has other parts"]
-    return [
-        f"the state {name} differs from that of a run without kills"
-        for name in replayed
-        if codec.encode({"a": recovered[name]}) != codec.encode({"a": replayed[name]})
-    ]
 
 
 def made_up(n: int, seed: int = 0) -> pd.DataFrame:
