@@ -241,7 +241,7 @@ class Input:
         for field, found in self._extract(value).items():
             name = names.get(field)
             if name is None:
-                name = names[field] = self._feature(field, levels)
+                name = names[field] = self.feature(field, levels)
             values[name] = found
         for tag in self.spec.tags:
             values[tag] = levels[tag]
@@ -254,7 +254,12 @@ class Input:
             self._key_of(levels, value),
         )
 
-    def _feature(self, field: str, levels: dict[str, str]) -> str:
+    def feature(self, field: str, levels: dict[str, str]) -> str:
+        """Name of the feature that a field is; the field of a bare value is empty.
+
+        Raises:
+            InvalidEventError: If the name is empty or too long.
+        """
         name = _PLACE.sub(lambda found: field if found[1] == "field" else levels[found[1]], self._template)
         # A bare number has no field.
         name = name if field else name.rstrip(".")
@@ -271,7 +276,7 @@ class Input:
             if number is not None:
                 found = number
             elif self._zone is not None:
-                found = _localized(found, self._zone)
+                found = localized(found, self._zone)
         elif isinstance(found, datetime):
             # MessagePack and CBOR have times of their own.
             found = found.timestamp() if found.tzinfo else found.replace(tzinfo=self._zone).timestamp()
@@ -334,7 +339,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _localized(text: str, zone: ZoneInfo) -> object:
+def localized(text: str, zone: ZoneInfo) -> object:
     """Seconds since 1970 of a text in a time zone, if it has no offset; the text itself if it is no time."""
     try:
         time = datetime.fromisoformat(text)

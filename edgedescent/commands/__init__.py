@@ -16,6 +16,7 @@ COMMANDS: Registry[click.Command] = Registry(
         "check": "edgedescent.commands.check:check",
         "dead-letters": "edgedescent.commands.dead_letters:dead_letters",
         "export": "edgedescent.commands.export:export",
+        "init": "edgedescent.commands.init:init",
         "journal": "edgedescent.commands.journal:journal",
         "migrate": "edgedescent.commands.migrate:migrate",
         "run": "edgedescent.commands.run:run",
