@@ -1,6 +1,6 @@
 """Assembly: from what devices publish to events, with features fused from many topics, derived features and labels."""
 
-from edgedescent.assembly.assembler import Assembler, Dropped, Row, encode_row
+from edgedescent.assembly.assembler import Assembler
 from edgedescent.assembly.derived import (
     DERIVED,
     Calendar,
@@ -18,6 +18,7 @@ from edgedescent.assembly.derived import (
 from edgedescent.assembly.deriver import Deriver
 from edgedescent.assembly.inputs import InputSpec
 from edgedescent.assembly.labels import LabelSpec, Unusable
+from edgedescent.assembly.rows import Dropped, Row, encode_row
 from edgedescent.assembly.settings import AssemblySettings, AssemblySpec, check
 
 __all__ = [

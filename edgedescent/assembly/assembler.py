@@ -16,6 +16,7 @@ from edgedescent.assembly.inputs import TOPICS_MAX, Input, Reading
 from edgedescent.assembly.labels import Question, Unusable, WaitingQuestions
 from edgedescent.assembly.latest import LatestValues
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
+from edgedescent.assembly.rows import Dropped, Row, Step
 from edgedescent.assembly.settings import INTERVAL, LABEL, AssemblySettings
 from edgedescent.assembly.silence import Silence
 from edgedescent.errors import InvalidEventError
@@ -24,36 +25,6 @@ GAP_EVENTS_MAX = 1000
 """Bound on the events that an interval makes up for after a gap in the stream."""
 TICK_MARGIN_S = 0.002
 """Time behind that at which something is due at which a tick comes: the time of arrival is rounded down."""
-
-
-class Row(msgspec.Struct):
-    """Event for the learner, made from the inputs."""
-
-    time: float
-    """Time that the prediction is about."""
-    x: dict[str, Any]
-    y: float | None = None
-    id: str | int | None = None
-    earlier: float = math.nan
-    """Prediction that was made before the label was there; NaN for an event that is predicted now."""
-    prediction: float = math.nan
-    """Prediction of the learner, which the engine fills in; NaN if the learner refuses the event."""
-
-
-def encode_row(row: Row) -> bytes:
-    """JSON of an event as people and programs read it: ``time``, ``x``, and ``y`` and ``id`` where there is one."""
-    pairs = {"time": row.time, "x": row.x, "y": row.y, "id": row.id}
-    return msgspec.json.encode({name: value for name, value in pairs.items() if value is not None})
-
-
-class Dropped(msgspec.Struct):
-    """Question that is given up."""
-
-    question: Question
-    reason: str
-
-
-Step = Row | Dropped | Unusable
 
 
 class _Content(msgspec.Struct, array_like=True):

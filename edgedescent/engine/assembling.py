@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions
 from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Event, FeatureEvent
+from edgedescent.formats import Event, FeatureEvent, Format
 from edgedescent.formats._cursor import Piece
 
 _encode = msgspec.json.Encoder().encode
@@ -92,6 +92,25 @@ class Assembling:
             KeyError: If it is incomplete.
         """
         self.assembler.load_state_dict({name: state[f"{prefix}{name}"] for name in ("clock", "content")})
+
+
+def event_reader(payload_format: Format, assembling: Assembling | None) -> Callable[[Message], Iterable[Event]]:
+    """Function that reads the events of messages, in order, without predicting or learning them.
+
+    With inputs it is an assembler that has seen nothing, so that its first events may lack features.
+
+    Args:
+        payload_format: Payload format of the engine.
+        assembling: What the engine assembles events with; None for an engine of whole events.
+    """
+    if assembling is not None:
+        return Assembling(assembling.settings).read
+
+    def read(message: Message) -> Iterable[Event]:
+        for piece in payload_format.read(message.payload):
+            yield from (event for _, event in piece.events)
+
+    return read
 
 
 def _add(

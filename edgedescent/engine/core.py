@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -26,7 +25,7 @@ from edgedescent.engine.messages import Connection, DriftAlarm, Effect, Message,
 from edgedescent.engine.unfinished import Handled, Unfinished, behind
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Event, Format, JsonFormat
+from edgedescent.formats import Format, JsonFormat
 from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
 
@@ -364,21 +363,6 @@ class Engine:
         for alarm in alarms:
             self.counters[f"drift_alarms.{alarm.watched}"] += 1
         return [DriftAlarm(_encode(alarm)) for alarm in alarms]
-
-    def event_reader(self) -> Callable[[Message], Iterable[Event]]:
-        """Function that reads the events of messages, in order, without predicting or learning them.
-
-        With inputs it is an assembler that has seen nothing, so that its first events may lack features.
-        """
-        if self.assembling is not None:
-            return Assembling(self.assembling.settings).read
-        payload_format = self.format
-
-        def read(message: Message) -> Iterable[Event]:
-            for piece in payload_format.read(message.payload):
-                yield from (event for _, event in piece.events)
-
-        return read
 
     @property
     def latest_alarms(self) -> list[Alarm]:
