@@ -150,7 +150,7 @@ def rounded_up(seconds: float) -> int:
 
     Example:
         >>> [rounded_up(seconds) for seconds in (0.2, 61, 3700, 90_000)]
-        [60, 120, 7200, 172800]
+        [60, 120, 7200, 90000]
     """
     for unit in (60, 3600, 86_400):
         if seconds <= 60 * unit or unit == 86_400:
