@@ -37,6 +37,8 @@ WRITE_MAX_BYTES = 150_000
 """Upper bound of a commit with a checkpoint, without the pages that SQLite then moves from its write-ahead log."""
 STATE_MAX_BYTES = 15_000
 """Upper bound of a checkpoint."""
+STATE_OF_INPUTS_MAX_BYTES = 60_000
+"""The same in a world of inputs, whose events have more features to watch, and wait."""
 CALM_S = 120.0
 """Time that the daemon has, once faults have stopped, to process all messages."""
 _LOGGERS = ("edgedescent", "edgedescent_mqtt")
@@ -349,7 +351,8 @@ class World:
     @property
     def _pieces_max(self) -> int:
         """Largest number of pieces of a checkpoint."""
-        return 1 + STATE_MAX_BYTES // self.settings.piece_bytes
+        most = STATE_OF_INPUTS_MAX_BYTES if self._inputs else STATE_MAX_BYTES
+        return 1 + most // self.settings.piece_bytes
 
     def _check_running(self, daemon: Daemon) -> None:
         """Check the running daemon; stop it once the world is finished.
