@@ -21,6 +21,8 @@ IMPORTS = {
     "onnx": "import onnx",
     "onnxruntime": "import onnxruntime",
     "river": "from river import linear_model",
+    "cbor2": "import cbor2",
+    "holidays": "import holidays; holidays.country_holidays('DE')",
     "amqtt": "import amqtt.broker",
     "rich": "import rich.live, rich.progress",
     "apsw": "import apsw",

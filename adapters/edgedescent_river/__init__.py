@@ -29,6 +29,7 @@ from edgedescent import (
     MatrixFactorization,
     MLPRegressor,
 )
+from edgedescent.assembly import Deriver
 from edgedescent.learners import Learner
 from edgedescent_river.recommender import RiverRecommender
 from edgedescent_river.regressor import RiverRegressor
@@ -78,7 +79,7 @@ class RiverAdapter:
 
     The regressors become `river.base.Regressor`, `LogisticClassifier` a `river.base.Classifier`, and the recommenders
     `river.reco.base.Ranker`, so that `isinstance` holds, and all get the methods that River expects of an estimator.
-    Their learning and predictions do not change.
+    Their learning and predictions do not change. `edgedescent.assembly.Deriver` becomes a `river.base.Transformer`.
     """
 
     regressors: ClassVar[tuple[type[Learner], ...]] = (LinearRegressor, FactorizationMachine, MLPRegressor)
@@ -102,11 +103,15 @@ class RiverAdapter:
         ):
             for kind in kinds:
                 parent.register(kind)
+        for name, member in {**members, "__str__": _name}.items():
+            if name != "_supervised":
+                setattr(Deriver, name, member)
+        base.Transformer.register(Deriver)
 
 
-def _name(learner: Learner) -> str:
+def _name(step: Learner | Deriver) -> str:
     """Return the title of a step where River draws or debugs a pipeline."""
-    return type(learner).__name__
+    return type(step).__name__
 
 
 def _parameters(learner: Learner) -> dict[str, Any]:

@@ -11,10 +11,12 @@ COMMANDS: Registry[click.Command] = Registry(
     "edgedescent.commands",
     {
         "adopt": "edgedescent.commands.adopt:adopt",
+        "assemble": "edgedescent.commands.assemble:assemble",
         "backup": "edgedescent.commands.backup:backup",
         "check": "edgedescent.commands.check:check",
         "dead-letters": "edgedescent.commands.dead_letters:dead_letters",
         "export": "edgedescent.commands.export:export",
+        "init": "edgedescent.commands.init:init",
         "journal": "edgedescent.commands.journal:journal",
         "migrate": "edgedescent.commands.migrate:migrate",
         "run": "edgedescent.commands.run:run",

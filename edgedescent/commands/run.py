@@ -28,7 +28,10 @@ from edgedescent.console.terminal import printable
 @click.option("--events", type=click.IntRange(min=1), help="End a dry run after so many events.")
 @click.option("--seconds", type=Number(min=0, min_open=True), help="End a dry run after so long.")
 @click.option(
-    "--show", type=click.Choice(["predictions", "metrics"]), multiple=True, help="Print them during a dry run."
+    "--show",
+    type=click.Choice(["predictions", "metrics", "vectors"]),
+    multiple=True,
+    help="Print them during a dry run; vectors are the features and labels made from inputs.",
 )
 @JSON
 def run(

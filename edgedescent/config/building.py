@@ -55,10 +55,12 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
     members = typing.get_args(kind)
     is_table = typing.get_origin(kind) is dict
     if is_table or set(members) == {dict[str, Any], str}:
-        # The plug-in that the table belongs to validates its content. A name stands for a table of a `type` alone.
+        # What the table belongs to validates its content. A name stands for a table of a `type` alone.
         if not isinstance(value, dict if is_table else dict | str):
             expected = "a table" if is_table else "a table or a name"
             raise ConfigError(f"`{path}` is {shown(value)}: expected {expected}.")
+        if is_table and isinstance(members[1], type) and issubclass(members[1], msgspec.Struct):
+            value = {name: convert(item, members[1], join(path, name)) for name, item in value.items()}
         return typing.cast(T, value)
     if typing.get_origin(kind) in (types.UnionType, typing.Union) and type(None) in members and len(members) == 2:
         return typing.cast(T, convert(value, next(m for m in members if m is not type(None)), path))

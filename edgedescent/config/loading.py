@@ -55,6 +55,7 @@ def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, check
         config = convert(table, Config)
         config.build_learner()
         config.payload_format()
+        config.assembly_settings()
         if check_adapters:
             config.build_transport()
             config.build_exporter()

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from edgedescent import assembly as assembling
+from edgedescent.assembly import AssemblySettings, AssemblySpec, InputSpec, LabelSpec
+from edgedescent.assembly.inputs import filters_of
 from edgedescent.config.building import build, convert, describe
 from edgedescent.drift import Detector
 from edgedescent.engine.core import Engine
@@ -201,6 +204,10 @@ class Config(_Table, frozen=True):
     transport: str = "mqtt"
     broker: dict[str, Any] = msgspec.field(default_factory=dict)
     topics: Topics = Topics()
+    inputs: dict[str, InputSpec] = msgspec.field(default_factory=dict)
+    assembly: AssemblySpec = AssemblySpec()
+    label: LabelSpec | None = None
+    derive: list[dict[str, Any]] = msgspec.field(default_factory=list)
     state: State = State()
     limits: Limits = Limits()
     predictions: Predictions = Predictions()
@@ -218,7 +225,10 @@ class Config(_Table, frozen=True):
         return str(getattr(self.topics, name)).replace("{device}", self.device)
 
     def event_topics(self) -> list[str]:
-        """Topic filters to subscribe to, with the device filled in."""
+        """Topic filters to subscribe to, with the device filled in: those of the inputs, or else of the events."""
+        settings = self.assembly_settings()
+        if settings is not None:
+            return [topic.replace("{device}", self.device) for topic in filters_of(settings.build_inputs())]
         return [topic.replace("{device}", self.device) for topic in self.topics.events]
 
     def build_learner(self) -> Learner:
@@ -228,6 +238,10 @@ class Config(_Table, frozen=True):
             ConfigError: If a key of the table is wrong, or the learner cannot have the configured intervals.
         """
         learner = build(Learner, self.learner, "learner")
+        if self.inputs and learner.input_kind != "features":
+            raise ConfigError(
+                f"`inputs` are given, but {type(learner).__name__} learns ratings: expected a learner of features."
+            )
         interval = self.predictions.interval
         if interval is not None and not learner.has_numeric_targets:
             raise ConfigError(
@@ -235,6 +249,40 @@ class Config(_Table, frozen=True):
                 "no amounts."
             )
         return learner
+
+    def assembly_settings(self) -> AssemblySettings | None:
+        """Settings of the assembler of the inputs; None where messages hold whole events.
+
+        Raises:
+            ConfigError: If a key of the inputs, of the label or of what is derived is wrong, or no event could be made.
+        """
+        if not self.inputs:
+            for name in ("label", "derive"):
+                if getattr(self, name):
+                    raise ConfigError(f"`{name}` is given, but there is no input.", "Add a table `[inputs.<name>]`.")
+            return None
+        if self.label is None:
+            raise ConfigError(
+                "`label` is missing: without it no event of the inputs would be learned.",
+                "Add a table `[label]` with `input` and `feature`, the value to predict.",
+            )
+        if self.topics.events != Topics().events:
+            raise ConfigError(
+                f"`topics.events` is {shown(list(self.topics.events))}: expected none beside `inputs`.",
+                "Give the topics of each input in its own table.",
+            )
+        for name, value, only in (
+            ("questions", self.limits.questions, "in_order"),
+            ("backlog", self.limits.backlog, "wait"),
+        ):
+            if value != only:
+                raise ConfigError(
+                    f"`limits.{name}` is {shown(value)}: expected {only!r} with `inputs`, whose messages belong "
+                    "together."
+                )
+        settings = AssemblySettings(inputs=self.inputs, assembly=self.assembly, label=self.label, derive=self.derive)
+        assembling.check(settings)
+        return settings
 
     def payload_format(self) -> type[Format]:
         """Find the payload format that ``topics.format`` names.
@@ -256,7 +304,7 @@ class Config(_Table, frozen=True):
         Raises:
             ConfigError: If a key of ``[drift]`` is wrong.
         """
-        limits, drift = self.limits, self.drift
+        limits, drift, assembly = self.limits, self.drift, self.assembly_settings()
         watch = DriftSettings(detector=describe(drift.build_detector()), inputs_max=drift.inputs_max)
         return EngineSettings(
             format=self.topics.format,
@@ -269,6 +317,7 @@ class Config(_Table, frozen=True):
             quarantine=limits.quarantine,
             interval=self.predictions.interval,
             drift=watch if drift.enabled else None,
+            assembly=assembly,
         )
 
     def build_engine(self, settings: EngineSettings | None = None) -> Engine:

@@ -9,6 +9,8 @@ from edgedescent.interfaces import Delivery
 
 STALLS = 3
 """Number of successive stalls, each after the same number of messages, that show how many a broker sends ahead."""
+TICK = Delivery("", b"")
+"""Stands for a tick among the deliveries."""
 RETRY_INTERVALS = 60
 """Number of commit intervals after which it is tested whether the broker sends more messages ahead again."""
 
@@ -26,6 +28,8 @@ class Batch:
         """Number of deliveries with QoS 1 or 2, which the broker counts as sent ahead."""
         self.first_at = self.last_at = 0.0
         """Times of arrival of the oldest and the newest message, by the monotonic clock."""
+        self.has_ticks = False
+        """True if some of the messages are ticks, for which nothing is acknowledged."""
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -45,6 +49,20 @@ class Batch:
         self.deliveries += deliveries
         self.bytes += sum(len(message.payload) for message in messages)
         self.unacknowledged += sum(1 for delivery in deliveries if delivery.qos)
+
+    def add_tick(self, message: Message, now: float) -> None:
+        """Add a tick.
+
+        Args:
+            message: The tick.
+            now: The current time, by the monotonic clock.
+        """
+        self.add([message], [TICK], now)
+        self.has_ticks = True
+
+    def to_acknowledge(self) -> list[Delivery]:
+        """Deliveries without those of ticks, which the broker did not send."""
+        return [one for one in self.deliveries if one is not TICK] if self.has_ticks else self.deliveries
 
 
 class CommitPolicy:

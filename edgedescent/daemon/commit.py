@@ -139,6 +139,10 @@ class Committer:
         """Add received messages to the batch, before or after they are learned."""
         self._batch.add(messages, deliveries, self._clock.monotonic())
 
+    def add_tick(self, message: Message) -> None:
+        """Add a tick to the batch: it is journaled, and nothing is acknowledged for it."""
+        self._batch.add_tick(message, self._clock.monotonic())
+
     def note_learning(self, seconds: float) -> None:
         """Count time spent on learning, which recovery would have to spend again without a checkpoint."""
         self._checkpoint_policy.learned(seconds)
@@ -167,7 +171,7 @@ class Committer:
         self._batch = Batch()
 
     def _acknowledge(self, batch: Batch) -> None:
-        deliveries, position = batch.deliveries, batch.messages[-1].position if batch.messages else 0
+        deliveries, position = batch.to_acknowledge(), batch.messages[-1].position if batch.messages else 0
         if self._order is not None:
             first = batch.messages[0].position if batch.messages else self._store.last_position + 1
             deliveries = self._order.durable([one for one in deliveries if one.qos], first)

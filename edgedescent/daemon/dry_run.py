@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from edgedescent.assembly import encode_row
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message
@@ -28,7 +29,7 @@ POLL_S = 0.25
 """Longest wait for messages between two looks at the signals and the clock."""
 
 OnOutput = Callable[[str, bytes], None]
-"""Callback that receives a kind of output, ``predictions``, ``drift`` or ``metrics``, and its payload."""
+"""Callback that receives a kind of output, ``predictions``, ``drift``, ``metrics`` or ``vectors``, and its payload."""
 
 _COUNTED = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters")
 
@@ -46,7 +47,8 @@ def dry_run(
         config: Configuration of the device.
         events: Number of events after which the run ends.
         seconds: Time after which the run ends.
-        on_output: Called with the predictions, drift alarms and metrics that a daemon would publish.
+        on_output: Called with the predictions, drift alarms and metrics that a daemon would publish, and with the
+            feature vectors of inputs.
 
     Returns:
         A summary of this run: counts, rejections by reason, seconds, error, and the state that it started from.
@@ -59,6 +61,8 @@ def dry_run(
     before = dict(engine.counters)
     # The error is that of this run alone.
     engine.errors = Prequential()
+    if engine.assembling is not None:
+        engine.assembling.on_row = lambda row: on_output("vectors", encode_row(row))
     client = config.build_admin_client("dry-run")
     slicer = Slicer(time.monotonic)
     started = time.monotonic()
@@ -78,6 +82,9 @@ def dry_run(
                         break
                 if stopped or _is_complete(engine, before, events):
                     break
+            if engine.assembling is not None and time.time() >= engine.assembling.assembler.tick_due:
+                for _ in _handle(engine, slicer, "", b"", on_output):
+                    pass
             if time.monotonic() >= metrics_due:
                 metrics_due += config.metrics.interval_s
                 on_output("metrics", json.dumps({"device": config.device, **engine.metrics()}).encode())

@@ -328,6 +328,7 @@ class Daemon:
         now = self._clock.monotonic()
         snapshots = self._config.snapshots
         self._receiver.update(now)
+        self._receiver.tick()
         self._reports.report_due(now)
         due = now >= self._snapshot_due or (
             snapshots.every_events is not None and self._learned - self._snapshot_events >= snapshots.every_events

@@ -31,6 +31,8 @@ class Notices:
         self._unscored = self._reused = self._quarantined = self._lifted = 0
         self._saturated = False
         self._dropped = 0
+        self._silent: list[str] = []
+        self._late = 0
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -52,6 +54,25 @@ class Notices:
                 unscored,
             )
         self._check_quarantine(engine)
+        if engine.assembling is not None:
+            self._check_inputs(engine.assembling.assembler.silent, engine)
+
+    def _check_inputs(self, silent: list[str], engine: Engine) -> None:
+        for name in silent:
+            if name not in self._silent:
+                log.warning("The input %r has fallen silent: nothing came for `inputs.%s.silent_after_s`.", name, name)
+        for name in self._silent:
+            if name not in silent:
+                log.info("The input %r sends again.", name)
+        self._silent = silent
+        late = engine.counters["readings_late"]
+        if late > 2 * self._late:
+            self._late = late
+            log.warning(
+                "%d readings so far came later than `assembly.lateness_s` allows, and are dead letters: see "
+                "`edgedescent dead-letters list --reason late`. Is the clock of a device behind?",
+                late,
+            )
 
     def _check_ids(self, engine: Engine) -> None:
         reused = engine.counters["ids_reused"]

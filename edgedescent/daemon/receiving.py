@@ -17,7 +17,7 @@ from edgedescent.daemon.outputs import Outputs
 from edgedescent.daemon.rate_limits import RateLimits
 from edgedescent.daemon.shedding import Sample
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import Message
+from edgedescent.engine.messages import Message, tick
 from edgedescent.engine.slicing import INTERVAL_S, Slicer
 from edgedescent.interfaces import Delivery, Transport
 from edgedescent.state.store import Store
@@ -90,6 +90,8 @@ class Receiver:
         self._arrived_at = 0.0
         """Time of its receipt, by the monotonic clock."""
         self._is_configured = False
+        self._tick_at = 0.0
+        """Time before which no further tick is made, by the monotonic clock."""
 
     def _is_question(self, payload: bytes) -> bool:
         return self._format.is_question(payload)
@@ -115,7 +117,7 @@ class Receiver:
         Args:
             deliveries: The deliveries, in order; at least one.
         """
-        received_at = math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
+        received_at = self._time()
         self._load.arrived(len(deliveries))
         self._connections.received(deliveries)
         self._committer.received(self.intake.add(deliveries, received_at, self._clock.monotonic()))
@@ -146,15 +148,45 @@ class Receiver:
     def _next_portion(self) -> bool:
         """Take deliveries out of the intake, as messages for the next commit; returns False if there is no message."""
         messages = self.assign()
-        if messages and not self._is_configured:
-            # Not earlier: the state behind the last message must be the same whatever is configured now.
-            self._engine.configure(**self._config.engine_settings().options())
-            self._format = self._engine.format
-            self._is_configured = True
+        if messages:
+            self._configure()
         if messages and self._config.metrics.time_field is not None:
             self._read_time(messages[0], self._config.metrics.time_field)
         self._messages = iter(messages)
         return bool(messages)
+
+    def _configure(self) -> None:
+        """Give the engine the configured settings, with the first new message.
+
+        Not earlier: the state behind the last message must be the same whatever is configured now.
+        """
+        if not self._is_configured:
+            self._engine.configure(**self._config.engine_settings().options())
+            self._format = self._engine.format
+            self._is_configured = True
+
+    def tick(self) -> None:
+        """Make a tick if the assembler waits for one: a message without content that joins the next commit.
+
+        While messages wait, these bring the time.
+        """
+        assembling, now = self._engine.assembling, self._clock.monotonic()
+        if assembling is None or self.waits or now < self._tick_at or not self._committer.has_room:
+            return
+        if self._clock.time() < assembling.assembler.tick_due:
+            return
+        # Each costs a commit.
+        self._tick_at = now + self._config.state.commit_interval_s
+        self._configure()
+        self._last_position += 1
+        message = tick(self._last_position, self._time())
+        self._arrived_at = now
+        self._committer.add_tick(message)
+        self._messages = iter((message,))
+
+    def _time(self) -> float:
+        """Current time, in the resolution of the journal."""
+        return math.floor(self._clock.time() * TICKS_PER_S) / TICKS_PER_S
 
     def assign(self) -> Sequence[Message]:
         """Take deliveries out of the intake, if there is room, and assign positions to their messages.

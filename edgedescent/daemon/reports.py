@@ -135,7 +135,11 @@ class Reports:
         self._health.report(metrics)
         left_out = self._engine.learner.left_out()
         drift = msgspec.to_builtins(self._engine.latest_alarms)
-        self._status.write({**metrics, "left_out": left_out, "drift": drift, "connected": self._transport.connected})
+        assembling = self._engine.assembling
+        inputs = {} if assembling is None else {"silent": assembling.assembler.silent}
+        self._status.write(
+            {**metrics, "left_out": left_out, "drift": drift, "connected": self._transport.connected, **inputs}
+        )
 
 
 def resident_bytes() -> int | None:

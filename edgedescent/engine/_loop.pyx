@@ -139,6 +139,9 @@ cdef class LearningLoop:
                     if self.judges_labels and self.quarantine.holds_label(events.target):
                         raise absurd_label(self.quarantine, events.target)
                     prediction = self.predict_learn(events)
+                    if events.earlier == events.earlier:
+                        # What was said before the label was there is what counts.
+                        prediction = events.earlier
                     if events.has_id:
                         if not knows and events.is_raw:
                             # In the encoder or an object by now, so that this is cheap and raises no error.

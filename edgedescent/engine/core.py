@@ -13,12 +13,14 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from edgedescent.assembly import AssemblySettings
 from edgedescent.conformal import PredictionIntervals
 from edgedescent.drift import Alarm, Detector, DriftMonitor
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import AGAIN, COPY, NEW, RedeliveryWindow
+from edgedescent.engine.assembling import Assembling
 from edgedescent.engine.messages import Connection, DriftAlarm, Effect, Message, Prediction, Predictions
 from edgedescent.engine.unfinished import Handled, Unfinished, behind
 from edgedescent.errors import StateError
@@ -48,6 +50,8 @@ class Engine:
         interval: level of the prediction intervals that the answers carry, > 0 and < 1; None for answers without them.
         detector: test for change in the prediction error and the inputs; None to watch neither.
         watched_inputs_max: number of inputs that are watched.
+        assembly: settings of the inputs, which make events of the messages of many topics; None where each message
+            holds whole events.
 
     Attributes:
         format: the payload format.
@@ -81,6 +85,7 @@ class Engine:
         interval: float | None = None,
         detector: Detector | None = None,
         watched_inputs_max: int = 4,
+        assembly: AssemblySettings | None = None,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -95,6 +100,7 @@ class Engine:
         self._quarantine = Quarantine(quarantine)
         self.intervals: PredictionIntervals | None = None
         self.drift: DriftMonitor | None = None
+        self.assembling: Assembling | None = None
         self.configure(
             payload_format=payload_format,
             dedup_window=dedup_window,
@@ -107,6 +113,7 @@ class Engine:
             interval=interval,
             detector=detector,
             watched_inputs_max=watched_inputs_max,
+            assembly=assembly,
         )
 
     def configure(
@@ -123,12 +130,14 @@ class Engine:
         interval: float | None = None,
         detector: Detector | None = None,
         watched_inputs_max: int = 4,
+        assembly: AssemblySettings | None = None,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 
         A window that gets smaller keeps the newest of what it remembers. With another `id_scope`, events learned before
         are not recognized. With another `interval`, its calibration begins anew, and with another `detector` or
-        number of inputs what it remembers. The state does not change where the arguments are the same.
+        number of inputs what it remembers; with other inputs, what waits for them is dropped. The state does not change
+        where the arguments are the same.
         """
         self.format = payload_format(
             self.learner.input_kind,
@@ -163,6 +172,12 @@ class Engine:
             drift=self.drift,
         )
         self._reader = self.format.reader() if self._loop.takes_raw else None
+        if assembly is None:
+            self.assembling = None
+        elif self.assembling is None or assembly != self.assembling.settings:
+            if self.assembling is not None:
+                self.counters["questions_dropped"] += self.assembling.assembler.n_waiting
+            self.assembling = Assembling(assembly)
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
@@ -197,6 +212,8 @@ class Engine:
         if message.position != self.position + 1 or self._rest is not None:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         done, reader = self._done, self._reader
+        if self.assembling is not None:
+            return self._assemble(message, self.assembling)
         if done is not None:
             return self._resume(message, done, events_max)
         known = self._note(message)
@@ -217,6 +234,20 @@ class Engine:
         effects: list[Effect] = [Predictions(_encode(answered if reader.is_array else answered[0]))] if answered else []
         if self.drift is not None and self.drift.raised:
             effects += self._alarms(message, self.drift)
+        return effects
+
+    def _assemble(self, message: Message, assembling: Assembling) -> list[Effect]:
+        """Take a message of the inputs in, and predict and learn the events that it completes, all at once."""
+        known = self._note(message)
+        effects: list[Effect] = []
+        if known == NEW:
+            effects = assembling.handle(message, self._loop, self.errors, self.counters)
+            if self.drift is not None and self.drift.raised:
+                effects += self._alarms(message, self.drift)
+        elif known == AGAIN:
+            self.counters["duplicates"] += 1
+            self.counters["duplicates.redelivered"] += 1
+        self.position = message.position
         return effects
 
     def proceed(self, events_max: int = sys.maxsize) -> list[Effect] | None:
@@ -379,6 +410,7 @@ class Engine:
             "quarantines_lifted": self.n_quarantines_lifted,
             **self.errors.summary(),
             **({} if self.intervals is None else self.intervals.summary()),
+            **({} if self.assembling is None else self.assembling.assembler.metrics()),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -390,6 +422,7 @@ class Engine:
             "errors": self.errors.save(),
             **({} if self.intervals is None else self.intervals.save("intervals.")),
             **({} if self.drift is None else self.drift.save("drift.")),
+            **({} if self.assembling is None else self.assembling.save("assembly.")),
             "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
@@ -415,6 +448,8 @@ class Engine:
                 self.intervals.restore(state, "intervals.")
             if self.drift is not None and "drift.watches" in state:
                 self.drift.restore(state, "drift.")
+            if self.assembling is not None and "assembly.clock" in state:
+                self.assembling.restore(state, "assembly.")
             self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))

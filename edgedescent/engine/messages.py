@@ -38,6 +38,19 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """Identifiers of the subscriptions for which the broker sent it: it may send a copy for each."""
 
 
+def tick(position: int, received_at: float) -> Message:
+    """Message that only moves the time of an assembler on, where a timeout is due and nothing comes.
+
+    Its topic is empty, as no published one is. It is journaled like any other, so that what follows from it can be
+    repeated.
+
+    Args:
+        position: Its position in the journal.
+        received_at: Time at which it was made.
+    """
+    return Message(position, received_at, "", b"")
+
+
 class Predictions(msgspec.Struct, frozen=True, gc=False):
     """Answers to the events of one message, as JSON to publish."""
 
@@ -83,3 +96,5 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     low: float | None = None
     """Lower bound of the prediction interval, where one was asked for and errors are known."""
     high: float | None = None
+    time: float | None = None
+    """Time that the prediction is about, in seconds since 1970, where the event was assembled from inputs."""

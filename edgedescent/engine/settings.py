@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from edgedescent.assembly import AssemblySettings
 from edgedescent.drift import DETECTORS, Detector
 from edgedescent.errors import ConfigError
 from edgedescent.formats import FORMATS
@@ -49,6 +50,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Level of the prediction intervals of the answers; None for answers without them."""
     drift: DriftSettings | None = None
     """Settings of the drift monitor; None where there is none."""
+    assembly: AssemblySettings | None = None
+    """Settings of the assembler of the inputs; None where messages hold whole events."""
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Engine` and of `Engine.configure`.
@@ -70,5 +73,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             'dedup_window: 65536 before, 9 now'
         """
         before, now = msgspec.structs.asdict(earlier), msgspec.structs.asdict(self)
+        if before.pop("assembly") != now.pop("assembly"):
+            # They are long, and begin anew.
+            before["inputs"], now["inputs"] = "others", "these"
         changed = [name for name in now if before[name] != now[name]]
         return "; ".join(f"{name}: {before[name]!r} before, {now[name]!r} now" for name in changed)

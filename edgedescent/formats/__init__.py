@@ -2,13 +2,16 @@
 
 from edgedescent.formats._content_hash import content_hash
 from edgedescent.formats.base import REASONS, Format, Piece, Rejected, refused
+from edgedescent.formats.decoder import Decoder
 from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
 from edgedescent.formats.json import JsonFormat
 from edgedescent.registry import Registry
 
 __all__ = [
+    "DECODERS",
     "FORMATS",
     "REASONS",
+    "Decoder",
     "Event",
     "FeatureEvent",
     "Format",
@@ -24,3 +27,17 @@ __all__ = [
 FORMATS: Registry[type[Format]] = Registry(
     "payload format", "edgedescent.formats", {"json": "edgedescent.formats:JsonFormat"}, base=Format
 )
+
+DECODERS: Registry[type[Decoder]] = Registry(
+    "decoder",
+    "edgedescent.decoders",
+    {
+        "json": "edgedescent.formats.json_decoder:JsonDecoder",
+        "msgpack": "edgedescent.formats.msgpack:MsgpackDecoder",
+        "cbor": "edgedescent.formats.cbor:CborDecoder",
+        "csv": "edgedescent.formats.csv:CsvDecoder",
+        "scalar": "edgedescent.formats.scalar:ScalarDecoder",
+    },
+    base=Decoder,
+)
+"""Decoders of the messages of inputs, by the name that ``format`` of an input gives."""

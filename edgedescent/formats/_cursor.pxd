@@ -11,6 +11,8 @@ cdef class EventCursor:
     cdef bint has_target
     cdef bint has_id
     cdef double target
+    # Prediction of the event at hand that was made earlier, which is scored instead of a new one; NaN for none.
+    cdef double earlier
     # The event as an object, or the error that tells why it is none; None until it is asked for.
     cdef object item
 

@@ -21,6 +21,9 @@ cdef class EventCursor:
         index: place of the event at hand in its message, from 0.
     """
 
+    def __cinit__(self):
+        self.earlier = NAN
+
     def open(self, bytes message not None):
         """Go to before the first event of a message; False if it is left to the format's `decode`."""
         return False
@@ -100,9 +103,12 @@ cdef class Piece(EventCursor):
         events: usable events in order, each in a pair behind its place in the message.
         rejected: `Rejected` events.
         is_array: whether the message holds an array of events.
+        earlier: prediction of the event that was made when its label was not there, which is scored instead of a new
+            one; NaN for none.
     """
 
-    def __init__(self, list events not None, list rejected not None, bint is_array=False):
+    def __init__(self, list events not None, list rejected not None, bint is_array=False, double earlier=NAN):
+        self.earlier = earlier
         self.events = events
         self.rejected = rejected
         self.is_array = is_array

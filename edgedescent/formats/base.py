@@ -21,6 +21,10 @@ REASONS = (
     "too_many_events",
     "too_deep",
     "quarantined",
+    "late",
+    "no_question",
+    "second_label",
+    "unlabelled",
 )
 """Why an event becomes a dead letter: each `InvalidEventError.reason` is one of these, and is counted by it."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgedescent.engine.assembling import event_reader
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ExportError
 from edgedescent.interfaces import Exporter, FollowsLabels
@@ -167,9 +168,9 @@ def recent_events(store: Store, engine: Engine, count: int) -> list[dict[str, An
     while len(events) < count and end > 0:
         start = store.first_of_last(messages, end)
         earlier: list[dict[str, Any]] = []
+        read = event_reader(engine.format, engine.assembling)
         for message in store.read(after=start, up_to=end):
-            for piece in engine.format.read(message.payload):
-                earlier.extend(msgspec.structs.asdict(event) for _, event in piece.events)
+            earlier.extend(msgspec.structs.asdict(event) for event in read(message))
         events = earlier + events
         if start == end:
             break

@@ -23,8 +23,9 @@ _PROGRESS_IN_A_FILE_S = 30.0
 class _Progress:
     """Progress line, with one more line for each violation."""
 
-    def __init__(self, worlds: int) -> None:
+    def __init__(self, worlds: int, *, inputs: bool) -> None:
         self._worlds = worlds
+        self._inputs = inputs
         self._started = time.monotonic()
         self._reported_at = self._started
         self._terminal = sys.stderr.isatty()
@@ -32,7 +33,7 @@ class _Progress:
     def __call__(self, totals: Totals, outcome: Outcome) -> None:
         if outcome.violation is not None:
             click.echo(f"{self._end()}Seed {outcome.seed}: {outcome.violation}", err=True)
-            click.echo(f"  Reproduce it with: {command(outcome.seed)}", err=True)
+            click.echo(f"  Reproduce it with: {command(outcome.seed, inputs=self._inputs)}", err=True)
         now = time.monotonic()
         if now - self._reported_at >= (_PROGRESS_S if self._terminal else _PROGRESS_IN_A_FILE_S):
             self._reported_at = now
@@ -55,9 +56,12 @@ class _Progress:
 @click.option("--seeds", type=click.IntRange(min=1), default=1000, show_default=True, help="Number of worlds to run.")
 @click.option("--first", type=int, default=0, show_default=True, help="Seed of the first world.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: one per processor]")
+@click.option("--inputs", is_flag=True, help="Worlds of devices that make their events of single readings.")
 @click.option("--verbose", is_flag=True, help="Print the trace of the one world.")
 @JSON
-def main(seed: int | None, seeds: int, first: int, jobs: int | None, verbose: bool, as_json: bool) -> None:
+def main(
+    seed: int | None, seeds: int, first: int, jobs: int | None, inputs: bool, verbose: bool, as_json: bool
+) -> None:
     """Run the daemon's own code on a simulated clock, disk and broker with faults of all kinds.
 
     Each seed determines one world. Exits with 1 if the daemon breaks a promise in any of them.
@@ -65,16 +69,16 @@ def main(seed: int | None, seeds: int, first: int, jobs: int | None, verbose: bo
     if verbose and seed is None:
         raise click.UsageError("--verbose needs --seed: it prints the trace of a single world.")
     if seed is not None:
-        outcome = simulate(seed, trace=click.echo if verbose else None)
+        outcome = simulate(seed, trace=click.echo if verbose else None, inputs=inputs)
         totals = Totals()
         totals.add(outcome)
         if outcome.violation is not None:
             click.echo(f"Seed {seed}: {outcome.violation}", err=True)
             if not verbose:
-                click.echo(f"  Reproduce it with: {command(seed)}", err=True)
+                click.echo(f"  Reproduce it with: {command(seed, inputs=inputs)}", err=True)
     else:
-        progress = _Progress(seeds)
-        totals = soak(range(first, first + seeds), jobs or os.cpu_count() or 1, progress)
+        progress = _Progress(seeds, inputs=inputs)
+        totals = soak(range(first, first + seeds), jobs or os.cpu_count() or 1, progress, inputs=inputs)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(totals)))
     else:

@@ -155,6 +155,8 @@ class Chance:
         """Random numbers of the prediction intervals of the answers, likewise."""
         self.drift = random.Random(f"{seed} drift")  # noqa: S311
         """Random numbers of what watches for drift, likewise."""
+        self.inputs = random.Random(f"{seed} inputs")  # noqa: S311
+        """Random numbers of the inputs of a device that assembles its events, likewise."""
         self.power = self.dice.random() < 0.85
         """True if the world has power cuts."""
         rates = draw_rates(self.dice, power=self.power)

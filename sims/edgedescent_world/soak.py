@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -32,23 +33,30 @@ class Totals(msgspec.Struct):
                 self.sums[name] = self.sums.get(name, 0) + value
 
 
-def command(seed: int) -> str:
+def command(seed: int, *, inputs: bool = False) -> str:
     """Command that runs one world again and prints its trace.
 
     Example:
         >>> command(7)
         'python -m edgedescent_world --seed 7 --verbose'
     """
-    return f"python -m edgedescent_world --seed {seed} --verbose"
+    return f"python -m edgedescent_world{' --inputs' if inputs else ''} --seed {seed} --verbose"
 
 
-def soak(seeds: Sequence[int], jobs: int = 1, on_outcome: Callable[[Totals, Outcome], None] | None = None) -> Totals:
+def soak(
+    seeds: Sequence[int],
+    jobs: int = 1,
+    on_outcome: Callable[[Totals, Outcome], None] | None = None,
+    *,
+    inputs: bool = False,
+) -> Totals:
     """Run one world for each seed.
 
     Args:
         seeds: The seeds.
         jobs: Number of processes.
         on_outcome: Called with the sums so far and the outcome of each world, in the order in which they end.
+        inputs: True for devices that make their events of readings.
 
     Returns:
         The sums over all worlds.
@@ -66,9 +74,9 @@ def soak(seeds: Sequence[int], jobs: int = 1, on_outcome: Callable[[Totals, Outc
 
     if jobs == 1:
         for seed in seeds:
-            count(simulate(seed))
+            count(simulate(seed, inputs=inputs))
     else:
         with multiprocessing.Pool(jobs) as pool:
-            for outcome in pool.imap_unordered(simulate, seeds, chunksize=_CHUNK):
+            for outcome in pool.imap_unordered(partial(simulate, inputs=inputs), seeds, chunksize=_CHUNK):
                 count(outcome)
     return totals

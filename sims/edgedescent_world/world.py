@@ -23,6 +23,7 @@ from edgedescent_world.chance import Chance, Crash
 from edgedescent_world.disk import SimulatedDisk
 from edgedescent_world.faults import schedule_faults
 from edgedescent_world.ledger import Ledger, LedgerStore, Violation
+from edgedescent_world.readings import ReadingSensors, require_assembled, with_inputs
 from edgedescent_world.sensors import Sensors
 from edgedescent_world.settings import draw_drift, draw_limits, draw_predictions, draw_settings
 from edgedescent_world.slicer import SimulatedSlicer
@@ -36,6 +37,8 @@ WRITE_MAX_BYTES = 150_000
 """Upper bound of a commit with a checkpoint, without the pages that SQLite then moves from its write-ahead log."""
 STATE_MAX_BYTES = 15_000
 """Upper bound of a checkpoint."""
+STATE_OF_INPUTS_MAX_BYTES = 60_000
+"""The same in a world of inputs, whose events have more features to watch, and wait."""
 CALM_S = 120.0
 """Time that the daemon has, once faults have stopped, to process all messages."""
 _LOGGERS = ("edgedescent", "edgedescent_mqtt")
@@ -84,6 +87,8 @@ class Outcome(msgspec.Struct):
     surplus: int = 0
     """Messages that no filter asked for, and further copies of messages for overlapping filters."""
     steps: int = 0
+    ticks: int = 0
+    """Ticks that the daemon made, in a world of inputs."""
 
 
 class World:
@@ -93,9 +98,17 @@ class World:
         seed: Determines everything that happens.
         parts: Classes to build it from.
         trace: Called with each line of the trace; None for no trace.
+        inputs: True for a device that makes its events of readings, instead of one that gets whole events.
     """
 
-    def __init__(self, seed: int, parts: Parts | None = None, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        parts: Parts | None = None,
+        trace: Callable[[str], None] | None = None,
+        *,
+        inputs: bool = False,
+    ) -> None:
         self._parts = parts or Parts()
         self.timeline = timeline = Timeline()
 
@@ -105,22 +118,28 @@ class World:
 
         self.trace = trace_line
         self.chance = chance = Chance(seed, trace_line if trace is not None else None)
-        self.settings = settings = draw_settings(chance)
+        settings = draw_settings(chance)
+        self.settings = settings = with_inputs(settings, chance) if inputs else settings
+        self._inputs = inputs
         self.config = settings.config
         self.ledger = Ledger()
         self.disk = SimulatedDisk(chance, timeline, PurePosixPath("/"))
         self.store_disk = self._parts.disk(chance, self.disk, wal_pages_max=settings.wal_pages_max)
         self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
         self._slicer = SimulatedSlicer(timeline, chance.slices)
-        self.sensors = Sensors(
-            chance,
-            timeline,
-            self.broker,
-            ratings=settings.ratings,
-            id_scope=settings.config.limits.id_scope,
-            count=settings.n_messages,
-            several=settings.filtered,
-        )
+        self.sensors: Sensors | ReadingSensors
+        if inputs:
+            self.sensors = ReadingSensors(chance, timeline, self.broker, count=settings.n_messages)
+        else:
+            self.sensors = Sensors(
+                chance,
+                timeline,
+                self.broker,
+                ratings=settings.ratings,
+                id_scope=settings.config.limits.id_scope,
+                count=settings.n_messages,
+                several=settings.filtered,
+            )
         self.outcome = Outcome(seed, messages=settings.n_messages)
         self._changes: list[tuple[int, EngineSettings]] = []
         """Settings of the engine with the position of the first message that they hold for, in order."""
@@ -332,7 +351,8 @@ class World:
     @property
     def _pieces_max(self) -> int:
         """Largest number of pieces of a checkpoint."""
-        return 1 + STATE_MAX_BYTES // self.settings.piece_bytes
+        most = STATE_OF_INPUTS_MAX_BYTES if self._inputs else STATE_MAX_BYTES
+        return 1 + most // self.settings.piece_bytes
 
     def _check_running(self, daemon: Daemon) -> None:
         """Check the running daemon; stop it once the world is finished.
@@ -387,6 +407,12 @@ class World:
         reference = invariants.reference_run(self.config, messages, self._changes)
         invariants.require_same_state(engine, reference)
         invariants.require_dead_letters(self.config, store, reference)
+        if self._inputs:
+            require_assembled(self.config, engine, messages)
+            self.outcome.ticks = engine.counters["ticks"]
+            self._require_bounds()
+            store.close()
+            return
         is_simple = not (self.outcome.reconfigured or self.outcome.folders_lost)
         if is_simple and self.config.limits.events_per_second_max is None:
             self._check_learned_once(engine)
@@ -431,13 +457,20 @@ def _logs_to(trace: Callable[[str], None] | None) -> Iterator[None]:
             logger.propagate = propagate
 
 
-def simulate(seed: int, parts: Parts | None = None, trace: Callable[[str], None] | None = None) -> Outcome:
+def simulate(
+    seed: int,
+    parts: Parts | None = None,
+    trace: Callable[[str], None] | None = None,
+    *,
+    inputs: bool = False,
+) -> Outcome:
     """Run one world.
 
     Args:
         seed: Determines everything that happens.
         parts: Classes to build it from.
         trace: Called with each line of the trace; None for no trace.
+        inputs: True for a device that makes its events of readings.
 
     Returns:
         The outcome.
@@ -446,4 +479,4 @@ def simulate(seed: int, parts: Parts | None = None, trace: Callable[[str], None]
         >>> simulate(1).violation is None
         True
     """
-    return World(seed, parts, trace).run()
+    return World(seed, parts, trace, inputs=inputs).run()

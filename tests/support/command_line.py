@@ -21,7 +21,7 @@ def _commands() -> list[str]:
 
 COMMANDS = _commands()
 GROUPS = ("journal", "dead-letters", "snapshots")
-CONFIGURED = [name for name in COMMANDS if name not in ("demo", "replay", "simulate", "sweep", *GROUPS)]
+CONFIGURED = [name for name in COMMANDS if name not in ("demo", "init", "replay", "simulate", "sweep", *GROUPS)]
 """Commands that take a configuration."""
 REST = {"backup": ["copy.db"], "dead-letters show": ["1.0"], "dead-letters purge": ["--all"]}
 """Further arguments that a command needs."""

@@ -71,6 +71,10 @@ class DevicePeer:
             sent[-1].wait_for_publish(PATIENCE_S)
             assert sent[-1].is_published(), "the broker did not take the events"
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish to any topic, whatever the device's."""
+        self._client.publish(topic, payload, 1)
+
     def of(self, topic: str) -> list[bytes]:
         """Payloads received on a topic."""
         return [payload for name, payload, _ in list(self.received) if name == topic]

@@ -138,7 +138,8 @@ _Message = tuple[bytes, int, str | None]
 def _messages(source: Source, topic: str | None, id_prefix: str | None, batch: int, part: slice) -> Iterator[_Message]:
     if isinstance(source, JournalSource):
         recorded = islice(source.messages(), part.start, part.stop)
-        return ((message.payload, 1, topic or message.topic) for message in recorded)
+        # A tick was not published.
+        return ((message.payload, 1, topic or message.topic) for message in recorded if message.topic)
     return _encoded(islice(source.events(id_prefix), part.start, part.stop), batch)
 
 

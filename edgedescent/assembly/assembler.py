@@ -1,0 +1,407 @@
+"""Assembler: from the messages of many topics to events with labels, in the order of their times."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgedescent.assembly.baselines import Baselines
+from edgedescent.assembly.deriver import Deriver
+from edgedescent.assembly.inputs import TOPICS_MAX, Input, Reading
+from edgedescent.assembly.labels import Question, Unusable, WaitingQuestions
+from edgedescent.assembly.latest import LatestValues
+from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
+from edgedescent.assembly.rows import Dropped, Row, Step
+from edgedescent.assembly.settings import INTERVAL, LABEL, AssemblySettings
+from edgedescent.assembly.silence import Silence
+from edgedescent.errors import InvalidEventError
+
+GAP_EVENTS_MAX = 1000
+"""Bound on the events that an interval makes up for after a gap in the stream."""
+TICK_MARGIN_S = 0.002
+"""Time behind that at which something is due at which a tick comes: the time of arrival is rounded down."""
+
+
+class _Content(msgspec.Struct, array_like=True):
+    """State of an assembler, but for its clock."""
+
+    latest: list[tuple[str, float, float | str | None, int]]
+    frontier: float
+    held: list[tuple[bool, Reading]]
+    last: list[Reading]
+    waiting_number: int
+    waiting: list[tuple[str, Question]]
+    answered: list[tuple[str, float]]
+    baselines: tuple[list[float], list[tuple[float, float]]]
+    derived: list[Any]
+    boundary: int | None
+    heard: list[float]
+
+
+_decode = msgspec.msgpack.Decoder(_Content).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Assembler:
+    """Makes events of the readings of its inputs: a deterministic state machine whose only clock is the message's time.
+
+    A message is decoded to readings. They wait in a `ReorderBuffer` until those before them cannot come any more, then
+    each sets the latest values of its features. An event takes the values that are not too old at its time, and what is
+    derived from them; it never holds a value from behind its time. Its label comes with it, or later.
+
+    Args:
+        settings: The settings, which were checked.
+
+    Attributes:
+        settings: The settings.
+        silent: Names of the inputs that have fallen silent.
+
+    Example:
+        >>> from edgedescent.assembly import AssemblySettings, AssemblySpec, InputSpec, LabelSpec
+        >>> meter = InputSpec(topics=("home/meter",), fields={"power": "P"}, time="t")
+        >>> label = LabelSpec(input="meter", feature="meter.power", horizon_s=60.0)
+        >>> settings = AssemblySettings(inputs={"meter": meter}, assembly=AssemblySpec(lateness_s=0), label=label)
+        >>> assembler, counts = Assembler(settings), Counter()
+        >>> for payload in (b'{"P": 5, "t": 0}', b'{"P": 7, "t": 60}'):
+        ...     for row in assembler.take("home/meter", payload, 100.0, counts):
+        ...         row.prediction = 1.0
+        ...         print(row.time, row.x, row.y, row.earlier)
+        60.0 {'meter.power': 5.0} None nan
+        60.0 {'meter.power': 5.0} 7.0 1.0
+        120.0 {'meter.power': 7.0} None nan
+    """
+
+    def __init__(self, settings: AssemblySettings) -> None:
+        self.settings = settings
+        spec, label, emit = settings.assembly, settings.label, settings.emit
+        self._inputs = settings.build_inputs()
+        numbers = {one.name: one.number for one in self._inputs}
+        self._label_input = numbers[label.input]
+        self._trigger = numbers.get(emit, self._label_input if emit == LABEL else -1)
+        self._is_nowcast = emit == LABEL
+        self._is_late = label.by is not None
+        self._every_s = spec.every_s if emit == INTERVAL else None
+        self._horizon_s = label.horizon_s
+        self._label_age_max_s = settings.label_age_max_s
+        lateness = settings.lateness_s
+        # With lateness, all readings of one time are there before the event at that time.
+        self._is_complete = lateness > 0 or self._trigger == self._label_input
+        self._clock = StreamClock(len(self._inputs), spec.clock_ahead_max_s, spec.ahead_of_others_max_s)
+        # At one time, an event comes behind its features, and a label that comes later behind its event.
+        ranks = [2 if i == self._trigger else int(i == self._label_input) for i in range(len(self._inputs))]
+        if self._is_late:
+            ranks[self._label_input] = 3
+        self._buffer = ReorderBuffer(lateness, spec.held_max, ranks)
+        self._latest = LatestValues([one.spec.max_age_s for one in self._inputs], spec.features_max)
+        self._deriver = Deriver(settings.build_derived())
+        self._waiting = WaitingQuestions(label)
+        self._baselines = Baselines(label.horizon_s or 0.0, label.season_s, self._label_age_max_s)
+        self._silence = Silence([one.spec.silent_after_s for one in self._inputs])
+        self._boundary: int | None = None
+        """Number of the next interval, from 1970 on; None before the first reading."""
+        self._topics: dict[str, list[tuple[Input, dict[str, str]]]] = {}
+        """Inputs, and levels by name, of the topics that were seen."""
+
+    # --- Messages -------------------------------------------------------------------------------------------------
+
+    def take(self, topic: str, payload: bytes, received_at: float, counts: Counter[str]) -> Iterator[Step]:
+        """Take a message in; yields what follows from it, in order.
+
+        The caller fills in the prediction of each row before it takes the next step.
+
+        Args:
+            topic: Topic of the message; empty for a tick, which only moves the time on.
+            payload: Its payload.
+            received_at: Time of its arrival, in seconds since 1970.
+            counts: Counters, which are updated.
+        """
+        clock = self._clock
+        if not topic:
+            counts["ticks"] += 1
+            clock.move(clock.at(received_at), received_at)
+            yield from self._advance(counts)
+            return
+        found = self._topics.get(topic)
+        if found is None:
+            found = self._match(topic)
+        if not found:
+            counts["messages_ignored"] += 1
+        for one, levels in found:
+            try:
+                readings = one.read(topic, levels, payload)
+            except InvalidEventError as error:
+                yield Unusable(error.reason, f"{one.name}: {error}")
+                continue
+            for reading in readings:
+                yield from self._add(reading, received_at, counts)
+
+    def _match(self, topic: str) -> list[tuple[Input, dict[str, str]]]:
+        found = [(one, levels) for one in self._inputs if (levels := one.match(topic)) is not None]
+        if len(self._topics) < TOPICS_MAX:
+            self._topics[topic] = found
+        return found
+
+    def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step]:
+        number = reading.input
+        if self._is_late and number == self._label_input:
+            # A label that comes later is used in its order of arrival; its time says what it is about.
+            reading.about = None if math.isnan(reading.time) else reading.time
+            reading.time = math.nan
+        has_time = not math.isnan(reading.time)
+        counts["readings"] += 1
+        self._clock.stamp(reading, received_at)
+        self._silence.heard(number, self._clock.newest)
+        if not self._buffer.add(reading, has_time, counts):
+            counts["readings_late"] += 1
+            behind = self._buffer.frontier + self._buffer.lateness_s - reading.time
+            yield Unusable(
+                "late",
+                f"{self._inputs[number].name}: the reading is {behind:.6g} s behind the newest; the lateness is "
+                f"{self._buffer.lateness_s:g} s.",
+            )
+        yield from self._advance(counts)
+
+    # --- Time -----------------------------------------------------------------------------------------------------
+
+    def _advance(self, counts: Counter[str]) -> Iterator[Step]:
+        """Do what is due by the time of the stream."""
+        now = self._clock.newest
+        for reading in self._buffer.release(now, counts):
+            yield from self._until(reading.time, counts)
+            yield from self._apply(reading, counts)
+        yield from self._until(self._buffer.frontier, counts)
+        for question, reason in self._waiting.expired(self._buffer.frontier, counts) if self._is_late else ():
+            yield Dropped(question, reason)
+        self._silence.update(now, counts)
+
+    def _until(self, time: float, counts: Counter[str]) -> Iterator[Step]:
+        """Do what is due before a time: nothing that is at it can come any more."""
+        every = self._every_s
+        if every is None and self._horizon_s is None:
+            return
+        if every is not None and self._boundary is None:
+            if math.isfinite(time):
+                self._boundary = math.floor(time / every) + 1
+            return
+        while True:
+            due = math.inf if self._horizon_s is None else self._waiting.next_due
+            boundary = math.inf if every is None or self._boundary is None else self._boundary * every
+            if not min(due, boundary) < time:
+                return
+            if due <= boundary:
+                yield from self._answer_forecast(counts)
+            elif every is not None and self._boundary is not None:
+                missed = math.floor((time - boundary) / every) - GAP_EVENTS_MAX
+                if missed > 0:
+                    counts["rows_skipped"] += missed
+                    self._boundary += missed
+                self._boundary += 1
+                yield from self._ask((self._boundary - 1) * every, None, None, counts)
+
+    def _apply(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
+        """Use a reading whose turn it is."""
+        number, time = reading.input, reading.time
+        if number == self._label_input and self._is_late:
+            yield from self._answer_late(reading, counts)
+            return
+        counts["features_dropped"] += self._latest.update(reading)
+        if number != self._trigger:
+            return
+        if self._is_nowcast:
+            if self.settings.label.feature in reading.values:
+                yield from self._learn_now(reading, counts)
+            return
+        if self._is_complete and self._horizon_s is not None:
+            # What is learned before the prediction makes it better.
+            while self._waiting.next_due <= time:
+                yield from self._answer_forecast(counts)
+        yield from self._ask(time, reading.id, reading.key, counts)
+
+    # --- Events ---------------------------------------------------------------------------------------------------
+
+    def _row(self, time: float, counts: Counter[str], without: str | None = None) -> dict[str, Any] | None:
+        """Features at a time with the derived ones; None if there is none."""
+        x = self._latest.at(time)
+        if without is not None:
+            x.pop(without, None)
+        if not x:
+            counts["rows_empty"] += 1
+            return None
+        self._deriver.add(time, x)
+        self._deriver.push(time, x)
+        return x
+
+    def _learn_now(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
+        """Make an event of the features at the time of a label that has just come."""
+        name = self.settings.label.feature
+        y = self._label(reading.values[name], counts)
+        if isinstance(y, Unusable):
+            yield y
+        elif y is not None and (x := self._row(reading.time, counts, without=name)) is not None:
+            yield Row(reading.time, x, y, reading.id)
+
+    def _ask(self, time: float, name: str | int | None, key: str | None, counts: Counter[str]) -> Iterator[Step]:
+        """Make an event that is predicted, and let it wait for its label."""
+        x = self._row(time, counts)
+        if x is None:
+            return
+        horizon = self._horizon_s
+        due = None if horizon is None else time + horizon
+        row = Row(time if due is None else due, x, None, name)
+        yield row
+        if math.isnan(row.prediction):
+            return
+        question = Question(time, x, row.prediction, name, due)
+        if horizon is not None:
+            value = self._latest.value(self.settings.label.feature, time, self._label_age_max_s)
+            question.baselines = self._baselines.ask(time, value if isinstance(value, float) else None)
+        by = self.settings.label.by
+        found_by = {"id": name, "key": key}.get(by or "")
+        if by in ("id", "key") and found_by is None:
+            counts["questions_unnamed"] += 1
+            yield Dropped(question, f"it has no {by}, so that no label can find it")
+            return
+        counts["questions"] += 1
+        for dropped, reason in self._waiting.add(found_by, question, counts):
+            yield Dropped(dropped, reason)
+
+    def _answer_forecast(self, counts: Counter[str]) -> Iterator[Step]:
+        """Learn the first waiting forecast: its label is the value at its time."""
+        question = self._waiting.take_due()
+        due = question.time if question.due is None else question.due
+        y = self._label(self._latest.value(self.settings.label.feature, due, self._label_age_max_s), counts)
+        if isinstance(y, Unusable):
+            yield y
+        elif y is None:
+            yield Dropped(question, "the label is missing at its time")
+        else:
+            counts["labels_joined"] += 1
+            self._baselines.score(question.baselines, question.prediction, y)
+            yield Row(due, question.x, y, question.id, question.prediction)
+
+    def _answer_late(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
+        """Learn the question that a late label answers."""
+        label = self.settings.label
+        if label.feature not in reading.values:
+            return
+        y = self._label(reading.values[label.feature], counts)
+        if y is None:
+            return
+        if isinstance(y, Unusable):
+            yield y
+            return
+        if label.by == "time":
+            if reading.about is None:
+                counts["labels_unmatched"] += 1
+                yield Unusable("no_question", "The label does not say which time it is about.")
+                return
+            found = self._waiting.answer_as_of(reading.about, y, counts)
+        else:
+            found = self._waiting.answer(reading.id if label.by == "id" else reading.key, y, counts)
+        if isinstance(found, Question):
+            yield Row(found.time, found.x, y, found.id, found.prediction)
+        elif found is not None:
+            yield found
+
+    def _label(self, value: float | str | None, counts: Counter[str]) -> float | Unusable | None:
+        """Label from the value of its feature; None where it is missing."""
+        if value is None:
+            counts["labels_missing"] += 1
+            return None
+        if isinstance(value, str):
+            return Unusable("wrong_type", f"Expected a number as label, got {value!r:.80}.")
+        return value
+
+    # --- What is due, and reports ---------------------------------------------------------------------------------
+
+    @property
+    def tick_due(self) -> float:
+        """Time by the clock of this machine at which a tick is due if nothing comes before; infinite for none."""
+        clock, lateness = self._clock, self._buffer.lateness_s
+        if clock.newest == -math.inf:
+            return math.inf
+        due = self._silence.due
+        if lateness:
+            due = min(due, self._buffer.due)
+        if self._every_s is not None and self._boundary is not None:
+            due = min(due, self._boundary * self._every_s + lateness)
+        if self._horizon_s is not None:
+            due = min(due, self._waiting.next_due + lateness)
+        return clock.arrival_of(due) + TICK_MARGIN_S
+
+    @property
+    def n_waiting(self) -> int:
+        """Number of questions that wait for their labels."""
+        return len(self._waiting)
+
+    @property
+    def silent(self) -> list[str]:
+        """Names of the inputs that have fallen silent."""
+        return [self._inputs[number].name for number in self._silence.silent]
+
+    def metrics(self) -> dict[str, float | int]:
+        """Numbers of what waits, and the errors of forecasts beside those of the baselines."""
+        return {
+            "readings_waiting": len(self._buffer),
+            "questions_waiting": len(self._waiting),
+            "questions_waiting_bytes": self._waiting.bytes,
+            "clocks_set_back": self._clock.n_clamped,
+            "clocks_held_back": self._clock.n_held_back,
+            "inputs_silent": len(self._silence.silent),
+            **self._baselines.summary(),
+        }
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Each feature with its input, last value, and age by the clock of the stream in seconds, for people."""
+        return [
+            {"feature": name, "input": self._inputs[number].name, "value": value, "age_s": self._clock.newest - time}
+            for name, time, value, number in self._latest.save()
+        ]
+
+    # --- State ----------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """State as named arrays."""
+        frontier, held, last = self._buffer.save()
+        number, waiting, answered = self._waiting.save()
+        content = _Content(
+            self._latest.save(),
+            frontier,
+            held,
+            last,
+            number,
+            waiting,
+            answered,
+            self._baselines.save(),  # type: ignore[arg-type]
+            self._deriver.save(),
+            self._boundary,
+            self._silence.save(),
+        )
+        return {
+            "clock": np.array(self._clock.save(), dtype=np.float64),
+            "content": np.frombuffer(_encode(content), dtype=np.uint8),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises:
+            ValueError: If it belongs to other settings, or is damaged.
+        """
+        try:
+            content = _decode(state["content"].tobytes())
+        except msgspec.DecodeError as error:
+            raise ValueError(f"the state of the assembler is damaged: {error}") from error
+        self._clock.restore(state["clock"].tolist())
+        self._latest.restore(content.latest)
+        self._buffer.restore(content.frontier, content.held, content.last)
+        self._waiting.restore(content.waiting_number, content.waiting, content.answered)
+        self._baselines.restore(*content.baselines)
+        self._deriver.restore(content.derived)
+        self._boundary = content.boundary
+        self._silence.restore(content.heard)

@@ -1,0 +1,366 @@
+"""Inputs: which topics are read, how their payloads are decoded, and which features their values are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+from edgedescent.assembly.fields import Extract, Field, Reader, extract_all, extract_fields, find, path_of
+from edgedescent.assembly.topics import TopicPattern
+from edgedescent.assembly.zones import zone_of
+from edgedescent.errors import ConfigError, InvalidEventError, did_you_mean, shown
+from edgedescent.formats import DECODERS, Decoder
+from edgedescent.formats.times import time_of
+
+Seconds = Annotated[float, Meta(gt=0, le=1e9)]
+TOPICS_MAX = 4096
+"""Bound on the topics whose match is remembered; that of further ones is found for each message anew."""
+NAME_CHARACTERS_MAX = 512
+"""Bound on the name of a feature."""
+_PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class InputSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table ``[inputs.<name>]``: the messages of some topics, and the features that they hold."""
+
+    topics: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Topic filters. A level such as ``{room}`` matches any one level and becomes part of the features' names."""
+    exclude: tuple[str, ...] = ()
+    """Filters of topics that are left out although one of `topics` matches."""
+    format: str | dict[str, Any] = "json"
+    """Decoder of the payloads: ``json``, ``msgpack``, ``cbor``, ``csv`` or ``scalar``; or a table with its ``type``."""
+    path: str | list[str] = ""
+    """Path to the part of the payload that is read; empty for all of it."""
+    records: bool = False
+    """True if that part is a list of readings, each with a time of its own."""
+    fields: dict[str, str | dict[str, Any]] = msgspec.field(default_factory=dict)
+    """Fields by name: the path to the value, or a table with its ``path``, ``scale``, ``offset``, ``unit``, ``words``
+    and ``category``. Without any, every number of the payload is a field under its path."""
+    words: dict[str, float | str] = msgspec.field(default_factory=dict)
+    """Words that are numbers, or ``"missing"`` for a gap, such as ``heating = 1``, in upper or lower case."""
+    decimal_comma: bool = False
+    """True if ``"20,5"`` is a number."""
+    name: str | None = None
+    """Pattern of the features' names, in which levels of the topic and ``{field}`` stand in braces. By default the
+    levels and the field, joined by dots; without levels, the name of the input and the field."""
+    tags: tuple[str, ...] = ()
+    """Levels of the topic that are features themselves, as categories, instead of parts of names."""
+    time: str | list[str] = ""
+    """Path of the time of the reading: seconds or milliseconds since 1970, or text by RFC 3339. Empty for the time of
+    arrival, which also counts where a payload has no time."""
+    time_zone: str = "UTC"
+    """Time zone of times without an offset."""
+    id: str | list[str] = ""
+    """Path of the id by which a late label finds its question."""
+    key: str | list[str] = ""
+    """Path of the key by which a late label finds its question, or a level of the topic in braces, as ``{machine}``."""
+    max_age_s: Seconds | None = None
+    """Age from which on a value counts as missing; never where it is None."""
+    silent_after_s: Seconds | None = None
+    """Time without a message after which the input counts as silent and is reported."""
+
+
+class Reading(msgspec.Struct, array_like=True, gc=False):
+    """Values that one message gave at one time."""
+
+    time: float
+    """Time of the reading in the stream, in seconds since 1970."""
+    input: int
+    """Number of its input."""
+    topic: str
+    values: dict[str, float | str | None]
+    """Values by the names of their features; None for a gap."""
+    id: str | int | None = None
+    key: str | None = None
+    about: float | None = None
+    """Time that a late label is about, where it is found by time."""
+
+
+class Input:
+    """Input that reads messages by its table.
+
+    Args:
+        name: Name of the input.
+        number: Its place among the inputs.
+        spec: Its table.
+
+    Raises:
+        ConfigError: If a key of the table is wrong; names the key, the value and what was expected.
+
+    Example:
+        >>> spec = InputSpec(topics=("zigbee2mqtt/{room}",), fields={"temperature": "temperature"}, time="last_seen")
+        >>> climate = Input("climate", 0, spec)
+        >>> payload = b'{"temperature": 21.5, "last_seen": "2026-01-05T10:00:00Z"}'
+        >>> [reading] = climate.read("zigbee2mqtt/kitchen", {"room": "kitchen"}, payload)
+        >>> reading.values, reading.time
+        ({'kitchen.temperature': 21.5}, 1767607200.0)
+    """
+
+    def __init__(self, name: str, number: int, spec: InputSpec) -> None:
+        path = f"inputs.{name}"
+        self.name, self.number, self.spec = name, number, spec
+        self.patterns = [TopicPattern(text, f"{path}.topics[{i}]") for i, text in enumerate(spec.topics)]
+        self._excluded = [TopicPattern(text, f"{path}.exclude[{i}]") for i, text in enumerate(spec.exclude)]
+        self._decoder = build_decoder(spec.format, f"{path}.format")
+        self._path, self._time, self._id = path_of(spec.path), path_of(spec.time), path_of(spec.id)
+        self._zone: ZoneInfo | None = None if spec.time_zone == "UTC" else zone_of(spec.time_zone, f"{path}.time_zone")
+        levels = self._levels(path)
+        self._template = self._name_template(path, levels)
+        level = _PLACE.fullmatch(spec.key) if isinstance(spec.key, str) else None
+        if level and level[1] not in levels:
+            raise ConfigError(f"`{path}.key` is {shown(spec.key)}: expected a path, or a level of every topic.")
+        self._key_level = level[1] if level else None
+        self._key = () if level else path_of(spec.key)
+        self._extract = self._extraction(path)
+        self._prefixes: dict[str, dict[str, str]] = {}
+        """Names of the features by field, for each topic."""
+
+    @property
+    def has_time(self) -> bool:
+        """True if its readings carry a time."""
+        return bool(self._time)
+
+    def _levels(self, path: str) -> set[str]:
+        """Names of the levels that every topic has."""
+        levels = set.intersection(*(set(pattern.names) for pattern in self.patterns))
+        every = set.union(*(set(pattern.names) for pattern in self.patterns))
+        if levels != every:
+            raise ConfigError(
+                f"`{path}.topics` is {shown(list(self.spec.topics))}: expected the same level names in each, "
+                f"got {', '.join(sorted(every - levels))} in some only."
+            )
+        if "field" in levels:
+            raise ConfigError(f"`{path}.topics` is {shown(list(self.spec.topics))}: `{{field}}` names no level.")
+        for i, tag in enumerate(self.spec.tags):
+            if tag not in levels:
+                raise ConfigError(
+                    f"`{path}.tags[{i}]` is {shown(tag)}: expected a level that is named in every topic.",
+                    did_you_mean(tag, levels) or f"Name it in `{path}.topics`, as {{{tag}}}.",
+                )
+        return levels
+
+    def _name_template(self, path: str, levels: set[str]) -> str:
+        spec = self.spec
+        if spec.name is None:
+            own = [f"{{{name}}}" for name in self.patterns[0].names if name not in spec.tags]
+            return ".".join([*(own or [self.name]), "{field}"])
+        for name in _PLACE.findall(spec.name):
+            if name not in levels | {"field"}:
+                raise ConfigError(
+                    f"`{path}.name` is {shown(spec.name)}: `{{{name}}}` is neither a level of every topic nor "
+                    "`{field}`."
+                )
+        if not spec.name or re.search(r"[{}]", _PLACE.sub("", spec.name)):
+            raise ConfigError(f"`{path}.name` is {shown(spec.name)}: expected a pattern such as {{room}}.{{field}}.")
+        if "{field}" not in spec.name and len(spec.fields) != 1 and spec.format != "scalar":
+            raise ConfigError(f"`{path}.name` is {shown(spec.name)}: expected {{field}} in it, for several fields.")
+        return spec.name
+
+    def _extraction(self, path: str) -> Extract:
+        spec = self.spec
+        if not spec.fields:
+            keeps_text = spec.format == "scalar"
+            reader = Reader(Field(), spec.words, path, keeps_text=keeps_text, decimal_comma=spec.decimal_comma)
+            if keeps_text:
+                return extract_fields({"": ((), reader.read)})
+            return extract_all(reader.read)
+        readers = {}
+        for name, table in spec.fields.items():
+            where = f"{path}.fields.{name}"
+            field = Field(path=table) if isinstance(table, str) else _field(table, where)
+            reader = Reader(field, spec.words, where, decimal_comma=spec.decimal_comma)
+            readers[name] = path_of(field.path), reader.read
+        return extract_fields(readers)
+
+    def match(self, topic: str) -> dict[str, str] | None:
+        """Named levels of a topic; None if the input does not read it."""
+        for pattern in self.patterns:
+            found = pattern.match(topic)
+            if found is not None:
+                return None if any(one.match(topic) is not None for one in self._excluded) else found
+        return None
+
+    def example(self, field: str) -> str:
+        """Name of a feature, with levels in angle brackets.
+
+        Example:
+            >>> Input("climate", 0, InputSpec(topics=("zigbee2mqtt/{room}",))).example("temperature")
+            '<room>.temperature'
+        """
+        if self.spec.format == "scalar" and not self.spec.fields:
+            field = ""
+        name = _PLACE.sub(lambda found: field if found[1] == "field" else f"<{found[1]}>", self._template)
+        return name if field else name.rstrip(".")
+
+    def may_yield(self, feature: str) -> bool:
+        """True if the input may have a feature of this name."""
+        text = self._template
+        names: list[str | None] = [*self.spec.fields] or ([""] if self.spec.format == "scalar" else [None])
+        for name in names:
+            pattern = re.escape(text).replace(re.escape("{field}"), ".+" if name is None else re.escape(name))
+            pattern = re.sub(r"\\\{\w+\\\}", "[^/]*", pattern)
+            if re.fullmatch(pattern.removesuffix(r"\.") if name == "" else pattern, feature):
+                return True
+        return feature in self.spec.tags
+
+    def read(self, topic: str, levels: dict[str, str], payload: bytes) -> list[Reading]:
+        """Readings of a message. The time is NaN where the payload has none.
+
+        Args:
+            topic: Topic of the message.
+            levels: Its named levels, as `match` returns them.
+            payload: Its payload.
+
+        Raises:
+            InvalidEventError: If the payload cannot be used.
+        """
+        value = self._decoder.decode(payload)
+        if self._path:
+            value = find(value, self._path)
+            if value is None:
+                raise InvalidEventError("missing_field", f"The payload has nothing at `{'.'.join(self._path)}`.")
+        if not self.spec.records:
+            return [self._reading(topic, levels, value)]
+        if not isinstance(value, list):
+            raise InvalidEventError("wrong_type", f"Expected a list of readings, got {type(value).__name__}.")
+        return [self._reading(topic, levels, one) for one in value]
+
+    def _reading(self, topic: str, levels: dict[str, str], value: object) -> Reading:
+        names = self._prefixes.get(topic)
+        if names is None:
+            names = {}
+            if len(self._prefixes) < TOPICS_MAX:
+                self._prefixes[topic] = names
+        values: dict[str, float | str | None] = {}
+        for field, found in self._extract(value).items():
+            name = names.get(field)
+            if name is None:
+                name = names[field] = self.feature(field, levels)
+            values[name] = found
+        for tag in self.spec.tags:
+            values[tag] = levels[tag]
+        return Reading(
+            self._time_of(value) if self._time else _NAN,
+            self.number,
+            topic,
+            values,
+            _id_of(find(value, self._id)) if self._id else None,
+            self._key_of(levels, value),
+        )
+
+    def feature(self, field: str, levels: dict[str, str]) -> str:
+        """Name of the feature that a field is; the field of a bare value is empty.
+
+        Raises:
+            InvalidEventError: If the name is empty or too long.
+        """
+        name = _PLACE.sub(lambda found: field if found[1] == "field" else levels[found[1]], self._template)
+        # A bare number has no field.
+        name = name if field else name.rstrip(".")
+        if not 0 < len(name) <= NAME_CHARACTERS_MAX:
+            raise InvalidEventError("too_large", f"The name of a feature has {len(name)} characters: {name!r:.80}.")
+        return name
+
+    def _time_of(self, value: object) -> float:
+        found = find(value, self._time)
+        if found is None:
+            return _NAN
+        if isinstance(found, str):
+            number = _number(found)
+            if number is not None:
+                found = number
+            elif self._zone is not None:
+                found = localized(found, self._zone)
+        elif isinstance(found, datetime):
+            # MessagePack and CBOR have times of their own.
+            found = found.timestamp() if found.tzinfo else found.replace(tzinfo=self._zone).timestamp()
+        time = time_of(found)
+        if time is None or not -TIME_MAX < time < TIME_MAX:
+            raise InvalidEventError(
+                "wrong_type",
+                f"Expected seconds or milliseconds since 1970, or a time by RFC 3339, got {shown(found)} - at "
+                f"`{'.'.join(self._time)}`",
+            )
+        return time
+
+    def _key_of(self, levels: dict[str, str], value: object) -> str | None:
+        if self._key_level is not None:
+            return levels[self._key_level]
+        if not self._key:
+            return None
+        found = _id_of(find(value, self._key))
+        return None if found is None else str(found)
+
+
+TIME_MAX = 1e11
+"""Bound on times in seconds: the year 5138."""
+_NAN = float("nan")
+
+
+def build_decoder(table: str | dict[str, Any], path: str) -> Decoder:
+    """Build the decoder that an input names.
+
+    Raises:
+        ConfigError: If there is none of this name, or it does not take these parameters.
+    """
+    parameters = {"type": table} if isinstance(table, str) else dict(table)
+    kind = DECODERS.find(parameters.pop("type", None), f"{path}.type" if isinstance(table, dict) else path)
+    try:
+        return kind(**parameters)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"`{path}`: {error}") from None
+
+
+def _field(table: object, path: str) -> Field:
+    if not isinstance(table, dict):
+        raise ConfigError(f"`{path}` is {shown(table)}: expected a path, or a table with a `path`.")
+    try:
+        return msgspec.convert(table, Field)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"`{path}`: {error}.", did_you_mean_key(table, Field)) from None
+
+
+def did_you_mean_key(table: dict[str, Any], kind: type[msgspec.Struct]) -> str:
+    """Hint with the known key nearest to the first unknown one of a table."""
+    known = kind.__struct_fields__
+    return next((did_you_mean(key, known) for key in table if key not in known), "")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def localized(text: str, zone: ZoneInfo) -> object:
+    """Seconds since 1970 of a text in a time zone, if it has no offset; the text itself if it is no time."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (time if time.tzinfo else time.replace(tzinfo=zone)).timestamp()
+
+
+def _id_of(value: object) -> str | int | None:
+    """Id in a payload; None where there is none.
+
+    Raises:
+        InvalidEventError: If it is neither text nor an integer.
+    """
+    if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise InvalidEventError("wrong_type", f"Expected a text or an integer as id, got {type(value).__name__}.")
+
+
+def filters_of(inputs: Sequence[Input]) -> Iterator[str]:
+    """Topic filters of inputs, each once."""
+    yield from dict.fromkeys(pattern.filter for one in inputs for pattern in one.patterns)

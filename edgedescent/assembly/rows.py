@@ -1,0 +1,40 @@
+"""Steps of an assembler: events for the learner, and what is given up."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from edgedescent.assembly.labels import Question, Unusable
+
+
+class Row(msgspec.Struct):
+    """Event for the learner, made from the inputs."""
+
+    time: float
+    """Time that the prediction is about."""
+    x: dict[str, Any]
+    y: float | None = None
+    id: str | int | None = None
+    earlier: float = math.nan
+    """Prediction that was made before the label was there; NaN for an event that is predicted now."""
+    prediction: float = math.nan
+    """Prediction of the learner, which the engine fills in; NaN if the learner refuses the event."""
+
+
+def encode_row(row: Row) -> bytes:
+    """JSON of an event as people and programs read it: ``time``, ``x``, and ``y`` and ``id`` where there is one."""
+    pairs = {"time": row.time, "x": row.x, "y": row.y, "id": row.id}
+    return msgspec.json.encode({name: value for name, value in pairs.items() if value is not None})
+
+
+class Dropped(msgspec.Struct):
+    """Question that is given up."""
+
+    question: Question
+    reason: str
+
+
+Step = Row | Dropped | Unusable

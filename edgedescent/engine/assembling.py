@@ -1,0 +1,135 @@
+"""Events assembled from inputs: each is predicted and learned as soon as it is complete."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from edgedescent.assembly import Assembler, AssemblySettings, Dropped, Row
+from edgedescent.engine._loop import LearningLoop
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions
+from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX
+from edgedescent.evaluation import Prequential
+from edgedescent.formats import Event, FeatureEvent, Format
+from edgedescent.formats._cursor import Piece
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Assembling:
+    """Assembler whose events go through the learning loop, one by one, because each may depend on those before.
+
+    Args:
+        settings: Settings of the assembler.
+
+    Attributes:
+        settings: The settings.
+        assembler: The assembler.
+    """
+
+    def __init__(self, settings: AssemblySettings) -> None:
+        self.settings = settings
+        self.assembler = Assembler(settings)
+        self.on_row: Callable[[Row], None] | None = None
+        """Called with each event before it is predicted; not part of the state."""
+
+    def handle(self, message: Message, loop: LearningLoop, errors: Prequential, counters: Counter[str]) -> list[Effect]:
+        """Predict and learn the events that a message completes; returns the effects.
+
+        Args:
+            message: The message.
+            loop: Predicts and learns.
+            errors: Scores each prediction of a learned event.
+            counters: Counters, which are updated.
+        """
+        answers: list[Prediction] = []
+        letters: list[DeadLetter] = []
+        for step in self.assembler.take(message.topic, message.payload, message.received_at, counters):
+            if isinstance(step, Row):
+                if self.on_row is not None:
+                    self.on_row(step)
+                event = FeatureEvent(step.x, step.y, step.id)
+                piece = Piece([(0, event)], [], False, step.earlier)
+                found = loop.run(piece, message.payload, message.topic, False, errors, counters, sys.maxsize)
+                if found:
+                    step.prediction = found[0].prediction
+                    answers.append(msgspec.structs.replace(found[0], time=step.time))
+                for fault in piece.rejected:
+                    _add(letters, message, fault.error.reason, str(fault.error), fault.payload, counters)
+            elif isinstance(step, Dropped):
+                question = step.question
+                payload = _encode({"x": question.x, "id": question.id, "time": question.time})
+                text = f"The event at {question.time!r} was not learned: {step.reason}."
+                _add(letters, message, "unlabelled", text, payload, counters)
+            else:
+                _add(letters, message, step.reason, step.error, message.payload, counters)
+        effects: list[Effect] = [*letters]
+        if answers:
+            effects.insert(0, Predictions(_encode(answers if len(answers) > 1 else answers[0])))
+        return effects
+
+    def read(self, message: Message) -> Iterator[Event]:
+        """Events of a message as they are learned, or asked, with no learner: each prediction is 0."""
+        counters: Counter[str] = Counter()
+        for step in self.assembler.take(message.topic, message.payload, message.received_at, counters):
+            if isinstance(step, Row):
+                step.prediction = 0.0
+                yield FeatureEvent(step.x, step.y, step.id)
+
+    def save(self, prefix: str) -> dict[str, Any]:
+        """State as named arrays."""
+        return {f"{prefix}{name}": value for name, value in self.assembler.state_dict().items()}
+
+    def restore(self, state: dict[str, Any], prefix: str) -> None:
+        """Restore what `save` returned.
+
+        Raises:
+            ValueError: If it belongs to other inputs.
+            KeyError: If it is incomplete.
+        """
+        self.assembler.load_state_dict({name: state[f"{prefix}{name}"] for name in ("clock", "content")})
+
+
+def event_reader(payload_format: Format, assembling: Assembling | None) -> Callable[[Message], Iterable[Event]]:
+    """Function that reads the events of messages, in order, without predicting or learning them.
+
+    With inputs it is an assembler that has seen nothing, so that its first events may lack features.
+
+    Args:
+        payload_format: Payload format of the engine.
+        assembling: What the engine assembles events with; None for an engine of whole events.
+    """
+    if assembling is not None:
+        return Assembling(assembling.settings).read
+
+    def read(message: Message) -> Iterable[Event]:
+        for piece in payload_format.read(message.payload):
+            yield from (event for _, event in piece.events)
+
+    return read
+
+
+def _add(
+    letters: list[DeadLetter], message: Message, reason: str, error: str, payload: bytes, counters: Counter[str]
+) -> None:
+    """Count a dead letter, and keep it if there is room for it."""
+    counters["dead_letters"] += 1
+    counters[f"dead_letters.{reason}"] += 1
+    if len(letters) >= DEAD_LETTERS_PER_MESSAGE_MAX:
+        counters["dead_letters_unkept"] += 1
+        return
+    letters.append(
+        DeadLetter(
+            position=message.position,
+            index=len(letters),
+            received_at=message.received_at,
+            topic=message.topic,
+            reason=reason,
+            error=error,
+            payload=payload[:DEAD_PAYLOAD_MAX],
+        )
+    )

@@ -1,0 +1,77 @@
+"""Inputs in the daemon: ticks are journaled, recovery repeats them, and what is odd is told."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgedescent.interfaces import Delivery
+from edgedescent.state.recovery import recover
+from edgedescent.state.store import Store
+from support.daemon_harness import DaemonHarness
+from support.state_folder import bits
+
+TABLES: dict[str, Any] = {
+    "inputs": {
+        "meter": {"topics": ["meter"], "fields": {"power": "P"}, "silent_after_s": 100.0},
+        "room": {"topics": ["room/{name}"], "format": "scalar"},
+    },
+    "assembly": {"every_s": 10.0},
+    "label": {"input": "meter", "feature": "meter.power", "horizon_s": 20.0, "max_age_s": 60.0},
+}
+
+
+def power(value: float) -> Delivery:
+    return Delivery("meter", json.dumps({"P": value}).encode())
+
+
+def test_a_tick_is_made_where_nothing_comes_and_recovery_repeats_it(tmp_path: Path) -> None:
+    harness = DaemonHarness(tmp_path, **TABLES).recover()
+    harness.receive(power(5.0), Delivery("room/hall", b"21.5"))
+    harness.receive()
+    assert harness.daemon.engine.counters["ticks"] == 0
+    for _ in range(52):
+        harness.wait(1.0)
+    engine = harness.daemon.engine
+    # An event at each multiple of ten seconds, and its label twenty seconds later.
+    assert engine.counters["ticks"] == engine.counters["events_predicted"] == 5
+    assert harness.learned == 3
+    [first, *_] = harness.transport.of("predictions")
+    assert first["time"] % 10 == 0
+    # Nothing is acknowledged for a tick.
+    assert harness.transport.acknowledged == [b'{"P": 5.0}', b"21.5"]
+    harness.store.close()
+    store = Store(tmp_path, read_only=True)
+    recovered = recover(harness.config, store)
+    ticks = [message for message in store.read(after=0) if not message.topic]
+    store.close()
+    assert len(ticks) == 5
+    assert bits(recovered) == bits(engine)
+
+
+def test_messages_bring_the_time_so_that_no_tick_is_needed(tmp_path: Path) -> None:
+    harness = DaemonHarness(tmp_path, **TABLES).recover()
+    for i in range(30):
+        harness.clock.now += 1.0
+        harness.receive(power(float(i)))
+    assert harness.daemon.engine.counters["ticks"] <= 3
+    assert harness.daemon.engine.counters["events_predicted"] >= 2
+
+
+def test_a_silent_input_is_told_once_and_when_it_speaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    harness = DaemonHarness(tmp_path, **TABLES, metrics={"interval_s": 1.0}).recover()
+    caplog.set_level(logging.INFO)
+    harness.receive(power(5.0))
+    for _ in range(130):
+        harness.wait(1.0)
+    silent = "The input 'meter' has fallen silent"
+    assert sum(silent in record.getMessage() for record in caplog.records) == 1
+    assert harness.daemon.metrics()["inputs_silent"] == 1
+    harness.receive(power(6.0))
+    harness.wait(2.0)
+    assert "The input 'meter' sends again." in caplog.text
+    assert harness.daemon.metrics()["inputs_silent"] == 0
