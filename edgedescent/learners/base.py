@@ -73,7 +73,12 @@ class Learner(Declared):
         clone = type(self)(**{**self.get_params(), **(new_params or {})})
         if include_attributes:
             clone.load_state_dict(self.state_dict())
+            clone.__dict__.update(self._fitted())
         return clone
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what was learned beside the state: the attributes that scikit-learn names with a last underscore."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__ and name in parameters(type(self)):
@@ -86,7 +91,7 @@ class Learner(Declared):
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         # Used by copy and pickle. The C pointers of the compiled base class cannot be copied, so a copy is restored
         # from the state, like a checkpoint. `__reduce__` would not work: that of the compiled class comes first.
-        return _rebuilt, (type(self), self.get_params(), self.state_dict())
+        return _rebuilt, (type(self), self.get_params(), self.state_dict(), self._fitted())
 
     def __repr__(self) -> str:
         signature = inspect.signature(type(self)).parameters
@@ -167,9 +172,10 @@ class Learner(Declared):
         raise NotImplementedError
 
 
-def _rebuilt(kind: type[Learner], params: dict[str, Any], state: State) -> Learner:
+def _rebuilt(kind: type[Learner], params: dict[str, Any], state: State, fitted: dict[str, Any]) -> Learner:
     learner = kind(**params)
     learner.load_state_dict(state)
+    learner.__dict__.update(fitted)
     return learner
 
 

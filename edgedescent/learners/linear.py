@@ -37,8 +37,9 @@ class LinearRegressor(GradientLearner):
     and the learner up to 320 KB for the covariance of the weights. With `Adam` or `SGD`, time is proportional to n.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number. A rejected event changes
+            nothing.
 
     Example:
         >>> from edgedescent import LinearRegressor

@@ -33,8 +33,9 @@ class LogisticRegressor(GradientLearner):
     counts as its mean, and an unknown category as 0.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number from 0 to 1. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number from 0 to 1. A rejected event changes
+            nothing.
 
     Example:
         >>> from edgedescent import LogisticRegressor

@@ -52,8 +52,9 @@ class MLPRegressor(GradientLearner):
     `n_restarts` counts the restarts.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number. A rejected event changes
+            nothing.
 
     Example:
         >>> from edgedescent import MLPRegressor

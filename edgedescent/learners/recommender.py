@@ -113,7 +113,8 @@ class Recommender(CompiledRecommender, Learner):
             exclude_seen: True to leave out the latest `seen_max` items that were learned with the user.
 
         Raises:
-            ValueError: If `k` is less than 1, or an id is neither a string nor an integer.
+            ValueError: If `k` is less than 1, an id is neither a string nor an integer, or a single text is given for
+                several items.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization()
@@ -127,4 +128,10 @@ class Recommender(CompiledRecommender, Learner):
         []
         """
         require_count("recommend", "k", k, at_least=1)
+        for name, items in (("exclude", exclude), ("among", among)):
+            if isinstance(items, str):
+                # A text is a sequence of letters too, but not one that was meant.
+                raise ValueError(  # noqa: TRY004 - every wrong argument raises the same error
+                    f"The `{name}` of recommend must be several items, such as [{items!r}]. Got {items!r}."
+                )
         return self._recommend(user, k, tuple(exclude), among, exclude_seen)
