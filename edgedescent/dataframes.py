@@ -58,15 +58,15 @@ def read_columns(name: str, frame: Any) -> dict[Any, Column]:
     """
     import narwhals as nw
 
-    native: Any = nw.from_native(frame, eager_only=True, pass_through=True)
+    try:
+        native: Any = nw.from_native(frame, eager_only=True, pass_through=True)
+    except nw.exceptions.NarwhalsError as error:
+        raise ValueError(f"The `{name}` must have columns of distinct names. {error}") from None
     if not isinstance(native, nw.DataFrame):
         raise ValueError(  # noqa: TRY004 - every unusable table raises the same error
             f"The `{name}` must be an array of 2 dimensions or a data frame in memory. Got {type(frame).__name__}."
         )
-    try:
-        columns = {column.name: column for column in native.iter_columns()}
-    except nw.exceptions.NarwhalsError as error:
-        raise ValueError(f"The `{name}` must have columns of distinct names. {error}") from None
+    columns = {column.name: column for column in native.iter_columns()}
     if len(columns) != native.shape[1]:
         raise ValueError(f"The `{name}` must have columns of distinct names. Got {list(native.columns)!r:.200}.")
     return {key: _read(f"column {key!r} of `{name}`", column) for key, column in columns.items()}

@@ -201,7 +201,9 @@ def _validated(owner: object, name: str, value: Any, kind: Any, meta: Meta) -> A
                 f"Got {value!r}."
             )
         item, item_meta = _split(members[0])
-        return tuple(_validated(owner, name, each, item, item_meta) for each in value)
+        checked = tuple(_validated(owner, name, each, item, item_meta) for each in value)
+        # The same object where it is right already: scikit-learn refuses constructors that change what they are given.
+        return value if checked == value else checked
     elif isinstance(kind, type):
         require_instance(owner, name, value, kind)
     return value
@@ -302,7 +304,8 @@ def as_table(name: str, values: object, ndim: int = 2) -> NDArray[Any]:
     if array.size == 0 and array.ndim < ndim:
         array = array.reshape((0,) * ndim)
     if array.ndim != ndim:
-        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. Got {array.ndim}.")
+        hint = " Reshape your data, by X.reshape(-1, 1) if it is one feature." if (ndim, array.ndim) == (2, 1) else ""
+        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. Got {array.ndim}.{hint}")
     return array
 
 

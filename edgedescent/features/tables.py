@@ -38,6 +38,15 @@ class Table(NamedTuple):
             for start in range(0, len(self.numbers), 4096):
                 yield from self.numbers[start : start + 4096].tolist()
 
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """Return a table of some of the events, by their numbers, in the given order."""
+        return self._replace(
+            shape=(len(rows), self.shape[1]),
+            numbers=None if self.numbers is None else self.numbers[rows],
+            n_missing=None if self.n_missing is None else self.n_missing[rows],
+            columns=[[column[row] for row in rows] for column in self.columns],
+        )
+
 
 def read_table(X: Any, names: Iterable[Any] | None, categories: Collection[str], learner: str) -> Table:
     """Return the events of an array or a data frame.
@@ -69,7 +78,7 @@ def read_table(X: Any, names: Iterable[Any] | None, categories: Collection[str],
     array = as_table("X", X)
     if array.dtype.kind == "S":
         raise ValueError(f"The `X` must hold numbers or texts. Got {array.flat[0]!r:.80}.")
-    if given is not None and len(given) != array.shape[1]:
+    if given is not None and len(given) != array.shape[1] and len(array):
         raise ValueError(f"`names` must be {array.shape[1]} names, one for each column. Got {given!r:.200}.")
     if array.dtype.kind not in "OU" and not any(str(name) in categories for name in given or ()):
         numbers = as_numbers("X", array, 2)

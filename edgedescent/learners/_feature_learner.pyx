@@ -51,6 +51,17 @@ cdef class CompiledFeatureLearner:
         free(self.members)
         free(self.model_predictions)
 
+    def _take(self, CompiledFeatureLearner other not None):
+        """Take the encoder and the models of another learner, which is not to be used any more."""
+        other.require_constructed()
+        self.encoder, self.models, self.intervals = other.encoder, other.models, other.intervals
+        self.n_models, self.limits_targets = other.n_models, other.limits_targets
+        self.n_skipped_targets = other.n_skipped_targets
+        self.members, other.members = other.members, self.members
+        self.model_predictions, other.model_predictions = other.model_predictions, self.model_predictions
+        # Its own arrays go with it.
+        other.encoder = None
+
     cdef int require_constructed(self) except -1:
         """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
         if self.encoder is None:

@@ -22,6 +22,12 @@ cdef class CompiledRecommender:
         self.model = model
         self.n_skipped_targets = 0
 
+    def _take(self, CompiledRecommender other not None):
+        """Take the encoder and the model of another learner, which is not to be used any more."""
+        other.require_constructed()
+        self.encoder, self.model, self.n_skipped_targets = other.encoder, other.model, other.n_skipped_targets
+        other.encoder = None
+
     cdef int require_constructed(self) except -1:
         """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
         if self.encoder is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, SupportsIndex
 
 import numpy as np
 
-from edgedescent.learners.migration import Rule
+from edgedescent.learners.migration import Rule, is_possible, migrate
+from edgedescent.learners.parameters import with_changes, with_nested
 from edgedescent.optim import Optimizer
 from edgedescent.validation import Declared, parameters
 
@@ -46,14 +48,62 @@ class Learner(Declared):
     """True if texts such as "49,31" are numbers."""
     optimizer: Optimizer
 
-    def get_params(self) -> dict[str, Any]:
+    def get_params(self, deep: bool = False) -> dict[str, Any]:
         """Return the constructor arguments by name.
+
+        Args:
+            deep: True to add the parameters of the optimizer, the loss and the schedule by nested names, such as
+                ``optimizer__lr``.
 
         >>> from edgedescent import LinearRegressor
         >>> LinearRegressor(l2=0.1).get_params()["l2"]
         0.1
+        >>> from edgedescent.optim import SGD
+        >>> LinearRegressor(optimizer=SGD(lr=0.1)).get_params(deep=True)["optimizer__lr"]
+        0.1
         """
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        params = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return with_nested(params) if deep else params
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters in place, with what was learned where it still holds, as `edgedescent migrate` does.
+
+        Where a change decides what the weights mean, nothing of them is left, which a warning says.
+
+        Args:
+            params: New values by name, such as ``l2`` or ``optimizer__lr``.
+
+        Returns:
+            The learner itself.
+
+        Raises:
+            ValueError: If a name is not a parameter, or a value is out of its range; the learner is then unchanged.
+
+        >>> from edgedescent import LinearRegressor
+        >>> LinearRegressor().set_params(l2=0.1, optimizer__forgetting=0.999)
+        LinearRegressor(optimizer=RLS(forgetting=0.999), l2=0.1)
+        """
+        before = self.get_params()
+        given = with_changes(self, before, params)
+        if all(given[name] is before[name] for name in before):
+            return self
+        after = type(self)(**given)
+        if getattr(self, "n_events", 0):
+            notes = migrate(self, after, self.state_dict()).notes
+            if is_possible(notes):
+                after.__dict__.update(self._fitted())
+            else:
+                lost = "; ".join(note.text for note in notes if note.outcome == "impossible")
+                warnings.warn(f"{type(self).__name__} begins anew: {lost}.", UserWarning, stacklevel=2)
+        self._become(after)
+        return self
+
+    def _become(self, other: Self) -> None:
+        """Take everything of another learner of the same kind, which is not to be used any more."""
+        for name in self._fitted():
+            del self.__dict__[name]
+        # What others have set, such as a pipeline while it fits, stays.
+        self.__dict__.update(other.__dict__)
 
     def clone(self, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False) -> Self:
         """Make an untrained learner with the same parameters.
@@ -195,4 +245,5 @@ def _checked(name: str, value: Any, like: Any) -> Any:
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"The state's {name} holds a value that is not finite.")
-    return array
+    # joblib reads arrays as memory maps that cannot be written.
+    return array if array.flags.writeable else array.copy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from msgspec import Meta
@@ -16,7 +16,7 @@ from edgedescent.features.tables import Table, TableLike, read_table
 from edgedescent.learners import migration
 from edgedescent.learners._feature_learner import CompiledFeatureLearner
 from edgedescent.learners._feature_model import FeatureModel
-from edgedescent.learners.base import Learner
+from edgedescent.learners.estimator import Estimator
 from edgedescent.validation import as_numbers
 
 _UNNAMED = re.compile(r"x(\d+)(?:=.*)?", re.DOTALL)
@@ -24,7 +24,7 @@ _UNNAMED = re.compile(r"x(\d+)(?:=.*)?", re.DOTALL)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class FeatureLearner(CompiledFeatureLearner, Learner):
+class FeatureLearner(CompiledFeatureLearner, Estimator):
     """Base class of the learners of named features.
 
     A subclass sets `model_type`, and declares additional parameters and different defaults.
@@ -177,16 +177,9 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             True
         """
         table, targets = self._read(X, names), as_numbers("y", y, 1)
-        n_rows = table.shape[0]
-        if len(targets) != n_rows:
-            raise ValueError(f"X has {n_rows} rows but y has {len(targets)}.")
-        used = self._names_of(table)
-        if n_rows:
-            self._note_columns(table, used)
-        if table.numbers is not None:
-            return super().learn_many(table.numbers, targets, used, table.n_missing)
-        rows = zip(table.rows(), targets.tolist(), strict=True)
-        return np.array([self.predict_learn_one(dict(zip(used, row, strict=True)), target) for row, target in rows])
+        if len(targets) != table.shape[0]:
+            raise ValueError(f"X has {table.shape[0]} rows but y has {len(targets)}.")
+        return self._learn_table(table, targets)
 
     def predict_many(self, X: TableLike, names: Iterable[Any] | None = None) -> NDArray[np.float64]:
         """Predict each row; the state stays as it is.
@@ -199,12 +192,23 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             ValueError: If a value is neither a number nor a text, a column holds times, or an array without names has
                 another number of columns than was learned, or comes after events with names.
         """
-        table = self._read(X, names)
-        used = self._names_of(table)
-        return np.array([self.predict_one(dict(zip(used, row, strict=True))) for row in table.rows()])
+        return self._predict_table(self._read(X, names))
 
     def _read(self, X: TableLike, names: Iterable[Any] | None) -> Table:
         return read_table(X, names, self.categories, type(self).__name__)
+
+    def _learn_table(self, table: Table, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        used = self._names_of(table)
+        if table.shape[0]:
+            self._note_columns(table, used)
+        if table.numbers is not None:
+            return super().learn_many(table.numbers, targets, used, table.n_missing)
+        rows = zip(table.rows(), targets.tolist(), strict=True)
+        return np.array([self.predict_learn_one(dict(zip(used, row, strict=True)), target) for row, target in rows])
+
+    def _predict_table(self, table: Table) -> NDArray[np.float64]:
+        used = self._names_of(table)
+        return np.array([self.predict_one(dict(zip(used, row, strict=True))) for row in table.rows()])
 
     def _names_of(self, table: Table) -> list[str]:
         """Return the names of the columns; raise ValueError for columns without names that are not those learned."""
@@ -224,7 +228,7 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
                     self._refuse_columns(n_columns, expected)
             elif n_columns != self.n_features_in_:
                 self._refuse_columns(n_columns, self.n_features_in_)
-        return self.encoder.column_names(table.names, n_columns) if n_rows or table.names is not None else []
+        return self.encoder.column_names(table.names, n_columns) if n_rows else []
 
     def _refuse_columns(self, got: int, expected: int) -> None:
         # The words of scikit-learn.
@@ -237,6 +241,10 @@ class FeatureLearner(CompiledFeatureLearner, Learner):
             self.feature_names_in_ = np.array(used, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
+
+    def _become(self, other: Self) -> None:
+        self._take(other)
+        super()._become(other)
 
     def _restore(self, **state: Any) -> None:
         super()._restore(**state)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from edgedescent.learners._linear import LinearModel
-from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.learners.classifier import BinaryClassifier
 from edgedescent.losses import LogisticLoss, Loss
 from edgedescent.optim import ImportanceAware, Optimizer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LogisticRegressor(GradientLearner):
+class LogisticRegressor(BinaryClassifier):
     """Logistic regression on named features: predicts the probability of a binary target.
 
     ::
@@ -25,7 +25,8 @@ class LogisticRegressor(GradientLearner):
         prediction = 1 / (1 + exp(-f))
 
     The target is False or True, or any number from 0 to 1. `predict_one` returns the probability of True; the daemon
-    publishes the same value.
+    publishes the same value. To scikit-learn it is a classifier: `fit` takes labels of any kind, `predict` returns the
+    more probable one, and `predict_proba` their probabilities.
 
     Features can have any names, and can appear and vanish at any time. Numbers and booleans are standardized online, so
     that the same learning rate suits all streams. Strings, and the integers of features listed in `categories`, are
@@ -47,8 +48,6 @@ class LogisticRegressor(GradientLearner):
         >>> model.predict_one({"temp": 4, "pump": "new"}) < 0.1
         True
     """
-
-    target_kind: ClassVar[Literal["numeric", "binary", "any"]] = "binary"
 
     model_type = LinearModel
 

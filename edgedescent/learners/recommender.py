@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from msgspec import Meta
 
@@ -68,6 +68,10 @@ class Recommender(CompiledRecommender, Learner):
         ),
     ] = 32
     seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of the first factors and of all draws")] = 1
+
+    def _become(self, other: Self) -> None:
+        self._take(other)
+        super()._become(other)
 
     def _make_encoder(self) -> IdEncoder:
         return IdEncoder(
