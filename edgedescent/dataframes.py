@@ -18,7 +18,7 @@ class Column(NamedTuple):
     """One column of a table."""
 
     values: NDArray[np.float64] | list[Any]
-    """Floats, with NaN for a missing value, or objects, with None for a missing value."""
+    """Floats, with NaN for a missing value, or objects, with None or NaN for a missing value."""
     missing: NDArray[np.bool_] | None = None
     """Which of the floats are missing; None if none is. A NaN that the column held itself is a value."""
     is_categorical: bool = False
@@ -52,9 +52,9 @@ def read_columns(name: str, frame: Any) -> dict[Any, Column]:
 
     Example:
         >>> import pandas
-        >>> columns = read_columns("X", pandas.DataFrame({"temp": [20.5, None], "site": ["north", None]}))
+        >>> columns = read_columns("X", pandas.DataFrame({"temp": [20.5, None], "site": ["north", "south"]}))
         >>> columns["temp"].values, columns["site"].values
-        (array([20.5,  nan]), ['north', None])
+        (array([20.5,  nan]), ['north', 'south'])
     """
     import narwhals as nw
 
@@ -135,8 +135,8 @@ def read_row(row: Any) -> dict[Any, Any]:
 
     Example:
         >>> import pandas
-        >>> read_row(pandas.Series({"temp": 20.5, "site": None}))
-        {'temp': 20.5, 'site': None}
+        >>> read_row(pandas.Series({"temp": 20.5, "load": None}, dtype="Float64"))
+        {'temp': 20.5, 'load': None}
     """
     values = row.to_dict()
     if not isinstance(values, dict) or getattr(row, "ndim", 1) != 1:

@@ -173,8 +173,8 @@ class FeatureLearner(CompiledFeatureLearner, Estimator):
             >>> model = LinearRegressor()
             >>> model.learn_many(rooms, [3.0, 2.0, 3.5]).shape
             (3,)
-            >>> model.predict_many(rooms[["site", "temp"]])[0] == model.predict_one({"temp": 20.5, "site": "north"})
-            True
+            >>> model.predict_many(rooms[["site", "temp"]])[:1] == model.predict_one({"temp": 20.5, "site": "north"})
+            array([ True])
         """
         table, targets = self._read(X, names), as_numbers("y", y, 1)
         if len(targets) != table.shape[0]:
