@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         MatrixFactorization,
         MLPRegressor,
     )
+    from edgedescent.learners.model_file import load
 
 __all__ = [
     "BPR",
@@ -33,7 +34,12 @@ __all__ = [
     "MLPRegressor",
     "MatrixFactorization",
     "learn_lines",
+    "load",
 ]
 __version__ = version("edgedescent")
 
-__getattr__ = imported_when_used(__name__, {name: "edgedescent.learners" for name in __all__ if name != "learn_lines"})
+_MODULES = {"load": "edgedescent.learners.model_file"}
+
+__getattr__ = imported_when_used(
+    __name__, {name: _MODULES.get(name, "edgedescent.learners") for name in __all__ if name != "learn_lines"}
+)

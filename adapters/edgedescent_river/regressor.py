@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from river import base, compose
 
 from edgedescent.features.tables import TableLike, read_table
+from edgedescent.learners.explaining import shapley
 from edgedescent.validation import as_numbers
 from edgedescent_river.learner import RiverLearner, flat, number
 from edgedescent_river.specification import Specification
@@ -108,6 +109,17 @@ class RiverRegressor(RiverLearner):
             raise ValueError(f"X of shape {table.shape} does not fit {len(targets)} targets.")
         rows = zip(table.rows(), targets.tolist(), strict=True)
         return np.array([self.predict_learn_one(_present(columns, row), target) for row, target in rows])
+
+    def explain_one(self, x: Mapping[str, Any]) -> dict[str, float]:
+        """Return the contribution of each feature to the prediction for an event; they add up to it.
+
+        The contributions are Shapley values, estimated from 16 orderings of the features; ``(intercept)`` is the
+        prediction for an event without features.
+
+        Raises:
+            ValueError: If the model cannot predict the event or a part of it.
+        """
+        return shapley(self.predict_one, self._features(x)[0], n_orderings=16, seed=1)
 
     @staticmethod
     def _features(x: Any) -> tuple[dict[str, Any], int]:

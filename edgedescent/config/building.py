@@ -16,10 +16,10 @@ from edgedescent.config.values import Variable, join, origin
 from edgedescent.drift import DETECTORS, Detector
 from edgedescent.errors import ConfigError, did_you_mean, shown
 from edgedescent.learners import LEARNERS, Learner
+from edgedescent.learners.description import constructor_parameters
 from edgedescent.losses import LOSSES, Loss
 from edgedescent.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from edgedescent.registry import Registry
-from edgedescent.validation import parameters
 
 T = TypeVar("T")
 _SECRET_WORDS = ("password", "passwd", "secret", "token")
@@ -113,7 +113,7 @@ def build(
         kind = registry.find(name, f"{path}.type")
     except ConfigError as error:
         raise ConfigError(f"{error}{source or origin(name)}", error.hint) from error.__cause__
-    accepted, kinds = _parameters(kind), _types(kind)
+    accepted, kinds = constructor_parameters(kind), _types(kind)
     fixed = dict(given or {})
     stated = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in accepted.items() if key not in fixed}
@@ -128,34 +128,6 @@ def build(
         return typing.cast(T, kind(**arguments))
     except ValueError as error:
         raise ConfigError(f"`{path}`: {error}{source}") from None
-
-
-def describe(thing: Learner | Optimizer | Schedule | Loss | Detector) -> dict[str, Any]:
-    """Table from which `build` makes an equal object.
-
-    Example:
-        >>> from edgedescent.optim import SGD
-        >>> describe(SGD(lr=0.1))
-        {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
-    """
-    kind: type = type(thing)
-    table: dict[str, Any] = {"type": kind.__name__}
-    for name in _parameters(kind):
-        value = getattr(thing, name)
-        if isinstance(value, Optimizer | Schedule | Loss):
-            table[name] = describe(value)
-        elif value is not None:
-            # TOML has no null and no tuples. None is always the default, so it can be left out.
-            table[name] = list(value) if isinstance(value, tuple) else value
-    return table
-
-
-@functools.cache
-def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
-    # Cached, because reading the signature takes longer than the rest of a small checkpoint.
-    signature = inspect.signature(kind).parameters
-    own_first = [name for name in parameters(kind) if name in signature]
-    return {name: signature[name] for name in own_first or signature}
 
 
 @functools.cache

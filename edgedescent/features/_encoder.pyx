@@ -385,6 +385,16 @@ cdef class Encoder:
             raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r:.200}.")
         return names
 
+    def encoded(self, x):
+        """The rows of the features of an event that are known, and its standardized values; the state stays."""
+        self.read_dict(as_event(x), False)
+        self.settle(False)
+        self.standardize(&self.event)
+        rows, z = np.empty(self.event.n, dtype=np.intp), np.empty(self.event.n)
+        for i in range(self.event.n):
+            rows[i], z[i] = self.event.rows[i], self.event.z[i]
+        return rows, z
+
     # --- From names to rows ---------------------------------------------------------------------------------------
 
     cdef int reserve_rows(self) except -1:

@@ -65,7 +65,9 @@ def read_table(X: Any, names: Iterable[Any] | None, categories: Collection[str],
             type is a categorical one, but its values are numbers and it is not in `categories`.
 
     Example:
-        >>> read_table([[1.0, "north"], [2.0, "south"]], ["temp", "site"], (), "LinearRegressor").columns
+        >>> import numpy
+        >>> X = numpy.array([[1.0, "north"], [2.0, "south"]], dtype=object)
+        >>> read_table(X, ["temp", "site"], (), "LinearRegressor").columns
         [[1.0, 2.0], ['north', 'south']]
     """
     given = None if names is None else list(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any, ClassVar, Literal, Self, SupportsIndex
 
 import numpy as np
@@ -153,6 +154,46 @@ class Learner(Declared):
         """False where targets are binary or interactions, so that an interval around a prediction says nothing."""
         return self.labels_are_amounts
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the learner to a file, from which `edgedescent.load` makes one that goes on to the last bit.
+
+        The file has a version and a checksum, and no pickled objects: see `edgedescent.learners.model_file`.
+
+        Args:
+            path: The file; an existing one is replaced in one step.
+
+        Raises:
+            ValueError: If the class of the learner would not be found by its name.
+            OSError: If the file cannot be written.
+        """
+        from edgedescent.learners import model_file
+
+        model_file.save(self, path)
+
+    def summary(self) -> str:
+        """Return a text that says what the learner is and what it has learned.
+
+        Example:
+            >>> from edgedescent import LinearRegressor
+            >>> model = LinearRegressor()
+            >>> for i in range(500):
+            ...     model.learn_one({"load": i % 11}, 2.0 * (i % 11))
+            >>> print(model.summary())
+            LinearRegressor()
+            events learned: 500
+            features: 1
+            target: mean 9.94, standard deviation 6.327
+            largest weights, in standard deviations of the target per standard deviation of the feature:
+                 +0.9941  load
+        """
+        lines = [f"{self!r}", f"events learned: {getattr(self, 'n_events', 0):,}", *self._learned()]
+        lines += [f"{name.replace('_', ' ')}: {count:,}" for name, count in self.counts().items() if count]
+        return "\n".join(lines)
+
+    def _learned(self) -> list[str]:
+        """Return lines that say what was learned."""
+        return []
+
     def counts(self) -> dict[str, int]:
         """Return counters of undone updates, skipped values and full tables; the daemon publishes them as metrics."""
         return {}
@@ -235,6 +276,9 @@ def _is_table(value: Any) -> bool:
 
 def _checked(name: str, value: Any, like: Any) -> Any:
     if isinstance(like, list):
+        if isinstance(value, np.ndarray) and value.ndim == 1 and (value.dtype.kind == "U" or not value.size):
+            # As numpy.savez writes a list.
+            value = value.tolist()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"The state's {name} must be a list of names. Got {type(value).__name__}.")
         return list(value)

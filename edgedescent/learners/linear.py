@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edgedescent.learners._linear import LinearModel
-from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.learners.gradient_learner import GradientLearner, largest_weights
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import RLS, Optimizer
 
@@ -63,3 +65,13 @@ class LinearRegressor(GradientLearner):
         """Weight of each feature, per standard deviation of the feature and of the target."""
         weights = self.model.weights.serving[1:, 0]
         return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))
+
+    def _shares(self, rows: NDArray[np.intp], z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = self.model.weights.serving[:, 0]
+        shares = weights[rows] * z
+        return float(weights[0] + shares.sum()), shares
+
+    def _learned(self) -> list[str]:
+        what = "largest weights, in standard deviations of the target per standard deviation of the feature:"
+        lines = largest_weights(list(self.coefficients), np.array(list(self.coefficients.values())))
+        return [*super()._learned(), *([what, *lines] if lines else [])]

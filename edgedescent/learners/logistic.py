@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edgedescent.learners._linear import LinearModel
 from edgedescent.learners.classifier import BinaryClassifier
+from edgedescent.learners.gradient_learner import largest_weights
 from edgedescent.losses import LogisticLoss, Loss
 from edgedescent.optim import ImportanceAware, Optimizer
 
@@ -71,3 +74,13 @@ class LogisticRegressor(BinaryClassifier):
         """Weight of each feature, per standard deviation of the feature."""
         weights = self.model.weights.serving[1:, 0]
         return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))
+
+    def _shares(self, rows: NDArray[np.intp], z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = self.model.weights.serving[:, 0]
+        shares = weights[rows] * z
+        return float(weights[0] + shares.sum()), shares
+
+    def _learned(self) -> list[str]:
+        what = "largest weights, in log odds per standard deviation of the feature:"
+        lines = largest_weights(list(self.coefficients), np.array(list(self.coefficients.values())))
+        return [*super()._learned(), *([what, *lines] if lines else [])]
