@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from edgedescent.learners.description import constructor_parameters
 from edgedescent.losses import LOSSES, Loss
 from edgedescent.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from edgedescent.registry import Registry
+from edgedescent.validation import parameters
 
 T = TypeVar("T")
 _SECRET_WORDS = ("password", "passwd", "secret", "token")
@@ -66,9 +68,10 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         place, expected = _expected(kind, str(error))
-        raise ConfigError(
-            f"`{path}{place}` is {_shown(path, value)}: {expected}.", did_you_mean(value, _choices(kind))
-        ) from None
+        hint = did_you_mean(value, _choices(kind))
+        if isinstance(value, str) and "`array`" in expected:
+            hint = f"Write a list: [{json.dumps(value, ensure_ascii=False)}]."
+        raise ConfigError(f"`{path}{place}` is {_shown(path, value)}: {expected}.", hint) from None
 
 
 def _shown(path: str, value: object) -> str:
@@ -158,11 +161,27 @@ def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str
                 )
             raise ConfigError(
                 f"`{join(path, key)}` is not a known key: expected one of {', '.join(required)}." + origin(table[key]),
-                did_you_mean(key, required),
+                _place_of(key, path) or did_you_mean(key, required),
             )
     for key, needed in required.items():
         if needed and key not in table:
             raise ConfigError(f"`{join(path, key)}` is missing.")
+
+
+def _place_of(key: str, path: str) -> str:
+    """Hint with the table that a known key belongs to, where it stands in another one; empty if there is none."""
+    if path not in ("", "learner", "learner.optimizer"):
+        return ""
+    for name, registry in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("optimizer.schedule", SCHEDULES)):
+        table = f"learner.{name}"
+        if table == path:
+            continue
+        if key == name and path == "":
+            return f"Put it into the table [{table}]."
+        kinds = [each for each in registry.built_in if key in parameters(registry[each])]
+        if kinds and (path or name != "optimizer.schedule"):
+            return f'It belongs in the table [{table}], with its type, such as type = "{kinds[0]}".'
+    return ""
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
