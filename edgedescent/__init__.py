@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         MLPRegressor,
     )
     from edgedescent.learners.model_file import load
-    from edgedescent.snapshots.to_onnx import to_onnx
+    from edgedescent.learners.to_onnx import to_onnx
 
 __all__ = [
     "BPR",
@@ -40,7 +40,7 @@ __all__ = [
 ]
 __version__ = version("edgedescent")
 
-_MODULES = {"load": "edgedescent.learners.model_file", "to_onnx": "edgedescent.snapshots.to_onnx"}
+_MODULES = {"load": "edgedescent.learners.model_file", "to_onnx": "edgedescent.learners.to_onnx"}
 
 __getattr__ = imported_when_used(
     __name__, {name: _MODULES.get(name, "edgedescent.learners") for name in __all__ if name != "learn_lines"}

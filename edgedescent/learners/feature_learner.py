@@ -238,12 +238,15 @@ class FeatureLearner(CompiledFeatureLearner, Estimator):
             self._note_columns(table, used)
         if table.numbers is not None:
             return super().learn_many(table.numbers, targets, used, table.n_missing)
+        learn = super().predict_learn_one
         rows = zip(table.rows(), targets.tolist(), strict=True)
-        return np.array([self.predict_learn_one(dict(zip(used, row, strict=True)), target) for row, target in rows])
+        return np.array([learn(dict(zip(used, row, strict=True)), target) for row, target in rows])
 
     def _predict_table(self, table: Table) -> NDArray[np.float64]:
         used = self._names_of(table)
-        return np.array([self.predict_one(dict(zip(used, row, strict=True))) for row in table.rows()])
+        # Not by a method that a subclass has overridden, just as for the rows of numbers that are learned.
+        predict = super().predict_one
+        return np.array([predict(dict(zip(used, row, strict=True))) for row in table.rows()], dtype=np.float64)
 
     def _names_of(self, table: Table) -> list[str]:
         """Return the names of the columns; raise ValueError for columns without names that are not those learned."""

@@ -30,6 +30,7 @@ from edgedescent import (
 from edgedescent.learners.sample_weights import repetitions
 from edgedescent.optim import RLS, SGD, Adam, MiniBatch
 from edgedescent.testing.support import bits
+from edgedescent_river import LogisticClassifier
 
 EXCEPTIONS = {
     "check_do_not_raise_errors_in_init_or_set_params": "a wrong parameter is refused where it is given, not at `fit`",
@@ -233,6 +234,12 @@ def test_classes_are_named_at_first() -> None:
     with pytest.raises(ValueError, match="`classes` is not the same as before"):
         model.partial_fit(X[:1], ["no"], classes=["a", "b"])
     assert model.n_events == 2
+
+
+def test_the_classifier_for_river_has_probabilities_too() -> None:
+    model = LogisticClassifier().fit(X, Y > 10.0)
+    assert model.predict_proba(X).tolist() == LogisticRegressor().fit(X, Y > 10.0).predict_proba(X).tolist()
+    assert set(model.predict(X).tolist()) == {False, True}
 
 
 def test_what_they_are() -> None:
