@@ -63,7 +63,7 @@ def speed() -> str:
         "Microseconds per event, medians of interleaved runs; take the ratios, and repeat them on your machine.",
         origin(measured),
         "",
-        table(("", "EdgeDescent", "others", "first of them / ours"), rows),
+        table(("", "EdgeDescent", "others", "times as fast as the first of the others"), rows),
     ]
     return "\n".join(lines)
 

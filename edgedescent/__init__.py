@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         MatrixFactorization,
         MLPRegressor,
     )
+    from edgedescent.learners.model_file import load
+    from edgedescent.learners.to_onnx import to_onnx
 
 __all__ = [
     "BPR",
@@ -33,7 +35,13 @@ __all__ = [
     "MLPRegressor",
     "MatrixFactorization",
     "learn_lines",
+    "load",
+    "to_onnx",
 ]
 __version__ = version("edgedescent")
 
-__getattr__ = imported_when_used(__name__, {name: "edgedescent.learners" for name in __all__ if name != "learn_lines"})
+_MODULES = {"load": "edgedescent.learners.model_file", "to_onnx": "edgedescent.learners.to_onnx"}
+
+__getattr__ = imported_when_used(
+    __name__, {name: _MODULES.get(name, "edgedescent.learners") for name in __all__ if name != "learn_lines"}
+)

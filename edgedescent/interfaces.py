@@ -255,6 +255,14 @@ class Exporter(Protocol[LearnerT_contra]):
         """Part of the model card about the file: its inputs, their order, names and types."""
 
 
+@runtime_checkable
+class NeedsPackages(Protocol):
+    """Exporter that works only where further packages are installed, which `edgedescent check` tells of."""
+
+    def missing_packages(self) -> list[str]:
+        """Packages that are needed and not installed."""
+
+
 class CheckResult(msgspec.Struct, frozen=True):
     """Outcome of one check, as `edgedescent check` prints it.
 

@@ -19,6 +19,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from edgedescent.dataframes import is_frame, read_series
+
 
 class Parameter(NamedTuple):
     """One declared parameter of a class."""
@@ -199,7 +201,9 @@ def _validated(owner: object, name: str, value: Any, kind: Any, meta: Meta) -> A
                 f"Got {value!r}."
             )
         item, item_meta = _split(members[0])
-        return tuple(_validated(owner, name, each, item, item_meta) for each in value)
+        checked = tuple(_validated(owner, name, each, item, item_meta) for each in value)
+        # The same object where it is right already: scikit-learn refuses constructors that change what they are given.
+        return value if checked == value else checked
     elif isinstance(kind, type):
         require_instance(owner, name, value, kind)
     return value
@@ -279,11 +283,42 @@ def require_instance(owner: object, name: str, value: object, kind: type) -> Non
         )
 
 
-def as_numbers(name: str, values: object, ndim: int) -> NDArray[np.float64]:
-    """Return `values` as a contiguous array of floats, with NaN for None.
+def as_table(name: str, values: object, ndim: int = 2) -> NDArray[Any]:
+    """Return `values` as an array of any type, with None for what a mask hides.
 
     Raises:
-        ValueError: if they hold anything but real numbers, or do not have `ndim` dimensions.
+        ValueError: If they do not have `ndim` dimensions, or are a sparse matrix.
+
+    >>> as_table("X", np.ma.masked_equal([[1, 2]], 2)).tolist()
+    [[1, None]]
+    """
+    if hasattr(values, "tocoo"):
+        raise ValueError(f"The `{name}` must be an array. Got a sparse matrix: give `toarray()` of it.")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. {error}") from None
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        array = array.astype(object)
+        array[np.ma.getmaskarray(values)] = None
+    if array.size == 0 and array.ndim < ndim:
+        array = array.reshape((0,) * ndim)
+    if array.ndim != ndim:
+        hint = " Reshape your data, by X.reshape(-1, 1) if it is one feature." if (ndim, array.ndim) == (2, 1) else ""
+        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. Got {array.ndim}.{hint}")
+    return array
+
+
+def as_numbers(name: str, values: object, ndim: int) -> NDArray[np.float64]:
+    """Return `values` as a contiguous array of floats, perhaps read-only, with NaN for None and for what is masked.
+
+    Args:
+        name: Name of the values in error messages.
+        values: Array, nested sequence, or with `ndim` 1 also a column of a data frame.
+        ndim: Number of dimensions.
+
+    Raises:
+        ValueError: If they hold anything but real numbers, or do not have `ndim` dimensions.
 
     >>> as_numbers("y", [1, None, True], ndim=1)
     array([ 1., nan,  1.])
@@ -292,23 +327,21 @@ def as_numbers(name: str, values: object, ndim: int) -> NDArray[np.float64]:
     ...
     ValueError: The `y` must hold real numbers. Got np.str_('1.5').
     """
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. {error}") from None
-    if array.size == 0 and array.ndim < ndim:
-        array = array.reshape((0,) * ndim)
-    if array.ndim != ndim:
-        raise ValueError(f"The `{name}` must be an array of {ndim} dimensions. Got {array.ndim}.")
+    if ndim == 1 and is_frame(values):
+        values = read_series(name, values)
+    array = as_table(name, values, ndim)
     if array.dtype.kind == "O":
         for value in array.flat:
             if value is not None and not isinstance(value, Real | np.bool_ | Decimal):
                 raise ValueError(f"The `{name}` must hold real numbers. Got {value!r:.80}.")
         floats = [math.nan if value is None else _to_float(value) for value in array.flat]
         array = np.array(floats).reshape(array.shape)
+    elif array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: the `{name}` must hold real numbers. Got {array.dtype}.")
     elif array.dtype.kind not in "biuf" and array.size:
-        # NumPy would parse text, drop imaginary parts and count the days of a date.
-        raise ValueError(f"The `{name}` must hold real numbers. Got {array.flat[0]!r:.80}.")
+        # NumPy would parse text and count the days of a date.
+        hint = " Give what matters of a time as numbers, such as its hour." if array.dtype.kind in "mM" else ""
+        raise ValueError(f"The `{name}` must hold real numbers. Got {array.flat[0]!r:.80}.{hint}")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 

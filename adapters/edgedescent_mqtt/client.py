@@ -137,6 +137,7 @@ def tls_context(
     """
     if key_file is not None and cert_file is None:
         raise ConfigError(f"`{name}`: a private key is given without its certificate.")
+    given = {"CA file": ca_file, "certificate": cert_file, "key": key_file}
     try:
         context = ssl.create_default_context(cafile=ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -144,9 +145,11 @@ def tls_context(
             # Given no password, OpenSSL would ask for that of an encrypted key on the terminal, and wait.
             context.load_cert_chain(cert_file, key_file, password="")
     except OSError as error:  # ssl.SSLError is one too.
-        given = {"CA file": ca_file, "certificate": cert_file, "key": key_file}
+        absent = [f"the {what} {str(path)!r}" for what, path in given.items() if path and not Path(path).exists()]
+        # OpenSSL does not say which file it is.
+        why = f"{absent[0]} does not exist" if absent else error
         raise ConfigError(
-            f"`{name}`: the certificates cannot be used: {error}.",
+            f"`{name}`: the certificates cannot be used: {why}.",
             f"Check {', '.join(f'{what} {str(path)!r}' for what, path in given.items() if path is not None)}.",
         ) from error
     return context

@@ -9,6 +9,20 @@
 [3.2]
 """
 
-from edgedescent_onnx.adapter import OnnxAdapter
+from typing import TYPE_CHECKING
 
-__all__ = ["OnnxAdapter"]
+from edgedescent_onnx.serving import prepare
+
+if TYPE_CHECKING:
+    from edgedescent_onnx.adapter import OnnxAdapter
+
+__all__ = ["OnnxAdapter", "prepare"]
+
+
+def __getattr__(name: str) -> object:
+    # Not by `edgedescent.lazy`: who prepares events for a snapshot needs nothing but NumPy.
+    if name != "OnnxAdapter":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from edgedescent_onnx.adapter import OnnxAdapter
+
+    return OnnxAdapter

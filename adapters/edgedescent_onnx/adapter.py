@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import ClassVar
 
@@ -139,6 +140,10 @@ class OnnxAdapter:
             "metadata": dict(written.metadata),
             "usage": graph.usage,
         }
+
+    def missing_packages(self) -> list[str]:
+        """Return the packages that snapshots need and that are not installed."""
+        return [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
 
 
 def _graph_of(name: str, learner: type[Learner] | None = None) -> LearnerGraph:

@@ -22,24 +22,18 @@ from edgedescent_onnx.neighbours import NeighboursGraph
 SHARE = 0.0002
 """Part of the weight that all experts share equally, as in `edgedescent/ensemble/_mixture.pyx`."""
 
-# Part of the model card, so it needs nothing but onnxruntime and numpy.
+# Part of the model card.
 USAGE = """\
-import json
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
+from edgedescent_onnx import prepare  # or a copy of edgedescent_onnx/serving.py, which needs NumPy alone
 
 session = onnxruntime.InferenceSession(Path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
 metadata = session.get_modelmeta().custom_metadata_map
-features, categories = json.loads(metadata["features"]), json.loads(metadata["categories"])
 events = [{"temp": 20.1, "humidity": 0.6, "site": "north"}, {"temp": 4.0}]
 labels = []  # those that came since the snapshot, oldest first
-inputs = {"x": np.array([[event.get(name) for name in features] for event in events], dtype=np.float64)}
-inputs["labels"] = np.array(labels, dtype=np.float64)
-for name, port in categories.items():
-    inputs[port] = np.array([str(event.get(name, metadata["missing"])) for event in events], dtype=object)
-print(session.run(["prediction"], inputs)[0].tolist())
+print(session.run(["prediction"], prepare(metadata, events, labels))[0].tolist())
 """
 
 
@@ -80,7 +74,7 @@ class AutoGraph:
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         """Return one row per event, NaN where it lacks a feature, and no labels."""
-        return {**feed(metadata, events), PORT: np.empty(0)}
+        return feed(metadata, events)
 
 
 class _Members:

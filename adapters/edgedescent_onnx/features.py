@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgedescent.errors import ExportError, InvalidEventError
 from edgedescent.features._names import split_name
-from edgedescent.features._text import text_value
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import (
     ML,
@@ -26,6 +24,7 @@ from edgedescent_onnx.graph import (
     served,
     sigmoid,
 )
+from edgedescent_onnx.serving import prepare
 
 CATEGORICAL, INDICATOR = 1, 2
 """Kinds of rows in the state; see `edgedescent/features/_kinds.pxd`."""
@@ -38,22 +37,17 @@ MEANING = (
     f"NaN, infinity and anything of magnitude {INSANE:g} or more count as missing"
 )
 
-# Part of the model card, so it needs nothing but onnxruntime and numpy.
+# Part of the model card.
 USAGE = """\
-import json
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
+from edgedescent_onnx import prepare  # or a copy of edgedescent_onnx/serving.py, which needs NumPy alone
 
 session = onnxruntime.InferenceSession(Path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
 metadata = session.get_modelmeta().custom_metadata_map
-features, categories = json.loads(metadata["features"]), json.loads(metadata["categories"])
 events = [{"temp": 20.1, "humidity": 0.6, "site": "north"}, {"temp": 4.0}]
-inputs = {"x": np.array([[event.get(name) for name in features] for event in events], dtype=np.float64)}
-for name, port in categories.items():
-    inputs[port] = np.array([str(event.get(name, metadata["missing"])) for event in events], dtype=object)
-print(session.run(["prediction"], inputs)[0].tolist())
+print(session.run(["prediction"], prepare(metadata, events))[0].tolist())
 """
 
 
@@ -279,52 +273,13 @@ def feed(metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
     Raises:
         InvalidEventError: If an event has no object `x`, or a value in it is neither a number nor text.
     """
-    features: list[str] = json.loads(metadata["features"])
-    ports: dict[str, str] = json.loads(metadata["categories"])
-    named = set(json.loads(metadata["integer_categories"]))
-    # Files of earlier versions know no such entry.
-    decimal_comma: bool = json.loads(metadata.get("decimal_comma", "false"))
-    column = {name: j for j, name in enumerate(features)}
-    inputs: dict[str, Array] = {"x": np.full((len(events), len(features)), np.nan)}
-    for port in ports.values():
-        # An array of objects, because numpy's own strings lose a NUL at the end.
-        inputs[port] = np.full(len(events), metadata["missing"], dtype=object)
-    for i, event in enumerate(events):
-        values = event.get("x")
-        if not isinstance(values, Mapping):
+    features: list[Mapping[str, Any]] = []
+    for event in events:
+        x = event.get("x")
+        if not isinstance(x, Mapping):
             raise InvalidEventError("no_features", f"An event of a regression needs an object `x`. Got {event!r}.")
-        for name, given in _flattened(values, ""):
-            value = text_value(given, decimal_comma) if isinstance(given, str) and name not in named else given
-            if isinstance(value, float) and name in named:
-                raise InvalidEventError("not_a_number", f"The category {name!r} must be no fraction. Got {value!r}.")
-            if isinstance(value, str) or (name in named and isinstance(value, int)):
-                if name in ports:
-                    inputs[ports[name]][i] = str(value)
-                continue
-            number = _number(name, value)
-            if name in column:
-                inputs["x"][i, column[name]] = number
-    return inputs
-
-
-def _flattened(values: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield names and plain values; nested objects and lists become names with a dot, as in the learner."""
-    for key, value in values.items():
-        if isinstance(value, list | tuple):
-            yield from _flattened(dict(enumerate(value)), f"{prefix}{key}.")
-        elif isinstance(value, Mapping):
-            yield from _flattened(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _number(name: object, value: object) -> float:
-    """Return a value as the learner reads it: None is missing, an integer beyond all floats is infinite."""
-    if value is None:
-        return math.nan
-    if isinstance(value, bytes) or not hasattr(value, "__float__"):
-        raise InvalidEventError("not_a_number", f"The feature {name!r} must be a number or a string. Got {value!r}.")
+        features.append(x)
     try:
-        return float(value)
-    except OverflowError:
-        return math.inf
+        return prepare(metadata, features)
+    except ValueError as error:
+        raise InvalidEventError("not_a_number", str(error)) from error

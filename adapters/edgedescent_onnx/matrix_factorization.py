@@ -11,6 +11,7 @@ from edgedescent import BPR, MatrixFactorization
 from edgedescent.errors import InvalidEventError
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served, sigmoid
+from edgedescent_onnx.serving import prepare
 
 
 class MatrixFactorizationGraph:
@@ -29,13 +30,13 @@ class MatrixFactorizationGraph:
     usage = """\
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
+from edgedescent_onnx import prepare  # or a copy of edgedescent_onnx/serving.py, which needs NumPy alone
 
 session = onnxruntime.InferenceSession(Path("model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
-users = np.array(["ann", "ann", "bob"], dtype=object)
-items = np.array(["tea", "beer", "never seen"], dtype=object)
-print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
+metadata = session.get_modelmeta().custom_metadata_map
+events = [{"user": "ann", "item": "tea"}, {"user": "ann", "item": "beer"}, {"user": "bob", "item": "never seen"}]
+print(session.run(["prediction"], prepare(metadata, events))[0].tolist())
 """
 
     def build(self, learner: Learner) -> Graph:
@@ -51,9 +52,12 @@ print(session.run(["prediction"], {"user": users, "item": items})[0].tolist())
         nodes.append(Node("Clip", ["unclipped", "lowest", "highest"], "prediction"))
         return Graph([_port("user"), _port("item")], nodes, constants)
 
-    def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:  # noqa: ARG002
+    def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         """Return one column of ids for users and one for items."""
-        return {role: _ids(role, events) for role in ("user", "item")}
+        try:
+            return prepare(metadata, events)
+        except ValueError as error:
+            raise InvalidEventError("invalid_id", str(error)) from error
 
 
 class BPRGraph(MatrixFactorizationGraph):
@@ -106,15 +110,3 @@ def _encoder(role: Literal["user", "item"], ids: Sequence[str]) -> Node:
     keys, rows = (list(ids), list(range(1, len(ids) + 1))) if ids else ([""], [0])
     attributes = {"keys_strings": keys, "values_int64s": rows, "default_int64": 0}
     return Node("LabelEncoder", [role], f"{role}_row", attributes, ML)
-
-
-def _ids(role: str, events: Events) -> Array:
-    # An array of objects, because numpy's own strings lose a NUL at the end.
-    ids = np.empty(len(events), dtype=object)
-    for i, event in enumerate(events):
-        value = event.get(role)
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
-            message = f"The {role} id of a rating must be a string or an integer. Got {event!r}."
-            raise InvalidEventError("invalid_id", message)
-        ids[i] = str(value)
-    return ids

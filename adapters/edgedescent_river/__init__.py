@@ -43,12 +43,10 @@ _BORROWED = (
     "__ror__",
     "_is_stochastic",
     "_memory_usage",
-    "_more_tags",
     "_mutable_attributes",
     "_raw_memory_usage",
     "_repr_html_",
     "_supervised",
-    "_tags",
     "_unit_test_params",
     "mutate",
 )
@@ -90,7 +88,12 @@ class RiverAdapter:
     def register(cls) -> None:
         """Register every learner. The import of this package calls it; another call changes nothing."""
         members = {name: inspect.getattr_static(base.Estimator, name) for name in _BORROWED}
-        own = {"__str__": _name, "_get_params": _parameters, "_unit_test_skips": _checks_to_skip}
+        own = {
+            "__str__": _name,
+            "_get_params": _parameters,
+            "_unit_test_skips": _checks_to_skip,
+            "_tags": property(_tags),
+        }
         for name, member in {**members, **own}.items():
             setattr(Learner, name, member)
         for ranker in cls.rankers:
@@ -112,6 +115,11 @@ class RiverAdapter:
 def _name(step: Learner | Deriver) -> str:
     """Return the title of a step where River draws or debugs a pipeline."""
     return type(step).__name__
+
+
+def _tags(_learner: Learner) -> set[str]:
+    # River's own collects them from `_more_tags`, a name that scikit-learn refuses in an estimator.
+    return set()
 
 
 def _parameters(learner: Learner) -> dict[str, Any]:

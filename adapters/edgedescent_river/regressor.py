@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from river import base, compose
 
+from edgedescent.features.tables import TableLike, read_table
+from edgedescent.learners.explaining import shapley
 from edgedescent.validation import as_numbers
 from edgedescent_river.learner import RiverLearner, flat, number
 from edgedescent_river.specification import Specification
@@ -88,23 +90,36 @@ class RiverRegressor(RiverLearner):
         self._learn(skipped, target, features)
         return prediction
 
-    def learn_many(self, X: ArrayLike, y: ArrayLike, names: Sequence[str] | None = None) -> NDArray[np.float64]:
+    def learn_many(self, X: TableLike, y: ArrayLike, names: Sequence[str] | None = None) -> NDArray[np.float64]:
         """Predict, then learn each row, in order; return the predictions.
 
         Args:
-            X: Numbers, shape (n_events, n_features); NaN stands for a missing value.
+            X: Array of numbers and texts, shape (n_events, n_features), or a data frame; NaN, None and null stand for a
+                missing value.
             y: Targets, shape (n_events,).
-            names: Name of each column, ``x0``, ``x1``, … if not given.
+            names: Name of each column; those of the data frame, or ``x0``, ``x1``, …, if not given.
 
         Raises:
             ValueError: If a shape does not fit, or the model cannot learn a row; those before it are learned.
         """
-        values, targets = as_numbers("X", X, 2), as_numbers("y", y, 1)
-        columns = list(names) if names is not None else [f"x{i}" for i in range(values.shape[1])]
-        if len(targets) != len(values) or len(columns) != values.shape[1]:
-            raise ValueError(f"X of shape {values.shape} does not fit {len(targets)} targets and {len(columns)} names.")
-        rows = zip(values.tolist(), targets.tolist(), strict=True)
+        table, targets = read_table(X, names, (), type(self).__name__), as_numbers("y", y, 1)
+        n_rows, n_columns = table.shape
+        columns = [f"x{i}" for i in range(n_columns)] if table.names is None else table.names
+        if len(targets) != n_rows:
+            raise ValueError(f"X of shape {table.shape} does not fit {len(targets)} targets.")
+        rows = zip(table.rows(), targets.tolist(), strict=True)
         return np.array([self.predict_learn_one(_present(columns, row), target) for row, target in rows])
+
+    def explain_one(self, x: Mapping[str, Any]) -> dict[str, float]:
+        """Return the contribution of each feature to the prediction for an event; they add up to it.
+
+        The contributions are Shapley values, estimated from 16 orderings of the features; ``(intercept)`` is the
+        prediction for an event without features.
+
+        Raises:
+            ValueError: If the model cannot predict the event or a part of it.
+        """
+        return shapley(self.predict_one, self._features(x)[0], n_orderings=16, seed=1)
 
     @staticmethod
     def _features(x: Any) -> tuple[dict[str, Any], int]:
@@ -116,5 +131,5 @@ class RiverRegressor(RiverLearner):
         return present, len(features) - len(present)
 
 
-def _present(columns: Sequence[str], row: Sequence[float]) -> dict[str, float]:
+def _present(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     return {name: value for name, value in zip(columns, row, strict=True) if value == value}  # noqa: PLR0124 - NaN

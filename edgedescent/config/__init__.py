@@ -5,7 +5,7 @@ override the file: ``EDGEDESCENT_BROKER__HOST=pump`` sets ``host`` of ``[broker]
 from its key. Where text is expected, a variable is used literally; everywhere else it is parsed as a TOML value.
 """
 
-from edgedescent.config.building import build, check_keys, convert, describe
+from edgedescent.config.building import build, check_keys, convert
 from edgedescent.config.loading import checksum, load
 from edgedescent.config.tables import (
     OUTPUTS,
@@ -21,6 +21,7 @@ from edgedescent.config.tables import (
     address_of,
 )
 from edgedescent.config.values import Variable
+from edgedescent.learners.description import describe
 
 __all__ = [
     "OUTPUTS",

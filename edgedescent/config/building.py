@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from edgedescent.config.values import Variable, join, origin
 from edgedescent.drift import DETECTORS, Detector
 from edgedescent.errors import ConfigError, did_you_mean, shown
 from edgedescent.learners import LEARNERS, Learner
+from edgedescent.learners.description import constructor_parameters
 from edgedescent.losses import LOSSES, Loss
 from edgedescent.optim import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from edgedescent.registry import Registry
@@ -68,9 +70,10 @@ def convert(value: Any, kind: type[T], path: str = "") -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         place, expected = _expected(kind, str(error))
-        raise ConfigError(
-            f"`{path}{place}` is {_shown(path, value)}: {expected}.", did_you_mean(value, _choices(kind))
-        ) from None
+        hint = did_you_mean(value, _choices(kind))
+        if isinstance(value, str) and "`array`" in expected:
+            hint = f"Write a list: [{json.dumps(value, ensure_ascii=False)}]."
+        raise ConfigError(f"`{path}{place}` is {_shown(path, value)}: {expected}.", hint) from None
 
 
 def _shown(path: str, value: object) -> str:
@@ -115,7 +118,7 @@ def build(
         kind = registry.find(name, f"{path}.type")
     except ConfigError as error:
         raise ConfigError(f"{error}{source or origin(name)}", error.hint) from error.__cause__
-    accepted, kinds = _parameters(kind), _types(kind)
+    accepted, kinds = constructor_parameters(kind), _types(kind)
     fixed = dict(given or {})
     stated = {key: value for key, value in table.items() if key != "type"}
     required = {key: p.default is inspect.Parameter.empty for key, p in accepted.items() if key not in fixed}
@@ -130,34 +133,6 @@ def build(
         return typing.cast(T, kind(**arguments))
     except ValueError as error:
         raise ConfigError(f"`{path}`: {error}{source}") from None
-
-
-def describe(thing: Learner | Optimizer | Schedule | Loss | Detector) -> dict[str, Any]:
-    """Table from which `build` makes an equal object.
-
-    Example:
-        >>> from edgedescent.optim import SGD
-        >>> describe(SGD(lr=0.1))
-        {'type': 'SGD', 'lr': 0.1, 'schedule': {'type': 'Constant'}}
-    """
-    kind: type = type(thing)
-    table: dict[str, Any] = {"type": kind.__name__}
-    for name in _parameters(kind):
-        value = getattr(thing, name)
-        if isinstance(value, Optimizer | Schedule | Loss):
-            table[name] = describe(value)
-        elif value is not None:
-            # TOML has no null and no tuples. None is always the default, so it can be left out.
-            table[name] = list(value) if isinstance(value, tuple) else value
-    return table
-
-
-@functools.cache
-def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
-    # Cached, because reading the signature takes longer than the rest of a small checkpoint.
-    signature = inspect.signature(kind).parameters
-    own_first = [name for name in parameters(kind) if name in signature]
-    return {name: signature[name] for name in own_first or signature}
 
 
 @functools.cache
@@ -188,11 +163,27 @@ def check_keys(table: Mapping[str, Any], required: Mapping[str, bool], path: str
                 )
             raise ConfigError(
                 f"`{join(path, key)}` is not a known key: expected one of {', '.join(required)}." + origin(table[key]),
-                did_you_mean(key, required),
+                _place_of(key, path) or did_you_mean(key, required),
             )
     for key, needed in required.items():
         if needed and key not in table:
             raise ConfigError(f"`{join(path, key)}` is missing.")
+
+
+def _place_of(key: str, path: str) -> str:
+    """Hint with the table that a known key belongs to, where it stands in another one; empty if there is none."""
+    if path not in ("", "learner", "learner.optimizer"):
+        return ""
+    for name, registry in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("optimizer.schedule", SCHEDULES)):
+        table = f"learner.{name}"
+        if table == path:
+            continue
+        if key == name and path == "":
+            return f"Put it into the table [{table}]."
+        kinds = [each for each in registry.built_in if key in parameters(registry[each])]
+        if kinds and (path or name != "optimizer.schedule"):
+            return f'It belongs in the table [{table}], with its type, such as type = "{kinds[0]}".'
+    return ""
 
 
 def _choices(kind: Any) -> tuple[str, ...]:

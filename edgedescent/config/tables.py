@@ -12,7 +12,7 @@ from msgspec import Meta
 from edgedescent import assembly as assembling
 from edgedescent.assembly import AssemblySettings, AssemblySpec, InputSpec, LabelSpec
 from edgedescent.assembly.inputs import filters_of
-from edgedescent.config.building import build, convert, describe
+from edgedescent.config.building import build, convert
 from edgedescent.drift import Detector
 from edgedescent.engine.core import Engine
 from edgedescent.engine.settings import DriftSettings, EngineSettings
@@ -20,6 +20,7 @@ from edgedescent.errors import ConfigError, shown
 from edgedescent.formats import FORMATS, Format
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport, TransportAdapter
 from edgedescent.learners import Learner
+from edgedescent.learners.description import describe
 from edgedescent.registry import EXPORTERS, TRANSPORTS
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]

@@ -75,7 +75,12 @@ class Outputs:
             if n_dead_letters == 1:
                 _log_dead_letter(effect)
         if n_dead_letters > 1:
-            log.warning("It is the first of %d dead letters kept from message %d.", n_dead_letters, message.position)
+            log.warning(
+                "Message %d from %r has %d dead letters; only the first one is logged.",
+                message.position,
+                message.topic,
+                n_dead_letters,
+            )
         return not self.answers.is_full or not self._transport.connected or self._hold.given_up
 
     def holds(self) -> bool:

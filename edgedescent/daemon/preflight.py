@@ -12,7 +12,7 @@ from pathlib import Path
 from edgedescent.config import Config, checksum, describe
 from edgedescent.daemon.status import last_checksum
 from edgedescent.errors import StateError
-from edgedescent.interfaces import CheckResult, error, ok, warning
+from edgedescent.interfaces import CheckResult, NeedsPackages, error, ok, warning
 from edgedescent.state.lock import holder_of
 from edgedescent.state.recovery import require_same_owner
 from edgedescent.state.state_file import state_exists
@@ -50,6 +50,24 @@ def preflight(config: Config, path: str) -> Iterator[CheckResult]:
     yield from _holder(config, folder, path)
     yield from _learner(config, folder)
     yield from _clock(folder)
+
+
+def check_exporter(config: Config) -> Iterator[CheckResult]:
+    """Check that snapshots can be made, if any are configured.
+
+    Args:
+        config: The configuration to check.
+    """
+    if config.snapshots.every_events is None and config.snapshots.every_s is None:
+        return
+    exporter = config.build_exporter()
+    missing = exporter.missing_packages() if isinstance(exporter, NeedsPackages) else []
+    if missing:
+        yield warning(
+            "snapshots",
+            f"None can be made: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed.",
+            f"Install with: pip install 'edgedescent[{config.snapshots.exporter}]'.",
+        )
 
 
 def _existing(folder: Path) -> Path:

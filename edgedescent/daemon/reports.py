@@ -72,8 +72,9 @@ class Reports:
         self._notices = Notices(config.limits)
         self._reported_state = ""
         """State in the last status file."""
+        self._reported_position = engine.position
         self._status_due = -math.inf
-        self._due = self._at = clock.monotonic()
+        self._due = self._at = self._started = clock.monotonic()
         self._events = engine.counters["events_learned"]
 
     def metrics(self) -> dict[str, Any]:
@@ -109,10 +110,16 @@ class Reports:
         """
         if now >= self._due:
             self._report(now)
-        elif self._health.state != self._reported_state and now >= self._status_due:
+        elif now >= self._status_due and (self._health.state != self._reported_state or self._has_new(now)):
             # So that a status requested just after a start is not outdated.
             self._status_due = now + STATUS_INTERVAL_S
             self._write_status(self.metrics())
+
+    def _has_new(self, now: float) -> bool:
+        """True if something was learned since the last status, in the first interval after the start."""
+        return (
+            now < self._started + self._config.metrics.interval_s and self._engine.position != self._reported_position
+        )
 
     def _report(self, now: float) -> None:
         # A commit notices it too, but without messages there is none.
@@ -131,7 +138,7 @@ class Reports:
         self._write_status(metrics)
 
     def _write_status(self, metrics: dict[str, Any]) -> None:
-        self._reported_state = self._health.state
+        self._reported_state, self._reported_position = self._health.state, self._engine.position
         self._health.report(metrics)
         left_out = self._engine.learner.left_out()
         drift = msgspec.to_builtins(self._engine.latest_alarms)

@@ -1,5 +1,8 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgedescent.features._category_watch import CategoryWatch
 from edgedescent.features._scaler import Scaler
@@ -29,6 +32,7 @@ class Encoder:
         decimal_comma: bool = False,
     ) -> None: ...
     def column_names(self, names: Iterable[Any] | None, columns: int) -> list[str]: ...
+    def encoded(self, x: Mapping[str, Any]) -> tuple[NDArray[np.intp], NDArray[np.float64]]: ...
     def save(self) -> dict[str, Any]: ...
     def restore(
         self, state: dict[str, Any], n_events: int, n_skipped_values: int, evicted: int, shared: int

@@ -22,6 +22,7 @@ from edgedescent.features._text cimport CATEGORY, MISSING, begins_category, text
 from edgedescent.features._vocabulary cimport USES_MAX
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, check_text, is_plain, is_sane, plain_number, to_number, to_text
 
+from edgedescent.dataframes import read_row as read_series_row
 from edgedescent.errors import TooDeepError, TooLargeError
 
 cdef extern from "Python.h":
@@ -93,6 +94,8 @@ cdef dict as_event(object x):
         return x
     if isinstance(x, Mapping):
         return dict(x)
+    if hasattr(x, "to_dict"):
+        return read_series_row(x)
     raise TypeError(f"The features x of an event must map names to numbers. Got {x!r:.80}.")
 
 
@@ -354,7 +357,7 @@ cdef class Encoder:
 
     cdef int read_row(self, const double* row, const Py_ssize_t* rows, Py_ssize_t columns, list names,
                       bint learning) except -1:
-        """Fill the event from a row of numbers as `read_dict` does from a dict; NaN stands for a missing value."""
+        """Fill the event from a row of numbers as `read_dict` does from a dict."""
         cdef Py_ssize_t j, n = 0
         cdef Py_ssize_t* event_rows
         cdef double* x
@@ -370,7 +373,7 @@ cdef class Encoder:
                     if learning:
                         self.unknown.append((names[j], False, None))
             else:
-                self.n_skipped += row[j] == row[j]
+                self.n_skipped += 1
         self.event.n = n
         return 0
 
@@ -381,6 +384,16 @@ cdef class Encoder:
         if len(names) != columns or len(set(names)) != columns:
             raise ValueError(f"`names` must be {columns} distinct names, one for each column. Got {names!r:.200}.")
         return names
+
+    def encoded(self, x):
+        """The rows of the features of an event that are known, and its standardized values; the state stays."""
+        self.read_dict(as_event(x), False)
+        self.settle(False)
+        self.standardize(&self.event)
+        rows, z = np.empty(self.event.n, dtype=np.intp), np.empty(self.event.n)
+        for i in range(self.event.n):
+            rows[i], z[i] = self.event.rows[i], self.event.z[i]
+        return rows, z
 
     # --- From names to rows ---------------------------------------------------------------------------------------
 

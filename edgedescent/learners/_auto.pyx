@@ -263,7 +263,7 @@ cdef class AutoModel(FeatureModel):
 
     def append_labels(self, labels):
         """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
-        cdef double[::1] values = as_numbers("labels", labels, 1)
+        cdef const double[::1] values = as_numbers("labels", labels, 1)
         cdef Py_ssize_t i
         for i in range(values.shape[0]):
             if is_sane(values[i]):

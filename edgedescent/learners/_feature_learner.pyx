@@ -51,6 +51,17 @@ cdef class CompiledFeatureLearner:
         free(self.members)
         free(self.model_predictions)
 
+    def _take(self, CompiledFeatureLearner other not None):
+        """Take the encoder and the models of another learner, which is not to be used any more."""
+        other.require_constructed()
+        self.encoder, self.models, self.intervals = other.encoder, other.models, other.intervals
+        self.n_models, self.limits_targets = other.n_models, other.limits_targets
+        self.n_skipped_targets = other.n_skipped_targets
+        self.members, other.members = other.members, self.members
+        self.model_predictions, other.model_predictions = other.model_predictions, self.model_predictions
+        # Its own arrays go with it.
+        other.encoder = None
+
     cdef int require_constructed(self) except -1:
         """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
         if self.encoder is None:
@@ -215,18 +226,19 @@ cdef class CompiledFeatureLearner:
 
     # --- Arrays ---------------------------------------------------------------------------------------------------
 
-    def learn_many(self, X, y, names=None):
+    def learn_many(self, X, y, names=None, n_missing=None):
         """Predict each row, then learn from it, in order; returns the predictions.
 
         Args:
-            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
+            X: numbers, shape (n_events, n_features); NaN stands for a value that cannot be used.
             y: targets, shape (n_events,).
             names: the name of each column, ``x0``, ``x1``, … if not given.
+            n_missing: how many of the NaNs of each row stand for no value, so that they are not counted as skipped.
         """
         self.require_constructed()
         cdef Encoder encoder = self.encoder
-        cdef double[:, ::1] values = as_numbers("X", X, 2)
-        cdef double[::1] targets = as_numbers("y", y, 1)
+        cdef const double[:, ::1] values = as_numbers("X", X, 2)
+        cdef const double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(values.shape[0])
         cdef Py_ssize_t i, j, columns = values.shape[1], n_rows = values.shape[0]
         cdef long long version
@@ -234,6 +246,7 @@ cdef class CompiledFeatureLearner:
         cdef Py_ssize_t[::1] rows
         cdef const double* row
         cdef bint learning, same_runs = False
+        cdef const Py_ssize_t[::1] missing = np.zeros(0, dtype=np.intp) if n_missing is None else n_missing
         if targets.shape[0] != n_rows:
             raise ValueError(f"X has {n_rows} rows but y has {targets.shape[0]}.")
         if n_rows == 0:
@@ -250,6 +263,8 @@ cdef class CompiledFeatureLearner:
             learning = is_sane(targets[i])
             version, size = encoder.vocabulary.version, encoder.vocabulary.rows_in_use
             encoder.read_row(row, &rows[0] if columns else NULL, columns, names, learning)
+            if n_missing is not None:
+                encoder.n_skipped -= missing[i]
             # Where nothing is missing or new, the runs of the event before still hold.
             same_runs &= encoder.event.n == columns and encoder.n_unknown == 0
             encoder.same_runs = same_runs
@@ -264,20 +279,6 @@ cdef class CompiledFeatureLearner:
                     rows[j] = encoder.vocabulary.find(names[j])
                 same_runs = False
         return np.asarray(predictions)
-
-    def predict_many(self, X, names=None):
-        """Predict each row; the state stays as it is.
-
-        Args:
-            X: numbers, shape (n_events, n_features); NaN stands for a missing value.
-            names: the name of each column, ``x0``, ``x1``, … if not given.
-        """
-        values = as_numbers("X", X, 2)
-        if len(values) == 0:
-            return np.empty(0)
-        self.require_constructed()
-        names = self.encoder.column_names(names, values.shape[1])
-        return np.array([self.predict_dict(dict(zip(names, row))) for row in values.tolist()])
 
     @property
     def predictions(self):

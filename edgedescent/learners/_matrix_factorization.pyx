@@ -112,6 +112,10 @@ cdef class MatrixFactorizationModel:
         """The prediction for a pair of rows."""
         return self.to_prediction(self.score(self.user_rows.table.serving, self.item_rows.table.serving, u, i))
 
+    def rated(self, Py_ssize_t u, Py_ssize_t i):
+        """Return the prediction for a pair of rows; row 0 is that of unknown ids."""
+        return self.predict(u, i)
+
     cdef int prepare(self) except -1:
         """Make room for a new user and a new item, before either is registered."""
         if self.encoder.pair.new_user and self.encoder.users.size() >= self.user_rows.rows:

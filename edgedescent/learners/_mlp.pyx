@@ -353,6 +353,12 @@ cdef class MLPModel(GradientModel):
         for row in range(after.width):
             set_weight(after, (j + 1) * after.width + row, 0.0)
 
+    def serving_tables(self):
+        """The tables that predict: those of the hidden layers, the skip connection and the output; row 0 is the bias."""
+        cdef Py_ssize_t rows = self.encoder.vocabulary.size()
+        hidden = [table.served(rows if i == 0 else table.rows) for i, table in enumerate(self.layers)]
+        return hidden, self.skip.served(rows), self.output.served(self.output.rows)
+
     def save(self):
         cdef Py_ssize_t rows = self.encoder.vocabulary.size()
         hidden = {f"layer{i}": table.save(rows if i == 0 else table.rows) for i, table in enumerate(self.layers)}

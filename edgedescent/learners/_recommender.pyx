@@ -5,6 +5,7 @@ from edgedescent.features._id_encoder cimport as_id
 from edgedescent.learners._top_k cimport TopK
 from edgedescent.numerics._numbers cimport is_sane, to_number, to_text
 
+from edgedescent.dataframes import as_list
 from edgedescent.validation import as_numbers
 
 
@@ -20,6 +21,12 @@ cdef class CompiledRecommender:
         self.encoder = encoder
         self.model = model
         self.n_skipped_targets = 0
+
+    def _take(self, CompiledRecommender other not None):
+        """Take the encoder and the model of another learner, which is not to be used any more."""
+        other.require_constructed()
+        self.encoder, self.model, self.n_skipped_targets = other.encoder, other.model, other.n_skipped_targets
+        other.encoder = None
 
     cdef int require_constructed(self) except -1:
         """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
@@ -71,10 +78,10 @@ cdef class CompiledRecommender:
             items: ids, n_events of them.
             y: ratings, shape (n_events,).
         """
-        cdef double[::1] targets = as_numbers("y", y, 1)
+        cdef const double[::1] targets = as_numbers("y", y, 1)
         cdef double[::1] predictions = np.empty(targets.shape[0])
-        cdef list user_ids = [to_text("The user id", as_id("The user id", user)) for user in users]
-        cdef list item_ids = [to_text("The item id", as_id("The item id", item)) for item in items]
+        cdef list user_ids = [to_text("The user id", as_id("The user id", user)) for user in as_list(users)]
+        cdef list item_ids = [to_text("The item id", as_id("The item id", item)) for item in as_list(items)]
         cdef Py_ssize_t n
         if not len(user_ids) == len(item_ids) == targets.shape[0]:
             raise ValueError(

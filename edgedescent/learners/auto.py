@@ -37,8 +37,9 @@ class AutoRegressor(FeatureLearner):
     The lags also mean that the prediction for the same features changes from label to label.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number. A rejected event changes
+            nothing.
 
     Example:
         >>> import random

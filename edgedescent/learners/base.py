@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any, ClassVar, Literal, Self, SupportsIndex
 
 import numpy as np
 
-from edgedescent.learners.migration import Rule
+from edgedescent.learners.migration import Rule, is_possible, migrate
+from edgedescent.learners.parameters import with_changes, with_nested
 from edgedescent.optim import Optimizer
 from edgedescent.validation import Declared, parameters
 
@@ -46,14 +49,62 @@ class Learner(Declared):
     """True if texts such as "49,31" are numbers."""
     optimizer: Optimizer
 
-    def get_params(self) -> dict[str, Any]:
+    def get_params(self, deep: bool = False) -> dict[str, Any]:
         """Return the constructor arguments by name.
+
+        Args:
+            deep: True to add the parameters of the optimizer, the loss and the schedule by nested names, such as
+                ``optimizer__lr``.
 
         >>> from edgedescent import LinearRegressor
         >>> LinearRegressor(l2=0.1).get_params()["l2"]
         0.1
+        >>> from edgedescent.optim import SGD
+        >>> LinearRegressor(optimizer=SGD(lr=0.1)).get_params(deep=True)["optimizer__lr"]
+        0.1
         """
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        params = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return with_nested(params) if deep else params
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters in place, with what was learned where it still holds, as `edgedescent migrate` does.
+
+        Where a change decides what the weights mean, nothing of them is left, which a warning says.
+
+        Args:
+            params: New values by name, such as ``l2`` or ``optimizer__lr``.
+
+        Returns:
+            The learner itself.
+
+        Raises:
+            ValueError: If a name is not a parameter, or a value is out of its range; the learner is then unchanged.
+
+        >>> from edgedescent import LinearRegressor
+        >>> LinearRegressor().set_params(l2=0.1, optimizer__forgetting=0.999)
+        LinearRegressor(optimizer=RLS(forgetting=0.999), l2=0.1)
+        """
+        before = self.get_params()
+        given = with_changes(self, before, params)
+        if all(given[name] is before[name] for name in before):
+            return self
+        after = type(self)(**given)
+        if getattr(self, "n_events", 0):
+            notes = migrate(self, after, self.state_dict()).notes
+            if is_possible(notes):
+                after.__dict__.update(self._fitted())
+            else:
+                lost = "; ".join(note.text for note in notes if note.outcome == "impossible")
+                warnings.warn(f"{type(self).__name__} begins anew: {lost}.", UserWarning, stacklevel=2)
+        self._become(after)
+        return self
+
+    def _become(self, other: Self) -> None:
+        """Take everything of another learner of the same kind, which is not to be used any more."""
+        for name in self._fitted():
+            del self.__dict__[name]
+        # What others have set, such as a pipeline while it fits, stays.
+        self.__dict__.update(other.__dict__)
 
     def clone(self, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False) -> Self:
         """Make an untrained learner with the same parameters.
@@ -73,7 +124,12 @@ class Learner(Declared):
         clone = type(self)(**{**self.get_params(), **(new_params or {})})
         if include_attributes:
             clone.load_state_dict(self.state_dict())
+            clone.__dict__.update(self._fitted())
         return clone
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what was learned beside the state: the attributes that scikit-learn names with a last underscore."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__ and name in parameters(type(self)):
@@ -86,7 +142,7 @@ class Learner(Declared):
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         # Used by copy and pickle. The C pointers of the compiled base class cannot be copied, so a copy is restored
         # from the state, like a checkpoint. `__reduce__` would not work: that of the compiled class comes first.
-        return _rebuilt, (type(self), self.get_params(), self.state_dict())
+        return _rebuilt, (type(self), self.get_params(), self.state_dict(), self._fitted())
 
     def __repr__(self) -> str:
         signature = inspect.signature(type(self)).parameters
@@ -97,6 +153,46 @@ class Learner(Declared):
     def has_numeric_targets(self) -> bool:
         """False where targets are binary or interactions, so that an interval around a prediction says nothing."""
         return self.labels_are_amounts
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the learner to a file, from which `edgedescent.load` makes one that goes on to the last bit.
+
+        The file has a version and a checksum, and no pickled objects: see `edgedescent.learners.model_file`.
+
+        Args:
+            path: The file; an existing one is replaced in one step.
+
+        Raises:
+            ValueError: If the class of the learner would not be found by its name.
+            OSError: If the file cannot be written.
+        """
+        from edgedescent.learners import model_file
+
+        model_file.save(self, path)
+
+    def summary(self) -> str:
+        """Return a text that says what the learner is and what it has learned.
+
+        Example:
+            >>> from edgedescent import LinearRegressor
+            >>> model = LinearRegressor()
+            >>> for i in range(500):
+            ...     model.learn_one({"load": i % 11}, 2.0 * (i % 11))
+            >>> print(model.summary())
+            LinearRegressor()
+            events learned: 500
+            features: 1
+            target: mean 9.94, standard deviation 6.327
+            largest weights, in standard deviations of the target per standard deviation of the feature:
+                 +0.9941  load
+        """
+        lines = [f"{self!r}", f"events learned: {getattr(self, 'n_events', 0):,}", *self._learned()]
+        lines += [f"{name.replace('_', ' ')}: {count:,}" for name, count in self.counts().items() if count]
+        return "\n".join(lines)
+
+    def _learned(self) -> list[str]:
+        """Return lines that say what was learned."""
+        return []
 
     def counts(self) -> dict[str, int]:
         """Return counters of undone updates, skipped values and full tables; the daemon publishes them as metrics."""
@@ -167,9 +263,10 @@ class Learner(Declared):
         raise NotImplementedError
 
 
-def _rebuilt(kind: type[Learner], params: dict[str, Any], state: State) -> Learner:
+def _rebuilt(kind: type[Learner], params: dict[str, Any], state: State, fitted: dict[str, Any]) -> Learner:
     learner = kind(**params)
     learner.load_state_dict(state)
+    learner.__dict__.update(fitted)
     return learner
 
 
@@ -179,6 +276,9 @@ def _is_table(value: Any) -> bool:
 
 def _checked(name: str, value: Any, like: Any) -> Any:
     if isinstance(like, list):
+        if isinstance(value, np.ndarray) and value.ndim == 1 and (value.dtype.kind == "U" or not value.size):
+            # As numpy.savez writes a list.
+            value = value.tolist()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"The state's {name} must be a list of names. Got {type(value).__name__}.")
         return list(value)
@@ -189,4 +289,5 @@ def _checked(name: str, value: Any, like: Any) -> Any:
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"The state's {name} holds a value that is not finite.")
-    return array
+    # joblib reads arrays as memory maps that cannot be written.
+    return array if array.flags.writeable else array.copy()

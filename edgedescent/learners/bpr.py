@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 
+from edgedescent.dataframes import as_list
 from edgedescent.learners import migration
 from edgedescent.learners._bpr import BPRModel
 from edgedescent.learners._recommender import CompiledRecommender
@@ -91,5 +92,5 @@ class BPR(Recommender):
             items: Item ids, one per event.
             y: Positive if the item was taken, shape (n_events,); not given if all were.
         """
-        users = list(users)
+        users = as_list(users)
         return super().learn_many(users, items, np.ones(len(users)) if y is None else y)

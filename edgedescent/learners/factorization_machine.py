@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edgedescent.learners import migration
 from edgedescent.learners._factorization_machine import FactorizationMachineModel
-from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.learners.gradient_learner import GradientLearner, largest_weights
 from edgedescent.optim import ImportanceAware, Optimizer
 
 
@@ -35,8 +37,9 @@ class FactorizationMachine(GradientLearner):
     counts as its mean, and an unknown category as 0.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number. A rejected event changes
+            nothing.
 
     Example:
         >>> from edgedescent import FactorizationMachine
@@ -68,3 +71,17 @@ class FactorizationMachine(GradientLearner):
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors of each feature")] = 10
     l2_factors: Annotated[float, Meta(ge=0, description="Weight of the penalty on factors")] = 0.0
     init_scale: Annotated[float, Meta(ge=0, description="Standard deviation of the first factors")] = 0.05
+
+    def _shares(self, rows: NDArray[np.intp], z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        table = self.model.weights.serving
+        factors = z[:, np.newaxis] * table[rows, 1:]
+        # Σ_{j ≠ i} <vᵢ, vⱼ> zᵢ zⱼ of each feature i, of which half belongs to the other one.
+        products = factors @ factors.sum(axis=0) - (factors**2).sum(axis=1)
+        shares = table[rows, 0] * z + 0.5 * products
+        return float(table[0, 0] + shares.sum()), shares
+
+    def _learned(self) -> list[str]:
+        names = self.encoder.vocabulary.keys()
+        lines = largest_weights(names, self.model.weights.serving[1 : len(names) + 1, 0])
+        what = "largest weights beside the factors, per standard deviation of the feature:"
+        return [*super()._learned(), *([what, *lines] if lines else [])]

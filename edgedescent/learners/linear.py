@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edgedescent.learners._linear import LinearModel
-from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.learners.gradient_learner import GradientLearner, largest_weights
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import RLS, Optimizer
 
@@ -37,8 +39,9 @@ class LinearRegressor(GradientLearner):
     and the learner up to 320 KB for the covariance of the weights. With `Adam` or `SGD`, time is proportional to n.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number. A rejected event changes
+            nothing.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -62,3 +65,13 @@ class LinearRegressor(GradientLearner):
         """Weight of each feature, per standard deviation of the feature and of the target."""
         weights = self.model.weights.serving[1:, 0]
         return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))
+
+    def _shares(self, rows: NDArray[np.intp], z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = self.model.weights.serving[:, 0]
+        shares = weights[rows] * z
+        return float(weights[0] + shares.sum()), shares
+
+    def _learned(self) -> list[str]:
+        what = "largest weights, in standard deviations of the target per standard deviation of the feature:"
+        lines = largest_weights(list(self.coefficients), np.array(list(self.coefficients.values())))
+        return [*super()._learned(), *([what, *lines] if lines else [])]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edgedescent.learners._linear import LinearModel
-from edgedescent.learners.gradient_learner import GradientLearner
+from edgedescent.learners.classifier import BinaryClassifier
+from edgedescent.learners.gradient_learner import largest_weights
 from edgedescent.losses import LogisticLoss, Loss
 from edgedescent.optim import ImportanceAware, Optimizer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LogisticRegressor(GradientLearner):
+class LogisticRegressor(BinaryClassifier):
     """Logistic regression on named features: predicts the probability of a binary target.
 
     ::
@@ -25,7 +28,8 @@ class LogisticRegressor(GradientLearner):
         prediction = 1 / (1 + exp(-f))
 
     The target is False or True, or any number from 0 to 1. `predict_one` returns the probability of True; the daemon
-    publishes the same value.
+    publishes the same value. To scikit-learn it is a classifier: `fit` takes labels of any kind, `predict` returns the
+    more probable one, and `predict_proba` their probabilities.
 
     Features can have any names, and can appear and vanish at any time. Numbers and booleans are standardized online, so
     that the same learning rate suits all streams. Strings, and the integers of features listed in `categories`, are
@@ -33,8 +37,9 @@ class LogisticRegressor(GradientLearner):
     counts as its mean, and an unknown category as 0.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number from 0 to 1. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number from 0 to 1. A rejected event changes
+            nothing.
 
     Example:
         >>> from edgedescent import LogisticRegressor
@@ -46,8 +51,6 @@ class LogisticRegressor(GradientLearner):
         >>> model.predict_one({"temp": 4, "pump": "new"}) < 0.1
         True
     """
-
-    target_kind: ClassVar[Literal["numeric", "binary", "any"]] = "binary"
 
     model_type = LinearModel
 
@@ -71,3 +74,13 @@ class LogisticRegressor(GradientLearner):
         """Weight of each feature, per standard deviation of the feature."""
         weights = self.model.weights.serving[1:, 0]
         return dict(zip(self.encoder.vocabulary.keys(), weights.tolist(), strict=False))
+
+    def _shares(self, rows: NDArray[np.intp], z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = self.model.weights.serving[:, 0]
+        shares = weights[rows] * z
+        return float(weights[0] + shares.sum()), shares
+
+    def _learned(self) -> list[str]:
+        what = "largest weights, in log odds per standard deviation of the feature:"
+        lines = largest_weights(list(self.coefficients), np.array(list(self.coefficients.values())))
+        return [*super()._learned(), *([what, *lines] if lines else [])]

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edgedescent.learners import migration
 from edgedescent.learners._mlp import MLPModel
@@ -52,8 +54,9 @@ class MLPRegressor(GradientLearner):
     `n_restarts` counts the restarts.
 
     Raises:
-        ValueError: If a parameter is out of its range, a feature name is not a string, a feature value is neither a
-            number nor a string, or the target is not a number. A rejected event changes nothing.
+        ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
+            value is neither a number nor a string, or the target is not a number. A rejected event changes
+            nothing.
 
     Example:
         >>> from edgedescent import MLPRegressor
@@ -108,3 +111,21 @@ class MLPRegressor(GradientLearner):
     def counts(self) -> dict[str, int]:
         """Return the counters of `FeatureLearner.counts`, and the number of restarted units."""
         return {**super().counts(), "units_restarted": self.model.n_restarts}
+
+    def _shares(self, rows: NDArray[np.intp], z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        layers, skip, output = self.model.serving_tables()
+        first = layers[0][rows]
+        active = np.maximum(layers[0][0] + z @ first, 0.0)
+        trace = [active]
+        for table in layers[1:]:
+            active = np.maximum(table[0] + active @ table[1:], 0.0)
+            trace.append(active)
+        score = output[0, 0] + skip[rows, 0] @ z + active @ output[1:, 0]
+        slope = output[1:, 0] * (active > 0.0)
+        for table, below in zip(layers[:0:-1], trace[-2::-1], strict=True):
+            slope = (table[1:] @ slope) * (below > 0.0)
+        return float(score), (skip[rows, 0] + first @ slope) * z
+
+    def _learned(self) -> list[str]:
+        widths = " and ".join(map(str, self.hidden))
+        return [*super()._learned(), f"hidden layers: {widths} units"]

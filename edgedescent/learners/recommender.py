@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
+import numpy as np
 from msgspec import Meta
 
 from edgedescent.features._id_encoder import IdEncoder
 from edgedescent.learners import migration
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.base import Learner
+from edgedescent.learners.explaining import explained
 from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_count
 
@@ -69,6 +71,10 @@ class Recommender(CompiledRecommender, Learner):
     ] = 32
     seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of the first factors and of all draws")] = 1
 
+    def _become(self, other: Self) -> None:
+        self._take(other)
+        super()._become(other)
+
     def _make_encoder(self) -> IdEncoder:
         return IdEncoder(
             users_max=self.users_max, items_max=self.items_max, when_full=self.when_full, seen_max=self.seen_max
@@ -113,7 +119,8 @@ class Recommender(CompiledRecommender, Learner):
             exclude_seen: True to leave out the latest `seen_max` items that were learned with the user.
 
         Raises:
-            ValueError: If `k` is less than 1, or an id is neither a string nor an integer.
+            ValueError: If `k` is less than 1, an id is neither a string nor an integer, or a single text is given for
+                several items.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization()
@@ -127,4 +134,48 @@ class Recommender(CompiledRecommender, Learner):
         []
         """
         require_count("recommend", "k", k, at_least=1)
+        for name, items in (("exclude", exclude), ("among", among)):
+            if isinstance(items, str):
+                # A text is a sequence of letters too, but not one that was meant.
+                raise ValueError(  # noqa: TRY004 - every wrong argument raises the same error
+                    f"The `{name}` of recommend must be several items, such as [{items!r}]. Got {items!r}."
+                )
         return self._recommend(user, k, tuple(exclude), among, exclude_seen)
+
+    def explain_one(self, user: str | int, item: str | int) -> dict[str, float]:
+        """Return the contributions of user, item and their taste to a prediction; they add up to it.
+
+        ::
+
+            f = b_user + b_item + Σ p_user q_item
+
+        ``(intercept)`` is the prediction for an unknown user and an unknown item. Where ratings are clipped to those
+        seen, and for a probability, the three contributions are multiplied by one factor, so that they add up.
+
+        Args:
+            user: User id.
+            item: Item id.
+
+        Returns:
+            Contributions named ``(intercept)``, ``user``, ``item`` and ``taste``, which is the product of the factors.
+
+        Raises:
+            ValueError: If an id is neither a string nor an integer.
+
+        Example:
+            >>> from edgedescent import MatrixFactorization
+            >>> ranker = MatrixFactorization()
+            >>> for user, item, rating in (("ann", "tea", 5.0), ("bob", "tea", 4.0), ("bob", "beer", 1.0)) * 50:
+            ...     ranker.learn_one(user, item, rating)
+            >>> parts = ranker.explain_one("bob", "beer")
+            >>> round(sum(parts.values()) - ranker.predict_one("bob", "beer"), 9), parts["item"] < 0.0
+            (0.0, True)
+        """
+        prediction, model = self.predict_one(user, item), self.model
+        u, i = self.encoder.users.row(str(user)), self.encoder.items.row(str(item))
+        users, items = model.user_rows.serving, model.item_rows.serving
+        shares = np.array([users[u, 0] - users[0, 0], items[i, 0] - items[0, 0], users[u, 1:] @ items[i, 1:]])
+        return explained(prediction, ["user", "item", "taste"], shares, model.rated(0, 0), 0.0)
+
+    def _learned(self) -> list[str]:
+        return [f"users: {len(self.encoder.users.keys()):,}", f"items: {len(self.encoder.items.keys()):,}"]

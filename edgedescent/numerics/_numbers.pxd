@@ -38,6 +38,11 @@ cdef inline double plain_number(object value) except? -1.0:
         return float("inf")
 
 
+cdef inline bint is_time(object value, object kind):
+    """True for the dates, times and durations of Python, NumPy and pandas."""
+    return hasattr(value, "isoformat") or hasattr(value, "total_seconds") or kind in ("m", "M")
+
+
 cdef inline double to_number(str what, object value) except? -1.0:
     """Convert a real number of any type to a double; raises ValueError, with `what` as its name, for anything else."""
     if PyFloat_Check(value) or PyLong_Check(value):
@@ -52,7 +57,8 @@ cdef inline double to_number(str what, object value) except? -1.0:
             return float("inf")
         except (TypeError, ValueError):
             pass
-    raise ValueError(f"{what} must be a number. Got {value!r:.80}.")
+    hint = " Give what matters of a time as numbers, such as its hour." if is_time(value, kind) else ""
+    raise ValueError(f"{what} must be a number. Got {value!r:.80}.{hint}")
 
 
 cdef inline str to_text(str what, object value):

@@ -68,6 +68,10 @@ cdef class SingleTable:
             set_weight(&self.table, i, 0.0)
         self.table.correction1[row] = self.table.correction2[row] = self.table.averaged[row] = 0.0
 
+    def served(self, Py_ssize_t rows):
+        """Return a copy of the first `rows` rows of the parameters that predict, as float64."""
+        return self.arrays[len(self.arrays) - 1 if self.averages else 0][:rows].astype(np.float64)
+
     def _spread(self, array, Py_ssize_t rows):
         """Return the number of each of the first rows once for each of its parameters."""
         return np.repeat(array[:rows], self.width).reshape(rows, self.width)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import re
 import subprocess
 import sys
@@ -16,12 +14,10 @@ import pytest
 
 from edgedescent import config
 from edgedescent_mqtt.config import BrokerConfig, Tls
-from support.brokers import running_broker
+from support.snippets import FENCE, run_as_typed
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ADDRESS = "localhost:1883"
 WALKED = {"simulators"}
 """Pages whose blocks build on each other, with a test of their own that types them in."""
 
@@ -76,45 +72,7 @@ def test_configurations_are_right(page: Path, text: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("page", "text"), blocks("sh"))
 def test_shell_snippets_run(page: Path, text: str, tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    device = next(text for kind, text in FENCE.findall(readme) if kind == "toml")
-    (tmp_path / "device.toml").write_text(device, encoding="utf-8")
-    numbers = random.Random(7)
-    rows = [f"{numbers.gauss(4, 1):.3f},{numbers.gauss(20, 5):.2f},{numbers.gauss(3, 1):.3f}" for _ in range(300)]
-    (tmp_path / "readings.csv").write_text("\n".join(["pressure,temp,flow", *rows]) + "\n", encoding="utf-8")
-    with running_broker() as broker:
-        environment = {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "EDGEDESCENT_BROKER__PORT": str(broker.port),
-            "EDGEDESCENT_BROKER__PROTOCOL": broker.protocols[0],
-            "EDGEDESCENT_METRICS__INTERVAL_S": "0.2",
-        }
-        commands = text.replace(ADDRESS, f"localhost:{broker.port}")
-        commands = commands.replace("edgedescent replay", f"edgedescent replay --protocol {broker.protocols[0]}")
-        if "edgedescent run" in commands and "edgedescent replay" not in commands:
-            # The page assumes a device that has events to learn from.
-            replay = (
-                f"edgedescent replay readings.csv --to mqtt://localhost:{broker.port} --device pump-7 --target flow "
-                f"--protocol {broker.protocols[0]}\n"
-            )
-            commands = re.sub(r"(edgedescent run .*&.*\n)", r"\1" + replay, commands)
-        # A person reads and types; the script gives the daemon that time.
-        commands = re.sub(
-            r"(edgedescent run .*&.*\n)",
-            r"\1for i in $(seq 600); do edgedescent status device.toml >/dev/null 2>&1 && break; sleep 0.1; done\n",
-            commands,
-        )
-        if "edgedescent run" in commands:
-            waiting = (
-                "for i in $(seq 600); do edgedescent status device.toml --json | "
-                'grep -q \'"messages": 300,.*"messages_uncommitted": 0\' && break; sleep 0.1; done'
-            )
-            commands = re.sub(r"(edgedescent replay .*readings.*\n)", rf"\1{waiting}\n", commands)
-        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{commands}"
-        done = subprocess.run(
-            ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+    done = run_as_typed(text, tmp_path, programs=Path(sys.executable).parent)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 

@@ -11,6 +11,9 @@ from edgedescent.console.options import SETTINGS, Number, example
 from edgedescent.errors import ConfigError
 from edgedescent_sims.options import CATEGORIES, COUNT_MAX, DROP, TIME
 
+RIVER_DATA = "ChickWeights"
+"""Data set of River that is replayed if no other is named."""
+
 
 @click.command(
     context_settings=SETTINGS,
@@ -23,7 +26,7 @@ from edgedescent_sims.options import CATEGORIES, COUNT_MAX, DROP, TIME
 @click.option(
     "--data",
     "spec",
-    default="ChickWeights",
+    default=RIVER_DATA,
     show_default=True,
     help="A CSV or Parquet file, a generator or a River data set.",
 )
@@ -36,6 +39,10 @@ from edgedescent_sims.options import CATEGORIES, COUNT_MAX, DROP, TIME
     "ratings",
     type=click.Path(exists=True, dir_okay=False),
     help="Learn a recommender from a file of ratings instead: user::item::rating::time lines, or CSV.",
+)
+@click.option(
+    "--learner",
+    help="Learn with it instead of AutoRegressor, which has the previous labels among its features, as no other has.",
 )
 @click.option(
     "--rate",
@@ -59,6 +66,7 @@ def demo(
     categories: list[str],
     time: str | None,
     ratings: str | None,
+    learner: str | None,
     rate: float | None,
     limit: int | None,
     folder: Path,
@@ -67,6 +75,7 @@ def demo(
     """See a device learn: broker, daemon, replay, snapshot, all started here and stopped again."""
     # Imported here so that `edgedescent --help`, which loads this module, stays quick.
     from edgedescent_sims.demo.display import Display
+    from edgedescent_sims.demo.packages import require_packages
     from edgedescent_sims.demo.session import DemoSession
     from edgedescent_sims.sources import open_source
     from edgedescent_sims.sources.ratings import RatingsSource
@@ -78,10 +87,11 @@ def demo(
             "a table, give --data and --target."
         )
         raise ConfigError(f"{ratings} holds no ratings.", hint)
+    require_packages(with_river=ratings is None and spec == RIVER_DATA)
     source = open_source(
         ratings or spec, target=target, drop=drop, categories=categories, time=time, notify=display.notify
     )
-    with DemoSession(source, folder, notify=display.notify) as session:
+    with DemoSession(source, folder, learner=learner, notify=display.notify) as session:
         display.introduce(session)
         with display.live(session):
             session.replay(rate=rate, limit=limit, on_progress=display.update)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from edgedescent.features._names import split_name
+from edgedescent.learners.explaining import INTERCEPT
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,7 +67,7 @@ class Display:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._terminal = not quiet and sys.stdout.isatty()
+        self._terminal = not quiet and sys.stdout.isatty() and importlib.util.find_spec("rich") is not None
         self._session: DemoSession | None = None
         self._live: Any = None
         self._length: int | None = None
@@ -79,7 +83,7 @@ class Display:
             return
         self._length = session.length
         count = "" if self._length is None else f"{self._length:,} "
-        what = "an ensemble" if session.source.kind == "features" else "a recommender"
+        what = "an ensemble" if session.learner == "AutoRegressor" else f"with {session.learner}"
         click.echo(f"Broker: {session.broker.kind} at {session.broker.url}")
         click.echo(f"Daemon: learning {what}, one event at a time, log in {session.log_path}")
         click.echo(f"Replay: {count}events of {session.source.name}\n")
@@ -145,7 +149,7 @@ class Display:
         for name, label, _ in _SERIES:
             click.echo(f"  {label:16} {figures[name]:10.4g}")
         click.echo("\nWhat was learned:")
-        for line in learned_lines(result.learner):
+        for line in learned_lines(result.learner, result.recent, result.titles):
             click.echo(f"  {line}")
         click.echo(
             f"\nSnapshot: onnxruntime agrees with the daemon within {figures['parity_max_abs_diff']:.1e} "
@@ -157,26 +161,49 @@ class Display:
         click.echo(f"  state   {result.folder / 'state'}\nEverything that was started has been stopped.")
 
 
-def learned_lines(learner: Any, most: int = 8) -> list[str]:
-    """Return a summary of a model in a few lines."""
+def learned_lines(
+    learner: Any, events: Sequence[Mapping[str, Any]] = (), titles: Mapping[str, str] | None = None, most: int = 8
+) -> list[str]:
+    """Return a summary of a model in a few lines.
+
+    Args:
+        learner: The model.
+        events: Events of a learner of features, on which it is explained.
+        titles: Titles by item id, of a recommender.
+        most: Most features that are listed.
+    """
     if learner.input_kind == "features":
-        effects = sorted(feature_effects(learner).items(), key=lambda pair: -abs(pair[1]))
-        lines = [f"{name:24} {effect:+.4g} per standard deviation" for name, effect in effects[:most]]
+        effects = sorted(feature_effects(learner, events).items(), key=lambda pair: -pair[1])
+        lines = [f"{name:24} moves the prediction by {effect:.4g} on average" for name, effect in effects[:most]]
         return [*lines, *([f"and {len(effects) - most} more features"] if len(effects) > most else [])]
-    users, items = learner.encoder.users.keys(), learner.encoder.items
+    users, items = learner.encoder.users.keys(), learner.encoder.items.keys()
     lines = [f"{len(users):,} users and {len(items):,} items, {learner.n_factors} factors each"]
-    lines += [f"best for user {user}: {', '.join(learner.recommend(user, k=3))}" for user in users[:3]]
-    return lines
+    return lines + [
+        f"for user {user}, more than for others: {', '.join((titles or {}).get(item, item) for item in favourites)}"
+        for user in users[:3]
+        if (favourites := favourites_of(learner, user))
+    ]
 
 
-def feature_effects(learner: Any) -> dict[str, float]:
-    """Return the change of the prediction with each numeric feature, over one standard deviation around its mean."""
-    state = learner.state_dict()
-    columns = (state[name][1:] for name in ("kinds", "inputs.mean", "inputs.variance"))
-    rows = zip(state["features"], *columns, strict=True)
-    typical = {name: (float(mean), float(variance) ** 0.5) for name, kind, mean, variance in rows if kind == 0}
-    means = {name: mean for name, (mean, _) in typical.items()}
-    return {
-        name: learner.predict_one({**means, name: mean + sd / 2}) - learner.predict_one({**means, name: mean - sd / 2})
-        for name, (mean, sd) in typical.items()
-    }
+def feature_effects(learner: Any, events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return how much each feature moves the predictions for some events: the mean size of its contributions.
+
+    This holds for an id number too, of which an effect per standard deviation would say nothing.
+    """
+    sums: dict[str, float] = {}
+    for event in events:
+        parts = learner.explain_one(event)
+        del parts[INTERCEPT]
+        of_event: dict[str, float] = {}
+        for name, part in parts.items():
+            feature = split_name(name)[0]
+            of_event[feature] = of_event.get(feature, 0.0) + part
+        for feature, part in of_event.items():
+            sums[feature] = sums.get(feature, 0.0) + abs(part) / len(events)
+    return sums
+
+
+def favourites_of(learner: Any, user: str, k: int = 3, among: int = 100) -> list[str]:
+    """Return the items that a user will like and not everyone does: by taste, among those best for the user."""
+    best = learner.recommend(user, k=among, exclude_seen=True)
+    return sorted(best, key=lambda item: -learner.explain_one(user, item)["taste"])[:k]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,7 @@ from typing import Any, Self
 from edgedescent import config as configuration
 from edgedescent.daemon.status import read_status
 from edgedescent.errors import ConfigError, EdgeDescentError, TransportError
+from edgedescent.learners import LEARNERS
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
 from edgedescent_mqtt.client import Connection, MqttClient
@@ -27,18 +29,23 @@ from edgedescent_sims.broker.process import BrokerProcess
 from edgedescent_sims.publish.stream import PublishReport, publish
 from edgedescent_sims.sources import Notify, Source, ignore
 from edgedescent_sims.sources.journal import JournalSource
+from edgedescent_sims.sources.ratings import RatingsSource
+from edgedescent_sims.sources.titles import titles_beside
 
 DEVICE = "demo"
 WATCHABLE_S = 8.0
 """Duration of the replay of a small data set, long enough for a person to follow it."""
 _SMALL = 5000
+_EXPLAINED = 30
+"""Number of the last events whose predictions are explained."""
 _START_TIMEOUT_S = 20.0
 _IDLE_TIMEOUT_S = 20.0
 _EXPORT_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 10.0
 
 _CONFIG = """\
-# Written by the demo. Run it yourself with: edgedescent run {path}
+# Written by the demo, whose broker is gone by now. To go on with what was learned, put host and port of your own broker
+# below, and run: edgedescent run {path}
 device = "{device}"
 
 [broker]
@@ -71,6 +78,10 @@ class DemoResult:
     learner: Any
     folder: Path
     broker: str
+    recent: list[dict[str, Any]]
+    """Features of the last events; none for a recommender."""
+    titles: dict[str, str]
+    """Titles of the items by id, where they are known."""
 
     def summary(self) -> dict[str, Any]:
         """Return the figures, for `--json`."""
@@ -97,15 +108,19 @@ class DemoSession:
     Args:
         source: Events to learn from; their kind decides the learner.
         folder: Folder for configuration, log, state and snapshots. Those of an earlier session are replaced.
+        learner: Name of the learner, with its default parameters; `AutoRegressor` or `MatrixFactorization` if None.
         notify: Called with one line for each notice to the user.
 
     Raises:
-        ConfigError: If the folder holds something else.
+        ConfigError: If the folder holds something else, or the learner does not learn from such events.
         TransportError: If the broker or the daemon does not start.
     """
 
-    def __init__(self, source: Source, folder: Path, *, notify: Notify = ignore) -> None:
+    def __init__(self, source: Source, folder: Path, *, learner: str | None = None, notify: Notify = ignore) -> None:
         self.source = source
+        self.learner = learner or ("AutoRegressor" if source.kind == "features" else "MatrixFactorization")
+        if LEARNERS.find(self.learner, "--learner").input_kind != source.kind:
+            raise ConfigError(f"{self.learner} does not learn from {source.kind}.", "Choose another --learner.")
         self.folder = folder.resolve()
         self.config_path = self.folder / "device.toml"
         self.log_path = self.folder / "daemon.log"
@@ -187,7 +202,7 @@ class DemoSession:
             host=self.broker.host,
             port=self.broker.port,
             protocol=self.broker.protocols[0],
-            learner="AutoRegressor" if self.source.kind == "features" else "MatrixFactorization",
+            learner=self.learner,
             # A JSON string is a TOML string too, whatever characters it holds.
             state=json.dumps(str(self.folder / "state"), ensure_ascii=False),
         )
@@ -311,8 +326,24 @@ class DemoSession:
         finally:
             store.close()
         return DemoResult(
-            self._report, metrics, model_card, difference, questions, learner, self.folder, self.broker.kind
+            self._report,
+            metrics,
+            model_card,
+            difference,
+            questions,
+            learner,
+            self.folder,
+            self.broker.kind,
+            self._recent(self._report.events_sent),
+            titles_beside(Path(self.source.path)) if isinstance(self.source, RatingsSource) else {},
         )
+
+    def _recent(self, sent: int) -> list[dict[str, Any]]:
+        """Return the features of the last events that were sent."""
+        if self.source.kind == "ratings":
+            return []
+        self.source.skipped_rows.notify = ignore  # They were told of before.
+        return [event["x"] for event in deque(islice(self.source.events(), sent), maxlen=_EXPLAINED)]
 
     def _compare(self, model: Path) -> tuple[float, int]:
         """Let the daemon, over the broker, and the snapshot, through onnxruntime, predict the same events.

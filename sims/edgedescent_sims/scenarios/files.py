@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgedescent.config.building import build, check_keys, convert, describe
+from edgedescent.config.building import build, check_keys, convert
 from edgedescent.errors import ConfigError, ConfigFileError
 from edgedescent.learners import Learner
+from edgedescent.learners.description import describe
 from edgedescent.registry import Registry
 from edgedescent.validation import parameters
 from edgedescent_sims.drift import DRIFTS

@@ -15,6 +15,7 @@ from edgedescent.errors import ConfigError, did_you_mean
 from edgedescent_sims.sources.base import Kind, Source, suggest
 from edgedescent_sims.sources.batch import Batch, Column
 from edgedescent_sims.sources.columns import HEAD_ROWS, Cells, Layout, infer
+from edgedescent_sims.sources.leaks import giving_away
 from edgedescent_sims.sources.parsing import is_number, to_numbers
 from edgedescent_sims.sources.times import to_times
 
@@ -111,6 +112,7 @@ class TableSource(Source):
             if self._layout is None and len(rows.number):
                 self._layout = self._infer({name: cells[:HEAD_ROWS] for name, cells in rows.cells.items()})
                 self._notify_of_columns(self._layout)
+                self._notify_of_leaks(rows, self._layout)
             batch = self._to_batch(rows, self._layout or Layout(), latest)
             latest = batch.time[-1] if len(batch) else latest
             if len(batch):
@@ -166,6 +168,17 @@ class TableSource(Source):
         has_calendar = layout.time is not None and self.calendar
         if not layout.numbers and not layout.categories and not has_calendar:
             notify(f"{self.name} has no column beside its target: its events have no features.")
+
+    def _notify_of_leaks(self, rows: Rows, layout: Layout) -> None:
+        """Warn of columns that give the target away, which would make a simulation look far too good."""
+        columns = {name: to_numbers(rows.cells[name][:HEAD_ROWS])[0] for name in layout.numbers}
+        y = to_numbers(rows.cells[self._target][:HEAD_ROWS])[0]
+        if names := giving_away(columns, y):
+            gives = "gives" if len(names) == 1 else "together give"
+            self.skipped_rows.notify(
+                f"Warning: {' and '.join(names)} {gives} the target {self._target} away almost exactly. If this is not "
+                f"known before the target is, leave it out: --drop {','.join(names)}"
+            )
 
     def _to_batch(self, rows: Rows, layout: Layout, latest: float) -> Batch:
         faults = _Faults(rows)

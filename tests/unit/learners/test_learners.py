@@ -141,7 +141,7 @@ class TestState:
         before = bits(model)
         for x in ({}, {"a": 1e9}, {"new": 3.0, "site": "unheard of"}, {"hour": 7}, {"deep": {"a": {"b": 1}}}):
             model.predict_one(x)
-        model.predict_many([[1.0, math.nan]])
+        model.predict_many([[1.0, math.nan]], ["a", "new"])
         for x, y in ({"site": 3.0, "a": {1}}, 1.0), ({"a": 1.0}, "high"), ({1.5: 2.0}, 1.0):
             with pytest.raises(ValueError, match="must be"):
                 model.learn_one(x, y)
