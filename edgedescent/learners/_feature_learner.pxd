@@ -18,7 +18,7 @@ cdef class CompiledFeatureLearner:
     # The prediction of each model for the event at hand.
     cdef double* model_predictions
 
-    cdef int require_constructed(self) except -1
+    cpdef int require_constructed(self) except -1
     cdef int check_target(self, double y) except -1
     cdef double predict_event(self) except? -1.0
     cdef double learn_event(self, double y) except? -1.0

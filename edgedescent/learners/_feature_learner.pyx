@@ -62,7 +62,7 @@ cdef class CompiledFeatureLearner:
         # Its own arrays go with it.
         other.encoder = None
 
-    cdef int require_constructed(self) except -1:
+    cpdef int require_constructed(self) except -1:
         """Raise TypeError where a subclass did not call the constructor: there is nothing to work on then."""
         if self.encoder is None:
             raise TypeError(f"{type(self).__name__} must call the constructor of its base class before it is used.")

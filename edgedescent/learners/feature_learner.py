@@ -250,6 +250,7 @@ class FeatureLearner(CompiledFeatureLearner, Estimator):
 
     def _names_of(self, table: Table) -> list[str]:
         """Return the names of the columns; raise ValueError for columns without names that are not those learned."""
+        self.require_constructed()
         n_rows, n_columns = table.shape
         if table.names is None and n_rows:
             if not hasattr(self, "n_features_in_") or hasattr(self, "feature_names_in_"):

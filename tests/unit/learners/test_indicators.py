@@ -76,7 +76,8 @@ def test_single_events_are_learned_as_many_are(make: Make) -> None:
     # A feature that is no indicator any more in the end.
     x[1000, 2] = 3.0
     many.learn_many(x, y, NAMES)
-    for event, label in zip(as_dicts(x), y.tolist(), strict=True):
+    for row, label in zip(x.tolist(), y.tolist(), strict=True):
+        event = dict(zip(NAMES, row, strict=True))
         expected = one.predict_one(event)
         assert one.predict_learn_one(event, label) == expected
     assert bits(one) == bits(many)

@@ -37,10 +37,6 @@ bounds = st.sampled_from([1, 2, 3, 100])
 policies = st.sampled_from(["evict", "share"])
 
 
-def is_nan(value: float | None) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
 @settings(max_examples=100)
 @given(rows, optimizers, losses, bounds, policies)
 def test_learn_many_is_event_by_event_to_the_last_bit(
@@ -50,8 +46,7 @@ def test_learn_many_is_event_by_event_to_the_last_bit(
         LinearRegressor(optimizer=optimizer, loss=loss, features_max=features_max, when_full=when_full)
         for _ in range(2)
     )
-    # In an array NaN stands for a missing value, in an event None does.
-    events = [({n: None if is_nan(v) else v for n, v in zip(COLUMNS, x, strict=True)}, y) for x, y in rows]
+    events = [(dict(zip(COLUMNS, x, strict=True)), y) for x, y in rows]
     expected = [one.predict_learn_one(x, y) for x, y in events]
     got = many.learn_many([x for x, _ in rows], [y for _, y in rows], COLUMNS)
     assert [float_bits(p) for p in got] == [float_bits(p) for p in expected]
@@ -65,7 +60,7 @@ def test_learn_many_names_columns_and_takes_nothing() -> None:
     before = bits(model)
     assert model.learn_many([], []).shape == (0,)
     assert bits(model) == before
-    assert model.learn_many(np.empty((2, 0)), [1.0, 2.0]).shape == (2,)
+    assert LinearRegressor().learn_many(np.empty((2, 0)), [1.0, 2.0]).shape == (2,)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +70,10 @@ def test_learn_many_names_columns_and_takes_nothing() -> None:
         ([1.0], [1.0], None, "`X` must be an array of 2 dimensions"),
         ([[1.0], [1.0, 2.0]], [1.0, 2.0], None, "`X` must be an array of 2 dimensions"),
         ([[1.0]], [[1.0]], None, "`y` must be an array of 1 dimensions"),
-        ([["1.0"]], [1.0], None, "`X` must hold real numbers. Got .*'1.0'"),
-        ([[1.0, "x"]], [1.0], None, "`X` must hold real numbers"),
-        (np.array([["1.0"]], dtype=object), [1.0], None, "`X` must hold real numbers. Got '1.0'"),
         ([[1j]], [1.0], None, "`X` must hold real numbers"),
         (np.array([["2020-01-01"]], dtype="datetime64[D]"), [1.0], None, "`X` must hold real numbers"),
         ([[1.0]], ["1.0"], None, "`y` must hold real numbers"),
-        ([[1.0, 2.0]], [1.0], ["a"], "`names` must be 2 distinct names"),
+        ([[1.0, 2.0]], [1.0], ["a"], "`names` must be 2 names, one for each column"),
         ([[1.0, 2.0]], [1.0], ["a", "a"], "`names` must be 2 distinct names"),
         ([[1.0, 2.0]], [1.0], ["a", 3.5], "name of a feature must be a string. Got 3.5"),
         ([[1.0]], [1.0], ["\ud800"], "name of a feature must be valid Unicode text"),

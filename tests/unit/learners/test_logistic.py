@@ -47,7 +47,7 @@ def test_what_is_no_label_is_refused_and_changes_nothing(y: float) -> None:
     with pytest.raises(ValueError, match="must lie between 0 and 1"):
         model.learn_one({"a": 1.0, "new": 2.0}, y)
     with pytest.raises(ValueError, match="must lie between 0 and 1"):
-        model.learn_many([[1.0], [2.0]], [1.0, y])
+        model.learn_many([[1.0], [2.0]], [1.0, y], ["a"])
     assert (model.n_events, model.state_dict()["weights"].tobytes()) == (50, before)  # type: ignore[union-attr]
 
 

@@ -113,13 +113,14 @@ def test_a_clipped_residual_moves_the_weights_by_no_more_than_the_clip() -> None
 def test_a_feature_that_comes_late_begins_with_the_initial_variance() -> None:
     model = LinearRegressor()
     x, y = line(2000, 4)
-    model.learn_many(x[:1000, :3], y[:1000])
-    model.learn_many(x[1000:1001], y[1000:1001])
+    names = ["a", "b", "c", "d"]
+    model.learn_many(x[:1000, :3], y[:1000], names[:3])
+    model.learn_many(x[1000:1001], y[1000:1001], names)
     # Its first value is its mean, which tells nothing about its weight.
     *others, own = covariance(model)[4].tolist()
     assert others == [0.0] * 4
     assert own == 3.0
-    predictions = model.learn_many(x[1001:], y[1001:])
+    predictions = model.learn_many(x[1001:], y[1001:], names)
     assert np.abs(predictions - y[1001:])[500:].mean() < 0.2
 
 
