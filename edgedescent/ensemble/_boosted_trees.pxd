@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport InputBuffer, Inputs
 from edgedescent.ensemble._member cimport LabelScale
+from edgedescent.ensemble._tree_grower cimport TreeGrower
 
 cdef class BoostedTrees:
     cdef readonly Py_ssize_t size
@@ -25,18 +26,12 @@ cdef class BoostedTrees:
     cdef double* targets
     cdef float* mixed
     cdef uint8_t* leaves
+    cdef TreeGrower grower
     # Scratch.
     cdef float* query
     cdef uint8_t* reached
     cdef float* sample
-    cdef float* edges
     cdef int* chosen
-    cdef Py_ssize_t* n_edges
-    cdef double* residuals
-    cdef uint8_t* codes
-    cdef uint8_t* nodes
-    cdef double* sums
-    cdef int* counts
     cdef object arrays
     cdef object scratch
 
@@ -51,11 +46,7 @@ cdef class BoostedTrees:
     cdef void _fill_residuals(self, long long first, Py_ssize_t n) noexcept nogil
     cdef double _sum(self, const uint8_t* leaves) noexcept nogil
     cdef Py_ssize_t _choose_inputs(self, EventRing ring, Inputs* scratch, Py_ssize_t n) noexcept nogil
-    cdef Py_ssize_t _find_edges(self, Py_ssize_t slot, Py_ssize_t n_sampled, float* edges) noexcept nogil
     cdef void _encode(self, EventRing ring, Py_ssize_t n, Py_ssize_t n_chosen) noexcept nogil
-    cdef void _grow(self, Py_ssize_t tree, Py_ssize_t n, Py_ssize_t n_chosen) noexcept nogil
-    cdef void _fill_histograms(self, Py_ssize_t n, Py_ssize_t n_nodes, Py_ssize_t n_chosen) noexcept nogil
-    cdef Py_ssize_t _best_split(self, Py_ssize_t node, Py_ssize_t n_chosen) noexcept nogil
     cdef void _find_leaves(self, Py_ssize_t tree, EventRing ring) noexcept nogil
     cdef void forget_slot(self, Py_ssize_t slot, EventRing ring) noexcept nogil
     cdef void begin_anew(self, EventRing ring) noexcept nogil

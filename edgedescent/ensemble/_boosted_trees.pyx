@@ -10,10 +10,7 @@ The inputs z are the first 64 slots and two of the mixture itself: (p - base) / 
 Every `fit_every` events a tree is fitted to the residuals rᵢ = tᵢ - Σₖ vₖ(zᵢ) of the latest events, and takes the place of the
 oldest one (gradient boosting, Friedman 2001, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of
 Statistics 29). Residuals are clipped at ±c, with c half their mean absolute value: a Huber loss close to the absolute one,
-so that trees correct towards the median. A node is split where the gain over histograms of quantile bins is largest::
-
-    gain = L² / (1 + n_L) + R² / (1 + n_R) - (L + R)² / (1 + n_L + n_R)      L, R: sums of the clipped residuals
-    v = 0.3 S / (1 + n)                                                      S: the sum in a leaf
+so that trees correct towards the median. `edgedescent.ensemble._tree_grower` grows a tree.
 
 Each tree looks at the inputs from the mixture and at eight random ones (stochastic boosting by inputs). Between fits
 the leaves that an event reaches take a step on its own residual::
@@ -25,29 +22,17 @@ import numpy as np
 from libc.math cimport fabs
 from libc.string cimport memset
 
+from edgedescent.ensemble._tree_grower cimport (
+    COLUMNS_MAX, DEPTH, EVENTS_MAX, INNER, LEAVES, NEVER, SAMPLED_MAX, TreeGrower)
 from edgedescent.numerics._random cimport next_below
 
 cdef enum:
-    DEPTH = 4
-    INNER = 15
-    LEAVES = 16
     # Slots that count, and all inputs of a tree: two come from the mixture.
     SLOTS = 64
     WIDTH = 66
-    # Random inputs that a tree looks at, all that it looks at, and the room for their codes in a row.
-    RANDOM_INPUTS = 8
-    CHOSEN_MAX = 10
-    BINS = 16
-    EVENTS_MAX = 2000
-    LEAF_MIN = 30
-    SAMPLED_MAX = 128
+    # Least number of events to fit a tree to.
+    FITTED_MIN = 60
 
-# Threshold of a node that sends all events to the left.
-cdef float NEVER = 1e30
-cdef double SHRINKAGE = 0.3
-cdef double RIDGE = 1.0
-# Least gain of a split.
-cdef double GAIN_MIN = 1e-9
 # Residuals are clipped at so many times their mean absolute value: those that trees are fitted to, and in steps.
 cdef double FIT_CLIP = 0.5
 cdef double STEP_CLIP = 1.0
@@ -73,22 +58,17 @@ cdef class BoostedTrees:
         cdef double[::1] targets = np.zeros(size)
         cdef float[:, ::1] mixed = np.zeros((size, 2), dtype=np.float32)
         cdef uint8_t[:, ::1] leaves = np.zeros((size, n_trees_max), dtype=np.uint8)
-        cdef float[::1] floats = np.zeros(WIDTH + SAMPLED_MAX * WIDTH + CHOSEN_MAX * BINS, dtype=np.float32)
-        cdef int[::1] chosen = np.zeros(WIDTH, dtype=np.int32), counts = np.zeros(LEAVES * CHOSEN_MAX * BINS, dtype=np.int32)
-        cdef Py_ssize_t[::1] n_edges = np.zeros(CHOSEN_MAX, dtype=np.intp)
-        cdef double[::1] residuals = np.zeros(EVENTS_MAX), sums = np.zeros(LEAVES * CHOSEN_MAX * BINS)
-        cdef uint8_t[::1] small = np.zeros(n_trees_max + EVENTS_MAX * (1 + CHOSEN_MAX), dtype=np.uint8)
+        cdef float[::1] floats = np.zeros(WIDTH + SAMPLED_MAX * WIDTH, dtype=np.float32)
+        cdef int[::1] chosen = np.zeros(WIDTH, dtype=np.int32)
+        cdef uint8_t[::1] reached = np.zeros(n_trees_max, dtype=np.uint8)
         self.size, self.n_trees_max, self.fit_every = size, n_trees_max, fit_every
         self.slots, self.thresholds, self.values = &slots[0, 0], &thresholds[0, 0], &values[0, 0]
         self.targets, self.mixed, self.leaves = &targets[0], &mixed[0, 0], &leaves[0, 0]
         self.query, self.sample = &floats[0], &floats[WIDTH]
-        self.edges = self.sample + SAMPLED_MAX * WIDTH
-        self.chosen, self.counts, self.n_edges = &chosen[0], &counts[0], &n_edges[0]
-        self.residuals, self.sums = &residuals[0], &sums[0]
-        self.reached, self.nodes = &small[0], &small[n_trees_max]
-        self.codes = self.nodes + EVENTS_MAX
+        self.chosen, self.reached = &chosen[0], &reached[0]
+        self.grower = TreeGrower()
         self.arrays = [np.asarray(slots), np.asarray(thresholds), np.asarray(values), np.asarray(targets), np.asarray(mixed)]
-        self.scratch = [leaves, floats, chosen, counts, n_edges, residuals, sums, small]
+        self.scratch = [leaves, floats, chosen, reached]
         self.n_fitted = self.oldest = 0
         self.random = seed
         self.error = self.n_errors = 0.0
@@ -152,7 +132,7 @@ cdef class BoostedTrees:
         self._step(target)
         if ring.n_pushed % self.fit_every == 0:
             n = self._n_usable(ring)
-            if n >= 2 * LEAF_MIN:
+            if n >= FITTED_MIN:
                 self._fit(ring, scratch, n)
 
     cdef void _step(self, double target) noexcept nogil:
@@ -183,11 +163,14 @@ cdef class BoostedTrees:
         self._fill_residuals(ring.n_pushed - n, n)
         n_chosen = self._choose_inputs(ring, scratch, n)
         self._encode(ring, n, n_chosen)
-        self._grow(tree, n, n_chosen)
+        self.grower.grow(
+            n, n_chosen, self.slots + tree * INNER, self.thresholds + tree * INNER, self.values + tree * LEAVES)
+        for i in range(tree * INNER, (tree + 1) * INNER):
+            self.slots[i] = self.chosen[self.slots[i]] if self.thresholds[i] < NEVER else 0
         self.n_fitted += 1
         # Older events are never fitted to again.
         for i in range(n):
-            self.leaves[<Py_ssize_t>((ring.n_pushed - n + i) % self.size) * self.n_trees_max + tree] = self.nodes[i]
+            self.leaves[<Py_ssize_t>((ring.n_pushed - n + i) % self.size) * self.n_trees_max + tree] = self.grower.nodes[i]
 
     cdef void _fill_residuals(self, long long first, Py_ssize_t n) noexcept nogil:
         """Fill the clipped residuals of `n` events from number `first` on."""
@@ -195,11 +178,11 @@ cdef class BoostedTrees:
         cdef double bound = 0.0
         for i in range(n):
             place = <Py_ssize_t>((first + i) % self.size)
-            self.residuals[i] = self.targets[place] - self._sum(self.leaves + place * self.n_trees_max)
-            bound += fabs(self.residuals[i])
+            self.grower.residuals[i] = self.targets[place] - self._sum(self.leaves + place * self.n_trees_max)
+            bound += fabs(self.grower.residuals[i])
         bound *= FIT_CLIP / n
         for i in range(n):
-            self.residuals[i] = clipped(self.residuals[i], bound)
+            self.grower.residuals[i] = clipped(self.grower.residuals[i], bound)
 
     cdef double _sum(self, const uint8_t* leaves) noexcept nogil:
         """Return the sum of the values of a leaf of each tree, as four partial sums."""
@@ -229,58 +212,23 @@ cdef class BoostedTrees:
         for i in range(WIDTH):
             self.chosen[i] = <int>(WIDTH - 1 - i)
         # First the two of the mixture, then random ones.
-        while left > 0 and n_chosen < CHOSEN_MAX:
+        while left > 0 and n_chosen < COLUMNS_MAX:
             i = WIDTH - left
             drawn = i if i < WIDTH - SLOTS else i + next_below(&self.random, left)
             slot = self.chosen[drawn]
             self.chosen[drawn] = self.chosen[i]
             left -= 1
-            self.n_edges[n_chosen] = self._find_edges(slot, n_sampled, self.edges + n_chosen * BINS)
-            if self.n_edges[n_chosen]:
+            if self.grower.find_edges(self.sample + slot, WIDTH, n_sampled, n_chosen):
                 self.chosen[n_chosen] = <int>slot
                 n_chosen += 1
         return n_chosen
 
-    cdef Py_ssize_t _find_edges(self, Py_ssize_t slot, Py_ssize_t n_sampled, float* edges) noexcept nogil:
-        """Find the edges of the bins of an input, midway between sampled values; returns their number."""
-        cdef float sorted_values[SAMPLED_MAX]
-        cdef float value
-        cdef Py_ssize_t i, at, n_edges = 0, b
-        cdef bint varies = False
-        for i in range(1, n_sampled):
-            varies = varies or self.sample[i * WIDTH + slot] != self.sample[slot]
-        if not varies:
-            return 0
-        for i in range(n_sampled):
-            value = self.sample[i * WIDTH + slot]
-            at = i
-            while at > 0 and sorted_values[at - 1] > value:
-                sorted_values[at] = sorted_values[at - 1]
-                at -= 1
-            sorted_values[at] = value
-        # The least value has a bin of its own, and then the quantiles have.
-        at = 0
-        for b in range(BINS - 1):
-            i = b * n_sampled // (BINS - 1)
-            if i < at:
-                continue
-            at = i + 1
-            while at < n_sampled and sorted_values[at] == sorted_values[i]:
-                at += 1
-            if at < n_sampled:
-                edges[n_edges] = <float>0.5 * (sorted_values[i] + sorted_values[at])
-                n_edges += 1
-        for b in range(n_edges, BINS):
-            edges[b] = NEVER
-        return n_edges
-
     cdef void _encode(self, EventRing ring, Py_ssize_t n, Py_ssize_t n_chosen) noexcept nogil:
-        """Fill the codes of the chosen inputs of `n` events: the numbers of edges below them."""
+        """Let the grower encode the chosen inputs of `n` events."""
         cdef int columns[WIDTH]
-        cdef float row[CHOSEN_MAX]
-        cdef const float* edges
+        cdef float row[COLUMNS_MAX]
         cdef long long number
-        cdef Py_ssize_t i, j, place, cell, column, code
+        cdef Py_ssize_t i, j, place, cell
         cdef int slot
         for i in range(WIDTH):
             columns[i] = -1
@@ -300,82 +248,7 @@ cdef class BoostedTrees:
             for j in range(2):
                 if columns[SLOTS + j] >= 0:
                     row[columns[SLOTS + j]] = self.mixed[2 * place + j]
-            for column in range(n_chosen):
-                edges = self.edges + column * BINS
-                # Bisection without branches; beyond the last edge stand such that no value exceeds.
-                code = 8 * (row[column] > edges[7])
-                code += 4 * (row[column] > edges[code + 3])
-                code += 2 * (row[column] > edges[code + 1])
-                code += row[column] > edges[code]
-                self.codes[i * CHOSEN_MAX + column] = <uint8_t>code
-
-    cdef void _grow(self, Py_ssize_t tree, Py_ssize_t n, Py_ssize_t n_chosen) noexcept nogil:
-        """Grow a tree level by level on the residuals and the codes of `n` events."""
-        cdef Py_ssize_t splits[LEAVES]
-        cdef Py_ssize_t level, node, n_nodes, i, at, column
-        cdef double* values = self.values + tree * LEAVES
-        memset(self.nodes, 0, n)
-        for level in range(DEPTH):
-            n_nodes = 1 << level
-            self._fill_histograms(n, n_nodes, n_chosen)
-            for node in range(n_nodes):
-                splits[node] = self._best_split(node, n_chosen)
-                at = tree * INNER + n_nodes - 1 + node
-                column = splits[node] // BINS
-                self.slots[at] = self.chosen[column] if splits[node] >= 0 else 0
-                self.thresholds[at] = self.edges[splits[node]] if splits[node] >= 0 else NEVER
-            for i in range(n):
-                node = self.nodes[i]
-                at = splits[node]
-                self.nodes[i] = <uint8_t>(
-                    2 * node + (at >= 0 and self.codes[i * CHOSEN_MAX + at // BINS] > at % BINS))
-        for node in range(LEAVES):
-            self.sums[node] = 0.0
-            self.counts[node] = 0
-        for i in range(n):
-            self.sums[self.nodes[i]] += self.residuals[i]
-            self.counts[self.nodes[i]] += 1
-        for node in range(LEAVES):
-            values[node] = SHRINKAGE * self.sums[node] / (self.counts[node] + RIDGE)
-
-    cdef void _fill_histograms(self, Py_ssize_t n, Py_ssize_t n_nodes, Py_ssize_t n_chosen) noexcept nogil:
-        """Fill the sums of residuals and the counts of events by node, input and bin."""
-        cdef Py_ssize_t i, column, at
-        cdef const uint8_t* codes
-        cdef double residual
-        memset(self.sums, 0, n_nodes * CHOSEN_MAX * BINS * sizeof(double))
-        memset(self.counts, 0, n_nodes * CHOSEN_MAX * BINS * sizeof(int))
-        for i in range(n):
-            codes = self.codes + i * CHOSEN_MAX
-            residual = self.residuals[i]
-            at = self.nodes[i] * CHOSEN_MAX * BINS
-            for column in range(n_chosen):
-                self.sums[at + column * BINS + codes[column]] += residual
-                self.counts[at + column * BINS + codes[column]] += 1
-
-    cdef Py_ssize_t _best_split(self, Py_ssize_t node, Py_ssize_t n_chosen) noexcept nogil:
-        """Return the split of a node with the largest gain, as ``BINS * column + edge``; -1 if none gains."""
-        cdef const double* sums = self.sums + node * CHOSEN_MAX * BINS
-        cdef const int* counts = self.counts + node * CHOSEN_MAX * BINS
-        cdef Py_ssize_t best = -1, column, edge
-        cdef double best_gain = GAIN_MIN, total = 0.0, left, gain
-        cdef int n_total = 0, n_left
-        for edge in range(BINS):
-            total += sums[edge]
-            n_total += counts[edge]
-        for column in range(n_chosen):
-            left = 0.0
-            n_left = 0
-            for edge in range(self.n_edges[column]):
-                left += sums[column * BINS + edge]
-                n_left += counts[column * BINS + edge]
-                if n_left < LEAF_MIN or n_total - n_left < LEAF_MIN:
-                    continue
-                gain = (left * left / (n_left + RIDGE) + (total - left) * (total - left) / (n_total - n_left + RIDGE)
-                        - total * total / (n_total + RIDGE))
-                if gain > best_gain:
-                    best_gain, best = gain, BINS * column + edge
-        return best
+            self.grower.encode(i, row, n_chosen)
 
     cdef void _find_leaves(self, Py_ssize_t tree, EventRing ring) noexcept nogil:
         """Find the leaf of a tree that each stored event reaches."""
