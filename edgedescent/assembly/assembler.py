@@ -21,7 +21,7 @@ from edgedescent.assembly.settings import INTERVAL, LABEL, AssemblySettings
 from edgedescent.assembly.silence import Silence
 from edgedescent.errors import InvalidEventError
 
-GAP_EVENTS_MAX = 1000
+GAP_EVENTS_MAX = 100
 """Bound on the events that an interval makes up for after a gap in the stream."""
 TICK_MARGIN_S = 0.002
 """Time behind that at which something is due at which a tick comes: the time of arrival is rounded down."""
@@ -91,7 +91,14 @@ class Assembler:
         lateness = settings.lateness_s
         # With lateness, all readings of one time are there before the event at that time.
         self._is_complete = lateness > 0 or self._trigger == self._label_input
-        self._clock = StreamClock(len(self._inputs), spec.clock_ahead_max_s, spec.ahead_of_others_max_s)
+        self._clock = StreamClock(
+            len(self._inputs),
+            spec.clock_ahead_max_s,
+            spec.ahead_of_others_max_s,
+            has_times=any(
+                one.has_time and not (self._is_late and one.number == self._label_input) for one in self._inputs
+            ),
+        )
         # At one time, an event comes behind its features, and a label that comes later behind its event.
         ranks = [2 if i == self._trigger else int(i == self._label_input) for i in range(len(self._inputs))]
         if self._is_late:
@@ -155,7 +162,8 @@ class Assembler:
         has_time = not math.isnan(reading.time)
         counts["readings"] += 1
         self._clock.stamp(reading, received_at)
-        self._silence.heard(number, self._clock.newest)
+        if self._clock.newest > -math.inf:
+            self._silence.heard(number, self._clock.newest)
         if not self._buffer.add(reading, has_time, counts):
             counts["readings_late"] += 1
             behind = self._buffer.frontier + self._buffer.lateness_s - reading.time
@@ -171,7 +179,11 @@ class Assembler:
     def _advance(self, counts: Counter[str]) -> Iterator[Step]:
         """Do what is due by the time of the stream."""
         now = self._clock.newest
+        if now == -math.inf:
+            return
         for reading in self._buffer.release(now, counts):
+            if reading.time == -math.inf:
+                reading.time = self._clock.start
             yield from self._until(reading.time, counts)
             yield from self._apply(reading, counts)
         yield from self._until(self._buffer.frontier, counts)
@@ -324,7 +336,7 @@ class Assembler:
         """Time by the clock of this machine at which a tick is due if nothing comes before; infinite for none."""
         clock, lateness = self._clock, self._buffer.lateness_s
         if clock.newest == -math.inf:
-            return math.inf
+            return clock.arrival_of(-math.inf) + TICK_MARGIN_S
         due = self._silence.due
         if lateness:
             due = min(due, self._buffer.due)

@@ -10,6 +10,9 @@ from typing import Any
 
 from edgedescent.assembly.inputs import TOPICS_MAX, Reading
 
+START_S = 10.0
+"""Time for which the clock of a stream waits for the first reading with a time, where any input has times."""
+
 Key = tuple[int, str, float]
 """Input, topic and time of a reading."""
 
@@ -18,24 +21,33 @@ class StreamClock:
     """Clock of a stream: the time of its newest reading, which goes on by arrival while nothing comes.
 
     A reading without a time of its own gets the time of this clock. So a recording of the past can be sent beside
-    sensors without a clock, and where all clocks are right it is the time of arrival, less what the newest took.
+    sensors without a clock, and where all clocks are right it is the time of arrival, less what the newest took. Where
+    any input has times, the first reading that has one starts the clock, or else the arrival `START_S` later; what
+    comes before, without a time, has the time at which the clock started, and -inf until then.
 
     Args:
         inputs: Number of inputs.
+        has_times: True if any input has times.
         ahead_max_s: Bound on a reading's time before its arrival; one that is further ahead is set back to it.
         ahead_of_others_max_s: Bound on how far one input's times may move the clock ahead of those of all other inputs;
             None for no bound. A reading that is further ahead waits until the others get there.
 
     Attributes:
-        newest: Time of the clock at its last reading; -inf before the first.
+        newest: Time of the clock at its last reading; -inf before it has started.
+        start: Time at which it started.
         n_clamped: Number of readings that were set back.
         n_held_back: Number of readings that did not move the clock.
     """
 
-    def __init__(self, inputs: int, ahead_max_s: float, ahead_of_others_max_s: float | None) -> None:
+    def __init__(
+        self, inputs: int, ahead_max_s: float, ahead_of_others_max_s: float | None, *, has_times: bool = True
+    ) -> None:
+        self._has_times = has_times
         self._ahead_max_s = ahead_max_s
         self._ahead_of_others_max_s = ahead_of_others_max_s
-        self.newest = -math.inf
+        self.newest = self.start = -math.inf
+        self._first_arrival = math.inf
+        """Time of arrival of the first reading that came before the start."""
         self._received_at = 0.0
         """Time of arrival of the reading that set `newest`."""
         self._latest = [-math.inf] * inputs
@@ -51,12 +63,19 @@ class StreamClock:
 
     def arrival_of(self, time: float) -> float:
         """Time of arrival at which the stream gets to a time if nothing comes before."""
+        if self.newest == -math.inf:
+            return self._first_arrival + START_S
         return self._received_at + (time - self.newest)
 
     def stamp(self, reading: Reading, received_at: float) -> None:
         """Give a reading its time, and move the clock on."""
         time = reading.time
         if math.isnan(time):
+            if self.newest == -math.inf and self._has_times:
+                self._first_arrival = min(self._first_arrival, received_at)
+                if received_at < self._first_arrival + START_S:
+                    reading.time = -math.inf
+                    return
             reading.time = self.at(received_at)
             self.move(reading.time, received_at)
             return
@@ -74,12 +93,15 @@ class StreamClock:
 
     def move(self, time: float, received_at: float) -> None:
         """Move the clock on to a time, if that is later."""
+        if self.newest == -math.inf:
+            self.start = time
         if time > self.newest:
             self.newest, self._received_at = time, received_at
 
     def save(self) -> list[float]:
         """The state as numbers."""
-        return [self.newest, self._received_at, float(self.n_clamped), float(self.n_held_back), *self._latest]
+        counts = float(self.n_clamped), float(self.n_held_back)
+        return [self.newest, self.start, self._first_arrival, self._received_at, *counts, *self._latest]
 
     def restore(self, saved: list[float]) -> None:
         """Continue with what `save` returned.
@@ -87,10 +109,11 @@ class StreamClock:
         Raises:
             ValueError: If it belongs to another number of inputs, or is no time.
         """
-        newest, received_at, clamped, held_back, *latest = saved
+        newest, start, first_arrival, received_at, clamped, held_back, *latest = saved
         if len(latest) != len(self._latest) or any(map(math.isnan, saved)) or not math.isfinite(received_at):
             raise ValueError("The clock of the stream does not fit the inputs.")
-        self.newest, self._received_at, self._latest = newest, received_at, latest
+        self.newest, self.start, self._first_arrival = newest, start, first_arrival
+        self._received_at, self._latest = received_at, latest
         self.n_clamped, self.n_held_back = int(clamped), int(held_back)
 
 
@@ -207,7 +230,7 @@ class ReorderBuffer:
         if math.isnan(frontier):
             raise ValueError("The frontier of the stream is no time.")
         for reading in (*(reading for _, reading in waiting), *last):
-            if not (0 <= reading.input < len(self._ranks) and math.isfinite(reading.time)):
+            if not (0 <= reading.input < len(self._ranks) and reading.time < math.inf):
                 raise ValueError("A reading that waits belongs to other inputs.")
         self.frontier, self._n_added = frontier, len(waiting)
         self._last = {reading.topic: reading for reading in last}

@@ -184,6 +184,21 @@ def address_of(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+class HomeAssistant(_Table, frozen=True):
+    """The ``[home_assistant]`` table: discovery of the device by Home Assistant."""
+
+    discovery: bool = False
+    """True to announce the predictions and the error as sensors, retained."""
+    prefix: Annotated[str, Meta(min_length=1, max_length=200, pattern="^[^+#\\x00]+$")] = "homeassistant"
+    """Discovery prefix that Home Assistant listens to."""
+    name: Annotated[str, Meta(max_length=100)] = ""
+    """Name of the device there; that of the configuration where it is empty."""
+    unit: Annotated[str, Meta(max_length=40)] = ""
+    """Unit of the predictions, such as ``W`` or ``°C``."""
+    device_class: Annotated[str, Meta(max_length=40, pattern="^[a-z0-9_]*$")] = ""
+    """Class of the predictions, such as ``power`` or ``temperature``; its units are Home Assistant's."""
+
+
 class Logs(_Table, frozen=True):
     """The ``[logs]`` table: format and rate limit of the log."""
 
@@ -216,6 +231,7 @@ class Config(_Table, frozen=True):
     snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
     logs: Logs = Logs()
+    home_assistant: HomeAssistant = HomeAssistant()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.device) <= 64 or not self.device.isprintable():

@@ -327,6 +327,7 @@ class Daemon:
     def _run_due_tasks(self) -> None:
         now = self._clock.monotonic()
         snapshots = self._config.snapshots
+        self._outputs.announce()
         self._receiver.update(now)
         self._receiver.tick()
         self._reports.report_due(now)

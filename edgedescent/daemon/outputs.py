@@ -12,6 +12,7 @@ from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import AnswerHold, Answers
 from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.drift.alarm import decode
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions
 from edgedescent.interfaces import Transport
@@ -49,6 +50,9 @@ class Outputs:
         """Number of messages not sent because of their size, by output."""
         self._model_card: bytes | None = None
         """Model card of a new snapshot that is not published yet."""
+        self._discovery = discovery_messages(config)
+        self._announced = 0
+        """Number of messages of the discovery that were published over this connection."""
 
     # --- Effects --------------------------------------------------------------------------------------------------
 
@@ -97,6 +101,15 @@ class Outputs:
         """Position of the oldest message whose answer or alarm waits; None if none does."""
         waiting = [first for first in (self.answers.first_waiting, self.alarms.first_waiting) if first is not None]
         return min(waiting, default=None)
+
+    def announce(self) -> None:
+        """Publish what Home Assistant discovers the device by, once for each connection: a broker may forget it."""
+        if not self._transport.connected:
+            self._announced = 0
+        while self._transport.connected and self._announced < len(self._discovery):
+            if not self._transport.publish(*self._discovery[self._announced], retain=True):
+                return
+            self._announced += 1
 
     def send_waiting(self) -> None:
         """Send what waits for a connection: answers, alarms and the model card of a new snapshot."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgedescent.config import Config, checksum, describe
+from edgedescent.daemon.input_checks import inputs_of
 from edgedescent.daemon.status import last_checksum
 from edgedescent.errors import StateError
 from edgedescent.interfaces import CheckResult, NeedsPackages, error, ok, warning
@@ -50,6 +51,7 @@ def preflight(config: Config, path: str) -> Iterator[CheckResult]:
     yield from _holder(config, folder, path)
     yield from _learner(config, folder)
     yield from _clock(folder)
+    yield from inputs_of(config, folder)
 
 
 def check_exporter(config: Config) -> Iterator[CheckResult]:

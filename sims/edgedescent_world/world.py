@@ -351,8 +351,12 @@ class World:
     @property
     def _pieces_max(self) -> int:
         """Largest number of pieces of a checkpoint."""
-        most = STATE_OF_INPUTS_MAX_BYTES if self._inputs else STATE_MAX_BYTES
-        return 1 + most // self.settings.piece_bytes
+        return 1 + self._state_max_bytes // self.settings.piece_bytes
+
+    @property
+    def _state_max_bytes(self) -> int:
+        """Upper bound of a checkpoint in this world."""
+        return STATE_OF_INPUTS_MAX_BYTES if self._inputs else STATE_MAX_BYTES
 
     def _check_running(self, daemon: Daemon) -> None:
         """Check the running daemon; stop it once the world is finished.
@@ -380,7 +384,12 @@ class World:
         if self.settings.allowance is None or run != self.outcome.runs:
             return
         # Each further piece of a checkpoint changes a few pages besides those that it fills.
-        most = WRITE_MAX_BYTES + PAGE_BYTES * (self.settings.wal_pages_max + 4 * (self._pieces_max - 1))
+        most = (
+            WRITE_MAX_BYTES
+            + self._state_max_bytes
+            - STATE_MAX_BYTES
+            + PAGE_BYTES * (self.settings.wal_pages_max + 4 * (self._pieces_max - 1))
+        )
         allowed = most + (self.timeline.now - at) * self.settings.allowance / 86_400
         if self.disk.written - written > allowed:
             raise Violation(

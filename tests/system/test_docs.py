@@ -86,6 +86,7 @@ def test_every_configuration_key_is_documented() -> None:
         config.Snapshots,
         config.Metrics,
         config.Logs,
+        config.HomeAssistant,
         BrokerConfig,
         Tls,
     )

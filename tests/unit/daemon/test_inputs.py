@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgedescent.daemon.input_checks import inputs_of
 from edgedescent.interfaces import Delivery
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
@@ -75,3 +76,24 @@ def test_a_silent_input_is_told_once_and_when_it_speaks(tmp_path: Path, caplog: 
     harness.wait(2.0)
     assert "The input 'meter' sends again." in caplog.text
     assert harness.daemon.metrics()["inputs_silent"] == 0
+
+
+def test_check_explains_each_feature(tmp_path: Path) -> None:
+    tables = {
+        **TABLES,
+        "inputs": {**TABLES["inputs"], "door": {"topics": ["door"], "format": "scalar", "max_age_s": 5.0}},
+    }
+    harness = DaemonHarness(tmp_path, **tables).recover()
+    assert "no state yet" in str([*inputs_of(harness.config, tmp_path / "none")][1])
+    harness.receive(Delivery("door", b"open"), Delivery("room/hall", b"unavailable"))
+    harness.clock.now += 10.0
+    harness.receive(power(5.0))
+    harness.daemon.stop()
+    harness.daemon.close()
+    results = [(one.level, str(one)) for one in inputs_of(harness.config, tmp_path)]
+    assert [level for level, _ in results] == ["ok", "warning", "warning", "ok"]
+    text = "\n".join(line for _, line in results)
+    assert "3 inputs, 0 derived features; an event by 'interval', which predicts 'meter.power', 20 s ahead." in text
+    assert "door of 'door' is missing: its last value was 1.0, 10 s before the newest reading." in text
+    assert "hall of 'room' is missing: its last value was a gap." in text
+    assert "meter.power of 'meter': 5.0, 0 s before the newest reading." in text
