@@ -7,6 +7,7 @@
 3.2
 """
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,10 @@ __version__ = version("edgedescent")
 
 _MODULES = {"load": "edgedescent.learners.model_file", "to_onnx": "edgedescent.learners.to_onnx"}
 
-__getattr__ = imported_when_used(
+_imported = imported_when_used(
     __name__, {name: _MODULES.get(name, "edgedescent.learners") for name in __all__ if name != "learn_lines"}
 )
+
+
+def __getattr__(name: str) -> object:
+    return import_module("edgedescent.plot") if name == "plot" else _imported(name)

@@ -182,7 +182,8 @@ def _place_of(key: str, path: str) -> str:
             return f"Put it into the table [{table}]."
         kinds = [each for each in registry.built_in if key in parameters(registry[each])]
         if kinds and (path or name != "optimizer.schedule"):
-            return f'It belongs in the table [{table}], with its type, such as type = "{kinds[0]}".'
+            known = "Adam" if "Adam" in kinds else kinds[0]
+            return f'It belongs in the table [{table}], with its type, such as type = "{known}".'
     return ""
 
 

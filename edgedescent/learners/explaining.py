@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -79,6 +78,9 @@ def shapley(
         Štrumbelj and Kononenko 2014, "Explaining Prediction Models and Individual Predictions with Feature
         Contributions", Knowledge and Information Systems 41.
     """
+    # A daemon, which explains nothing, has no use for it.
+    import random
+
     names = list(x)
     dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
     base = predict({})

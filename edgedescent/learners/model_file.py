@@ -90,7 +90,7 @@ def save(learner: Learner, path: str | os.PathLike[str]) -> None:
     _replace(Path(path), _archive(header, arrays))
 
 
-def load(path: str | os.PathLike[str]) -> Learner:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read a learner from a file that `Learner.save` has written.
 
     It goes on to the last bit as the one that was saved. What is read is checked first: checksum, version, names,
@@ -100,7 +100,7 @@ def load(path: str | os.PathLike[str]) -> Learner:
         path: The file.
 
     Returns:
-        The learner.
+        The learner, of the class that was saved.
 
     Raises:
         StateError: If the file is no saved learner, is damaged, or was written by another version of the format.

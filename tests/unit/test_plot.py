@@ -91,7 +91,7 @@ def test_wrong_arguments_are_refused() -> None:
 
 def test_matplotlib_is_imported_late_and_its_absence_told() -> None:
     code = (
-        "import sys; from edgedescent import plot; assert 'matplotlib' not in sys.modules;"
+        "import sys, edgedescent; plot = edgedescent.plot; assert 'matplotlib' not in sys.modules;"
         "sys.modules['matplotlib'] = None\n"
         "try: plot.error_over_time([1.0], [1.0])\n"
         "except ImportError as error: print(error)"

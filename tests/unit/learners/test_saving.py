@@ -95,7 +95,7 @@ def test_what_was_seen_of_tables_and_classes_is_saved(tmp_path: Path) -> None:
     plain = LinearRegressor().fit([[1.0, 2.0]], [3.0])
     plain.save(tmp_path / "model")
     with pytest.raises(ValueError, match="is expecting 2 features"):
-        edgedescent.load(tmp_path / "model").predict([[1.0]])  # type: ignore[attr-defined]
+        edgedescent.load(tmp_path / "model").predict([[1.0]])
 
 
 def test_equal_learners_give_equal_files(tmp_path: Path) -> None:
