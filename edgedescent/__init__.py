@@ -15,6 +15,10 @@ from edgedescent.lazy import imported_when_used
 
 if TYPE_CHECKING:
     from edgedescent.learners import (
+        SessionCooccurrence,
+        ItemNeighbours,
+        DecayedPopularity,
+        AutoRanker,
         BPR,
         AutoRegressor,
         FactorizationMachine,
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "SessionCooccurrence",
+    "ItemNeighbours",
+    "DecayedPopularity",
+    "AutoRanker",
     "BPR",
     "AutoRegressor",
     "FactorizationMachine",

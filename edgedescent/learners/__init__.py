@@ -7,6 +7,10 @@ from edgedescent.learners.base import Learner
 from edgedescent.registry import Registry
 
 if TYPE_CHECKING:
+    from edgedescent.learners.session_cooccurrence import SessionCooccurrence
+    from edgedescent.learners.item_neighbours import ItemNeighbours
+    from edgedescent.learners.decayed_popularity import DecayedPopularity
+    from edgedescent.learners.auto_ranker import AutoRanker
     from edgedescent.learners.auto import AutoRegressor
     from edgedescent.learners.bpr import BPR
     from edgedescent.learners.factorization_machine import FactorizationMachine
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from edgedescent.learners.mlp import MLPRegressor
 
 __all__ = [
+    "SessionCooccurrence",
+    "ItemNeighbours",
+    "DecayedPopularity",
+    "AutoRanker",
     "BPR",
     "LEARNERS",
     "AutoRegressor",
@@ -29,6 +37,10 @@ __all__ = [
 
 # A device has memory for the one that it uses.
 _MODULES = {
+    "SessionCooccurrence": "edgedescent.learners.session_cooccurrence",
+    "ItemNeighbours": "edgedescent.learners.item_neighbours",
+    "DecayedPopularity": "edgedescent.learners.decayed_popularity",
+    "AutoRanker": "edgedescent.learners.auto_ranker",
     "AutoRegressor": "edgedescent.learners.auto",
     "BPR": "edgedescent.learners.bpr",
     "FactorizationMachine": "edgedescent.learners.factorization_machine",

@@ -1,10 +1,10 @@
 """The learning of one rating, and the ranking of items."""
 from edgedescent.features._id_encoder cimport IdEncoder
-from edgedescent.learners._matrix_factorization cimport MatrixFactorizationModel
+from edgedescent.learners._recommender_model cimport RecommenderModel
 
 cdef class CompiledRecommender:
     cdef readonly IdEncoder encoder
-    cdef readonly MatrixFactorizationModel model
+    cdef readonly RecommenderModel model
     cdef readonly long long n_skipped_targets
 
     cdef int require_constructed(self) except -1

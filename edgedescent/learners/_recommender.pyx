@@ -7,6 +7,10 @@ from edgedescent.numerics._numbers cimport is_sane, to_number, to_text
 
 from edgedescent.validation import as_numbers
 
+cdef enum:
+    # Rows that are scored at once: their scores stay in the fastest cache.
+    BLOCK = 512
+
 
 cdef class CompiledRecommender:
     """A model of ratings over an encoder of ids.
@@ -16,7 +20,7 @@ cdef class CompiledRecommender:
         model: the one made with this encoder.
     """
 
-    def __init__(self, IdEncoder encoder, MatrixFactorizationModel model):
+    def __init__(self, IdEncoder encoder, RecommenderModel model):
         self.encoder = encoder
         self.model = model
         self.n_skipped_targets = 0
@@ -47,7 +51,7 @@ cdef class CompiledRecommender:
             self.model.start_new_rows()
         self.model.learn(y)
         encoder.n_events += 1
-        self.model.stepper.check()
+        self.model.check()
         return prediction
 
     def predict_one(self, user, item):
@@ -84,22 +88,21 @@ cdef class CompiledRecommender:
         return np.asarray(predictions)
 
     def scores(self, user):
-        """The predictions of all known items for one user, in the order of ``encoder.items.keys()``."""
+        """The scores of all known items for one user, in the order of ``encoder.items.keys()``."""
         self.require_constructed()
-        cdef Py_ssize_t u = self.encoder.users.find(as_id("The user id", user)), i, n = self.encoder.items.size()
-        cdef double[::1] result = np.empty(n - 1)
-        for i in range(1, n):
-            result[i - 1] = self.model.predict(u, i)
-        return np.asarray(result)
+        cdef Py_ssize_t u = self.encoder.users.find(as_id("The user id", user)), n = self.encoder.items.size()
+        cdef double[::1] result = np.empty(n)
+        self.model.begin_scoring(u)
+        if n > 1:
+            self.model.score_items(u, 1, n - 1, &result[0])
+        return np.asarray(result)[: n - 1]
 
     def _recommend(self, user, Py_ssize_t k, exclude, among, bint exclude_seen):
         """The ids of the `k` items with the highest scores, best first."""
         self.require_constructed()
         cdef IdEncoder encoder = self.encoder
-        cdef MatrixFactorizationModel model = self.model
         cdef Py_ssize_t u = encoder.users.find(as_id("The user id", user)), place, row, n = encoder.items.size()
-        cdef const double* users = model.user_rows.table.serving
-        cdef const double* items = model.item_rows.table.serving
+        cdef double score = 0.0
         cdef char[::1] left_out = np.zeros(n, dtype=np.int8)
         cdef Py_ssize_t[::1] rows
         cdef TopK best = TopK(min(k, n))
@@ -110,20 +113,18 @@ cdef class CompiledRecommender:
                 left_out[encoder.seen.item(u, place, encoder.items.assigned_at)] = True
         # Row 0 stands for all ids without a row: that one of them is to be left out says nothing about the others.
         left_out[0] = False
+        self.model.begin_scoring(u)
         if among is None:
-            with nogil:
-                for row in range(1, n):
-                    if not left_out[row]:
-                        best.offer(model.score(users, items, u, row), row)
-            keys = encoder.items.keys()
-            return [keys[row - 1] for row in best.places()]
+            scan(self.model, u, &left_out[0], n, best)
+            return [encoder.items.name_of[row] for row in best.places()]
         candidates = list(dict.fromkeys(as_id("An item id", item) for item in among))
         unwanted = {as_id("An item id", item) for item in exclude}
         rows = np.array([encoder.items.find(item) for item in candidates], dtype=np.intp)
         best = TopK(min(k, len(candidates)))
         for place in range(rows.shape[0]):
             if not left_out[rows[place]] and candidates[place] not in unwanted:
-                best.offer(model.score(users, items, u, rows[place]), place)
+                self.model.score_items(u, rows[place], 1, &score)
+                best.offer(score, place)
         return [candidates[place] for place in best.places()]
 
     @property
@@ -148,3 +149,17 @@ cdef class CompiledRecommender:
         self.encoder.restore(state, n_events, (users_evicted, items_evicted), (users_shared, items_shared))
         self.model.restore(state)
         self.n_skipped_targets = n_skipped
+
+
+cdef void scan(RecommenderModel model, Py_ssize_t u, const char* left_out, Py_ssize_t n, TopK best) noexcept nogil:
+    """Offer all items but those left out, of `n` rows, to `best`."""
+    cdef double scores[BLOCK]
+    cdef Py_ssize_t begin = 1, count, i
+    while begin < n:
+        count = n - begin if n - begin < BLOCK else BLOCK
+        model.score_items(u, begin, count, scores)
+        for i in range(count):
+            # Most items are worse than all of the best so far; of equal ones, the first rows win.
+            if (best.n < best.k or scores[i] > best.heap[0].score) and not left_out[begin + i]:
+                best.offer(scores[i], begin + i)
+        begin += count

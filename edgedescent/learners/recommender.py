@@ -12,7 +12,6 @@ from edgedescent.features._id_encoder import IdEncoder
 from edgedescent.learners import migration
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.base import Learner
-from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_count
 
 
@@ -22,24 +21,13 @@ class Recommender(CompiledRecommender, Learner):
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
     migrations: ClassVar[Mapping[str, migration.Rule]] = {
-        "optimizer": migration.optimizer,
-        "l2_bias": migration.goes_on,
-        "l2_factors": migration.goes_on,
-        "init_scale": migration.drawn_later,
         "users_max": migration.table_of("users", "user_"),
         "items_max": migration.table_of("items", "item_"),
         "when_full": migration.goes_on,
-        "replay_size": migration.replay_buffer,
-        "replay_steps": migration.replay_buffer,
         "seen_max": migration.user_history,
         "seed": migration.drawn_later,
     }
 
-    n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 10
-    optimizer: Annotated[Optimizer, Meta(description="Step rule")] = CountedSGD(lr=0.3)  # noqa: RUF009 - immutable
-    l2_bias: Annotated[float, Meta(ge=0, description="Weight of the penalty on biases")] = 0.005
-    l2_factors: Annotated[float, Meta(ge=0, description="Weight of the penalty on factors")] = 0.05
-    init_scale: Annotated[float, Meta(ge=0, description="Standard deviation of the first factors")] = 0.03
     users_max: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Number of users that have a row at the same time")
     ] = 25_000
@@ -54,13 +42,6 @@ class Recommender(CompiledRecommender, Learner):
             '(``"share"``). Both are counted'
         ),
     ] = "evict"
-    replay_size: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Number of the latest events that are kept for replay")
-    ] = 2000
-    replay_steps: Annotated[
-        int,
-        Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
-    ] = 0
     seen_max: Annotated[
         int,
         Meta(
@@ -75,7 +56,7 @@ class Recommender(CompiledRecommender, Learner):
         )
 
     def counts(self) -> dict[str, int]:
-        """Return counters of undone updates, and of users and items that were evicted or got no row.
+        """Return counters of users and items that were evicted or got no row.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization(users_max=1)
@@ -85,7 +66,6 @@ class Recommender(CompiledRecommender, Learner):
         1
         """
         return {
-            "updates_undone": self.model.stepper.n_undone,
             "users_evicted": self.encoder.users.evicted,
             "users_shared": self.encoder.users.shared,
             "items_evicted": self.encoder.items.evicted,

@@ -1,0 +1,13 @@
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+from edgedescent.features._id_encoder import IdEncoder
+
+@disjoint_base
+class RecommenderModel:
+    @property
+    def encoder(self) -> IdEncoder: ...
+    def __init__(self, encoder: IdEncoder) -> None: ...
+    def save(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
