@@ -15,31 +15,31 @@ from edgedescent.lazy import imported_when_used
 
 if TYPE_CHECKING:
     from edgedescent.learners import (
-        SessionCooccurrence,
-        ItemNeighbours,
-        DecayedPopularity,
-        AutoRanker,
         BPR,
+        AutoRanker,
         AutoRegressor,
+        DecayedPopularity,
         FactorizationMachine,
+        ItemNeighbours,
         LinearRegressor,
         LogisticRegressor,
         MatrixFactorization,
         MLPRegressor,
+        SessionCooccurrence,
     )
 
 __all__ = [
-    "SessionCooccurrence",
-    "ItemNeighbours",
-    "DecayedPopularity",
-    "AutoRanker",
     "BPR",
+    "AutoRanker",
     "AutoRegressor",
+    "DecayedPopularity",
     "FactorizationMachine",
+    "ItemNeighbours",
     "LinearRegressor",
     "LogisticRegressor",
     "MLPRegressor",
     "MatrixFactorization",
+    "SessionCooccurrence",
     "learn_lines",
 ]
 __version__ = version("edgedescent")

@@ -7,47 +7,47 @@ from edgedescent.learners.base import Learner
 from edgedescent.registry import Registry
 
 if TYPE_CHECKING:
-    from edgedescent.learners.session_cooccurrence import SessionCooccurrence
-    from edgedescent.learners.item_neighbours import ItemNeighbours
-    from edgedescent.learners.decayed_popularity import DecayedPopularity
-    from edgedescent.learners.auto_ranker import AutoRanker
     from edgedescent.learners.auto import AutoRegressor
+    from edgedescent.learners.auto_ranker import AutoRanker
     from edgedescent.learners.bpr import BPR
+    from edgedescent.learners.decayed_popularity import DecayedPopularity
     from edgedescent.learners.factorization_machine import FactorizationMachine
+    from edgedescent.learners.item_neighbours import ItemNeighbours
     from edgedescent.learners.linear import LinearRegressor
     from edgedescent.learners.logistic import LogisticRegressor
     from edgedescent.learners.matrix_factorization import MatrixFactorization
     from edgedescent.learners.mlp import MLPRegressor
+    from edgedescent.learners.session_cooccurrence import SessionCooccurrence
 
 __all__ = [
-    "SessionCooccurrence",
-    "ItemNeighbours",
-    "DecayedPopularity",
-    "AutoRanker",
     "BPR",
     "LEARNERS",
+    "AutoRanker",
     "AutoRegressor",
+    "DecayedPopularity",
     "FactorizationMachine",
+    "ItemNeighbours",
     "Learner",
     "LinearRegressor",
     "LogisticRegressor",
     "MLPRegressor",
     "MatrixFactorization",
+    "SessionCooccurrence",
 ]
 
 # A device has memory for the one that it uses.
 _MODULES = {
-    "SessionCooccurrence": "edgedescent.learners.session_cooccurrence",
-    "ItemNeighbours": "edgedescent.learners.item_neighbours",
-    "DecayedPopularity": "edgedescent.learners.decayed_popularity",
     "AutoRanker": "edgedescent.learners.auto_ranker",
     "AutoRegressor": "edgedescent.learners.auto",
     "BPR": "edgedescent.learners.bpr",
+    "DecayedPopularity": "edgedescent.learners.decayed_popularity",
     "FactorizationMachine": "edgedescent.learners.factorization_machine",
+    "ItemNeighbours": "edgedescent.learners.item_neighbours",
     "LinearRegressor": "edgedescent.learners.linear",
     "LogisticRegressor": "edgedescent.learners.logistic",
-    "MLPRegressor": "edgedescent.learners.mlp",
     "MatrixFactorization": "edgedescent.learners.matrix_factorization",
+    "MLPRegressor": "edgedescent.learners.mlp",
+    "SessionCooccurrence": "edgedescent.learners.session_cooccurrence",
 }
 
 LEARNERS: Registry[type[Learner]] = Registry(

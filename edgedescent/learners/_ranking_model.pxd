@@ -1,9 +1,8 @@
 """The model of rankers: popularity that forgets and neighbours of the user's latest items, in one score."""
-from libc.stdint cimport uint64_t
-
 from edgedescent.features._id_encoder cimport EncodedPair, IdEncoder
 from edgedescent.learners._recommender_model cimport RecommenderModel
-from edgedescent.ranking._choice_weights cimport ChoiceWeights
+from edgedescent.learners._top_k cimport TopK
+from edgedescent.ranking._choice_weights cimport FEATURES_MAX, Candidate, ChoiceWeights
 from edgedescent.ranking._decayed_counts cimport DecayedCounts
 from edgedescent.ranking._pair_table cimport PairTable
 from edgedescent.ranking._user_habits cimport UserHabits
@@ -12,8 +11,10 @@ cdef enum:
     # Sparse features: those of items near the user's latest ones, and of the user's own items.
     N_SPARSE = 7
     N_CONTEXTS = 9
-    CANDIDATES_MAX = 24
-    FEATURES_MAX = 24
+    # Number of items, the best by the first weights, among which a choice is learned.
+    HEAD = 100
+    # Number of the user's latest items that are candidates too.
+    OWN_MAX = 28
 
 cdef class RankingModel(RecommenderModel):
     cdef readonly DecayedCounts popularity
@@ -28,12 +29,6 @@ cdef class RankingModel(RecommenderModel):
     cdef Py_ssize_t n_dense
     cdef Py_ssize_t n_features
     cdef double shrinkage
-    cdef uint64_t seed
-    cdef uint64_t random
-    # Items of the latest events, as entries of a `PairTable`.
-    cdef long long* recent
-    cdef long long n_recent
-    cdef object recent_array
     # What was read of a user: context, weights, sparse features by item row, and which rows have any.
     cdef Py_ssize_t user_read
     cdef long long read_at
@@ -47,8 +42,12 @@ cdef class RankingModel(RecommenderModel):
     cdef Py_ssize_t n_touched
     cdef Py_ssize_t scratch_rows
     cdef list scratch
-    # Candidates of the event at hand, the chosen one first; none if the event teaches no weights.
-    cdef float features[CANDIDATES_MAX * FEATURES_MAX]
+    # Candidates of the event at hand, of which the chosen one is the last; none if the event teaches no weights.
+    cdef float first[FEATURES_MAX]
+    cdef TopK best
+    cdef Candidate candidates[HEAD + OWN_MAX]
+    cdef Py_ssize_t n_read
+    cdef bint is_chosen_read
     cdef Py_ssize_t n_candidates
 
     cdef int _make_scratch(self, Py_ssize_t rows) except -1
@@ -59,6 +58,8 @@ cdef class RankingModel(RecommenderModel):
     cdef void _read_item(self, Py_ssize_t i, float* x) noexcept nogil
     cdef float _log_age(self, Py_ssize_t i) noexcept nogil
     cdef double _score(self, const float* x) noexcept nogil
-    cdef void _add_candidate(self, Py_ssize_t i) noexcept nogil
-    cdef void _draw_candidates(self, const EncodedPair* pair) noexcept nogil
+    cdef void _find_candidates(self, const EncodedPair* pair) noexcept nogil
+    cdef void _add_candidate(self, Py_ssize_t row, Py_ssize_t chosen) noexcept nogil
+    cdef void _scan(self, Py_ssize_t size) noexcept nogil
     cdef void _count_pairs(self, const EncodedPair* pair, double weight, long long now) noexcept nogil
+    cdef void _count_choice(self, Py_ssize_t item, double weight) noexcept nogil

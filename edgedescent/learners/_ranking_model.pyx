@@ -6,22 +6,19 @@ The score of an item is a sum of features with weights that depend on the user's
         + w log(1 + age) / 3                     age of the item in events
         + Σ_g w_g log(1 + s_g x_g)               neighbours of the user's latest items h_0, h_1, …, the latest first:
 
-    x_cos  = Σ_p n(h_p, i) / sqrt(n(h_p) n(i)) · n(h_p, i) / (n(h_p, i) + shrinkage)
+    x_cos  = mean_p n(h_p, i) / sqrt(n(h_p) n(i)) · n(h_p, i) / (n(h_p, i) + shrinkage)
     x_next = Σ_p 0.8^p m(h_p, i) / (m(h_p) + shrinkage)
 
-n counts users who chose both items, m how soon i followed h: 0.7^distance, over three horizons. x_next of h_0 alone is a
-feature of its own. Two last features tell the user's own items. The context holds whether the user is new, how many
+n counts users who chose both items, m how soon i followed h: 0.7^distance, over three horizons. x_next of h_0 alone is
+a feature of its own. Two last features tell the user's own items. The context holds whether the user is new, how many
 items the user chose, how popular and how old they were, and how long ago the last choice was.
 """
 import numpy as np
 
 from libc.math cimport NAN, log1p, sqrt
-from libc.stdint cimport uint64_t
 
 from edgedescent.losses._losses cimport logistic
-from edgedescent.numerics._random cimport next_below
 from edgedescent.numerics._ranking_kernels cimport quick_log
-from edgedescent.ranking._pair_table cimport ROW_BITS, ROW_MASK
 from edgedescent.ranking._user_habits cimport HABITS
 
 cdef enum:
@@ -32,19 +29,14 @@ cdef enum:
     OWN_RECENT = 6
     # Latest items that a further one is paired with as a follower.
     FOLLOWED = 5
-    RECENT = 1024
     SCORED_AT_ONCE = 512
-    # Drawn candidates of each kind.
-    DRAWN_RECENT = 10
-    DRAWN_NEAR = 8
-    DRAWN_OWN = 1
-    DRAWN_ANY = 2
+    ITEMS_PER_STEP = 4000
 
 # Horizons of the followers.
 cdef tuple HORIZONS = (1e6, 2000.0, 6000.0)
 # Factors within the logarithms of the sparse features.
 cdef float SCALES[7]
-SCALES[:] = [30.0, 50.0, 50.0, 50.0, 50.0, 1.7182818, 1.7182818]
+SCALES[:] = [100.0, 50.0, 50.0, 50.0, 50.0, 1.7182818, 1.7182818]
 cdef double WEIGHT_MAX = 4.0
 cdef double MEAN_RATE = 0.01
 
@@ -62,10 +54,10 @@ cdef class RankingModel(RecommenderModel):
 
     def __init__(self, IdEncoder encoder, parameters, *, tuple horizons, tuple first, double rate):
         RecommenderModel.__init__(self, encoder)
-        cdef long long[::1] recent = np.zeros(RECENT, dtype=np.int64)
         self.n_dense, self.n_features = len(horizons) + 1, len(horizons) + 1 + N_SPARSE
         if self.n_features > FEATURES_MAX or len(first) != self.n_features:
-            raise ValueError(f"A ranking model has {self.n_features} weights, {FEATURES_MAX} at most. Got {len(first)}.")
+            raise ValueError(
+                f"A ranking model has {self.n_features} weights, {FEATURES_MAX} at most. Got {len(first)}.")
         self.popularity = DecayedCounts(horizons, 0.05)
         # A table is kept where a weight on it can be other than 0.
         self.uses_together = rate > 0.0 or first[self.n_dense + COSINE] != 0.0
@@ -77,11 +69,12 @@ cdef class RankingModel(RecommenderModel):
         self.choice = ChoiceWeights(first, N_CONTEXTS, rate)
         self.latest = getattr(parameters, "latest", 0)
         self.shrinkage = getattr(parameters, "shrinkage", 0.0)
-        self.seed = parameters.seed
-        self.random = self.seed ^ <uint64_t>0x2545F491
-        self.recent_array, self.recent, self.n_recent = np.asarray(recent), &recent[0], 0
         self.mean_weight = 0.0
         self.n_touched = self.n_candidates = 0
+        self.best = TopK(HEAD)
+        self.head = HEAD if rate > 0.0 else 0
+        for f in range(self.n_features):
+            self.first[f] = first[f]
         self._make_scratch(16)
 
     cdef int _make_scratch(self, Py_ssize_t rows) except -1:
@@ -125,7 +118,7 @@ cdef class RankingModel(RecommenderModel):
             for f in range(N_SPARSE):
                 if x[f] != 0.0:
                     x[f] = quick_log(1.0 + SCALES[f] * x[f])
-                    total += self.weights[self.n_dense + f] * x[f]
+                    total += self.first[self.n_dense + f] * x[f]
             self.bonus[row] = total
         self.user_read, self.read_at = u, self.encoder.n_events
 
@@ -157,7 +150,7 @@ cdef class RankingModel(RecommenderModel):
 
     cdef void _read_neighbours(self, Py_ssize_t u) noexcept nogil:
         cdef const long long* assigned_at = self.encoder.items.assigned_at
-        cdef Py_ssize_t p, h, j, at, g, size = self.encoder.seen.size(u) if u else 0
+        cdef Py_ssize_t p, h, j, at, g, counted = 0, size = self.encoder.seen.size(u) if u else 0
         cdef Py_ssize_t n = self.following.n_horizons
         cdef float decay = 1.0, count, root, shrinkage = <float>self.shrinkage
         cdef float inverse[4]
@@ -169,8 +162,10 @@ cdef class RankingModel(RecommenderModel):
             x = self._touch(h)
             x[OWN] = 1.0
             x[OWN_RECENT] = decay
-            if p < self.latest and self.uses_together:
-                root = self.inverse_roots[h]
+            root = self.inverse_roots[h]
+            # Of an item that no other user chose, there is nothing to learn what comes with it.
+            if counted < self.latest and self.uses_together and 0.0 < root < 1.0:
+                counted += 1
                 for at in range(h * self.together.depth, (h + 1) * self.together.depth):
                     j = self.together.neighbour(at, assigned_at)
                     if j:
@@ -178,7 +173,8 @@ cdef class RankingModel(RecommenderModel):
                         self._touch(j)[COSINE] += count * root * self.inverse_roots[j] * count / (count + shrinkage)
             if p < self.latest and self.uses_following:
                 for g in range(n):
-                    inverse[g] = decay / (self.following.totals[h * n + g] + <float>(self.shrinkage * self.following.units[g]))
+                    inverse[g] = decay / (
+                        self.following.totals[h * n + g] + <float>(self.shrinkage * self.following.units[g]))
                 for at in range(h * self.following.depth, (h + 1) * self.following.depth):
                     j = self.following.neighbour(at, assigned_at)
                     if j:
@@ -188,6 +184,9 @@ cdef class RankingModel(RecommenderModel):
                         if p == 0:
                             x[NEXT_OF_LAST] = self.following.weights[at * n] * inverse[0]
             decay *= <float>0.8
+        if counted:
+            for p in range(self.n_touched):
+                self.sparse[self.touched[p] * N_SPARSE + COSINE] /= counted
 
     cdef void _read_item(self, Py_ssize_t i, float* x) noexcept nogil:
         """Fill in the features of an item for the user who was read; row 0 is an unknown one."""
@@ -199,7 +198,8 @@ cdef class RankingModel(RecommenderModel):
             x[self.n_dense + f] = self.sparse[i * N_SPARSE + f]
 
     cdef float _log_age(self, Py_ssize_t i) noexcept nogil:
-        return quick_log(<float>(1 + self.encoder.n_events - self.encoder.items.assigned_at[i])) / <float>3.0 if i else 0.0
+        cdef long long age = self.encoder.n_events - self.encoder.items.assigned_at[i] if i else 0
+        return quick_log(<float>(1 + age)) / <float>3.0
 
     cdef double _score(self, const float* x) noexcept nogil:
         cdef Py_ssize_t f
@@ -221,21 +221,22 @@ cdef class RankingModel(RecommenderModel):
         self._read_user(u)
 
     cdef void score_items(self, Py_ssize_t u, Py_ssize_t begin, Py_ssize_t n, double* scores) noexcept nogil:
-        """Fill in the scores of `n` rows from `begin`, for the user who was read."""
+        """Fill in the scores of `n` rows by the first weights, for the user who was read."""
         cdef float sums[SCORED_AT_ONCE]
-        cdef Py_ssize_t i, first = 0, count
-        cdef float aging = self.weights[self.n_dense - 1]
-        while first < n:
-            count = n - first if n - first < SCORED_AT_ONCE else SCORED_AT_ONCE
+        cdef Py_ssize_t i, at = 0, count
+        while at < n:
+            count = n - at if n - at < SCORED_AT_ONCE else SCORED_AT_ONCE
             for i in range(count):
-                sums[i] = self.bonus[begin + first + i]
-            self.popularity.add_logs(sums, self.weights, begin + first, count)
+                sums[i] = self.bonus[begin + at + i]
+            self.popularity.add_logs(sums, self.first, begin + at, count)
             for i in range(count):
-                scores[first + i] = sums[i]
-            if aging != 0.0:
-                for i in range(count):
-                    scores[first + i] += aging * self._log_age(begin + first + i)
-            first += count
+                scores[at + i] = sums[i]
+            at += count
+
+    cdef double rescore(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
+        cdef float x[FEATURES_MAX]
+        self._read_item(i, x)
+        return self._score(x)
 
     # --- Learning -------------------------------------------------------------------------------------------------
 
@@ -254,41 +255,56 @@ cdef class RankingModel(RecommenderModel):
             self.following.make_room(items)
         if items > self.scratch_rows:
             self._make_scratch(max(items, 2 * self.scratch_rows))
-        self._draw_candidates(&self.encoder.pair)
+        self._find_candidates(&self.encoder.pair)
         return 0
 
-    cdef void _add_candidate(self, Py_ssize_t i) noexcept nogil:
-        self._read_item(i, self.features + self.n_candidates * self.n_features)
-        self.n_candidates += 1
+    cdef void _find_candidates(self, const EncodedPair* pair) noexcept nogil:
+        """Read the user's latest items and the best `HEAD` others by the first weights, if one of them is the chosen one.
 
-    cdef void _draw_candidates(self, const EncodedPair* pair) noexcept nogil:
-        """Read the chosen item and others: chosen lately, near the user's items, the user's own, and any."""
+        What decides at the top of a list is the order there, of which the bulk of the items says nothing. The more items
+        there are, the fewer events are learned from, so that the cost of an event does not grow with them.
+        """
+        cdef Py_ssize_t n, size = self.encoder.items.size()
         cdef const long long* assigned_at = self.encoder.items.assigned_at
-        cdef Py_ssize_t s, j, n_recent = self.n_recent if self.n_recent < RECENT else RECENT, n = self.encoder.items.size()
-        cdef Py_ssize_t size = self.encoder.seen.size(pair.user) if pair.user else 0
-        cdef long long entry
-        self.n_candidates = 0
-        if self.choice.rate == 0.0 or pair.item == 0 or n < 3:
+        self.n_candidates = self.n_read = 0
+        self.is_chosen_read = False
+        if self.choice.rate == 0.0 or pair.item == 0 or size < 3:
+            return
+        if self.encoder.n_events % (1 + size // ITEMS_PER_STEP):
             return
         self._read_user(pair.user)
-        self._add_candidate(pair.item)
-        for s in range(DRAWN_RECENT if n_recent else 0):
-            entry = self.recent[next_below(&self.random, n_recent)]
-            j = entry & ROW_MASK if assigned_at[entry & ROW_MASK] <= entry >> ROW_BITS else 0
-            if j and j != pair.item:
-                self._add_candidate(j)
-        for s in range(DRAWN_NEAR if self.n_touched else 0):
-            j = self.touched[next_below(&self.random, self.n_touched)]
-            if j != pair.item:
-                self._add_candidate(j)
-        for s in range(DRAWN_OWN if size else 0):
-            j = self.encoder.seen.item(pair.user, next_below(&self.random, size), assigned_at)
-            if j and j != pair.item:
-                self._add_candidate(j)
-        for s in range(DRAWN_ANY):
-            j = 1 + next_below(&self.random, n - 1)
-            if j != pair.item:
-                self._add_candidate(j)
+        self._scan(size)
+        for n in range(self.best.n):
+            self._add_candidate(self.best.heap[n].place, pair.item)
+        for n in range(self.encoder.seen.size(pair.user) if pair.user else 0):
+            if n == OWN_MAX:
+                break
+            self._add_candidate(self.encoder.seen.latest(pair.user, n, assigned_at), pair.item)
+        if self.is_chosen_read:
+            self._read_item(pair.item, self.candidates[self.n_read].features)
+            self.n_candidates = self.n_read + 1
+
+    cdef void _add_candidate(self, Py_ssize_t row, Py_ssize_t chosen) noexcept nogil:
+        """Read an item; the chosen one is read at last."""
+        if row == chosen:
+            self.is_chosen_read = True
+        elif row:
+            self._read_item(row, self.candidates[self.n_read].features)
+            self.n_read += 1
+
+    cdef void _scan(self, Py_ssize_t size) noexcept nogil:
+        """Find the best items by the first weights among those that the user has not had."""
+        cdef double scores[SCORED_AT_ONCE]
+        cdef Py_ssize_t begin = 1, n, i
+        self.best.n = 0
+        while begin < size:
+            n = size - begin if size - begin < SCORED_AT_ONCE else SCORED_AT_ONCE
+            self.score_items(0, begin, n, scores)
+            for i in range(n):
+                if (self.best.n < self.best.k or scores[i] > self.best.heap[0].score) and (
+                        self.sparse[(begin + i) * N_SPARSE + OWN] == 0.0):
+                    self.best.offer(scores[i], begin + i)
+            begin += n
 
     cdef int start_new_rows(self) except -1:
         if self.encoder.starts_user:
@@ -307,7 +323,7 @@ cdef class RankingModel(RecommenderModel):
         cdef const EncodedPair* pair = &self.encoder.pair
         cdef long long now = self.encoder.n_events
         cdef double weight
-        cdef double scores[CANDIDATES_MAX]
+        cdef double scores[HEAD + OWN_MAX]
         cdef Py_ssize_t j
         if self.mean_weight == 0.0:
             self.mean_weight = y
@@ -316,16 +332,13 @@ cdef class RankingModel(RecommenderModel):
         self.mean_weight *= 1.0 + MEAN_RATE * (weight - 1.0)
         if self.n_candidates > 1:
             for j in range(self.n_candidates):
-                scores[j] = self._score(self.features + j * self.n_features)
-            self.choice.learn(self.context, self.features, scores, self.n_candidates, weight)
+                scores[j] = self._score(self.candidates[j].features)
+            self.choice.learn(self.context, self.candidates, scores, self.n_candidates, weight)
         if pair.user:
             self.habits.add(pair.user, self.popularity.log_count(0, pair.item),
                             log1p(<double>(now - self.encoder.items.assigned_at[pair.item])) if pair.item else 0.0, now)
-        self.popularity.add(pair.item, weight)
+        self.popularity.add(pair.item, weight, not pair.new_item)
         self._count_pairs(pair, weight, now)
-        if pair.item:
-            self.recent[self.n_recent % RECENT] = now << ROW_BITS | pair.item
-            self.n_recent += 1
         self.user_read = -1
 
     cdef void _count_pairs(self, const EncodedPair* pair, double weight, long long now) noexcept nogil:
@@ -334,12 +347,8 @@ cdef class RankingModel(RecommenderModel):
         cdef Py_ssize_t p, h, back = 0, item = pair.item
         cdef double closeness = weight
         cdef Py_ssize_t size = self.encoder.seen.size(pair.user) if pair.user else 0
-        if self.uses_together:
+        if not pair.new_item:
             self.together.tick()
-            if item:
-                self.together.count(item, weight)
-                self.inverse_roots[item] = <float>(1.0 / sqrt(self.together.totals[item] / self.together.units[0]))
-        if self.uses_following:
             self.following.tick()
         if item == 0:
             return
@@ -350,6 +359,9 @@ cdef class RankingModel(RecommenderModel):
             if h == 0 or h == item:
                 continue
             if self.uses_together:
+                if size == 2:
+                    # The first choice of this user becomes one of two.
+                    self._count_choice(h, weight)
                 self.together.add(h, item, weight, now, assigned_at)
                 self.together.add(item, h, weight, now, assigned_at)
             if self.uses_following and back < FOLLOWED:
@@ -357,12 +369,20 @@ cdef class RankingModel(RecommenderModel):
                 self.following.add(h, item, closeness, now, assigned_at)
                 closeness *= 0.7
             back += 1
+        if self.uses_together and back:
+            self._count_choice(item, weight)
+
+    cdef void _count_choice(self, Py_ssize_t item, double weight) noexcept nogil:
+        """Count a choice of a user who chose several items: those who chose one say nothing about pairs."""
+        self.together.count(item, weight)
+        self.inverse_roots[item] = <float>(1.0 / sqrt(self.together.totals[item] / self.together.units[0]))
 
     # --- State ----------------------------------------------------------------------------------------------------
 
     def _used(self):
         """The tables of pairs that are kept."""
-        return [table for table, used in ((self.together, self.uses_together), (self.following, self.uses_following)) if used]
+        tables = (self.together, self.uses_together), (self.following, self.uses_following)
+        return [table for table, used in tables if used]
 
     def save(self):
         n = self.encoder.items.size()
@@ -373,18 +393,14 @@ cdef class RankingModel(RecommenderModel):
             **self.habits.save(self.encoder.users.size()),
             **self.choice.save(),
             "inverse_roots": np.array(self.scratch[1][1, :n]),
-            "recent": np.array(self.recent_array),
-            "draws": np.array([self.random, self.n_recent], dtype=np.uint64),
             "mean_weight": np.array([self.mean_weight]),
         }
 
     def restore(self, dict state):
-        recent, draws, mean, roots = (state[name] for name in ("recent", "draws", "mean_weight", "inverse_roots"))
+        mean, roots = state["mean_weight"], state["inverse_roots"]
         n, n_events = self.encoder.items.size(), self.encoder.n_events
-        if len(recent) != RECENT or len(draws) != 2 or len(mean) != 1 or not 0.0 <= mean[0] < 1e100 or (
-                draws[1] > n_events) or (recent < 0).any() or (recent & ROW_MASK).max() >= n or (
-                recent >> ROW_BITS).max() >= max(n_events, 1):
-            raise ValueError(f"The state must have {RECENT} `recent` items, 2 `draws` and a `mean_weight` >= 0.")
+        if len(mean) != 1 or not 0.0 <= mean[0] < 1e100:
+            raise ValueError("The state must have one `mean_weight` >= 0.")
         if len(roots) != n or (roots < 0.0).any() or (roots > 1e6).any():
             raise ValueError(f"The state must have {n} `inverse_roots` >= 0.")
         self.popularity.restore(state["popularity"], state["popularity_units"], n)
@@ -392,8 +408,7 @@ cdef class RankingModel(RecommenderModel):
             table.restore(state, n, n_events)
         self.habits.restore(state["habits"], self.encoder.users.size(), n_events)
         self.choice.restore(state["choice.weights"], state["choice.squares"])
-        self.recent_array[:] = recent
-        self.random, self.n_recent, self.mean_weight = int(draws[0]), int(draws[1]), mean[0]
+        self.mean_weight = mean[0]
         self.scratch = None
         self._make_scratch(max(n, 16))
         self.scratch[1][1, :n] = roots

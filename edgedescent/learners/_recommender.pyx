@@ -3,7 +3,7 @@ import numpy as np
 
 from edgedescent.features._id_encoder cimport as_id
 from edgedescent.learners._top_k cimport TopK
-from edgedescent.numerics._numbers cimport is_sane, to_number, to_text
+from edgedescent.numerics._numbers cimport check_text, is_sane, to_number, to_text
 
 from edgedescent.validation import as_numbers
 
@@ -88,24 +88,26 @@ cdef class CompiledRecommender:
         return np.asarray(predictions)
 
     def scores(self, user):
-        """The scores of all known items for one user, in the order of ``encoder.items.keys()``."""
+        """The predictions of all known items for one user, in the order of ``encoder.items.keys()``."""
         self.require_constructed()
-        cdef Py_ssize_t u = self.encoder.users.find(as_id("The user id", user)), n = self.encoder.items.size()
-        cdef double[::1] result = np.empty(n)
-        self.model.begin_scoring(u)
-        if n > 1:
-            self.model.score_items(u, 1, n - 1, &result[0])
-        return np.asarray(result)[: n - 1]
+        cdef Py_ssize_t u = self.encoder.users.find(as_id("The user id", user)), i, n = self.encoder.items.size()
+        cdef double[::1] result = np.empty(n - 1)
+        for i in range(1, n):
+            result[i - 1] = self.model.predict(u, i)
+        return np.asarray(result)
 
     def _recommend(self, user, Py_ssize_t k, exclude, among, bint exclude_seen):
         """The ids of the `k` items with the highest scores, best first."""
         self.require_constructed()
         cdef IdEncoder encoder = self.encoder
-        cdef Py_ssize_t u = encoder.users.find(as_id("The user id", user)), place, row, n = encoder.items.size()
+        cdef str user_id = as_id("The user id", user)
+        cdef Py_ssize_t u = encoder.users.find(user_id), place, row, n = encoder.items.size()
         cdef double score = 0.0
         cdef char[::1] left_out = np.zeros(n, dtype=np.int8)
         cdef Py_ssize_t[::1] rows
-        cdef TopK best = TopK(min(k, n))
+        cdef TopK best = TopK(min(max(k, self.model.head), n))
+        if u == 0:
+            check_text("The user id", user_id)
         for item in exclude:
             left_out[encoder.items.find(as_id("An item id", item))] = True
         if exclude_seen and u:
@@ -116,16 +118,24 @@ cdef class CompiledRecommender:
         self.model.begin_scoring(u)
         if among is None:
             scan(self.model, u, &left_out[0], n, best)
-            return [encoder.items.name_of[row] for row in best.places()]
+            return [encoder.items.name_of[row] for row in self._reranked(u, best.places(), None)[:k]]
         candidates = list(dict.fromkeys(as_id("An item id", item) for item in among))
         unwanted = {as_id("An item id", item) for item in exclude}
         rows = np.array([encoder.items.find(item) for item in candidates], dtype=np.intp)
-        best = TopK(min(k, len(candidates)))
+        best = TopK(min(max(k, self.model.head), len(candidates)))
         for place in range(rows.shape[0]):
             if not left_out[rows[place]] and candidates[place] not in unwanted:
                 self.model.score_items(u, rows[place], 1, &score)
                 best.offer(score, place)
-        return [candidates[place] for place in best.places()]
+        return [candidates[place] for place in self._reranked(u, best.places(), rows)[:k]]
+
+    cdef list _reranked(self, Py_ssize_t u, list places, Py_ssize_t[::1] rows):
+        """Sort the first places by `rescore`; their rows are given, or are the places themselves."""
+        cdef Py_ssize_t place, head = min(self.model.head, len(places))
+        cdef TopK again = TopK(head)
+        for place in places[:head]:
+            again.offer(self.model.rescore(u, place if rows is None else rows[place]), place)
+        return again.places() + places[head:]
 
     @property
     def n_events(self):

@@ -3,6 +3,8 @@ from edgedescent.features._id_encoder cimport IdEncoder
 
 cdef class RecommenderModel:
     cdef readonly IdEncoder encoder
+    # Number of the best items by `score_items` that are sorted by `rescore`; 0 for none.
+    cdef readonly Py_ssize_t head
 
     cdef double usable_target(self, double y) noexcept nogil
     cdef double predict(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil
@@ -12,3 +14,4 @@ cdef class RecommenderModel:
     cdef int check(self) except -1
     cdef void begin_scoring(self, Py_ssize_t u) noexcept nogil
     cdef void score_items(self, Py_ssize_t u, Py_ssize_t begin, Py_ssize_t n, double* scores) noexcept nogil
+    cdef double rescore(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil

@@ -10,6 +10,7 @@ cdef class RecommenderModel:
 
     def __init__(self, IdEncoder encoder):
         self.encoder = encoder
+        self.head = 0
 
     cdef double usable_target(self, double y) noexcept nogil:
         """The target if it can be learned; NaN if it must be skipped."""
@@ -39,6 +40,10 @@ cdef class RecommenderModel:
 
     cdef void score_items(self, Py_ssize_t u, Py_ssize_t begin, Py_ssize_t n, double* scores) noexcept nogil:
         """Fill in the scores of `n` rows of items from `begin`, for the user of `begin_scoring`."""
+
+    cdef double rescore(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
+        """The score that decides among the best `head` items, for the user of `begin_scoring`."""
+        return 0.0
 
     def save(self):
         """Learned arrays of the model, by their names in a learner's state."""

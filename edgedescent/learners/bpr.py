@@ -56,7 +56,10 @@ class BPR(Interactions, FactorRecommender):
         Feedback", UAI.
     """
 
-    migrations: ClassVar[Mapping[str, migration.Rule]] = {**FactorRecommender.migrations, "n_negatives": migration.goes_on}
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {
+        **FactorRecommender.migrations,
+        "n_negatives": migration.goes_on,
+    }
 
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 16
     optimizer: Annotated[Optimizer, Meta(description="Step rule")] = Adam(lr=0.01)  # noqa: RUF009 - immutable

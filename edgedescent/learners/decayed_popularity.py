@@ -39,7 +39,9 @@ class DecayedPopularity(Ranker):
     )
 
     def horizons(self) -> tuple[float, ...]:
+        """Return the horizons of the popularity, in events."""
         return (self.horizon,)
 
     def first_weights(self) -> tuple[float, ...]:
+        """Return the weights to begin with: of each popularity, the age and the sparse features."""
         return (1.0, 0.0, *[0.0] * 7)

@@ -16,12 +16,12 @@ class ItemNeighbours(Ranker):
 
     ::
 
-        x_i   = Σ over the latest items h of the user: n_hi / sqrt(n_h n_i) · n_hi / (n_hi + shrinkage)
-        score = log(c_i + 0.05) + log(1 + 30 x_i)
+        x_i   = mean over the latest items h of the user: n_hi / sqrt(n_h n_i) · n_hi / (n_hi + shrinkage)
+        score = log(c_i + 0.05) + log(1 + 100 x_i)
 
-    n_hi counts users who chose both items, n_h those who chose h; c is the popularity of `DecayedPopularity`, which alone
-    ranks for new users. Each item keeps `n_neighbours` others: where its list is full, a further one wears down the
-    weakest.
+    n_hi counts users who chose both items, n_h those who chose h and another; latest items that only this user chose do
+    not count. c is the popularity of `DecayedPopularity`, which alone ranks for new users. Each item keeps
+    `n_neighbours` others: where its list is full, a further one wears down the weakest.
 
     Users and items can appear at any time. Ids are strings; an integer is the same id as its decimal digits.
 
@@ -46,12 +46,14 @@ class ItemNeighbours(Ranker):
     horizon: Annotated[
         float, Meta(gt=1, le=1e9, description="Number of events after which a choice counts 1/e in the popularity")
     ] = 1000.0
-    n_neighbours: Annotated[int, Meta(ge=1, le=1000, description="Number of neighbours that an item keeps")] = 40
-    latest: Annotated[int, Meta(ge=1, le=1000, description="Number of the user's latest items that count")] = 20
+    n_neighbours: Annotated[int, Meta(ge=1, le=1000, description="Number of neighbours that an item keeps")] = 64
+    latest: Annotated[int, Meta(ge=1, le=1000, description="Number of the user's latest items that count")] = 10
     shrinkage: Annotated[float, Meta(ge=0, description="Number of pairs at which a similarity counts half")] = 5.0
 
     def horizons(self) -> tuple[float, ...]:
+        """Return the horizons of the popularity, in events."""
         return (self.horizon,)
 
     def first_weights(self) -> tuple[float, ...]:
+        """Return the weights to begin with: of each popularity, the age and the sparse features."""
         return (1.0, 0.0, 1.0, *[0.0] * 6)

@@ -93,7 +93,8 @@ class Recommender(CompiledRecommender, Learner):
             exclude_seen: True to leave out the latest `seen_max` items that were learned with the user.
 
         Raises:
-            ValueError: If `k` is less than 1, or an id is neither a string nor an integer.
+            ValueError: If `k` is less than 1, an id is neither a string nor an integer or too long, or `exclude` or
+                `among` is a string.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization()
@@ -107,4 +108,9 @@ class Recommender(CompiledRecommender, Learner):
         []
         """
         require_count("recommend", "k", k, at_least=1)
+        for name, ids in (("exclude", exclude), ("among", among)):
+            if isinstance(ids, str):
+                # A ValueError, as for every other value that is refused.
+                message = f"`{name}` of recommend must be a list of item ids. Got the string {ids!r:.80}."
+                raise ValueError(message)  # noqa: TRY004
         return self._recommend(user, k, tuple(exclude), among, exclude_seen)

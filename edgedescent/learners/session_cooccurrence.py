@@ -17,8 +17,8 @@ class SessionCooccurrence(ItemNeighbours):
         x_i   = Σ over the p-th latest items h of the user: 0.8^p m_hi / (m_h + shrinkage)
         score = log(c_i + 0.05) + log(1 + 50 x_i)
 
-    Unlike in `ItemNeighbours`, the order counts: what followed h, not what came with it. The counts forget with a horizon
-    of 6,000 events. m_h is the sum of all m_hi, c the popularity of `DecayedPopularity`.
+    Unlike in `ItemNeighbours`, the order counts: what followed h, not what came with it. The counts forget with a
+    horizon of 6,000 events. m_h is the sum of all m_hi, c the popularity of `DecayedPopularity`.
 
     Users and items can appear at any time. Ids are strings; an integer is the same id as its decimal digits.
 
@@ -42,4 +42,5 @@ class SessionCooccurrence(ItemNeighbours):
     """
 
     def first_weights(self) -> tuple[float, ...]:
+        """Return the weights to begin with: of each popularity, the age and the sparse features."""
         return (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)

@@ -1,5 +1,11 @@
 """Weights of features in the choice among items, which depend on a context."""
 
+cdef enum:
+    FEATURES_MAX = 24
+
+cdef struct Candidate:
+    float features[FEATURES_MAX]
+
 cdef class ChoiceWeights:
     cdef readonly Py_ssize_t n_contexts
     cdef readonly Py_ssize_t n_features
@@ -10,5 +16,5 @@ cdef class ChoiceWeights:
     cdef list arrays
 
     cdef void combine(self, const double* context, float* weights) noexcept nogil
-    cdef void learn(self, const double* context, const float* features, double* scores, Py_ssize_t n,
+    cdef void learn(self, const double* context, const Candidate* candidates, double* scores, Py_ssize_t n,
                     double weight) noexcept nogil

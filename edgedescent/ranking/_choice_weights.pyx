@@ -1,9 +1,9 @@
 """Weights of features in the choice among items, which depend on a context: a conditional logit, learned online.
 
-With features x of each candidate j, the context c of the choice, and candidate 0 the chosen one::
+With features x of each candidate j and the context c of the choice::
 
     f_j = Σ_a Σ_b c_a W_ab x_jb                  P(j) = exp(f_j) / Σ_l exp(f_l)
-    g_ab = c_a Σ_j ([j = 0] - P(j)) x_jb         slope of log P(0)
+    g_ab = c_a Σ_j ([j is chosen] - P(j)) x_jb         slope of log P(chosen)
     W_ab <- W_ab + rate g_ab / sqrt(G_ab)        G_ab: sum of the squares of g_ab so far (AdaGrad)
 
 References:
@@ -48,9 +48,9 @@ cdef class ChoiceWeights:
                 total += context[a] * self.w[a * self.n_features + b]
             weights[b] = <float>total
 
-    cdef void learn(self, const double* context, const float* features, double* scores, Py_ssize_t n,
+    cdef void learn(self, const double* context, const Candidate* candidates, double* scores, Py_ssize_t n,
                     double weight) noexcept nogil:
-        """Take a step on the choice of the first of `n` candidates; `scores` are used as working memory."""
+        """Take a step on the choice of the last of `n` candidates; `scores` are used as working memory."""
         cdef Py_ssize_t a, b, j, at
         cdef double largest = scores[0], total = 0.0, share, g
         for j in range(1, n):
@@ -61,9 +61,9 @@ cdef class ChoiceWeights:
         for b in range(self.n_features):
             self.slope[b] = 0.0
         for j in range(n):
-            share = weight * ((1.0 if j == 0 else 0.0) - scores[j] / total)
+            share = weight * ((1.0 if j == n - 1 else 0.0) - scores[j] / total)
             for b in range(self.n_features):
-                self.slope[b] += share * features[j * self.n_features + b]
+                self.slope[b] += share * candidates[j].features[b]
         for a in range(self.n_contexts):
             if context[a] == 0.0:
                 continue

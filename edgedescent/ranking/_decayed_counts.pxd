@@ -15,7 +15,7 @@ cdef class DecayedCounts:
 
     cdef int make_room(self, Py_ssize_t rows) except -1
     cdef void clear(self, Py_ssize_t row) noexcept nogil
-    cdef void add(self, Py_ssize_t row, double weight) noexcept nogil
+    cdef void add(self, Py_ssize_t row, double weight, bint passes) noexcept nogil
     cdef void add_logs(self, float* sums, const float* weights, Py_ssize_t begin, Py_ssize_t n) noexcept nogil
 
     cdef inline float log_count(self, Py_ssize_t horizon, Py_ssize_t row) noexcept nogil:

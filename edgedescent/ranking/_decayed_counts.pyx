@@ -47,12 +47,16 @@ cdef class DecayedCounts:
         for h in range(self.n_horizons):
             self.counts[h * self.rows + row] = 0.0
 
-    cdef void add(self, Py_ssize_t row, double weight) noexcept nogil:
-        """Count a choice of a row; row 0 only lets time pass."""
+    cdef void add(self, Py_ssize_t row, double weight, bint passes) noexcept nogil:
+        """Count a choice of a row, unless it is row 0; without `passes`, all others are forgotten no further.
+
+        The choice of an item that never came before lets no time pass, so that a flood of ids makes nothing else forgotten.
+        """
         cdef Py_ssize_t h, i
         cdef float scale
         for h in range(self.n_horizons):
-            self.units[h] *= self.growths[h]
+            if passes:
+                self.units[h] *= self.growths[h]
             if row:
                 self.counts[h * self.rows + row] += <float>(weight * self.units[h])
             if self.units[h] > UNIT_MAX:
