@@ -65,7 +65,7 @@ cdef class RankingModel(RecommenderModel):
         depth = getattr(parameters, "n_neighbours", 1)
         self.together = PairTable("together", depth if self.uses_together else 1, (1e6,))
         self.following = PairTable("following", depth if self.uses_following else 1, HORIZONS)
-        self.habits = UserHabits()
+        self.habits = UserHabits(16)
         self.choice = ChoiceWeights(first, N_CONTEXTS, rate)
         self.latest = getattr(parameters, "latest", 0)
         self.shrinkage = getattr(parameters, "shrinkage", 0.0)

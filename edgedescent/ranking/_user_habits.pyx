@@ -6,10 +6,14 @@ cdef double RATE = 0.3
 
 
 cdef class UserHabits:
-    """Habits by row of the table of users."""
+    """Habits by row of the table of users.
 
-    def __init__(self):
-        self._make(16)
+    Args:
+        rows: Number of rows to begin with.
+    """
+
+    def __init__(self, Py_ssize_t rows):
+        self._make(rows)
 
     def _make(self, Py_ssize_t rows):
         cdef double[:, ::1] numbers = np.zeros((rows, HABITS))

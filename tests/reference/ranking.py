@@ -59,7 +59,7 @@ class Ranking:
         for p, h in enumerate(latest if item else []):
             for g in range(3 if p < self.latest else 0):
                 sparse[2 + g] += 0.8**p * self.follows[g][h, item] / (self.followed[g][h] + self.shrinkage)
-            if p == 0:
+            if p == 0 and self.latest:
                 sparse[1] = self.follows[0][h, item] / (self.followed[0][h] + self.shrinkage)
             if h == item:
                 sparse[5], sparse[6] = 1.0, 0.8**p
