@@ -93,7 +93,8 @@ class CosineNeighbours:
             scores[rows] += pairs / np.sqrt(self.counts[h] * self.counts[rows]) * pairs / (pairs + 5.0)
         scores[[self.rows[item] for item in had]] = -1.0
         top = np.argpartition(-scores, min(k, n - 1))[: k + 1]
-        return [self.names[row] for row in top[np.argsort(-scores[top], kind="stable")][:k]]
+        best = top[np.argsort(-scores[top], kind="stable")][:k]
+        return [self.names[row] for row in best[scores[best] >= 0.0]]
 
     def learn(self, user: str, item: str) -> None:
         """Learn a choice."""
@@ -149,9 +150,12 @@ class Refitted:
 
     def best(self, user: str, had: Sequence[str], k: int) -> list[str]:
         """Return the `k` best items for a user who had some."""
+        if not self.names:
+            self._fit()
         row = self.users.get(user)
         if row is None or row >= self.matrix.shape[0]:
-            return [self.names[i] for i in self.popular[:k]]
+            left_out = set(had)
+            return [name for name in (self.names[i] for i in self.popular[: k + len(had)]) if name not in left_out][:k]
         # What the user had since the last fit is left out too.
         found, _ = self.model.recommend(row, self.matrix[row], N=k + len(had), filter_already_liked_items=True)
         left_out = set(had)

@@ -57,7 +57,10 @@ def test_json_holds_scores_between_0_and_1(ratings: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("--first", "100000"), "--first must be below that"), (("--only", "nobody"), "No contestant that can run holds")],
+    [
+        (("--first", "100000"), "--first must be below that"),
+        (("--first", "200", "--only", "nobody"), "No contestant that can run holds"),
+    ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(ratings: Path, arguments: tuple[str, ...], message: str) -> None:
     done = run(str(ratings), "--likes-from", "7", *arguments)
