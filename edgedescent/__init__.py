@@ -17,24 +17,32 @@ from edgedescent.lazy import imported_when_used
 if TYPE_CHECKING:
     from edgedescent.learners import (
         BPR,
+        AutoRanker,
         AutoRegressor,
+        DecayedPopularity,
         FactorizationMachine,
+        ItemNeighbours,
         LinearRegressor,
         LogisticRegressor,
         MatrixFactorization,
         MLPRegressor,
+        SessionCooccurrence,
     )
     from edgedescent.learners.model_file import load
     from edgedescent.learners.to_onnx import to_onnx
 
 __all__ = [
     "BPR",
+    "AutoRanker",
     "AutoRegressor",
+    "DecayedPopularity",
     "FactorizationMachine",
+    "ItemNeighbours",
     "LinearRegressor",
     "LogisticRegressor",
     "MLPRegressor",
     "MatrixFactorization",
+    "SessionCooccurrence",
     "learn_lines",
     "load",
     "to_onnx",

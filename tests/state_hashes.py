@@ -39,7 +39,8 @@ BROKEN = (None, math.nan, math.inf, 1e300, 10**400)
 # Small enough that newcomers evict, and that the replay buffer wraps around.
 TABLES = {"features_max": 24, "categories": ("line",)}
 FEATURES = {**TABLES, "replay_size": 64, "replay_steps": 1}
-RATINGS = {"users_max": 20, "items_max": 12, "replay_size": 64, "replay_steps": 1, "seen_max": 4}
+IDS = {"users_max": 20, "items_max": 12, "seen_max": 4}
+RATINGS = {**IDS, "replay_size": 64, "replay_steps": 1}
 
 Digests = dict[str, str]
 
@@ -138,8 +139,9 @@ def models() -> dict[str, Callable[[], Any]]:
     for kind in LEARNERS:
         bounds = RATINGS if recommends(kind) else FEATURES
         if kind not in GRADIENT_LEARNERS:
-            made[kind.__name__] = partial(small, kind, **TABLES)
-            made[f"{kind.__name__}/share"] = partial(small, kind, **TABLES, when_full="share")
+            tables = IDS if recommends(kind) else TABLES
+            made[kind.__name__] = partial(small, kind, **tables)
+            made[f"{kind.__name__}/share"] = partial(small, kind, **tables, when_full="share")
             continue
         for optimizer in [one for learner, one in OPTIMIZED if learner is kind]:
             made[f"{kind.__name__}/{optimizer.__name__}"] = partial(

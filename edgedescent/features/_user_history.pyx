@@ -55,6 +55,10 @@ cdef class UserHistory:
         cdef long long entry = self.entries[user * self.depth + place]
         return entry & ROW_MASK if assigned_at[entry & ROW_MASK] <= entry >> ROW_BITS else 0
 
+    cdef Py_ssize_t latest(self, Py_ssize_t user, Py_ssize_t back, const long long* assigned_at) noexcept nogil:
+        """Return the item row of the entry `back` places before the latest one of a user, as `item` does."""
+        return self.item(user, (self.counts[user] - 1 - back) % self.depth, assigned_at)
+
     cdef bint holds(self, Py_ssize_t user, Py_ssize_t item, const long long* assigned_at) noexcept nogil:
         """Return True if the history of a user contains an item."""
         cdef Py_ssize_t place

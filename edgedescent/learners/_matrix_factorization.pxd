@@ -4,13 +4,13 @@ from libc.stdint cimport uint64_t
 
 from edgedescent.features._id_encoder cimport EncodedPair, IdEncoder
 from edgedescent.features._scaler cimport Scaler
+from edgedescent.learners._recommender_model cimport RecommenderModel
 from edgedescent.learners._replay_buffer cimport ReplayBuffer
 from edgedescent.losses._losses cimport Loss
 from edgedescent.optim._parameter_table cimport ParameterTable
 from edgedescent.optim._stepper cimport Stepper
 
-cdef class MatrixFactorizationModel:
-    cdef readonly IdEncoder encoder
+cdef class MatrixFactorizationModel(RecommenderModel):
     cdef readonly ParameterTable user_rows
     cdef readonly ParameterTable item_rows
     cdef readonly Scaler target
@@ -32,18 +32,12 @@ cdef class MatrixFactorizationModel:
     cdef double cold_gradient[2]
 
     # What a kind of model defines; the rest is shared.
-    cdef double usable_target(self, double y) noexcept nogil
     cdef double to_prediction(self, double score) noexcept nogil
     cdef double to_loss_target(self, double y) noexcept nogil
     cdef double descend(self, const EncodedPair* pair, double target) noexcept nogil
 
     @final
     cdef double score(self, const double* users, const double* items, Py_ssize_t u, Py_ssize_t i) noexcept nogil
-    @final
-    cdef double predict(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil
-    cdef int prepare(self) except -1
-    cdef int start_new_rows(self) except -1
-    cdef void learn(self, double y) noexcept nogil
 
     cdef void _start_row(self, ParameterTable table, Py_ssize_t row, uint64_t word) noexcept nogil
     cdef void _replay(self) noexcept nogil

@@ -4,15 +4,14 @@ from typing_extensions import disjoint_base
 
 from edgedescent.features._id_encoder import IdEncoder
 from edgedescent.features._scaler import Scaler
+from edgedescent.learners._recommender_model import RecommenderModel
 from edgedescent.learners._replay_buffer import ReplayBuffer
 from edgedescent.losses import Loss
 from edgedescent.optim._parameter_table import ParameterTable
 from edgedescent.optim._stepper import Stepper
 
 @disjoint_base
-class MatrixFactorizationModel:
-    @property
-    def encoder(self) -> IdEncoder: ...
+class MatrixFactorizationModel(RecommenderModel):
     @property
     def user_rows(self) -> ParameterTable: ...
     @property

@@ -7,6 +7,7 @@ from libc.stdint cimport uint64_t
 from edgedescent.losses._losses cimport make_loss, observe, restore_loss
 from edgedescent.numerics._numbers cimport bounded
 from edgedescent.numerics._random cimport next_normal
+from edgedescent.numerics._ranking_kernels cimport f64_score_rows
 from edgedescent.numerics._vectors cimport dot
 from edgedescent.optim._parameter_table cimport Table
 
@@ -18,7 +19,7 @@ cdef enum:
     RATINGS_FIRST = 32
 
 
-cdef class MatrixFactorizationModel:
+cdef class MatrixFactorizationModel(RecommenderModel):
     """Biases and factors of `edgedescent.MatrixFactorization`.
 
     Row 0 of either table stands for every id without a row of its own. Its factors are zero; its bias is learned from
@@ -33,7 +34,7 @@ cdef class MatrixFactorizationModel:
 
     def __init__(self, IdEncoder encoder, parameters, *, loss, double forgetting):
         optimizer = parameters.optimizer
-        self.encoder = encoder
+        RecommenderModel.__init__(self, encoder)
         self.k = parameters.n_factors
         self.user_rows = ParameterTable(optimizer, self.k + 1, 16)
         self.item_rows = ParameterTable(optimizer, self.k + 1, 16)
@@ -54,10 +55,6 @@ cdef class MatrixFactorizationModel:
         self.item_gradient = np.zeros(self.k + 1)
 
     # --- What a kind of model defines -----------------------------------------------------------------------------
-
-    cdef double usable_target(self, double y) noexcept nogil:
-        """The rating if it can be learned; NaN if it must be skipped."""
-        return y
 
     cdef double to_prediction(self, double score) noexcept nogil:
         """The rating that a score stands for, within the ratings seen."""
@@ -116,8 +113,18 @@ cdef class MatrixFactorizationModel:
         """Return the prediction for a pair of rows; row 0 is that of unknown ids."""
         return self.predict(u, i)
 
+    cdef int check(self) except -1:
+        return self.stepper.check()
+
+    cdef void score_items(self, Py_ssize_t u, Py_ssize_t begin, Py_ssize_t n, double* scores) noexcept nogil:
+        """Fill in the scores of `n` rows of items, with the bits of `score`."""
+        cdef Py_ssize_t width = self.k + 1, i
+        f64_score_rows(scores, self.user_rows.table.serving + u * width, self.item_rows.table.serving + begin * width,
+                       self.k, n)
+        for i in range(n):
+            scores[i] = bounded(scores[i])
+
     cdef int prepare(self) except -1:
-        """Make room for a new user and a new item, before either is registered."""
         if self.encoder.pair.new_user and self.encoder.users.size() >= self.user_rows.rows:
             self.user_rows.grow(2 * self.user_rows.rows)
         if self.encoder.pair.new_item and self.encoder.items.size() >= self.item_rows.rows:
@@ -125,7 +132,6 @@ cdef class MatrixFactorizationModel:
         return self.replay_buffer.make_room(2)
 
     cdef int start_new_rows(self) except -1:
-        """Give the biases and factors of new ids their first values."""
         if self.encoder.starts_user:
             self._start_row(self.user_rows, self.encoder.pair.user, self.encoder.user_hash() ^ (self.seed * 2))
         if self.encoder.starts_item:

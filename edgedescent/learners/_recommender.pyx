@@ -3,10 +3,14 @@ import numpy as np
 
 from edgedescent.features._id_encoder cimport as_id
 from edgedescent.learners._top_k cimport TopK
-from edgedescent.numerics._numbers cimport is_sane, to_number, to_text
+from edgedescent.numerics._numbers cimport check_text, is_sane, to_number, to_text
 
 from edgedescent.dataframes import as_list
 from edgedescent.validation import as_numbers
+
+cdef enum:
+    # Rows that are scored at once: their scores stay in the fastest cache.
+    BLOCK = 512
 
 
 cdef class CompiledRecommender:
@@ -17,7 +21,7 @@ cdef class CompiledRecommender:
         model: the one made with this encoder.
     """
 
-    def __init__(self, IdEncoder encoder, MatrixFactorizationModel model):
+    def __init__(self, IdEncoder encoder, RecommenderModel model):
         self.encoder = encoder
         self.model = model
         self.n_skipped_targets = 0
@@ -54,7 +58,7 @@ cdef class CompiledRecommender:
             self.model.start_new_rows()
         self.model.learn(y)
         encoder.n_events += 1
-        self.model.stepper.check()
+        self.model.check()
         return prediction
 
     def predict_one(self, user, item):
@@ -103,13 +107,14 @@ cdef class CompiledRecommender:
         """The ids of the `k` items with the highest scores, best first."""
         self.require_constructed()
         cdef IdEncoder encoder = self.encoder
-        cdef MatrixFactorizationModel model = self.model
-        cdef Py_ssize_t u = encoder.users.find(as_id("The user id", user)), place, row, n = encoder.items.size()
-        cdef const double* users = model.user_rows.table.serving
-        cdef const double* items = model.item_rows.table.serving
+        cdef str user_id = as_id("The user id", user)
+        cdef Py_ssize_t u = encoder.users.find(user_id), place, row, n = encoder.items.size()
+        cdef double score = 0.0
         cdef char[::1] left_out = np.zeros(n, dtype=np.int8)
         cdef Py_ssize_t[::1] rows
-        cdef TopK best = TopK(min(k, n))
+        cdef TopK best = TopK(min(max(k, self.model.head), n))
+        if u == 0:
+            check_text("The user id", user_id)
         for item in exclude:
             left_out[encoder.items.find(as_id("An item id", item))] = True
         if exclude_seen and u:
@@ -117,21 +122,27 @@ cdef class CompiledRecommender:
                 left_out[encoder.seen.item(u, place, encoder.items.assigned_at)] = True
         # Row 0 stands for all ids without a row: that one of them is to be left out says nothing about the others.
         left_out[0] = False
+        self.model.begin_scoring(u)
         if among is None:
-            with nogil:
-                for row in range(1, n):
-                    if not left_out[row]:
-                        best.offer(model.score(users, items, u, row), row)
-            keys = encoder.items.keys()
-            return [keys[row - 1] for row in best.places()]
+            scan(self.model, u, &left_out[0], n, best)
+            return [encoder.items.name_of[row] for row in self._reranked(u, best.places(), None)[:k]]
         candidates = list(dict.fromkeys(as_id("An item id", item) for item in among))
         unwanted = {as_id("An item id", item) for item in exclude}
         rows = np.array([encoder.items.find(item) for item in candidates], dtype=np.intp)
-        best = TopK(min(k, len(candidates)))
+        best = TopK(min(max(k, self.model.head), len(candidates)))
         for place in range(rows.shape[0]):
             if not left_out[rows[place]] and candidates[place] not in unwanted:
-                best.offer(model.score(users, items, u, rows[place]), place)
-        return [candidates[place] for place in best.places()]
+                self.model.score_items(u, rows[place], 1, &score)
+                best.offer(score, place)
+        return [candidates[place] for place in self._reranked(u, best.places(), rows)[:k]]
+
+    cdef list _reranked(self, Py_ssize_t u, list places, Py_ssize_t[::1] rows):
+        """Sort the first places by `rescore`; their rows are given, or are the places themselves."""
+        cdef Py_ssize_t place, head = min(self.model.head, len(places))
+        cdef TopK again = TopK(head)
+        for place in places[:head]:
+            again.offer(self.model.rescore(u, place if rows is None else rows[place]), place)
+        return again.places() + places[head:]
 
     @property
     def n_events(self):
@@ -155,3 +166,17 @@ cdef class CompiledRecommender:
         self.encoder.restore(state, n_events, (users_evicted, items_evicted), (users_shared, items_shared))
         self.model.restore(state)
         self.n_skipped_targets = n_skipped
+
+
+cdef void scan(RecommenderModel model, Py_ssize_t u, const char* left_out, Py_ssize_t n, TopK best) noexcept nogil:
+    """Offer all items but those left out, of `n` rows, to `best`."""
+    cdef double scores[BLOCK]
+    cdef Py_ssize_t begin = 1, count, i
+    while begin < n:
+        count = n - begin if n - begin < BLOCK else BLOCK
+        model.score_items(u, begin, count, scores)
+        for i in range(count):
+            # Most items are worse than all of the best so far; of equal ones, the first rows win.
+            if (best.n < best.k or scores[i] > best.heap[0].score) and not left_out[begin + i]:
+                best.offer(scores[i], begin + i)
+        begin += count

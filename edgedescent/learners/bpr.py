@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, SupportsFloat, SupportsIndex
+from typing import Annotated, ClassVar
 
-import numpy as np
 from msgspec import Meta
-from numpy.typing import ArrayLike, NDArray
 
-from edgedescent.dataframes import as_list
 from edgedescent.learners import migration
 from edgedescent.learners._bpr import BPRModel
 from edgedescent.learners._recommender import CompiledRecommender
-from edgedescent.learners.recommender import Recommender
+from edgedescent.learners.factor_recommender import FactorRecommender
+from edgedescent.learners.interactions import Interactions
 from edgedescent.optim import Adam, Optimizer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BPR(Recommender):
+class BPR(Interactions, FactorRecommender):
     """Bayesian personalized ranking: matrix factorization of implicit feedback (clicks, views, purchases).
 
     ::
@@ -58,8 +56,10 @@ class BPR(Recommender):
         Feedback", UAI.
     """
 
-    labels_are_amounts: ClassVar[bool] = False
-    migrations: ClassVar[Mapping[str, migration.Rule]] = {**Recommender.migrations, "n_negatives": migration.goes_on}
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {
+        **FactorRecommender.migrations,
+        "n_negatives": migration.goes_on,
+    }
 
     n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 16
     optimizer: Annotated[Optimizer, Meta(description="Step rule")] = Adam(lr=0.01)  # noqa: RUF009 - immutable
@@ -73,24 +73,3 @@ class BPR(Recommender):
         super().__post_init__()
         encoder = self._make_encoder()
         CompiledRecommender.__init__(self, encoder, BPRModel(encoder, self))
-
-    def predict_learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat = 1.0) -> float:
-        """Predict, then learn that `user` took `item`; return the prediction from before the update."""
-        return super().predict_learn_one(user, item, y)
-
-    def learn_one(self, user: str | SupportsIndex, item: str | SupportsIndex, y: SupportsFloat = 1.0) -> None:
-        """Learn that `user` took `item`; an event whose `y` is not finite or not above 0 is counted and skipped."""
-        super().learn_one(user, item, y)
-
-    def learn_many(
-        self, users: Iterable[str | SupportsIndex], items: Iterable[str | SupportsIndex], y: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Predict each interaction, then learn from it, in order; return the predictions.
-
-        Args:
-            users: User ids, one per event.
-            items: Item ids, one per event.
-            y: Positive if the item was taken, shape (n_events,); not given if all were.
-        """
-        users = as_list(users)
-        return super().learn_many(users, items, np.ones(len(users)) if y is None else y)

@@ -12,12 +12,12 @@ from msgspec import Meta
 from edgedescent.learners import migration
 from edgedescent.learners._matrix_factorization import MatrixFactorizationModel
 from edgedescent.learners._recommender import CompiledRecommender
-from edgedescent.learners.recommender import Recommender
+from edgedescent.learners.factor_recommender import FactorRecommender
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MatrixFactorization(Recommender):
+class MatrixFactorization(FactorRecommender):
     """Matrix factorization of ratings, with biases and latent factors of users and items.
 
     ::
@@ -49,7 +49,7 @@ class MatrixFactorization(Recommender):
     """
 
     migrations: ClassVar[Mapping[str, migration.Rule]] = {
-        **Recommender.migrations,
+        **FactorRecommender.migrations,
         "loss": migration.target_unit,
         "forgetting": migration.goes_on,
     }

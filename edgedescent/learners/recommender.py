@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
-import numpy as np
 from msgspec import Meta
 
 from edgedescent.features._id_encoder import IdEncoder
 from edgedescent.learners import migration
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.base import Learner
-from edgedescent.learners.explaining import explained
-from edgedescent.optim import CountedSGD, Optimizer
 from edgedescent.validation import require_count
 
 
@@ -24,24 +21,13 @@ class Recommender(CompiledRecommender, Learner):
 
     input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
     migrations: ClassVar[Mapping[str, migration.Rule]] = {
-        "optimizer": migration.optimizer,
-        "l2_bias": migration.goes_on,
-        "l2_factors": migration.goes_on,
-        "init_scale": migration.drawn_later,
         "users_max": migration.table_of("users", "user_"),
         "items_max": migration.table_of("items", "item_"),
         "when_full": migration.goes_on,
-        "replay_size": migration.replay_buffer,
-        "replay_steps": migration.replay_buffer,
         "seen_max": migration.user_history,
         "seed": migration.drawn_later,
     }
 
-    n_factors: Annotated[int, Meta(ge=1, le=1024, description="Number of latent factors")] = 10
-    optimizer: Annotated[Optimizer, Meta(description="Step rule")] = CountedSGD(lr=0.3)  # noqa: RUF009 - immutable
-    l2_bias: Annotated[float, Meta(ge=0, description="Weight of the penalty on biases")] = 0.005
-    l2_factors: Annotated[float, Meta(ge=0, description="Weight of the penalty on factors")] = 0.05
-    init_scale: Annotated[float, Meta(ge=0, description="Standard deviation of the first factors")] = 0.03
     users_max: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Number of users that have a row at the same time")
     ] = 25_000
@@ -56,13 +42,6 @@ class Recommender(CompiledRecommender, Learner):
             '(``"share"``). Both are counted'
         ),
     ] = "evict"
-    replay_size: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Number of the latest events that are kept for replay")
-    ] = 2000
-    replay_steps: Annotated[
-        int,
-        Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
-    ] = 0
     seen_max: Annotated[
         int,
         Meta(
@@ -81,7 +60,7 @@ class Recommender(CompiledRecommender, Learner):
         )
 
     def counts(self) -> dict[str, int]:
-        """Return counters of undone updates, and of users and items that were evicted or got no row.
+        """Return counters of users and items that were evicted or got no row.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization(users_max=1)
@@ -91,7 +70,6 @@ class Recommender(CompiledRecommender, Learner):
         1
         """
         return {
-            "updates_undone": self.model.stepper.n_undone,
             "users_evicted": self.encoder.users.evicted,
             "users_shared": self.encoder.users.shared,
             "items_evicted": self.encoder.items.evicted,
@@ -119,8 +97,8 @@ class Recommender(CompiledRecommender, Learner):
             exclude_seen: True to leave out the latest `seen_max` items that were learned with the user.
 
         Raises:
-            ValueError: If `k` is less than 1, an id is neither a string nor an integer, or a single text is given for
-                several items.
+            ValueError: If `k` is less than 1, an id is neither a string nor an integer or too long, or `exclude` or
+                `among` is a string.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization()
@@ -134,48 +112,12 @@ class Recommender(CompiledRecommender, Learner):
         []
         """
         require_count("recommend", "k", k, at_least=1)
-        for name, items in (("exclude", exclude), ("among", among)):
-            if isinstance(items, str):
-                # A text is a sequence of letters too, but not one that was meant.
-                raise ValueError(  # noqa: TRY004 - every wrong argument raises the same error
-                    f"The `{name}` of recommend must be several items, such as [{items!r}]. Got {items!r}."
-                )
+        for name, ids in (("exclude", exclude), ("among", among)):
+            if isinstance(ids, str):
+                # A ValueError, as for every other value that is refused.
+                message = f"`{name}` of recommend must be a list of item ids. Got the string {ids!r:.80}."
+                raise ValueError(message)  # noqa: TRY004
         return self._recommend(user, k, tuple(exclude), among, exclude_seen)
-
-    def explain_one(self, user: str | int, item: str | int) -> dict[str, float]:
-        """Return the contributions of user, item and their taste to a prediction; they add up to it.
-
-        ::
-
-            f = b_user + b_item + Σ p_user q_item
-
-        ``(intercept)`` is the prediction for an unknown user and an unknown item. Where ratings are clipped to those
-        seen, and for a probability, the three contributions are multiplied by one factor, so that they add up.
-
-        Args:
-            user: User id.
-            item: Item id.
-
-        Returns:
-            Contributions named ``(intercept)``, ``user``, ``item`` and ``taste``, which is the product of the factors.
-
-        Raises:
-            ValueError: If an id is neither a string nor an integer.
-
-        Example:
-            >>> from edgedescent import MatrixFactorization
-            >>> ranker = MatrixFactorization()
-            >>> for user, item, rating in (("ann", "tea", 5.0), ("bob", "tea", 4.0), ("bob", "beer", 1.0)) * 50:
-            ...     ranker.learn_one(user, item, rating)
-            >>> parts = ranker.explain_one("bob", "beer")
-            >>> round(sum(parts.values()) - ranker.predict_one("bob", "beer"), 9), parts["item"] < 0.0
-            (0.0, True)
-        """
-        prediction, model = self.predict_one(user, item), self.model
-        u, i = self.encoder.users.row(str(user)), self.encoder.items.row(str(item))
-        users, items = model.user_rows.serving, model.item_rows.serving
-        shares = np.array([users[u, 0] - users[0, 0], items[i, 0] - items[0, 0], users[u, 1:] @ items[i, 1:]])
-        return explained(prediction, ["user", "item", "taste"], shares, model.rated(0, 0), 0.0)
 
     def _learned(self) -> list[str]:
         return [f"users: {len(self.encoder.users.keys()):,}", f"items: {len(self.encoder.items.keys()):,}"]

@@ -1,0 +1,1 @@
+"""Tables of the rankers: popularity that forgets, bounded neighbour lists, users' habits, weights of a choice model."""

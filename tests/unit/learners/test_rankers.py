@@ -1,0 +1,166 @@
+"""The rankers: what they compute, what they forget, and what they rank first."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgedescent import AutoRanker, DecayedPopularity, ItemNeighbours, SessionCooccurrence
+from edgedescent.evaluation.ranking import RankingScores
+from reference.ranking import Ranking
+
+RANKERS = [AutoRanker, DecayedPopularity, ItemNeighbours, SessionCooccurrence]
+
+
+def choices(n: int, n_users: int = 12, n_items: int = 30, seed: int = 1) -> Iterator[tuple[str, str]]:
+    """Choices of users with tastes: each prefers one half of the items, and some items follow others."""
+    rng = random.Random(seed)
+    last: dict[int, int] = {}
+    for _ in range(n):
+        user = rng.randrange(n_users)
+        item = int(rng.random() * rng.random() * n_items)
+        if user in last and rng.random() < 0.4:
+            item = (last[user] + 1) % n_items
+        last[user] = item
+        yield f"u{user}", f"i{item}"
+
+
+@pytest.mark.parametrize("kind", RANKERS)
+def test_it_computes_what_the_twin_computes(kind: Any) -> None:
+    model = kind(n_neighbours=64) if kind is not DecayedPopularity else kind(horizon=50)
+    latest, shrinkage = getattr(model, "latest", 0), getattr(model, "shrinkage", 0.0)
+    twin = Ranking(model.horizons(), model.first_weights(), model.learning_rate(), latest, shrinkage)
+    for user, item in choices(400):
+        model.learn_one(user, item)
+        twin.learn(user, item)
+    # One is in single precision: their weights drift apart a little.
+    assert model.model.choice.weights() == pytest.approx(twin.weights, abs=0.01)
+    for user in ("u0", "u5", "nobody"):
+        for item in ("i0", "i7", "i12"):
+            odds = model.predict_one(user, item) / (1 - model.predict_one(user, item))
+            assert math.log(odds) == pytest.approx(twin.log_odds(user, item), rel=0.01, abs=0.02)
+        ours, theirs = model.recommend(user, k=5), twin.recommend(user)
+        if kind is AutoRanker:
+            assert len(set(ours) & set(theirs[:6])) >= 4
+        else:
+            assert ours == theirs[:5]
+
+
+@pytest.mark.parametrize("kind", RANKERS)
+def test_what_is_not_chosen_any_more_is_forgotten(kind: Any) -> None:
+    model = kind() if kind is AutoRanker else kind(horizon=100)
+    for n in range(600):
+        model.learn_one(f"u{n}", ("old", "older")[n % 2])
+    for n in range(600):
+        model.learn_one(f"v{n}", ("new", "newer")[n % 2])
+    assert sorted(model.recommend("w", k=2)) == ["new", "newer"]
+
+
+def test_an_item_that_never_came_lets_nothing_be_forgotten() -> None:
+    model = DecayedPopularity(horizon=10)
+    for _ in range(20):
+        model.learn_one("ann", "tea")
+    before = model.predict_one("bob", "tea")
+    for n in range(1000):
+        model.learn_one("bob", f"junk-{n}")
+    assert model.predict_one("bob", "tea") == before
+
+
+@pytest.mark.parametrize("kind", [AutoRanker, ItemNeighbours])
+def test_neighbours_of_the_users_items_come_first(kind: Any) -> None:
+    model = kind()
+    for n in range(400):
+        for item in (("tea", "scones"), ("beer", "crisps"))[n % 2]:
+            model.learn_one(f"u{n}", item)
+    for user, item, expected in (("ann", "tea", "scones"), ("bob", "beer", "crisps")):
+        model.learn_one(user, item)
+        assert model.recommend(user, k=1, exclude_seen=True) == [expected]
+
+
+@pytest.mark.parametrize("kind", [AutoRanker, SessionCooccurrence])
+def test_the_order_in_a_session_counts(kind: Any) -> None:
+    model = kind()
+    for n in range(400):
+        for page in ("start", "prices", "order"):
+            model.learn_one(f"u{n}", page)
+    model.learn_one("ann", "prices")
+    assert model.recommend("ann", k=2, exclude_seen=True)[0] == "order"
+
+
+def test_the_mixture_is_better_than_each_part() -> None:
+    models = {"auto": AutoRanker(), "popularity": DecayedPopularity(), "neighbours": ItemNeighbours()}
+    models["sessions"] = SessionCooccurrence()
+    scores = {name: RankingScores(k=10) for name in models}
+    for n, (user, item) in enumerate(choices(6000, n_users=300, n_items=300, seed=3)):
+        for name, model in models.items():
+            if n >= 3000 and n % 3 == 0:
+                scores[name].update(model.recommend(user, k=10), item)
+            model.learn_one(user, item)
+    ndcg = {name: one.summary()["ndcg"] for name, one in scores.items()}
+    assert ndcg["auto"] > 1.05 * max(value for name, value in ndcg.items() if name != "auto"), ndcg
+
+
+@pytest.mark.parametrize("kind", RANKERS)
+def test_a_row_that_goes_to_another_item_takes_nothing_along(kind: Any) -> None:
+    model = kind(items_max=2, users_max=50)
+    for n in range(30):
+        model.learn_one(f"u{n}", "tea")
+        model.learn_one(f"u{n}", "scones")
+    for n in range(100):
+        model.learn_one(f"v{n}", "beer")
+    assert model.counts()["items_evicted"] == 1
+    assert "beer" in model.recommend("w", k=5)
+    assert set(model.recommend("u29", k=5)) == set(model.encoder.items.keys())
+
+
+def test_a_choice_counts_by_its_weight_relative_to_the_mean() -> None:
+    model, thousandfold = DecayedPopularity(), DecayedPopularity()
+    for n in range(200):
+        item, weight = (("album", 3.0), ("song", 1.0))[n % 2]
+        model.learn_one(f"u{n}", item, weight)
+        thousandfold.learn_one(f"u{n}", item, 1000.0 * weight)
+    assert model.recommend("w", k=2) == ["album", "song"]
+    assert thousandfold.predict_one("w", "song") == pytest.approx(model.predict_one("w", "song"))
+
+
+@pytest.mark.parametrize("y", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("kind", RANKERS)
+def test_what_was_not_taken_is_counted_and_not_learned(kind: Any, y: float) -> None:
+    model = kind()
+    model.learn_one("ann", "tea", y)
+    assert model.n_skipped_targets == 1
+    assert model.recommend("ann") == []
+
+
+@pytest.mark.parametrize("kind", RANKERS)
+def test_what_is_asked_wrongly_is_told_in_one_line(kind: Any) -> None:
+    model = kind()
+    model.learn_one("ann", "tea")
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"exclude": "tea"}, r"`exclude` of recommend must be a list of item ids\. Got the string 'tea'\."),
+        ({"among": "tea"}, r"`among` of recommend must be a list of item ids\. Got the string 'tea'\."),
+        ({"exclude": [None]}, "An item id must be a string or an integer. Got None"),
+        ({"k": 0}, "`k`"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            model.recommend("ann", **arguments)
+    with pytest.raises(ValueError, match="may have 512 bytes at most"):
+        model.recommend("a" * 513)
+    assert model.recommend("nobody", k=1000) == ["tea"]
+    assert model.recommend("nobody", exclude=["unknown"]) == ["tea"]
+
+
+def test_weights_that_are_learned_are_restored() -> None:
+    model = AutoRanker()
+    for user, item in choices(500):
+        model.learn_one(user, item)
+    twin = model.clone(include_attributes=True)
+    for user, item in choices(300, seed=2):
+        assert twin.predict_learn_one(user, item) == model.predict_learn_one(user, item)
+    assert np.array_equal(twin.model.choice.weights(), model.model.choice.weights())

@@ -1,0 +1,88 @@
+"""The loops that score all items: as NumPy says, and the same bits with and without AVX2."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgedescent
+
+HEADER = Path(edgedescent.__file__).parent / "numerics" / "ranking_kernels.h"
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+EXACT = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
+    """The kernels compiled for the baseline, and for AVX2 where the processor has it."""
+    folder = tmp_path_factory.mktemp("kernels")
+    source = folder / "kernels.c"
+    source.write_text(
+        f'#define EDGEDESCENT_VERSIONS\n#include "{HEADER}"\n'
+        "void score(double *s, const double *u, const double *i, ptrdiff_t k, ptrdiff_t n) "
+        "{ f64_score_rows(s, u, i, k, n); }\n"
+        "void logs(float *s, const float *c, float scale, float floor, float weight, ptrdiff_t n) "
+        "{ f32_add_logs(s, c, scale, floor, weight, n); }\n"
+    )
+    libraries = []
+    for name, flags in (("baseline", []), ("avx2", ["-mavx2"])):
+        has_avx2 = platform.machine() == "x86_64" and "avx2" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        if flags and not has_avx2:
+            continue
+        target = folder / f"{name}.so"
+        assert COMPILER is not None
+        include = f"-I{HEADER.parents[2]}"
+        command = [COMPILER, *EXACT, *flags, include, "-shared", "-fPIC", source, "-o", target, "-lm"]
+        subprocess.run(command, check=True)
+        libraries.append(ctypes.CDLL(str(target)))
+    return libraries
+
+
+def address(array: Any) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def dot(a: Any, b: Any) -> float:
+    """Sum in the documented order: four partial sums, to the first of which the rest is added."""
+    sums = [0.0] * 4
+    whole = len(a) - len(a) % 4
+    for i in range(whole):
+        sums[i % 4] += a[i] * b[i]
+    for i in range(whole, len(a)):
+        sums[0] += a[i] * b[i]
+    return (sums[0] + sums[1]) + (sums[2] + sums[3])
+
+
+@pytest.mark.parametrize("n_factors", [1, 3, 4, 5, 8, 10, 32])
+@pytest.mark.parametrize("n", [1, 3, 4, 9])
+def test_scores_have_the_bits_of_the_documented_order(versions: list[ctypes.CDLL], n_factors: int, n: int) -> None:
+    rng = np.random.default_rng(n_factors)
+    user, items = rng.normal(size=n_factors + 1), rng.normal(size=(n, n_factors + 1))
+    expected = [user[0] + row[0] + dot(user[1:], row[1:]) for row in items]
+    for library in versions:
+        scores = np.zeros(n)
+        sizes = ctypes.c_ssize_t(n_factors), ctypes.c_ssize_t(n)
+        library.score(address(scores), address(user), address(items), *sizes)
+        assert scores.tolist() == expected
+
+
+def test_logarithms_are_accurate_and_the_same_everywhere(versions: list[ctypes.CDLL]) -> None:
+    counts = np.concatenate([[0.0], np.logspace(-30, 8, 5003)]).astype(np.float32)
+    found = []
+    for library in versions:
+        sums = np.zeros(len(counts), dtype=np.float32)
+        scale, floor, weight = (ctypes.c_float(value) for value in (0.7, 0.05, 1.0))
+        library.logs(address(sums), address(counts), scale, floor, weight, ctypes.c_ssize_t(len(counts)))
+        found.append(sums)
+        exact = np.log(np.float32(0.7) * counts.astype(np.float64) + np.float32(0.05))
+        assert np.abs(sums - exact).max() < 2e-6
+    assert all(np.array_equal(found[0], other) for other in found)
