@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,21 +19,19 @@ from recordings import RECORDINGS, Recording
 from trials import events_of, recording_named, score, without_previous
 
 from edgedescent import AutoRegressor
-from edgedescent.ensemble.members import BUDGETS, Members
+from edgedescent.ensemble.members import BUDGETS, SHORT, Members
 
 ALL = "all"
 """Name of the regressor that lacks nothing."""
-LARGE = 1000
-"""Number of weights between the hidden layers from which on a network is a large one."""
 
 VARIANTS: dict[str, Callable[[Members], Members]] = {
     ALL: lambda members: members,
     "networks": lambda members: members._replace(networks=()),
-    "large networks": lambda members: members._replace(
-        networks=tuple(one for one in members.networks if math.prod(one.hidden) < LARGE)
+    "networks that replay all stored events": lambda members: members._replace(
+        networks=tuple(one for one in members.networks if one.replay_size == SHORT)
     ),
-    "small networks": lambda members: members._replace(
-        networks=tuple(one for one in members.networks if math.prod(one.hidden) >= LARGE)
+    "networks that replay the latest": lambda members: members._replace(
+        networks=tuple(one for one in members.networks if one.replay_size != SHORT)
     ),
     "replay": lambda members: members._replace(
         networks=tuple(one._replace(replay_steps=0) for one in members.networks)
@@ -49,6 +46,7 @@ VARIANTS: dict[str, Callable[[Members], Members]] = {
         squares=tuple(one for one in members.squares if one.on_change),
     ),
     "neighbours": lambda members: members._replace(neighbours=0),
+    "trees": lambda members: members._replace(trees=None),
     "lags of the label": lambda members: members._replace(own_lags=False),
     "lags of the key": lambda members: members._replace(key_lags=False),
     "stacks": lambda members: members._replace(stacks=()),

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from edgedescent import AutoRegressor
 from edgedescent.ensemble.members import Members
 from edgedescent.learners import Learner
+from edgedescent_onnx.boosted_trees import SLOTS, BoostedTreesGraph
 from edgedescent_onnx.features import FeatureGraph, feed
 from edgedescent_onnx.graph import Array, Events, Graph, Node, learned
+from edgedescent_onnx.inputs import InputColumns
 from edgedescent_onnx.keyed_labels import KeyedLabelsGraph
 from edgedescent_onnx.label_history import PORT, LabelHistoryGraph
 from edgedescent_onnx.neighbours import NeighboursGraph
@@ -41,7 +43,8 @@ class AutoGraph:
     ::
 
         p_i = base + d f_i(z)  or  mean + s f_i(z)           for each member, within the range of the labels
-        prediction = Σ w_i p_i                               over the members and the stacks on them
+        p = Σ w_i p_i                                        over the members and the stacks on them
+        prediction = u_0 p + u_1 (p + d Σ_k v_k(z, p))       the second one corrected by boosted trees
 
     The weights of the members, of the stacks and of the mixture are as they were at the snapshot. The base, which is
     the last label, and what else is taken from the labels follow the input ``labels``.
@@ -61,8 +64,12 @@ class AutoGraph:
                 Node("Expand", [labels.last, "batch_size"], "prediction"),
             ]
         else:
-            members = _Members(graph, labels, cast("AutoRegressor", learner).members)
-            _mix(graph, labels, members.predictions())
+            specification = cast("AutoRegressor", learner).members
+            members = _Members(graph, labels, specification)
+            mixed = _mix(graph, labels, members.predictions())
+            if specification.trees is not None:
+                mixed = _choose(graph, labels, mixed, BoostedTreesGraph(graph, labels, members.inputs).corrected(mixed))
+            graph.nodes.append(Node("Squeeze", [mixed, "mixed"], "prediction"))
         return Graph(graph.inputs, graph.nodes, graph.constants, {**graph.metadata, PORT: labels.metadata})
 
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
@@ -84,6 +91,7 @@ class _Members:
         self._state = graph.state
         self._keyed = KeyedLabelsGraph(graph, labels)
         self._n_lags = len(learned(self._state, "squares0.weights")) - len(self._state["features"]) - 1
+        self.inputs = InputColumns(graph, self._n_lags, SLOTS)
 
     def predictions(self) -> str:
         """Add nodes for the predictions of all members, within their bounds.
@@ -109,7 +117,7 @@ class _Members:
             "learned_predictions",
         ]
         if self._specification.neighbours:
-            neighbours = NeighboursGraph(graph, self._n_lags, self._specification.neighbours)
+            neighbours = NeighboursGraph(graph, self.inputs, self._specification.neighbours)
             enough = neighbours.has_enough
             parts.append(neighbours.predictions(labels.last) if enough else graph.rows("no_neighbours", labels.last, 2))
         labels.read_bounds()
@@ -210,8 +218,8 @@ class _Members:
         return name
 
 
-def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> None:
-    """Add nodes from the predictions of the members to that of the mixture.
+def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> str:
+    """Add nodes from the predictions of the members to that of the mixture, of shape (batch, 1); returns its name.
 
     The stacks predict differences to the last label from the differences of the members to it. The scale of both
     cancels out.
@@ -220,11 +228,7 @@ def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> None:
     stacks: list[NDArray[np.float64]] = []
     while (name := f"stack{len(stacks)}.weights") in state:
         stacks.append(learned(state, name)[:, np.newaxis])
-    regrets, squares = learned(state, "mixture.regrets")
-    weights = np.maximum(regrets, 0.0) / (1.0 + squares)
-    weights = weights / weights.sum() if weights.sum() > 0.0 else np.full_like(weights, 1.0 / len(weights))
-    weights += SHARE * (1.0 / len(weights) - weights)
-    graph.constants |= {"mixture_weights": weights[:, np.newaxis], "mixed": np.array([1])}
+    graph.constants |= {"mixture_weights": _weights_of(graph, "mixture"), "mixed": np.array([1])}
     experts = members
     if stacks:
         experts = "experts"
@@ -236,10 +240,28 @@ def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> None:
         ]
         stacks_in_bounds = _bounded(graph, labels, "stacked", "stacks")
         graph.nodes.append(Node("Concat", [members, stacks_in_bounds], experts, {"axis": 1}))
+    graph.nodes.append(Node("MatMul", [experts, "mixture_weights"], "mixture_column"))
+    return "mixture_column"
+
+
+def _choose(graph: FeatureGraph, labels: LabelHistoryGraph, mixed: str, corrected: str) -> str:
+    """Add nodes from the prediction of the mixture and the corrected one to their own mixture; returns its name."""
+    graph.constants["choice_weights"] = _weights_of(graph, "choice")
+    bounded = _bounded(graph, labels, corrected, "corrected_in_bounds")
     graph.nodes += [
-        Node("MatMul", [experts, "mixture_weights"], "prediction_column"),
-        Node("Squeeze", ["prediction_column", "mixed"], "prediction"),
+        Node("Concat", [mixed, bounded], "choices", {"axis": 1}),
+        Node("MatMul", ["choices", "choice_weights"], "prediction_column"),
     ]
+    return "prediction_column"
+
+
+def _weights_of(graph: FeatureGraph, mixture: str) -> NDArray[np.float64]:
+    """Return the weights of the experts of a mixture, as a column."""
+    regrets, squares = learned(graph.state, f"{mixture}.regrets")
+    weights: NDArray[np.float64] = np.maximum(regrets, 0.0) / (1.0 + squares)
+    weights = weights / weights.sum() if weights.sum() > 0.0 else np.full_like(weights, 1.0 / len(weights))
+    weights += SHARE * (1.0 / len(weights) - weights)
+    return weights.reshape(-1, 1)
 
 
 def _bounded(graph: FeatureGraph, labels: LabelHistoryGraph, predictions: str, result: str) -> str:

@@ -19,7 +19,7 @@ ML = "ai.onnx.ml"
 """Operator set of LabelEncoder; all other operators are in the default one."""
 
 # Element types for the attribute `to` of Cast, as numbered by ONNX.
-FLOAT, DOUBLE = 1, 11
+FLOAT, INT64, DOUBLE = 1, 7, 11
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 
 import numpy as np
 
 from edgedescent_onnx.features import FeatureGraph
-from edgedescent_onnx.graph import DOUBLE, FLOAT, Node, learned
+from edgedescent_onnx.graph import DOUBLE, Node, learned
+from edgedescent_onnx.inputs import InputColumns
 
 # As in `edgedescent/ensemble/_neighbours.pyx`: the addition to distances, the number of events that say nothing yet,
 # and the number of partial sums of a distance.
@@ -26,13 +26,13 @@ class NeighboursGraph:
 
     Args:
         graph: Features, standardized.
-        n_lags: Number of lags, which are the first inputs of a stored event.
+        inputs: Inputs by slot.
         k: Number of neighbours.
     """
 
-    def __init__(self, graph: FeatureGraph, n_lags: int, k: int) -> None:
+    def __init__(self, graph: FeatureGraph, inputs: InputColumns, k: int) -> None:
         state = graph.state
-        self._graph, self._n_lags = graph, n_lags
+        self._graph, self._columns = graph, inputs
         self._inputs = np.asarray(state["neighbours.inputs"], dtype=np.float32)
         self._k = min(k, len(self._inputs))
         self.has_enough = len(self._inputs) > HELD_MIN
@@ -93,7 +93,8 @@ class NeighboursGraph:
         """Add nodes for the squared distances of each event of the batch to each stored one, in single precision."""
         width = self._inputs.shape[1]
         lanes: dict[int, list[str]] = defaultdict(list)
-        for slot, query in sorted(self._queries(width).items()):
+        for slot in self._columns.slots:
+            query = self._columns.column(slot)
             name = f"input{slot}"
             self._graph.constants[f"stored_{name}"] = np.ascontiguousarray(self._inputs[:, slot])
             self._graph.nodes += [
@@ -108,43 +109,6 @@ class NeighboursGraph:
         total = self._sum("distance", [one for one in (*halves, sums.get(LANES, "")) if one])
         # Where only lags count, all events of the batch may have the same distances.
         return self._graph.rows("distances", total, len(self._inputs))
-
-    def _queries(self, width: int) -> Mapping[int, str]:
-        """Add nodes for the inputs by their slots, each of shape (1, 1) or (batch, 1).
-
-        The intercept, at the slot after the lags, is the same in all events.
-        """
-        graph = self._graph
-        queries = {}
-        # As the learner rounds them.
-        graph.nodes.append(Node("Cast", ["lags"], "lags_single", {"to": FLOAT}))
-        for slot in range(self._n_lags):
-            queries[slot] = self._column("lags_single", slot)
-        if any(self._n_lags + row < width for row in graph.numeric_rows):
-            graph.nodes.append(Node("Cast", [graph.numbers], "z_single", {"to": FLOAT}))
-        for column, row in enumerate(graph.numeric_rows.tolist()):
-            if self._n_lags + row < width:
-                queries[self._n_lags + row] = self._column("z_single", column)
-        for feature, port in graph.ports.items():
-            rows = list(graph.values[feature].values())
-            counted = [(i, row) for i, row in enumerate(rows) if self._n_lags + row < width]
-            if not counted:
-                continue
-            # Row 0 is for an unknown value.
-            indicators = np.zeros((1 + len(rows), len(counted)), dtype=np.float32)
-            graph.constants[f"{port}_indicator_rows"] = indicators
-            graph.nodes.append(Node("Gather", [f"{port}_indicator_rows", f"{port}_row"], f"{port}_indicators"))
-            for column, (i, category_row) in enumerate(counted):
-                indicators[1 + i, column] = 1.0
-                queries[self._n_lags + category_row] = self._column(f"{port}_indicators", column)
-        return queries
-
-    def _column(self, source: str, column: int) -> str:
-        """Add a node for one input of all events; returns its name."""
-        self._graph.constants[f"column{column}"] = np.array([column])
-        name = f"{source}_{column}"
-        self._graph.nodes.append(Node("Gather", [source, f"column{column}"], name, {"axis": 1}))
-        return name
 
     def _sum(self, name: str, terms: list[str]) -> str:
         """Add nodes for the sum of the terms from the first one on; returns its name, empty for no terms."""

@@ -13,11 +13,14 @@ cdef class LeastSquares:
     # Mean absolute error, and number of steps.
     cdef double scale
     cdef double count
+    # Forgetting mean number of errors that were clipped.
+    cdef double clipped
     cdef readonly long long n_restarts
 
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef void start(self, Py_ssize_t at) noexcept nogil
     cdef void reopen(self, Py_ssize_t at) noexcept nogil
     cdef void forget_scale(self) noexcept nogil
+    cdef void rescale(self, double factor, double shift, Py_ssize_t intercept) noexcept nogil
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil
     cdef void learn(self, const int* places, const double* z, Py_ssize_t n, double target) noexcept nogil

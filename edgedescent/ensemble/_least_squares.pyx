@@ -7,7 +7,8 @@ With inputs z and target t (Haykin, "Adaptive Filter Theory", chapter on recursi
     P <- (P - k z' P) / λ
 
 The covariance P is that of `edgedescent.optim._covariance`, as in `edgedescent.optim.RLS`, with its bounds. The error is
-clipped at a multiple of its running mean absolute value, so that outliers do not break the weights.
+clipped at a multiple of its running mean absolute value, so that outliers do not break the weights. Where most errors are
+clipped, they are no outliers: the bound is found anew, and the covariance begins with its initial variances again.
 """
 import numpy as np
 
@@ -19,6 +20,9 @@ from edgedescent.optim._covariance cimport (
 # Errors are clipped at so many times their mean absolute value, once this is known from some events.
 cdef double CLIP = 4.0
 cdef double SCALE_RATE = 0.01
+# Rate of the mean number of clipped errors, and the mean from which on they are no outliers: nine in a row.
+cdef double CLIPPED_RATE = 0.1
+cdef double CLIPPED_MAX = 0.6
 
 cdef enum:
     KNOWN_AFTER = 20
@@ -37,7 +41,7 @@ cdef class LeastSquares:
         self.covariance = CovarianceMatrix(dense_max, prior)
         self.forgetting = forgetting
         self.size = self.capacity = 0
-        self.scale = self.count = 0.0
+        self.scale = self.count = self.clipped = 0.0
         self.n_restarts = 0
         self.arrays = [np.zeros(0), np.zeros(0)]
 
@@ -67,7 +71,14 @@ cdef class LeastSquares:
 
     cdef void forget_scale(self) noexcept nogil:
         """Forget how large errors are."""
-        self.scale = self.count = 0.0
+        self.scale = self.count = self.clipped = 0.0
+
+    cdef void rescale(self, double factor, double shift, Py_ssize_t intercept) noexcept nogil:
+        """Replace the prediction p by ``factor * p + shift`` for any inputs whose intercept is 1."""
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            self.w[i] *= factor
+        self.w[intercept] += shift
 
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil:
         """Return w' z for the parameters at `places`."""
@@ -88,7 +99,7 @@ cdef class LeastSquares:
             spread += add_inputs(p, z + i, places[i], 1)
         if not (isfinite(error) and isfinite(spread)):
             self.n_restarts += 1
-            self.scale = self.count = 0.0
+            self.forget_scale()
             for i in range(self.size):
                 self.start(i)
             return
@@ -102,6 +113,7 @@ cdef class LeastSquares:
         self.count += 1.0
         rate = 1.0 / self.count
         if self.count > KNOWN_AFTER and limit > 0.0:
+            self.clipped += CLIPPED_RATE * ((size > limit) - self.clipped)
             error = error if error < limit else limit
             error = error if error > -limit else -limit
             size = size if size < 5.0 * self.scale else 5.0 * self.scale
@@ -115,6 +127,10 @@ cdef class LeastSquares:
             elif p.touched[j] == TOUCHED:
                 self.w[j] += p.gain[j] * step
             apply_change(p, z + i, j, 1)
+        if self.clipped > CLIPPED_MAX:
+            self.forget_scale()
+            for i in range(self.size):
+                self.reopen(i)
 
     def start_all(self, Py_ssize_t size):
         """Let the first `size` parameters begin."""
@@ -136,7 +152,7 @@ cdef class LeastSquares:
             "matrix": self.covariance.save(self.size),
             "variances": np.array(self.arrays[0][: self.size]),
             "weights": np.array(self.arrays[1][: self.size]),
-            "numbers": np.array([self.scale, self.count]),
+            "numbers": np.array([self.scale, self.count, self.clipped]),
         }
 
     def restore(self, dict state, Py_ssize_t size):
@@ -146,7 +162,7 @@ cdef class LeastSquares:
             ValueError: If a shape is wrong, or a variance or the scale is negative.
         """
         weights, variances, numbers = state["weights"], state["variances"], state["numbers"]
-        if not variances.shape == weights.shape == (size,) or numbers.shape != (2,):
+        if not variances.shape == weights.shape == (size,) or numbers.shape != (3,):
             raise ValueError(f"The state's least squares of {size} parameters has other shapes.")
         if (numbers < 0.0).any():
             raise ValueError("A scale or a count in the state's least squares is negative.")
@@ -156,4 +172,4 @@ cdef class LeastSquares:
             own[:] = 0.0
             own[:size] = saved
         self.size = size
-        self.scale, self.count = numbers.tolist()
+        self.scale, self.count, self.clipped = numbers.tolist()

@@ -14,13 +14,16 @@ cdef struct LabelScale:
 
 cdef class Member:
     cdef readonly Py_ssize_t n_outputs
+    # Whether there is one output, with a target, on the change or on the label.
+    cdef readonly bint has_target
+    cdef readonly bint on_change
 
     cdef int grow(self, Py_ssize_t slots) except -1
-    cdef int make_room(self, Py_ssize_t n) except -1
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
     cdef void forget_slot(self, Py_ssize_t slot) noexcept nogil
     cdef void reopen_slot(self, Py_ssize_t slot) noexcept nogil
     cdef void begin_anew(self, EventRing ring) noexcept nogil
+    cdef void rescale(self, double factor, double shift) noexcept nogil
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil
     cdef void learn(self, const Inputs* inputs, const LabelScale* scale, double y) noexcept nogil
     cdef void replay(self, EventRing ring, Inputs* scratch, const LabelScale* scale) noexcept nogil

@@ -24,13 +24,10 @@ cdef class Member:
 
     def __init__(self, Py_ssize_t n_outputs):
         self.n_outputs = n_outputs
+        self.has_target = self.on_change = False
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         """Make room for the weights of so many inputs."""
-        return 0
-
-    cdef int make_room(self, Py_ssize_t n) except -1:
-        """Make room for learning an event of `n` inputs."""
         return 0
 
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
@@ -50,6 +47,9 @@ cdef class Member:
 
     cdef void begin_anew(self, EventRing ring) noexcept nogil:
         """Let go of what holds in a former scale only: how large errors are, and all events stored until now."""
+
+    cdef void rescale(self, double factor, double shift) noexcept nogil:
+        """Replace the output o by ``factor * o + shift`` for any inputs, if there is a target."""
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         """Write the `n_outputs` predictions for an event; nothing that is state changes."""

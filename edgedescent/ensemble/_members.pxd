@@ -5,8 +5,7 @@ from edgedescent.ensemble._network cimport Network
 
 cdef class LeastSquaresMember(Member):
     cdef readonly LeastSquares model
-    cdef readonly bint on_change
+    cdef Py_ssize_t intercept
 
 cdef class NetworkMember(Member):
     cdef readonly Network model
-    cdef readonly bint on_change

@@ -12,11 +12,13 @@ cdef class LeastSquaresMember(Member):
     Args:
         model: The recursive least squares.
         on_change: True for the change, False for the label.
+        intercept: Slot of the input that is always 1.
     """
 
-    def __init__(self, LeastSquares model, bint on_change):
+    def __init__(self, LeastSquares model, bint on_change, Py_ssize_t intercept):
         Member.__init__(self, 1)
-        self.model, self.on_change = model, on_change
+        self.intercept = intercept
+        self.model, self.on_change, self.has_target = model, on_change, True
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         return self.model.reserve(slots)
@@ -29,6 +31,9 @@ cdef class LeastSquaresMember(Member):
 
     cdef void begin_anew(self, EventRing ring) noexcept nogil:
         self.model.forget_scale()
+
+    cdef void rescale(self, double factor, double shift) noexcept nogil:
+        self.model.rescale(factor, shift, self.intercept)
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         out[0] = to_label(scale, self.on_change, self.model.predict(inputs.slots, inputs.exact, inputs.n))
@@ -60,19 +65,19 @@ cdef class NetworkMember(Member):
 
     def __init__(self, Network model, bint on_change):
         Member.__init__(self, 1)
-        self.model, self.on_change = model, on_change
+        self.model, self.on_change, self.has_target = model, on_change, True
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         return self.model.grow(slots)
-
-    cdef int make_room(self, Py_ssize_t n) except -1:
-        return self.model.make_room(n)
 
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         self.model.start_slot(slot, word, deviation)
 
     cdef void begin_anew(self, EventRing ring) noexcept nogil:
         self.model.begin_anew(ring)
+
+    cdef void rescale(self, double factor, double shift) noexcept nogil:
+        self.model.rescale(factor, shift)
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         out[0] = to_label(scale, self.on_change, self.model.serve(inputs))
@@ -86,13 +91,13 @@ cdef class NetworkMember(Member):
         for step in range(self.model.replay_steps):
             place = ring.recall(self.model.draw(ring), scratch)
             then.base = ring.bases[place]
-            self.model.replay_one(scratch, to_target(&then, self.on_change, ring.labels[place]))
-        self.model.compare(ring)
+            self.model.replay(scratch, to_target(&then, self.on_change, ring.labels[place]))
+        self.model.end_replay(ring)
 
     def names(self):
         widths = "-".join(str(width) for width in self.model.hidden)
         target = "change" if self.on_change else "label"
-        return [f"network {widths}, {self.model.lags_used} lags, on the {target}"]
+        return [f"network {widths}, {self.model.lags_used} lags, replay of {self.model.replay_size}, on the {target}"]
 
     def counts(self):
         return {"members_restarted": self.model.n_restarts, "replays_let_go": self.model.agreement.n_let_go}

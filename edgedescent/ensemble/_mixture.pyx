@@ -28,6 +28,8 @@ cdef double ERROR_RATE = 0.01
 cdef double CHANGE_RATE = 0.002
 # Part of the weight that all experts share equally, so that none is ever left out.
 cdef double SHARE = 0.0002
+# Part of the regrets that is kept where the scale of the label changes.
+cdef double REMEMBERED = 0.05
 
 cdef enum:
     KNOWN_AFTER = 20
@@ -125,10 +127,11 @@ cdef class Mixture:
         return self.error
 
     cdef void begin_anew(self, double factor) noexcept nogil:
-        """Forget the regrets, after the scale of the label has changed by `factor`."""
+        """Forget most of the regrets, after the scale of the label has changed by `factor`."""
         cdef Py_ssize_t i, j
         for i in range(self.n_experts):
-            self.regrets[i] = self.squares[i] = 0.0
+            self.regrets[i] *= REMEMBERED
+            self.squares[i] *= REMEMBERED
             self.errors[i] *= factor
         for j in range(self.n_experts - self.n_members):
             (<LeastSquares>self.stack_pointers[j]).forget_scale()

@@ -11,7 +11,7 @@ cdef class Neighbours(Member):
     cdef readonly Py_ssize_t width
     # Number of inputs that can differ from 0, a multiple of the lanes of the distance.
     cdef Py_ssize_t used
-    cdef float* ring
+    cdef float* columns
     cdef double* changes
     cdef double* labels
     cdef float* query

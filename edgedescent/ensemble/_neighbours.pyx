@@ -6,19 +6,18 @@
     by change:  y₁ + Σ wᵢ (yᵢ - baseᵢ) / Σ wᵢ
     by label:        Σ wᵢ yᵢ / Σ wᵢ
 
-The events lie as vectors of `width` inputs; later ones do not count. The scan is exact.
+The events lie as columns, one for each of the first `width` inputs; later ones do not count. The scan is exact.
 """
 import numpy as np
 
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport Inputs
 from edgedescent.ensemble._member cimport LabelScale
-from edgedescent.numerics._kernels cimport f32_distance
+from edgedescent.numerics._kernels cimport f32_distances
 
 cdef enum:
     # Fewer events say nothing.
     HELD_MIN = 10
-    LANES = 8
 
 cdef double SOFTENING = 0.01
 
@@ -33,16 +32,16 @@ cdef class Neighbours(Member):
     """
 
     def __init__(self, Py_ssize_t size, Py_ssize_t k, Py_ssize_t width):
-        cdef float[:, ::1] ring = np.zeros((size, width), dtype=np.float32)
+        cdef float[:, ::1] columns = np.zeros((width, size), dtype=np.float32)
         cdef float[::1] query = np.zeros(width, dtype=np.float32), distances = np.zeros(size, dtype=np.float32)
         cdef double[::1] changes = np.zeros(size), labels = np.zeros(size)
         Member.__init__(self, 2)
         if not 1 <= k <= NEIGHBOURS_MAX:
             raise ValueError(f"The number of neighbours must be 1 to {NEIGHBOURS_MAX}. Got {k}.")
         self.size, self.k, self.width, self.n_pushed, self.used = size, k, width, 0, 0
-        self.ring, self.query, self.distances = &ring[0, 0], &query[0], &distances[0]
+        self.columns, self.query, self.distances = &columns[0, 0], &query[0], &distances[0]
         self.changes, self.labels = &changes[0], &labels[0]
-        self.arrays = [np.asarray(ring), np.asarray(changes), np.asarray(labels), query, distances]
+        self.arrays = [np.asarray(columns), np.asarray(changes), np.asarray(labels), query, distances]
 
     cdef void _lay_out(self, const Inputs* inputs) noexcept nogil:
         """Write the inputs as a vector into the query."""
@@ -53,7 +52,7 @@ cdef class Neighbours(Member):
             if inputs.slots[i] < self.width:
                 self.query[inputs.slots[i]] = inputs.z[i]
                 if inputs.slots[i] >= self.used:
-                    self.used = min(self.width, (inputs.slots[i] // LANES + 1) * LANES)
+                    self.used = inputs.slots[i] + 1
 
     cdef void predict(self, const Inputs* inputs, const LabelScale* scale, double* out) noexcept nogil:
         """Write the predictions by change and by label; without enough events both are the last label."""
@@ -67,8 +66,7 @@ cdef class Neighbours(Member):
         if held <= HELD_MIN:
             return
         self._lay_out(inputs)
-        for i in range(held):
-            self.distances[i] = f32_distance(self.ring + i * self.width, self.query, self.used)
+        f32_distances(self.distances, self.columns, self.query, held, self.size, self.used)
         for i in range(held):
             d = self.distances[i]
             if n == self.k and not d < nearest[n - 1]:
@@ -93,7 +91,7 @@ cdef class Neighbours(Member):
         cdef Py_ssize_t place = self.n_pushed % self.size, i
         self._lay_out(inputs)
         for i in range(self.width):
-            self.ring[place * self.width + i] = self.query[i]
+            self.columns[i * self.size + place] = self.query[i]
         self.changes[place] = y - scale.base
         self.labels[place] = y
         self.n_pushed += 1
@@ -103,7 +101,7 @@ cdef class Neighbours(Member):
         cdef Py_ssize_t i
         if slot < self.width:
             for i in range(self.size):
-                self.ring[i * self.width + slot] = 0.0
+                self.columns[slot * self.size + i] = 0.0
 
     cdef void begin_anew(self, EventRing ring) noexcept nogil:
         self.n_pushed = 0
@@ -115,7 +113,7 @@ cdef class Neighbours(Member):
         """Return the events in the order of the ring."""
         held = min(self.n_pushed, self.size)
         return {
-            "inputs": self.arrays[0][:held].astype(np.float64),
+            "inputs": self.arrays[0][:, :held].T.astype(np.float64),
             "changes": np.array(self.arrays[1][:held]),
             "labels": np.array(self.arrays[2][:held]),
             "pushed": np.array([self.n_pushed], dtype=np.int64),
@@ -132,9 +130,8 @@ cdef class Neighbours(Member):
         if (len(pushed) != 1 or pushed[0] < 0 or inputs.shape != (min(pushed[0], self.size), self.width)
                 or not len(inputs) == len(changes) == len(labels)):
             raise ValueError("The state's neighbours are inconsistent.")
-        for array, saved in zip(self.arrays, (inputs, changes, labels)):
+        for array, saved in zip(self.arrays, (inputs.T, changes, labels)):
             array[:] = 0.0
-            array[: len(saved)] = saved
+            array[..., : len(labels)] = saved
         self.n_pushed = int(pushed[0])
-        last = int(np.flatnonzero(inputs.any(axis=0)).max(initial=-1))
-        self.used = min(self.width, (last // LANES + 1) * LANES)
+        self.used = int(np.flatnonzero(inputs.any(axis=0)).max(initial=-1)) + 1

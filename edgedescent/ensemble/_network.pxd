@@ -39,13 +39,22 @@ cdef class Network:
     cdef object scratch
     cdef float* active1
     cdef float* active2
+    cdef object served
+    cdef double* served1
+    cdef double* served2
     cdef float* delta1
     cdef float* delta2
     cdef float* g_rest
-    cdef object wide_scratch
+    # Sum of the gradients of a batch, zero between batches, and the slots that have one.
     cdef float* g_first
     cdef float* g_skip
-    cdef Py_ssize_t room
+    cdef int* touched
+    cdef char* is_touched
+    cdef object touched_arrays
+    cdef Py_ssize_t n_touched
+    # Events of the batch, and the inputs of the one that has most.
+    cdef Py_ssize_t n_batched
+    cdef Py_ssize_t widest
     # Powers of Adam's two decay rates; scale of the error; events learned.
     cdef double power1
     cdef double power2
@@ -60,18 +69,22 @@ cdef class Network:
     cdef readonly long long n_restarts
 
     cdef int grow(self, Py_ssize_t slots) except -1
-    cdef int make_room(self, Py_ssize_t n) except -1
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
     cdef double forward(self, const Inputs* inputs) noexcept nogil
     cdef double serve(self, const Inputs* inputs) noexcept nogil
-    cdef double _forward(self, const Inputs* inputs, const float* w1, const float* u, const float* v) noexcept nogil
     cdef double _slope(self, double error) noexcept nogil
-    cdef double _backward(self, const Inputs* inputs, double slope) noexcept nogil
-    cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil
+    cdef Py_ssize_t _run(self, const Inputs* inputs, Py_ssize_t first) noexcept nogil
+    cdef Py_ssize_t _touched_run(self, Py_ssize_t first) noexcept nogil
+    cdef void _accumulate(self, const Inputs* inputs, double slope) noexcept nogil
+    cdef double _finish_gradient(self) noexcept nogil
+    cdef void _step(self) noexcept nogil
+    cdef void _end_batch(self) noexcept nogil
+    cdef void _clear(self) noexcept nogil
     cdef void learn(self, const Inputs* inputs, double target) noexcept nogil
-    cdef double replay_one(self, const Inputs* inputs, double target) noexcept nogil
+    cdef void replay(self, const Inputs* inputs, double target) noexcept nogil
+    cdef void end_replay(self, EventRing ring) noexcept nogil
     cdef long long draw(self, EventRing ring) noexcept nogil
     cdef void begin_anew(self, EventRing ring) noexcept nogil
-    cdef void compare(self, EventRing ring) noexcept nogil
+    cdef void rescale(self, double factor, double shift) noexcept nogil
     cdef void _begin(self) noexcept nogil
     cdef void _restart(self, Py_ssize_t n) noexcept nogil

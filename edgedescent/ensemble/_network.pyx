@@ -8,6 +8,9 @@
 
 Predictions are those of the averages of the weights over the last steps, which tremble less (Polyak and Juditsky 1992).
 
+After each event, stored ones are learned again: a step follows the average gradient of eight events, of which the new one is
+the first.
+
 It is `edgedescent.MLPRegressor` with what an ensemble does not need left out: single precision, Adam only, and a ring of
 events that all networks share. Single precision takes a fifth of the time where the processor has AVX2.
 """
@@ -17,9 +20,20 @@ import numpy as np
 
 from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t
+from libc.string cimport memset
 
 from edgedescent.numerics._agreement cimport KEPT, Agreement
-from edgedescent.numerics._kernels cimport f32_adam, f32_add_scaled, f32_average, f32_dot, f32_gradient
+from edgedescent.numerics._kernels cimport (
+    f32_adam,
+    f32_add_outer,
+    f32_average,
+    f32_back,
+    f32_dot,
+    f32_finish_gradient,
+    f32_layer,
+    f64_add_scaled,
+    f64_dot,
+)
 from edgedescent.numerics._random cimport next_normal, next_uniform
 
 # Bound on the norm of a gradient, as that of `edgedescent.MLPRegressor`.
@@ -37,8 +51,11 @@ cdef float REST2 = 0.001
 cdef float EPS = 1e-8
 cdef float LIMIT = 1e8
 
+# Number of events whose average gradient is one step: the new one and replayed ones.
+cdef Py_ssize_t BATCH = 8
+
 # Rate at which the averages of the weights follow, per step.
-cdef float AVERAGE = 0.008
+cdef float AVERAGE = 0.024
 
 # Largest number in single precision.
 cdef double FLOAT_MAX = 3.4028234663852886e38
@@ -69,9 +86,11 @@ cdef class Network:
         self.replay_steps, self.replay_size, self.seed = replay_steps, replay_size, seed
         self.n_rest = self.h1 + 1 if self.h2 == 0 else (self.h1 + 1) * self.h2 + self.h2 + 1
         self.first, self.skip, self.rest = [], [], []
-        self.slots = self.room = 0
+        self.slots = self.n_touched = self.n_batched = self.widest = 0
         cdef float[::1] scratch = np.zeros(2 * (self.h1 + self.h2) + self.n_rest, dtype=np.float32)
-        self.scratch = scratch
+        cdef double[::1] served = np.zeros(self.h1 + self.h2)
+        self.scratch, self.served = scratch, served
+        self.served1, self.served2 = &served[0], &served[0] + self.h1
         self.active1 = &scratch[0]
         self.active2 = self.active1 + self.h1
         self.delta1 = self.active2 + self.h2
@@ -105,10 +124,13 @@ cdef class Network:
     cdef int grow(self, Py_ssize_t slots) except -1:
         """Make room for the weights of so many inputs; new ones are zero until `start_slot`."""
         cdef float[::1] view
+        cdef int[::1] touched
+        cdef char[::1] is_touched
         if slots <= self.slots:
             return 0
-        first = [np.zeros(slots * self.h1, dtype=np.float32) for _ in range(4)]
-        skip = [np.zeros(slots, dtype=np.float32) for _ in range(4)]
+        touched, is_touched = np.zeros(slots, dtype=np.int32), np.zeros(slots, dtype=np.int8)
+        first = [np.zeros(slots * self.h1, dtype=np.float32) for _ in range(5)]
+        skip = [np.zeros(slots, dtype=np.float32) for _ in range(5)]
         for larger, before in zip(first + skip, self.first + self.skip):
             larger[: len(before)] = before
         self.first, self.skip, self.slots = first, skip, slots
@@ -128,17 +150,12 @@ cdef class Network:
         self.u_square = &view[0]
         view = skip[3]
         self.u_average = &view[0]
-        return 0
-
-    cdef int make_room(self, Py_ssize_t n) except -1:
-        """Make room for the gradient of an event of `n` inputs."""
-        cdef float[::1] view
-        if n <= self.room:
-            return 0
-        view = self.wide_scratch = np.zeros(n * (self.h1 + 1), dtype=np.float32)
+        view = first[4]
+        self.g_first = &view[0]
+        view = skip[4]
         self.g_skip = &view[0]
-        self.g_first = self.g_skip + n
-        self.room = n
+        self.touched_arrays = (touched, is_touched)
+        self.touched, self.is_touched = &touched[0], &is_touched[0]
         return 0
 
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
@@ -150,37 +167,65 @@ cdef class Network:
             self.w1_mean[i] = self.w1_square[i] = 0.0
         self.u[slot] = self.u_mean[slot] = self.u_square[slot] = self.u_average[slot] = 0.0
 
+    cdef Py_ssize_t _run(self, const Inputs* inputs, Py_ssize_t first) noexcept nogil:
+        """Return the number of inputs from `first` on whose slots follow each other."""
+        cdef Py_ssize_t end = first + 1
+        while end < inputs.n and end != self.lags_used and inputs.slots[end] == inputs.slots[end - 1] + 1:
+            end += 1
+        return end - first
+
     cdef double forward(self, const Inputs* inputs) noexcept nogil:
-        """Return the output for the inputs of an event, by the weights that are learned."""
-        return self._forward(inputs, self.w1, self.u, self.v)
-
-    cdef double serve(self, const Inputs* inputs) noexcept nogil:
-        """Return the output for the inputs of an event, by the averages of the weights."""
-        return self._forward(inputs, self.w1_average, self.u_average, self.v_average)
-
-    cdef double _forward(self, const Inputs* inputs, const float* w1, const float* u, const float* v) noexcept nogil:
-        """Return the output by any weights, and fill the activations."""
-        cdef Py_ssize_t h = self.h1, i, j
+        """Return the output for the inputs of an event, by the weights that are learned; fills the activations."""
+        cdef Py_ssize_t h = self.h1, i = 0 if self.lags_used else self.n_lags, j, n
         cdef float* a = self.active1
+        cdef const float* v = self.v
         cdef double total = 0.0
-        for j in range(h):
-            a[j] = 0.0
-        for i in range(inputs.n):
-            if (i < self.lags_used or i >= self.n_lags) and inputs.z[i] != 0.0:
-                f32_add_scaled(a, w1 + inputs.slots[i] * h, inputs.z[i], h)
-                total += u[inputs.slots[i]] * inputs.z[i]
+        memset(a, 0, h * sizeof(float))
+        while i < inputs.n:
+            n = self._run(inputs, i)
+            f32_layer(a, self.w1 + inputs.slots[i] * h, inputs.z + i, n, h)
+            total += f32_dot(self.u + inputs.slots[i], inputs.z + i, n)
+            i += n
+            i = self.n_lags if i == self.lags_used else i
         rectify(a, h)
         if self.h2:
             h = self.h2
             for j in range(h):
                 self.active2[j] = v[j]
-            for i in range(self.h1):
-                if a[i] != 0.0:
-                    f32_add_scaled(self.active2, v + (i + 1) * h, a[i], h)
+            f32_layer(self.active2, v + h, a, self.h1, h)
             a = self.active2
             rectify(a, h)
             v += (self.h1 + 1) * h
         return total + v[0] + f32_dot(v + 1, a, h)
+
+    cdef double serve(self, const Inputs* inputs) noexcept nogil:
+        """Return the output for the inputs of an event, by the averages of the weights.
+
+        In double precision: the trees that take the mixture as an input need the same prediction from an exported file,
+        which sums in another order.
+        """
+        cdef Py_ssize_t h = self.h1, i, j
+        cdef double* a = self.served1
+        cdef const float* v = self.v_average
+        cdef double total = 0.0
+        for j in range(h):
+            a[j] = 0.0
+        for i in range(inputs.n):
+            if (i < self.lags_used or i >= self.n_lags) and inputs.exact[i] != 0.0:
+                f64_add_scaled(a, self.w1_average + inputs.slots[i] * h, inputs.exact[i], h)
+                total += self.u_average[inputs.slots[i]] * inputs.exact[i]
+        if self.h2:
+            h = self.h2
+            for j in range(h):
+                self.served2[j] = v[j]
+            for i in range(self.h1):
+                if a[i] > 0.0:
+                    f64_add_scaled(self.served2, v + (i + 1) * h, a[i], h)
+            a = self.served2
+            v += (self.h1 + 1) * h
+        for j in range(h):
+            a[j] = a[j] if a[j] > 0.0 else 0.0
+        return total + v[0] + f64_dot(v + 1, a, h)
 
     cdef double _slope(self, double error) noexcept nogil:
         """Derivative of the loss with respect to the output."""
@@ -190,67 +235,111 @@ cdef class Network:
         error = error if error < limit else limit
         return error if error > -limit else -limit
 
-    cdef double _backward(self, const Inputs* inputs, double slope) noexcept nogil:
-        """Compute the gradient, with its penalty; returns its squared norm. `forward` was called for the inputs before."""
-        cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i, j, slot
+    cdef void _accumulate(self, const Inputs* inputs, double slope) noexcept nogil:
+        """Add the gradient for an event to that of the batch; `forward` was called for the inputs before."""
+        cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i = 0 if self.lags_used else self.n_lags, j, n, slot
         cdef Py_ssize_t output = self.n_rest - h - 1
         cdef float* a = self.active2 if self.h2 else self.active1
         cdef float* delta = self.delta2 if self.h2 else self.delta1
-        cdef float* g = self.g_rest
+        cdef float* g = self.g_rest + output
         cdef const float* v = self.v + output + 1
-        cdef double squares = slope * slope
         cdef float s = <float>slope
-        g[output] = s
-        squares += f32_gradient(g + output + 1, a, v, s, self.decay, h)
+        g[0] += s
         for j in range(h):
+            g[j + 1] += s * a[j]
             delta[j] = s * v[j] if a[j] > 0.0 else 0.0
         if self.h2:
             for j in range(h):
-                g[j] = self.delta2[j]
-                squares += g[j] * g[j]
-            for i in range(self.h1):
-                v = self.v + (i + 1) * h
-                self.delta1[i] = f32_dot(v, self.delta2, h) if self.active1[i] > 0.0 else 0.0
-                squares += f32_gradient(g + (i + 1) * h, self.delta2, v, self.active1[i], self.decay, h)
+                self.g_rest[j] += delta[j]
+            f32_back(self.delta1, self.v + h, self.active1, delta, self.h1, h)
+            f32_add_outer(self.g_rest + h, self.active1, delta, self.h1, h)
         h = self.h1
-        for i in range(inputs.n):
-            if i < self.lags_used or i >= self.n_lags:
-                slot = inputs.slots[i]
-                squares += f32_gradient(
-                    self.g_first + i * h, self.delta1, self.w1 + slot * h, inputs.z[i], self.decay, h)
-                self.g_skip[i] = s * inputs.z[i] + self.decay * self.u[slot]
-                squares += self.g_skip[i] * self.g_skip[i]
+        while i < inputs.n:
+            n = self._run(inputs, i)
+            f32_add_outer(self.g_first + inputs.slots[i] * h, inputs.z + i, self.delta1, n, h)
+            for j in range(i, i + n):
+                slot = inputs.slots[j]
+                self.g_skip[slot] += s * inputs.z[j]
+                if not self.is_touched[slot]:
+                    self.is_touched[slot] = True
+                    self.touched[self.n_touched] = <int>slot
+                    self.n_touched += 1
+            i += n
+            i = self.n_lags if i == self.lags_used else i
+        self.n_batched += 1
+        self.widest = inputs.n if inputs.n > self.widest else self.widest
+
+    cdef Py_ssize_t _touched_run(self, Py_ssize_t first) noexcept nogil:
+        """Return the number of slots with a gradient, from number `first` on, that follow each other."""
+        cdef Py_ssize_t end = first + 1
+        while end < self.n_touched and self.touched[end] == self.touched[end - 1] + 1:
+            end += 1
+        return end - first
+
+    cdef double _finish_gradient(self) noexcept nogil:
+        """Divide the gradient by the events of the batch and add that of the penalty; returns its squared norm."""
+        cdef float share = <float>(1.0 / self.n_batched)
+        cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i = 0, n, slot
+        cdef Py_ssize_t output = self.n_rest - h - 1
+        cdef double squares = 0.0
+        if self.h2:
+            squares += f32_finish_gradient(self.g_rest, self.v, share, 0.0, FLOAT_MAX, h)
+            squares += f32_finish_gradient(self.g_rest + h, self.v + h, share, self.decay, FLOAT_MAX, self.h1 * h)
+        squares += f32_finish_gradient(self.g_rest + output, self.v + output, share, 0.0, FLOAT_MAX, 1)
+        squares += f32_finish_gradient(self.g_rest + output + 1, self.v + output + 1, share, self.decay, FLOAT_MAX, h)
+        h = self.h1
+        while i < self.n_touched:
+            n, slot = self._touched_run(i), self.touched[i]
+            squares += f32_finish_gradient(
+                self.g_first + slot * h, self.w1 + slot * h, share, self.decay, FLOAT_MAX, n * h)
+            squares += f32_finish_gradient(self.g_skip + slot, self.u + slot, share, self.decay, FLOAT_MAX, n)
+            i += n
         return squares
 
-    cdef void _step(self, const Inputs* inputs, double slope) noexcept nogil:
-        """Take one step of Adam; `forward` was called for the same inputs before."""
-        cdef double squares = self._backward(inputs, slope)
+    cdef void _step(self) noexcept nogil:
+        """Take one step of Adam along the average gradient of the batch, and begin the next batch."""
+        cdef double squares = self._finish_gradient()
         cdef float scale = 1.0, rate, inverse_bias
-        cdef Py_ssize_t h = self.h1, n = inputs.n, i, slot, at
-        if not isfinite(squares):
-            return
-        if squares > GRADIENT_NORM_MAX * GRADIENT_NORM_MAX:
-            scale = <float>(GRADIENT_NORM_MAX / sqrt(squares))
-        self.power1 *= 0.9
-        self.power2 *= 0.999
-        rate = <float>(self.rate * (WIDE / n if n > WIDE else 1.0) / (1.0 - self.power1))
-        inverse_bias = <float>(1.0 / (1.0 - self.power2))
-        f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, REST1, REST2, EPS, LIMIT,
-                 self.n_rest)
-        for i in range(n):
-            if i < self.lags_used or i >= self.n_lags:
-                slot = inputs.slots[i]
+        cdef Py_ssize_t h = self.h1, i = 0, n, slot, at
+        if isfinite(squares):
+            if squares > GRADIENT_NORM_MAX * GRADIENT_NORM_MAX:
+                scale = <float>(GRADIENT_NORM_MAX / sqrt(squares))
+            self.power1 *= 0.9
+            self.power2 *= 0.999
+            rate = <float>(self.rate * (WIDE / self.widest if self.widest > WIDE else 1.0) / (1.0 - self.power1))
+            inverse_bias = <float>(1.0 / (1.0 - self.power2))
+            f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, REST1, REST2, EPS, LIMIT,
+                     self.n_rest)
+            f32_average(self.v_average, self.v, AVERAGE, self.n_rest)
+            while i < self.n_touched:
+                n, slot = self._touched_run(i), self.touched[i]
                 at = slot * h
-                f32_adam(self.w1 + at, self.w1_mean + at, self.w1_square + at, self.g_first + i * h, scale, rate,
-                         inverse_bias, REST1, REST2, EPS, LIMIT, h)
-                f32_adam(self.u + slot, self.u_mean + slot, self.u_square + slot, self.g_skip + i, scale, rate,
-                         inverse_bias, REST1, REST2, EPS, LIMIT, 1)
-                f32_average(self.w1_average + at, self.w1 + at, AVERAGE, h)
-                f32_average(self.u_average + slot, self.u + slot, AVERAGE, 1)
-        f32_average(self.v_average, self.v, AVERAGE, self.n_rest)
+                f32_adam(self.w1 + at, self.w1_mean + at, self.w1_square + at, self.g_first + at, scale, rate,
+                         inverse_bias, REST1, REST2, EPS, LIMIT, n * h)
+                f32_adam(self.u + slot, self.u_mean + slot, self.u_square + slot, self.g_skip + slot, scale, rate,
+                         inverse_bias, REST1, REST2, EPS, LIMIT, n)
+                f32_average(self.w1_average + at, self.w1 + at, AVERAGE, n * h)
+                f32_average(self.u_average + slot, self.u + slot, AVERAGE, n)
+                i += n
+        self._clear()
+
+    cdef void _end_batch(self) noexcept nogil:
+        """Take a step, if there is an event in the batch."""
+        if self.n_batched:
+            self._step()
+
+    cdef void _clear(self) noexcept nogil:
+        """Set the gradient of the batch to zero."""
+        cdef Py_ssize_t i
+        memset(self.g_rest, 0, self.n_rest * sizeof(float))
+        for i in range(self.n_touched):
+            memset(self.g_first + self.touched[i] * self.h1, 0, self.h1 * sizeof(float))
+            self.g_skip[self.touched[i]] = 0.0
+            self.is_touched[self.touched[i]] = False
+        self.n_touched = self.n_batched = self.widest = 0
 
     cdef void learn(self, const Inputs* inputs, double target) noexcept nogil:
-        """Take one step on a new event."""
+        """Learn a new event, as the first of a batch; `end_replay` is to follow."""
         cdef double error = self.forward(inputs) - target, size = fabs(error), rate
         if not isfinite(error):
             # A weight overflowed: begin anew rather than stay broken.
@@ -258,21 +347,31 @@ cdef class Network:
             return
         self.count += 1.0
         rate = 1.0 / self.count
-        self._step(inputs, self._slope(error))
+        self._accumulate(inputs, self._slope(error))
         self.agreement.observe_new(size)
         if self.count > 10.0 and size > 5.0 * self.scale:
             size = 5.0 * self.scale
         self.scale += (rate if rate > SCALE_RATE else SCALE_RATE) * (size - self.scale)
 
-    cdef double replay_one(self, const Inputs* inputs, double target) noexcept nogil:
-        """Take one step on an event that was drawn from the ring; returns its absolute error before."""
+    cdef void replay(self, const Inputs* inputs, double target) noexcept nogil:
+        """Learn an event that was drawn from the ring."""
         cdef double error = self.forward(inputs) - target
         if not isfinite(error):
-            return 0.0
-        self._step(inputs, self._slope(error))
+            return
+        self._accumulate(inputs, self._slope(error))
         self.replayed_errors += fabs(error)
         self.n_replayed += 1
-        return fabs(error)
+        if self.n_batched == BATCH:
+            self._step()
+
+    cdef void end_replay(self, EventRing ring) noexcept nogil:
+        """Take the last step, and let go of the older events where replayed ones no longer agree with new ones."""
+        self._end_batch()
+        if self.n_replayed:
+            self.agreement.observe_replayed(self.replayed_errors / self.n_replayed)
+            self.replayed_errors, self.n_replayed = 0.0, 0
+            if self.agreement.let_go() and ring.n_pushed - KEPT > self.oldest:
+                self.oldest = ring.n_pushed - KEPT
 
     cdef long long draw(self, EventRing ring) noexcept nogil:
         """Return the number of a random event of those that are replayed; newer ones are drawn more often."""
@@ -286,18 +385,30 @@ cdef class Network:
         age = <long long>(u * u * (ring.n_pushed - first))
         return ring.n_pushed - 1 - age if age < ring.n_pushed - first else first
 
-    cdef void compare(self, EventRing ring) noexcept nogil:
-        """Let go of the older events where those that were replayed no longer agree with new ones."""
-        if self.n_replayed:
-            self.agreement.observe_replayed(self.replayed_errors / self.n_replayed)
-            self.replayed_errors, self.n_replayed = 0.0, 0
-            if self.agreement.let_go() and ring.n_pushed - KEPT > self.oldest:
-                self.oldest = ring.n_pushed - KEPT
-
     cdef void begin_anew(self, EventRing ring) noexcept nogil:
         """Forget how large errors are, and replay none of the events stored until now."""
         self.scale = self.count = 0.0
         self.oldest = ring.n_pushed
+
+    cdef void rescale(self, double factor, double shift) noexcept nogil:
+        """Replace the output o by ``factor * o + shift`` for any inputs; Adam begins anew, for gradients change with it."""
+        cdef Py_ssize_t output = self.n_rest - (self.h2 if self.h2 else self.h1) - 1, i
+        cdef float f = <float>factor
+        for i in range(output, self.n_rest):
+            self.v[i] *= f
+            self.v_average[i] *= f
+        self.v[output] += <float>shift
+        self.v_average[output] += <float>shift
+        for i in range(self.slots):
+            self.u[i] *= f
+            self.u_average[i] *= f
+        memset(self.v_mean, 0, self.n_rest * sizeof(float))
+        memset(self.v_square, 0, self.n_rest * sizeof(float))
+        memset(self.w1_mean, 0, self.slots * self.h1 * sizeof(float))
+        memset(self.w1_square, 0, self.slots * self.h1 * sizeof(float))
+        memset(self.u_mean, 0, self.slots * sizeof(float))
+        memset(self.u_square, 0, self.slots * sizeof(float))
+        self.power1 = self.power2 = 1.0
 
     cdef void _restart(self, Py_ssize_t n) noexcept nogil:
         """Begin anew with first weights, of a deviation for events of `n` inputs."""
@@ -318,23 +429,23 @@ cdef class Network:
         return self.serve(&buffer.inputs)
 
     def learn_one(self, InputBuffer buffer, double target):
-        """Take one step on an event; there is room for it."""
-        self.make_room(buffer.inputs.n)
+        """Take one step on an event."""
         self.learn(&buffer.inputs, target)
+        self._end_batch()
 
-    def gradient(self, InputBuffer buffer, double target):
-        """Return the gradient of half the squared error and the penalty: ``first``, ``skip`` and ``rest``.
+    def gradient(self, list buffers, list targets):
+        """Return the average gradient of half the squared errors and the penalty: ``first``, ``skip`` and ``rest``.
 
-        The first two have one row for each input of the event.
+        The first two have one row for each input.
         """
-        cdef Py_ssize_t n = buffer.inputs.n
-        self.make_room(n)
-        self.wide_scratch[:] = 0.0
-        self._backward(&buffer.inputs, self.forward(&buffer.inputs) - target)
-        g = np.array(self.wide_scratch)
-        rest = np.array(self.scratch)[2 * (self.h1 + self.h2):]
-        at = self.room
-        return {"first": g[at: at + n * self.h1].reshape(n, self.h1), "skip": g[:n], "rest": rest}
+        cdef InputBuffer buffer
+        for buffer, target in zip(buffers, targets, strict=True):
+            self._accumulate(&buffer.inputs, self.forward(&buffer.inputs) - <double>target)
+        self._finish_gradient()
+        first, skip, rest = self.first[4].reshape(-1, self.h1), self.skip[4], np.array(self.scratch)
+        gradient = {"first": first.copy(), "skip": skip.copy(), "rest": rest[len(rest) - self.n_rest :]}
+        self._clear()
+        return gradient
 
     def save(self, Py_ssize_t slots):
         """Return the arrays of the network, those of the inputs for the first `slots` of these."""

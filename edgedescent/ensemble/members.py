@@ -10,6 +10,10 @@ ALL_LAGS = 12
 """Number of lags of a network that gets all: ten of the label and two of the key."""
 
 
+SHORT = 500
+"""Number of events among which a network replays that is to follow the stream quickly."""
+
+
 class NetworkSpec(NamedTuple):
     """Specification of a network."""
 
@@ -17,12 +21,14 @@ class NetworkSpec(NamedTuple):
     """Widths of one or two hidden layers."""
     n_lags: int
     """Number of lags among its inputs, `LEVEL` or `ALL_LAGS`."""
-    rate: float
-    """Learning rate."""
     replay_steps: int
     """Number of stored events that are learned again after each."""
     on_change: bool
     """True if its target is the change against the last label, False if it is the label."""
+    replay_size: int = 1_000_000
+    """Number of latest events that are replayed, if so many are stored."""
+    rate: float = 0.004
+    """Learning rate."""
     decay: float = 0.0002
     """Weight of the penalty ``decay w² / 2``."""
 
@@ -36,6 +42,15 @@ class LeastSquaresSpec(NamedTuple):
     """True if its target is the change against the last label, False if it is the label."""
 
 
+class TreesSpec(NamedTuple):
+    """Specification of the boosted trees that correct the mixture."""
+
+    n_trees: int
+    """Number of trees that are kept."""
+    fit_every: int
+    """Number of events after which another one is fitted."""
+
+
 class Members(NamedTuple):
     """Specification of all members."""
 
@@ -45,6 +60,8 @@ class Members(NamedTuple):
     """Recursive least squares."""
     neighbours: int
     """Number of nearest neighbours; 0 for none."""
+    trees: TreesSpec | None
+    """Boosted trees that correct the mixture, if any."""
     stacks: tuple[float, ...] = (0.999, 0.9999)
     """Forgetting factors of the stacks."""
     regret_forgetting: float = 0.9995
@@ -57,13 +74,13 @@ class Members(NamedTuple):
     """Whether outlying labels may be replaced."""
 
 
-def networks_on_both(
-    hidden: tuple[int, ...], n_lags: int, rate: float, replay_steps: int
-) -> tuple[NetworkSpec, NetworkSpec]:
-    """Return two networks that differ in their target."""
-    return (
-        NetworkSpec(hidden, n_lags, rate, replay_steps, on_change=True),
-        NetworkSpec(hidden, n_lags, rate, replay_steps, on_change=False),
+def networks_of_all_kinds(hidden: tuple[int, ...], replay_steps: int) -> tuple[NetworkSpec, ...]:
+    """Return eight networks, which differ in their lags, in their target and in how far back they replay."""
+    return tuple(
+        NetworkSpec(hidden, n_lags, replay_steps, on_change, replay_size)
+        for n_lags in (LEVEL, ALL_LAGS)
+        for on_change in (True, False)
+        for replay_size in (1_000_000, SHORT)
     )
 
 
@@ -75,38 +92,34 @@ def squares_on_both(*forgettings: float) -> tuple[LeastSquaresSpec, ...]:
 BUDGETS: dict[str, Members] = {
     "tiny": Members(
         networks=(
-            NetworkSpec((32, 16), LEVEL, 0.0015, 4, on_change=True),
-            NetworkSpec((16, 8), ALL_LAGS, 0.002, 3, on_change=True),
+            NetworkSpec((32, 16), LEVEL, 15, on_change=True),
+            NetworkSpec((16, 8), ALL_LAGS, 7, on_change=False, replay_size=SHORT, rate=0.006),
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=0,
+        trees=TreesSpec(50, fit_every=200),
     ),
     "small": Members(
         networks=(
-            NetworkSpec((64, 32), LEVEL, 0.0015, 8, on_change=True),
-            *networks_on_both((16, 8), ALL_LAGS, 0.002, 4),
+            NetworkSpec((32, 16), LEVEL, 23, on_change=True),
+            NetworkSpec((32, 16), LEVEL, 23, on_change=False, replay_size=SHORT),
+            NetworkSpec((32, 16), ALL_LAGS, 23, on_change=True),
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=8,
+        trees=TreesSpec(200, fit_every=50),
     ),
     "default": Members(
-        networks=(
-            *networks_on_both((64, 32), LEVEL, 0.0015, 8),
-            *networks_on_both((64, 32), ALL_LAGS, 0.00075, 8),
-            *networks_on_both((16, 8), ALL_LAGS, 0.002, 4),
-        ),
+        networks=networks_of_all_kinds((32, 16), 31),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
+        trees=TreesSpec(200, fit_every=50),
     ),
     "large": Members(
-        networks=(
-            *networks_on_both((64, 32), LEVEL, 0.0015, 16),
-            *networks_on_both((64, 32), ALL_LAGS, 0.00075, 16),
-            *networks_on_both((128, 64), LEVEL, 0.00075, 8),
-            *networks_on_both((16, 8), ALL_LAGS, 0.002, 8),
-        ),
+        networks=networks_of_all_kinds((64, 32), 31),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
+        trees=TreesSpec(200, fit_every=50),
     ),
 }
 """Members by the name of a budget."""

@@ -3,6 +3,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from typing_extensions import disjoint_base
 
+from edgedescent.ensemble._boosted_trees import BoostedTrees
 from edgedescent.ensemble._event_ring import EventRing
 from edgedescent.ensemble._keyed_labels import KeyedLabels
 from edgedescent.ensemble._label_guard import LabelGuard
@@ -25,6 +26,10 @@ class AutoModel(FeatureModel):
     def watch(self) -> Scaler: ...
     @property
     def mixture(self) -> Mixture: ...
+    @property
+    def trees(self) -> BoostedTrees | None: ...
+    @property
+    def choice(self) -> Mixture: ...
     @property
     def ring(self) -> EventRing: ...
     @property

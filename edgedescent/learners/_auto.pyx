@@ -1,8 +1,9 @@
 """Model of the automatic regressor: members over one encoder and the own lags of the label, and their mixture."""
 from cpython.object cimport PyObject
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint64_t
 
+from edgedescent.ensemble._boosted_trees cimport BoostedTrees
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._forecasts cimport Forecasts
 from edgedescent.ensemble._inputs cimport InputBuffer
@@ -53,6 +54,9 @@ cdef class AutoModel(FeatureModel):
     # Looks for changes of scale of the label.
     cdef readonly Scaler watch
     cdef readonly Mixture mixture
+    # Correct the mixture, and choose between its prediction and the corrected one. Without trees the choice is the mixture.
+    cdef readonly BoostedTrees trees
+    cdef readonly Mixture choice
     cdef readonly EventRing ring
     # Members by their names in the state.
     cdef readonly dict members
@@ -61,7 +65,7 @@ cdef class AutoModel(FeatureModel):
     cdef InputBuffer buffer
     cdef InputBuffer replayed
     cdef double lags[LAGS]
-    cdef bint own_lags, key_lags, guards
+    cdef bint own_lags, key_lags, guards, corrects
 
     def __init__(self, Encoder encoder, parameters):
         FeatureModel.__init__(self, encoder, parameters)
@@ -82,6 +86,12 @@ cdef class AutoModel(FeatureModel):
             self.pointers[i] = <PyObject*>member
         n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
         self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
+        self.choice = self.mixture
+        self.corrects = chosen.trees is not None
+        if self.corrects:
+            self.trees = BoostedTrees(
+                parameters.replay_size, chosen.trees.n_trees, chosen.trees.fit_every, parameters.seed)
+            self.choice = Mixture(2, (), chosen.regret_forgetting)
         self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
         self._grow(encoder.scaler.rows)
         for i in range(LAGS + 1):
@@ -107,8 +117,6 @@ cdef class AutoModel(FeatureModel):
             self.room = 0
             self.buffer.make_room(encoder.room)
             self.replayed.make_room(encoder.room)
-            for i in range(self.n_members):
-                (<Member>self.pointers[i]).make_room(LAGS + 1 + encoder.room)
             self.room = encoder.room
         if self.rows < encoder.scaler.rows:
             self._grow(encoder.scaler.rows)
@@ -132,9 +140,11 @@ cdef class AutoModel(FeatureModel):
             self.ring.forget_slot(<int>(LAGS + row))
             for i in range(self.n_members):
                 (<Member>self.pointers[i]).forget_slot(LAGS + row)
+            if self.corrects:
+                self.trees.forget_slot(LAGS + row, self.ring)
 
     cdef double predict(self, const EncodedEvent* event) noexcept nogil:
-        """Fill the predictions of all members for an event, and return their mixture."""
+        """Fill the predictions of all members for an event, and return their mixture, corrected."""
         cdef LabelScale scale = self.history.scale()
         cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
         cdef double* out = self.mixture.predictions
@@ -148,20 +158,29 @@ cdef class AutoModel(FeatureModel):
         for i in range(self.n_members):
             (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
             out += (<Member>self.pointers[i]).n_outputs
-        return self.mixture.mix(scale.base, lowest, highest)
+        self.mixture.mix(scale.base, lowest, highest)
+        if not self.corrects:
+            return self.mixture.prediction
+        self.choice.predictions[0] = self.mixture.prediction
+        self.choice.predictions[1] = self.trees.predict(&self.buffer.inputs, &scale, self.mixture.prediction)
+        return self.choice.mix(scale.base, lowest, highest)
 
     cdef double learn(self, double y) noexcept nogil:
         cdef LabelScale scale = self.history.scale()
         cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
-        self.guard.observe(y, prediction, self.mixture.known_error() if self.guards else 0.0)
+        self.guard.observe(y, prediction, self.choice.known_error() if self.guards else 0.0)
         y = self.guard.label()
         self.mixture.learn(scale.base, y)
+        if self.corrects:
+            self.choice.learn(scale.base, y)
         if self.history.n == 0:
             return prediction
         for i in range(self.n_members):
             (<Member>self.pointers[i]).learn(&self.buffer.inputs, &scale, y)
         self.ring.push(&self.buffer.inputs, scale.base, y)
+        if self.corrects:
+            self.trees.learn(self.ring, &self.replayed.inputs, &scale, self.mixture.prediction, y)
         for i in range(self.n_members):
             (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
         return prediction
@@ -190,19 +209,57 @@ cdef class AutoModel(FeatureModel):
             # The intercept.
             (<Member>self.pointers[i]).reopen_slot(LAGS)
             (<Member>self.pointers[i]).begin_anew(self.ring)
+        if self.corrects:
+            self.trees.begin_anew(self.ring)
 
     cdef void _follow_label(self) noexcept nogil:
         """Follow a change of scale of the label, if the errors confirm it."""
         cdef double before = self.watch.deviation[0]
+        cdef LabelScale scale = self.history.scale()
         cdef Py_ssize_t row
         if not self.follow_target(self.watch):
             return
         self.history.follow_change(self.watch.mean[0], self.watch.deviation[0], BLOCK)
+        self._keep_predictions(scale, self.history.scale())
         self.keyed.forget_labels()
         self.mixture.begin_anew(self.watch.deviation[0] / before)
+        if self.corrects:
+            self.choice.begin_anew(self.watch.deviation[0] / before)
         for row in range(-LAGS, self.encoder.vocabulary.size()):
             self.follow_change(row)
         self.begin_anew()
+
+    cdef void _keep_predictions(self, LabelScale before, LabelScale after) noexcept nogil:
+        """Let each member keep its predictions where they fit the latest labels better than its standardized outputs do.
+
+        Where the unit of the label has changed, the outputs are still right. Where the label varies more for another
+        reason, the predictions are, or a member has followed the labels since.
+        """
+        cdef double out
+        cdef double kept[MEMBERS_MAX]
+        cdef double moved[MEMBERS_MAX]
+        cdef long long number
+        cdef Py_ssize_t i, place
+        for i in range(self.n_members):
+            kept[i] = moved[i] = 0.0
+        for number in range(self.ring.n_pushed - min(BLOCK, self.ring.held), self.ring.n_pushed):
+            place = self.ring.recall(number, &self.replayed.inputs)
+            for i in range(self.replayed.inputs.n):
+                self.replayed.inputs.exact[i] = self.replayed.inputs.z[i]
+            before.base = after.base = self.ring.bases[place]
+            for i in range(self.n_members):
+                if (<Member>self.pointers[i]).has_target:
+                    (<Member>self.pointers[i]).predict(&self.replayed.inputs, &before, &out)
+                    kept[i] += fabs(out - self.ring.labels[place])
+                    (<Member>self.pointers[i]).predict(&self.replayed.inputs, &after, &out)
+                    moved[i] += fabs(out - self.ring.labels[place])
+        for i in range(self.n_members):
+            if kept[i] < moved[i]:
+                if (<Member>self.pointers[i]).on_change:
+                    (<Member>self.pointers[i]).rescale(before.change / after.change, 0.0)
+                else:
+                    (<Member>self.pointers[i]).rescale(
+                        before.deviation / after.deviation, (before.mean - after.mean) / after.deviation)
 
     def append_labels(self, labels):
         """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
@@ -240,6 +297,9 @@ cdef class AutoModel(FeatureModel):
             **self.ring.save(),
             **self.mixture.save(),
         }
+        if self.corrects:
+            state.update(self.trees.save(self.ring))
+            state.update((name.replace("mixture.", "choice."), value) for name, value in self.choice.save().items())
         for prefix, member in self.members.items():
             state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
         return state
@@ -256,6 +316,10 @@ cdef class AutoModel(FeatureModel):
         self.keyed.restore(state, slots - LAGS)
         self.ring.restore(state, slots, LAGS + 1)
         self.mixture.restore(state)
+        if self.corrects:
+            self.trees.restore(state, self.ring)
+            self.choice.restore(
+                {name.replace("choice.", "mixture."): value for name, value in state.items() if name.startswith("choice.")})
         self._grow(self.encoder.scaler.rows)
         for prefix, member in self.members.items():
             start = f"{prefix}."
@@ -270,10 +334,11 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
     members = {"forecasts": Forecasts(history, keyed)}
     for i, one in enumerate(chosen.squares):
-        members[f"squares{i}"] = LeastSquaresMember(LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change)
+        members[f"squares{i}"] = LeastSquaresMember(
+            LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change, LAGS)
     for i, one in enumerate(chosen.networks):
         network = Network(
-            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, size, seed * 64 + i)
+            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i)
         members[f"network{i}"] = NetworkMember(network, one.on_change)
     if chosen.neighbours:
         members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)

@@ -27,6 +27,9 @@ class AutoRegressor(FeatureLearner):
         rᵢ = sign(f - y) (f - pᵢ) / s               f is the mixture of the predictions pᵢ, s the scale of its error
         wᵢ ∝ max(Rᵢ, 0) / (1 + Bᵢ)                  with forgetting sums R of r, and B of r²
 
+    Boosted trees are fitted to the residuals of the mixture over the latest 2,000 events, and a second mixture weights
+    the prediction that they correct against the plain one.
+
     A label that is more than ten mean absolute errors away from its prediction is replaced before it becomes a lag,
     unless labels after such ones have shown that they are real.
 
@@ -51,6 +54,7 @@ class AutoRegressor(FeatureLearner):
 
     References:
         Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Losses", COLT.
+        Friedman 2001, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of Statistics 29.
     """
 
     model_type = AutoModel
@@ -127,7 +131,7 @@ class AutoRegressor(FeatureLearner):
         row = model.keyed.key()
         lines = [
             f"{type(self).__name__} with budget {self.budget} after {self.n_events:,} events",
-            f"mean absolute error {model.mixture.mean_error:.4g}",
+            f"mean absolute error {model.choice.mean_error:.4g}",
             "weight      error  expert",
             *(
                 f"{weights[i]:6.1%}  {errors[i]:9.4g}  {names[i]}"
@@ -135,6 +139,11 @@ class AutoRegressor(FeatureLearner):
             ),
             f"periods of the labels: {' and '.join(periods) or 'none'}",
             f"key: {self.encoder.vocabulary.keys()[row - 1] if row else 'none'}",
+            *(
+                []
+                if model.trees is None
+                else [f"weight of the correction by trees: {model.choice.experts()[0][1]:.1%}"]
+            ),
             f"outlying labels replaced: {counts['labels_replaced']}",
             f"members restarted: {counts['members_restarted']}",
             f"replayed events let go: {counts['replays_let_go']} times",

@@ -1,10 +1,9 @@
-"""Loops over single-precision vectors, with the same bits on every machine."""
+"""Loops over vectors of single-precision weights, with the same bits on every machine."""
 
 cdef extern from "edgedescent/numerics/vector_kernels.h" nogil:
-    void f32_add_scaled(float* sums, const float* row, float scale, Py_ssize_t n) noexcept
+    void f64_add_scaled(double* sums, const float* row, double scale, Py_ssize_t n) noexcept
+    double f64_dot(const float* a, const double* b, Py_ssize_t n) noexcept
     float f32_dot(const float* a, const float* b, Py_ssize_t n) noexcept
-    float f32_gradient(float* gradient, const float* row, const float* weights, float scale, float decay,
-                       Py_ssize_t n) noexcept
     float f32_adam(float* weights, float* mean, float* square, const float* gradient, float scale, float rate,
                    float inverse_bias, float rest1, float rest2, float eps, float limit, Py_ssize_t n) noexcept
     void f32_layer(float* sums, const float* weights, const float* inputs, Py_ssize_t n, Py_ssize_t width) noexcept
@@ -15,4 +14,5 @@ cdef extern from "edgedescent/numerics/vector_kernels.h" nogil:
     float f32_finish_gradient(float* gradient, const float* weights, float scale, float decay, float cap,
                               Py_ssize_t n) noexcept
     void f32_average(float* average, const float* weights, float rate, Py_ssize_t n) noexcept
-    float f32_distance(const float* a, const float* b, Py_ssize_t n) noexcept
+    void f32_distances(float* distances, const float* columns, const float* query, Py_ssize_t n, Py_ssize_t stride,
+                       Py_ssize_t width) noexcept

@@ -71,7 +71,7 @@ class LeastSquares:
     def __init__(self, size: int, forgetting: float, prior: float) -> None:
         self.w, self.p = np.zeros(size), prior * np.eye(size)
         self.forgetting, self.prior = forgetting, prior
-        self.scale, self.count = 0.0, 0
+        self.scale, self.count, self.clipped = 0.0, 0, 0.0
 
     def learn(self, z: Vector, target: float) -> None:
         error = target - self.w @ z
@@ -86,6 +86,7 @@ class LeastSquares:
         self.count += 1
         size = abs(error)
         if self.count > 20 and self.scale > 0:
+            self.clipped += 0.1 * ((size > 4 * self.scale) - self.clipped)
             error = np.clip(error, -4 * self.scale, 4 * self.scale)
             size = min(size, 5 * self.scale)
         self.scale += max(1 / self.count, 0.01) * (size - self.scale)
@@ -94,6 +95,9 @@ class LeastSquares:
         # Nothing is forgotten of a parameter with an input of 0.
         growth = np.where((z == 0) | winds_up, 1.0, self.forgetting**-0.5)
         self.p = (self.p - np.outer(gain, gain) / total) * np.outer(growth, growth)
+        if self.clipped > 0.6:
+            self.p = self.prior * np.eye(len(self.p))
+            self.scale, self.count, self.clipped = 0.0, 0, 0.0
 
 
 class Mixture:

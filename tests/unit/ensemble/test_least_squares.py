@@ -31,6 +31,26 @@ def test_the_steps_are_those_specified(forgetting: float) -> None:
     np.testing.assert_allclose(symmetric(model.save()["matrix"]), specified.p, rtol=1e-4, atol=1e-6)
 
 
+def test_a_run_of_clipped_errors_is_a_change_and_is_followed_as_specified() -> None:
+    rng = np.random.default_rng(6)
+    model, specified = compiled(3, 0.9998, 100.0), Specified(3, 0.9998, 100.0)
+    places, weights = np.arange(3, dtype=np.int32), np.array([1.0, -2.0, 0.5])
+    for n in range(430):
+        z = rng.normal(size=3)
+        if n == 400:
+            weights = 30.0 * weights
+        target = float(z @ weights + 0.1 * rng.normal())
+        if n in (100, 200, 201, 300):
+            # Outliers that are alone are clipped, and change little.
+            target += 100.0
+        model.learn_one(places, z, target)
+        specified.learn(z, target)
+        assert model.predict_one(places, z) == pytest.approx(specified.w @ z, rel=1e-4, abs=1e-4)
+        if n == 399:
+            np.testing.assert_allclose(model.save()["weights"], weights, atol=0.1)
+    np.testing.assert_allclose(model.save()["weights"], weights, atol=0.3)
+
+
 def test_without_forgetting_it_is_ridge_regression() -> None:
     rng = np.random.default_rng(2)
     x, places = rng.normal(size=(200, 4)), np.arange(4, dtype=np.int32)

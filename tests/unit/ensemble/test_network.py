@@ -71,7 +71,7 @@ def test_the_gradient_is_that_of_finite_differences(hidden: tuple[int, ...], lag
         model.learn_one(filled(*event(rng)), float(rng.normal()))
     slots, z = event(rng)
     target, step = 0.7, 1e-5
-    got = model.gradient(filled(slots, z), target)
+    got = model.gradient([filled(slots, z)], [target])
     kept, inputs = used(slots, z, lags_used)
 
     def loss(at: Specified) -> float:
@@ -84,13 +84,35 @@ def test_the_gradient_is_that_of_finite_differences(hidden: tuple[int, ...], lag
         getattr(low, part)[place] -= step
         return (loss(high) - loss(low)) / (2 * step)
 
-    rows = [*range(lags_used), *range(N_LAGS, len(slots))]
-    for i, slot in zip(rows, kept, strict=True):
-        assert got["skip"][i] == pytest.approx(difference("skip", (slot,)), rel=1e-3, abs=1e-5)
+    for slot in kept:
+        assert got["skip"][slot] == pytest.approx(difference("skip", (slot,)), rel=1e-3, abs=1e-5)
         expected = [difference("first", (slot, j)) for j in range(hidden[0])]
-        np.testing.assert_allclose(got["first"][i], expected, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(got["first"][slot], expected, rtol=1e-3, atol=1e-5)
     expected = [difference("rest", (j,)) for j in range(len(got["rest"]))]
     np.testing.assert_allclose(got["rest"], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_the_gradient_of_a_batch_is_the_average_of_those_of_its_events() -> None:
+    rng = np.random.default_rng(8)
+    model = network((7, 5))
+    for _ in range(10):
+        model.learn_one(filled(*event(rng)), float(rng.normal()))
+    # Events of different inputs: the penalty counts for each of them once.
+    events, targets = [event(rng) for _ in range(3)], rng.normal(size=3).tolist()
+    together = model.gradient([filled(*one) for one in events], targets)
+    weights = {name: model.save(SLOTS)[name] for name in ("first", "skip", "rest")}
+    alone = [model.gradient([filled(*one)], [target]) for one, target in zip(events, targets, strict=True)]
+    touched = sorted({slot for slots, _ in events for slot in slots})
+    for name in ("first", "skip"):
+        penalty = np.zeros_like(weights[name])
+        penalty[touched] = DECAY * weights[name][touched]
+        parts = []
+        for (slots, _), one in zip(events, alone, strict=True):
+            part = one[name].astype(np.float64)
+            part[slots] -= DECAY * weights[name][slots]
+            parts.append(part)
+        np.testing.assert_allclose(together[name], np.mean(parts, axis=0) + penalty, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(together["rest"], np.mean([one["rest"] for one in alone], axis=0), rtol=1e-4, atol=1e-6)
 
 
 def decayed(at: Specified) -> Vector:
@@ -106,10 +128,10 @@ def test_the_first_step_of_adam_moves_each_weight_by_the_rate() -> None:
     rng = np.random.default_rng(3)
     model = network((8,), rate=0.01)
     slots, z = event(rng)
-    before, g = model.save(SLOTS), model.gradient(filled(slots, z), 3.0)
+    before, g = model.save(SLOTS), model.gradient([filled(slots, z)], [3.0])
     model.learn_one(filled(slots, z), 3.0)
     moved = model.save(SLOTS)["first"][slots] - before["first"][slots]
-    np.testing.assert_allclose(moved, -0.01 * np.sign(g["first"]), atol=2e-4)
+    np.testing.assert_allclose(moved, -0.01 * np.sign(g["first"][slots]), atol=2e-4)
     others = [slot for slot in range(SLOTS) if slot not in slots]
     assert np.array_equal(model.save(SLOTS)["first"][others], before["first"][others])
 
@@ -121,7 +143,7 @@ def test_averages_follow_the_weights_of_an_event() -> None:
     model.learn_one(filled(slots, z), 3.0)
     after = model.save(SLOTS)
     for name, rows in (("first", slots), ("skip", slots), ("rest", slice(None))):
-        expected = before[name][rows] + 0.008 * (after[name][rows] - before[name][rows])
+        expected = before[name][rows] + 0.024 * (after[name][rows] - before[name][rows])
         np.testing.assert_allclose(after[f"{name}_average"][rows], expected, rtol=1e-5, atol=1e-8)
     others = [slot for slot in range(SLOTS) if slot not in slots]
     assert np.array_equal(after["first_average"][others], before["first"][others])
@@ -150,7 +172,7 @@ def test_a_weight_that_overflowed_lets_the_network_begin_anew() -> None:
     assert abs(model.predict_one(buffer)) < 100.0
     # All weights are drawn again: it can learn more than a line.
     assert model.save(SLOTS)["first"].all()
-    assert model.gradient(buffer, 50.0)["first"].any()
+    assert model.gradient([buffer], [50.0])["first"].any()
 
 
 def test_a_saved_network_goes_on_alike() -> None:

@@ -46,6 +46,23 @@ def test_where_nothing_beats_the_last_value_it_is_as_good(budget: Budget) -> Non
     assert absolute_errors(labels, X, budget)[300:].mean() < 1.05 * np.abs(np.diff(labels))[299:].mean()
 
 
+def error_after(change: float, unit: float, budget: Budget) -> float:
+    """Error 100 to 300 events after a change of a weight and of the label's unit, over that of a fresh learner."""
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(1800, 3))
+    weights = np.where(np.arange(1800)[:, None] < 1500, 1.0, [change, 1.0, 1.0])
+    labels = (X * weights).sum(axis=1) + 0.1 * rng.normal(size=1800)
+    labels[1500:] *= unit
+    errors = absolute_errors(labels, X, budget)[1600:]
+    return float(errors.mean() / absolute_errors(labels[1500:], X[1500:], budget)[100:].mean())
+
+
+@pytest.mark.parametrize("budget", ["tiny", "small"])
+@pytest.mark.parametrize(("change", "unit"), [(10.0, 1.0), (1.0, 10.0), (1.0, 0.01)])
+def test_a_larger_weight_and_another_unit_of_the_label_are_followed(change: float, unit: float, budget: Budget) -> None:
+    assert error_after(change, unit, budget) < 1.2
+
+
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_a_line_is_learned_to_its_noise(budget: Budget) -> None:
     X, labels = line(1000)
@@ -105,6 +122,7 @@ def test_the_summary_says_who_leads_and_what_was_found() -> None:
     assert all(any(text.endswith(name) for name in model.model.names()) for text in listed)
     assert lines[6] == "periods of the labels: 24" or lines[6].startswith("periods of the labels: 24 and ")
     assert lines[7] == "key: none"
+    assert lines[8].startswith("weight of the correction by trees: ")
 
 
 def test_outlying_labels_are_counted() -> None:

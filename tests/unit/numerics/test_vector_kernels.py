@@ -1,4 +1,4 @@
-"""The loops over single-precision vectors: as NumPy says, and the same bits with and without AVX2."""
+"""The loops over vectors of weights: as NumPy says, and the same bits with and without AVX2."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
 
 
 def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
-    """Call a kernel; floats are passed in single precision, integers as sizes, arrays by address."""
+    """Call a kernel; floats are passed in the precision of its name, integers as sizes, arrays by address."""
     function = getattr(library, name)
-    function.restype = ctypes.c_float
+    real = ctypes.c_double if name.startswith("f64") else ctypes.c_float
+    function.restype = real
     given: list[Any] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -60,7 +61,7 @@ def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
         elif isinstance(argument, int):
             given.append(ctypes.c_ssize_t(argument))
         else:
-            given.append(ctypes.c_float(argument))
+            given.append(real(argument))
     return float(function(*given))
 
 
@@ -85,25 +86,55 @@ def dot(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
     assert call("f32_dot", a, b, n) == sum_of(a * b)
 
 
+def dot_in_double(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    """Each number is in single precision, the sum is not: four partial sums, then the rest."""
+    a, b = numbers(rng, n), rng.normal(size=n)
+    products, lanes, rest = a * b, np.zeros(4), 0.0
+    whole = n - n % 4
+    for block in products[:whole].reshape(-1, 4):
+        lanes = lanes + block
+    for product in products[whole:]:
+        rest += product
+    assert call("f64_dot", a, b, n) == ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3])) + rest
+
+
+def add_scaled_in_double(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    sums, row = rng.normal(size=n), numbers(rng, n)
+    expected = sums + 0.1 * row.astype(np.float64)
+    call("f64_add_scaled", sums, row, 0.1, n)
+    assert sums.tobytes() == expected.tobytes()
+
+
+def distances(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    """Of n points with five coordinates, which lie in columns that are longer."""
+    columns, query, found = numbers(rng, 5, n + 3), numbers(rng, 5), numbers(rng, n)
+    expected = np.zeros(n, dtype=F)
+    for column, q in zip(columns, query, strict=True):
+        expected = expected + (column[:n] - q) ** 2
+    call("f32_distances", found, columns, query, n, n + 3, 5)
+    assert found.tobytes() == expected.tobytes()
+
+
 def layer(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
-    sums, weights, inputs = numbers(rng, n), numbers(rng, 5, n), np.maximum(numbers(rng, 5), F(0))
+    sums, weights, inputs = numbers(rng, n), numbers(rng, 70, n), np.maximum(numbers(rng, 70), F(0))
     expected = sums.copy()
     for x, row in zip(inputs, weights, strict=True):
         expected = expected + x * row
-    call("f32_layer", sums, weights, inputs, 5, n)
+    call("f32_layer", sums, weights, inputs, 70, n)
     assert sums.tobytes() == expected.tobytes()
 
 
 def add_outer(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
-    gradient, inputs, delta = numbers(rng, 5, n), numbers(rng, 5), numbers(rng, n)
+    gradient, inputs, delta = numbers(rng, 70, n), numbers(rng, 70), numbers(rng, n)
+    inputs[::3] = F(0)
     expected = gradient + np.outer(inputs, delta)
-    call("f32_add_outer", gradient, inputs, delta, 5, n)
+    call("f32_add_outer", gradient, inputs, delta, 70, n)
     assert gradient.tobytes() == expected.tobytes()
 
 
 def back(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
-    before, weights, inputs, delta = numbers(rng, 6), numbers(rng, 6, n), numbers(rng, 6), numbers(rng, n)
-    call("f32_back", before, weights, inputs, delta, 6, n)
+    before, weights, inputs, delta = numbers(rng, 70), numbers(rng, 70, n), numbers(rng, 70), numbers(rng, n)
+    call("f32_back", before, weights, inputs, delta, 70, n)
     expected = [sum_of(row * delta) if x > 0 else 0.0 for x, row in zip(inputs, weights, strict=True)]
     assert before.tolist() == expected
 
@@ -138,7 +169,10 @@ def adam(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
         assert got.tobytes() == expected.astype(F).tobytes()
 
 
-@pytest.mark.parametrize("kernel", [dot, layer, add_outer, back, finish_gradient, average, adam])
+@pytest.mark.parametrize(
+    "kernel",
+    [dot, dot_in_double, add_scaled_in_double, layer, add_outer, back, finish_gradient, average, adam, distances],
+)
 def test_every_version_gives_the_bits_of_numpy(versions: list[ctypes.CDLL], kernel: Any) -> None:
     for library in versions:
         for n in SIZES:
