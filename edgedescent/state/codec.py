@@ -22,7 +22,7 @@ MAGIC = b"EDC1"
 SCHEMA = 3
 _BODY = 36
 """Offset from which on the SHA-256 covers the bytes."""
-_DTYPES = ("<f8", "<i8", "<u8", "|u1")
+_DTYPES = ("<f8", "<f4", "<i8", "<u8", "|u1")
 
 
 class _Entry(msgspec.Struct, array_like=True):

@@ -12,6 +12,7 @@ import pytest
 
 from edgedescent import AutoRanker, DecayedPopularity, ItemNeighbours, SessionCooccurrence
 from edgedescent.evaluation.ranking import RankingScores
+from edgedescent.state.codec import decode, encode
 from reference.ranking import Ranking
 
 RANKERS = [AutoRanker, DecayedPopularity, ItemNeighbours, SessionCooccurrence]
@@ -164,3 +165,15 @@ def test_weights_that_are_learned_are_restored() -> None:
     for user, item in choices(300, seed=2):
         assert twin.predict_learn_one(user, item) == model.predict_learn_one(user, item)
     assert np.array_equal(twin.model.choice.weights(), model.model.choice.weights())
+
+
+@pytest.mark.parametrize("kind", RANKERS)
+def test_a_checkpoint_goes_on_with_the_same_bits(kind: Any) -> None:
+    model = kind()
+    for user, item in choices(200):
+        model.learn_one(user, item)
+    twin = kind()
+    twin.load_state_dict(decode(encode(model.state_dict())))
+    for user, item in choices(100, seed=2):
+        assert twin.predict_learn_one(user, item) == model.predict_learn_one(user, item)
+    assert twin.recommend("u1", k=9) == model.recommend("u1", k=9)

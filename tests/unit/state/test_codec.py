@@ -102,7 +102,7 @@ def test_another_schema_is_refused(schema: int) -> None:
     assert "Run the version" in caught.value.hint
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int32", "bool", "complex128", "object", "<U3", "datetime64[s]"])
+@pytest.mark.parametrize("dtype", ["float16", "int32", "bool", "complex128", "object", "<U3", "datetime64[s]"])
 def test_a_type_that_no_state_has_is_refused(dtype: str) -> None:
     with pytest.raises(TypeError, match="The state 'w' is of type"):
         codec.encode({"w": np.zeros(2, dtype=dtype)})
