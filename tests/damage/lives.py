@@ -19,6 +19,7 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message
 from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import ExportError
+from edgedescent.learners.interactions import Interactions
 from edgedescent.snapshots.export import export_snapshot
 from edgedescent.state import codec
 from edgedescent.state.dead_letters import Selection, find, to_record
@@ -35,9 +36,11 @@ POLL = 5
 END = 3 * PART
 MORE = 10
 """Messages after the damage."""
+RECOMMENDERS = [kind.__name__ for kind in exported.LEARNERS if kind.input_kind == "ratings"]
+BINARY = ["LogisticRegressor", *(kind.__name__ for kind in exported.LEARNERS if issubclass(kind, Interactions))]
+"""Learners to which a label is 1 or 0."""
 SMALL: dict[str, dict[str, Any]] = {
-    "BPR": {"users_max": 20, "items_max": 20, "seen_max": 4},
-    "MatrixFactorization": {"users_max": 20, "items_max": 20},
+    **{name: {"users_max": 20, "items_max": 20, "seen_max": 4} for name in RECOMMENDERS},
     "RiverRegressor": {"model": ["preprocessing.StandardScaler", "linear_model.LinearRegression"]},
     "RiverRecommender": {"model": "reco.BiasedMF"},
 }
@@ -59,11 +62,11 @@ def parameters(learner: str) -> dict[str, Any]:
 def payloads(learner: str, count: int) -> list[bytes]:
     """Messages of every kind: events and arrays, labels, questions, repeats, and what cannot be used."""
     dice = random.Random(f"{learner} events")
-    rates = parameters(learner)["type"] in ("BPR", "MatrixFactorization", "RiverRecommender")
+    rates = learner in (*RECOMMENDERS, "RiverRecommender")
     made: list[bytes] = []
 
     def event(number: int) -> dict[str, Any]:
-        y: float = number % 2 if learner in ("LogisticRegressor", "BPR") else round(dice.gauss(10, 3), 3)
+        y: float = number % 2 if learner in BINARY else round(dice.gauss(10, 3), 3)
         one: dict[str, Any] = {"id": f"e{number}", "y": y}
         if rates:
             one |= {"user": dice.randint(1, 6), "item": f"i{dice.randint(1, 9)}"}
