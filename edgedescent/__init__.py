@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgedescent.learners import (
         BPR,
         AutoRanker,
+        AutoRecommender,
         AutoRegressor,
         DecayedPopularity,
         FactorizationMachine,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BPR",
     "AutoRanker",
+    "AutoRecommender",
     "AutoRegressor",
     "DecayedPopularity",
     "FactorizationMachine",

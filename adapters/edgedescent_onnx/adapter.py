@@ -17,6 +17,7 @@ from edgedescent_onnx.label_history import PORT as LABELS
 from edgedescent_onnx.model_file import IR_VERSION, OPSETS, PRODUCER, encode, serve
 
 GRAPHS: dict[str, str] = {
+    "AutoRecommender": "edgedescent_onnx.matrix_factorization:AutoRecommenderGraph",
     "AutoRegressor": "edgedescent_onnx.auto:AutoGraph",
     "BPR": "edgedescent_onnx.matrix_factorization:BPRGraph",
     "FactorizationMachine": "edgedescent_onnx.factorization_machine:FactorizationMachineGraph",

@@ -1,4 +1,4 @@
-"""ONNX graphs of `MatrixFactorization` and `BPR`, from ids as strings to the prediction."""
+"""ONNX graphs of `MatrixFactorization`, `AutoRecommender` and `BPR`, from ids as strings to the prediction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgedescent import BPR, MatrixFactorization
+from edgedescent import BPR, AutoRecommender, MatrixFactorization
 from edgedescent.errors import InvalidEventError
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served, sigmoid
@@ -41,7 +41,7 @@ print(session.run(["prediction"], prepare(metadata, events))[0].tolist())
 
     def build(self, learner: Learner) -> Graph:
         """Return the graph of the learner's present state."""
-        state: dict[str, Any] = learner.state_dict()
+        state = self.state(learner)
         y_min, y_max = learned(state, "loss")[2:]
         # The ratings' scale is part of the tables, not a factor of its own: onnxruntime drops a product with a single
         # constant that is 1 when rounded to 32 bits. If all ratings were equal, the scale is 0 and the mean remains.
@@ -52,12 +52,31 @@ print(session.run(["prediction"], prepare(metadata, events))[0].tolist())
         nodes.append(Node("Clip", ["unclipped", "lowest", "highest"], "prediction"))
         return Graph([_port("user"), _port("item")], nodes, constants)
 
+    def state(self, learner: Learner) -> dict[str, Any]:
+        """Return the state with the tables `user_rows` and `item_rows`, whose rows make a score."""
+        return dict(learner.state_dict())
+
     def feed(self, metadata: Mapping[str, str], events: Events) -> dict[str, Array]:
         """Return one column of ids for users and one for items."""
         try:
             return prepare(metadata, events)
         except ValueError as error:
             raise InvalidEventError("invalid_id", str(error)) from error
+
+
+class AutoRecommenderGraph(MatrixFactorizationGraph):
+    """Graph of the ensemble for ratings: its experts are linear in products of estimates of the user and the item.
+
+    So a score is that of a matrix factorization whose rows hold the weights and the estimates beside the factors.
+    """
+
+    learner: type[Learner] = AutoRecommender
+
+    def state(self, learner: Learner) -> dict[str, Any]:
+        """Return the state with the tables `user_rows` and `item_rows`, whose rows make a score."""
+        model: Any = learner
+        user_rows, item_rows = model.model.scoring_rows()
+        return {**learner.state_dict(), "user_rows": user_rows, "item_rows": item_rows}
 
 
 class BPRGraph(MatrixFactorizationGraph):

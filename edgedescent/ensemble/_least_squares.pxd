@@ -4,6 +4,7 @@ from edgedescent.optim._covariance cimport CovarianceMatrix
 cdef class LeastSquares:
     cdef readonly CovarianceMatrix covariance
     cdef double forgetting
+    cdef double clip
     # Number of parameters, and for how many there is room.
     cdef readonly Py_ssize_t size
     cdef Py_ssize_t capacity

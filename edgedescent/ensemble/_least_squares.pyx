@@ -17,8 +17,6 @@ from libc.math cimport fabs, isfinite
 from edgedescent.optim._covariance cimport (
     TOUCHED, Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, settle_change)
 
-# Errors are clipped at so many times their mean absolute value, once this is known from some events.
-cdef double CLIP = 4.0
 cdef double SCALE_RATE = 0.01
 # Rate of the mean number of clipped errors, and the mean from which on they are no outliers: nine in a row.
 cdef double CLIPPED_RATE = 0.1
@@ -35,11 +33,13 @@ cdef class LeastSquares:
         dense_max: Number of parameters that share a matrix.
         forgetting: Factor λ on what was learned, per event.
         prior: Initial variance of each parameter, in units of the target's scale.
+        clip: Multiple of their mean absolute value at which errors are clipped, once this is known from some events.
     """
 
-    def __init__(self, Py_ssize_t dense_max, double forgetting, double prior):
+    def __init__(self, Py_ssize_t dense_max, double forgetting, double prior, double clip=4.0):
         self.covariance = CovarianceMatrix(dense_max, prior)
         self.forgetting = forgetting
+        self.clip = clip
         self.size = self.capacity = 0
         self.scale = self.count = self.clipped = 0.0
         self.n_restarts = 0
@@ -91,7 +91,7 @@ cdef class LeastSquares:
     cdef void learn(self, const int* places, const double* z, Py_ssize_t n, double target) noexcept nogil:
         """Take one step."""
         cdef Covariance* p = &self.covariance.p
-        cdef double error = target - self.predict(places, z, n), size = fabs(error), limit = CLIP * self.scale
+        cdef double error = target - self.predict(places, z, n), size = fabs(error), limit = self.clip * self.scale
         cdef double total, step, rate, spread = 0.0
         cdef Py_ssize_t i, j
         begin_event(p, self.count)

@@ -9,6 +9,7 @@ from edgedescent.registry import Registry
 if TYPE_CHECKING:
     from edgedescent.learners.auto import AutoRegressor
     from edgedescent.learners.auto_ranker import AutoRanker
+    from edgedescent.learners.auto_recommender import AutoRecommender
     from edgedescent.learners.bpr import BPR
     from edgedescent.learners.decayed_popularity import DecayedPopularity
     from edgedescent.learners.factorization_machine import FactorizationMachine
@@ -23,6 +24,7 @@ __all__ = [
     "BPR",
     "LEARNERS",
     "AutoRanker",
+    "AutoRecommender",
     "AutoRegressor",
     "DecayedPopularity",
     "FactorizationMachine",
@@ -38,6 +40,7 @@ __all__ = [
 # A device has memory for the one that it uses.
 _MODULES = {
     "AutoRanker": "edgedescent.learners.auto_ranker",
+    "AutoRecommender": "edgedescent.learners.auto_recommender",
     "AutoRegressor": "edgedescent.learners.auto",
     "BPR": "edgedescent.learners.bpr",
     "DecayedPopularity": "edgedescent.learners.decayed_popularity",

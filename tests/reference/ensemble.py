@@ -68,7 +68,8 @@ def follow(mean: float, deviation: float, value: float, count: int) -> tuple[flo
 class LeastSquares:
     """Recursive least squares with one matrix for all parameters."""
 
-    def __init__(self, size: int, forgetting: float, prior: float) -> None:
+    def __init__(self, size: int, forgetting: float, prior: float, clip: float = 4.0) -> None:
+        self.clip = clip
         self.w, self.p = np.zeros(size), prior * np.eye(size)
         self.forgetting, self.prior = forgetting, prior
         self.scale, self.count, self.clipped = 0.0, 0, 0.0
@@ -86,8 +87,8 @@ class LeastSquares:
         self.count += 1
         size = abs(error)
         if self.count > 20 and self.scale > 0:
-            self.clipped += 0.1 * ((size > 4 * self.scale) - self.clipped)
-            error = np.clip(error, -4 * self.scale, 4 * self.scale)
+            self.clipped += 0.1 * ((size > self.clip * self.scale) - self.clipped)
+            error = np.clip(error, -self.clip * self.scale, self.clip * self.scale)
             size = min(size, 5 * self.scale)
         self.scale += max(1 / self.count, 0.01) * (size - self.scale)
         self.w = self.w + gain * error / total
