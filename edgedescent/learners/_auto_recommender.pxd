@@ -24,6 +24,7 @@ cdef class AutoRecommenderModel(RecommenderModel):
     cdef object declared_loss
     cdef Py_ssize_t k
     cdef double init_scale
+    cdef double factor_max
     cdef uint64_t seed
     cdef int places[N_INPUTS]
     cdef double x[N_INPUTS]

@@ -12,6 +12,7 @@ With the estimates of `edgedescent.ensemble._rating_rows`, u of the user and i o
 """
 import numpy as np
 
+from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.ensemble._rating_rows cimport BIAS, FACTORS, FAMILIARITY, LAST, RECENT, SPREAD
@@ -58,7 +59,6 @@ cdef double STACK_PRIOR = 0.05
 cdef double STACK_CLIP = 2.2
 cdef double MIXTURE_FORGETTING = 0.9999
 cdef double FACTOR_L2 = 0.05
-cdef double FACTOR_MAX = 10.0
 
 
 cdef class AutoRecommenderModel(RecommenderModel):
@@ -74,6 +74,8 @@ cdef class AutoRecommenderModel(RecommenderModel):
         cdef double[::1] user
         RecommenderModel.__init__(self, encoder)
         self.k, self.init_scale, self.seed = parameters.n_factors, parameters.init_scale, parameters.seed
+        # No product of two rows is above the largest rating, whatever the first factors.
+        self.factor_max = sqrt(RATING_CLIP / self.k)
         self.users = RatingRows(self.k, 0.9, 3.0, 3.0)
         self.items = RatingRows(self.k, 0.99, 5.0, 5.0)
         self.target = Scaler(RATING_CLIP, FORGETTING, 1, False)
@@ -188,7 +190,7 @@ cdef class AutoRecommenderModel(RecommenderModel):
         # Seeded by the id itself, so that the first factors of an id depend on nothing that came before it.
         cdef Py_ssize_t f
         for f in range(FACTORS, self.users.width):
-            row[f] = clipped(self.init_scale * next_normal(&word))
+            row[f] = clipped(self.init_scale * next_normal(&word), self.factor_max)
 
     cdef void learn(self, double y) noexcept nogil:
         """Let the experts, then the rows, learn the encoder's rating."""
@@ -252,8 +254,8 @@ cdef class AutoRecommenderModel(RecommenderModel):
         slope = slope / (1.0 + user_rate * dot(q, q, self.k) + item_rate * dot(p, p, self.k))
         for f in range(self.k):
             a, b = p[f], q[f]
-            p[f] = clipped(a - user_rate * (slope * b + FACTOR_L2 * a))
-            q[f] = clipped(b - item_rate * (slope * a + FACTOR_L2 * b))
+            p[f] = clipped(a - user_rate * (slope * b + FACTOR_L2 * a), self.factor_max)
+            q[f] = clipped(b - item_rate * (slope * a + FACTOR_L2 * b), self.factor_max)
 
     # --- State ----------------------------------------------------------------------------------------------------
 
@@ -288,6 +290,6 @@ cdef class AutoRecommenderModel(RecommenderModel):
         self._combine()
 
 
-cdef inline double clipped(double factor) noexcept nogil:
-    factor = factor if factor < FACTOR_MAX else FACTOR_MAX
-    return factor if factor > -FACTOR_MAX else -FACTOR_MAX
+cdef inline double clipped(double factor, double largest) noexcept nogil:
+    factor = factor if factor < largest else largest
+    return factor if factor > -largest else -largest

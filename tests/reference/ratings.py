@@ -101,8 +101,9 @@ class Ensemble:
         rates = [0.3 * len(one.ratings) ** -0.125 for one in (u, i)]
         step = slope / (1 + rates[0] * i.factors @ i.factors + rates[1] * u.factors @ u.factors)
         p, q = u.factors, i.factors
-        u.factors = p - rates[0] * (step * q + 0.05 * p)
-        i.factors = q - rates[1] * (step * p + 0.05 * q)
+        largest = np.sqrt(10.0 / self.n_factors)
+        u.factors = (p - rates[0] * (step * q + 0.05 * p)).clip(-largest, largest)
+        i.factors = (q - rates[1] * (step * p + 0.05 * q)).clip(-largest, largest)
         for number, one in enumerate((u, i)):
             one.bias -= 0.3 / np.sqrt(len(one.ratings)) * (slope + 0.005 * (one.bias - self.cold[number]))
         for number, new in enumerate(begins):

@@ -27,6 +27,7 @@ DETECTORS = exported(drift, Detector)
 
 # Sizes at which the whole matrix is run through in a minute.
 SMALL: dict[str, dict[str, Any]] = {
+    "AutoRecommender": {"n_factors": 2},
     "AutoRegressor": {"budget": "tiny"},
     "FactorizationMachine": {"n_factors": 2},
     "BPR": {"n_factors": 2, "n_negatives": 1},

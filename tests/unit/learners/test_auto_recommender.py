@@ -89,7 +89,8 @@ def test_however_many_and_large_the_factors_nothing_runs_away(parameters: dict[s
     model = AutoRecommender(**parameters)
     mae, _ = errors(model, ratings(3000))
     assert mae < 3.0
-    assert max(np.abs(model.state_dict()["user_estimates"]).max() for _ in "1") <= 20.0  # type: ignore[type-var]
+    state: dict[str, Any] = dict(model.state_dict())
+    assert max(np.abs(state[name]).max() for name in ("user_estimates", "item_estimates")) <= 40.0
 
 
 def test_outliers_do_not_break_it() -> None:
@@ -107,8 +108,8 @@ def test_a_row_that_goes_to_another_id_takes_nothing_along() -> None:
         model.learn_one("ann", f"i{n % 7}", float(1 + n % 5))
     while model.encoder.users.keys() != ["bob"]:
         model.learn_one("bob", "i1", 5.0)
-    row = model.state_dict()["user_numbers"][1]  # type: ignore[call-overload]
-    assert row[0] < 200
+    state: dict[str, Any] = dict(model.state_dict())
+    assert 1 <= state["user_numbers"][1, 0] < 10
     fresh.load_state_dict(model.state_dict())
     assert fresh.predict_one("bob", "i2") == model.predict_one("bob", "i2")
 

@@ -176,7 +176,7 @@ def test_a_learner_without_a_graph_is_refused() -> None:
     for call in (lambda: ONNX.export(Other(), {}), lambda: ONNX.describe(Other())):
         with pytest.raises(ExportError, match="no ONNX graph for the learner Other") as caught:
             call()
-        assert caught.value.hint.startswith("These can be exported: AutoRegressor, BPR, ")
+        assert caught.value.hint.startswith("These can be exported: AutoRecommender, AutoRegressor, BPR, ")
 
 
 def test_metadata_cannot_contradict_the_file() -> None:

@@ -166,7 +166,7 @@ class TestFinding:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         message, imported = done.stdout.strip().splitlines()
-        assert "expected one of auto, AutoRanker, AutoRegressor, BPR, DecayedPopularity, " in message
+        assert "expected one of auto, AutoRanker, AutoRecommender, AutoRegressor, BPR, DecayedPopularity, " in message
         assert "RiverRecommender, RiverRegressor. Did you mean `RiverRegressor`?" in message
         assert imported == "False"
 
