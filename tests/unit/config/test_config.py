@@ -153,7 +153,10 @@ def test_what_is_wrong_is_told_in_one_line(path: Path, text: str, message: str, 
         (BASE.replace('"pump"', f'"{"a" * 65}"'), "expected 1 to 64 characters"),
         (BASE.replace('"pump"', "7"), "`device` is 7: expected `str`, got `int`."),
         (BASE.replace("LinearRegressor", "LinearRegresor"), "Did you mean `LinearRegressor`?"),
-        (BASE.replace("LinearRegressor", "Learner"), "expected one of auto, AutoRanker, AutoRecommender, AutoRegressor, BPR, "),
+        (
+            BASE.replace("LinearRegressor", "Learner"),
+            "expected one of auto, AutoRanker, AutoRecommender, AutoRegressor, BPR, ",
+        ),
         (
             BASE.replace('"LinearRegressor"', "3"),
             "`learner.type` is 3: expected one of auto, AutoRanker, AutoRecommender, AutoRegressor, BPR, ",

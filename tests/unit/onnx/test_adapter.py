@@ -17,6 +17,7 @@ import edgedescent
 import edgedescent_onnx
 from edgedescent import (
     BPR,
+    AutoRecommender,
     AutoRegressor,
     FactorizationMachine,
     LinearRegressor,
@@ -73,6 +74,13 @@ def recommender() -> MatrixFactorization:
     return model
 
 
+def ensemble() -> AutoRecommender:
+    model = AutoRecommender(n_factors=2)
+    for i in range(60):
+        model.learn_one(("ann", "bob")[i % 2], ("tea", "beer", "milk")[i % 3], float(1 + i % 5))
+    return model
+
+
 def ranker() -> BPR:
     model = BPR(n_factors=2)
     for _ in range(50):
@@ -81,7 +89,16 @@ def ranker() -> BPR:
     return model
 
 
-LEARNERS: list[Callable[[], Learner]] = [regression, classifier, machine, network, automatic, recommender, ranker]
+LEARNERS: list[Callable[[], Learner]] = [
+    regression,
+    classifier,
+    machine,
+    network,
+    automatic,
+    recommender,
+    ensemble,
+    ranker,
+]
 
 
 def test_every_graph_is_tested_here() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgedescent import BPR, MatrixFactorization
+from edgedescent import BPR, AutoRecommender, MatrixFactorization
 from edgedescent.errors import ExportError, InvalidEventError
 from edgedescent.optim import SGD
 from edgedescent_onnx import OnnxAdapter
@@ -37,7 +37,7 @@ def trained(ratings: list[Rating], **parameters: Any) -> MatrixFactorization:
     return model
 
 
-def assert_agrees(model: MatrixFactorization, pairs: list[tuple[Id, Id]], scale: float = 0.0) -> None:
+def assert_agrees(model: MatrixFactorization | AutoRecommender, pairs: list[tuple[Id, Id]], scale: float = 0.0) -> None:
     live = [model.predict_one(user, item) for user, item in pairs]
     served = ONNX.predict(ONNX.export(model, {}), [{"user": u, "item": i} for u, i in pairs])
     np.testing.assert_allclose(served, live, rtol=1e-9, atol=1e-12 * scale)
@@ -54,6 +54,15 @@ def test_agrees_on_raw_ids(parameters: dict[str, Any]) -> None:
         (10**30, -5),
     ]
     assert_agrees(model, [*pairs, *unknown])
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_factors": 1}, {"users_max": 5, "items_max": 3}])
+def test_the_ensemble_agrees_on_raw_ids(parameters: dict[str, Any]) -> None:
+    model = AutoRecommender(**parameters)
+    for user, item, y in stream(1, 2000):
+        model.learn_one(user, item, y)
+    pairs = [(user, item) for user, item, _ in stream(2, 300)]
+    assert_agrees(model, [*pairs, ("nobody", "item-1"), ("user-1", "nothing"), ("nobody", "nothing")])
 
 
 def test_agrees_when_rows_were_evicted_and_given_to_other_ids() -> None:
