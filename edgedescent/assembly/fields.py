@@ -79,8 +79,8 @@ def leaves(value: object) -> Iterator[tuple[str, object]]:
     """Values of a decoded payload with their paths as text, those of lists by their number.
 
     Raises:
-        InvalidEventError: If it is nested too deeply, or has more values, tables and lists than `LEAVES_MAX`. One that a
-            payload refers to several times counts as often.
+        InvalidEventError: If it is nested too deeply, or has more values, tables and lists than `LEAVES_MAX`, where
+            one that a payload refers to several times counts as often.
     """
     visited = 0
     left: list[tuple[str, object, int]] = [("", value, DEPTH_MAX)]
