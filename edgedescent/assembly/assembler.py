@@ -162,6 +162,9 @@ class Assembler:
         has_time = not math.isnan(reading.time)
         counts["readings"] += 1
         self._clock.stamp(reading, received_at)
+        if self._clock.newest == -math.inf and self._buffer.is_full:
+            # Nothing can be released before the clock has started.
+            self._clock.move(received_at, received_at)
         if self._clock.newest > -math.inf:
             self._silence.heard(number, self._clock.newest)
         if not self._buffer.add(reading, has_time, counts):
@@ -337,9 +340,7 @@ class Assembler:
         clock, lateness = self._clock, self._buffer.lateness_s
         if clock.newest == -math.inf:
             return clock.arrival_of(-math.inf) + TICK_MARGIN_S
-        due = self._silence.due
-        if lateness:
-            due = min(due, self._buffer.due)
+        due = min(self._silence.due, self._buffer.due)
         if self._every_s is not None and self._boundary is not None:
             due = min(due, self._boundary * self._every_s + lateness)
         if self._horizon_s is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import operator
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -84,7 +85,8 @@ class StreamClock:
             self.n_clamped += 1
         latest, number = self._latest, reading.input
         latest[number] = max(latest[number], time)
-        if self._ahead_of_others_max_s is not None and len(latest) > 1 and time > self.newest:
+        # The first reading with a time starts the clock, so that a stream of one input goes on by arrival at least.
+        if self._ahead_of_others_max_s is not None and len(latest) > 1 and time > self.newest > -math.inf:
             others = max(latest[:number] + latest[number + 1 :])
             if time > others + self._ahead_of_others_max_s:
                 self.n_held_back += 1
@@ -122,7 +124,8 @@ class ReorderBuffer:
 
     Readings whose time is before the clock by more than the lateness are released, in order of time, then of rank,
     input and topic. So those that come at most that late give the same order whatever their order of arrival; one
-    behind which others were released is late. Without lateness each is released as it comes.
+    behind which others were released is late. Without lateness each is released as it comes, or when the clock gets
+    to its time.
 
     Args:
         lateness_s: How late a reading may come, by the clock of the stream.
@@ -169,7 +172,7 @@ class ReorderBuffer:
             counts: Counters, which are updated.
         """
         if has_time:
-            held = self._held.get((reading.input, reading.topic, reading.time)) if self.lateness_s else None
+            held = self._held.get(self._key(reading))
             last = self._last.get(reading.topic) if held is None else held
             if last is not None and last.time == reading.time and last.input == reading.input:
                 if last.values == reading.values and last.id == reading.id:
@@ -181,8 +184,10 @@ class ReorderBuffer:
                     return True
             if reading.time < self.frontier:
                 return False
-            if self.lateness_s:
-                self._held[reading.input, reading.topic, reading.time] = reading
+            self._held[self._key(reading)] = reading
+        else:
+            # Where others were released before their time, the clock is behind the frontier.
+            reading.time = max(reading.time, self.frontier)
         self._n_added += 1
         rank = self._ranks[reading.input]
         entry = (reading.time, rank, reading.input, reading.topic, self._n_added, has_time, reading)
@@ -196,11 +201,13 @@ class ReorderBuffer:
             now: Time of the stream.
             counts: Counters, which are updated.
         """
-        heap, lateness = self._heap, self.lateness_s
-        frontier = max(now - lateness, self.frontier)
-        while heap and (heap[0][0] < frontier or not lateness or len(heap) > self._readings_max):
+        heap = self._heap
+        frontier = max(now - self.lateness_s, self.frontier)
+        # Without lateness, what is at the frontier waits for nothing.
+        is_due = operator.lt if self.lateness_s else operator.le
+        while heap and (is_due(heap[0][0], frontier) or len(heap) > self._readings_max):
             *_, has_time, reading = heapq.heappop(heap)
-            if lateness and reading.time >= frontier:
+            if not is_due(reading.time, frontier):
                 counts["readings_released_early"] += 1
                 self.frontier = max(self.frontier, reading.time)
             if has_time:
@@ -209,6 +216,11 @@ class ReorderBuffer:
                     self._last[reading.topic] = reading
             yield reading
         self.frontier = max(self.frontier, frontier)
+
+    @property
+    def is_full(self) -> bool:
+        """True if as many readings wait as may."""
+        return len(self._heap) >= self._readings_max
 
     @property
     def due(self) -> float:
@@ -234,9 +246,7 @@ class ReorderBuffer:
                 raise ValueError("A reading that waits belongs to other inputs.")
         self.frontier, self._n_added = frontier, len(waiting)
         self._last = {reading.topic: reading for reading in last}
-        self._held = {}
-        if self.lateness_s:
-            self._held = {self._key(reading): reading for has_time, reading in waiting if has_time}
+        self._held = {self._key(reading): reading for has_time, reading in waiting if has_time}
         # In their order, which is a heap.
         self._heap = [
             (reading.time, self._ranks[reading.input], reading.input, reading.topic, i + 1, has_time, reading)

@@ -152,6 +152,43 @@ def test_a_clock_ahead_of_all_others_does_not_make_them_late() -> None:
     assert (time, x) == (86_404.0, {"a.v": 86_403.0})
 
 
+LAGS = '[[derive]]\ntype = "Lag"\nof = ["a.v"]\nsteps = [1, 2]\n'
+AHEAD = "ahead_of_others_max_s = 50\n"
+
+
+def test_without_lateness_a_reading_ahead_of_all_others_waits_too() -> None:
+    one = Assembly(NOWCAST + NO_WAIT + AHEAD + LAGS)
+    # The last finds no value that is young enough.
+    messages = [("a", 1000, 1), ("b", 1000, 2), ("a", 5000, 3), ("b", 1001, 5), ("b", 4990, 6)]
+    steps = one.take(*(at(topic, time, value, received_at=1e6) for topic, time, value in messages))
+    assert [(step.time, step.x["a.v"]) for step in steps if isinstance(step, Row)] == [
+        (1000.0, 1.0),
+        (1001.0, 1.0),
+    ]
+    assert bits(one.restarted().assembler) == bits(one.assembler)
+    assert one.assembler.tick_due == pytest.approx(1e6 + 10.002)
+    assert told(one.tick(1e6 + 11)) == []
+    assert [step.x["a.v"] for step in one.take(at("b", 5001, 7, received_at=1e6 + 11)) if isinstance(step, Row)] == [
+        3.0
+    ]
+    assert one.counts["readings_late"] == 0
+
+
+@pytest.mark.parametrize("lateness", [0, 5])
+def test_one_input_alone_starts_the_clock_and_holds_no_more_than_may_wait(lateness: int) -> None:
+    one = Assembly(FORECAST + f"[assembly]\nlateness_s = {lateness}\nheld_max = 20\n" + AHEAD)
+    steps = one.take(*(at("b", 100 + i, i, received_at=1e6) for i in range(200)))
+    assert one.assembler.metrics()["readings_waiting"] <= 20
+    assert [step.time for step in steps if isinstance(step, Row) and step.y is None][:3] == [110.0, 111.0, 112.0]
+
+
+def test_more_than_may_wait_before_the_start_starts_the_clock() -> None:
+    one = Assembly(f"{MIXED}lateness_s = 0\nheld_max = 3\n")
+    one.take(*(sent("a", 1000.0 + i / 10)._replace(payload=b"7") for i in range(50)))
+    assert one.assembler.metrics()["readings_waiting"] == 0
+    assert told(one.take(at("b", 1006, 3, received_at=1006))) == [(1006.0, {"a": 7.0}, 3.0)]
+
+
 def test_more_than_may_wait_is_released_early() -> None:
     one = Assembly(NOWCAST + "[assembly]\nlateness_s = 1000\nheld_max = 2\n")
     steps = one.take(at("a", 1, 7), at("b", 2, 1), at("b", 3, 2), at("b", 4, 3))
