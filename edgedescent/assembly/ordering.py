@@ -24,7 +24,8 @@ class StreamClock:
     A reading without a time of its own gets the time of this clock. So a recording of the past can be sent beside
     sensors without a clock, and where all clocks are right it is the time of arrival, less what the newest took. Where
     any input has times, the first reading that has one starts the clock, or else the arrival `START_S` later; what
-    comes before, without a time, has the time at which the clock started, and -inf until then.
+    comes before, without a time, has the time at which the clock started, and -inf until then. A reading whose time is
+    ahead of its arrival keeps it, and moves the clock to the arrival only.
 
     Args:
         inputs: Number of inputs.
@@ -91,7 +92,8 @@ class StreamClock:
             if time > others + self._ahead_of_others_max_s:
                 self.n_held_back += 1
                 return
-        self.move(time, received_at)
+        # The clock is never ahead of the arrival, or one fast device would make the readings of all others late.
+        self.move(min(time, received_at), received_at)
 
     def move(self, time: float, received_at: float) -> None:
         """Move the clock on to a time, if that is later."""

@@ -139,6 +139,18 @@ def test_a_clock_that_runs_ahead_is_set_back() -> None:
     assert one.counts["readings_late"] == 0
 
 
+@pytest.mark.parametrize("lateness", [0, 5])
+def test_a_device_that_is_fast_does_not_make_others_late(lateness: int) -> None:
+    one = Assembly(NOWCAST + f"[assembly]\nlateness_s = {lateness}\n")
+    steps: list[Step] = []
+    for i in range(100, 140):
+        steps += one.take(at("a", i + 10, i, received_at=i), at("b", i, i, received_at=i + 0.5))
+    assert one.counts["readings_late"] == 0
+    rows = [step for step in steps if isinstance(step, Row)]
+    # Its readings keep their times.
+    assert [(row.time, row.x["a.v"]) for row in rows[:24]] == [(float(i), i - 10.0) for i in range(110, 134)]
+
+
 def test_a_clock_ahead_of_all_others_does_not_make_them_late() -> None:
     one = Assembly(NOWCAST + "[assembly]\nlateness_s = 5\nahead_of_others_max_s = 50\n")
     steps = one.take(
