@@ -128,6 +128,7 @@ class Assembler:
             counts: Counters, which are updated.
         """
         clock = self._clock
+        clock.arrive(received_at)
         if not topic:
             counts["ticks"] += 1
             clock.move(clock.at(received_at), received_at)
@@ -365,6 +366,7 @@ class Assembler:
             "questions_waiting_bytes": self._waiting.bytes,
             "clocks_set_back": self._clock.n_clamped,
             "clocks_held_back": self._clock.n_held_back,
+            "arrivals_turned_back": self._clock.n_turned_back,
             "inputs_silent": len(self._silence.silent),
             **self._baselines.summary(),
         }

@@ -30,7 +30,8 @@ class StreamClock:
     Args:
         inputs: Number of inputs.
         has_times: True if any input has times.
-        ahead_max_s: Bound on a reading's time before its arrival; one that is further ahead is set back to it.
+        ahead_max_s: Bound on a reading's time before its arrival; one that is further ahead is set back to it. Also
+            the bound on how far the arrival may go back while the clock stands still.
         ahead_of_others_max_s: Bound on how far one input's times may move the clock ahead of those of all other inputs;
             None for no bound. A reading that is further ahead waits until the others get there.
 
@@ -39,6 +40,7 @@ class StreamClock:
         start: Time at which it started.
         n_clamped: Number of readings that were set back.
         n_held_back: Number of readings that did not move the clock.
+        n_turned_back: Number of times that the arrival went back by more than `ahead_max_s`.
     """
 
     def __init__(
@@ -54,13 +56,13 @@ class StreamClock:
         """Time of arrival of the reading that set `newest`."""
         self._latest = [-math.inf] * inputs
         """Largest time of each input."""
-        self.n_clamped = self.n_held_back = 0
+        self.n_clamped = self.n_held_back = self.n_turned_back = 0
 
     def at(self, received_at: float) -> float:
         """Time of the stream when something arrives that has no time."""
         if self.newest == -math.inf:
             return received_at
-        # A clock of this machine that is set back lets the stream stand still.
+        # A clock of this machine that is set back a little lets the stream stand still.
         return self.newest + max(received_at - self._received_at, 0.0)
 
     def arrival_of(self, time: float) -> float:
@@ -68,6 +70,15 @@ class StreamClock:
         if self.newest == -math.inf:
             return self._first_arrival + START_S
         return self._received_at + (time - self.newest)
+
+    def arrive(self, received_at: float) -> None:
+        """Note that something arrives, before its readings are stamped.
+
+        Where the clock of this machine has been wrong, or is set back by much, the stream goes on from this arrival.
+        """
+        if self.newest > -math.inf and received_at < self._received_at - self._ahead_max_s:
+            self._received_at = received_at
+            self.n_turned_back += 1
 
     def stamp(self, reading: Reading, received_at: float) -> None:
         """Give a reading its time, and move the clock on."""
@@ -104,7 +115,7 @@ class StreamClock:
 
     def save(self) -> list[float]:
         """The state as numbers."""
-        counts = float(self.n_clamped), float(self.n_held_back)
+        counts = float(self.n_clamped), float(self.n_held_back), float(self.n_turned_back)
         return [self.newest, self.start, self._first_arrival, self._received_at, *counts, *self._latest]
 
     def restore(self, saved: list[float]) -> None:
@@ -113,12 +124,12 @@ class StreamClock:
         Raises:
             ValueError: If it belongs to another number of inputs, or is no time.
         """
-        newest, start, first_arrival, received_at, clamped, held_back, *latest = saved
+        newest, start, first_arrival, received_at, clamped, held_back, turned_back, *latest = saved
         if len(latest) != len(self._latest) or any(map(math.isnan, saved)) or not math.isfinite(received_at):
             raise ValueError("The clock of the stream does not fit the inputs.")
         self.newest, self.start, self._first_arrival = newest, start, first_arrival
         self._received_at, self._latest = received_at, latest
-        self.n_clamped, self.n_held_back = int(clamped), int(held_back)
+        self.n_clamped, self.n_held_back, self.n_turned_back = int(clamped), int(held_back), int(turned_back)
 
 
 class ReorderBuffer:

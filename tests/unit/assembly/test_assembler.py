@@ -255,6 +255,18 @@ def test_without_any_time_the_arrival_starts_the_clock_after_a_while() -> None:
     assert (time, x, y) == (1011.0, {"a": 7.0}, 3.0)
 
 
+def test_a_wrong_time_of_arrival_does_not_stop_the_stream() -> None:
+    one = Assembly(f"{MIXED}lateness_s = 5\n".replace('time = "t"\n', ""))
+    arrivals = [1.7e9, 4e9, *(1.7e9 + 10 * i for i in range(1, 20))]
+    steps = one.take(*(sent("b", received_at, v=i) for i, received_at in enumerate(arrivals)))
+    steps += one.take(sent("a", 1.7e9 + 200)._replace(payload=b"7"))
+    steps += one.take(*(sent("b", 1.7e9 + 200 + i, v=i) for i in range(20)))
+    # The time of the stream goes on from where the wrong arrival left it.
+    assert [row[0] for row in told(steps)][:3] == [4e9 + 190, 4e9 + 191, 4e9 + 192]
+    assert one.assembler.metrics()["arrivals_turned_back"] == 1
+    assert bits(one.restarted().assembler) == bits(one.assembler)
+
+
 def test_two_messages_of_one_arrival_are_both_used() -> None:
     buffer, counts = ReorderBuffer(5.0, 10, [0]), Counter[str]()
     for value in (1.0, 2.0):
