@@ -37,6 +37,7 @@ class _Content(msgspec.Struct, array_like=True):
     waiting_number: int
     waiting: list[tuple[str, Question]]
     answered: list[tuple[str, float]]
+    times: list[float]
     baselines: tuple[list[float], list[tuple[float, float]]]
     derived: list[Any]
     boundary: int | None
@@ -383,7 +384,7 @@ class Assembler:
     def state_dict(self) -> dict[str, Any]:
         """State as named arrays."""
         frontier, held, last = self._buffer.save()
-        number, waiting, answered = self._waiting.save()
+        number, waiting, answered, times = self._waiting.save()
         content = _Content(
             self._latest.save(),
             frontier,
@@ -392,6 +393,7 @@ class Assembler:
             number,
             waiting,
             answered,
+            times,
             self._baselines.save(),  # type: ignore[arg-type]
             self._deriver.save(),
             self._boundary,
@@ -415,7 +417,7 @@ class Assembler:
         self._clock.restore(state["clock"].tolist())
         self._latest.restore(content.latest)
         self._buffer.restore(content.frontier, content.held, content.last)
-        self._waiting.restore(content.waiting_number, content.waiting, content.answered)
+        self._waiting.restore(content.waiting_number, content.waiting, content.answered, content.times)
         self._baselines.restore(*content.baselines)
         self._deriver.restore(content.derived)
         self._boundary = content.boundary
