@@ -167,8 +167,8 @@ class ReorderBuffer:
         self._held: dict[Key, Reading] = {}
         """Readings that wait and have a time of their own."""
         self._n_added = 0
-        self._last: dict[str, Reading] = {}
-        """Last reading with a time that was released, by topic."""
+        self._last: dict[tuple[int, str], Reading] = {}
+        """Last reading with a time that was released, by input and topic."""
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -186,8 +186,8 @@ class ReorderBuffer:
         """
         if has_time:
             held = self._held.get(self._key(reading))
-            last = self._last.get(reading.topic) if held is None else held
-            if last is not None and last.time == reading.time and last.input == reading.input:
+            last = self._last.get((reading.input, reading.topic)) if held is None else held
+            if last is not None and last.time == reading.time:
                 if last.values == reading.values and last.id == reading.id:
                     counts["readings_repeated"] += 1
                     return True
@@ -225,8 +225,9 @@ class ReorderBuffer:
                 self.frontier = max(self.frontier, reading.time)
             if has_time:
                 self._held.pop(self._key(reading), None)
-                if reading.topic in self._last or len(self._last) < TOPICS_MAX:
-                    self._last[reading.topic] = reading
+                place = reading.input, reading.topic
+                if place in self._last or len(self._last) < TOPICS_MAX:
+                    self._last[place] = reading
             yield reading
         self.frontier = max(self.frontier, frontier)
 
@@ -241,10 +242,10 @@ class ReorderBuffer:
         return self._heap[0][0] + self.lateness_s if self._heap else math.inf
 
     def save(self) -> list[Any]:
-        """The state as nested lists: frontier, readings that wait with whether each has a time, last ones by topic."""
+        """The state as nested lists: frontier, waiting readings with whether each has a time, and the last ones."""
         waiting = sorted(self._heap, key=lambda entry: entry[:5])
         rows = [[entry[5], entry[6]] for entry in waiting]
-        return [self.frontier, rows, [self._last[topic] for topic in sorted(self._last)]]
+        return [self.frontier, rows, [self._last[place] for place in sorted(self._last)]]
 
     def restore(self, frontier: float, waiting: list[tuple[bool, Reading]], last: list[Reading]) -> None:
         """Continue with what `save` returned.
@@ -258,7 +259,7 @@ class ReorderBuffer:
             if not (0 <= reading.input < len(self._ranks) and reading.time < math.inf):
                 raise ValueError("A reading that waits belongs to other inputs.")
         self.frontier, self._n_added = frontier, len(waiting)
-        self._last = {reading.topic: reading for reading in last}
+        self._last = {(reading.input, reading.topic): reading for reading in last}
         self._held = {self._key(reading): reading for has_time, reading in waiting if has_time}
         # In their order, which is a heap.
         self._heap = [

@@ -129,6 +129,19 @@ def test_a_doubled_message_changes_nothing_and_a_correction_counts_while_it_wait
     assert (one.counts["readings_repeated"], one.counts["readings_corrected"]) == (2, 1)
 
 
+@pytest.mark.parametrize("lateness", [0, 5])
+def test_a_doubled_message_that_two_inputs_read_is_used_once_by_each(lateness: int) -> None:
+    one = Assembly(
+        NOWCAST.replace('["b"]', '["a"]').replace("v = ", "w = ", 1) + f"[assembly]\nlateness_s = {lateness}\n"
+    )
+    steps: list[Step] = []
+    for time in (1, 20, 40):
+        message = sent("a", time, t=time, v=time)
+        steps += one.take(message, message)
+    assert [step.y for step in steps if isinstance(step, Row)] == [1.0, 20.0, 40.0][: 3 - (lateness > 0)]
+    assert one.counts["readings_repeated"] == 6
+
+
 def test_a_clock_that_runs_ahead_is_set_back() -> None:
     one = Assembly(NOWCAST + "[assembly]\nlateness_s = 5\nclock_ahead_max_s = 10\n")
     one.take(at("a", 86_500, 7, received_at=100))
