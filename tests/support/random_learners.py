@@ -106,8 +106,8 @@ def _target(learner: Learner, signal: float, of_target: tuple[float, float]) -> 
     value = signal * of_target[0] + of_target[1]
     if isinstance(learner, AutoRegressor):
         return value
-    loss = learner.get_params()["loss"]
-    if loss.binary:
+    loss = learner.get_params().get("loss")
+    if loss is not None and loss.binary:
         return float(signal > 0.0)
     return abs(value) if loss.rule == "poisson" and not isinstance(learner, MatrixFactorization) else value
 
