@@ -104,10 +104,10 @@ def _target(learner: Learner, signal: float, of_target: tuple[float, float]) -> 
     if isinstance(learner, BPR):
         return 1.0
     value = signal * of_target[0] + of_target[1]
-    if isinstance(learner, AutoRegressor):
-        return value
     loss = learner.get_params().get("loss")
-    if loss is not None and loss.binary:
+    if loss is None or isinstance(learner, AutoRegressor):
+        return value
+    if loss.binary:
         return float(signal > 0.0)
     return abs(value) if loss.rule == "poisson" and not isinstance(learner, MatrixFactorization) else value
 
