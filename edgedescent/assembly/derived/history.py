@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice, pairwise
 from typing import Any
 
-from edgedescent.assembly.derived.base import ROWS_MAX, checked_numbers
+from edgedescent.assembly.derived.base import ROWS_MAX, DerivedState, Features, checked_numbers, number
 
 
 class History:
@@ -80,8 +80,8 @@ class History:
         self._values.extend(None if value is None else float(value) for value in values)
 
 
-class Histories:
-    """One history for each of several features.
+class RowsState(DerivedState):
+    """State that keeps the last values of several features.
 
     Args:
         names: The features.
@@ -90,11 +90,16 @@ class Histories:
     """
 
     def __init__(self, names: tuple[str, ...], rows_max: int, age_max_s: float | None = None) -> None:
-        self.of = {name: History(rows_max, age_max_s) for name in names}
+        self._histories = {name: History(rows_max, age_max_s) for name in names}
+
+    def push(self, time: float, x: Features) -> None:
+        """Add a row."""
+        for name, history in self._histories.items():
+            history.push(time, number(x, name))
 
     def save(self) -> list[Any]:
-        """Their states, in the order of the features."""
-        return [history.save() for history in self.of.values()]
+        """The histories, in the order of the features."""
+        return [history.save() for history in self._histories.values()]
 
     def restore(self, saved: list[Any]) -> None:
         """Continue with what `save` returned.
@@ -102,7 +107,7 @@ class Histories:
         Raises:
             ValueError: If it does not fit.
         """
-        for history, one in zip(self.of.values(), saved, strict=True):
+        for history, one in zip(self._histories.values(), saved, strict=True):
             history.restore(one)
 
 
