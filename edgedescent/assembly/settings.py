@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from edgedescent.assembly.derived import DERIVED, Derived
-from edgedescent.assembly.deriver import require_different_names
 from edgedescent.assembly.inputs import Input, InputSpec, Seconds
 from edgedescent.assembly.labels import LabelSpec
 from edgedescent.errors import ConfigError, did_you_mean, shown
+
+if TYPE_CHECKING:
+    from edgedescent.assembly.derived import Derived
 
 LABEL, INTERVAL = "label", "interval"
 """What makes events beside an input: the arrival of the label, or the clock."""
@@ -99,6 +100,9 @@ def build_derived(table: dict[str, Any], path: str) -> Derived:
     Raises:
         ConfigError: If there is none of this name, or it does not take the parameters.
     """
+    # Not at the top: most devices have no derived features.
+    from edgedescent.assembly.derived import DERIVED
+
     parameters = dict(table)
     kind = DERIVED.find(parameters.pop("type", None), f"{path}.type")
     try:
@@ -210,6 +214,10 @@ def _check_derived(settings: AssemblySettings, inputs: Sequence[Input]) -> None:
                     f"Did you mean `{near[0]}`?" if near else "",
                 )
         known |= set(one.names)
+    if not derived:
+        return
+    from edgedescent.assembly.deriver import require_different_names
+
     try:
         require_different_names(derived)
     except ValueError as error:
