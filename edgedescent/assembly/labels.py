@@ -25,7 +25,7 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     horizon_s: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     """The label is the value that the feature has so much later: a forecast."""
     by: Literal["id", "key", "time"] | None = None
-    """How a label that comes later finds its question: by the same id; by the same key, as the newest question; or by
+    """Key that joins a late label to its question: by the same id; by the same key, as the newest question; or by
     the time that it is about, as the newest question until then."""
     max_age_s: Seconds | None = None
     """Largest age of the value that answers a forecast; by default that of its input, or else half the horizon."""

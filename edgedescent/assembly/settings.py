@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgedescent.assembly.derived import Derived
 
 LABEL, INTERVAL = "label", "interval"
-"""What makes events beside an input: the arrival of the label, or the clock."""
+"""Triggers of events other than an input: the arrival of the label, or the clock."""
 LATENESS_S = 5.0
 """Lateness by default, where any input has a time of its own."""
 
@@ -31,13 +31,13 @@ class AssemblySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     every_s: Seconds | None = None
     """Interval at which an event is made instead, at multiples of it since 1970."""
     lateness_s: Annotated[float, Meta(ge=0, le=1e9)] | None = None
-    """How late a message may come behind those of a later time and still count in its place. Answers wait as long. By
-    default 5 where an input has a time of its own, else 0."""
+    """Allowed lateness of a message behind those of a later time, with which it still counts in its place. Answers wait
+    as long. By default 5 where an input has a time of its own, else 0."""
     clock_ahead_max_s: Annotated[float, Meta(ge=0, le=1e9)] = 60.0
-    """How far the time of a message may be ahead of its arrival; one further ahead is set back to it."""
+    """Largest lead of the time of a message over its arrival; one further ahead is set back to it."""
     ahead_of_others_max_s: Seconds | None = None
-    """How far one input's times may be ahead of those of all others and still move the stream on. For recordings of the
-    past, in which the arrival says nothing."""
+    """Largest lead of one input's times over those of all others with which they still move the stream on. For
+    recordings of the past, in which the arrival says nothing."""
     held_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
     """Number of readings that wait for those before them; beyond it the oldest are used before their time."""
     features_max: Annotated[int, Meta(ge=1, le=16_384)] = 4096
@@ -71,7 +71,7 @@ class AssemblySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     @property
     def emit(self) -> str:
-        """What makes the events: the name of an input, ``label`` or ``interval``."""
+        """Trigger of the events: the name of an input, ``label`` or ``interval``."""
         spec, label = self.assembly, self.label
         if spec.every_s is not None:
             return INTERVAL

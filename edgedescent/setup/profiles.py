@@ -71,7 +71,7 @@ class FieldProfile:
 
 @dataclass
 class TopicProfile:
-    """What was heard on one topic."""
+    """Form, rate and fields of the messages on one topic."""
 
     topic: str
     format: str | dict[str, Any]
