@@ -204,12 +204,17 @@ cdef class AutoRecommenderModel(RecommenderModel):
         self.y_min = y if self.encoder.n_events == 0 or y < self.y_min else self.y_min
         self.y_max = y if self.encoder.n_events == 0 or y > self.y_max else self.y_max
 
+    cdef double _taste(self, const double* p, const double* q) noexcept nogil:
+        """The product of the factors of the encoder's rating, as it was predicted: the factors of a new id were none."""
+        if self.encoder.pair.new_user or self.encoder.pair.new_item:
+            return 0.0
+        return dot(p + FACTORS, q + FACTORS, self.k)
+
     cdef void _learn_experts(self, double target) noexcept nogil:
         cdef const EncodedPair* pair = &self.encoder.pair
         cdef const double* p = self.users.estimate(pair.user)
         cdef const double* q = self.items.estimate(pair.item)
-        # The factors of a new id are random: it was predicted without them.
-        cdef double taste = 0.0 if pair.new_user or pair.new_item else dot(p + FACTORS, q + FACTORS, self.k)
+        cdef double taste = self._taste(p, q)
         cdef double* predictions = self.mixture.predictions
         self._read(p, q, taste)
         predictions[BIASES] = p[BIAS] + q[BIAS]
@@ -225,7 +230,7 @@ cdef class AutoRecommenderModel(RecommenderModel):
         cdef const EncodedPair* pair = &self.encoder.pair
         cdef const double* p = self.users.estimate(pair.user)
         cdef const double* q = self.items.estimate(pair.item)
-        cdef double taste = dot(p + FACTORS, q + FACTORS, self.k)
+        cdef double taste = self._taste(p, q)
         cdef double score = p[BIAS] + q[BIAS] + taste
         cdef double slope = self.loss.slope(&self.loss, target, score)
         cdef double user_residual = target - q[BIAS] - taste, item_residual = target - p[BIAS] - taste
@@ -247,10 +252,13 @@ cdef class AutoRecommenderModel(RecommenderModel):
 
     cdef void _learn_factors(self, double slope) noexcept nogil:
         """Take an implicit step of the factors: the product moves by less than the error, however large they are."""
-        cdef Py_ssize_t u = self.encoder.pair.user, i = self.encoder.pair.item, f
-        cdef double* p = self.users.estimate(u) + FACTORS
-        cdef double* q = self.items.estimate(i) + FACTORS
-        cdef double user_rate = self.users.factor_rate(u), item_rate = self.items.factor_rate(i), a, b
+        cdef const EncodedPair* pair = &self.encoder.pair
+        cdef double* p = self.users.estimate(pair.user) + FACTORS
+        cdef double* q = self.items.estimate(pair.item) + FACTORS
+        # The random factors of a new id teach nothing. Else a flood of ids would wear down those that are known.
+        cdef double user_rate = 0.0 if pair.new_item else self.users.factor_rate(pair.user), a, b
+        cdef double item_rate = 0.0 if pair.new_user else self.items.factor_rate(pair.item)
+        cdef Py_ssize_t f
         slope = slope / (1.0 + user_rate * dot(q, q, self.k) + item_rate * dot(p, p, self.k))
         for f in range(self.k):
             a, b = p[f], q[f]

@@ -90,7 +90,7 @@ class Ensemble:
 
     def learn_sides(self, user: str, item: str, z: float, begins: list[bool]) -> None:
         u, i = self.sides[0][user], self.sides[1][item]
-        taste = float(u.factors @ i.factors)
+        taste = 0.0 if any(begins) else float(u.factors @ i.factors)
         score = u.bias + i.bias + taste
         slope = self.loss.slope(z, score)
         self.loss.observe(z, score)
@@ -98,7 +98,7 @@ class Ensemble:
             one.ratings.append(z)
             one.residuals.append(z - other.bias - taste)
             self.cold_of[number][key] = self.cold[number]
-        rates = [0.3 * len(one.ratings) ** -0.125 for one in (u, i)]
+        rates = [0.0 if new else 0.3 * len(one.ratings) ** -0.125 for one, new in ((u, begins[1]), (i, begins[0]))]
         step = slope / (1 + rates[0] * i.factors @ i.factors + rates[1] * u.factors @ u.factors)
         p, q = u.factors, i.factors
         largest = np.sqrt(10.0 / self.n_factors)

@@ -79,7 +79,7 @@ def test_recommend_sorts_by_what_predict_one_says() -> None:
     events = ratings(1500)
     errors(model, events)
     for user in ("u0", "u3", "nobody"):
-        predictions = {item: model.predict_one(user, item) for item in model.encoder.items}
+        predictions = {item: model.predict_one(user, item) for item in model.encoder.items.keys()}
         best = [predictions[item] for item in model.recommend(user, k=20)]
         assert best == sorted(predictions.values(), reverse=True)[:20]
 
