@@ -193,8 +193,13 @@ class Entry:
 
     def why_not(self) -> str | None:
         """Reason why it cannot take part; None if it can."""
-        module = LIBRARY.get(self.name.split()[0])
-        return f"{module} is not installed" if module and importlib.util.find_spec(module) is None else None
+        return reason_left_out(self.name)
+
+
+def reason_left_out(name: str) -> str | None:
+    """Reason why a contestant of that name cannot take part: its library is missing; None if it can."""
+    module = LIBRARY.get(name.split(maxsplit=1)[0])
+    return f"{module} is not installed" if module and importlib.util.find_spec(module) is None else None
 
 
 def popularity(horizon: float | None) -> Callable[[], Contestant]:

@@ -1,4 +1,4 @@
-"""Next choices among the first ten recommended: EdgeDescent beside popularity, neighbours, River and implicit."""
+"""Next choices among the first ten recommended, and ratings predicted: EdgeDescent beside its peers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 from harness import columns, command_line, environment
 from rankers import ENTRIES, Entry
+from raters import RATERS, Rater, RatingRow, below_best, predict_all, rating_table, streams_of
 
 from edgedescent.errors import ConfigError
 from edgedescent.evaluation.ranking import RankingScores
@@ -106,52 +107,100 @@ def as_table(rows: Sequence[Row]) -> str:
     return columns(lines, text=range(1))
 
 
+@dataclass(frozen=True)
+class Results:
+    """What a run found: the rows of all tables, and who was left out."""
+
+    rows: list[Row]
+    rating_rows: dict[str, list[RatingRow]]
+    """Rows by stream of ratings."""
+    skipped: dict[str, str]
+    n_choices: int
+    n_ratings: dict[str, int]
+
+
+def results_of(path: Path, likes_from: float | None, first: int, every: int, limit: int | None, only: str) -> Results:
+    """Run the contestants whose name holds a text, those who rank only where it is said what a like is."""
+    contestants: list[Entry | Rater] = [*(ENTRIES if likes_from is not None else ()), *RATERS]
+    named = [one for one in contestants if only.lower() in one.name.lower()]
+    skipped = {one.name: reason for one in named if (reason := one.why_not())}
+    chosen = [one for one in named if one.name not in skipped]
+    if not chosen:
+        names = ", ".join(one.name for one in contestants)
+        raise click.ClickException(f"No contestant that can run holds {only!r}: {names}.")
+    entries = [one for one in chosen if isinstance(one, Entry)]
+    raters = [one for one in chosen if isinstance(one, Rater)]
+    choices = choices_of(path, likes_from, limit) if likes_from is not None else []
+    if likes_from is not None and len(choices) <= first:
+        raise click.ClickException(f"{path} holds {len(choices)} choices: --first must be below that. Got {first}.")
+    streams = streams_of(path, limit) if raters else []
+    return Results(
+        list(measure(entries, choices, first, every)),
+        {stream.name: predict_all(raters, stream) for stream in streams},
+        skipped,
+        len(choices),
+        {stream.name: len(stream.y) for stream in streams},
+    )
+
+
+def show(found: Results, path: Path, first: int, every: int) -> None:
+    """Print the tables, and below each what it says in one line."""
+    if found.rows:
+        click.echo(as_table(found.rows))
+        if over := ratios(found.rows):
+            said = " and ".join(f"{value:.3f} times the best other {name}" for name, value in over.items())
+            click.echo(f"AutoRanker: {said}")
+        click.echo(
+            f"{path.name}: {found.n_choices:,} choices, of which every {every}. from {first:,} on was recommended for\n"
+        )
+    for stream, rows in found.rating_rows.items():
+        click.echo(rating_table(rows))
+        if over := below_best(rows):
+            said = " and ".join(f"{value:.3f} times the least other {name.upper()}" for name, value in over.items())
+            click.echo(f"AutoRecommender: {said}")
+        click.echo(f"{stream}: {found.n_ratings[stream]:,} ratings, each predicted, then learned\n")
+    for name, reason in found.skipped.items():
+        click.echo(f"{name}: skipped, because {reason}.")
+
+
 @click.command(epilog="Example: python bench/recommend.py ratings.dat.gz --likes-from 7")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--likes-from", type=float, required=True, help="Least rating that counts as a choice.")
+@click.option("--likes-from", type=float, help="Least rating that counts as a choice; without it, nobody ranks.")
 @click.option("--first", type=click.IntRange(min=1), default=10_000, show_default=True, help="First choice scored.")
 @click.option("--every", type=click.IntRange(min=1), default=5, show_default=True, help="Score every n-th choice.")
-@click.option("--limit", type=click.IntRange(min=2), help="Only that many choices.")
+@click.option("--limit", type=click.IntRange(min=2), help="Only that many choices, and ratings.")
 @click.option("--only", default="", help="Only the contestants whose name holds this text.")
-@click.option("--json", "json_", is_flag=True, help="One line of JSON instead of a table.")
-def main(path: Path, likes_from: float, first: int, every: int, limit: int | None, only: str, json_: bool) -> None:
-    """Recommend before every n-th choice of a stream of ratings, and learn each choice.
+@click.option("--json", "json_", is_flag=True, help="One line of JSON instead of tables.")
+def main(
+    path: Path, likes_from: float | None, first: int, every: int, limit: int | None, only: str, json_: bool
+) -> None:
+    """Recommend before every n-th choice of a stream of ratings, and learn each choice; predict and learn each rating.
 
     PATH is a file of ratings: lines user::item::rating::time, or a CSV file with such columns. All contestants rank all
     items that the user has not had. Popularity and neighbours are the baselines; models of implicit are fitted anew
-    every 1,000 choices. Takes a quarter of an hour on 70,000 choices.
+    every 1,000 choices. Takes a quarter of an hour on 70,000 choices. Other contestants predict all ratings,
+    and those of simulated users whose tastes differ: a minute.
     """
     try:
-        choices = choices_of(path, likes_from, limit)
+        found = results_of(path, likes_from, first, every, limit, only)
     except ConfigError as error:
         raise click.ClickException(f"{error} {error.hint or ''}".strip()) from error
-    if len(choices) <= first:
-        raise click.ClickException(f"{path} holds {len(choices)} choices: --first must be below that. Got {first}.")
-    named = [entry for entry in ENTRIES if only.lower() in entry.name.lower()]
-    skipped = {entry.name: reason for entry in named if (reason := entry.why_not())}
-    chosen = [entry for entry in named if entry.name not in skipped]
-    if not chosen:
-        raise click.ClickException(f"No contestant that can run holds {only!r}: {', '.join(e.name for e in ENTRIES)}.")
-    rows = list(measure(chosen, choices, first, every))
-    over, ran_on = ratios(rows), environment(("edgedescent", "numpy", "river", "implicit"))
+    ran_on = environment(("edgedescent", "numpy", "river", "implicit"))
     if json_:
         answer = {
             "ran_on": ran_on,
             "again": command_line(),
-            "choices": len(choices),
-            "skipped": skipped,
-            "over_best": over,
-            "rows": [asdict(row) for row in rows],
+            "choices": found.n_choices,
+            "ratings": found.n_ratings,
+            "skipped": found.skipped,
+            "over_best": ratios(found.rows),
+            "errors_over_best": {stream: below_best(rows) for stream, rows in found.rating_rows.items()},
+            "rows": [asdict(row) for row in found.rows],
+            "rating_rows": [asdict(row) for rows in found.rating_rows.values() for row in rows],
         }
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
-    click.echo(as_table(rows))
-    for name, reason in skipped.items():
-        click.echo(f"{name}: skipped, because {reason}.")
-    if over:
-        said = " and ".join(f"{value:.3f} times the best other {name}" for name, value in over.items())
-        click.echo(f"AutoRanker: {said}")
-    click.echo(f"{path.name}: {len(choices):,} choices, of which every {every}. from {first:,} on was recommended for")
+    show(found, path, first, every)
     click.echo("ran on: " + ", ".join(f"{name} {value}" for name, value in ran_on.items()))
     click.echo(f"again: {command_line()}")
 

@@ -23,6 +23,7 @@ from river import base, reco
 
 from edgedescent import (
     BPR,
+    AutoRecommender,
     FactorizationMachine,
     LinearRegressor,
     LogisticRegressor,
@@ -82,7 +83,7 @@ class RiverAdapter:
 
     regressors: ClassVar[tuple[type[Learner], ...]] = (LinearRegressor, FactorizationMachine, MLPRegressor)
     classifiers: ClassVar[tuple[type[Learner], ...]] = (LogisticClassifier,)
-    rankers: ClassVar[tuple[type[Learner], ...]] = (MatrixFactorization, BPR)
+    rankers: ClassVar[tuple[type[Learner], ...]] = (AutoRecommender, MatrixFactorization, BPR)
 
     @classmethod
     def register(cls) -> None:

@@ -36,6 +36,7 @@ cdef class AutoRecommenderModel(RecommenderModel):
 
     cdef void _read(self, const double* p, const double* q, double taste) noexcept nogil
     cdef void _combine(self) noexcept nogil
+    cdef double _score(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil
     cdef void _read_user(self, Py_ssize_t u, double* row) noexcept nogil
     cdef void _start_factors(self, double* row, uint64_t word) noexcept nogil
     cdef double _taste(self, const double* p, const double* q) noexcept nogil

@@ -135,13 +135,17 @@ cdef class AutoRecommenderModel(RecommenderModel):
         for f in range(FACTORS, self.users.width):
             row[f] = w[TASTE] * p[f]
 
+    cdef double _score(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
+        """The prediction for a pair of rows in standardized units."""
+        cdef const double* item = self.items.estimate(i)
+        self._read_user(u, self.user)
+        return bounded(self.user[0] + item[0] + dot(self.user + 1, item + 1, self.users.width - 1))
+
     cdef double predict(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil:
         """The prediction for a pair of rows, within the ratings seen."""
-        cdef const double* item = self.items.estimate(i)
         cdef double value = self.target.mean[0]
-        self._read_user(u, self.user)
         if self.target.variance[0] > 0.0:
-            value += bounded(self.user[0] + item[0] + dot(self.user + 1, item + 1, self.users.width - 1)) / self.target.inverse[0]
+            value += self._score(u, i) / self.target.inverse[0]
         if value < self.y_min:
             return self.y_min
         return value if value < self.y_max else self.y_max
@@ -155,6 +159,18 @@ cdef class AutoRecommenderModel(RecommenderModel):
         f64_score_rows(scores, self.user, self.items.estimate(begin), self.users.width - 1, n)
         for i in range(n):
             scores[i] = bounded(scores[i])
+
+    def rated(self, Py_ssize_t u, Py_ssize_t i):
+        """Return the prediction for a pair of rows; row 0 is that of unknown ids."""
+        return self.predict(u, i)
+
+    def score(self, Py_ssize_t u, Py_ssize_t i):
+        """Return the same in standardized units, not clipped."""
+        return self._score(u, i)
+
+    def taste(self, Py_ssize_t u, Py_ssize_t i):
+        """Return what the factors of a pair of rows add to its score."""
+        return self.weights[TASTE] * dot(self.users.estimate(u) + FACTORS, self.items.estimate(i) + FACTORS, self.k)
 
     def scoring_rows(self):
         """Return a row for each user and each item; a score is the sum of the columns 0 and the product of the others.

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import numpy as np
 from msgspec import Meta
 
 from edgedescent.learners import migration
 from edgedescent.learners._auto_recommender import AutoRecommenderModel
 from edgedescent.learners._recommender import CompiledRecommender
+from edgedescent.learners.explaining import explained
 from edgedescent.learners.recommender import Recommender
 
 
@@ -31,8 +33,8 @@ class AutoRecommender(Recommender):
     So the weights say how much each estimate counts for an id with few ratings, and for one with many.
 
     Users and items can appear at any time; an unknown id is predicted as new ids were. When an id is learned for the
-    first time, its factors are drawn from a normal distribution seeded with the id. Ids are strings; an integer is the
-    same id as its decimal digits.
+    first time, its factors are drawn from a normal distribution seeded with the id; those of the other id learn nothing
+    from them. Ids are strings; an integer is the same id as its decimal digits.
 
     Raises:
         ValueError: If a parameter is out of its range, an id is neither a string nor an integer, or a rating is not a
@@ -67,6 +69,41 @@ class AutoRecommender(Recommender):
         super().__post_init__()
         encoder = self._make_encoder()
         CompiledRecommender.__init__(self, encoder, AutoRecommenderModel(encoder, self))
+
+    def explain_one(self, user: str | int, item: str | int) -> dict[str, float]:
+        """Return the contributions of user, item and their taste to a prediction; they add up to it.
+
+        ``(intercept)`` is the prediction for an unknown user and an unknown item, ``taste`` what the product of the
+        factors adds. The rest belongs to the user and the item by their Shapley values: the mean of what each adds to
+        the prediction alone, and beside the other. Where ratings are clipped to those seen, the three contributions are
+        multiplied by one factor, so that they add up.
+
+        Args:
+            user: User id.
+            item: Item id.
+
+        Returns:
+            Contributions named ``(intercept)``, ``user``, ``item`` and ``taste``.
+
+        Raises:
+            ValueError: If an id is neither a string nor an integer.
+
+        Example:
+            >>> from edgedescent import AutoRecommender
+            >>> model = AutoRecommender()
+            >>> for user, item, rating in (("ann", "tea", 5.0), ("bob", "tea", 4.0), ("bob", "beer", 1.0)) * 50:
+            ...     model.learn_one(user, item, rating)
+            >>> parts = model.explain_one("bob", "beer")
+            >>> round(sum(parts.values()) - model.predict_one("bob", "beer"), 9), parts["item"] < 0.0
+            (0.0, True)
+        """
+        prediction, model = self.predict_one(user, item), self.model
+        u, i = self.encoder.users.row(str(user)), self.encoder.items.row(str(item))
+        taste = model.taste(u, i)
+        both, cold = model.score(u, i) - taste, model.score(0, 0)
+        alone = np.array([model.score(u, 0), model.score(0, i)])
+        shares = [*(0.5 * ((alone - cold) + (both - alone[::-1]))), taste]
+        return explained(prediction, ["user", "item", "taste"], np.array(shares), model.rated(0, 0), 0.0)
 
     def _learned(self) -> list[str]:
         weights, _ = self.model.mixture.experts()

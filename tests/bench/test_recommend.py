@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from support.waiting import PATIENCE_S
@@ -40,10 +41,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_prints_all_contestants_and_how_to_run_it_again(ratings: Path) -> None:
-    done = run(str(ratings), "--likes-from", "7", "--first", "200")
+    done = run(str(ratings), "--likes-from", "7", "--first", "200", "--limit", "600")
     assert done.returncode == 0, done.stderr
     for name in ("AutoRanker", "popularity, all time", "popularity, horizon 200", "item neighbours, latest 5", "River"):
         assert name in done.stdout
+    for name in ("AutoRecommender, n_factors 40", "MatrixFactorization", "River BiasedMF", "running mean"):
+        assert name in done.stdout
+    assert "600 ratings, each predicted, then learned" in done.stdout
     assert "again: python" in done.stdout
     assert "ran on: processor" in done.stdout
 
@@ -53,6 +57,16 @@ def test_json_holds_scores_between_0_and_1(ratings: Path) -> None:
     answer = json.loads(done.stdout)
     assert {row["role"] for row in answer["rows"]} == {"part", "baseline"}
     assert all(0.0 <= row[name] <= 1.0 for row in answer["rows"] for name in ("recall", "ndcg", "coverage"))
+
+
+def test_errors_of_ratings_are_those_of_the_learner(ratings: Path) -> None:
+    done = run(str(ratings), "--only", "mean", "--json")
+    row, _ = json.loads(done.stdout)["rating_rows"]
+    y = np.array([float(line.split("::")[2]) for line in ratings.read_text(encoding="utf-8").splitlines()])
+    before = np.concatenate([[y[0]], np.cumsum(y)[:-1] / np.arange(1, len(y))])
+    missed = np.abs(before - y)[1:].sum() + abs(y.min() - y[0])
+    assert row["mae"] == pytest.approx(missed / len(y))
+    assert row["learn_us"] > 0.0
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,9 @@ def test_recommend_sorts_by_what_predict_one_says() -> None:
     model = AutoRecommender(n_factors=6)
     events = ratings(1500)
     errors(model, events)
+    items = model.encoder.items.keys()
     for user in ("u0", "u3", "nobody"):
-        predictions = {item: model.predict_one(user, item) for item in model.encoder.items.keys()}
+        predictions = {item: model.predict_one(user, item) for item in items}
         best = [predictions[item] for item in model.recommend(user, k=20)]
         assert best == sorted(predictions.values(), reverse=True)[:20]
 

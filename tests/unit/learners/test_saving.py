@@ -19,6 +19,7 @@ import pytest
 import edgedescent
 from edgedescent import (
     BPR,
+    AutoRecommender,
     AutoRegressor,
     FactorizationMachine,
     LinearRegressor,
@@ -295,7 +296,9 @@ def test_contributions_of_a_network_are_those_of_its_gradient() -> None:
     assert model.explain_one({"a": a, "b": 0.3})["a"] == pytest.approx(slope * z * scale, rel=1e-4)
 
 
-@pytest.mark.parametrize("learner", [MatrixFactorization(n_factors=4), BPR(n_factors=4)])
+@pytest.mark.parametrize(
+    "learner", [MatrixFactorization(n_factors=4), BPR(n_factors=4), AutoRecommender(n_factors=4)], ids=repr
+)
 def test_contributions_of_a_recommender(learner: Any) -> None:
     model = trained(learner, 300)
     users, items = model.encoder.users.keys(), model.encoder.items.keys()

@@ -13,6 +13,7 @@ import pytest
 
 from edgedescent import (
     BPR,
+    AutoRecommender,
     FactorizationMachine,
     LinearRegressor,
     LogisticRegressor,
@@ -42,6 +43,7 @@ LEARNERS: list[Learner] = [
     MLPRegressor(),
     MLPRegressor(hidden=(8,), optimizer=COCOB(), replay_steps=0),
     LogisticClassifier(),
+    AutoRecommender(),
     MatrixFactorization(),
     MatrixFactorization(optimizer=SGD(lr=0.02), n_factors=3),
     BPR(),
@@ -73,7 +75,7 @@ class TestRegistration:
         assert not isinstance(LogisticClassifier(), base.Regressor)
         assert not isinstance(LogisticRegressor(), base.Classifier | base.Regressor)
 
-    @pytest.mark.parametrize("kind", [MatrixFactorization, BPR])
+    @pytest.mark.parametrize("kind", [AutoRecommender, MatrixFactorization, BPR])
     def test_a_recommender_is_a_ranker_for_river(self, kind: Any) -> None:
         assert isinstance(kind(), reco.base.Ranker)
         assert not isinstance(kind(), base.Regressor)
