@@ -108,7 +108,7 @@ class DemoSession:
     Args:
         source: Events to learn from; their kind decides the learner.
         folder: Folder for configuration, log, state and snapshots. Those of an earlier session are replaced.
-        learner: Name of the learner, with its default parameters; `AutoRegressor` or `MatrixFactorization` if None.
+        learner: Name of the learner, with its default parameters; `AutoRegressor` or `AutoRecommender` if None.
         notify: Called with one line for each notice to the user.
 
     Raises:
@@ -118,7 +118,7 @@ class DemoSession:
 
     def __init__(self, source: Source, folder: Path, *, learner: str | None = None, notify: Notify = ignore) -> None:
         self.source = source
-        self.learner = learner or ("AutoRegressor" if source.kind == "features" else "MatrixFactorization")
+        self.learner = learner or ("AutoRegressor" if source.kind == "features" else "AutoRecommender")
         if LEARNERS.find(self.learner, "--learner").input_kind != source.kind:
             raise ConfigError(f"{self.learner} does not learn from {source.kind}.", "Choose another --learner.")
         self.folder = folder.resolve()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor
+from edgedescent import AutoRecommender, LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.errors import ConfigError
 from edgedescent_sims.demo import packages
 from edgedescent_sims.demo.display import feature_effects, learned_lines
@@ -38,8 +38,8 @@ def test_an_effect_is_how_far_a_feature_moves_predictions(kind: Any) -> None:
     assert learned_lines(model, events[-100:], most=2)[2] == "and 2 more features"
 
 
-def test_a_recommender_shows_what_one_likes_more_than_others() -> None:
-    ranker = MatrixFactorization()
+@pytest.mark.parametrize("ranker", [MatrixFactorization(), AutoRecommender(n_factors=10)], ids=repr)
+def test_a_recommender_shows_what_one_likes_more_than_others(ranker: Any) -> None:
     for n in range(300):
         for user in ("ann", "bob", "cat"):
             ranker.learn_one(user, "bread", 5.0)
