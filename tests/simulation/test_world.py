@@ -70,7 +70,7 @@ def test_no_promise_is_broken_in_a_sample_of_worlds(first: int) -> None:
 
 
 RICH = (39, 48, 70, 79, 97, 117, 119, 123, 134, 200, 203)
-"""Seeds of cheap worlds in which, together, everything happened when they were chosen: the others run only if it does not."""
+"""Seeds of cheap worlds in which everything happened when they were chosen; others run only if something does not."""
 
 
 def test_everything_happens_and_the_machine_goes_down_at_every_point() -> None:
