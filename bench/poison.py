@@ -16,6 +16,7 @@ import numpy as np
 from harness import command_line, environment
 
 from edgedescent import (
+    AutoRecommender,
     FactorizationMachine,
     LinearRegressor,
     LogisticRegressor,
@@ -113,7 +114,7 @@ def learners() -> dict[str, Start]:
 
     Left out is what nobody should choose, as docs/learners.md says: products of features in an exponential.
     """
-    found: dict[str, Start] = {}
+    found: dict[str, Start] = {"AutoRecommender": (AutoRecommender, ratings)}
     for learner in (LinearRegressor, FactorizationMachine, LogisticRegressor, MatrixFactorization, MLPRegressor):
         stream = ratings if learner is MatrixFactorization else features
         found[learner.__name__] = start_of(learner, stream)

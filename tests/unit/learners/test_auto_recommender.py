@@ -103,6 +103,20 @@ def test_outliers_do_not_break_it() -> None:
     assert mae < 1.6
 
 
+def test_new_ids_leave_the_factors_of_known_ones_as_they_are() -> None:
+    model = AutoRecommender(n_factors=4)
+    errors(model, ratings(900))
+    row = model.encoder.users.row("u1")
+    before = np.array(model.state_dict()["user_estimates"][row])
+    for n in range(50):
+        model.learn_one("u1", f"new-{n}", 1.0)
+    after = model.state_dict()["user_estimates"][row]
+    assert np.array_equal(after[-4:], before[-4:])
+    assert after[1] != before[1]
+    model.learn_one("u1", "new-1", 1.0)
+    assert not np.array_equal(model.state_dict()["user_estimates"][row, -4:], before[-4:])
+
+
 def test_a_row_that_goes_to_another_id_takes_nothing_along() -> None:
     model, fresh = AutoRecommender(users_max=1), AutoRecommender(users_max=1)
     for n in range(200):
