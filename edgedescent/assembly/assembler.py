@@ -251,6 +251,7 @@ class Assembler:
             return None
         self._deriver.add(time, x)
         self._deriver.push(time, x)
+        counts["rows_forgotten"] += self._deriver.n_short
         return x
 
     def _learn_now(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
@@ -277,6 +278,7 @@ class Assembler:
         if horizon is not None:
             value = self._latest.value(self.settings.label.feature, time, self._label_age_max_s)
             question.baselines = self._baselines.ask(time, value if isinstance(value, float) else None)
+            counts["rows_forgotten"] += self._baselines.is_short
         by = self.settings.label.by
         found_by = {"id": name, "key": key}.get(by or "")
         if by in ("id", "key") and found_by is None:

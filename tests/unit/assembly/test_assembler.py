@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgedescent.assembly import Row, Unusable
+from edgedescent.assembly import Row, Unusable, baselines
+from edgedescent.assembly.derived import history
 from edgedescent.assembly.inputs import Reading
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from support.assembly import Assembly, Step, bits, sent
@@ -331,6 +332,18 @@ def test_bounds_hold() -> None:
     assert one.counts["features_dropped"] == 3
     assert one.take(sent("c", 9.0)) == []
     assert one.counts["messages_ignored"] == 1
+
+
+def test_windows_without_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (baselines, history):
+        monkeypatch.setattr(module, "ROWS_MAX", 5)
+    rolling = '[[derive]]\ntype = "Rolling"\nof = ["b.v"]\nduration_s = 10\n'
+    one = Assembly(FORECAST + "season_s = 20\n" + NO_WAIT + rolling)
+    one.take(*(at("b", time, time) for time in range(0, 20, 4)))
+    assert one.counts["rows_forgotten"] == 0
+    one.take(*(at("b", time, time) for time in range(20, 40)))
+    # The window and the season, each from the fifth row of a second on at the latest.
+    assert one.counts["rows_forgotten"] >= 2 * 15
 
 
 def test_a_damaged_state_is_refused() -> None:
