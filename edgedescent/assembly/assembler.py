@@ -93,12 +93,10 @@ class Assembler:
         # With lateness, all readings of one time are there before the event at that time.
         self._is_complete = lateness > 0 or self._trigger == self._label_input
         self._clock = StreamClock(
-            len(self._inputs),
+            [one.has_time and not (self._is_late and one.number == self._label_input) for one in self._inputs],
+            lateness,
             spec.clock_ahead_max_s,
             spec.ahead_of_others_max_s,
-            has_times=any(
-                one.has_time and not (self._is_late and one.number == self._label_input) for one in self._inputs
-            ),
         )
         # At one time, an event comes behind its features, and a label that comes later behind its event.
         ranks = [2 if i == self._trigger else int(i == self._label_input) for i in range(len(self._inputs))]
@@ -111,7 +109,7 @@ class Assembler:
         self._baselines = Baselines(label.horizon_s or 0.0, label.season_s, self._label_age_max_s)
         self._silence = Silence([one.spec.silent_after_s for one in self._inputs])
         self._boundary: int | None = None
-        """Number of the next interval, from 1970 on; None before the first reading."""
+        """Number of the next interval, from 1970 on; None before the first reading is used."""
         self._topics: dict[str, list[tuple[Input, dict[str, str]]]] = {}
         """Inputs, and levels by name, of the topics that were seen."""
 
@@ -132,7 +130,7 @@ class Assembler:
         clock.arrive(received_at)
         if not topic:
             counts["ticks"] += 1
-            clock.move(clock.at(received_at), received_at)
+            clock.tick(received_at)
             yield from self._advance(counts)
             return
         found = self._topics.get(topic)
@@ -164,10 +162,10 @@ class Assembler:
         has_time = not math.isnan(reading.time)
         counts["readings"] += 1
         self._clock.stamp(reading, received_at)
-        if self._clock.newest == -math.inf and self._buffer.is_full:
+        if not self._clock.is_started and self._buffer.is_full:
             # Nothing can be released before the clock has started.
-            self._clock.move(received_at, received_at)
-        if self._clock.newest > -math.inf:
+            self._clock.start_now(received_at)
+        if self._clock.is_started:
             self._silence.heard(number, self._clock.newest)
         if not self._buffer.add(reading, has_time, counts):
             counts["readings_late"] += 1
@@ -184,11 +182,14 @@ class Assembler:
     def _advance(self, counts: Counter[str]) -> Iterator[Step]:
         """Do what is due by the time of the stream."""
         now = self._clock.newest
-        if now == -math.inf:
+        if not self._clock.is_started:
             return
         for reading in self._buffer.release(now, counts):
             if reading.time == -math.inf:
                 reading.time = self._clock.start
+            if self._every_s is not None and self._boundary is None:
+                # By the first reading in order, whichever came first.
+                self._boundary = math.ceil(reading.time / self._every_s)
             yield from self._until(reading.time, counts)
             yield from self._apply(reading, counts)
         yield from self._until(self._buffer.frontier, counts)
@@ -197,14 +198,8 @@ class Assembler:
         self._silence.update(now, counts)
 
     def _until(self, time: float, counts: Counter[str]) -> Iterator[Step]:
-        """Do what is due before a time: nothing that is at it can come any more."""
+        """Do what is due before a time: nothing that is before it can come any more."""
         every = self._every_s
-        if every is None and self._horizon_s is None:
-            return
-        if every is not None and self._boundary is None:
-            if math.isfinite(time):
-                self._boundary = math.floor(time / every) + 1
-            return
         while True:
             due = math.inf if self._horizon_s is None else self._waiting.next_due
             boundary = math.inf if every is None or self._boundary is None else self._boundary * every
@@ -342,7 +337,7 @@ class Assembler:
     def tick_due(self) -> float:
         """Time by the clock of this machine at which a tick is due if nothing comes before; infinite for none."""
         clock, lateness = self._clock, self._buffer.lateness_s
-        if clock.newest == -math.inf:
+        if not clock.is_started:
             return clock.arrival_of(-math.inf) + TICK_MARGIN_S
         due = min(self._silence.due, self._buffer.due)
         if self._every_s is not None and self._boundary is not None:

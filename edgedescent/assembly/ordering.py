@@ -12,7 +12,7 @@ from typing import Any
 from edgedescent.assembly.inputs import TOPICS_MAX, Reading
 
 START_S = 10.0
-"""Time for which the clock of a stream waits for the first reading with a time, where any input has times."""
+"""Time for which the clock of a stream waits for the first readings with a time, where any input has times."""
 
 Key = tuple[int, str, float]
 """Input, topic and time of a reading."""
@@ -27,13 +27,18 @@ class StreamClock:
     comes before, without a time, has the time at which the clock started, and -inf until then. A reading whose time is
     ahead of its arrival keeps it, and moves the clock to the arrival only.
 
+    Where inputs are bounded by each other, one alone does not start the clock: it may be the one that is ahead. Until
+    another has a time, its readings wait for `START_S`, or for the lateness if that is longer. Nothing could be
+    released before anyway, so that a restart on the way changes nothing.
+
     Args:
-        inputs: Number of inputs.
-        has_times: True if any input has times.
+        has_times: For each input whether it has times.
+        lateness_s: How late a reading may come.
         ahead_max_s: Bound on a reading's time before its arrival; one that is further ahead is set back to it. Also
             the bound on how far the arrival may go back while the clock stands still.
         ahead_of_others_max_s: Bound on how far one input's times may move the clock ahead of those of all other inputs;
-            None for no bound. A reading that is further ahead waits until the others get there.
+            None for no bound. A reading that is further ahead waits until the others get there. Inputs without times do
+            not count.
 
     Attributes:
         newest: Time of the clock at its last reading; -inf before it has started.
@@ -44,31 +49,38 @@ class StreamClock:
     """
 
     def __init__(
-        self, inputs: int, ahead_max_s: float, ahead_of_others_max_s: float | None, *, has_times: bool = True
+        self, has_times: list[bool], lateness_s: float, ahead_max_s: float, ahead_of_others_max_s: float | None
     ) -> None:
-        self._has_times = has_times
+        self._has_times = any(has_times)
+        self._alone_s = max(START_S, lateness_s)
+        """Time for which an input alone waits for another one with times."""
         self._ahead_max_s = ahead_max_s
-        self._ahead_of_others_max_s = ahead_of_others_max_s
+        self._ahead_of_others_max_s = ahead_of_others_max_s if sum(has_times) > 1 else None
         self.newest = self.start = -math.inf
         self._first_arrival = math.inf
-        """Time of arrival of the first reading that came before the start."""
+        """Time of arrival of the first reading that did not start the clock."""
         self._received_at = 0.0
         """Time of arrival of the reading that set `newest`."""
-        self._latest = [-math.inf] * inputs
+        self._latest = [-math.inf] * len(has_times)
         """Largest time of each input."""
         self.n_clamped = self.n_held_back = self.n_turned_back = 0
 
+    @property
+    def is_started(self) -> bool:
+        """True once the clock has a time."""
+        return self.newest > -math.inf
+
     def at(self, received_at: float) -> float:
         """Time of the stream when something arrives that has no time."""
-        if self.newest == -math.inf:
+        if not self.is_started:
             return received_at
         # A clock of this machine that is set back a little lets the stream stand still.
         return self.newest + max(received_at - self._received_at, 0.0)
 
     def arrival_of(self, time: float) -> float:
         """Time of arrival at which the stream gets to a time if nothing comes before."""
-        if self.newest == -math.inf:
-            return self._first_arrival + START_S
+        if not self.is_started:
+            return self._first_arrival + (START_S if max(self._latest) == -math.inf else self._alone_s)
         return self._received_at + (time - self.newest)
 
     def arrive(self, received_at: float) -> None:
@@ -76,39 +88,61 @@ class StreamClock:
 
         Where the clock of this machine has been wrong, or is set back by much, the stream goes on from this arrival.
         """
-        if self.newest > -math.inf and received_at < self._received_at - self._ahead_max_s:
+        if self.is_started and received_at < self._received_at - self._ahead_max_s:
             self._received_at = received_at
             self.n_turned_back += 1
 
+    def tick(self, received_at: float) -> None:
+        """Move the clock on to where it is by arrival, or start it if it has waited long enough."""
+        if self.is_started:
+            self.move(self.at(received_at), received_at)
+        elif received_at >= self.arrival_of(-math.inf):
+            self.start_now(received_at)
+
+    def start_now(self, received_at: float) -> None:
+        """Start the clock without another wait: at the largest time so far, or at the arrival where there is none."""
+        largest = max(self._latest)
+        self.move(received_at if largest == -math.inf else min(largest, received_at), received_at)
+
     def stamp(self, reading: Reading, received_at: float) -> None:
-        """Give a reading its time, and move the clock on."""
-        time = reading.time
-        if math.isnan(time):
-            if self.newest == -math.inf and self._has_times:
-                self._first_arrival = min(self._first_arrival, received_at)
-                if received_at < self._first_arrival + START_S:
-                    reading.time = -math.inf
-                    return
+        """Give a reading its time, and move the clock on, or start it."""
+        if math.isnan(reading.time):
+            if self._has_times and not self.is_started:
+                reading.time = -math.inf
+                self._wait(received_at)
+                return
             reading.time = self.at(received_at)
             self.move(reading.time, received_at)
             return
+        time = reading.time
         if time > received_at + self._ahead_max_s:
             time = reading.time = received_at + self._ahead_max_s
             self.n_clamped += 1
         latest, number = self._latest, reading.input
         latest[number] = max(latest[number], time)
-        # The first reading with a time starts the clock, so that a stream of one input goes on by arrival at least.
-        if self._ahead_of_others_max_s is not None and len(latest) > 1 and time > self.newest > -math.inf:
+        if self._ahead_of_others_max_s is not None and time > self.newest:
             others = max(latest[:number] + latest[number + 1 :])
             if time > others + self._ahead_of_others_max_s:
                 self.n_held_back += 1
-                return
+                if self.is_started:
+                    return
+                if others == -math.inf:
+                    self._wait(received_at)
+                    return
+                # The other one waited alone, and is behind.
+                time = others
         # The clock is never ahead of the arrival, or one fast device would make the readings of all others late.
         self.move(min(time, received_at), received_at)
 
+    def _wait(self, received_at: float) -> None:
+        """Note a reading that does not start the clock, unless the clock has waited long enough."""
+        self._first_arrival = min(self._first_arrival, received_at)
+        if received_at >= self.arrival_of(-math.inf):
+            self.start_now(received_at)
+
     def move(self, time: float, received_at: float) -> None:
         """Move the clock on to a time, if that is later."""
-        if self.newest == -math.inf:
+        if not self.is_started:
             self.start = time
         if time > self.newest:
             self.newest, self._received_at = time, received_at

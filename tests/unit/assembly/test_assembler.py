@@ -200,12 +200,58 @@ def test_without_lateness_a_reading_ahead_of_all_others_waits_too() -> None:
     assert one.counts["readings_late"] == 0
 
 
+@pytest.mark.parametrize("lateness", [0, 5, 60])
+def test_a_clock_ahead_of_all_others_may_speak_first(lateness: int) -> None:
+    one = Assembly(FORECAST + f"[assembly]\nlateness_s = {lateness}\n" + AHEAD)
+    assert told(one.take(at("a", 86_402, 1, received_at=1e6))) == []
+    # The machine stands still on the way, for as long as makes no difference.
+    pause = max(9, lateness - 1)
+    behind = [at("b", time, time, received_at=1e6 + pause) for time in (2, 8, 100)]
+    one = one.restarted()
+    steps = one.take(at("a", 86_403, 2, received_at=1e6 + pause), *behind)
+    assert [step.time for step in steps if isinstance(step, Row)][:2] == [12.0, 18.0]
+    assert one.counts["readings_late"] == 0
+
+
+def test_the_second_input_starts_the_clock_where_the_first_is_behind() -> None:
+    one = Assembly(NOWCAST + "[assembly]\nlateness_s = 5\n" + AHEAD)
+    steps = one.take(*(at(topic, time, time, received_at=1e6) for topic, time in (("b", 2), ("a", 86_403), ("b", 8))))
+    assert told(steps) == []
+    assert one.counts["rows_empty"] == 1
+    assert one.assembler.metrics()["clocks_held_back"] == 2
+
+
+@pytest.mark.parametrize("lateness", [0, 5, 60])
+def test_one_input_alone_starts_the_clock_after_a_while_and_goes_on_by_arrival(lateness: int) -> None:
+    one = Assembly(FORECAST + f"[assembly]\nlateness_s = {lateness}\n" + AHEAD)
+    wait = max(10, lateness)
+    assert told(one.take(*(at("b", 100 + i, i, received_at=1e6 + i) for i in range(wait)))) == []
+    assert one.assembler.tick_due == pytest.approx(1e6 + wait + 0.002)
+    assert bits(one.restarted().assembler) == bits(one.assembler)
+    assert told(one.tick(1e6 + wait - 0.01)) == []
+    steps = [*one.tick(1e6 + wait + 0.01), *one.tick(1e6 + wait + lateness + 0.02)]
+    assert [row[0] for row in told(steps) if row[2] is None] == [110.0 + i for i in range(wait)]
+    # Without another input it is not believed.
+    one.take(at("b", 86_500, 7, received_at=1e6 + 200), at("b", 310, 8, received_at=1e6 + 210))
+    assert one.counts["readings_late"] == 0
+
+
 @pytest.mark.parametrize("lateness", [0, 5])
-def test_one_input_alone_starts_the_clock_and_holds_no_more_than_may_wait(lateness: int) -> None:
+def test_one_input_alone_holds_no_more_than_may_wait(lateness: int) -> None:
     one = Assembly(FORECAST + f"[assembly]\nlateness_s = {lateness}\nheld_max = 20\n" + AHEAD)
     steps = one.take(*(at("b", 100 + i, i, received_at=1e6) for i in range(200)))
     assert one.assembler.metrics()["readings_waiting"] <= 20
     assert [step.time for step in steps if isinstance(step, Row) and step.y is None][:3] == [110.0, 111.0, 112.0]
+    assert one.counts["readings_late"] == 0
+
+
+def test_the_only_input_with_times_is_ahead_of_no_others() -> None:
+    one = Assembly(f"{MIXED}lateness_s = 0\n" + AHEAD)
+    one.take(sent("a", 1e6)._replace(payload=b"7"))
+    assert told(one.take(at("b", 50, 1, received_at=1e6), at("b", 500, 2, received_at=1e6))) == [
+        (50.0, {"a": 7.0}, 1.0),
+        (500.0, {"a": 7.0}, 2.0),
+    ]
 
 
 def test_more_than_may_wait_before_the_start_starts_the_clock() -> None:
@@ -223,7 +269,7 @@ def test_more_than_may_wait_is_released_early() -> None:
 
 
 def test_what_has_no_time_gets_that_of_the_stream() -> None:
-    clock = StreamClock(2, 60.0, None)
+    clock = StreamClock([True, False], 5.0, 60.0, None)
     first, other, third = Reading(1000.0, 0, "a", {}), Reading(float("nan"), 1, "b", {}), Reading(1010.0, 0, "a", {})
     clock.stamp(first, 5000.0)
     clock.stamp(other, 5003.0)
