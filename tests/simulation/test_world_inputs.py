@@ -30,7 +30,7 @@ def caught(first: int = 0) -> str:
 
 
 def test_nothing_is_violated_and_much_happens() -> None:
-    outcomes = [simulate(seed, inputs=True) for seed in (0, 1, 5)]
+    outcomes = [simulate(seed, inputs=True) for seed in (5, 14, 18)]
     assert [outcome.violation for outcome in outcomes] == [None] * 3
     assert sum(outcome.ticks for outcome in outcomes) > 10
     assert sum(outcome.kills + outcome.power_cuts for outcome in outcomes) > 10
