@@ -12,7 +12,7 @@ import numpy as np
 
 from edgedescent.assembly.baselines import Baselines
 from edgedescent.assembly.deriver import Deriver
-from edgedescent.assembly.inputs import TOPICS_MAX, Input, Reading
+from edgedescent.assembly.inputs import RECORDS_MAX, TOPICS_MAX, Input, Reading
 from edgedescent.assembly.labels import Question, Unusable, WaitingQuestions
 from edgedescent.assembly.latest import LatestValues
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
@@ -60,6 +60,7 @@ class Assembler:
 
     Attributes:
         settings: The settings.
+        records_max: Bound on the readings of one message; one with more is not used.
         silent: Names of the inputs that have fallen silent.
 
     Example:
@@ -79,6 +80,7 @@ class Assembler:
 
     def __init__(self, settings: AssemblySettings) -> None:
         self.settings = settings
+        self.records_max = RECORDS_MAX
         spec, label, emit = settings.assembly, settings.label, settings.emit
         self._inputs = settings.build_inputs()
         numbers = {one.name: one.number for one in self._inputs}
@@ -112,6 +114,8 @@ class Assembler:
         """Number of the next interval, from 1970 on; None before the first reading is used."""
         self._topics: dict[str, list[tuple[Input, dict[str, str]]]] = {}
         """Inputs, and levels by name, of the topics that were seen."""
+        self._n_read = 0
+        """Number of readings of the message at hand that were taken, and of those that could not be."""
 
     # --- Messages -------------------------------------------------------------------------------------------------
 
@@ -126,26 +130,66 @@ class Assembler:
             received_at: Time of its arrival, in seconds since 1970.
             counts: Counters, which are updated.
         """
-        clock = self._clock
-        clock.arrive(received_at)
-        if not topic:
+        return (step for step in self.run(topic, payload, received_at, counts) if not isinstance(step, int))
+
+    def run(
+        self, topic: str, payload: bytes, received_at: float, counts: Counter[str], done: int | None = None
+    ) -> Iterator[Step | int]:
+        """Take a message in, as `take` does, with the places at which it may be left and its state saved.
+
+        Args:
+            topic: Topic of the message.
+            payload: Its payload.
+            received_at: Time of its arrival.
+            counts: Counters, which are updated.
+            done: Place at which it was left; None for one that begins.
+
+        Yields:
+            What follows from it, and the number of its readings so far where it may be left.
+        """
+        clock, self._n_read = self._clock, done or 0
+        if done is None:
+            clock.arrive(received_at)
+        if done is None and not topic:
             counts["ticks"] += 1
             clock.tick(received_at)
+        if done is not None or not topic:
             yield from self._advance(counts)
+        if not topic:
             return
         found = self._topics.get(topic)
         if found is None:
             found = self._match(topic)
         if not found:
             counts["messages_ignored"] += 1
+        for reading in self._read(found, topic, payload, self._n_read):
+            self._n_read += 1
+            if isinstance(reading, Unusable):
+                yield reading
+            else:
+                yield from self._add(reading, received_at, counts)
+            yield self._n_read
+
+    def _read(
+        self, found: list[tuple[Input, dict[str, str]]], topic: str, payload: bytes, skipped: int
+    ) -> Iterator[Reading | Unusable]:
+        """Readings of a message behind the first ones, and what is wrong with those that cannot be used."""
         for one, levels in found:
             try:
-                readings = one.read(topic, levels, payload)
+                values = one.decode(payload, self.records_max)
             except InvalidEventError as error:
-                yield Unusable(error.reason, f"{one.name}: {error}")
+                if not skipped:
+                    yield Unusable(error.reason, f"{one.name}: {error}")
+                skipped = max(skipped - 1, 0)
                 continue
-            for reading in readings:
-                yield from self._add(reading, received_at, counts)
+            for value in values[skipped:]:
+                try:
+                    reading = one.read(topic, levels, value)
+                except InvalidEventError as error:
+                    yield Unusable(error.reason, f"{one.name}: {error}")
+                else:
+                    yield reading
+            skipped = max(skipped - len(values), 0)
 
     def _match(self, topic: str) -> list[tuple[Input, dict[str, str]]]:
         found = [(one, levels) for one in self._inputs if (levels := one.match(topic)) is not None]
@@ -153,7 +197,7 @@ class Assembler:
             self._topics[topic] = found
         return found
 
-    def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step]:
+    def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step | int]:
         number = reading.input
         if self._is_late and number == self._label_input:
             # A label that comes later is used in its order of arrival; its time says what it is about.
@@ -179,25 +223,28 @@ class Assembler:
 
     # --- Time -----------------------------------------------------------------------------------------------------
 
-    def _advance(self, counts: Counter[str]) -> Iterator[Step]:
-        """Do what is due by the time of the stream."""
-        now = self._clock.newest
-        if not self._clock.is_started:
+    def _advance(self, counts: Counter[str]) -> Iterator[Step | int]:
+        """Do what is due by the time of the stream. If it is left, it goes on when it is called again."""
+        clock, buffer = self._clock, self._buffer
+        now = clock.newest
+        if not clock.is_started:
             return
-        for reading in self._buffer.release(now, counts):
-            if reading.time == -math.inf:
-                reading.time = self._clock.start
+        while (first := buffer.first(now)) is not None:
+            time = clock.start if first.time == -math.inf else first.time
             if self._every_s is not None and self._boundary is None:
                 # By the first reading in order, whichever came first.
-                self._boundary = math.ceil(reading.time / self._every_s)
-            yield from self._until(reading.time, counts)
+                self._boundary = math.ceil(time / self._every_s)
+            yield from self._until(time, counts)
+            reading = buffer.pop(now, counts)
+            reading.time = time
             yield from self._apply(reading, counts)
-        yield from self._until(self._buffer.frontier, counts)
+            yield self._n_read
+        yield from self._until(buffer.move_frontier(now), counts)
         for question, reason in self._waiting.expired(self._buffer.frontier, counts) if self._is_late else ():
             yield Dropped(question, reason)
         self._silence.update(now, counts)
 
-    def _until(self, time: float, counts: Counter[str]) -> Iterator[Step]:
+    def _until(self, time: float, counts: Counter[str]) -> Iterator[Step | int]:
         """Do what is due before a time: nothing that is before it can come any more."""
         every = self._every_s
         while True:
@@ -214,6 +261,7 @@ class Assembler:
                     self._boundary += missed
                 self._boundary += 1
                 yield from self._ask((self._boundary - 1) * every, None, None, counts)
+            yield self._n_read
 
     def _apply(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
         """Use a reading whose turn it is."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-import operator
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 from edgedescent.assembly.inputs import TOPICS_MAX, Reading
@@ -187,8 +185,12 @@ class ReorderBuffer:
         >>> counts = Counter()
         >>> for time in (5.0, 3.0, 20.0):
         ...     _ = buffer.add(Reading(time, 0, "t", {}), True, counts)
-        >>> [reading.time for reading in buffer.release(20.0, counts)], buffer.frontier
-        ([3.0, 5.0], 10.0)
+        >>> while buffer.first(20.0) is not None:
+        ...     print(buffer.pop(20.0, counts).time)
+        3.0
+        5.0
+        >>> buffer.move_frontier(20.0)
+        10.0
     """
 
     def __init__(self, lateness_s: float, readings_max: int, ranks: list[int]) -> None:
@@ -241,29 +243,44 @@ class ReorderBuffer:
         heapq.heappush(self._heap, entry)
         return True
 
-    def release(self, now: float, counts: Counter[str]) -> Iterator[Reading]:
-        """Take out the readings whose turn it is, in order.
+    def _is_due(self, time: float, now: float) -> bool:
+        frontier = max(now - self.lateness_s, self.frontier)
+        # Without lateness, what is at the frontier waits for nothing.
+        return time < frontier or (time == frontier and not self.lateness_s)
+
+    def first(self, now: float) -> Reading | None:
+        """Reading whose turn it is; it waits until it is taken out. None if all others come later, or none waits.
+
+        Args:
+            now: Time of the stream.
+        """
+        heap = self._heap
+        if heap and (self._is_due(heap[0][0], now) or len(heap) > self._readings_max):
+            return heap[0][-1]
+        return None
+
+    def pop(self, now: float, counts: Counter[str]) -> Reading:
+        """Take out the first reading.
 
         Args:
             now: Time of the stream.
             counts: Counters, which are updated.
         """
-        heap = self._heap
-        frontier = max(now - self.lateness_s, self.frontier)
-        # Without lateness, what is at the frontier waits for nothing.
-        is_due = operator.lt if self.lateness_s else operator.le
-        while heap and (is_due(heap[0][0], frontier) or len(heap) > self._readings_max):
-            *_, has_time, reading = heapq.heappop(heap)
-            if not is_due(reading.time, frontier):
-                counts["readings_released_early"] += 1
-                self.frontier = max(self.frontier, reading.time)
-            if has_time:
-                self._held.pop(self._key(reading), None)
-                place = reading.input, reading.topic
-                if place in self._last or len(self._last) < TOPICS_MAX:
-                    self._last[place] = reading
-            yield reading
-        self.frontier = max(self.frontier, frontier)
+        *_, has_time, reading = heapq.heappop(self._heap)
+        if not self._is_due(reading.time, now):
+            counts["readings_released_early"] += 1
+            self.frontier = max(self.frontier, reading.time)
+        if has_time:
+            self._held.pop(self._key(reading), None)
+            place = reading.input, reading.topic
+            if place in self._last or len(self._last) < TOPICS_MAX:
+                self._last[place] = reading
+        return reading
+
+    def move_frontier(self, now: float) -> float:
+        """Move the frontier on to a time of the stream, less the lateness; returns it."""
+        self.frontier = max(now - self.lateness_s, self.frontier)
+        return self.frontier
 
     @property
     def is_full(self) -> bool:
