@@ -11,7 +11,7 @@ import msgspec
 
 from edgedescent.assembly import Assembler, AssemblySettings, Dropped, Row
 from edgedescent.assembly.labels import Unusable
-from edgedescent.assembly.rows import Step
+from edgedescent.assembly.rows import COUNTERS, Step
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions
 from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Handled
@@ -91,7 +91,10 @@ class Assembling:
         settings: The settings.
         assembler: The assembler.
         payload_bytes_max: Longer messages become dead letters.
+        counters: Names of its counters.
     """
+
+    counters = COUNTERS
 
     def __init__(self, settings: AssemblySettings, payload_bytes_max: int, readings_max: int) -> None:
         self.settings = settings

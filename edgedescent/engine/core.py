@@ -423,7 +423,7 @@ class Engine:
             *("duplicates", "ids_reused", "dead_letters", "drift_alarms"),
         )
         return {
-            **dict.fromkeys(always, 0),
+            **dict.fromkeys(always if self.assembling is None else (*always, *self.assembling.counters), 0),
             **self.counters,
             **self.learner.counts(),
             "targets_unscored": self.errors.n_unscored,

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent.assembly.rows import COUNTERS
 from edgedescent.engine import assembling
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions, tick
@@ -174,6 +175,7 @@ type = "Lag"
 of = ["room.temperature"]
 steps = [1, 2]
 """
+OF_INPUTS = {name.partition("_")[0] for name in COUNTERS} - {"messages"}
 RULES = {
     "forecast": ("", "horizon_s = 30"),
     "interval": ("every_s = 7", "horizon_s = 30"),
@@ -219,6 +221,8 @@ def test_cut_anywhere_it_assembles_the_same(rule: str, seed: int, most: int, sto
     assert bits(engine) == bits(whole)
     assert flat(effects) == flat(expected)
     assert whole.counters["dead_letters.wrong_type"] > 0
+    # All of them are declared.
+    assert {name for name in whole.counters if name.partition("_")[0] in OF_INPUTS} <= {*COUNTERS}
 
 
 def test_a_message_with_more_readings_than_are_taken_becomes_a_dead_letter() -> None:
