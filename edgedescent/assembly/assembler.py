@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -162,34 +162,29 @@ class Assembler:
             found = self._match(topic)
         if not found:
             counts["messages_ignored"] += 1
-        for reading in self._read(found, topic, payload, self._n_read):
-            self._n_read += 1
-            if isinstance(reading, Unusable):
-                yield reading
-            else:
-                yield from self._add(reading, received_at, counts)
-            yield self._n_read
-
-    def _read(
-        self, found: list[tuple[Input, dict[str, str]]], topic: str, payload: bytes, skipped: int
-    ) -> Iterator[Reading | Unusable]:
-        """Readings of a message behind the first ones, and what is wrong with those that cannot be used."""
+        n = 0
         for one, levels in found:
-            try:
-                values = one.decode(payload, self.records_max)
-            except InvalidEventError as error:
-                if not skipped:
-                    yield Unusable(error.reason, f"{one.name}: {error}")
-                skipped = max(skipped - 1, 0)
-                continue
-            for value in values[skipped:]:
-                try:
-                    reading = one.read(topic, levels, value)
-                except InvalidEventError as error:
-                    yield Unusable(error.reason, f"{one.name}: {error}")
-                else:
+            for reading in self._read(one, levels, topic, payload):
+                n += 1
+                if n <= self._n_read:
+                    continue
+                if n > 1:
+                    yield self._n_read
+                self._n_read = n
+                if isinstance(reading, Unusable):
                     yield reading
-            skipped = max(skipped - len(values), 0)
+                else:
+                    yield from self._add(reading, received_at, counts)
+
+    def _read(self, one: Input, levels: dict[str, str], topic: str, payload: bytes) -> Iterable[Reading | Unusable]:
+        """Readings of a message, and what is wrong with it or one of them."""
+        try:
+            values = one.decode(payload, self.records_max)
+        except InvalidEventError as error:
+            return (Unusable(error.reason, f"{one.name}: {error}"),)
+        if len(values) == 1:
+            return (_reading(one, topic, levels, values[0]),)
+        return (_reading(one, topic, levels, value) for value in values)
 
     def _match(self, topic: str) -> list[tuple[Input, dict[str, str]]]:
         found = [(one, levels) for one in self._inputs if (levels := one.match(topic)) is not None]
@@ -205,12 +200,13 @@ class Assembler:
             reading.time = math.nan
         has_time = not math.isnan(reading.time)
         counts["readings"] += 1
-        self._clock.stamp(reading, received_at)
-        if not self._clock.is_started and self._buffer.is_full:
+        clock = self._clock
+        clock.stamp(reading, received_at)
+        if not clock.is_started and self._buffer.is_full:
             # Nothing can be released before the clock has started.
-            self._clock.start_now(received_at)
-        if self._clock.is_started:
-            self._silence.heard(number, self._clock.newest)
+            clock.start_now(received_at)
+        if clock.is_started:
+            self._silence.heard(number, clock.newest)
         if not self._buffer.add(reading, has_time, counts):
             counts["readings_late"] += 1
             behind = self._buffer.frontier + self._buffer.lateness_s - reading.time
@@ -229,29 +225,38 @@ class Assembler:
         now = clock.newest
         if not clock.is_started:
             return
-        while (first := buffer.first(now)) is not None:
+        buffer.move_frontier(now)
+        n = 0
+        while (first := buffer.first()) is not None:
+            if n:
+                yield self._n_read
+            n += 1
             time = clock.start if first.time == -math.inf else first.time
             if self._every_s is not None and self._boundary is None:
                 # By the first reading in order, whichever came first.
                 self._boundary = math.ceil(time / self._every_s)
             yield from self._until(time, counts)
-            reading = buffer.pop(now, counts)
+            reading = buffer.pop(counts)
             reading.time = time
             yield from self._apply(reading, counts)
-            yield self._n_read
-        yield from self._until(buffer.move_frontier(now), counts)
-        for question, reason in self._waiting.expired(self._buffer.frontier, counts) if self._is_late else ():
+        frontier = buffer.frontier
+        yield from self._until(frontier, counts)
+        for question, reason in self._waiting.expired(frontier, counts) if self._is_late else ():
             yield Dropped(question, reason)
         self._silence.update(now, counts)
 
     def _until(self, time: float, counts: Counter[str]) -> Iterator[Step | int]:
         """Do what is due before a time: nothing that is before it can come any more."""
         every = self._every_s
+        n = 0
         while True:
             due = math.inf if self._horizon_s is None else self._waiting.next_due
             boundary = math.inf if every is None or self._boundary is None else self._boundary * every
             if not min(due, boundary) < time:
                 return
+            if n:
+                yield self._n_read
+            n += 1
             if due <= boundary:
                 yield from self._answer_forecast(counts)
             elif every is not None and self._boundary is not None:
@@ -261,7 +266,6 @@ class Assembler:
                     self._boundary += missed
                 self._boundary += 1
                 yield from self._ask((self._boundary - 1) * every, None, None, counts)
-            yield self._n_read
 
     def _apply(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
         """Use a reading whose turn it is."""
@@ -467,3 +471,11 @@ class Assembler:
         self._deriver.restore(content.derived)
         self._boundary = content.boundary
         self._silence.restore(content.heard)
+
+
+def _reading(one: Input, topic: str, levels: dict[str, str], value: object) -> Reading | Unusable:
+    """Reading of a value of a message, or what is wrong with it."""
+    try:
+        return one.read(topic, levels, value)
+    except InvalidEventError as error:
+        return Unusable(error.reason, f"{one.name}: {error}")

@@ -223,16 +223,13 @@ class Input:
             InvalidEventError: If the payload cannot be used.
         """
         try:
-            return self._decode(payload, records_max)
+            value = self._decoder.decode(payload)
+            if self._path:
+                value = find(value, self._path)
         except _UNUSABLE as error:
             raise _invalid(error) from error
-
-    def _decode(self, payload: bytes, records_max: int) -> list[object]:
-        value = self._decoder.decode(payload)
-        if self._path:
-            value = find(value, self._path)
-            if value is None:
-                raise InvalidEventError("missing_field", f"The payload has nothing at `{'.'.join(self._path)}`.")
+        if self._path and value is None:
+            raise InvalidEventError("missing_field", f"The payload has nothing at `{'.'.join(self._path)}`.")
         if not self.spec.records:
             return [value]
         if not isinstance(value, list):

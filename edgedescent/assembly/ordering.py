@@ -185,12 +185,12 @@ class ReorderBuffer:
         >>> counts = Counter()
         >>> for time in (5.0, 3.0, 20.0):
         ...     _ = buffer.add(Reading(time, 0, "t", {}), True, counts)
-        >>> while buffer.first(20.0) is not None:
-        ...     print(buffer.pop(20.0, counts).time)
-        3.0
-        5.0
         >>> buffer.move_frontier(20.0)
         10.0
+        >>> while buffer.first() is not None:
+        ...     print(buffer.pop(counts).time)
+        3.0
+        5.0
     """
 
     def __init__(self, lateness_s: float, readings_max: int, ranks: list[int]) -> None:
@@ -221,8 +221,9 @@ class ReorderBuffer:
             counts: Counters, which are updated.
         """
         if has_time:
-            held = self._held.get(self._key(reading))
-            last = self._last.get((reading.input, reading.topic)) if held is None else held
+            key = self._key(reading)
+            held = self._held.get(key)
+            last = self._last.get(key[:2]) if held is None else held
             if last is not None and last.time == reading.time:
                 if last.values == reading.values and last.id == reading.id:
                     counts["readings_repeated"] += 1
@@ -233,7 +234,7 @@ class ReorderBuffer:
                     return True
             if reading.time < self.frontier:
                 return False
-            self._held[self._key(reading)] = reading
+            self._held[key] = reading
         else:
             # Where others were released before their time, the clock is behind the frontier.
             reading.time = max(reading.time, self.frontier)
@@ -243,44 +244,39 @@ class ReorderBuffer:
         heapq.heappush(self._heap, entry)
         return True
 
-    def _is_due(self, time: float, now: float) -> bool:
-        frontier = max(now - self.lateness_s, self.frontier)
+    def move_frontier(self, now: float) -> float:
+        """Move the frontier on to a time of the stream, less the lateness; returns it."""
+        frontier = now - self.lateness_s
+        self.frontier = max(self.frontier, frontier)
+        return self.frontier
+
+    def _is_due(self, time: float) -> bool:
         # Without lateness, what is at the frontier waits for nothing.
-        return time < frontier or (time == frontier and not self.lateness_s)
+        return time < self.frontier or (time == self.frontier and not self.lateness_s)
 
-    def first(self, now: float) -> Reading | None:
-        """Reading whose turn it is; it waits until it is taken out. None if all others come later, or none waits.
-
-        Args:
-            now: Time of the stream.
-        """
+    def first(self) -> Reading | None:
+        """Reading whose turn it is; it waits until it is taken out. None if all others come later, or none waits."""
         heap = self._heap
-        if heap and (self._is_due(heap[0][0], now) or len(heap) > self._readings_max):
-            return heap[0][-1]
-        return None
+        if not heap or not (self._is_due(heap[0][0]) or len(heap) > self._readings_max):
+            return None
+        return heap[0][-1]
 
-    def pop(self, now: float, counts: Counter[str]) -> Reading:
+    def pop(self, counts: Counter[str]) -> Reading:
         """Take out the first reading.
 
         Args:
-            now: Time of the stream.
             counts: Counters, which are updated.
         """
         *_, has_time, reading = heapq.heappop(self._heap)
-        if not self._is_due(reading.time, now):
+        if not self._is_due(reading.time):
             counts["readings_released_early"] += 1
-            self.frontier = max(self.frontier, reading.time)
+            self.frontier = reading.time
         if has_time:
             self._held.pop(self._key(reading), None)
             place = reading.input, reading.topic
             if place in self._last or len(self._last) < TOPICS_MAX:
                 self._last[place] = reading
         return reading
-
-    def move_frontier(self, now: float) -> float:
-        """Move the frontier on to a time of the stream, less the lateness; returns it."""
-        self.frontier = max(now - self.lateness_s, self.frontier)
-        return self.frontier
 
     @property
     def is_full(self) -> bool:

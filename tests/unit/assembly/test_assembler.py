@@ -331,8 +331,9 @@ def test_two_messages_of_one_arrival_are_both_used() -> None:
     buffer, counts = ReorderBuffer(5.0, 10, [0]), Counter[str]()
     for value in (1.0, 2.0):
         assert buffer.add(Reading(7.0, 0, "t", {"v": value}), False, counts)
-    assert [buffer.pop(20.0, counts).values["v"] for _ in range(2)] == [1.0, 2.0]
-    assert buffer.first(20.0) is None
+    buffer.move_frontier(20.0)
+    assert [buffer.pop(counts).values["v"] for _ in range(2)] == [1.0, 2.0]
+    assert buffer.first() is None
 
 
 # --- Ticks and silence --------------------------------------------------------------------------------------------
