@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,14 +12,14 @@ import numpy as np
 
 from edgedescent.assembly.baselines import Baselines
 from edgedescent.assembly.deriver import Deriver
-from edgedescent.assembly.inputs import RECORDS_MAX, TOPICS_MAX, Input, Reading
+from edgedescent.assembly.inputs import Reading
 from edgedescent.assembly.labels import Question, Unusable, WaitingQuestions
 from edgedescent.assembly.latest import LatestValues
+from edgedescent.assembly.message_reader import MessageReader
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from edgedescent.assembly.rows import Dropped, Row, Step
 from edgedescent.assembly.settings import INTERVAL, LABEL, AssemblySettings
 from edgedescent.assembly.silence import Silence
-from edgedescent.errors import InvalidEventError
 
 GAP_EVENTS_MAX = 100
 """Bound on the events that an interval makes up for after a gap in the stream."""
@@ -60,7 +60,7 @@ class Assembler:
 
     Attributes:
         settings: The settings.
-        records_max: Bound on the readings of one message; one with more is not used.
+        messages: Reads the messages.
         silent: Names of the inputs that have fallen silent.
 
     Example:
@@ -80,9 +80,9 @@ class Assembler:
 
     def __init__(self, settings: AssemblySettings) -> None:
         self.settings = settings
-        self.records_max = RECORDS_MAX
         spec, label, emit = settings.assembly, settings.label, settings.emit
         self._inputs = settings.build_inputs()
+        self.messages = MessageReader(self._inputs)
         numbers = {one.name: one.number for one in self._inputs}
         self._label_input = numbers[label.input]
         self._trigger = numbers.get(emit, self._label_input if emit == LABEL else -1)
@@ -112,8 +112,6 @@ class Assembler:
         self._silence = Silence([one.spec.silent_after_s for one in self._inputs])
         self._boundary: int | None = None
         """Number of the next interval, from 1970 on; None before the first reading is used."""
-        self._topics: dict[str, list[tuple[Input, dict[str, str]]]] = {}
-        """Inputs, and levels by name, of the topics that were seen."""
         self._n_read = 0
         """Number of readings of the message at hand that were taken, and of those that could not be."""
 
@@ -157,14 +155,12 @@ class Assembler:
             yield from self._advance(counts)
         if not topic:
             return
-        found = self._topics.get(topic)
-        if found is None:
-            found = self._match(topic)
+        found = self.messages.find(topic)
         if not found:
             counts["messages_ignored"] += 1
         n = 0
         for one, levels in found:
-            for reading in self._read(one, levels, topic, payload):
+            for reading in self.messages.read(one, levels, topic, payload):
                 n += 1
                 if n <= self._n_read:
                     continue
@@ -175,22 +171,6 @@ class Assembler:
                     yield reading
                 else:
                     yield from self._add(reading, received_at, counts)
-
-    def _read(self, one: Input, levels: dict[str, str], topic: str, payload: bytes) -> Iterable[Reading | Unusable]:
-        """Readings of a message, and what is wrong with it or one of them."""
-        try:
-            values = one.decode(payload, self.records_max)
-        except InvalidEventError as error:
-            return (Unusable(error.reason, f"{one.name}: {error}"),)
-        if len(values) == 1:
-            return (_reading(one, topic, levels, values[0]),)
-        return (_reading(one, topic, levels, value) for value in values)
-
-    def _match(self, topic: str) -> list[tuple[Input, dict[str, str]]]:
-        found = [(one, levels) for one in self._inputs if (levels := one.match(topic)) is not None]
-        if len(self._topics) < TOPICS_MAX:
-            self._topics[topic] = found
-        return found
 
     def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step | int]:
         number = reading.input
@@ -471,11 +451,3 @@ class Assembler:
         self._deriver.restore(content.derived)
         self._boundary = content.boundary
         self._silence.restore(content.heard)
-
-
-def _reading(one: Input, topic: str, levels: dict[str, str], value: object) -> Reading | Unusable:
-    """Reading of a value of a message, or what is wrong with it."""
-    try:
-        return one.read(topic, levels, value)
-    except InvalidEventError as error:
-        return Unusable(error.reason, f"{one.name}: {error}")

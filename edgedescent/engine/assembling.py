@@ -111,7 +111,7 @@ class Assembling:
             readings_max: Bound on its readings.
         """
         self.payload_bytes_max = payload_bytes_max
-        self.assembler.records_max = readings_max
+        self.assembler.messages.records_max = readings_max
 
     def begin(self, message: Message, counters: Counter[str], done: Handled | None = None) -> BegunMessage:
         """Begin a message, or go on with one that was left.
