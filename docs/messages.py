@@ -46,6 +46,7 @@ An event is answered by an object, an array of events by an array of such object
 | `prediction` | the prediction, in units of the target, made before the label was learned; for binary labels a probability |
 | `id` | the id of the event; absent if it has none |
 | `y` | the label of the event; absent if it has none |
+| `time` | the time that the prediction is about, in seconds since 1970; only for events that are made of inputs |
 | `low`, `high` | bounds between which the label lies with the probability `predictions.interval`; only if that is set, and not in the first two answers |
 
 An event that cannot be used is not answered, and an array of answers is shorter by it: give events ids.
@@ -53,7 +54,8 @@ An event that cannot be used is not answered, and an array of answers is shorter
 ## Metrics
 
 The metrics are published every `metrics.interval_s` seconds as one object, and to Prometheus if `metrics.listen` is set. A metric
-that a learner does not have, or that is not known yet, is absent or null. Counters go on after a restart, unless they say
+that a learner does not have, or that is not known yet, is absent or null; so are those of [inputs](streams.md) on a device
+without them. Counters go on after a restart, unless they say
 "since the start". [Scores](scores.md) defines the errors.
 
 | metric | in Prometheus | meaning |

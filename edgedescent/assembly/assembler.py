@@ -12,14 +12,14 @@ import numpy as np
 
 from edgedescent.assembly.baselines import Baselines
 from edgedescent.assembly.deriver import Deriver
-from edgedescent.assembly.inputs import TOPICS_MAX, Input, Reading
+from edgedescent.assembly.inputs import Reading
 from edgedescent.assembly.labels import Question, Unusable, WaitingQuestions
 from edgedescent.assembly.latest import LatestValues
+from edgedescent.assembly.message_reader import MessageReader
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from edgedescent.assembly.rows import Dropped, Row, Step
 from edgedescent.assembly.settings import INTERVAL, LABEL, AssemblySettings
 from edgedescent.assembly.silence import Silence
-from edgedescent.errors import InvalidEventError
 
 GAP_EVENTS_MAX = 100
 """Bound on the events that an interval makes up for after a gap in the stream."""
@@ -37,6 +37,7 @@ class _Content(msgspec.Struct, array_like=True):
     waiting_number: int
     waiting: list[tuple[str, Question]]
     answered: list[tuple[str, float]]
+    times: list[float]
     baselines: tuple[list[float], list[tuple[float, float]]]
     derived: list[Any]
     boundary: int | None
@@ -59,6 +60,7 @@ class Assembler:
 
     Attributes:
         settings: The settings.
+        messages: Reads the messages.
         silent: Names of the inputs that have fallen silent.
 
     Example:
@@ -80,6 +82,7 @@ class Assembler:
         self.settings = settings
         spec, label, emit = settings.assembly, settings.label, settings.emit
         self._inputs = settings.build_inputs()
+        self.messages = MessageReader(self._inputs)
         numbers = {one.name: one.number for one in self._inputs}
         self._label_input = numbers[label.input]
         self._trigger = numbers.get(emit, self._label_input if emit == LABEL else -1)
@@ -92,12 +95,10 @@ class Assembler:
         # With lateness, all readings of one time are there before the event at that time.
         self._is_complete = lateness > 0 or self._trigger == self._label_input
         self._clock = StreamClock(
-            len(self._inputs),
+            [one.has_time and not (self._is_late and one.number == self._label_input) for one in self._inputs],
+            lateness,
             spec.clock_ahead_max_s,
             spec.ahead_of_others_max_s,
-            has_times=any(
-                one.has_time and not (self._is_late and one.number == self._label_input) for one in self._inputs
-            ),
         )
         # At one time, an event comes behind its features, and a label that comes later behind its event.
         ranks = [2 if i == self._trigger else int(i == self._label_input) for i in range(len(self._inputs))]
@@ -110,9 +111,9 @@ class Assembler:
         self._baselines = Baselines(label.horizon_s or 0.0, label.season_s, self._label_age_max_s)
         self._silence = Silence([one.spec.silent_after_s for one in self._inputs])
         self._boundary: int | None = None
-        """Number of the next interval, from 1970 on; None before the first reading."""
-        self._topics: dict[str, list[tuple[Input, dict[str, str]]]] = {}
-        """Inputs, and levels by name, of the topics that were seen."""
+        """Number of the next interval, from 1970 on; None before the first reading is used."""
+        self._n_read = 0
+        """Number of readings of the message at hand that were taken, and of those that could not be."""
 
     # --- Messages -------------------------------------------------------------------------------------------------
 
@@ -127,33 +128,51 @@ class Assembler:
             received_at: Time of its arrival, in seconds since 1970.
             counts: Counters, which are updated.
         """
-        clock = self._clock
-        if not topic:
+        return (step for step in self.run(topic, payload, received_at, counts) if not isinstance(step, int))
+
+    def run(
+        self, topic: str, payload: bytes, received_at: float, counts: Counter[str], done: int | None = None
+    ) -> Iterator[Step | int]:
+        """Take a message in, as `take` does, with the places at which it may be left and its state saved.
+
+        Args:
+            topic: Topic of the message.
+            payload: Its payload.
+            received_at: Time of its arrival.
+            counts: Counters, which are updated.
+            done: Place at which it was left; None for one that begins.
+
+        Yields:
+            What follows from it, and the number of its readings so far where it may be left.
+        """
+        clock, self._n_read = self._clock, done or 0
+        if done is None:
+            clock.arrive(received_at)
+        if done is None and not topic:
             counts["ticks"] += 1
-            clock.move(clock.at(received_at), received_at)
+            clock.tick(received_at)
+        if done is not None or not topic:
             yield from self._advance(counts)
+        if not topic:
             return
-        found = self._topics.get(topic)
-        if found is None:
-            found = self._match(topic)
+        found = self.messages.find(topic)
         if not found:
             counts["messages_ignored"] += 1
+        n = 0
         for one, levels in found:
-            try:
-                readings = one.read(topic, levels, payload)
-            except InvalidEventError as error:
-                yield Unusable(error.reason, f"{one.name}: {error}")
-                continue
-            for reading in readings:
-                yield from self._add(reading, received_at, counts)
+            for reading in self.messages.read(one, levels, topic, payload):
+                n += 1
+                if n <= self._n_read:
+                    continue
+                if n > 1:
+                    yield self._n_read
+                self._n_read = n
+                if isinstance(reading, Unusable):
+                    yield reading
+                else:
+                    yield from self._add(reading, received_at, counts)
 
-    def _match(self, topic: str) -> list[tuple[Input, dict[str, str]]]:
-        found = [(one, levels) for one in self._inputs if (levels := one.match(topic)) is not None]
-        if len(self._topics) < TOPICS_MAX:
-            self._topics[topic] = found
-        return found
-
-    def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step]:
+    def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step | int]:
         number = reading.input
         if self._is_late and number == self._label_input:
             # A label that comes later is used in its order of arrival; its time says what it is about.
@@ -161,9 +180,13 @@ class Assembler:
             reading.time = math.nan
         has_time = not math.isnan(reading.time)
         counts["readings"] += 1
-        self._clock.stamp(reading, received_at)
-        if self._clock.newest > -math.inf:
-            self._silence.heard(number, self._clock.newest)
+        clock = self._clock
+        clock.stamp(reading, received_at)
+        if not clock.is_started and self._buffer.is_full:
+            # Nothing can be released before the clock has started.
+            clock.start_now(received_at)
+        if clock.is_started:
+            self._silence.heard(number, clock.newest)
         if not self._buffer.add(reading, has_time, counts):
             counts["readings_late"] += 1
             behind = self._buffer.frontier + self._buffer.lateness_s - reading.time
@@ -176,35 +199,44 @@ class Assembler:
 
     # --- Time -----------------------------------------------------------------------------------------------------
 
-    def _advance(self, counts: Counter[str]) -> Iterator[Step]:
-        """Do what is due by the time of the stream."""
-        now = self._clock.newest
-        if now == -math.inf:
+    def _advance(self, counts: Counter[str]) -> Iterator[Step | int]:
+        """Do what is due by the time of the stream. If it is left, it goes on when it is called again."""
+        clock, buffer = self._clock, self._buffer
+        now = clock.newest
+        if not clock.is_started:
             return
-        for reading in self._buffer.release(now, counts):
-            if reading.time == -math.inf:
-                reading.time = self._clock.start
-            yield from self._until(reading.time, counts)
+        buffer.move_frontier(now)
+        n = 0
+        while (first := buffer.first()) is not None:
+            if n:
+                yield self._n_read
+            n += 1
+            time = clock.start if first.time == -math.inf else first.time
+            if self._every_s is not None and self._boundary is None:
+                # By the first reading in order, whichever came first.
+                self._boundary = math.ceil(time / self._every_s)
+            yield from self._until(time, counts)
+            reading = buffer.pop(counts)
+            reading.time = time
             yield from self._apply(reading, counts)
-        yield from self._until(self._buffer.frontier, counts)
-        for question, reason in self._waiting.expired(self._buffer.frontier, counts) if self._is_late else ():
+        frontier = buffer.frontier
+        yield from self._until(frontier, counts)
+        for question, reason in self._waiting.expired(frontier, counts) if self._is_late else ():
             yield Dropped(question, reason)
         self._silence.update(now, counts)
 
-    def _until(self, time: float, counts: Counter[str]) -> Iterator[Step]:
-        """Do what is due before a time: nothing that is at it can come any more."""
+    def _until(self, time: float, counts: Counter[str]) -> Iterator[Step | int]:
+        """Do what is due before a time: nothing that is before it can come any more."""
         every = self._every_s
-        if every is None and self._horizon_s is None:
-            return
-        if every is not None and self._boundary is None:
-            if math.isfinite(time):
-                self._boundary = math.floor(time / every) + 1
-            return
+        n = 0
         while True:
             due = math.inf if self._horizon_s is None else self._waiting.next_due
             boundary = math.inf if every is None or self._boundary is None else self._boundary * every
             if not min(due, boundary) < time:
                 return
+            if n:
+                yield self._n_read
+            n += 1
             if due <= boundary:
                 yield from self._answer_forecast(counts)
             elif every is not None and self._boundary is not None:
@@ -246,6 +278,7 @@ class Assembler:
             return None
         self._deriver.add(time, x)
         self._deriver.push(time, x)
+        counts["rows_forgotten"] += self._deriver.n_short
         return x
 
     def _learn_now(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
@@ -272,6 +305,7 @@ class Assembler:
         if horizon is not None:
             value = self._latest.value(self.settings.label.feature, time, self._label_age_max_s)
             question.baselines = self._baselines.ask(time, value if isinstance(value, float) else None)
+            counts["rows_forgotten"] += self._baselines.is_short
         by = self.settings.label.by
         found_by = {"id": name, "key": key}.get(by or "")
         if by in ("id", "key") and found_by is None:
@@ -335,11 +369,9 @@ class Assembler:
     def tick_due(self) -> float:
         """Time by the clock of this machine at which a tick is due if nothing comes before; infinite for none."""
         clock, lateness = self._clock, self._buffer.lateness_s
-        if clock.newest == -math.inf:
+        if not clock.is_started:
             return clock.arrival_of(-math.inf) + TICK_MARGIN_S
-        due = self._silence.due
-        if lateness:
-            due = min(due, self._buffer.due)
+        due = min(self._silence.due, self._buffer.due)
         if self._every_s is not None and self._boundary is not None:
             due = min(due, self._boundary * self._every_s + lateness)
         if self._horizon_s is not None:
@@ -364,6 +396,7 @@ class Assembler:
             "questions_waiting_bytes": self._waiting.bytes,
             "clocks_set_back": self._clock.n_clamped,
             "clocks_held_back": self._clock.n_held_back,
+            "arrivals_turned_back": self._clock.n_turned_back,
             "inputs_silent": len(self._silence.silent),
             **self._baselines.summary(),
         }
@@ -380,7 +413,7 @@ class Assembler:
     def state_dict(self) -> dict[str, Any]:
         """State as named arrays."""
         frontier, held, last = self._buffer.save()
-        number, waiting, answered = self._waiting.save()
+        number, waiting, answered, times = self._waiting.save()
         content = _Content(
             self._latest.save(),
             frontier,
@@ -389,6 +422,7 @@ class Assembler:
             number,
             waiting,
             answered,
+            times,
             self._baselines.save(),  # type: ignore[arg-type]
             self._deriver.save(),
             self._boundary,
@@ -412,7 +446,7 @@ class Assembler:
         self._clock.restore(state["clock"].tolist())
         self._latest.restore(content.latest)
         self._buffer.restore(content.frontier, content.held, content.last)
-        self._waiting.restore(content.waiting_number, content.waiting, content.answered)
+        self._waiting.restore(content.waiting_number, content.waiting, content.answered, content.times)
         self._baselines.restore(*content.baselines)
         self._deriver.restore(content.derived)
         self._boundary = content.boundary

@@ -21,6 +21,8 @@ from edgedescent.formats.times import time_of
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 TOPICS_MAX = 4096
 """Bound on the topics whose match is remembered; that of further ones is found for each message anew."""
+RECORDS_MAX = 10_000
+"""Bound on the readings of one message, by default."""
 NAME_CHARACTERS_MAX = 512
 """Bound on the name of a feature."""
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -97,7 +99,8 @@ class Input:
         >>> spec = InputSpec(topics=("zigbee2mqtt/{room}",), fields={"temperature": "temperature"}, time="last_seen")
         >>> climate = Input("climate", 0, spec)
         >>> payload = b'{"temperature": 21.5, "last_seen": "2026-01-05T10:00:00Z"}'
-        >>> [reading] = climate.read("zigbee2mqtt/kitchen", {"room": "kitchen"}, payload)
+        >>> [value] = climate.decode(payload)
+        >>> reading = climate.read("zigbee2mqtt/kitchen", {"room": "kitchen"}, value)
         >>> reading.values, reading.time
         ({'kitchen.temperature': 21.5}, 1767607200.0)
     """
@@ -209,36 +212,51 @@ class Input:
                 return True
         return feature in self.spec.tags
 
-    def read(self, topic: str, levels: dict[str, str], payload: bytes) -> list[Reading]:
-        """Readings of a message. The time is NaN where the payload has none.
+    def decode(self, payload: bytes, records_max: int = RECORDS_MAX) -> list[object]:
+        """Values in a payload that are a reading each, in order.
 
         Args:
-            topic: Topic of the message.
-            levels: Its named levels, as `match` returns them.
-            payload: Its payload.
+            payload: Payload of a message.
+            records_max: Bound on their number.
 
         Raises:
             InvalidEventError: If the payload cannot be used.
         """
         try:
-            return self._read(topic, levels, payload)
-        except (ValueError, OverflowError, TypeError, RecursionError) as error:
-            # Such as a number or a time beyond what Python converts: no payload may end the daemon.
-            raise InvalidEventError("malformed", f"The payload cannot be used: {error}") from error
-
-    def _read(self, topic: str, levels: dict[str, str], payload: bytes) -> list[Reading]:
-        value = self._decoder.decode(payload)
-        if self._path:
-            value = find(value, self._path)
-            if value is None:
-                raise InvalidEventError("missing_field", f"The payload has nothing at `{'.'.join(self._path)}`.")
+            value = self._decoder.decode(payload)
+            if self._path:
+                value = find(value, self._path)
+        except _UNUSABLE as error:
+            raise _invalid(error) from error
+        if self._path and value is None:
+            raise InvalidEventError("missing_field", f"The payload has nothing at `{'.'.join(self._path)}`.")
         if not self.spec.records:
-            return [self._reading(topic, levels, value)]
+            return [value]
         if not isinstance(value, list):
             raise InvalidEventError("wrong_type", f"Expected a list of readings, got {type(value).__name__}.")
-        return [self._reading(topic, levels, one) for one in value]
+        if len(value) > records_max:
+            raise InvalidEventError(
+                "too_many_events", f"The message has {len(value)} readings, more than the {records_max} that are taken."
+            )
+        return value
 
-    def _reading(self, topic: str, levels: dict[str, str], value: object) -> Reading:
+    def read(self, topic: str, levels: dict[str, str], value: object) -> Reading:
+        """Reading of a value. Its time is NaN where the value has none.
+
+        Args:
+            topic: Topic of the message.
+            levels: Its named levels, as `match` returns them.
+            value: One of what `decode` returns.
+
+        Raises:
+            InvalidEventError: If the value cannot be used.
+        """
+        try:
+            return self._read(topic, levels, value)
+        except _UNUSABLE as error:
+            raise _invalid(error) from error
+
+    def _read(self, topic: str, levels: dict[str, str], value: object) -> Reading:
         names = self._prefixes.get(topic)
         if names is None:
             names = {}
@@ -310,6 +328,14 @@ class Input:
 TIME_MIN, TIME_MAX = -6.2e10, 1e11
 """Bounds on times in seconds, the years 5 and 5138: calendars begin and end soon beyond the first."""
 _NAN = float("nan")
+
+
+_UNUSABLE = ValueError, OverflowError, TypeError, RecursionError
+
+
+def _invalid(error: Exception) -> InvalidEventError:
+    """Error for what Python cannot convert, such as a number or a time: no payload may end the daemon."""
+    return InvalidEventError("malformed", f"The payload cannot be used: {error}")
 
 
 def build_decoder(table: str | dict[str, Any], path: str) -> Decoder:

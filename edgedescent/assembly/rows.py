@@ -9,6 +9,15 @@ import msgspec
 
 from edgedescent.assembly.labels import Question, Unusable
 
+COUNTERS = (
+    *("messages_ignored", "ticks", "inputs_fell_silent", "features_dropped"),
+    *("readings", "readings_late", "readings_repeated", "readings_corrected", "readings_released_early"),
+    *("rows_empty", "rows_skipped", "rows_forgotten"),
+    *("questions", "questions_dropped", "questions_expired", "questions_replaced", "questions_unnamed"),
+    *("labels_joined", "labels_missing", "labels_unmatched", "labels_repeated", "labels_corrected"),
+)
+"""Names of all counters of an assembler."""
+
 
 class Row(msgspec.Struct):
     """Event for the learner, made from the inputs."""

@@ -17,6 +17,68 @@ class Family(NamedTuple):
     meaning: str
 
 
+_OF_INPUTS = {
+    "messages_ignored": Family("messages_ignored_total", "counter", "Messages that no input reads."),
+    "ticks": Family("ticks_total", "counter", "Ticks, which move the time on where nothing comes."),
+    "inputs_silent": Family("inputs_silent", "gauge", "Inputs that are silent."),
+    "inputs_fell_silent": Family("inputs_fell_silent_total", "counter", "Times that an input fell silent."),
+    "readings": Family("readings_total", "counter", "Readings of inputs."),
+    "readings_late": Family("readings_late_total", "counter", "Readings that came too late, not used."),
+    "readings_repeated": Family("readings_repeated_total", "counter", "Readings that came again, used once."),
+    "readings_corrected": Family(
+        "readings_corrected_total", "counter", "Readings that said something else about the time of another one."
+    ),
+    "readings_released_early": Family(
+        "readings_released_early_total", "counter", "Readings used before their time because too many waited."
+    ),
+    "readings_waiting": Family("readings_waiting", "gauge", "Readings that wait for those before them."),
+    "clocks_set_back": Family(
+        "clocks_set_back_total", "counter", "Readings whose time was set back because it was far ahead of the arrival."
+    ),
+    "clocks_held_back": Family(
+        "clocks_held_back_total", "counter", "Readings that did not move the time on because all others were behind."
+    ),
+    "arrivals_turned_back": Family(
+        "arrivals_turned_back_total", "counter", "Times that the clock of the machine went back by much."
+    ),
+    "features_dropped": Family("features_dropped_total", "counter", "Values of features for which there was no room."),
+    "rows_empty": Family("rows_empty_total", "counter", "Events not made because no feature had a value."),
+    "rows_skipped": Family("rows_skipped_total", "counter", "Events of an interval left out behind a long gap."),
+    "rows_forgotten": Family(
+        "rows_forgotten_total", "counter", "Windows by duration that were missing because they have too many events."
+    ),
+    "questions": Family("questions_total", "counter", "Events that had to wait for their labels."),
+    "questions_waiting": Family("questions_waiting", "gauge", "Events that wait for their labels."),
+    "questions_waiting_bytes": Family("questions_waiting_bytes", "gauge", "Memory that they take."),
+    "questions_dropped": Family("questions_dropped_total", "counter", "Events given up because too many waited."),
+    "questions_expired": Family("questions_expired_total", "counter", "Events whose labels did not come in time."),
+    "questions_replaced": Family(
+        "questions_replaced_total",
+        "counter",
+        "Events replaced by one with the same id or key before their labels came.",
+    ),
+    "questions_unnamed": Family("questions_unnamed_total", "counter", "Events without the id or key of their labels."),
+    "labels_joined": Family("labels_joined_total", "counter", "Labels that came later and found their events."),
+    "labels_missing": Family("labels_missing_total", "counter", "Labels that were a gap, or too old."),
+    "labels_unmatched": Family("labels_unmatched_total", "counter", "Labels for which no event waited."),
+    "labels_repeated": Family("labels_repeated_total", "counter", "Labels that came again, learned once."),
+    "labels_corrected": Family(
+        "labels_corrected_total", "counter", "Labels that differ from the one that was learned before."
+    ),
+    "forecast_mae_last_value": Family(
+        "forecast_mean_absolute_error_last_value", "gauge", "Error of forecasting the value at the prediction."
+    ),
+    "forecast_mae_beside_last_value": Family(
+        "forecast_mean_absolute_error_beside_last_value", "gauge", "Error of the model over the same forecasts."
+    ),
+    "forecast_mae_seasonal": Family(
+        "forecast_mean_absolute_error_seasonal", "gauge", "Error of forecasting the value of a season before."
+    ),
+    "forecast_mae_beside_seasonal": Family(
+        "forecast_mean_absolute_error_beside_seasonal", "gauge", "Error of the model over the same forecasts."
+    ),
+}
+"""Families of a device that has inputs."""
 FAMILIES = {
     "time": Family("report_timestamp_seconds", "gauge", "Time of these metrics, in seconds since 1970."),
     "position": Family("journal_position", "gauge", "Position of the last message handled."),
@@ -152,6 +214,7 @@ FAMILIES = {
         "state_since_timestamp_seconds", "gauge", "Time of the last change of state, in seconds since 1970."
     ),
     "connected": Family("connected", "gauge", "1 while connected to the broker, else 0."),
+    **_OF_INPUTS,
 }
 """Families by the name of the metric in the daemon. Dead letters by reason are separate."""
 DRIFT_ALARMS = Family(

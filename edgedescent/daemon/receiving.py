@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 
 TICKS_PER_S = 1024
 """Resolution of the times of receipt. A float holds such times exactly, and the journal compresses them better."""
+SETTLE_S = 0.25
+"""Time without a message, beside that of a commit, after which the broker has sent what it kept meanwhile."""
+BACKLOG_S = 60.0
+"""Time after which it is taken to have sent that in any case."""
 TIMED_BYTES_MAX = 65_536
 """Largest payload whose time is read: the time of a larger one would take too long to find."""
 
@@ -65,6 +69,7 @@ class Receiver:
         self._committer = committer
         self._outputs = outputs
         self._slicer = slicer
+        self._transport = transport
         self._connections = Connections(transport, store)
         self._format = engine.format
         self._load = Load(clock.monotonic())
@@ -92,6 +97,11 @@ class Receiver:
         self._is_configured = False
         self._tick_at = 0.0
         """Time before which no further tick is made, by the monotonic clock."""
+        self._backlog_until = 0.0
+        """Time until which what arrives may have been kept by the broker, by the monotonic clock."""
+        # The broker sends more once it has the acknowledgements.
+        self._settle_s = state.commit_interval_s + SETTLE_S
+        self._await_backlog(clock.monotonic())
 
     def _is_question(self, payload: bytes) -> bool:
         return self._format.is_question(payload)
@@ -117,10 +127,12 @@ class Receiver:
         Args:
             deliveries: The deliveries, in order; at least one.
         """
-        received_at = self._time()
+        received_at, now = self._time(), self._clock.monotonic()
+        if now < self._backlog_until:
+            self._tick_at = now + self._settle_s
         self._load.arrived(len(deliveries))
         self._connections.received(deliveries)
-        self._committer.received(self.intake.add(deliveries, received_at, self._clock.monotonic()))
+        self._committer.received(self.intake.add(deliveries, received_at, now))
 
     def learn(self) -> None:
         """Learn messages for a short time, if there are any and there is room for them."""
@@ -168,13 +180,19 @@ class Receiver:
     def tick(self) -> None:
         """Make a tick if the assembler waits for one: a message without content that joins the next commit.
 
-        While messages wait, these bring the time.
+        While messages wait, these bring the time. While the broker is away, it keeps messages, to which a tick would be
+        the future.
         """
         assembling, now = self._engine.assembling, self._clock.monotonic()
-        if assembling is None or self.waits or now < self._tick_at or not self._committer.has_room:
+        if assembling is None:
+            return
+        if not self._transport.connected:
+            self._await_backlog(now)
+        if self.waits or now < self._tick_at or not self._committer.has_room:
             return
         if self._clock.time() < assembling.assembler.tick_due:
             return
+        self._backlog_until = now
         # Each costs a commit.
         self._tick_at = now + self._config.state.commit_interval_s
         self._configure()
@@ -183,6 +201,10 @@ class Receiver:
         self._arrived_at = now
         self._committer.add_tick(message)
         self._messages = iter((message,))
+
+    def _await_backlog(self, now: float) -> None:
+        """Let what the broker has kept come before the next tick."""
+        self._tick_at, self._backlog_until = now + self._settle_s, now + BACKLOG_S
 
     def _time(self) -> float:
         """Current time, in the resolution of the journal."""

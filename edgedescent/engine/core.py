@@ -29,7 +29,7 @@ from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
 
 if TYPE_CHECKING:
-    from edgedescent.engine.assembling import Assembling
+    from edgedescent.engine.assembling import Assembling, BegunMessage
 
 _REDELIVERIES = ("redeliveries", "redeliveries_places", "redeliveries_connection")
 _encode = msgspec.json.Encoder().encode
@@ -95,7 +95,7 @@ class Engine:
         self.errors = Prequential()
         self._seen = DedupWindow(dedup_window)
         self._redeliveries = RedeliveryWindow(redelivery_window)
-        self._rest: Unfinished | None = None
+        self._rest: Unfinished | BegunMessage | None = None
         """Message that was begun and has events left."""
         self._done: Handled | None = None
         """Part of the message behind `position` that was handled; None if nothing was."""
@@ -176,13 +176,15 @@ class Engine:
         self._reader = self.format.reader() if self._loop.takes_raw else None
         if assembly is None:
             self.assembling = None
-        elif self.assembling is None or assembly != self.assembling.settings:
+        elif self.assembling is not None and assembly == self.assembling.settings:
+            self.assembling.limit(payload_bytes_max, events_per_message_max)
+        else:
             if self.assembling is not None:
                 self.counters["questions_dropped"] += self.assembling.assembler.n_waiting
             # Not at the top: most devices have no inputs.
             from edgedescent.engine.assembling import Assembling
 
-            self.assembling = Assembling(assembly, payload_bytes_max)
+            self.assembling = Assembling(assembly, payload_bytes_max, events_per_message_max)
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
@@ -218,7 +220,7 @@ class Engine:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         done, reader = self._done, self._reader
         if self.assembling is not None:
-            return self._assemble(message, self.assembling)
+            return self._assemble(message, self.assembling, events_max)
         if done is not None:
             return self._resume(message, done, events_max)
         known = self._note(message)
@@ -241,19 +243,30 @@ class Engine:
             effects += self._alarms(message, self.drift)
         return effects
 
-    def _assemble(self, message: Message, assembling: Assembling) -> list[Effect]:
-        """Take a message of the inputs in, and predict and learn the events that it completes, all at once."""
-        known = self._note(message)
-        effects: list[Effect] = []
-        if known == NEW:
-            effects = assembling.handle(message, self._loop, self.errors, self.counters)
-            if self.drift is not None and self.drift.raised:
-                effects += self._alarms(message, self.drift)
-        elif known == AGAIN:
-            self.counters["duplicates"] += 1
-            self.counters["duplicates.redelivered"] += 1
+    def _assemble(self, message: Message, assembling: Assembling, events_max: int) -> list[Effect] | None:
+        """Take a message of the inputs in, or go on with it, and predict and learn the events that it completes."""
+        known = self._note(message) if self._done is None else NEW
+        if known != NEW:
+            if known == AGAIN:
+                self.counters["duplicates"] += 1
+                self.counters["duplicates.redelivered"] += 1
+            self.position = message.position
+            return []
+        return self._learn_assembled(assembling.begin(message, self.counters, self._done), events_max)
+
+    def _learn_assembled(self, begun: BegunMessage, events_max: int) -> list[Effect] | None:
+        """Predict and learn the next events that a message of the inputs completes."""
+        assert self.assembling is not None  # noqa: S101 - it has begun the message
+        at_end = self.assembling.learn(begun, self._loop, self.errors, self.counters, events_max)
+        message = begun.message
+        if self.drift is not None and self.drift.raised:
+            begun.alarms += self._alarms(message, self.drift)
+        if not at_end:
+            self._rest, self._done = begun, Handled(begun.place, False, begun.n_kept)
+            return None
         self.position = message.position
-        return effects
+        self._done = None
+        return begun.effects()
 
     def proceed(self, events_max: int = sys.maxsize) -> list[Effect] | None:
         """Predict and learn further events of the message that was begun; arguments and result are those of `begin`.
@@ -264,7 +277,9 @@ class Engine:
         rest, self._rest = self._rest, None
         if rest is None:
             raise ValueError(f"Nothing is left of message {self.position}.")
-        return self._learn(rest, events_max)
+        if isinstance(rest, Unfinished):
+            return self._learn(rest, events_max)
+        return self._learn_assembled(rest, events_max)
 
     @property
     def begun(self) -> Message | None:
@@ -274,7 +289,7 @@ class Engine:
     @property
     def is_at_bound(self) -> bool:
         """True if the last call of `begin` or `proceed` ended at its bound on the number of events."""
-        return self._loop.left == 0
+        return self._loop.left == 0 if self.assembling is None else self._rest is not None
 
     def leave(self) -> list[Effect]:
         """Effects so far of the message that was begun, whose rest is left to whoever loads the state.
@@ -408,7 +423,7 @@ class Engine:
             *("duplicates", "ids_reused", "dead_letters", "drift_alarms"),
         )
         return {
-            **dict.fromkeys(always, 0),
+            **dict.fromkeys(always if self.assembling is None else (*always, *self.assembling.counters), 0),
             **self.counters,
             **self.learner.counts(),
             "targets_unscored": self.errors.n_unscored,

@@ -30,7 +30,7 @@ def caught(first: int = 0) -> str:
 
 
 def test_nothing_is_violated_and_much_happens() -> None:
-    outcomes = [simulate(seed, inputs=True) for seed in (0, 1, 5)]
+    outcomes = [simulate(seed, inputs=True) for seed in (5, 14, 18)]
     assert [outcome.violation for outcome in outcomes] == [None] * 3
     assert sum(outcome.ticks for outcome in outcomes) > 10
     assert sum(outcome.kills + outcome.power_cuts for outcome in outcomes) > 10
@@ -93,10 +93,10 @@ def test_a_restart_that_forgets_what_waits(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_message_sent_again_that_is_used_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    def assemble(self: Engine, message: Any, assembling: Assembling) -> list[Any]:
-        self._note(message)
-        self.position = message.position
-        return assembling.handle(message, self._loop, self.errors, self.counters)
+    def assemble(self: Engine, message: Any, assembling: Assembling, events_max: int) -> list[Any] | None:
+        if self._done is None:
+            self._note(message)
+        return self._learn_assembled(assembling.begin(message, self.counters, self._done), events_max)
 
     monkeypatch.setattr(Engine, "_assemble", assemble)
     assert "readings_repeated" in caught()

@@ -21,7 +21,7 @@ class Lag(Derived):
     ::
 
         power.lag2      x[k - 2]                            by rows
-        power.lag3600s  the newest x with t <= t[k] - 3600  by time
+        power.lag3600s  the newest x with t <= t[k] - 3600  by time, unless it is over 10,000 rows ago
 
     Example:
         >>> from edgedescent.assembly import Deriver

@@ -22,7 +22,8 @@ def read(one: Input, payload: Any, topic: str = "t") -> dict[str, Any]:
     levels = one.match(topic)
     assert levels is not None
     encoded = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return one.read(topic, levels, encoded)[0].values
+    [value] = one.decode(encoded)
+    return one.read(topic, levels, value).values
 
 
 @pytest.mark.parametrize(
@@ -145,17 +146,20 @@ def test_what_cannot_be_read_has_a_reason(table: dict[str, Any], payload: Any, r
     ],
 )
 def test_times_are_read_as_devices_write_them(zone: str, value: Any, expected: float) -> None:
-    [reading] = made(time="t", time_zone=zone).read("t", {}, json.dumps({"t": value, "p": 1}).encode())
+    reading = made(time="t", time_zone=zone).read("t", {}, {"t": value, "p": 1})
     assert reading.time == expected or (math.isnan(reading.time) and math.isnan(expected))
 
 
 def test_a_list_of_records_is_as_many_readings() -> None:
     one = made(records=True, path="rows", time="t", fields={"p": "p"})
-    readings = one.read("t", {}, b'{"rows": [{"t": 1, "p": 5}, {"t": 2, "p": 6}]}')
+    payload = b'{"rows": [{"t": 1, "p": 5}, {"t": 2, "p": 6}]}'
+    readings = [one.read("t", {}, value) for value in one.decode(payload)]
     assert [(reading.time, reading.values) for reading in readings] == [
         (1.0, {"meter.p": 5.0}),
         (2.0, {"meter.p": 6.0}),
     ]
+    with pytest.raises(InvalidEventError, match=r"^The message has 2 readings, more than the 1 that are taken.$"):
+        one.decode(payload, 1)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,30 @@ def test_disorder_within_the_lateness_gives_what_order_gives(kind: str, messages
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=20)
+@given(messages=schedules(), seed=st.integers(0, 1000), place=st.floats(0, 1))
+def test_a_clock_a_day_fast_makes_no_other_late(kind: str, messages: list[Sent], seed: int, place: float) -> None:
+    toml = KINDS[kind].replace("lateness_s = 20\n", "lateness_s = 20\nahead_of_others_max_s = 1000\n")
+
+    def fast(message: Sent) -> Sent:
+        time = time_of(message)
+        return sent("a", 1e6, t=time + 86_400.0, v=time) if message.topic == "a" else message
+
+    in_order = sorted(map(fast, messages), key=time_of)
+    last = time_of(in_order[-1]) + 300.0
+    end = [sent(topic, 1e6, t=last, v=last) for topic in ("b", "c/1", "b")]
+    one, other = Assembly(toml), Assembly(toml)
+    expected = told(one.take(*in_order, *end))
+    arriving = list(map(fast, disordered(messages, seed)))
+    cut = int(place * len(arriving))
+    found = told(other.take(*arriving[:cut]))
+    other = other.restarted()
+    found += told(other.take(*arriving[cut:], *end))
+    assert other.counts["readings_late"] == 0
+    assert found == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40)
 @given(messages=schedules(), seed=st.integers(0, 1000))
 def test_no_feature_has_a_value_from_behind_its_event(kind: str, messages: list[Sent], seed: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from edgedescent.assembly.rows import COUNTERS
 from edgedescent.daemon.exposition import DEAD_LETTERS, FAMILIES, PREFIX, render
+from edgedescent.interfaces import Delivery
 from support.daemon_harness import DaemonHarness
 
 
@@ -29,6 +32,29 @@ def test_every_metric_of_the_daemon_is_there(tmp_path: Any) -> None:
     assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()
     (letter,) = found["edgedescent_dead_letters"].samples
     assert (letter.labels, letter.value) == ({"device": "pump", "reason": "malformed"}, 1)
+
+
+def test_every_metric_of_inputs_is_there(tmp_path: Any) -> None:
+    harness = DaemonHarness(
+        tmp_path,
+        inputs={"meter": {"topics": ["meter"], "fields": {"power": "P"}, "time": "t"}},
+        assembly={"lateness_s": 0},
+        label={"input": "meter", "feature": "meter.power", "horizon_s": 20.0, "season_s": 40.0},
+    ).recover()
+    metrics = harness.daemon.metrics()
+    assert [metrics[name] for name in COUNTERS] == [0] * len(COUNTERS)
+    began = harness.clock.time() - 500.0
+    rows = [json.dumps({"t": began + time, "P": 5.0}).encode() for time in (0, 20, 40, 60, 80, 100, 120, 0)]
+    harness.receive(*(Delivery("meter", row) for row in rows))
+    after = harness.daemon.metrics()
+    assert after["readings_late"] == 1
+    own = after.keys() - DaemonHarness(tmp_path / "plain").recover().daemon.metrics().keys()
+    names = {name for name in own if not name.startswith("dead_letters")}
+    assert names >= {*COUNTERS, "forecast_mae_last_value"}
+    found = families(after)
+    assert {PREFIX + FAMILIES[name].name.removesuffix("_total") for name in names} <= found.keys()
+    [sample] = found["edgedescent_readings_late"].samples
+    assert sample.value == 1
 
 
 def test_drift_alarms_are_counted_by_what_was_watched() -> None:

@@ -38,9 +38,9 @@ def test_a_tick_is_made_where_nothing_comes_and_recovery_repeats_it(tmp_path: Pa
     for _ in range(52):
         harness.wait(1.0)
     engine = harness.daemon.engine
-    # An event at each multiple of ten seconds, and its label twenty seconds later.
-    assert engine.counters["ticks"] == engine.counters["events_predicted"] == 5
-    assert harness.learned == 3
+    # An event at each multiple of ten seconds from the first readings on, and its label twenty seconds later.
+    assert engine.counters["ticks"] == engine.counters["events_predicted"] == 6
+    assert harness.learned == 4
     [first, *_] = harness.transport.of("predictions")
     assert first["time"] % 10 == 0
     # Nothing is acknowledged for a tick.
@@ -50,8 +50,45 @@ def test_a_tick_is_made_where_nothing_comes_and_recovery_repeats_it(tmp_path: Pa
     recovered = recover(harness.config, store)
     ticks = [message for message in store.read(after=0) if not message.topic]
     store.close()
-    assert len(ticks) == 5
+    assert len(ticks) == 6
     assert bits(recovered) == bits(engine)
+
+
+@pytest.mark.parametrize("kind", ["killed", "disconnected"])
+def test_what_the_broker_kept_comes_before_a_tick(tmp_path: Path, kind: str) -> None:
+    meter = {"topics": ["meter"], "fields": {"power": "P"}, "time": "t"}
+    tables = {
+        "inputs": {"meter": meter},
+        "assembly": {"every_s": 10.0, "lateness_s": 5.0},
+        "label": {**TABLES["label"], "max_age_s": 300.0},
+    }
+    harness = DaemonHarness(tmp_path, **tables).recover()
+    began = harness.clock.time()
+
+    def readings(first: int, last: int) -> list[bytes | Delivery]:
+        return [Delivery("meter", json.dumps({"t": began + i, "P": i}).encode()) for i in range(first, last)]
+
+    harness.receive(*readings(0, 30))
+    harness.receive()
+    if kind == "killed":
+        harness.clock.now += 600.0
+        harness.store.close()
+        harness.restart()
+        harness.recover()
+    else:
+        harness.transport.connected = False
+        harness.wait(600.0)
+        harness.transport.connected = True
+    # It takes some polls.
+    for first in range(30, 600, 30):
+        harness.wait(0.5)
+        harness.receive(*readings(first, first + 30))
+    engine = harness.daemon.engine
+    assert engine.counters["readings_late"] == engine.counters["ticks"] == 0
+    assert engine.counters["events_predicted"] == 60
+    for _ in range(3):
+        harness.wait(5.0)
+    assert engine.counters["ticks"] > 0
 
 
 def test_messages_bring_the_time_so_that_no_tick_is_needed(tmp_path: Path) -> None:

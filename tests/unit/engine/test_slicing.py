@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor, MatrixFactorization
+from edgedescent.assembly.rows import COUNTERS
+from edgedescent.engine import assembling
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions, tick
 from edgedescent.engine.slicing import INTERVAL_S, LARGE_BYTES, SLICE_S, Slicer
 from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX
 from edgedescent.errors import StateError
 from edgedescent.formats.json import PIECE_BYTES
 from edgedescent.learners import Learner
 from edgedescent.state import codec
+from support.assembly import config_of
 from support.engines import KINDS, an_engine, event, send
 from support.slow_learner import make_slow
 from support.state_folder import bits, payloads
@@ -143,6 +148,110 @@ def test_a_message_that_is_lost_within_is_not_gone_on_with() -> None:
     assert engine.begun is None
     send(engine, json.dumps([event(3), event(4)]).encode())
     assert engine.counters["events_learned"] == 3
+
+
+RECORDS = """
+[inputs.meter]
+topics = ["meter"]
+records = true
+fields = { power = "P" }
+time = "t"
+id = "s"
+[inputs.room]
+topics = ["room", "meter"]
+records = true
+fields = { temperature = "T" }
+time = "t"
+[assembly]
+lateness_s = 20
+held_max = 25
+EMIT
+[label]
+input = "meter"
+feature = "meter.power"
+LABEL
+[[derive]]
+type = "Lag"
+of = ["room.temperature"]
+steps = [1, 2]
+"""
+OF_INPUTS = {name.partition("_")[0] for name in COUNTERS} - {"messages"}
+RULES = {
+    "forecast": ("", "horizon_s = 30"),
+    "interval": ("every_s = 7", "horizon_s = 30"),
+    "nowcast": ("", ""),
+    "late": ('emit = "room"', 'by = "time"\nttl_s = 60\nwaiting_max = 15'),
+}
+
+
+def an_assembling_engine(rule: str) -> Engine:
+    emit, label = RULES[rule]
+    return config_of(RECORDS.replace("EMIT", emit).replace("LABEL", label)).build_engine()
+
+
+def records(seed: int) -> list[Message]:
+    """Lists of readings in disorder, bad ones among them, then a long gap, and a tick behind all."""
+    dice, messages, start = random.Random(seed), [], 1.7e9
+    for position in range(1, 6):
+        rows: list[Any] = []
+        for _ in range(20):
+            start += dice.choice((0.0, 1.0, 4.0))
+            at = start - dice.uniform(0.0, 25.0)
+            good = {"t": at, "P": dice.random(), "T": 20.0, "s": 1}
+            rows.append(dice.choice((good, good, {"t": at, "P": None}, {"t": {}}, 7)))
+        topic = dice.choice(("meter", "meter", "room"))
+        messages.append(Message(position, start + 1, topic, json.dumps(rows).encode(), position % 3))
+        start += 400.0 if position == 3 else 0.0
+    return [*messages, tick(6, start + 100.0)]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=8)
+@given(seed=st.integers(0, 1000), most=st.integers(1, 30), stop=st.integers(0, 2))
+def test_cut_anywhere_it_assembles_the_same(rule: str, seed: int, most: int, stop: int) -> None:
+    messages, rng = records(seed), random.Random(seed)
+    whole = an_assembling_engine(rule)
+    expected = [effect for message in messages for effect in whole.handle(message)]
+    with pytest.MonkeyPatch.context() as patch:
+        # It may be left at each place.
+        patch.setattr(assembling, "READINGS_PER_EVENT", 1)
+        engine, effects = cut(
+            lambda: an_assembling_engine(rule), messages, lambda: rng.randint(1, most), lambda: rng.random() < stop / 4
+        )
+    assert bits(engine) == bits(whole)
+    assert flat(effects) == flat(expected)
+    assert whole.counters["dead_letters.wrong_type"] > 0
+    # All of them are declared.
+    assert {name for name in whole.counters if name.partition("_")[0] in OF_INPUTS} <= {*COUNTERS}
+
+
+def test_a_message_with_more_readings_than_are_taken_becomes_a_dead_letter() -> None:
+    limits = "[limits]\nevents_per_message_max = 20\n"
+    config = config_of(RECORDS.replace("EMIT", "").replace("LABEL", "") + limits)
+    engine = config.build_engine()
+    rows = [{"t": 1.7e9 + i, "P": 1.0} for i in range(21)]
+    [letter] = engine.handle(Message(1, 1.7e9, "meter", json.dumps(rows[:21]).encode()))[:1]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.reason, engine.counters["readings"]) == ("too_many_events", 0)
+    engine.handle(Message(2, 1.7e9, "meter", json.dumps(rows[:20]).encode()))
+    assert engine.counters["readings"] == 40
+    # Other bounds hold at once.
+    wider = msgspec.structs.replace(config.engine_settings(), events_per_message_max=21)
+    engine.configure(**wider.options())
+    engine.handle(Message(3, 1.7e9, "meter", json.dumps(rows).encode()))
+    assert engine.counters["readings"] == 82
+
+
+def test_a_message_with_many_readings_is_handled_in_short_slices() -> None:
+    engine = an_assembling_engine("forecast")
+    rows = [{"t": 1.7e9 + 60 * i, "P": 1.0} for i in range(9000)]
+    messages = iter([Message(1, 1.7e9 + 1e6, "meter", json.dumps(rows).encode())])
+    slicer, n_runs = Slicer(time.monotonic), 1
+    while not slicer.run(engine, messages, lambda _message, _effects: True):
+        n_runs += 1
+    # Each ends after 40 ms, and this takes longer on any machine.
+    assert n_runs > 3
+    assert engine.counters["readings"] == 18_000
 
 
 @pytest.mark.parametrize("saved", [[-1, 0, 0], [3, 2, 0], [3, 1, 101], [3, 1]])
