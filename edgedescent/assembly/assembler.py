@@ -298,13 +298,15 @@ class Assembler:
         horizon = self._horizon_s
         due = None if horizon is None else time + horizon
         row = Row(time if due is None else due, x, None, name)
+        if horizon is not None:
+            value = self._latest.value(self.settings.label.feature, time, self._label_age_max_s)
+            row.last_value = value if isinstance(value, float) else None
         yield row
         if math.isnan(row.prediction):
             return
         question = Question(time, x, row.prediction, name, due)
         if horizon is not None:
-            value = self._latest.value(self.settings.label.feature, time, self._label_age_max_s)
-            question.baselines = self._baselines.ask(time, value if isinstance(value, float) else None)
+            question.baselines = self._baselines.ask(time, row.last_value)
             counts["rows_forgotten"] += self._baselines.is_short
         by = self.settings.label.by
         found_by = {"id": name, "key": key}.get(by or "")

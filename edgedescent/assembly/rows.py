@@ -29,6 +29,8 @@ class Row(msgspec.Struct):
     id: str | int | None = None
     earlier: float = math.nan
     """Prediction that was made before the label was there; NaN for an event that is predicted now."""
+    last_value: float | None = None
+    """Newest value of the feature that is forecast; None where it is missing or there is no horizon."""
     prediction: float = math.nan
     """Prediction of the learner, which the engine fills in; NaN if the learner refuses the event."""
 

@@ -171,8 +171,12 @@ class Assembling:
         piece = Piece([(0, FeatureEvent(row.x, row.y, None))], [], False, row.earlier)
         found = loop.run(piece, message.payload, message.topic, False, errors, counters, sys.maxsize)
         if found:
-            row.prediction = found[0].prediction
-            begun.answers.append(msgspec.structs.replace(found[0], id=row.id, time=row.time))
+            answer = found[0]
+            if not counters["events_learned"] and row.last_value is not None:
+                # A learner without labels knows less of the future than the present does.
+                answer = msgspec.structs.replace(answer, prediction=row.last_value)
+            row.prediction = answer.prediction
+            begun.answers.append(msgspec.structs.replace(answer, id=row.id, time=row.time))
         for fault in piece.rejected:
             begun.add(fault.error.reason, str(fault.error), fault.payload, counters)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,20 @@ def test_predictions_carry_the_time_they_are_about_and_are_scored_when_the_truth
     assert metrics["forecast_mae_last_value"] == pytest.approx(
         sum(abs(true[t]["y"] - (100 + 50 * math.sin(((t - START) / 60.0 - 1) / 9))) for t in true) / len(true)
     )
+
+
+def test_until_a_label_was_learned_a_forecast_is_the_newest_value() -> None:
+    assert "horizon_s = 60" in HOME
+    engine = an_engine(HOME.replace("horizon_s = 60", "horizon_s = 600"))
+    said = answers(handled(engine, recording(30)))
+    first = list(takewhile(lambda one: "y" not in one, said))
+    assert len(first) > 8
+    for one in first:
+        assert one["prediction"] == 100 + 50 * math.sin(((one["time"] - START) / 60.0 - 10) / 9)
+    later = [one for one in said[len(first) :] if "y" not in one]
+    assert all(one["prediction"] != 100 + 50 * math.sin(((one["time"] - START) / 60.0 - 10) / 9) for one in later[1:])
+    scored = [one for one in said if "y" in one]
+    assert [one["prediction"] for one in scored[: len(first)]] == [one["prediction"] for one in first]
 
 
 def test_it_learns_what_an_engine_of_whole_events_learns() -> None:
