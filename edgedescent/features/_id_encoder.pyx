@@ -27,7 +27,8 @@ cdef class IdEncoder:
     def __init__(self, *, Py_ssize_t users_max, Py_ssize_t items_max, str when_full, Py_ssize_t seen_max):
         self.users = Vocabulary(users_max + 1, when_full)
         self.items = Vocabulary(items_max + 1, when_full)
-        self.seen = UserHistory(seen_max)
+        # Row 0, and one more, because room is made before it is known whether a new id takes a row of another.
+        self.seen = UserHistory(seen_max, users_max + 2)
         self.n_events = 0
 
     cdef int read(self, str user, str item) except -1:

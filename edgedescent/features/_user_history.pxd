@@ -2,6 +2,7 @@
 
 cdef class UserHistory:
     cdef readonly Py_ssize_t depth
+    cdef Py_ssize_t users_max
     cdef Py_ssize_t users
     cdef long long* entries
     cdef long long* counts

@@ -1,6 +1,8 @@
 """History of the latest items of each user."""
 import numpy as np
 
+from edgedescent.numerics.growth import grown
+
 cdef enum:
     # An entry packs the row of the item into the lowest 24 bits (at most 10 million rows), and the event number above.
     ROW_BITS = 24
@@ -15,10 +17,11 @@ cdef class UserHistory:
 
     Args:
         depth: Number of items per user; 0 disables the history.
+        users_max: Number of users' rows that may ever be needed.
     """
 
-    def __init__(self, Py_ssize_t depth):
-        self.depth = depth
+    def __init__(self, Py_ssize_t depth, Py_ssize_t users_max):
+        self.depth, self.users_max = depth, users_max
         self._make(1)
 
     def _make(self, Py_ssize_t users):
@@ -36,7 +39,7 @@ cdef class UserHistory:
     cdef int make_room(self, Py_ssize_t users) except -1:
         """Enlarge the arrays to at least `users` rows."""
         if self.depth and users > self.users:
-            self._make(max(users, 2 * self.users))
+            self._make(grown(self.users, users, self.users_max))
         return 0
 
     cdef void clear(self, Py_ssize_t user) noexcept nogil:

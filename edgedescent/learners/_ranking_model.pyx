@@ -66,8 +66,10 @@ cdef class RankingModel(RecommenderModel):
         self.uses_together = rate > 0.0 or first[self.n_dense + COSINE] != 0.0
         self.uses_following = rate > 0.0 or any(first[self.n_dense + NEXT_OF_LAST : self.n_dense + OWN])
         depth = getattr(parameters, "n_neighbours", 1)
-        self.together = PairTable("together", depth if self.uses_together else 1, (1e6,))
-        self.following = PairTable("following", depth if self.uses_following else 1, HORIZONS)
+        # Row 0, and one more, because room is made before it is known whether a new item takes a row of another.
+        rows_max = parameters.items_max + 2
+        self.together = PairTable("together", depth if self.uses_together else 1, (1e6,), rows_max)
+        self.following = PairTable("following", depth if self.uses_following else 1, HORIZONS, rows_max)
         self.habits = UserHabits(16)
         self.choice = ChoiceWeights(first, N_CONTEXTS, rate)
         self.latest = getattr(parameters, "latest", 0)

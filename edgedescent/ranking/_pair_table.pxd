@@ -10,6 +10,7 @@ cdef class PairTable:
     cdef readonly Py_ssize_t n_horizons
     cdef readonly str name
     cdef Py_ssize_t rows
+    cdef Py_ssize_t rows_max
     cdef long long* entries
     # Per entry and per row, one number for each horizon, in units of `units`.
     cdef float* weights

@@ -6,6 +6,8 @@ and takes its place once it outweighs it, so that what comes once leaves what co
 """
 import numpy as np
 
+from edgedescent.numerics.growth import grown
+
 cdef double UNIT_MAX = 1e25
 
 
@@ -17,11 +19,12 @@ cdef class PairTable:
         depth: Largest number of neighbours of a row.
         horizons: Numbers of events after which a pair counts 1/e. The weakest entry is that with the least weight over
             the last of them.
+        rows_max: Number of rows that may ever be needed.
     """
 
-    def __init__(self, str name, Py_ssize_t depth, tuple horizons):
+    def __init__(self, str name, Py_ssize_t depth, tuple horizons, Py_ssize_t rows_max):
         cdef double[::1] units = np.ones(len(horizons)), growths = 1.0 / (1.0 - 1.0 / np.array(horizons, dtype=np.float64))
-        self.name, self.depth, self.n_horizons = name, depth, len(horizons)
+        self.name, self.depth, self.n_horizons, self.rows_max = name, depth, len(horizons), rows_max
         self.units_array, self.growths_array = np.asarray(units), np.asarray(growths)
         self.units, self.growths = &units[0], &growths[0]
         self._make(16)
@@ -40,7 +43,7 @@ cdef class PairTable:
     cdef int make_room(self, Py_ssize_t rows) except -1:
         """Enlarge the table to at least `rows` rows."""
         if rows > self.rows:
-            self._make(max(rows, 2 * self.rows))
+            self._make(grown(self.rows, rows, self.rows_max))
         return 0
 
     cdef void clear(self, Py_ssize_t row) noexcept nogil:
