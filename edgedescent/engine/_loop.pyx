@@ -41,6 +41,8 @@ cdef class LearningLoop:
         learns_reused: whether an event with the id of one that said something else is learned.
         intervals: prediction intervals of one level, which the answers carry; None for answers without them.
         drift: what watches the errors and inputs of the learned events; None where nothing is watched.
+        recommending: what scores lists of items by the learned events, and makes those that follow; None where nothing
+            is recommended.
 
     Attributes:
         reused: topic and id of the latest event whose id had come with other content; None if there was none.
@@ -60,19 +62,21 @@ cdef class LearningLoop:
     cdef bint learns_reused
     cdef PredictionIntervals intervals
     cdef DriftMonitor drift
+    cdef object recommending
     cdef readonly object reused
     # The topic of the message before, and its hash.
     cdef str topic
     cdef uint64_t source
 
     def __init__(self, learner, payload_format, DedupWindow seen, Quarantine quarantine=None, *, bint by_topic=True,
-                 bint learns_reused=True, PredictionIntervals intervals=None, DriftMonitor drift=None):
+                 bint learns_reused=True, PredictionIntervals intervals=None, DriftMonitor drift=None, recommending=None):
         self.learner = learner
         self.format = payload_format
         self.seen = seen
         self.quarantine = quarantine
         self.judges_labels = quarantine is not None and learner.labels_are_amounts
         self.by_topic, self.learns_reused, self.intervals, self.drift = by_topic, learns_reused, intervals, drift
+        self.recommending = recommending
         self.topic = ""
         self.takes_features = learner.input_kind == "features"
         if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
@@ -138,6 +142,8 @@ cdef class LearningLoop:
                         continue
                     if self.judges_labels and self.quarantine.holds_label(events.target):
                         raise absurd_label(self.quarantine, events.target)
+                    if self.recommending is not None:
+                        self.recommending.before(events.event(), events.target)
                     prediction = self.predict_learn(events)
                     if events.earlier == events.earlier:
                         # What was said before the label was there is what counts.
@@ -161,6 +167,8 @@ cdef class LearningLoop:
                 continue
             if self.drift is not None and events.has_target:
                 self.watch(events, prediction, n_before + n_learned)
+            if self.recommending is not None and events.has_target:
+                self.recommending.learned(events.event(), events.target)
             answers.append(self.answer(events, prediction, half_width))
         self.left = events_max
         count(counters, "events_learned", n_learned)

@@ -11,8 +11,8 @@ import msgspec
 
 from edgedescent.assembly import Assembler, AssemblySettings, Dropped, Row
 from edgedescent.engine._loop import LearningLoop
+from edgedescent.engine.dead_letters import add_dead_letter
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions
-from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX
 from edgedescent.evaluation import Prequential
 from edgedescent.formats import Event, FeatureEvent, Format
 from edgedescent.formats._cursor import Piece
@@ -59,14 +59,16 @@ class Assembling:
                     step.prediction = found[0].prediction
                     answers.append(msgspec.structs.replace(found[0], time=step.time))
                 for fault in piece.rejected:
-                    _add(letters, message, fault.error.reason, str(fault.error), fault.payload, counters)
+                    add_dead_letter(
+                        letters, message, len(letters), fault.error.reason, str(fault.error), fault.payload, counters
+                    )
             elif isinstance(step, Dropped):
                 question = step.question
                 payload = _encode({"x": question.x, "id": question.id, "time": question.time})
                 text = f"The event at {question.time!r} was not learned: {step.reason}."
-                _add(letters, message, "unlabelled", text, payload, counters)
+                add_dead_letter(letters, message, len(letters), "unlabelled", text, payload, counters)
             else:
-                _add(letters, message, step.reason, step.error, message.payload, counters)
+                add_dead_letter(letters, message, len(letters), step.reason, step.error, message.payload, counters)
         effects: list[Effect] = [*letters]
         if answers:
             effects.insert(0, Predictions(_encode(answers if len(answers) > 1 else answers[0])))
@@ -111,25 +113,3 @@ def event_reader(payload_format: Format, assembling: Assembling | None) -> Calla
             yield from (event for _, event in piece.events)
 
     return read
-
-
-def _add(
-    letters: list[DeadLetter], message: Message, reason: str, error: str, payload: bytes, counters: Counter[str]
-) -> None:
-    """Count a dead letter, and keep it if there is room for it."""
-    counters["dead_letters"] += 1
-    counters[f"dead_letters.{reason}"] += 1
-    if len(letters) >= DEAD_LETTERS_PER_MESSAGE_MAX:
-        counters["dead_letters_unkept"] += 1
-        return
-    letters.append(
-        DeadLetter(
-            position=message.position,
-            index=len(letters),
-            received_at=message.received_at,
-            topic=message.topic,
-            reason=reason,
-            error=error,
-            payload=payload[:DEAD_PAYLOAD_MAX],
-        )
-    )

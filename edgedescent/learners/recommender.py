@@ -76,6 +76,18 @@ class Recommender(CompiledRecommender, Learner):
             "items_shared": self.encoder.items.shared,
         }
 
+    @property
+    def n_items(self) -> int:
+        """Number of items that have a row: the catalogue.
+
+        >>> from edgedescent import MatrixFactorization
+        >>> ranker = MatrixFactorization()
+        >>> ranker.learn_one("ann", "tea", 5.0)
+        >>> ranker.n_items
+        1
+        """
+        return len(self.encoder.items.keys())
+
     def recommend(
         self,
         user: str | int,
