@@ -244,7 +244,7 @@ class PrequentialRanking:
             "ndcg_at_k_recent": recent_ndcg / weight,
             "hit_rate_at_k": hits / self._n,
             # Some of them may have left the catalogue.
-            "catalogue_coverage": min(np.count_nonzero(covered) / n_items, 1.0) if n_items else 0.0,
+            "catalogue_coverage": min(int(np.count_nonzero(covered)) / n_items, 1.0) if n_items else 0.0,
         }
 
     def save(self) -> dict[str, NDArray[np.generic]]:

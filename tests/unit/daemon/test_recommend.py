@@ -43,6 +43,7 @@ def test_an_answer_goes_where_the_request_says(tmp_path: Path) -> None:
     assert len(json.loads(found[0][1])["items"]) == 2
     metrics = harness.daemon.metrics()
     assert (metrics["recommend_requests"], metrics["lists_scored"]) == (3, 6)
+    assert {type(value) for name, value in metrics.items() if name.endswith(("_at_k", "coverage"))} == {float}
     assert {"recall_at_k", "ndcg_at_k", "hit_rate_at_k", "catalogue_coverage", "requests_refused"} <= metrics.keys()
     assert {name for name in metrics if "_at_k" in name or "recommend" in name} <= FAMILIES.keys()
 
