@@ -75,20 +75,30 @@ def find(value: object, path: Path) -> object:
     return value
 
 
-def leaves(value: object, prefix: str = "", depth: int = DEPTH_MAX) -> Iterator[tuple[str, object]]:
+def leaves(value: object) -> Iterator[tuple[str, object]]:
     """Values of a decoded payload with their paths as text, those of lists by their number.
 
     Raises:
-        InvalidEventError: If it is nested too deeply.
+        InvalidEventError: If it is nested too deeply, or has more values, tables and lists than `LEAVES_MAX`, where
+            one that a payload refers to several times counts as often.
     """
-    if isinstance(value, dict | list):
+    visited = 0
+    left: list[tuple[str, object, int]] = [("", value, DEPTH_MAX)]
+    while left:
+        prefix, value, depth = left.pop()
+        visited += 1
+        if visited > LEAVES_MAX:
+            raise InvalidEventError("too_large", f"The payload has more than {LEAVES_MAX} values, tables and lists.")
+        if not isinstance(value, dict | list):
+            yield prefix, value
+            continue
         if not depth:
             raise InvalidEventError("too_deep", f"The payload is nested more than {DEPTH_MAX} levels deep.")
+        if len(value) > LEAVES_MAX:
+            raise InvalidEventError("too_large", f"The payload has more than {LEAVES_MAX} values, tables and lists.")
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, item in pairs:
-            yield from leaves(item, f"{prefix}.{name}" if prefix else str(name), depth - 1)
-    else:
-        yield prefix, value
+        items = [(f"{prefix}.{name}" if prefix else str(name), item, depth - 1) for name, item in pairs]
+        left.extend(reversed(items))
 
 
 class Reader:
@@ -207,8 +217,6 @@ def extract_all(read: Callable[[object], float | str | None]) -> Extract:
             except InvalidEventError:
                 # Names, modes and times: whoever wants them as categories declares them as fields.
                 continue
-            if len(values) > LEAVES_MAX:
-                raise InvalidEventError("too_large", f"The payload has more than {LEAVES_MAX} values.")
         return values
 
     return extract

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from edgedescent.assembly.fields import Extract, Field, Reader, extract_all, extract_fields, find, path_of
+from edgedescent.assembly.fields import LEAVES_MAX, Extract, Field, Reader, extract_all, extract_fields, find, path_of
 from edgedescent.assembly.topics import TopicPattern
 from edgedescent.assembly.zones import zone_of
 from edgedescent.errors import ConfigError, InvalidEventError, did_you_mean, shown
@@ -220,6 +220,13 @@ class Input:
         Raises:
             InvalidEventError: If the payload cannot be used.
         """
+        try:
+            return self._read(topic, levels, payload)
+        except (ValueError, OverflowError, TypeError, RecursionError) as error:
+            # Such as a number or a time beyond what Python converts: no payload may end the daemon.
+            raise InvalidEventError("malformed", f"The payload cannot be used: {error}") from error
+
+    def _read(self, topic: str, levels: dict[str, str], payload: bytes) -> list[Reading]:
         value = self._decoder.decode(payload)
         if self._path:
             value = find(value, self._path)
@@ -241,7 +248,9 @@ class Input:
         for field, found in self._extract(value).items():
             name = names.get(field)
             if name is None:
-                name = names[field] = self.feature(field, levels)
+                name = self.feature(field, levels)
+                if len(names) < LEAVES_MAX:
+                    names[field] = name
             values[name] = found
         for tag in self.spec.tags:
             values[tag] = levels[tag]
@@ -281,7 +290,7 @@ class Input:
             # MessagePack and CBOR have times of their own.
             found = found.timestamp() if found.tzinfo else found.replace(tzinfo=self._zone).timestamp()
         time = time_of(found)
-        if time is None or not -TIME_MAX < time < TIME_MAX:
+        if time is None or not TIME_MIN < time < TIME_MAX:
             raise InvalidEventError(
                 "wrong_type",
                 f"Expected seconds or milliseconds since 1970, or a time by RFC 3339, got {shown(found)} - at "
@@ -298,8 +307,8 @@ class Input:
         return None if found is None else str(found)
 
 
-TIME_MAX = 1e11
-"""Bound on times in seconds: the year 5138."""
+TIME_MIN, TIME_MAX = -6.2e10, 1e11
+"""Bounds on times in seconds, the years 5 and 5138: calendars begin and end soon beyond the first."""
 _NAN = float("nan")
 
 
@@ -354,10 +363,13 @@ def _id_of(value: object) -> str | int | None:
     Raises:
         InvalidEventError: If it is neither text nor an integer.
     """
-    if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
+    if value is None or isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        # A state holds integers of 64 bits.
+        return value if -(2**63) <= value < 2**63 else str(value)
     raise InvalidEventError("wrong_type", f"Expected a text or an integer as id, got {type(value).__name__}.")
 
 

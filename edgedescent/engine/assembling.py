@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from edgedescent.assembly import Assembler, AssemblySettings, Dropped, Row
+from edgedescent.assembly.assembler import Step, Unusable
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine.dead_letters import add_dead_letter
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions
@@ -25,15 +26,17 @@ class Assembling:
 
     Args:
         settings: Settings of the assembler.
+        payload_bytes_max: Longer messages become dead letters.
 
     Attributes:
         settings: The settings.
         assembler: The assembler.
     """
 
-    def __init__(self, settings: AssemblySettings) -> None:
+    def __init__(self, settings: AssemblySettings, payload_bytes_max: int) -> None:
         self.settings = settings
         self.assembler = Assembler(settings)
+        self._payload_bytes_max = payload_bytes_max
         self.on_row: Callable[[Row], None] | None = None
         """Called with each event before it is predicted; not part of the state."""
 
@@ -48,16 +51,17 @@ class Assembling:
         """
         answers: list[Prediction] = []
         letters: list[DeadLetter] = []
-        for step in self.assembler.take(message.topic, message.payload, message.received_at, counters):
+        for step in self._take(message, counters):
             if isinstance(step, Row):
                 if self.on_row is not None:
                     self.on_row(step)
-                event = FeatureEvent(step.x, step.y, step.id)
+                # Without its id: the assembler has recognized what came twice, and joined what belongs together.
+                event = FeatureEvent(step.x, step.y, None)
                 piece = Piece([(0, event)], [], False, step.earlier)
                 found = loop.run(piece, message.payload, message.topic, False, errors, counters, sys.maxsize)
                 if found:
                     step.prediction = found[0].prediction
-                    answers.append(msgspec.structs.replace(found[0], time=step.time))
+                    answers.append(msgspec.structs.replace(found[0], id=step.id, time=step.time))
                 for fault in piece.rejected:
                     add_dead_letter(
                         letters, message, len(letters), fault.error.reason, str(fault.error), fault.payload, counters
@@ -77,10 +81,17 @@ class Assembling:
     def read(self, message: Message) -> Iterator[Event]:
         """Events of a message as they are learned, or asked, with no learner: each prediction is 0."""
         counters: Counter[str] = Counter()
-        for step in self.assembler.take(message.topic, message.payload, message.received_at, counters):
+        for step in self._take(message, counters):
             if isinstance(step, Row):
                 step.prediction = 0.0
                 yield FeatureEvent(step.x, step.y, step.id)
+
+    def _take(self, message: Message, counters: Counter[str]) -> Iterator[Step]:
+        """Steps that follow from a message, unless it is too long to be decoded."""
+        if len(message.payload) > self._payload_bytes_max:
+            text = f"The payload has {len(message.payload)} bytes; at most {self._payload_bytes_max} are taken."
+            return iter([Unusable("too_large", text)])
+        return self.assembler.take(message.topic, message.payload, message.received_at, counters)
 
     def save(self, prefix: str) -> dict[str, Any]:
         """State as named arrays."""
@@ -106,7 +117,7 @@ def event_reader(payload_format: Format, assembling: Assembling | None) -> Calla
         assembling: What the engine assembles events with; None for an engine of whole events.
     """
     if assembling is not None:
-        return Assembling(assembling.settings).read
+        return Assembling(assembling.settings, payload_format.payload_bytes_max).read
 
     def read(message: Message) -> Iterable[Event]:
         for piece in payload_format.read(message.payload):

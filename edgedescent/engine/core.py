@@ -192,7 +192,7 @@ class Engine:
         elif self.assembling is None or assembly != self.assembling.settings:
             if self.assembling is not None:
                 self.counters["questions_dropped"] += self.assembling.assembler.n_waiting
-            self.assembling = Assembling(assembly)
+            self.assembling = Assembling(assembly, payload_bytes_max)
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.

@@ -220,7 +220,9 @@ cdef class AutoModel(FeatureModel):
         if not self.follow_target(self.watch):
             return
         self.history.follow_change(self.watch.mean[0], self.watch.deviation[0], BLOCK)
-        self._keep_predictions(scale, self.history.scale())
+        if self.watch.deviation[0] > before:
+            # Smaller labels come with smaller features, which may be followed next: predictions would then be too small.
+            self._keep_predictions(scale, self.history.scale())
         self.keyed.forget_labels()
         self.mixture.begin_anew(self.watch.deviation[0] / before)
         if self.corrects:

@@ -38,6 +38,9 @@ cdef tuple HORIZONS = (1e6, 2000.0, 6000.0)
 cdef float SCALES[7]
 SCALES[:] = [100.0, 50.0, 50.0, 50.0, 50.0, 1.7182818, 1.7182818]
 cdef double WEIGHT_MAX = 4.0
+# Least weight: the root of a smaller total would leave single precision.
+cdef double WEIGHT_MIN = 1e-6
+cdef double TOTAL_MIN = 1e-12
 cdef double MEAN_RATE = 0.01
 
 
@@ -329,6 +332,7 @@ cdef class RankingModel(RecommenderModel):
             self.mean_weight = y
         weight = y / self.mean_weight
         weight = weight if weight < WEIGHT_MAX else WEIGHT_MAX
+        weight = weight if weight > WEIGHT_MIN else WEIGHT_MIN
         self.mean_weight *= 1.0 + MEAN_RATE * (weight - 1.0)
         if self.n_candidates > 1:
             for j in range(self.n_candidates):
@@ -374,8 +378,10 @@ cdef class RankingModel(RecommenderModel):
 
     cdef void _count_choice(self, Py_ssize_t item, double weight) noexcept nogil:
         """Count a choice of a user who chose several items: those who chose one say nothing about pairs."""
+        cdef double total
         self.together.count(item, weight)
-        self.inverse_roots[item] = <float>(1.0 / sqrt(self.together.totals[item] / self.together.units[0]))
+        total = self.together.totals[item] / self.together.units[0]
+        self.inverse_roots[item] = <float>(1.0 / sqrt(total if total > TOTAL_MIN else TOTAL_MIN))
 
     # --- State ----------------------------------------------------------------------------------------------------
 
@@ -402,7 +408,7 @@ cdef class RankingModel(RecommenderModel):
         if len(mean) != 1 or not 0.0 <= mean[0] < 1e100:
             raise ValueError("The state must have one `mean_weight` >= 0.")
         if len(roots) != n or (roots < 0.0).any() or (roots > 1e6).any():
-            raise ValueError(f"The state must have {n} `inverse_roots` >= 0.")
+            raise ValueError(f"The state must have {n} `inverse_roots` from 0 to 1e6.")
         self.popularity.restore(state["popularity"], state["popularity_units"], n)
         for table in self._used():
             table.restore(state, n, n_events)

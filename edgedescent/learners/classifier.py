@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgedescent.dataframes import as_list, is_frame
 from edgedescent.features.tables import TableLike
+from edgedescent.learners.estimator import require_scored
 from edgedescent.learners.gradient_learner import GradientLearner
 
 
@@ -102,7 +103,9 @@ class BinaryClassifier(GradientLearner):
         Raises:
             ValueError: If the shapes do not match.
         """
-        right = self.predict(X) == _objects(y)
+        predictions, labels = self.predict(X), _objects(y)
+        require_scored(predictions, labels)
+        right = predictions == labels
         return float(np.average(right, weights=None if sample_weight is None else np.asarray(sample_weight)))
 
     def _classes(self, labels: Any, classes: ArrayLike | None, *, anew: bool) -> NDArray[Any] | None:

@@ -96,6 +96,7 @@ class Estimator(Learner):
             ValueError: If the shapes do not match.
         """
         predictions, targets = self.predict(X), as_numbers("y", _column(y), 1)
+        require_scored(predictions, targets)
         weights = np.ones(len(targets)) if sample_weight is None else as_numbers("sample_weight", sample_weight, 1)
         mean = np.average(targets, weights=weights)
         unexplained = float(np.sum(weights * (targets - predictions) ** 2))
@@ -188,6 +189,14 @@ class Estimator(Learner):
     def __sklearn_is_fitted__(self) -> bool:
         """Return True once it has seen a table."""
         return hasattr(self, "n_features_in_")
+
+
+def require_scored(predictions: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Raise ValueError unless there is one label, and no NaN, for each prediction."""
+    if len(predictions) != len(labels):
+        raise ValueError(f"X has {len(predictions)} rows but y has {len(labels)}.")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise ValueError("Input y contains NaN. Leave these events out.")
 
 
 def _column(y: Any) -> Any:

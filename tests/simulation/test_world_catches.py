@@ -344,7 +344,7 @@ def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) ->
 def test_learning_a_message_again_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module.Handled, "restore", lambda _saved: None)
     # Few worlds are stopped within a message.
-    violation = caught(first=664)
+    violation = caught(first=800)
     assert "the counters are" in violation or "differ from those" in violation
 
 

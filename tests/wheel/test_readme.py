@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,14 @@ GUIDES = [path for path in sorted((ROOT / "docs").glob("*.md")) if path.stem not
 """Guides whose Python snippets are programs; those of the others are typed in by tests of their own."""
 
 
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+"""Environment of this process without the variables that lead to the sources."""
+
+
 def called(*words: str | Path, folder: Path, **further: str) -> subprocess.CompletedProcess[str]:
-    """Run a program without the variables of this process that lead to the sources."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    """Run a program that does not find the sources."""
     return subprocess.run(
-        [*map(str, words)], cwd=folder, env={**environment, **further}, capture_output=True, text=True, check=False
+        [*map(str, words)], cwd=folder, env={**CLEAN, **further}, capture_output=True, text=True, check=False
     )
 
 
@@ -51,7 +55,7 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def full(bare: Path, wheel: Path) -> Path:
     """The same with the extras that README and guides name."""
-    needed = [f"{wheel}[demo,plot,simulate]", "pandas", "scikit-learn"]
+    needed = [f"{wheel}[cbor,demo,holidays,plot,sweep]", "pandas", "scikit-learn"]
     done = called(bare / "python", "-m", "pip", "install", "--quiet", *needed, folder=bare)
     assert done.returncode == 0, done.stderr
     return bare
@@ -74,7 +78,7 @@ def test_readme_from_top_to_bottom(full: Path, tmp_path: Path) -> None:
         if kind == "python":
             done = called(full / "python", "-W", "error", "-c", text, folder=tmp_path)
         elif kind == "sh":
-            done = run_as_typed(text, tmp_path, programs=full)
+            done = run_as_typed(text, tmp_path, programs=full, environment=CLEAN)
         assert done is None or done.returncode == 0, f"block {number}: {done.stdout}\n{done.stderr}"
     rehearsal = called(full / "edgedescent", "simulate", "sign-flip", folder=tmp_path)
     assert rehearsal.returncode == 0, rehearsal.stderr
@@ -85,6 +89,23 @@ def test_python_of_the_guides(path: Path, full: Path, tmp_path: Path) -> None:
     snippets = [text for kind, text in FENCE.findall(path.read_text(encoding="utf-8")) if kind == "python"]
     done = called(full / "python", "-c", "\n".join(snippets), folder=tmp_path, MPLBACKEND="Agg")
     assert done.returncode == 0, done.stderr
+
+
+def commands() -> list[Any]:
+    """Blocks of commands in the guides, but for the page that a test of its own types in."""
+    return [
+        pytest.param(text, id=f"{path.stem}-{number}")
+        for path in sorted((ROOT / "docs").glob("*.md"))
+        if path.stem != "simulators"
+        for number, (kind, text) in enumerate(FENCE.findall(path.read_text(encoding="utf-8")))
+        if kind == "sh"
+    ]
+
+
+@pytest.mark.parametrize("text", commands())
+def test_commands_of_the_guides(text: str, full: Path, tmp_path: Path) -> None:
+    done = run_as_typed(text, tmp_path, programs=full, environment=CLEAN)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 def test_the_notebook(full: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class Lag(Derived):
     ::
 
         power.lag2      x[k - 2]                            by rows
-        power.lag3600s  the newest x with t <= t[k] - 3600  by time
+        power.lag3600s  the newest x with t <= t[k] - 3600  by time, unless it is over 10,000 rows ago
 
     Example:
         >>> from edgedescent.assembly import Deriver
@@ -83,6 +83,11 @@ class _RowsState(DerivedState):
         """Add a row."""
         for name, history in self._histories.of.items():
             history.push(time, number(x, name))
+
+    @property
+    def is_short(self) -> bool:
+        """True if a lag by time spans more rows than are kept."""
+        return self._histories.is_short
 
     def save(self) -> list[Any]:
         """The state as lists."""

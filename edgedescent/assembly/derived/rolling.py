@@ -28,7 +28,8 @@ class Rolling(Derived):
         slope            of the least-squares line through the values, per second
         quantile         at `q`, between two values by linear interpolation
 
-    A window ignores missing values, and gives a missing feature where it has fewer than `values_min`. Sums are rounded
+    A window ignores missing values, and gives a missing feature where it has fewer than `values_min`, or more than
+    10,000 rows. Sums are rounded
     once (`math.fsum`), so that they depend neither on the order nor on what was in the window before. A row costs time
     in proportion to the length of the window.
 
@@ -85,9 +86,11 @@ class _RollingState(DerivedState):
     def add(self, time: float, x: Features) -> None:
         for name, history in self._histories.of.items():
             if self._duration_s is None:
-                pairs = history.last(self._before) if self._before else []
+                pairs: Pairs | None = history.last(self._before) if self._before else []
             else:
                 pairs = history.since(time - self._duration_s)
+            if pairs is None:
+                continue
             now = number(x, name)
             if now is not None:
                 pairs.append((time, now))
@@ -101,6 +104,10 @@ class _RollingState(DerivedState):
     def push(self, time: float, x: Features) -> None:
         for name, history in self._histories.of.items():
             history.push(time, number(x, name))
+
+    @property
+    def is_short(self) -> bool:
+        return self._histories.is_short
 
     def save(self) -> list[Any]:
         return self._histories.save()

@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import cbor2
 import msgspec
 import pytest
 
@@ -40,6 +41,24 @@ def read(one: Input, payload: Any, topic: str = "t") -> dict[str, Any]:
 )
 def test_a_pattern_matches_as_its_filter_does(pattern: str, topic: str, levels: dict[str, str] | None) -> None:
     assert made(topics=[pattern]).match(topic) == levels
+
+
+def test_shared_references_of_cbor_count_as_often_as_they_are_used() -> None:
+    # A list of six references to a list of six references, and so on: a few bytes stand for 6 ** 10 empty lists.
+    value: object = []
+    for _ in range(10):
+        value = [value] * 6
+    payload = cbor2.dumps(value, value_sharing=True)
+    assert len(payload) < 300
+    with pytest.raises(InvalidEventError, match="more than 4096 values"):
+        read(made(format="cbor"), payload)
+
+
+def test_the_names_of_fields_that_are_remembered_are_bounded() -> None:
+    one = made()
+    for start in range(0, 20_000, 1000):
+        read(one, {f"k{n}": 1 for n in range(start, start + 1000)})
+    assert len(one._prefixes["t"]) <= 4096
 
 
 def test_what_is_excluded_is_not_read() -> None:

@@ -37,6 +37,22 @@ type = "Lag"
 of = ["meter.power"]
 steps = [1, 2]
 """
+LATE = """
+[inputs.asked]
+topics = ["questions"]
+id = "s"
+fields = {x = "x"}
+[inputs.told]
+topics = ["answers"]
+id = "s"
+fields = {y = "y"}
+[label]
+input = "told"
+feature = "told.y"
+by = "id"
+[assembly]
+emit = "asked"
+"""
 START = 1_767_607_200.0
 
 
@@ -135,6 +151,43 @@ def test_a_message_that_is_sent_again_is_not_used_twice() -> None:
         engine.handle(Message(position, START, "tele/meter/SENSOR", payload, 7, again))
     assert engine.counters["readings"] == 1
     assert engine.counters["duplicates.redelivered"] == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b'{"Time": 1' + 400 * b"0" + b', "ENERGY": {"Power": 5}}', "malformed"),
+        (b'{"Time": "0001-01-01T00:00:00Z", "ENERGY": {"Power": 5}}', "wrong_type"),
+        (b'{"Time": -70000000000, "ENERGY": {"Power": 5}}', "wrong_type"),
+        (b" " * 3_000_000 + b'{"Time": 1767607200, "ENERGY": {"Power": 5}}', "too_large"),
+        (b'{"Time": ' + 5000 * b"9" + b"}", "out_of_range"),
+    ],
+)
+def test_a_payload_that_no_number_or_time_can_hold_becomes_a_dead_letter(payload: bytes, reason: str) -> None:
+    engine = an_engine()
+    (letter,) = engine.handle(Message(1, START, "tele/meter/SENSOR", payload, 0))
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == reason
+    engine.handle(Message(2, START, "tele/meter/SENSOR", b'{"ENERGY": {"Power": 5}}', 0))
+    assert (engine.counters["readings"], engine.counters["dead_letters"]) == (1, 1)
+
+
+def test_equal_events_with_one_id_are_all_learned() -> None:
+    engine = an_engine(HOME.replace('time = "Time"', 'time = "Time"\nid = "id"'))
+    for position in range(1, 21):
+        payload = json.dumps({"Time": START + 60 * position, "id": 0, "ENERGY": {"Power": position % 3}}).encode()
+        engine.handle(Message(position, START + 60 * position, "tele/meter/SENSOR", payload, 0))
+    assert engine.counters["events_learned"] == engine.counters["labels_joined"] > 15
+
+
+@pytest.mark.parametrize("number", ["1e30", "1000000000000000019884624838656", "-9223372036854775809"])
+def test_a_state_holds_ids_beyond_64_bits(number: str) -> None:
+    engine = an_engine(LATE)
+    engine.handle(Message(1, START, "questions", b'{"s": ' + number.encode() + b', "x": 1}', 0))
+    again = an_engine(LATE)
+    again.load_state_dict(codec.decode(codec.encode(engine.state_dict())))
+    again.handle(Message(2, START + 1, "answers", b'{"s": ' + number.encode() + b', "y": 2}', 0))
+    assert again.counters["events_learned"] == 1
 
 
 def test_a_late_message_becomes_a_dead_letter() -> None:

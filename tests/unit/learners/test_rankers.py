@@ -157,6 +157,19 @@ def test_what_is_asked_wrongly_is_told_in_one_line(kind: Any) -> None:
     assert model.recommend("nobody", exclude=["unknown"]) == ["tea"]
 
 
+@pytest.mark.parametrize("weight", [1e-15, 1e-60, 1e-300])
+def test_a_tiny_weight_leaves_a_state_that_can_be_restored(weight: float) -> None:
+    ranker = AutoRanker()
+    for n in range(50):
+        ranker.learn_one(n % 5, f"i{n % 7}")
+    for item in ("new1", "new2"):
+        ranker.learn_one("z", item, weight)
+    state = decode(encode(ranker.state_dict()))
+    floats = [array for array in state.values() if isinstance(array, np.ndarray) and array.dtype.kind == "f"]
+    assert all(np.isfinite(array).all() for array in floats)
+    AutoRanker().load_state_dict(state)
+
+
 def test_weights_that_are_learned_are_restored() -> None:
     model = AutoRanker()
     for user, item in choices(500):

@@ -156,6 +156,15 @@ def test_fit_forgets_and_partial_fit_does_not() -> None:
     assert model.n_events == 600
 
 
+@pytest.mark.parametrize(("y", "message"), [([2.0], "3 rows but y has 1"), ([1.0, np.nan, 0.0], "contains NaN")])
+@pytest.mark.parametrize("kind", [LinearRegressor, LogisticRegressor])
+def test_a_score_needs_a_label_for_each_row(kind: Any, y: list[float], message: str) -> None:
+    X = [[1.0], [2.0], [3.0]]
+    model = kind().fit(X, [0.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match=message):
+        model.score(X, y)
+
+
 def test_joblib_keeps_the_learner(tmp_path: Path) -> None:
     model = LogisticRegressor().fit(X, np.where(Y > 10.0, "high", "low"))
     joblib.dump(model, tmp_path / "model.joblib")
