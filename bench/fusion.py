@@ -146,7 +146,7 @@ def seconds(index: pd.Index) -> list[float]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial."""
+    """Outcome of a trial: counts, and differences from pandas."""
 
     n_asked: int
     n_learned: int

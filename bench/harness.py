@@ -58,16 +58,12 @@ class Target:
     Args:
         peer: its name.
         at_least: how many times faster than the peer ours must be; below 1 where it may be slower.
-        us_max: what ours may take in µs per event, whatever the peer takes.
     """
 
     peer: str
     at_least: float
-    us_max: float | None = None
 
     def __str__(self) -> str:
-        if self.us_max is not None:
-            return f"less than {self.us_max:g} µs"
         if self.at_least < 1.0:
             return f"at most {1.0 / self.at_least:g} times the time of {self.peer}"
         return f"at least {self.at_least:g} times {self.peer}" if self.at_least > 1.0 else f"no slower than {self.peer}"
@@ -140,8 +136,6 @@ class Result:
         target = self.row.target
         if target is None:
             return ""
-        if target.us_max is not None:
-            return f"{self.ours.median:.1f}"
         return f"{1.0 / self.reached:.2f}" if target.at_least < 1.0 else f"{self.reached:.3g}"
 
     @property
@@ -149,8 +143,6 @@ class Result:
         """True if the row reaches its target or has none."""
         if self.row.target is None:
             return True
-        if self.row.target.us_max is not None:
-            return self.ours.median < self.row.target.us_max
         return self.reached >= self.row.target.at_least
 
 

@@ -85,7 +85,7 @@ class Trial:
 
 @dataclass
 class Expected:
-    """What must come of a trial, counted while its messages are made."""
+    """Expected outcome of a trial, counted while its messages are made."""
 
     messages: list[Sent] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it."""
+    """Outcome of a trial."""
 
     n_messages: int
     mae: float

@@ -19,7 +19,7 @@ LIBRARY = {"River": "river", "implicit": "implicit"}
 
 
 class Contestant(Protocol):
-    """What the benchmark asks of a ranker."""
+    """Interface of a ranker in the benchmark."""
 
     def best(self, user: str, had: Sequence[str], k: int) -> list[str]:
         """Return the `k` best items for a user who had some."""

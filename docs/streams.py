@@ -112,7 +112,7 @@ ttl_s = 86400
     ),
     "TimeSince": '[[derive]]\ntype = "TimeSince"\nof = ["meter.relay"]\n',
 }
-"""What is added to the base for each table and each derived feature; a table replaces that of the base."""
+"""Example of each table and each derived feature, added to the base; a table replaces that of the base."""
 
 
 def configuration(example: str) -> str:

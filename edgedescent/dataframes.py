@@ -20,7 +20,7 @@ class Column(NamedTuple):
     values: NDArray[np.float64] | list[Any]
     """Floats, with NaN for a missing value, or objects, with None or NaN for a missing value."""
     missing: NDArray[np.bool_] | None = None
-    """Which of the floats are missing; None if none is. A NaN that the column held itself is a value."""
+    """Mask of the floats that are missing; None if none is. A NaN that the column held itself is a value."""
     is_categorical: bool = False
     """True if its type says that its values are names of something."""
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 
 from edgedescent_onnx.features import FeatureGraph
 from edgedescent_onnx.graph import DOUBLE, Node, learned
 from edgedescent_onnx.inputs import InputColumns
 
-# As in `edgedescent/ensemble/_neighbours.pyx`: the addition to distances, the number of events that say nothing yet,
-# and the number of partial sums of a distance.
+# As in `edgedescent/ensemble/_neighbours.pyx`: the addition to distances, and the number of events that say nothing.
 SOFTENING = 0.01
 HELD_MIN = 10
-LANES = 8
 
 
 class NeighboursGraph:
@@ -91,8 +87,8 @@ class NeighboursGraph:
 
     def _distances(self) -> str:
         """Add nodes for the squared distances of each event of the batch to each stored one, in single precision."""
-        width = self._inputs.shape[1]
-        lanes: dict[int, list[str]] = defaultdict(list)
+        total = ""
+        # In the order of the slots, as the learner adds them.
         for slot in self._columns.slots:
             query = self._columns.column(slot)
             name = f"input{slot}"
@@ -101,19 +97,10 @@ class NeighboursGraph:
                 Node("Sub", [f"stored_{name}", query], f"{name}_difference"),
                 Node("Mul", [f"{name}_difference"] * 2, f"{name}_square"),
             ]
-            # What is beyond the last full block is summed by itself.
-            lanes[slot % LANES if slot < width - width % LANES else LANES].append(f"{name}_square")
-        sums = {lane: self._sum(f"lane{lane}", squares) for lane, squares in lanes.items()}
-        pairs = [self._sum(f"pair{i}", [sums[j] for j in (i, i + 4) if j in sums]) for i in (0, 2, 1, 3)]
-        halves = [self._sum(f"half{i}", [one for one in pairs[2 * i : 2 * i + 2] if one]) for i in range(2)]
-        total = self._sum("distance", [one for one in (*halves, sums.get(LANES, "")) if one])
+            if total:
+                self._graph.nodes.append(Node("Add", [total, f"{name}_square"], f"distance_with_{name}"))
+                total = f"distance_with_{name}"
+            else:
+                total = f"{name}_square"
         # Where only lags count, all events of the batch may have the same distances.
         return self._graph.rows("distances", total, len(self._inputs))
-
-    def _sum(self, name: str, terms: list[str]) -> str:
-        """Add nodes for the sum of the terms from the first one on; returns its name, empty for no terms."""
-        total = terms[0] if terms else ""
-        for i, term in enumerate(terms[1:]):
-            self._graph.nodes.append(Node("Add", [total, term], f"{name}_{i}"))
-            total = f"{name}_{i}"
-        return total

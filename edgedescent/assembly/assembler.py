@@ -37,7 +37,6 @@ class _Content(msgspec.Struct, array_like=True):
     waiting_number: int
     waiting: list[tuple[str, Question]]
     answered: list[tuple[str, float]]
-    times: list[float]
     baselines: tuple[list[float], list[tuple[float, float]]]
     derived: list[Any]
     boundary: int | None
@@ -129,7 +128,6 @@ class Assembler:
             counts: Counters, which are updated.
         """
         clock = self._clock
-        clock.arrive(received_at)
         if not topic:
             counts["ticks"] += 1
             clock.move(clock.at(received_at), received_at)
@@ -164,9 +162,6 @@ class Assembler:
         has_time = not math.isnan(reading.time)
         counts["readings"] += 1
         self._clock.stamp(reading, received_at)
-        if self._clock.newest == -math.inf and self._buffer.is_full:
-            # Nothing can be released before the clock has started.
-            self._clock.move(received_at, received_at)
         if self._clock.newest > -math.inf:
             self._silence.heard(number, self._clock.newest)
         if not self._buffer.add(reading, has_time, counts):
@@ -251,7 +246,6 @@ class Assembler:
             return None
         self._deriver.add(time, x)
         self._deriver.push(time, x)
-        counts["rows_forgotten"] += self._deriver.n_short
         return x
 
     def _learn_now(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
@@ -278,7 +272,6 @@ class Assembler:
         if horizon is not None:
             value = self._latest.value(self.settings.label.feature, time, self._label_age_max_s)
             question.baselines = self._baselines.ask(time, value if isinstance(value, float) else None)
-            counts["rows_forgotten"] += self._baselines.is_short
         by = self.settings.label.by
         found_by = {"id": name, "key": key}.get(by or "")
         if by in ("id", "key") and found_by is None:
@@ -344,7 +337,9 @@ class Assembler:
         clock, lateness = self._clock, self._buffer.lateness_s
         if clock.newest == -math.inf:
             return clock.arrival_of(-math.inf) + TICK_MARGIN_S
-        due = min(self._silence.due, self._buffer.due)
+        due = self._silence.due
+        if lateness:
+            due = min(due, self._buffer.due)
         if self._every_s is not None and self._boundary is not None:
             due = min(due, self._boundary * self._every_s + lateness)
         if self._horizon_s is not None:
@@ -369,7 +364,6 @@ class Assembler:
             "questions_waiting_bytes": self._waiting.bytes,
             "clocks_set_back": self._clock.n_clamped,
             "clocks_held_back": self._clock.n_held_back,
-            "arrivals_turned_back": self._clock.n_turned_back,
             "inputs_silent": len(self._silence.silent),
             **self._baselines.summary(),
         }
@@ -386,7 +380,7 @@ class Assembler:
     def state_dict(self) -> dict[str, Any]:
         """State as named arrays."""
         frontier, held, last = self._buffer.save()
-        number, waiting, answered, times = self._waiting.save()
+        number, waiting, answered = self._waiting.save()
         content = _Content(
             self._latest.save(),
             frontier,
@@ -395,7 +389,6 @@ class Assembler:
             number,
             waiting,
             answered,
-            times,
             self._baselines.save(),  # type: ignore[arg-type]
             self._deriver.save(),
             self._boundary,
@@ -419,7 +412,7 @@ class Assembler:
         self._clock.restore(state["clock"].tolist())
         self._latest.restore(content.latest)
         self._buffer.restore(content.frontier, content.held, content.last)
-        self._waiting.restore(content.waiting_number, content.waiting, content.answered, content.times)
+        self._waiting.restore(content.waiting_number, content.waiting, content.answered)
         self._baselines.restore(*content.baselines)
         self._deriver.restore(content.derived)
         self._boundary = content.boundary

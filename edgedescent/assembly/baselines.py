@@ -54,12 +54,6 @@ class Baselines:
         known = bool(past) and past[0][0] <= at <= past[0][0] + self._age_max_s
         return value, past[0][1] if known else None
 
-    @property
-    def is_short(self) -> bool:
-        """True if a season has more rows than are kept, so that the second baseline is missing."""
-        past = self._past
-        return len(past) == past.maxlen and past[0][0] > past[-1][0] - self._back_s
-
     def score(self, forecasts: tuple[float | None, float | None], prediction: float, y: float) -> None:
         """Score a prediction and the forecasts of the baselines, once the truth is known."""
         for i, forecast in enumerate(forecasts):

@@ -75,11 +75,6 @@ class Deriver:
             state.push(time, x)
         self._n_rows += 1
 
-    @property
-    def n_short(self) -> int:
-        """Number of declarations whose windows by duration have more rows than are kept: they give missing features."""
-        return sum(state.is_short for state in self._pushing)
-
     def step(self, x: Mapping[str, Any], time: float | datetime | None = None) -> Features:
         """Features of the next row with the derived ones; the row is then one of those before.
 

@@ -75,30 +75,35 @@ def find(value: object, path: Path) -> object:
     return value
 
 
-def leaves(value: object) -> Iterator[tuple[str, object]]:
-    """Values of a decoded payload with their paths as text, those of lists by their number.
+def leaves(value: object) -> Iterator[tuple[Path, object]]:
+    """Values of a decoded payload with their paths, those of lists by their number.
 
     Raises:
         InvalidEventError: If it is nested too deeply, or has more values, tables and lists than `LEAVES_MAX`, where
             one that a payload refers to several times counts as often.
     """
-    visited = 0
-    left: list[tuple[str, object, int]] = [("", value, DEPTH_MAX)]
+    found = 1
+    left: list[tuple[Path, object]] = [((), value)]
     while left:
-        prefix, value, depth = left.pop()
-        visited += 1
-        if visited > LEAVES_MAX:
-            raise InvalidEventError("too_large", f"The payload has more than {LEAVES_MAX} values, tables and lists.")
+        path, value = left.pop()
         if not isinstance(value, dict | list):
-            yield prefix, value
+            yield path, value
             continue
-        if not depth:
+        if len(path) == DEPTH_MAX:
             raise InvalidEventError("too_deep", f"The payload is nested more than {DEPTH_MAX} levels deep.")
-        if len(value) > LEAVES_MAX:
+        found += len(value)
+        if found > LEAVES_MAX:
             raise InvalidEventError("too_large", f"The payload has more than {LEAVES_MAX} values, tables and lists.")
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        items = [(f"{prefix}.{name}" if prefix else str(name), item, depth - 1) for name, item in pairs]
-        left.extend(reversed(items))
+        left.extend(reversed([((*path, str(name)), item) for name, item in pairs]))
+
+
+def _name_of(path: Path) -> str:
+    """Path as the name of a field: its parts, joined by dots."""
+    name = ""
+    for part in path:
+        name = f"{name}.{part}" if name else part
+    return name
 
 
 class Reader:
@@ -211,9 +216,9 @@ def extract_all(read: Callable[[object], float | str | None]) -> Extract:
 
     def extract(payload: Any) -> dict[str, float | str | None]:
         values: dict[str, float | str | None] = {}
-        for name, value in leaves(payload):
+        for path, value in leaves(payload):
             try:
-                values[name] = read(value)
+                values[_name_of(path)] = read(value)
             except InvalidEventError:
                 # Names, modes and times: whoever wants them as categories declares them as fields.
                 continue

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
-TIMES_FACTOR = 2
-"""Bound on the times of questions that are kept, by the number that may wait."""
 QUESTION_BYTES, FEATURE_BYTES = 400, 60
 """Memory that a question, and each of its features, is taken to need."""
 
@@ -29,7 +25,7 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     horizon_s: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     """The label is the value that the feature has so much later: a forecast."""
     by: Literal["id", "key", "time"] | None = None
-    """How a label that comes later finds its question: by the same id; by the same key, as the newest question; or by
+    """Key that joins a late label to its question: by the same id; by the same key, as the newest question; or by
     the time that it is about, as the newest question until then."""
     max_age_s: Seconds | None = None
     """Largest age of the value that answers a forecast; by default that of its input, or else half the horizon."""
@@ -69,10 +65,7 @@ class Unusable(msgspec.Struct):
 class WaitingQuestions:
     """Questions in the order of their times, each under its id or key, or a number where it has none.
 
-    At most one question waits under an id or key: a new one replaces it. Where labels are found by time, the times of
-    the questions from the oldest that waits are kept, also of those that wait no more: a label is about the newest
-    question until its time, or none. They are at most `TIMES_FACTOR` times as many as questions may wait; beyond that
-    the oldest question is dropped.
+    At most one question waits under an id or key: a new one replaces it.
 
     Args:
         spec: The table of the label.
@@ -94,8 +87,6 @@ class WaitingQuestions:
         self._waiting: OrderedDict[str, Question] = OrderedDict()
         self._answered: OrderedDict[str, float] = OrderedDict()
         """Labels of the last questions that were answered, by id or key."""
-        self._times: list[float] = []
-        """Times of the last questions, in order, where labels are found by time."""
         self._bytes = 0
         self._number = 0
 
@@ -116,9 +107,7 @@ class WaitingQuestions:
             counts: Counters, which are updated.
         """
         self._number += 1
-        key = _numbered(self._number) if name is None else _key(name)
-        if self.spec.by == "time":
-            self._times.append(question.time)
+        key = f"#{self._number}" if name is None else _key(name)
         before = self._waiting.pop(key, None)
         if before is not None:
             self._bytes -= _size(before)
@@ -126,11 +115,7 @@ class WaitingQuestions:
         self._answered.pop(key, None)
         self._waiting[key] = question
         self._bytes += _size(question)
-        while (
-            len(self._waiting) > self.spec.waiting_max
-            or self._bytes > self.spec.waiting_bytes_max
-            or len(self._times) > TIMES_FACTOR * self.spec.waiting_max
-        ):
+        while len(self._waiting) > self.spec.waiting_max or self._bytes > self.spec.waiting_bytes_max:
             counts["questions_dropped"] += 1
             yield self._take_first(), "no room: too many questions wait for their labels"
 
@@ -186,7 +171,7 @@ class WaitingQuestions:
         )
 
     def answer_as_of(self, about: float, y: float, counts: Counter[str]) -> Question | Unusable | None:
-        """Take out the question that a label answers by its time: the newest one until then, if that still waits.
+        """Take out the question that a label answers, by the time that it is about: the newest one until then.
 
         Returns:
             The question; what is wrong with the label; None for a repeat.
@@ -194,13 +179,14 @@ class WaitingQuestions:
         name, key = f"@{about!r}", None
         if _key(name) in self._answered:
             return self.answer(name, y, counts)
-        place = bisect_right(self._times, about) - 1
-        if place >= 0 and (self.spec.within_s is None or about - self._times[place] <= self.spec.within_s):
-            key = _numbered(self._number - len(self._times) + 1 + place)
-        question = None if key is None else self._waiting.pop(key, None)
-        if question is None:
+        for candidate, question in reversed(self._waiting.items()):
+            if question.time <= about:
+                within = self.spec.within_s is None or about - question.time <= self.spec.within_s
+                key = candidate if within else None
+                break
+        if key is None:
             return self.answer(name, y, counts)
-        self._forget_times()
+        question = self._waiting.pop(key)
         self._bytes -= _size(question)
         self._answered[_key(name)] = y
         if len(self._answered) > self.spec.waiting_max:
@@ -210,55 +196,30 @@ class WaitingQuestions:
 
     def _take_first(self) -> Question:
         _, question = self._waiting.popitem(last=False)
-        self._forget_times()
         self._bytes -= _size(question)
         return question
 
-    def _forget_times(self) -> None:
-        """Forget the times before that of the oldest question that waits: no label can be about them."""
-        first = next(iter(self._waiting), None)
-        if self._times:
-            n_kept = 0 if first is None else self._number - int(first.removeprefix("#")) + 1
-            del self._times[: len(self._times) - n_kept]
-
     def save(self) -> list[Any]:
         """The state as nested lists."""
-        return [self._number, list(self._waiting.items()), list(self._answered.items()), list(self._times)]
+        return [self._number, list(self._waiting.items()), list(self._answered.items())]
 
-    def restore(
-        self,
-        number: int,
-        waiting: list[tuple[str, Question]],
-        answered: list[tuple[str, float]],
-        times: list[float],
-    ) -> None:
+    def restore(self, number: int, waiting: list[tuple[str, Question]], answered: list[tuple[str, float]]) -> None:
         """Continue with what `save` returned.
 
         Raises:
-            ValueError: If a number of it is not finite, or the times are not those of the questions.
+            ValueError: If a number of it is not finite.
         """
         numbers: list[float] = [value for _, q in waiting for value in (q.time, q.prediction, *_numbers(q.x))]
         numbers += [value for _, q in waiting for value in (q.due, *q.baselines) if value is not None]
-        numbers += [*(y for _, y in answered), *times]
+        numbers += [y for _, y in answered]
         if not all(map(math.isfinite, numbers)):
             raise ValueError("A question that waits holds a number that is not finite.")
-        names = {_numbered(number - i): time for i, time in enumerate(reversed(times))}
-        if any(later < earlier for earlier, later in pairwise(times)) or (
-            self.spec.by == "time" and any(names.get(key) != question.time for key, question in waiting)
-        ):
-            raise ValueError("The times of the questions do not fit those that wait.")
-        self._times = list(times)
         self._number, self._waiting, self._answered = number, OrderedDict(waiting), OrderedDict(answered)
         self._bytes = sum(map(_size, self._waiting.values()))
 
 
 def _numbers(x: dict[str, Any]) -> list[float]:
     return [value for value in x.values() if not isinstance(value, str)]
-
-
-def _numbered(number: int) -> str:
-    """Key of a question that has no id or key of its own."""
-    return f"#{number}"
 
 
 def _key(name: str | int) -> str:

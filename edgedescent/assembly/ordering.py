@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import operator
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -24,14 +23,12 @@ class StreamClock:
     A reading without a time of its own gets the time of this clock. So a recording of the past can be sent beside
     sensors without a clock, and where all clocks are right it is the time of arrival, less what the newest took. Where
     any input has times, the first reading that has one starts the clock, or else the arrival `START_S` later; what
-    comes before, without a time, has the time at which the clock started, and -inf until then. A reading whose time is
-    ahead of its arrival keeps it, and moves the clock to the arrival only.
+    comes before, without a time, has the time at which the clock started, and -inf until then.
 
     Args:
         inputs: Number of inputs.
         has_times: True if any input has times.
-        ahead_max_s: Bound on a reading's time before its arrival; one that is further ahead is set back to it. Also
-            the bound on how far the arrival may go back while the clock stands still.
+        ahead_max_s: Bound on a reading's time before its arrival; one that is further ahead is set back to it.
         ahead_of_others_max_s: Bound on how far one input's times may move the clock ahead of those of all other inputs;
             None for no bound. A reading that is further ahead waits until the others get there.
 
@@ -40,7 +37,6 @@ class StreamClock:
         start: Time at which it started.
         n_clamped: Number of readings that were set back.
         n_held_back: Number of readings that did not move the clock.
-        n_turned_back: Number of times that the arrival went back by more than `ahead_max_s`.
     """
 
     def __init__(
@@ -56,13 +52,13 @@ class StreamClock:
         """Time of arrival of the reading that set `newest`."""
         self._latest = [-math.inf] * inputs
         """Largest time of each input."""
-        self.n_clamped = self.n_held_back = self.n_turned_back = 0
+        self.n_clamped = self.n_held_back = 0
 
     def at(self, received_at: float) -> float:
         """Time of the stream when something arrives that has no time."""
         if self.newest == -math.inf:
             return received_at
-        # A clock of this machine that is set back a little lets the stream stand still.
+        # A clock of this machine that is set back lets the stream stand still.
         return self.newest + max(received_at - self._received_at, 0.0)
 
     def arrival_of(self, time: float) -> float:
@@ -70,15 +66,6 @@ class StreamClock:
         if self.newest == -math.inf:
             return self._first_arrival + START_S
         return self._received_at + (time - self.newest)
-
-    def arrive(self, received_at: float) -> None:
-        """Note that something arrives, before its readings are stamped.
-
-        Where the clock of this machine has been wrong, or is set back by much, the stream goes on from this arrival.
-        """
-        if self.newest > -math.inf and received_at < self._received_at - self._ahead_max_s:
-            self._received_at = received_at
-            self.n_turned_back += 1
 
     def stamp(self, reading: Reading, received_at: float) -> None:
         """Give a reading its time, and move the clock on."""
@@ -97,14 +84,12 @@ class StreamClock:
             self.n_clamped += 1
         latest, number = self._latest, reading.input
         latest[number] = max(latest[number], time)
-        # The first reading with a time starts the clock, so that a stream of one input goes on by arrival at least.
-        if self._ahead_of_others_max_s is not None and len(latest) > 1 and time > self.newest > -math.inf:
+        if self._ahead_of_others_max_s is not None and len(latest) > 1 and time > self.newest:
             others = max(latest[:number] + latest[number + 1 :])
             if time > others + self._ahead_of_others_max_s:
                 self.n_held_back += 1
                 return
-        # The clock is never ahead of the arrival, or one fast device would make the readings of all others late.
-        self.move(min(time, received_at), received_at)
+        self.move(time, received_at)
 
     def move(self, time: float, received_at: float) -> None:
         """Move the clock on to a time, if that is later."""
@@ -115,7 +100,7 @@ class StreamClock:
 
     def save(self) -> list[float]:
         """The state as numbers."""
-        counts = float(self.n_clamped), float(self.n_held_back), float(self.n_turned_back)
+        counts = float(self.n_clamped), float(self.n_held_back)
         return [self.newest, self.start, self._first_arrival, self._received_at, *counts, *self._latest]
 
     def restore(self, saved: list[float]) -> None:
@@ -124,12 +109,12 @@ class StreamClock:
         Raises:
             ValueError: If it belongs to another number of inputs, or is no time.
         """
-        newest, start, first_arrival, received_at, clamped, held_back, turned_back, *latest = saved
+        newest, start, first_arrival, received_at, clamped, held_back, *latest = saved
         if len(latest) != len(self._latest) or any(map(math.isnan, saved)) or not math.isfinite(received_at):
             raise ValueError("The clock of the stream does not fit the inputs.")
         self.newest, self.start, self._first_arrival = newest, start, first_arrival
         self._received_at, self._latest = received_at, latest
-        self.n_clamped, self.n_held_back, self.n_turned_back = int(clamped), int(held_back), int(turned_back)
+        self.n_clamped, self.n_held_back = int(clamped), int(held_back)
 
 
 class ReorderBuffer:
@@ -137,8 +122,7 @@ class ReorderBuffer:
 
     Readings whose time is before the clock by more than the lateness are released, in order of time, then of rank,
     input and topic. So those that come at most that late give the same order whatever their order of arrival; one
-    behind which others were released is late. Without lateness each is released as it comes, or when the clock gets
-    to its time.
+    behind which others were released is late. Without lateness each is released as it comes.
 
     Args:
         lateness_s: How late a reading may come, by the clock of the stream.
@@ -167,8 +151,8 @@ class ReorderBuffer:
         self._held: dict[Key, Reading] = {}
         """Readings that wait and have a time of their own."""
         self._n_added = 0
-        self._last: dict[tuple[int, str], Reading] = {}
-        """Last reading with a time that was released, by input and topic."""
+        self._last: dict[str, Reading] = {}
+        """Last reading with a time that was released, by topic."""
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -185,9 +169,9 @@ class ReorderBuffer:
             counts: Counters, which are updated.
         """
         if has_time:
-            held = self._held.get(self._key(reading))
-            last = self._last.get((reading.input, reading.topic)) if held is None else held
-            if last is not None and last.time == reading.time:
+            held = self._held.get((reading.input, reading.topic, reading.time)) if self.lateness_s else None
+            last = self._last.get(reading.topic) if held is None else held
+            if last is not None and last.time == reading.time and last.input == reading.input:
                 if last.values == reading.values and last.id == reading.id:
                     counts["readings_repeated"] += 1
                     return True
@@ -197,10 +181,8 @@ class ReorderBuffer:
                     return True
             if reading.time < self.frontier:
                 return False
-            self._held[self._key(reading)] = reading
-        else:
-            # Where others were released before their time, the clock is behind the frontier.
-            reading.time = max(reading.time, self.frontier)
+            if self.lateness_s:
+                self._held[reading.input, reading.topic, reading.time] = reading
         self._n_added += 1
         rank = self._ranks[reading.input]
         entry = (reading.time, rank, reading.input, reading.topic, self._n_added, has_time, reading)
@@ -214,27 +196,19 @@ class ReorderBuffer:
             now: Time of the stream.
             counts: Counters, which are updated.
         """
-        heap = self._heap
-        frontier = max(now - self.lateness_s, self.frontier)
-        # Without lateness, what is at the frontier waits for nothing.
-        is_due = operator.lt if self.lateness_s else operator.le
-        while heap and (is_due(heap[0][0], frontier) or len(heap) > self._readings_max):
+        heap, lateness = self._heap, self.lateness_s
+        frontier = max(now - lateness, self.frontier)
+        while heap and (heap[0][0] < frontier or not lateness or len(heap) > self._readings_max):
             *_, has_time, reading = heapq.heappop(heap)
-            if not is_due(reading.time, frontier):
+            if lateness and reading.time >= frontier:
                 counts["readings_released_early"] += 1
                 self.frontier = max(self.frontier, reading.time)
             if has_time:
                 self._held.pop(self._key(reading), None)
-                place = reading.input, reading.topic
-                if place in self._last or len(self._last) < TOPICS_MAX:
-                    self._last[place] = reading
+                if reading.topic in self._last or len(self._last) < TOPICS_MAX:
+                    self._last[reading.topic] = reading
             yield reading
         self.frontier = max(self.frontier, frontier)
-
-    @property
-    def is_full(self) -> bool:
-        """True if as many readings wait as may."""
-        return len(self._heap) >= self._readings_max
 
     @property
     def due(self) -> float:
@@ -242,10 +216,10 @@ class ReorderBuffer:
         return self._heap[0][0] + self.lateness_s if self._heap else math.inf
 
     def save(self) -> list[Any]:
-        """The state as nested lists: frontier, waiting readings with whether each has a time, and the last ones."""
+        """The state as nested lists: frontier, readings that wait with whether each has a time, last ones by topic."""
         waiting = sorted(self._heap, key=lambda entry: entry[:5])
         rows = [[entry[5], entry[6]] for entry in waiting]
-        return [self.frontier, rows, [self._last[place] for place in sorted(self._last)]]
+        return [self.frontier, rows, [self._last[topic] for topic in sorted(self._last)]]
 
     def restore(self, frontier: float, waiting: list[tuple[bool, Reading]], last: list[Reading]) -> None:
         """Continue with what `save` returned.
@@ -259,8 +233,10 @@ class ReorderBuffer:
             if not (0 <= reading.input < len(self._ranks) and reading.time < math.inf):
                 raise ValueError("A reading that waits belongs to other inputs.")
         self.frontier, self._n_added = frontier, len(waiting)
-        self._last = {(reading.input, reading.topic): reading for reading in last}
-        self._held = {self._key(reading): reading for has_time, reading in waiting if has_time}
+        self._last = {reading.topic: reading for reading in last}
+        self._held = {}
+        if self.lateness_s:
+            self._held = {self._key(reading): reading for has_time, reading in waiting if has_time}
         # In their order, which is a heap.
         self._heap = [
             (reading.time, self._ranks[reading.input], reading.input, reading.topic, i + 1, has_time, reading)

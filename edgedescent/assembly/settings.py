@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from edgedescent.assembly.derived import DERIVED, Derived
-from edgedescent.assembly.deriver import require_different_names
 from edgedescent.assembly.inputs import Input, InputSpec, Seconds
 from edgedescent.assembly.labels import LabelSpec
 from edgedescent.errors import ConfigError, did_you_mean, shown
 
+if TYPE_CHECKING:
+    from edgedescent.assembly.derived import Derived
+
 LABEL, INTERVAL = "label", "interval"
-"""What makes events beside an input: the arrival of the label, or the clock."""
+"""Triggers of events other than an input: the arrival of the label, or the clock."""
 LATENESS_S = 5.0
 """Lateness by default, where any input has a time of its own."""
 
@@ -30,13 +31,13 @@ class AssemblySpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     every_s: Seconds | None = None
     """Interval at which an event is made instead, at multiples of it since 1970."""
     lateness_s: Annotated[float, Meta(ge=0, le=1e9)] | None = None
-    """How late a message may come behind those of a later time and still count in its place. Answers wait as long. By
-    default 5 where an input has a time of its own, else 0."""
+    """Allowed lateness of a message behind those of a later time, with which it still counts in its place. Answers wait
+    as long. By default 5 where an input has a time of its own, else 0."""
     clock_ahead_max_s: Annotated[float, Meta(ge=0, le=1e9)] = 60.0
-    """How far the time of a message may be ahead of its arrival; one further ahead is set back to it."""
+    """Largest lead of the time of a message over its arrival; one further ahead is set back to it."""
     ahead_of_others_max_s: Seconds | None = None
-    """How far one input's times may be ahead of those of all others and still move the stream on. For recordings of the
-    past, in which the arrival says nothing."""
+    """Largest lead of one input's times over those of all others with which they still move the stream on. For
+    recordings of the past, in which the arrival says nothing."""
     held_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
     """Number of readings that wait for those before them; beyond it the oldest are used before their time."""
     features_max: Annotated[int, Meta(ge=1, le=16_384)] = 4096
@@ -70,7 +71,7 @@ class AssemblySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     @property
     def emit(self) -> str:
-        """What makes the events: the name of an input, ``label`` or ``interval``."""
+        """Trigger of the events: the name of an input, ``label`` or ``interval``."""
         spec, label = self.assembly, self.label
         if spec.every_s is not None:
             return INTERVAL
@@ -99,6 +100,9 @@ def build_derived(table: dict[str, Any], path: str) -> Derived:
     Raises:
         ConfigError: If there is none of this name, or it does not take the parameters.
     """
+    # Not at the top: most devices have no derived features.
+    from edgedescent.assembly.derived import DERIVED
+
     parameters = dict(table)
     kind = DERIVED.find(parameters.pop("type", None), f"{path}.type")
     try:
@@ -210,6 +214,10 @@ def _check_derived(settings: AssemblySettings, inputs: Sequence[Input]) -> None:
                     f"Did you mean `{near[0]}`?" if near else "",
                 )
         known |= set(one.names)
+    if not derived:
+        return
+    from edgedescent.assembly.deriver import require_different_names
+
     try:
         require_different_names(derived)
     except ValueError as error:

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from edgedescent.assembly import Assembler, AssemblySettings, Dropped, Row
-from edgedescent.assembly.assembler import Step, Unusable
+from edgedescent.assembly.labels import Unusable
+from edgedescent.assembly.rows import Step
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine.dead_letters import add_dead_letter
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions

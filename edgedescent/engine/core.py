@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -20,7 +20,6 @@ from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import AGAIN, COPY, NEW, RedeliveryWindow
-from edgedescent.engine.assembling import Assembling
 from edgedescent.engine.messages import Connection, DriftAlarm, Effect, Message, Prediction, Predictions
 from edgedescent.engine.recommending import Recommending
 from edgedescent.engine.settings import RecommendSettings
@@ -30,6 +29,9 @@ from edgedescent.evaluation import Prequential
 from edgedescent.formats import Format, JsonFormat
 from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
+
+if TYPE_CHECKING:
+    from edgedescent.engine.assembling import Assembling
 
 _REDELIVERIES = ("redeliveries", "redeliveries_places", "redeliveries_connection")
 _encode = msgspec.json.Encoder().encode
@@ -192,6 +194,9 @@ class Engine:
         elif self.assembling is None or assembly != self.assembling.settings:
             if self.assembling is not None:
                 self.counters["questions_dropped"] += self.assembling.assembler.n_waiting
+            # Not at the top: most devices have no inputs.
+            from edgedescent.engine.assembling import Assembling
+
             self.assembling = Assembling(assembly, payload_bytes_max)
 
     def handle(self, message: Message) -> list[Effect]:

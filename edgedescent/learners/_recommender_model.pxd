@@ -1,4 +1,4 @@
-"""What a compiled model of users and items does."""
+"""Base class of the compiled models of users and items."""
 from edgedescent.features._id_encoder cimport IdEncoder
 
 cdef class RecommenderModel:

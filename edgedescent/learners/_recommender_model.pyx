@@ -1,4 +1,4 @@
-"""What a compiled model of users and items does; a kind of model overrides all of it."""
+"""Base class of the compiled models of users and items; a kind of model overrides all of it."""
 
 
 cdef class RecommenderModel:

@@ -30,7 +30,7 @@ VERSION = 1
 _HEADER = "model.json"
 _BYTES_MAX = 1 << 34
 _UNREADABLE = (ValueError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError, struct.error)
-"""What the standard library and NumPy raise for an archive that is damaged or encrypted."""
+"""Exceptions of the standard library and NumPy for an archive that is damaged or encrypted."""
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 """Time of every file in the archive, so that equal learners give equal bytes."""
 

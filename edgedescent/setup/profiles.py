@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from edgedescent.assembly.fields import DEPTH_MAX, Field, Reader
+from edgedescent.assembly.fields import Field, Reader, leaves
 from edgedescent.assembly.inputs import build_decoder, localized
 from edgedescent.assembly.zones import zone_of
 from edgedescent.errors import ConfigError, InvalidEventError
@@ -70,7 +71,7 @@ class FieldProfile:
 
 @dataclass
 class TopicProfile:
-    """What was heard on one topic."""
+    """Form, rate and fields of the messages on one topic."""
 
     topic: str
     format: str | dict[str, Any]
@@ -159,32 +160,20 @@ def _profile(topic: str, messages: Sequence[Heard], local_zone: str) -> TopicPro
     fields: dict[Path, FieldProfile] = {}
     times: dict[Path, list[tuple[object, float]]] = defaultdict(list)
     for one in messages:
-        try:
-            value = decoder.decode(one.payload)
-        except InvalidEventError:
-            continue
-        for path, leaf in _leaves(value):
-            if path not in fields and len(fields) >= FIELDS_MAX:
-                continue
-            _note(fields.setdefault(path, FieldProfile(path)), leaf)
-            if path and (_TIME_NAME.search(path[-1]) or (isinstance(leaf, str) and _ISO_TIME.match(leaf))):
-                times[path].append((leaf, one.received_at))
+        # Of a payload that is too deep or too large, what comes before that counts.
+        with suppress(InvalidEventError):
+            for path, leaf in leaves(decoder.decode(one.payload)):
+                if path not in fields and len(fields) >= FIELDS_MAX:
+                    continue
+                _note(fields.setdefault(path, FieldProfile(path)), leaf)
+                if path and (_TIME_NAME.search(path[-1]) or (isinstance(leaf, str) and _ISO_TIME.match(leaf))):
+                    times[path].append((leaf, one.received_at))
     arrivals = [one.received_at for one in messages]
     gaps = sorted(after - before for before, after in pairwise(arrivals))
     time, zone = _time_field(times, local_zone)
     return TopicProfile(
         topic, form, len(messages), statistics.median(gaps) if len(gaps) > 1 else None, fields, time, zone
     )
-
-
-def _leaves(value: object, path: Path = (), depth: int = DEPTH_MAX) -> Iterator[tuple[Path, object]]:
-    if isinstance(value, dict | list):
-        if depth:
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            for name, item in pairs:
-                yield from _leaves(item, (*path, str(name)), depth - 1)
-    else:
-        yield path, value
 
 
 _reader = Reader(Field(), {}, "", keeps_text=True)

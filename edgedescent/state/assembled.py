@@ -40,7 +40,7 @@ class AssembledEvents:
 
     @property
     def counters(self) -> Counter[str]:
-        """What happened so far, by name."""
+        """Counters of the assembler so far, by name."""
         return self._engine.counters
 
     def __iter__(self) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from edgedescent_world.broker import Broker
 from edgedescent_world.chance import Chance
 from edgedescent_world.invariants import copied, redelivered
 from edgedescent_world.ledger import Violation
-from edgedescent_world.sensors import SentMessage
+from edgedescent_world.sensors import Publishers, SentMessage
 from edgedescent_world.settings import Settings
 from edgedescent_world.timeline import Timeline
 
@@ -27,7 +27,6 @@ NAMES = ("a", "b", "c")
 STEP_S = 10.0
 """Time between two readings of a sensor, by its own clock: far more than passes in a world, so that ticks are rare."""
 MAX_AGE_S = 25.0
-_RETRY_S = 0.2
 
 
 def with_inputs(settings: Settings, chance: Chance) -> Settings:
@@ -62,7 +61,7 @@ def with_inputs(settings: Settings, chance: Chance) -> Settings:
     )
 
 
-class ReadingSensors:
+class ReadingSensors(Publishers):
     """Publishers of readings: late, doubled and out of order as the rates of the world say.
 
     Args:
@@ -73,12 +72,10 @@ class ReadingSensors:
     """
 
     def __init__(self, chance: Chance, timeline: Timeline, broker: Broker, *, count: int) -> None:
-        self._timeline = timeline
-        self._broker = broker
-        self._unsent = 0
+        super().__init__(timeline, broker)
         dice, rates = chance.inputs, chance.rates
-        self.sent: list[SentMessage] = []
-        """Messages in the order of their times."""
+        # In the order of their times.
+        self.sent = []
         late = dice.choice((0.0, 0.1, 0.4))
         for number in range(count):
             step, name = divmod(number, len(NAMES))
@@ -94,22 +91,6 @@ class ReadingSensors:
             self._send(message, at)
             if dice.random() < rates.doubled:
                 self._send(message, at + dice.expovariate(1 / rates.delay_s))
-
-    @property
-    def done(self) -> bool:
-        """True once the broker has accepted all messages."""
-        return self._unsent == 0
-
-    def _send(self, message: SentMessage, after_s: float) -> None:
-        self._unsent += 1
-
-        def arrive() -> None:
-            if self._broker.accept(*message.content):
-                self._unsent -= 1
-            else:
-                self._timeline.after(_RETRY_S, arrive)
-
-        self._timeline.after(after_s, arrive)
 
 
 class _Twin:

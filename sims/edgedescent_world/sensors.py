@@ -64,7 +64,40 @@ class Source:
         return str(self.count) if self.life % 2 else self.count
 
 
-class Sensors:
+class Publishers:
+    """Senders of messages, which try again while the broker is down.
+
+    Args:
+        timeline: Time of the world.
+        broker: Receives the messages.
+    """
+
+    sent: list[SentMessage]
+    """Messages in the order of sending."""
+
+    def __init__(self, timeline: Timeline, broker: Broker) -> None:
+        self._timeline = timeline
+        self._broker = broker
+        self._unsent = 0
+
+    @property
+    def done(self) -> bool:
+        """True once the broker has accepted all messages."""
+        return self._unsent == 0
+
+    def _send(self, message: SentMessage, after_s: float) -> None:
+        self._unsent += 1
+
+        def arrive() -> None:
+            if self._broker.accept(*message.content):
+                self._unsent -= 1
+            else:
+                self._timeline.after(_RETRY_S, arrive)
+
+        self._timeline.after(after_s, arrive)
+
+
+class Sensors(Publishers):
     """Publishers of all messages of a world, scheduled over its time.
 
     Args:
@@ -88,12 +121,10 @@ class Sensors:
         count: int,
         several: bool = False,
     ) -> None:
+        super().__init__(timeline, broker)
         self._chance = chance
-        self._timeline = timeline
-        self._broker = broker
         self._ratings = ratings
         self._events = 0
-        self._unsent = 0
         n_sources, restarts = _SOURCES[-1] if several else chance.ids.choice(_SOURCES)
         self._sources = [
             Source(f"{TOPIC}/{number}" if number else TOPIC, restarts, chance.ids) for number in range(n_sources)
@@ -103,7 +134,6 @@ class Sensors:
         self._at_rest = chance.ids.random() < 0.5 and id_scope == "topic"
         """True if the events of sources that count say no more than how far they are."""
         self.sent = [self._message(number) for number in range(count)]
-        """Messages in the order of sending."""
         rates, dice = chance.rates, chance.dice
         for number, message in enumerate(self.sent):
             # The first tenth of the time is left for the daemon to subscribe, which it may fail to do.
@@ -112,22 +142,6 @@ class Sensors:
             self._send(message, at + late)
             if dice.random() < rates.doubled:
                 self._send(message, at + dice.expovariate(1 / rates.delay_s))
-
-    @property
-    def done(self) -> bool:
-        """True once the broker has accepted all messages."""
-        return self._unsent == 0
-
-    def _send(self, message: SentMessage, after_s: float) -> None:
-        self._unsent += 1
-
-        def arrive() -> None:
-            if self._broker.accept(*message.content):
-                self._unsent -= 1
-            else:
-                self._timeline.after(_RETRY_S, arrive)
-
-        self._timeline.after(after_s, arrive)
 
     def _message(self, number: int) -> SentMessage:
         dice, source = self._chance.dice, self._chance.ids.choice(self._sources)

@@ -24,7 +24,7 @@ from edgedescent_world.disk import SimulatedDisk
 from edgedescent_world.faults import schedule_faults
 from edgedescent_world.ledger import Ledger, LedgerStore, Violation
 from edgedescent_world.readings import ReadingSensors, require_assembled, with_inputs
-from edgedescent_world.sensors import Sensors
+from edgedescent_world.sensors import Publishers, Sensors
 from edgedescent_world.settings import draw_drift, draw_limits, draw_predictions, draw_settings
 from edgedescent_world.slicer import SimulatedSlicer
 from edgedescent_world.snapshot_job import SimulatedSnapshotJob
@@ -127,7 +127,7 @@ class World:
         self.store_disk = self._parts.disk(chance, self.disk, wal_pages_max=settings.wal_pages_max)
         self.broker = Broker(chance, timeline, receive_max=settings.ahead_max, on_acknowledged=self.ledger.acknowledge)
         self._slicer = SimulatedSlicer(timeline, chance.slices)
-        self.sensors: Sensors | ReadingSensors
+        self.sensors: Publishers
         if inputs:
             self.sensors = ReadingSensors(chance, timeline, self.broker, count=settings.n_messages)
         else:

@@ -11,7 +11,7 @@ from edgedescent.validation import Declared
 
 Features = dict[str, Any]
 ROWS_MAX = 10_000
-"""Bound on the rows that a window by duration keeps; one that would need more is missing."""
+"""Bound on the rows that a window by duration keeps; beyond it the oldest are dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +64,6 @@ class DerivedState(ABC):
 
     def push(self, time: float, x: Features) -> None:  # noqa: B027 - a feature of a single row keeps nothing
         """Add a row, with what was derived for it, to the rows before."""
-
-    @property
-    def is_short(self) -> bool:
-        """True if a window by duration has more rows than are kept, so that its features are missing."""
-        return False
 
     def save(self) -> list[Any]:
         """The state as lists of numbers and texts."""

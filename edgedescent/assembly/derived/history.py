@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from itertools import islice, pairwise
 from typing import Any
 
-from edgedescent.assembly.derived.base import ROWS_MAX, checked_numbers
+from edgedescent.assembly.derived.base import ROWS_MAX, DerivedState, Features, checked_numbers, number
 
 
 class History:
@@ -43,8 +42,10 @@ class History:
 
     def as_of(self, time: float) -> float | None:
         """Value of the newest row at or before a time; None where it is missing."""
-        place = bisect_right(self._times, time)
-        return self._values[place - 1] if place else None
+        for at, value in zip(reversed(self._times), reversed(self._values), strict=True):
+            if at <= time:
+                return value
+        return None
 
     def last(self, count: int) -> list[tuple[float, float]]:
         """Times and values of the last rows, without those where it is missing, oldest first."""
@@ -52,21 +53,10 @@ class History:
         pairs = zip(self._times, self._values, strict=True)
         return [(time, value) for time, value in islice(pairs, skipped, None) if value is not None]
 
-    def since(self, time: float) -> list[tuple[float, float]] | None:
-        """Times and values of the rows behind a time, without those where it is missing, oldest first.
-
-        None where as many rows as are kept are behind it: there may have been more.
-        """
-        place = bisect_right(self._times, time)
-        if not place and len(self._times) == self._times.maxlen:
-            return None
-        return self.last(len(self._times) - place)
-
-    @property
-    def is_short(self) -> bool:
-        """True if as many rows as are kept are not older than `age_max_s`: there may have been more."""
-        times, age = self._times, self._age_max_s
-        return age is not None and len(times) == times.maxlen and times[0] > times[-1] - age
+    def since(self, time: float) -> list[tuple[float, float]]:
+        """Times and values of the rows behind a time, without those where it is missing, oldest first."""
+        pairs = zip(self._times, self._values, strict=True)
+        return [(at, value) for at, value in pairs if at > time and value is not None]
 
     def save(self) -> list[Any]:
         """Times, then values."""
@@ -90,8 +80,8 @@ class History:
         self._values.extend(None if value is None else float(value) for value in values)
 
 
-class Histories:
-    """One history for each of several features.
+class RowsState(DerivedState):
+    """State that keeps the last values of several features.
 
     Args:
         names: The features.
@@ -100,16 +90,16 @@ class Histories:
     """
 
     def __init__(self, names: tuple[str, ...], rows_max: int, age_max_s: float | None = None) -> None:
-        self.of = {name: History(rows_max, age_max_s) for name in names}
+        self._histories = {name: History(rows_max, age_max_s) for name in names}
 
-    @property
-    def is_short(self) -> bool:
-        """True if any of them is."""
-        return any(history.is_short for history in self.of.values())
+    def push(self, time: float, x: Features) -> None:
+        """Add a row."""
+        for name, history in self._histories.items():
+            history.push(time, number(x, name))
 
     def save(self) -> list[Any]:
-        """Their states, in the order of the features."""
-        return [history.save() for history in self.of.values()]
+        """The histories, in the order of the features."""
+        return [history.save() for history in self._histories.values()]
 
     def restore(self, saved: list[Any]) -> None:
         """Continue with what `save` returned.
@@ -117,7 +107,7 @@ class Histories:
         Raises:
             ValueError: If it does not fit.
         """
-        for history, one in zip(self.of.values(), saved, strict=True):
+        for history, one in zip(self._histories.values(), saved, strict=True):
             history.restore(one)
 
 

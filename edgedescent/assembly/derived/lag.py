@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
 from edgedescent.assembly.derived.base import ROWS_MAX, Derived, DerivedState, Features, number, require_one_of, span
-from edgedescent.assembly.derived.history import Histories
+from edgedescent.assembly.derived.history import RowsState
 
 Steps = Annotated[int, Meta(ge=1, le=ROWS_MAX)]
 Duration = Annotated[float, Meta(gt=0, le=1e9)]
@@ -21,7 +21,7 @@ class Lag(Derived):
     ::
 
         power.lag2      x[k - 2]                            by rows
-        power.lag3600s  the newest x with t <= t[k] - 3600  by time, unless it is over 10,000 rows ago
+        power.lag3600s  the newest x with t <= t[k] - 3600  by time
 
     Example:
         >>> from edgedescent.assembly import Deriver
@@ -73,32 +73,7 @@ class Difference(Derived):
         return _DifferenceState(self)
 
 
-class _RowsState(DerivedState):
-    """State that keeps the last values of some features."""
-
-    def __init__(self, names: tuple[str, ...], rows_max: int, age_max_s: float | None = None) -> None:
-        self._histories = Histories(names, rows_max, age_max_s)
-
-    def push(self, time: float, x: Features) -> None:
-        """Add a row."""
-        for name, history in self._histories.of.items():
-            history.push(time, number(x, name))
-
-    @property
-    def is_short(self) -> bool:
-        """True if a lag by time spans more rows than are kept."""
-        return self._histories.is_short
-
-    def save(self) -> list[Any]:
-        """The state as lists."""
-        return self._histories.save()
-
-    def restore(self, saved: list[Any]) -> None:
-        """Continue with what `save` returned."""
-        self._histories.restore(saved)
-
-
-class _LagState(_RowsState):
+class _LagState(RowsState):
     def __init__(self, lag: Lag) -> None:
         durations = lag.durations_s
         super().__init__(lag.of, ROWS_MAX if durations else max(lag.steps), max(durations, default=None))
@@ -106,7 +81,7 @@ class _LagState(_RowsState):
         self._durations = [(f"lag{span(s)}", s) for s in durations]
 
     def add(self, time: float, x: Features) -> None:
-        for name, history in self._histories.of.items():
+        for name, history in self._histories.items():
             for steps in self._steps:
                 value = history.before(steps)
                 if value is not None:
@@ -117,13 +92,13 @@ class _LagState(_RowsState):
                     x[f"{name}.{tail}"] = value
 
 
-class _DifferenceState(_RowsState):
+class _DifferenceState(RowsState):
     def __init__(self, difference: Difference) -> None:
         super().__init__(difference.of, max(difference.steps))
         self._steps = difference.steps
 
     def add(self, time: float, x: Features) -> None:  # noqa: ARG002
-        for name, history in self._histories.of.items():
+        for name, history in self._histories.items():
             now = number(x, name)
             for steps in self._steps:
                 before = history.before(steps)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from edgedescent.assembly.derived.base import ROWS_MAX, Derived, DerivedState, Features, number, require_one_of, span
-from edgedescent.assembly.derived.history import Histories, rows_for
+from edgedescent.assembly.derived.history import RowsState, rows_for
 
 Statistic = Literal["mean", "std", "min", "max", "slope", "median", "quantile"]
 Pairs = list[tuple[float, float]]
@@ -28,8 +28,7 @@ class Rolling(Derived):
         slope            of the least-squares line through the values, per second
         quantile         at `q`, between two values by linear interpolation
 
-    A window ignores missing values, and gives a missing feature where it has fewer than `values_min`, or more than
-    10,000 rows. Sums are rounded
+    A window ignores missing values, and gives a missing feature where it has fewer than `values_min`. Sums are rounded
     once (`math.fsum`), so that they depend neither on the order nor on what was in the window before. A row costs time
     in proportion to the length of the window.
 
@@ -71,11 +70,11 @@ def _tails(rolling: Rolling) -> list[str]:
     ]
 
 
-class _RollingState(DerivedState):
+class _RollingState(RowsState):
     def __init__(self, rolling: Rolling) -> None:
         count, duration = rolling.count, rolling.duration_s
         # The row at hand is the last one of the window.
-        self._histories = Histories(rolling.of, rows_for(count - 1, duration), duration)
+        super().__init__(rolling.of, rows_for(count - 1, duration), duration)
         self._before, self._duration_s, self._values_min = count - 1, duration, rolling.values_min
         functions: dict[str, Callable[[Pairs], float | None]] = {
             **_STATISTICS,
@@ -84,13 +83,11 @@ class _RollingState(DerivedState):
         self._functions = list(zip(_tails(rolling), [functions[name] for name in rolling.statistics], strict=True))
 
     def add(self, time: float, x: Features) -> None:
-        for name, history in self._histories.of.items():
+        for name, history in self._histories.items():
             if self._duration_s is None:
-                pairs: Pairs | None = history.last(self._before) if self._before else []
+                pairs = history.last(self._before) if self._before else []
             else:
                 pairs = history.since(time - self._duration_s)
-            if pairs is None:
-                continue
             now = number(x, name)
             if now is not None:
                 pairs.append((time, now))
@@ -100,20 +97,6 @@ class _RollingState(DerivedState):
                 value = function(pairs)
                 if value is not None:
                     x[f"{name}.{tail}"] = value
-
-    def push(self, time: float, x: Features) -> None:
-        for name, history in self._histories.of.items():
-            history.push(time, number(x, name))
-
-    @property
-    def is_short(self) -> bool:
-        return self._histories.is_short
-
-    def save(self) -> list[Any]:
-        return self._histories.save()
-
-    def restore(self, saved: list[Any]) -> None:
-        self._histories.restore(saved)
 
 
 def _mean(pairs: Pairs) -> float | None:

@@ -67,7 +67,7 @@ def giving_away(columns: Mapping[str, NDArray[np.float64]], y: NDArray[np.float6
 def _residual(
     columns: Mapping[str, NDArray[np.float64]], names: list[str], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What a sum of columns, each with its weight, leaves of the target."""
+    """Residuals of the target after a weighted sum of columns."""
     matrix = np.column_stack([np.ones(len(y)), *(columns[name] for name in names)])
     residual: NDArray[np.float64] = y - matrix @ np.linalg.lstsq(matrix, y, rcond=None)[0]
     return residual

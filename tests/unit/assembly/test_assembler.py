@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgedescent.assembly import Row, Unusable, baselines
-from edgedescent.assembly.derived import history
+from edgedescent.assembly import Row, Unusable
 from edgedescent.assembly.inputs import Reading
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from support.assembly import Assembly, Step, bits, sent
@@ -130,19 +129,6 @@ def test_a_doubled_message_changes_nothing_and_a_correction_counts_while_it_wait
     assert (one.counts["readings_repeated"], one.counts["readings_corrected"]) == (2, 1)
 
 
-@pytest.mark.parametrize("lateness", [0, 5])
-def test_a_doubled_message_that_two_inputs_read_is_used_once_by_each(lateness: int) -> None:
-    one = Assembly(
-        NOWCAST.replace('["b"]', '["a"]').replace("v = ", "w = ", 1) + f"[assembly]\nlateness_s = {lateness}\n"
-    )
-    steps: list[Step] = []
-    for time in (1, 20, 40):
-        message = sent("a", time, t=time, v=time)
-        steps += one.take(message, message)
-    assert [step.y for step in steps if isinstance(step, Row)] == [1.0, 20.0, 40.0][: 3 - (lateness > 0)]
-    assert one.counts["readings_repeated"] == 6
-
-
 def test_a_clock_that_runs_ahead_is_set_back() -> None:
     one = Assembly(NOWCAST + "[assembly]\nlateness_s = 5\nclock_ahead_max_s = 10\n")
     one.take(at("a", 86_500, 7, received_at=100))
@@ -151,18 +137,6 @@ def test_a_clock_that_runs_ahead_is_set_back() -> None:
     ]
     assert one.assembler.metrics()["clocks_set_back"] == 1
     assert one.counts["readings_late"] == 0
-
-
-@pytest.mark.parametrize("lateness", [0, 5])
-def test_a_device_that_is_fast_does_not_make_others_late(lateness: int) -> None:
-    one = Assembly(NOWCAST + f"[assembly]\nlateness_s = {lateness}\n")
-    steps: list[Step] = []
-    for i in range(100, 140):
-        steps += one.take(at("a", i + 10, i, received_at=i), at("b", i, i, received_at=i + 0.5))
-    assert one.counts["readings_late"] == 0
-    rows = [step for step in steps if isinstance(step, Row)]
-    # Its readings keep their times.
-    assert [(row.time, row.x["a.v"]) for row in rows[:24]] == [(float(i), i - 10.0) for i in range(110, 134)]
 
 
 def test_a_clock_ahead_of_all_others_does_not_make_them_late() -> None:
@@ -176,43 +150,6 @@ def test_a_clock_ahead_of_all_others_does_not_make_them_late() -> None:
     # It is used once the others get there.
     [*_, (time, x, _)] = told(one.take(at("b", 86_404, 1, received_at=1e6), at("b", 86_420, 2, received_at=1e6)))
     assert (time, x) == (86_404.0, {"a.v": 86_403.0})
-
-
-LAGS = '[[derive]]\ntype = "Lag"\nof = ["a.v"]\nsteps = [1, 2]\n'
-AHEAD = "ahead_of_others_max_s = 50\n"
-
-
-def test_without_lateness_a_reading_ahead_of_all_others_waits_too() -> None:
-    one = Assembly(NOWCAST + NO_WAIT + AHEAD + LAGS)
-    # The last finds no value that is young enough.
-    messages = [("a", 1000, 1), ("b", 1000, 2), ("a", 5000, 3), ("b", 1001, 5), ("b", 4990, 6)]
-    steps = one.take(*(at(topic, time, value, received_at=1e6) for topic, time, value in messages))
-    assert [(step.time, step.x["a.v"]) for step in steps if isinstance(step, Row)] == [
-        (1000.0, 1.0),
-        (1001.0, 1.0),
-    ]
-    assert bits(one.restarted().assembler) == bits(one.assembler)
-    assert one.assembler.tick_due == pytest.approx(1e6 + 10.002)
-    assert told(one.tick(1e6 + 11)) == []
-    assert [step.x["a.v"] for step in one.take(at("b", 5001, 7, received_at=1e6 + 11)) if isinstance(step, Row)] == [
-        3.0
-    ]
-    assert one.counts["readings_late"] == 0
-
-
-@pytest.mark.parametrize("lateness", [0, 5])
-def test_one_input_alone_starts_the_clock_and_holds_no_more_than_may_wait(lateness: int) -> None:
-    one = Assembly(FORECAST + f"[assembly]\nlateness_s = {lateness}\nheld_max = 20\n" + AHEAD)
-    steps = one.take(*(at("b", 100 + i, i, received_at=1e6) for i in range(200)))
-    assert one.assembler.metrics()["readings_waiting"] <= 20
-    assert [step.time for step in steps if isinstance(step, Row) and step.y is None][:3] == [110.0, 111.0, 112.0]
-
-
-def test_more_than_may_wait_before_the_start_starts_the_clock() -> None:
-    one = Assembly(f"{MIXED}lateness_s = 0\nheld_max = 3\n")
-    one.take(*(sent("a", 1000.0 + i / 10)._replace(payload=b"7") for i in range(50)))
-    assert one.assembler.metrics()["readings_waiting"] == 0
-    assert told(one.take(at("b", 1006, 3, received_at=1006))) == [(1006.0, {"a": 7.0}, 3.0)]
 
 
 def test_more_than_may_wait_is_released_early() -> None:
@@ -269,18 +206,6 @@ def test_without_any_time_the_arrival_starts_the_clock_after_a_while() -> None:
     assert (time, x, y) == (1011.0, {"a": 7.0}, 3.0)
 
 
-def test_a_wrong_time_of_arrival_does_not_stop_the_stream() -> None:
-    one = Assembly(f"{MIXED}lateness_s = 5\n".replace('time = "t"\n', ""))
-    arrivals = [1.7e9, 4e9, *(1.7e9 + 10 * i for i in range(1, 20))]
-    steps = one.take(*(sent("b", received_at, v=i) for i, received_at in enumerate(arrivals)))
-    steps += one.take(sent("a", 1.7e9 + 200)._replace(payload=b"7"))
-    steps += one.take(*(sent("b", 1.7e9 + 200 + i, v=i) for i in range(20)))
-    # The time of the stream goes on from where the wrong arrival left it.
-    assert [row[0] for row in told(steps)][:3] == [4e9 + 190, 4e9 + 191, 4e9 + 192]
-    assert one.assembler.metrics()["arrivals_turned_back"] == 1
-    assert bits(one.restarted().assembler) == bits(one.assembler)
-
-
 def test_two_messages_of_one_arrival_are_both_used() -> None:
     buffer, counts = ReorderBuffer(5.0, 10, [0]), Counter[str]()
     for value in (1.0, 2.0):
@@ -332,18 +257,6 @@ def test_bounds_hold() -> None:
     assert one.counts["features_dropped"] == 3
     assert one.take(sent("c", 9.0)) == []
     assert one.counts["messages_ignored"] == 1
-
-
-def test_windows_without_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (baselines, history):
-        monkeypatch.setattr(module, "ROWS_MAX", 5)
-    rolling = '[[derive]]\ntype = "Rolling"\nof = ["b.v"]\nduration_s = 10\n'
-    one = Assembly(FORECAST + "season_s = 20\n" + NO_WAIT + rolling)
-    one.take(*(at("b", time, time) for time in range(0, 20, 4)))
-    assert one.counts["rows_forgotten"] == 0
-    one.take(*(at("b", time, time) for time in range(20, 40)))
-    # The window and the season, each from the fifth row of a second on at the latest.
-    assert one.counts["rows_forgotten"] >= 2 * 15
 
 
 def test_a_damaged_state_is_refused() -> None:

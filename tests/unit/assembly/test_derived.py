@@ -23,7 +23,6 @@ from edgedescent.assembly import (
     Rolling,
     TimeSince,
 )
-from edgedescent.assembly.derived import history, lag
 from edgedescent.assembly.settings import build_derived
 from edgedescent.errors import ConfigError
 
@@ -191,19 +190,3 @@ def test_a_wrong_declaration_is_named(table: dict[str, Any], message: str) -> No
 def test_two_features_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^Two derived features are named 'a.lag1'.$"):
         Deriver([Lag(of=("a",), steps=(1, 2)), Lag(of=("a",), steps=(1,))])
-
-
-def test_a_window_by_duration_with_more_rows_than_are_kept_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (history, lag):
-        monkeypatch.setattr(module, "ROWS_MAX", 5)
-    deriver = Deriver([Rolling(of=("a",), duration_s=10.0), Lag(of=("a",), durations_s=(10.0,))])
-    found, short = [], []
-    for time in [*range(0, 20, 4), *range(20, 40), *range(40, 80, 4)]:
-        found.append(deriver.step({"a": float(time)}, time=float(time)))
-        short.append(deriver.n_short)
-    mean = {x["a"]: x.get("a.mean10s") for x in found}
-    lags = {x["a"]: x.get("a.lag10s") for x in found}
-    # At every 4 s there is room for 10 s, at every second there is not.
-    assert [mean[time] for time in (16.0, 20.0, 30.0, 39.0, 52.0)] == [12.0, 16.0, None, None, 48.0]
-    assert [lags[time] for time in (16.0, 20.0, 30.0, 39.0, 52.0)] == [4.0, 8.0, None, None, 40.0]
-    assert (short[5], short[15], short[-1]) == (0, 2, 0)

@@ -141,40 +141,6 @@ def test_by_time_the_newest_question_until_then_is_answered() -> None:
     ]
 
 
-def test_by_time_a_label_never_goes_to_an_event_before_the_one_it_is_about() -> None:
-    one = Assembly(BY_TIME.replace("within_s = 10", "within_s = 100"))
-    asked = [sent("q", 2000.0, a=i, t=1000 + 10 * i) for i in range(2)]
-    said = [sent("l", 2000.0, y=y, t=t) for t, y in ((1011, 1), (1012, 2), (1009, 3))]
-    assert told(one, *asked, said[0]) == [({"q.a": 1.0}, 1.0, 1.0)]
-    one = one.restarted()
-    assert told(one, *said[1:]) == ["no_question", ({"q.a": 0.0}, 3.0, 0.0)]
-    # All are answered; what comes about them is of no use.
-    assert told(one.restarted(), sent("l", 2000.0, y=4, t=1013)) == ["no_question"]
-
-
-def test_by_time_no_more_times_are_kept_than_twice_as_many_as_may_wait() -> None:
-    one = Assembly(BY_TIME + "waiting_max = 2\n")
-    reasons = told(one, sent("q", 2000.0, a=0, t=0))
-    for t in range(1, 5):
-        reasons += told(one, sent("q", 2000.0, a=t, t=t), sent("l", 2000.0, y=t, t=t))
-    # The first question still waits when the times of five would have to be kept.
-    assert "no room: too many questions wait for their labels" in reasons
-    assert [row[1] for row in reasons if isinstance(row, tuple)] == [1.0, 2.0, 3.0, 4.0]
-    assert one.counts["questions_dropped"] == 1
-    assert bits(one.restarted().assembler) == bits(one.assembler)
-
-
-def test_by_time_a_state_whose_times_do_not_fit_is_refused() -> None:
-    from edgedescent.assembly.labels import LabelSpec, Question, WaitingQuestions
-
-    waiting = WaitingQuestions(LabelSpec(input="l", feature="l.y", by="time"))
-    question = Question(5.0, {"a": 1.0}, 1.0)
-    waiting.restore(2, [("#1", question)], [], [5.0, 6.0])
-    for times in ([6.0, 5.0], [5.0], [4.0, 6.0], []):
-        with pytest.raises(ValueError, match="times of the questions"):
-            waiting.restore(2, [("#1", question)], [], times)
-
-
 def test_what_waits_survives_a_restart() -> None:
     one = Assembly(BY_ID)
     one.take(ask("x", 1), ask(7, 2), say("x", 5))
@@ -200,4 +166,4 @@ def test_no_state_with_a_number_that_is_not_finite_is_taken(value: float) -> Non
     waiting = WaitingQuestions(LabelSpec(input="l", feature="l.y", by="id"))
     for bad in (Question(0.0, {"a": value}, 1.0), Question(0.0, {"a": 1.0}, value)):
         with pytest.raises(ValueError, match="not finite"):
-            waiting.restore(1, [("sx", bad)], [], [])
+            waiting.restore(1, [("sx", bad)], [])
