@@ -28,6 +28,7 @@ cdef class IdEncoder:
         self.users = Vocabulary(users_max + 1, when_full)
         self.items = Vocabulary(items_max + 1, when_full)
         self.seen = UserHistory(seen_max)
+        self.withdrawn = WithdrawnItems(self.items)
         self.n_events = 0
 
     cdef int read(self, str user, str item) except -1:
@@ -57,6 +58,8 @@ cdef class IdEncoder:
         if self.pair.new_item:
             self.pair.item = self.items.learn(self.item, hash_text(self.item), now)
             self.starts_item = self.items.is_new
+            if self.starts_item:
+                self.withdrawn.start_row(self.pair.item, self.item)
         else:
             self.items.mark(self.pair.item, now)
         self.seen.add(self.pair.user, self.pair.item, now, self.items.assigned_at)
@@ -86,6 +89,8 @@ cdef class IdEncoder:
         self.users.restore(users, n_events, evicted[0], shared[0])
         self.items.restore(items, n_events, evicted[1], shared[1])
         self.n_events = n_events
+        # The rows are others now.
+        self.withdrawn.restore(self.withdrawn.save())
 
 
 cdef dict part(dict state, str role):
