@@ -35,6 +35,10 @@ class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Number of choices of which one is scored, for the metrics; 0 for none. Each costs one recommendation."""
     likes_from: float | None = None
     """Label from which on an event counts as a choice, such as a rating of 4; None for all labels above 0."""
+    attributes: bool = False
+    """True to add the attributes of the items, such as titles, to each list."""
+    attributes_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
+    """Number of items whose attributes are kept, 1,024 bytes each at most."""
 
     def __post_init__(self) -> None:
         if self.retain and self.after is None:
@@ -58,4 +62,6 @@ class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             retain=self.retain,
             score_every=self.score_every,
             likes_from=self.likes_from,
+            attributes=self.attributes,
+            attributes_max=self.attributes_max,
         )

@@ -150,6 +150,7 @@ FAMILIES = {
     "interval_coverage_recent": Family(
         "prediction_interval_coverage_recent", "gauge", "The same with exponentially decaying weights."
     ),
+    "item_events": Family("item_events_total", "counter", "Events about items: their attributes and availability."),
     "recommend_requests": Family("recommend_requests_total", "counter", "Requests for recommendations."),
     "recommendations": Family(
         "recommendations_total", "counter", "Lists of recommended items, made by request or event."

@@ -16,7 +16,7 @@ from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine.dead_letters import add_dead_letter
 from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Event, FeatureEvent, Format
+from edgedescent.formats import Event, FeatureEvent, Format, ItemEvent
 from edgedescent.formats._cursor import Piece
 
 _encode = msgspec.json.Encoder().encode
@@ -109,7 +109,7 @@ class Assembling:
 
 
 def event_reader(payload_format: Format, assembling: Assembling | None) -> Callable[[Message], Iterable[Event]]:
-    """Function that reads the events of messages, in order, without predicting or learning them.
+    """Function that reads the events of messages that can be predicted, in order, without doing so or learning them.
 
     With inputs it is an assembler that has seen nothing, so that its first events may lack features.
 
@@ -122,6 +122,6 @@ def event_reader(payload_format: Format, assembling: Assembling | None) -> Calla
 
     def read(message: Message) -> Iterable[Event]:
         for piece in payload_format.read(message.payload):
-            yield from (event for _, event in piece.events)
+            yield from (event for _, event in piece.events if not isinstance(event, ItemEvent))
 
     return read

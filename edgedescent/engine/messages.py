@@ -124,6 +124,8 @@ class RecommendedItems(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
     """Item ids, the best first."""
     id: str | int | None = None
     """Id of the request, or of the event that it follows from."""
+    attributes: list[msgspec.Raw | None] | None = None
+    """Attributes of the items, in their order, where they are wanted."""
 
 
 class RefusedRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from edgedescent.engine.dead_letters import add_dead_letter
+from edgedescent.engine.item_attributes import ItemAttributes
 from edgedescent.engine.messages import (
     DeadLetter,
     Effect,
@@ -27,10 +28,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Recommending:
-    """Recommends items from what an engine has learned.
+    """Recommends items from what an engine has learned, with the attributes that are known of them.
 
     Neither a request nor a list changes what is learned. Of the choices, one in `score_every` is scored: the list of
-    its user is made before it is learned. A choice of an item that lists leave out, because the user had it, is not.
+    its user is made before it is learned. A choice of an item that lists leave out, because it is withdrawn or the user
+    had it, is not.
 
     Args:
         settings: The settings.
@@ -39,12 +41,14 @@ class Recommending:
     Attributes:
         settings: The settings.
         scores: Prequential scores of the lists.
+        attributes: Attributes of the items.
     """
 
     def __init__(self, settings: RecommendSettings, learner: Recommender) -> None:
         self.settings = settings
         self._learner = learner
         self.scores = PrequentialRanking(settings.k)
+        self.attributes = ItemAttributes(settings.attributes_max)
         self._scored: list[str] | None = None
         """List that the event at hand scores; None if it scores none."""
         self._lists: list[RecommendedItems] = []
@@ -54,6 +58,7 @@ class Recommending:
         """Change the settings; with another `k` the scores begin anew."""
         if settings.k != self.settings.k:
             self.scores = PrequentialRanking(settings.k)
+        self.attributes.items_max = settings.attributes_max
         self.settings = settings
 
     # --- Events ---------------------------------------------------------------------------------------------------
@@ -69,6 +74,8 @@ class Recommending:
         settings, scores = self.settings, self.scores
         if not settings.score_every or not self._is_choice(y) or (scores.n_choices + 1) % settings.score_every:
             return
+        if not self._learner.is_available(event.item):
+            return
         items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
         if settings.exclude_seen and not self._learner.recommend(event.user, 1, among=[event.item], exclude_seen=True):
             return
@@ -83,11 +90,24 @@ class Recommending:
                 self.scores.update(self._scored, str(event.item))
         if settings.after == "event":
             items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
-            self._lists.append(RecommendedItems(event.user, items, event.id))
+            self._lists.append(self._list(event.user, items, event.id, attributes=settings.attributes))
+
+    def note_attributes(self, item: str | int, x: dict[str, Any]) -> None:
+        """Replace the attributes of an item.
+
+        Raises:
+            InvalidEventError: If they are too long.
+        """
+        self.attributes.set(item, x)
 
     def _is_choice(self, y: float) -> bool:
         least = self.settings.likes_from
         return y > 0 if least is None else y >= least
+
+    def _list(
+        self, user: str | int, items: list[str], list_id: str | int | None, *, attributes: bool
+    ) -> RecommendedItems:
+        return RecommendedItems(user, items, list_id, self.attributes.of(items) if attributes else None)
 
     def take(self, counters: Counter[str]) -> list[RecommendedItems]:
         """Lists after events since the last call, counted."""
@@ -133,7 +153,8 @@ class Recommending:
         for index, payload in enumerate(requests):
             try:
                 request = read_request(payload)
-                answers.append(RecommendedItems(request.user, self._items(request), request.id))
+                wanted = self.settings.attributes if request.attributes is None else request.attributes
+                answers.append(self._list(request.user, self._items(request), request.id, attributes=wanted))
                 counters["recommendations"] += 1
             except InvalidEventError as error:
                 add_dead_letter(letters, message, index, error.reason, str(error), payload, counters)
@@ -158,7 +179,11 @@ class Recommending:
         )
         if request.k is not None and len(items) < k:
             # Counting the catalogue takes long, so that it is done only here.
-            known = self._learner.n_items if request.among is None else len(set(map(str, request.among)))
+            known = (
+                self._learner.n_available
+                if request.among is None
+                else sum(map(self._learner.is_available, set(map(str, request.among))))
+            )
             if k > known:
                 raise InvalidEventError("out_of_range", f"`k` is {k}: expected at most the {known} items there are.")
         return items
@@ -171,7 +196,7 @@ class Recommending:
 
     def save(self) -> dict[str, Any]:
         """State as named arrays."""
-        return {f"ranking.{name}": value for name, value in self.scores.save().items()}
+        return {**{f"ranking.{name}": value for name, value in self.scores.save().items()}, **self.attributes.save()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore what `save` returned.
@@ -181,3 +206,4 @@ class Recommending:
             KeyError: If it is incomplete.
         """
         self.scores.restore({name: state[f"ranking.{name}"] for name in ("sums", "lists", "choices")})
+        self.attributes.restore(state)

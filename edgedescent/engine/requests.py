@@ -16,7 +16,7 @@ REQUESTS_MAX = 100
 """Most requests of one message."""
 CANDIDATES_MAX = 10_000
 """Most ids of `among` and of `exclude`."""
-_KEYS = ("user", "k", "exclude", "among", "exclude_seen", "id")
+_KEYS = ("user", "k", "exclude", "among", "exclude_seen", "attributes", "id")
 _decode = msgspec.json.Decoder().decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -33,6 +33,8 @@ class Request(NamedTuple):
     """Items to rank; None for all known ones."""
     exclude_seen: bool | None = None
     """True to leave out what the user had lately; None for what is configured."""
+    attributes: bool | None = None
+    """True for the attributes of the items beside them; None for what is configured."""
     id: str | int | None = None
     """Id that the answer carries."""
 
@@ -74,14 +76,15 @@ def read_request(payload: bytes) -> Request:
     """The request that a JSON object holds.
 
     Args:
-        payload: ``{"user": …}``, and optionally ``k``, ``exclude``, ``among``, ``exclude_seen`` and ``id``.
+        payload: ``{"user": …}``, and optionally ``k``, ``exclude``, ``among``, ``exclude_seen``, ``attributes``
+            and ``id``.
 
     Raises:
         InvalidEventError: If it is none; it names the field, its value and what was expected.
 
     Example:
         >>> read_request(b'{"user": "ann", "k": 3, "exclude": ["tea"]}')
-        Request(user='ann', k=3, exclude=('tea',), among=None, exclude_seen=None, id=None)
+        Request(user='ann', k=3, exclude=('tea',), among=None, exclude_seen=None, attributes=None, id=None)
         >>> read_request(b'{"user": "ann", "exclude": "tea"}')
         Traceback (most recent call last):
         edgedescent.errors.InvalidEventError: `exclude` is 'tea': expected a list of item ids.
@@ -102,15 +105,13 @@ def read_request(payload: bytes) -> Request:
     given = {key: value for key, value in fields.items() if value is not None}
     if "user" not in given:
         raise InvalidEventError("missing_field", "`user` is missing: expected the id of a user.")
-    exclude_seen = given.get("exclude_seen")
-    if exclude_seen is not None and not isinstance(exclude_seen, bool):
-        raise InvalidEventError("wrong_type", f"`exclude_seen` is {shown(exclude_seen)}: expected true or false.")
     return Request(
         user=_id("user", given["user"]),
         k=_number_of_items(given.get("k")),
         exclude=_ids("exclude", given["exclude"]) if "exclude" in given else (),
         among=_ids("among", given["among"]) if "among" in given else None,
-        exclude_seen=exclude_seen,
+        exclude_seen=_flag("exclude_seen", given.get("exclude_seen")),
+        attributes=_flag("attributes", given.get("attributes")),
         id=_id("id", given["id"]) if "id" in given else None,
     )
 
@@ -132,6 +133,12 @@ def _number_of_items(k: Any) -> int | None:
     if not 1 <= k <= K_MAX:
         raise InvalidEventError("out_of_range", f"`k` is {shown(k)}: expected an integer from 1 to {K_MAX}.")
     return k
+
+
+def _flag(name: str, value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidEventError("wrong_type", f"`{name}` is {shown(value)}: expected true or false.")
+    return value
 
 
 def _id(name: str, value: Any) -> str | int:

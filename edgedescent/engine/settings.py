@@ -51,6 +51,10 @@ class RecommendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Number of choices of which one is scored; 0 for none."""
     likes_from: float | None = None
     """Label from which on an event counts as a choice; None for all labels above 0."""
+    attributes: bool = False
+    """True to add the attributes of the items to a list, where a request does not say otherwise."""
+    attributes_max: int = 10_000
+    """Number of items whose attributes are kept."""
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -47,13 +49,15 @@ class Page:
         correlation = bytes(getattr(message.properties, "CorrelationData", b""))
         self.received.append((message.topic, bytes(message.payload), correlation, message.retain))
 
-    def ask(self, number: int, payload: bytes) -> None:
+    def ask(self, number: int, payload: bytes, *, wait: bool = True) -> None:
         properties = None
         if self.five:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.ResponseTopic = self.topic
             properties.CorrelationData = number.to_bytes(2, "big")
-        self.client.publish(REQUESTS, payload, 1, properties=properties).wait_for_publish(20)
+        sent = self.client.publish(REQUESTS, payload, 1, properties=properties)
+        if wait:
+            sent.wait_for_publish(20)
 
     def send(self, payloads: list[bytes]) -> None:
         for payload in payloads:
@@ -96,30 +100,49 @@ def answer_of(engine: Engine, payload: bytes) -> bytes:
     return effect.payload
 
 
+def traffic(n: int, start: int, chance: random.Random) -> list[bytes]:
+    """Choices, and items that are withdrawn, come back and get titles between them."""
+    payloads = choices(n, start)
+    for i in range(start, start + n, 20):
+        about: dict[str, Any] = {"id": f"a{i}", "item": f"i{chance.randrange(83)}", "available": chance.random() < 0.4}
+        if chance.random() < 0.5:
+            about["x"] = {"title": f"Title {i}"}
+        payloads.insert(chance.randrange(len(payloads)), json.dumps(about).encode())
+    return payloads
+
+
+@pytest.mark.rounds(quick=2, long=20)
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_kill_leaves_recommendations_equal_to_the_bit(broker: BrokerProcess, make_daemon: Any, protocol: str) -> None:
+def test_kill_9_leaves_recommendations_equal_to_the_bit(
+    broker: BrokerProcess, make_daemon: Any, rounds: Iterable[int], chance: random.Random, protocol: str
+) -> None:
     if protocol not in broker.protocols:
         pytest.skip(f"the broker speaks no MQTT {protocol}")
-    payloads = choices(400)
     daemon = make_daemon(
         broker.port,
         broker=f'protocol = "{protocol}"',
         learner="AutoRanker",
-        tables="[recommend]\nk = 4\nscore_every = 3\n",
+        tables="[recommend]\nk = 4\nscore_every = 3\nattributes = true\n",
+        environment={"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "150"},
     )
-    page = Page(broker.port, protocol)
+    page, payloads, n = Page(broker.port, protocol), list[bytes](), 0
     try:
         with daemon:
             daemon.connected()
-            page.send(payloads[:250])
-            page.ask(40, request(40))
-            page.answers(range(40, 41))
-            # What was answered last may not be in the journal yet.
-            daemon.kill()
-        with daemon:
-            daemon.connected(2)
-            page.send(payloads[250:])
-            daemon.counted(400)
+            for _ in rounds:
+                made = traffic(200, n, chance)
+                payloads, n = payloads + made, n + 200
+                for number, payload in enumerate(made):
+                    page.client.publish(EVENTS, payload, 1)
+                    if number % 40 == 39:
+                        page.ask(40, request(40), wait=False)
+                # Most have come, some wait in the broker, or it still starts.
+                time.sleep(chance.uniform(0.0, 0.5))
+                daemon.kill()
+                daemon.start()
+            page.send(made := choices(50, n))
+            payloads, n = payloads + made, n + 50
+            daemon.counted(n)
             for i in range(33):
                 page.ask(i, request(i))
             page.ask(99, b'{"user": "u1", "exclude": "i1", "id": 99}')
@@ -130,10 +153,14 @@ def test_a_kill_leaves_recommendations_equal_to_the_bit(broker: BrokerProcess, m
         page.close()
     undisturbed = daemon.undisturbed(payloads)
     assert found == {i: answer_of(undisturbed, request(i)) for i in range(33)}
-    assert len(json.loads(found[3])["items"]) == 5
+    answer = json.loads(found[3])
+    assert len(answer["items"]) == len(answer["attributes"]) == 5
     assert json.loads(refused[99])["error"] == "`exclude` is 'i1': expected a list of item ids."
     recovered = daemon.recovered()
     assert_same_learning(recovered, undisturbed)
+    withdrawn = undisturbed.state_dict()["learner.withdrawn"]
+    assert withdrawn
+    assert not any(set(withdrawn) & set(json.loads(payload)["items"]) for payload in found.values())
     assert recovered.metrics()["recall_at_k"] == undisturbed.metrics()["recall_at_k"] > 0
     assert recovered.counters["dead_letters.wrong_type"] == 1
     assert "Traceback" not in daemon.log

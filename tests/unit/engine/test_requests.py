@@ -19,8 +19,8 @@ def read(**fields: Any) -> Request:
 
 
 def test_all_fields_are_read() -> None:
-    asked = read(user=7, k=3, exclude=["tea", 9], among=[], exclude_seen=False, id="page")
-    assert asked == Request(7, 3, ("tea", 9), (), False, "page")
+    asked = read(user=7, k=3, exclude=["tea", 9], among=[], exclude_seen=False, attributes=True, id="page")
+    assert asked == Request(7, 3, ("tea", 9), (), False, True, "page")
     assert read(user="ann", k=None, among=None) == Request("ann")
     # The longest id.
     assert read(user="ü" * 256).user == "ü" * 256
@@ -44,13 +44,14 @@ def test_all_fields_are_read() -> None:
         ({"user": "a", "exclude": [None]}, "wrong_type", "`exclude[0]` is None: expected a string or an integer."),
         ({"user": "a", "among": ["b"] * 10_001}, "too_large", "`among` has 10001 ids: expected at most 10000."),
         ({"user": "a", "exclude_seen": 1}, "wrong_type", "`exclude_seen` is 1: expected true or false."),
+        ({"user": "a", "attributes": "all"}, "wrong_type", "`attributes` is 'all': expected true or false."),
         ({"user": "a", "id": []}, "wrong_type", "`id` is []: expected a string or an integer."),
         (
             {"user": "a", "exlude": []},
             "wrong_type",
             (
-                "`exlude` is not a field of a request: expected one of user, k, exclude, among, exclude_seen, id. "
-                "Did you mean `exclude`?"
+                "`exlude` is not a field of a request: expected one of user, k, exclude, among, exclude_seen, "
+                "attributes, id. Did you mean `exclude`?"
             ),
         ),
     ],
