@@ -130,14 +130,18 @@ def test_kill_9_leaves_recommendations_equal_to_the_bit(
         with daemon:
             daemon.connected()
             for _ in rounds:
-                made = traffic(200, n, chance)
+                made, before = traffic(200, n, chance), len(page.received)
                 payloads, n = payloads + made, n + 200
                 for number, payload in enumerate(made):
                     page.client.publish(EVENTS, payload, 1)
                     if number % 40 == 39:
                         page.ask(40, request(40), wait=False)
-                # Most have come, some wait in the broker, or it still starts.
-                time.sleep(chance.uniform(0.0, 0.5))
+                if chance.random() < 0.8:
+                    eventually(lambda before=before: len(page.received) > before, "an answer")
+                    time.sleep(chance.uniform(0.0, 0.15))
+                else:
+                    # While it starts, recovers or connects.
+                    time.sleep(chance.uniform(0.0, 1.0))
                 daemon.kill()
                 daemon.start()
             page.send(made := choices(50, n))
