@@ -65,6 +65,7 @@ With a table `[recommend]`, the daemon answers requests on `edgedescent/<device>
 | `exclude` | list of items to leave out, at most 10,000 |
 | `among` | list of items to rank, known or not, at most 10,000; all known items if absent |
 | `exclude_seen` | whether what the user had lately is left out; `recommend.exclude_seen` if absent |
+| `attributes` | whether the answer has the attributes of the items, in their order; `recommend.attributes` if absent |
 | `id` | text or an integer that the answer carries |
 
 The answer goes to the response topic of the request, with its correlation data (MQTT 5), or else to
@@ -72,6 +73,13 @@ The answer goes to the response topic of the request, with its correlation data 
 
 ```text
 {"user":"ann","items":["scones","milk","jam"],"id":"page-7"}
+```
+
+With `attributes` there is a list of those too, null where none are known: `"attributes":[{"title":"Scones"},null,null]`. Events
+without a user say them, and whether an item is available ([Recommenders](recommenders.md#from-the-daemon)):
+
+```text
+{"item":"scones","x":{"title":"Scones"},"available":true,"id":"stock-81"}
 ```
 
 A request that cannot be used is answered by what is wrong with it, and becomes a dead letter:
