@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -14,6 +14,7 @@ from edgedescent.engine.messages import Effect, Message, Recommendations
 from edgedescent.engine.settings import RecommendSettings
 from edgedescent.errors import InvalidEventError, StateError
 from edgedescent.formats import ItemEvent, content_hash
+from edgedescent.learners import Learner
 from edgedescent.state import codec
 from support.engines import letters
 
@@ -150,6 +151,37 @@ def test_what_cannot_be_used_is_a_dead_letter_and_changes_nothing(event: Any, re
         name for name in before if name.startswith(("learner.", "attributes."))
     ]
     assert engine.counters["item_events"] == 0
+
+
+def test_the_dead_letter_of_one_in_an_array_is_the_event() -> None:
+    engine = an_engine()
+    event = {"item": "a" * 513, "available": False, "x": {"t": 1}, "id": 3}
+    (letter,) = letters(send(engine, [event, {"item": "b", "available": False}]))
+    assert json.loads(letter.payload) == event
+    assert engine.counters["item_events"] == 1
+    assert [one.reason for one in letters(engine.handle(Message(engine.position + 1, 5.0, "e", letter.payload)))] == [
+        "too_large"
+    ]
+
+
+def test_a_learner_that_recommends_nothing_refuses_them() -> None:
+    engine = Engine(Constant())
+    (letter,) = letters(send(engine, {"item": "a", "available": False}))
+    assert letter.error == "Constant recommends nothing: expected a `user`."
+    send(engine, {"user": "u", "item": "a", "y": 1})
+    assert engine.counters["events_learned"] == 1
+
+
+class Constant(Learner):
+    """Learner of ratings in Python that cannot recommend."""
+
+    input_kind: ClassVar[Literal["features", "ratings"]] = "ratings"
+
+    def predict_one(self, user: str, item: str) -> float:  # noqa: ARG002
+        return 3.0
+
+    def predict_learn_one(self, user: str, item: str, y: float) -> float:  # noqa: ARG002
+        return 3.0
 
 
 def test_a_state_goes_on_bit_for_bit() -> None:

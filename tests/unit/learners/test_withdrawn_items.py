@@ -145,7 +145,13 @@ def test_the_oldest_without_a_row_are_forgotten_beyond_the_bound() -> None:
     assert ranker.recommend("u", 20) == []
     assert not ranker.is_available("new9999")
     assert ranker.is_available("new0")
-    # A smaller table keeps fewer.
-    smaller = AutoRanker(items_max=10).set_params(items_max=11)
-    smaller.load_state_dict(ranker.state_dict())
-    assert smaller.recommend("u", 20) == []
+
+
+def test_they_go_on_with_other_parameters() -> None:
+    ranker = AutoRanker()
+    learn(ranker, 50)
+    ranker.set_available("i2", False)
+    ranker.set_available("unknown", False)
+    ranker.set_params(items_max=100)
+    assert "i2" not in ranker.recommend("u1", 50)
+    assert ranker.state_dict()["withdrawn"] == ["i2", "unknown"]
