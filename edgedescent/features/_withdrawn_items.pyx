@@ -32,9 +32,6 @@ cdef class WithdrawnItems:
     def __len__(self):
         return len(self.ids)
 
-    def __contains__(self, item):
-        return item in self.ids
-
     @property
     def n_rows(self):
         """Number of withdrawn items that have a row."""
