@@ -150,7 +150,8 @@ class Recommender(CompiledRecommender, Learner):
     ) -> list[str]:
         """Return the `k` items with the highest scores for `user`, best first; ties in order of appearance.
 
-        The result is exact: every item is scored. Scores are compared before clipping to the range of ratings.
+        The result is exact: every item is scored, but for those that are withdrawn (`set_available`). Scores are
+        compared before clipping to the range of ratings.
 
         Args:
             user: User id. For an unknown user, the ranking depends only on the biases (the popularity) of the items.
