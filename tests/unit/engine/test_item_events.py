@@ -153,6 +153,29 @@ def test_what_cannot_be_used_is_a_dead_letter_and_changes_nothing(event: Any, re
     assert engine.counters["item_events"] == 0
 
 
+@pytest.mark.parametrize("events_max", [1, 2, 5])
+def test_a_message_in_slices_does_what_one_at_once_does(events_max: int) -> None:
+    content: list[Any] = []
+    for i in range(20):
+        content.append({"id": 100 + i, "user": f"u{i % 3}", "item": f"i{i}", "y": 1})
+        content.append({"item": f"i{i * 7 % 20}", "available": i % 3 == 0, "x": {"n": i}})
+    payload = json.dumps(content).encode()
+    whole, sliced, resumed = an_engine(after="event"), an_engine(after="event"), an_engine(after="event")
+    message = Message(whole.position + 1, 5.0, "shop/events", payload)
+    expected = whole.handle(message)
+    effects, states = sliced.begin(message, events_max), []
+    while effects is None:
+        states.append(codec.decode(codec.encode(sliced.state_dict())))
+        effects = sliced.proceed(events_max)
+    assert effects == expected
+    assert codec.encode(sliced.state_dict()) == codec.encode(whole.state_dict())
+    # Each of these could be a checkpoint, after which the message comes again.
+    for state in states:
+        resumed.load_state_dict(state)
+        resumed.handle(message)
+        assert codec.encode(resumed.state_dict()) == codec.encode(whole.state_dict())
+
+
 def test_the_dead_letter_of_one_in_an_array_is_the_event() -> None:
     engine = an_engine()
     event = {"item": "a" * 513, "available": False, "x": {"t": 1}, "id": 3}
