@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard edgedescent/*/*.pyx edgedescent/*/*.pxd adapters/*/*.pyx)
 
-.PHONY: help demo test wheel arm64 pythons brokers lint format docs soak damage torture bench clean
+.PHONY: help demo test wheel readers arm64 pythons brokers lint format docs soak damage torture bench clean
 
 help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
 	@echo "make test     run the tests; ARGS='tests/unit -k adam' and other options of pytest are passed on"
 	@echo "make wheel    build the wheel, and run README and guides with it in an empty environment"
+	@echo "make readers  let Node-RED read predictions, and a client in Node.js ask for items, installing both with npm"
 	@echo "make arm64    build and test on an emulated ARM64 processor; ARGS='--cache /var/tmp/roots' and options of pytest"
 	@echo "make pythons  build and test under the Python of each Debian release: 3.11, 3.13 and 3.14"
 	@echo "make brokers  try the daemon on several brokers, installing them; ARGS='-k rabbit --seed 7' chooses"
@@ -45,6 +46,11 @@ test: $(VENV)/.with-test
 
 wheel: $(VENV)/.with-test
 	$(BIN)/python -m pytest tests/wheel --numprocesses 0 $(ARGS)
+
+readers: $(VENV)/.with-test
+	npm install --silent --no-audit --no-fund --prefix build/readers node-red@4
+	npm install --silent --no-audit --no-fund --prefix examples/shop
+	$(BIN)/python -m pytest tests/readers tests/system/test_shop.py --numprocesses 0 $(ARGS)
 
 arm64:
 	tests/debian_root.sh --arch arm64 --suite bookworm $(ARGS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,7 +43,8 @@ def is_frame(data: object) -> bool:
 def read_columns(name: str, frame: Any) -> dict[Any, Column]:
     """Return the columns of a data frame by their names.
 
-    Numbers and booleans become floats. Everything else stays objects, as `to_list` gives them.
+    Numbers and booleans become floats. Everything else stays objects, as `to_list` gives them. Texts that are times are
+    warned of.
 
     Args:
         name: Name of the frame in error messages.
@@ -116,7 +119,24 @@ def _read(what: str, column: nw.Series[Any]) -> Column:
         return Column(values, missing if missing.any() else None)
     gone = column.is_null().to_list()
     objects = [_present(value, is_null=null) for value, null in zip(column.to_list(), gone, strict=True)]
+    if objects and _is_date(objects[0]) and _is_date(objects[-1]):
+        warnings.warn(
+            f"The {what} holds times as texts, which are read as categories. Give what matters of them as numbers, "
+            'such as the hour, by `pandas.to_datetime(X["at"]).dt.hour`, and leave the column out.',
+            stacklevel=2,
+        )
     return Column(objects, is_categorical=kind in (nw.Categorical, nw.Enum))
+
+
+def _is_date(value: Any) -> bool:
+    """Return True for a text that begins with a date, such as 2026-11-23 or 2026-11-23T10:00."""
+    if not isinstance(value, str) or value[4:5] != "-" or value[7:8] != "-":
+        return False
+    try:
+        date.fromisoformat(value[:10])
+    except ValueError:
+        return False
+    return True
 
 
 def _present(value: Any, *, is_null: bool) -> Any:

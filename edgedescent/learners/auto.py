@@ -129,16 +129,17 @@ class AutoRegressor(FeatureLearner):
         names = model.names()
         periods = [str(period) for period in (history.period, history.second_period) if period]
         row = model.keyed.key()
+        key = self.encoder.vocabulary.keys()[row - 1] if row else "none"
         lines = [
             f"{type(self).__name__} with budget {self.budget} after {self.n_events:,} events",
-            f"mean absolute error {model.choice.mean_error:.4g}",
+            f"mean absolute error of about the last 100 events: {model.choice.mean_error:.4g}",
             "weight      error  expert",
             *(
                 f"{weights[i]:6.1%}  {errors[i]:9.4g}  {names[i]}"
                 for i in np.argsort(-weights, kind="stable")[:experts_max]
             ),
             f"periods of the labels: {' and '.join(periods) or 'none'}",
-            f"key: {self.encoder.vocabulary.keys()[row - 1] if row else 'none'}",
+            f"key, the feature whose values have lags of their own: {key}",
             *(
                 []
                 if model.trees is None

@@ -66,3 +66,35 @@ def run_as_typed(
         return subprocess.run(
             ["bash", "-c", script], cwd=folder, env=variables, capture_output=True, text=True, check=False
         )
+
+
+def type_in_page(path: Path, folder: Path, *, programs: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Type in a page from top to bottom in one folder, and return what it printed.
+
+    Files are named by the comment in their first line; programs in Python run with warnings as errors.
+
+    Args:
+        path: The page, in Markdown.
+        folder: Where its files are written and its commands run.
+        programs: Folder of `edgedescent` and `python`.
+        environment: Environment of the commands; that of this process if None.
+
+    Raises:
+        AssertionError: If a program names no file, or a command fails.
+    """
+    variables = {
+        **(os.environ if environment is None else environment),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+    printed = []
+    for kind, text in FENCE.findall(path.read_text(encoding="utf-8")):
+        named = re.match(r"# (\S+)\n", text)
+        if kind in ("python", "toml"):
+            assert named, f"a block of {kind} does not name its file:\n{text}"
+            (folder / named[1]).write_text(text, encoding="utf-8")
+        command = {"python": [programs / "python", "-W", "error", named and named[1]], "sh": ["bash", "-ec", text]}
+        if kind in command:
+            done = subprocess.run(command[kind], cwd=folder, env=variables, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+            printed.append(done.stdout)
+    return "".join(printed)

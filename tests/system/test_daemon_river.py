@@ -27,7 +27,7 @@ def payloads(stream: Any) -> list[bytes]:
 
 @pytest.mark.parametrize(
     ("model", "stream"),
-    [(FOREST, list(datasets.TrumpApproval())[:600]), (TREE, list(datasets.ChickWeights()))],
+    [(FOREST, list(datasets.TrumpApproval())[:300]), (TREE, list(datasets.ChickWeights())[:300])],
     ids=["arf", "hat"],
 )
 def test_kill_9_leaves_the_same_model(make_daemon: Any, model: str, stream: Any) -> None:
@@ -38,7 +38,7 @@ def test_kill_9_leaves_the_same_model(make_daemon: Any, model: str, stream: Any)
             broker=f'protocol = "{broker.protocols[0]}"',
             learner="RiverRegressor",
             parameters=f"model = {model}",
-            environment={"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "150"},
+            environment={"EDGEDESCENT_STATE__CHECKPOINT_EVENTS": "70"},
         )
         with daemon:
             daemon.connected()

@@ -108,7 +108,7 @@ def test_the_client_for_node_shows_titles(tmp_path: Path) -> None:
     need("node", "mosquitto_pub")
     found = subprocess.run(["node", "-e", "require.resolve('mqtt')"], cwd=SHOP, capture_output=True, check=False)
     if found.returncode:
-        pytest.skip("the package mqtt of npm is not installed: npm install, in examples/shop")
+        pytest.skip("the package mqtt of npm is not installed: make readers, or npm install in examples/shop")
     with a_shop(tmp_path) as (broker, work):
         (work / "node_modules").symlink_to(SHOP / "node_modules")
         before = steps(node=False)

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulators.md"
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from support.snippets import FENCE, ROOT, type_in_page
+
+PAGE = ROOT / "docs" / "simulators.md"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a reader who has typed in the page: files are named by the comment in their first line."""
+    """The folder of a reader who has typed in the page."""
     folder = tmp_path_factory.mktemp("reader")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    printed = []
-    for kind, text in FENCE.findall(PAGE.read_text(encoding="utf-8")):
-        named = re.match(r"# (\S+)\n", text)
-        if kind in ("python", "toml"):
-            assert named, f"a block of {kind} does not name its file:\n{text}"
-            (folder / named[1]).write_text(text, encoding="utf-8")
-        command = {"python": [sys.executable, "-W", "error", named[1] if named else ""], "sh": ["bash", "-ec", text]}
-        if kind in command:
-            done = subprocess.run(
-                command[kind], cwd=folder, env=environment, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-            printed.append(done.stdout)
-    (folder / "printed.txt").write_text("".join(printed), encoding="utf-8")
+    printed = type_in_page(PAGE, folder, programs=Path(sys.executable).parent)
+    (folder / "printed.txt").write_text(printed, encoding="utf-8")
     return folder
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.snippets import FENCE, ROOT, run_as_typed
+from support.snippets import FENCE, ROOT, run_as_typed, type_in_page
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = [path for path in sorted((ROOT / "docs").glob("*.md")) if path.stem not in ("extending", "scores")]
@@ -92,7 +92,7 @@ def test_python_of_the_guides(path: Path, full: Path, tmp_path: Path) -> None:
 
 
 def commands() -> list[Any]:
-    """Blocks of commands in the guides, but for the page that a test of its own types in."""
+    """Blocks of commands in the guides, but for the tutorial, whose blocks need those before them."""
     return [
         pytest.param(text, id=f"{path.stem}-{number}")
         for path in sorted((ROOT / "docs").glob("*.md"))
@@ -106,6 +106,10 @@ def commands() -> list[Any]:
 def test_commands_of_the_guides(text: str, full: Path, tmp_path: Path) -> None:
     done = run_as_typed(text, tmp_path, programs=full, environment=CLEAN)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_the_tutorial_of_the_simulators(full: Path, tmp_path: Path) -> None:
+    type_in_page(ROOT / "docs/simulators.md", tmp_path, programs=full, environment=CLEAN)
 
 
 def test_the_notebook(full: Path, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_the_summary_says_who_leads_and_what_was_found() -> None:
     assert weights == sorted(weights, reverse=True)
     assert all(any(text.endswith(name) for name in model.model.names()) for text in listed)
     assert lines[6] == "periods of the labels: 24" or lines[6].startswith("periods of the labels: 24 and ")
-    assert lines[7] == "key: none"
+    assert lines[7] == "key, the feature whose values have lags of their own: none"
     assert lines[8].startswith("weight of the correction by trees: ")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,16 @@ def test_times_are_refused_with_the_way(frame: Any) -> None:
     with pytest.raises(ValueError, match=r"column 'at' of `X` holds times .*such as the hour"):
         model.learn_many(frame, [1.0])
     assert model.n_events == 0
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_times_as_texts_are_warned_of_with_the_way(make: Any) -> None:
+    with pytest.warns(UserWarning, match=r"column 'at' of `X` holds times as texts, .*such as the hour"):
+        LinearRegressor().learn_many(make({"at": ["2026-01-01", "2026-01-02T10:00"]}), [1.0, 2.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LinearRegressor().learn_many(make({"at": ["2026-13-01", "2026-13-02"]}), [1.0, 2.0])
+        LinearRegressor().learn_many(make({"at": ["north-east", None]}), [1.0, 2.0])
 
 
 @pytest.mark.parametrize("value", [datetime(2026, 1, 1), np.datetime64("2026-01-01"), pd.Timestamp(0), pd.Timedelta(3)])

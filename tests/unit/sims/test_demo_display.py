@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 
 from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.errors import ConfigError
-from edgedescent_sims.demo import packages
+from edgedescent_sims.demo import packages, session
 from edgedescent_sims.demo.display import feature_effects, learned_lines
 from edgedescent_sims.demo.session import DemoSession
+from edgedescent_sims.publish.stream import PublishReport
 from edgedescent_sims.sources.batch import Batch
 from edgedescent_sims.sources.in_memory import InMemorySource
 from edgedescent_sims.sources.titles import titles_beside
@@ -51,6 +53,18 @@ def test_a_recommender_shows_what_one_likes_more_than_others() -> None:
     assert all(line.startswith("for user ") for line in lines[1:])
     shown = [line for line in lines if "A title" in line or "filler" in line]
     assert shown, lines
+
+
+def test_the_time_of_a_demo_ends_with_the_last_event_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = DemoSession(InMemorySource(Batch.of({"a": np.ones(3)}, np.ones(3))), tmp_path)
+    handled = {"events_learned": 0, "events_predicted": 0, "duplicates": 0, "dead_letters": 0}
+    demo.metrics = [handled]
+    sent = PublishReport(3, 3, 0.001, 3000.0, 0, 0, 0, 0, False)
+    monkeypatch.setattr(demo, "_connection", lambda: None)
+    monkeypatch.setattr(session, "publish", lambda *_args, **_options: sent)
+    threading.Timer(0.2, lambda: demo.metrics.append({**handled, "events_learned": 3})).start()
+    demo.replay(rate=1.0)
+    assert demo.seconds >= 0.2
 
 
 def test_titles_lie_beside_the_ratings(tmp_path: Path) -> None:
