@@ -11,7 +11,7 @@ help:
 	@echo "make demo     see it work; ARGS='--json' and other options of 'edgedescent demo' are passed on"
 	@echo "make test     run the tests; ARGS='tests/unit -k adam' and other options of pytest are passed on"
 	@echo "make wheel    build the wheel, and run README and guides with it in an empty environment"
-	@echo "make readers  let Node-RED read the predictions, installing it with npm"
+	@echo "make readers  let Node-RED read predictions, and a client in Node.js ask for items, installing both with npm"
 	@echo "make arm64    build and test on an emulated ARM64 processor; ARGS='--cache /var/tmp/roots' and options of pytest"
 	@echo "make pythons  build and test under the Python of each Debian release: 3.11, 3.13 and 3.14"
 	@echo "make brokers  try the daemon on several brokers, installing them; ARGS='-k rabbit --seed 7' chooses"
@@ -49,7 +49,8 @@ wheel: $(VENV)/.with-test
 
 readers: $(VENV)/.with-test
 	npm install --silent --no-audit --no-fund --prefix build/readers node-red@4
-	$(BIN)/python -m pytest tests/readers --numprocesses 0 $(ARGS)
+	npm install --silent --no-audit --no-fund --prefix examples/shop
+	$(BIN)/python -m pytest tests/readers tests/system/test_shop.py --numprocesses 0 $(ARGS)
 
 arm64:
 	tests/debian_root.sh --arch arm64 --suite bookworm $(ARGS)

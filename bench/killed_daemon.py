@@ -47,7 +47,7 @@ def drive(path: Path, port: int, messages: Sequence[Sent], *, kills: int, seed: 
     """
     dice = random.Random(seed + 1)  # noqa: S311 - a repeatable stream, not a secret
     moments = sorted(dice.randrange(1, len(messages)) for _ in range(kills))
-    daemon = _start(path)
+    daemon = start_daemon(path)
     try:
         _wait_for(path, lambda: "Receiving" in _log(path), "the daemon to subscribe")
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -59,7 +59,7 @@ def drive(path: Path, port: int, messages: Sequence[Sent], *, kills: int, seed: 
                 moments.pop(0)
                 daemon.kill()
                 daemon.wait()
-                daemon = _start(path)
+                daemon = start_daemon(path)
             sent = client.publish(message.topic, message.payload, 1)
             if number % 500 == 499 or number == len(messages) - 1:
                 sent.wait_for_publish(PATIENCE_S)
@@ -74,7 +74,8 @@ def drive(path: Path, port: int, messages: Sequence[Sent], *, kills: int, seed: 
         daemon.wait()
 
 
-def _start(path: Path) -> subprocess.Popen[bytes]:
+def start_daemon(path: Path) -> subprocess.Popen[bytes]:
+    """Start the daemon on a configuration; its log is ``daemon.log`` beside it."""
     with (path.parent / "daemon.log").open("ab") as log:
         return subprocess.Popen([sys.executable, "-m", "edgedescent", "run", str(path)], stderr=log)
 

@@ -135,13 +135,19 @@ class Steady(OurDaemon):
 
 
 class Client:
-    """Publishes with QoS 1 and hears predictions, without threads whose turns would count as latency."""
+    """Publishes with QoS 1 and hears answers, without threads whose turns would count as latency.
 
-    def __init__(self, port: int) -> None:
+    Args:
+        port: of the broker.
+        answers: topic of the answers.
+    """
+
+    def __init__(self, port: int, answers: str) -> None:
+        self._answers = text(answers)
         self._sock = socket.create_connection(("127.0.0.1", port), timeout=5)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.sendall(packet(0x10, b"\0\4MQTT\4\2" + KEEPALIVE_S.to_bytes(2, "big") + b"\0\0"))
-        self._sock.sendall(packet(0x82, b"\0\1" + text(PREDICTIONS) + b"\0"))
+        self._sock.sendall(packet(0x82, b"\0\1" + self._answers + b"\0"))
         self._received = b""
         self._poll = select.poll()
         self._poll.register(self._sock, select.POLLIN)
@@ -152,17 +158,16 @@ class Client:
                 raise TransportError("The broker does not confirm the subscription.")
             heard += [kind for kind, _ in self._packets()]
 
-    def publish(self, payload: bytes) -> None:
-        """Send one event."""
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send one message."""
         self._packet_id = self._packet_id % 65_535 + 1
-        self._sock.sendall(packet(0x32, text(EVENTS) + self._packet_id.to_bytes(2, "big") + payload))
+        self._sock.sendall(packet(0x32, text(topic) + self._packet_id.to_bytes(2, "big") + payload))
 
-    def predictions(self, timeout_s: float) -> list[bytes]:
-        """Predictions that have arrived; waits at most `timeout_s` for the first."""
+    def answers(self, timeout_s: float) -> list[bytes]:
+        """Answers that have arrived; waits at most `timeout_s` for the first."""
         if not self._poll.poll(max(timeout_s, 0.0) * 1000):
             return []
-        start = 2 + len(PREDICTIONS.encode())
-        return [body[start:] for kind, body in self._packets() if kind == 3]
+        return [body[len(self._answers) :] for kind, body in self._packets() if kind == 3]
 
     def close(self) -> None:
         """End the connection."""
@@ -245,7 +250,7 @@ def measure(rate: int, seconds: float, folder: Path, learner: str) -> Run:
         Steady(Path(own), broker.port, learner) as daemon,
     ):
         broker.wait_for_subscription(daemon.client_id)
-        client = Client(broker.port)
+        client = Client(broker.port, PREDICTIONS)
         try:
             _stream(run, client, Gauge(daemon.pid), events)
         finally:
@@ -272,11 +277,11 @@ def _stream(run: Run, client: Client, gauge: Gauge, events: Sequence[bytes]) -> 
             event = events[run.sent % len(events)]
             name = b'{"id":"s%d"' % run.sent
             published[name[1:]] = now
-            client.publish(name + event[event.index(b',"x"') :])
+            client.publish(EVENTS, name + event[event.index(b',"x"') :])
             due += 1 / run.rate
             continue
         wait_s = min(due, next_minute) - time.monotonic() if now < until else 0.01
-        for payload in client.predictions(wait_s):
+        for payload in client.answers(wait_s):
             arrived = time.monotonic()
             start = payload.index(b'"id"')
             sent_at = published.pop(payload[start : payload.index(b'"', start + 6) + 1], None)

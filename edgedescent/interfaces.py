@@ -27,6 +27,10 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """Identifiers of the subscriptions for which the broker sent it, where it tells them."""
     surplus: bool = False
     """True for a message that is not to be handled: acknowledged in its turn, neither journaled nor learned."""
+    response_topic: str = ""
+    """Topic to which the sender wants an answer, where the protocol has that (MQTT 5); empty if it names none."""
+    correlation: bytes = b""
+    """Data that the sender wants back with the answer."""
 
     def as_surplus(self) -> Self:
         """The same delivery, marked as surplus and without its payload, which is not needed and may be large."""
@@ -107,8 +111,18 @@ class Transport(Protocol):
     def session(self, generation: int) -> int:
         """Number of the broker's session to which a connection belongs; a new session has a larger one."""
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Queue a message; False where there is no connection to send it over."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b"") -> bool:
+        """Queue a message; False where there is no connection to send it over.
+
+        Args:
+            topic: The topic.
+            payload: The content.
+            retain: True for a message that the broker gives to later subscribers too.
+            correlation: Data of the request that it answers; none where they are empty.
+        """
+
+    def is_response_topic(self, topic: str) -> bool:
+        """True if an answer can be published to a topic that a client names, and does not come back as an event."""
 
     def payload_bytes_max(self, topic: str) -> int:
         """Largest payload that the broker takes on a topic, as far as is known."""
@@ -140,6 +154,10 @@ class PlainTransport:
     def payload_bytes_max(self, topic: str) -> int:  # noqa: ARG002
         """There is no limit."""
         return sys.maxsize
+
+    def is_response_topic(self, topic: str) -> bool:
+        """Every name is a topic."""
+        return bool(topic)
 
 
 class Reply(Protocol):

@@ -38,10 +38,15 @@ cdef enum:
     USER_PROPERTY = 0x26
 
 
-cdef tuple subscriptions(const unsigned char* data, Py_ssize_t at, Py_ssize_t end):
-    """Subscription identifiers (3.3.2.3.8) among the properties from `at` to `end`; the others are skipped."""
+cdef object with_properties(str topic, bytes payload, int packet_id, int qos, bint duplicate, long long generation,
+                            const unsigned char* data, Py_ssize_t at, Py_ssize_t end):
+    """Delivery with what its properties from `at` to `end` say: subscription identifiers (3.3.2.3.8), response topic
+    (3.3.2.3.5) and correlation data (3.3.2.3.6); the others are skipped.
+    """
     cdef list found = []
-    cdef Py_ssize_t number
+    cdef str response_topic = ""
+    cdef bytes correlation = b""
+    cdef Py_ssize_t number, size
     cdef int kind, texts
     while at < end:
         kind, texts = data[at], 0
@@ -64,11 +69,19 @@ cdef tuple subscriptions(const unsigned char* data, Py_ssize_t at, Py_ssize_t en
         else:
             raise ValueError("a malformed property")
         while texts and at + 2 <= end:
-            at += 2 + (data[at] << 8) + data[at + 1]
+            size = (data[at] << 8) + data[at + 1]
+            at += 2 + size
             texts -= 1
+            if at > end:
+                break
+            if kind == RESPONSE_TOPIC:
+                response_topic = text(data[at - size : at])
+            elif kind == CORRELATION_DATA:
+                correlation = data[at - size : at]
         if texts or at > end:
             raise ValueError("a malformed property")
-    return tuple(found)
+    return Delivery(topic, payload, packet_id, qos, duplicate, generation, tuple(found), False, response_topic,
+                    correlation)
 
 
 def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, Py_ssize_t count_max,
@@ -81,7 +94,7 @@ def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, P
         data: Received bytes.
         at: Index at which a packet begins.
         generation: Number of the connection.
-        five: True if the packets have the properties of MQTT 5, of which subscription identifiers are kept.
+        five: True if the packets have the properties of MQTT 5.
         count_max: Most events to take.
         bytes_max: Size of packets after which to stop.
 
@@ -121,8 +134,8 @@ def take_events(bytes data, Py_ssize_t at, long long generation, *, bint five, P
         if length < 0 or place + length > end:
             raise ValueError("an event that is longer than its packet")
         if length:
-            events.append(Delivery(topic, data[place + length : end], packet_id, qos, head & 0x08 != 0, generation,
-                                   subscriptions(raw, place, place + length)))
+            events.append(with_properties(topic, data[place + length : end], packet_id, qos, head & 0x08 != 0,
+                                          generation, raw, place, place + length))
         else:
             events.append(Delivery(topic, data[place : end], packet_id, qos, head & 0x08 != 0, generation))
         at = end

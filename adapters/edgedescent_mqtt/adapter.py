@@ -29,7 +29,7 @@ from edgedescent_mqtt.received import to_delivery
 from edgedescent_mqtt.screen import Screen
 from edgedescent_mqtt.session_record import SessionRecord
 from edgedescent_mqtt.subscriptions import Subscriptions
-from edgedescent_mqtt.topics import check_topics
+from edgedescent_mqtt.topics import check_topics, is_response_topic
 from edgedescent_mqtt.under_way import UnderWay
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class MqttAdapter:
     ) -> None:
         self._config = config
         self._client_id = config.client_id_of(device)
+        self._topics = tuple(topics)
         self._counts = Counter(COUNTS)
         self._record = SessionRecord(config.address, self._client_id)
         self._subscriptions = Subscriptions(topics, config)
@@ -313,17 +314,21 @@ class MqttAdapter:
         """Return the number of the session: all deliveries of one poll belong to it."""
         return self._record.session
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b"") -> bool:
         """Queue a message; returns False where there is no connection, or too much waits to be sent already."""
         sock = self._socket()
         if not self._accepted or sock is None:
             return False
-        if not self._publisher.publish(sock, topic, payload, retain=retain):
+        if not self._publisher.publish(sock, topic, payload, retain=retain, correlation=correlation):
             return False
         self._queued_bytes += len(payload)
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)
         return True
+
+    def is_response_topic(self, topic: str) -> bool:
+        """Return True if an answer can be published to a topic that a client names, and does not come back."""
+        return is_response_topic(topic, self._topics)
 
     def payload_bytes_max(self, topic: str) -> int:
         """Return the largest payload that the broker takes on a topic."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -28,6 +29,8 @@ GRACE_S = 2.0
 """Time for which a broker that has answered a ping may still end the connection for a large message before it.
 
 RabbitMQ answers pings ahead of messages that it is at work on."""
+TOPICS_MAX = 256
+"""Most topics whose packets' heads are kept: a client may name any number of response topics."""
 UNCONFIRMED_MAX = 10_000
 """Most messages sent with QoS 1 that may wait for the broker's confirmation."""
 
@@ -119,20 +122,18 @@ class Publisher:
 
     # --- Messages -------------------------------------------------------------------------------------------------
 
-    def publish(self, sock: PacketSocket, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+    def publish(
+        self, sock: PacketSocket, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b""
+    ) -> bool:
         """Queue a message; returns False where too much waits to be sent already."""
         # A retained message replaces the one before, and is small and rare: there is always room for it.
         if not retain and sock.unsent >= PENDING_BYTES_MAX:
             return False
         if (retain or self._qos) and self._limits.qos_max:
-            if not self._publish_confirmed(topic, payload, retain=retain):
+            if not self._publish_confirmed(topic, payload, retain=retain, correlation=correlation):
                 return False
         else:
-            key = (topic, retain and self._limits.retains)
-            publication = self._publications.get(key)
-            if publication is None:
-                publication = self._publications[key] = Publication(topic, five=self._five, retain=key[1])
-            sock.queue(publication.packet(payload))
+            sock.queue(self._publication(topic, correlation, retain=retain).packet(payload))
         if len(payload) >= SUSPECT_BYTES:
             self._settle()
             self._proven_at = None
@@ -140,7 +141,20 @@ class Publisher:
             self._proof = sock.ping()
         return True
 
-    def _publish_confirmed(self, topic: str, payload: bytes, *, retain: bool) -> bool:
+    def _publication(self, topic: str, correlation: bytes, *, retain: bool) -> Publication:
+        """Writer of messages to a topic."""
+        retain = retain and self._limits.retains
+        if correlation:
+            # Each request has its own.
+            return Publication(topic, five=self._five, retain=retain, correlation=correlation)
+        publication = self._publications.get((topic, retain))
+        if publication is None:
+            if len(self._publications) >= TOPICS_MAX:
+                self._publications.clear()
+            publication = self._publications[topic, retain] = Publication(topic, five=self._five, retain=retain)
+        return publication
+
+    def _publish_confirmed(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes) -> bool:
         unconfirmed = self.unconfirmed
         unconfirmed.forget_confirmed()
         # The broker ends a connection over which it gets more than it takes (MQTT 5, section 3.3.4).
@@ -149,14 +163,20 @@ class Publisher:
         # A retained message replaces the one before, and is small and rare: the memory has always room for it.
         if unconfirmed.bytes >= PENDING_BYTES_MAX and not retain:
             return False
-        info = self._send_confirmed(topic, payload, retain=retain)
+        info = self._send_confirmed(topic, payload, retain=retain, correlation=correlation)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
         unconfirmed.add(info, len(payload))
         return True
 
-    def _send_confirmed(self, topic: str, payload: bytes, *, retain: bool) -> MQTTMessageInfo:
-        info = self._client.publish(topic, payload, qos=1, retain=retain and self._limits.retains)
+    def _send_confirmed(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes = b"") -> MQTTMessageInfo:
+        properties = None
+        if correlation and self._five:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.CorrelationData = correlation
+        info = self._client.publish(
+            topic, payload, qos=1, retain=retain and self._limits.retains, properties=properties
+        )
         if self._five and info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
             # 3.1.1 has no reason codes. With the callback set, paho takes much longer for every message.
             self._watched[info.mid] = topic

@@ -20,5 +20,15 @@ def to_delivery(message: MQTTMessage, generation: int = 0) -> Delivery:
         topic = message.topic
     except UnicodeDecodeError:
         topic = "\N{REPLACEMENT CHARACTER}"
-    numbers = tuple(getattr(message.properties, "SubscriptionIdentifier", ()))
-    return Delivery(topic, bytes(message.payload), message.mid, message.qos, message.dup, generation, numbers)
+    found = message.properties
+    return Delivery(
+        topic,
+        bytes(message.payload),
+        message.mid,
+        message.qos,
+        message.dup,
+        generation,
+        tuple(getattr(found, "SubscriptionIdentifier", ())),
+        response_topic=getattr(found, "ResponseTopic", ""),
+        correlation=bytes(getattr(found, "CorrelationData", b"")),
+    )

@@ -91,6 +91,20 @@ def matches(topic_filter: str, topic: str) -> bool:
     return len(levels) == len(names) and all(level in ("+", name) for level, name in zip(levels, names, strict=True))
 
 
+def is_response_topic(topic: str, filters: Sequence[str]) -> bool:
+    """Return True if an answer can be published to a topic that a client names.
+
+    A broker ends a connection over which a message to a wildcard comes. What matches `filters`, which the device
+    subscribes to, would come back as an event. Topics of the broker's own (``$SYS``) are nobody's to write to.
+
+    >>> is_response_topic("shop/page-7", ["edgedescent/shop/+"]), is_response_topic("shop/#", [])
+    (True, False)
+    """
+    if not topic or topic.startswith("$") or any(sign in topic for sign in "+#\0"):
+        return False
+    return not any(matches(name, topic) for name in filters)
+
+
 def without_group(topic_filter: str) -> str:
     """Return the filter of a shared subscription without its group (section 4.8.2).
 

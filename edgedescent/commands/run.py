@@ -29,7 +29,7 @@ from edgedescent.console.terminal import printable
 @click.option("--seconds", type=Number(min=0, min_open=True), help="End a dry run after so long.")
 @click.option(
     "--show",
-    type=click.Choice(["predictions", "metrics", "vectors"]),
+    type=click.Choice(["predictions", "recommendations", "metrics", "vectors"]),
     multiple=True,
     help="Print them during a dry run; vectors are the features and labels made from inputs.",
 )

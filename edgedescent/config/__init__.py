@@ -7,6 +7,7 @@ from its key. Where text is expected, a variable is used literally; everywhere e
 
 from edgedescent.config.building import build, check_keys, convert
 from edgedescent.config.loading import checksum, load
+from edgedescent.config.recommend import Recommend
 from edgedescent.config.tables import (
     OUTPUTS,
     Config,
@@ -33,6 +34,7 @@ __all__ = [
     "Logs",
     "Metrics",
     "Predictions",
+    "Recommend",
     "Snapshots",
     "State",
     "Topics",

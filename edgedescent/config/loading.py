@@ -56,6 +56,7 @@ def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, check
         config.build_learner()
         config.payload_format()
         config.assembly_settings()
+        config.output_topics()
         if check_adapters:
             config.build_transport()
             config.build_exporter()

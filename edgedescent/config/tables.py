@@ -13,6 +13,7 @@ from edgedescent import assembly as assembling
 from edgedescent.assembly import AssemblySettings, AssemblySpec, InputSpec, LabelSpec
 from edgedescent.assembly.inputs import filters_of
 from edgedescent.config.building import build, convert
+from edgedescent.config.recommend import Recommend
 from edgedescent.drift import Detector
 from edgedescent.engine.core import Engine
 from edgedescent.engine.settings import DriftSettings, EngineSettings
@@ -21,6 +22,7 @@ from edgedescent.formats import FORMATS, Format
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport, TransportAdapter
 from edgedescent.learners import Learner
 from edgedescent.learners.description import describe
+from edgedescent.learners.recommender import Recommender
 from edgedescent.registry import EXPORTERS, TRANSPORTS
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
@@ -227,6 +229,7 @@ class Config(_Table, frozen=True):
     state: State = State()
     limits: Limits = Limits()
     predictions: Predictions = Predictions()
+    recommend: Recommend | None = None
     drift: Drift = msgspec.field(default_factory=Drift)
     snapshots: Snapshots = Snapshots()
     metrics: Metrics = Metrics()
@@ -248,6 +251,26 @@ class Config(_Table, frozen=True):
             return [topic.replace("{device}", self.device) for topic in filters_of(settings.build_inputs())]
         return [topic.replace("{device}", self.device) for topic in self.topics.events]
 
+    def subscriptions(self) -> list[str]:
+        """Topic filters to subscribe to: those of the events, and the topic of the requests."""
+        recommend = self.recommend
+        return [*self.event_topics(), *([] if recommend is None else [recommend.settings(self.device).topic])]
+
+    def output_topics(self) -> dict[str, str]:
+        """Topics to publish to by the key that gives them, with the device filled in.
+
+        Raises:
+            ConfigError: If requests would come in where something is published.
+        """
+        outputs = {f"topics.{name}": self.topic(name) for name in OUTPUTS}
+        if self.recommend is not None:
+            outputs["recommend.responses"] = self.recommend.responses.replace("{device}", self.device)
+            requests = self.recommend.settings(self.device).topic
+            for key, topic in outputs.items():
+                if topic == requests:
+                    raise ConfigError(f"`recommend.topic` is {shown(topic)}: expected another topic than `{key}`.")
+        return outputs
+
     def build_learner(self) -> Learner:
         """Build the learner that ``[learner]`` describes.
 
@@ -258,6 +281,12 @@ class Config(_Table, frozen=True):
         if self.inputs and learner.input_kind != "features":
             raise ConfigError(
                 f"`inputs` are given, but {type(learner).__name__} learns ratings: expected a learner of features."
+            )
+        if self.recommend is not None and not isinstance(learner, Recommender):
+            raise ConfigError(
+                f"`recommend` is given, but {type(learner).__name__} recommends nothing: expected a learner of users "
+                "and items.",
+                'For example type = "AutoRanker".',
             )
         interval = self.predictions.interval
         if interval is not None and not learner.has_numeric_targets:
@@ -335,6 +364,7 @@ class Config(_Table, frozen=True):
             interval=self.predictions.interval,
             drift=watch if drift.enabled else None,
             assembly=assembly,
+            recommend=None if self.recommend is None else self.recommend.settings(self.device),
         )
 
     def build_engine(self, settings: EngineSettings | None = None) -> Engine:
@@ -357,12 +387,17 @@ class Config(_Table, frozen=True):
             ConfigError: If it cannot be imported, or a key of its table or a topic is wrong.
         """
         adapter, table = self._transport()
-        outputs = {f"topics.{name}": self.topic(name) for name in OUTPUTS}
-        adapter.check_topics(device=self.device, events=self.event_topics(), outputs=outputs)
+        named = self.output_topics()
+        if self.recommend is not None:
+            # Requests that match a filter of the events would come twice.
+            named["recommend.topic"] = self.recommend.settings(self.device).topic
+            # What is retained for a user goes to a topic below that of the lists.
+            named["recommend.responses"] += "/user" if self.recommend.retain else ""
+        adapter.check_topics(device=self.device, events=self.event_topics(), outputs=named)
         return adapter(
             table,
             device=self.device,
-            topics=self.event_topics(),
+            topics=self.subscriptions(),
             status_topic=self.topic("status"),
             bytes_max=self.limits.payload_bytes_max,
         )
@@ -395,8 +430,8 @@ class Config(_Table, frozen=True):
         return adapter.check_broker(
             table,
             device=self.device,
-            topics=self.event_topics(),
-            outputs=[self.topic(name) for name in OUTPUTS],
+            topics=self.subscriptions(),
+            outputs=list(self.output_topics().values()),
             bytes_max=self.limits.payload_bytes_max,
             publish=publish,
         )

@@ -1,4 +1,4 @@
-"""Queue of answers (published predictions), which wait while there is no connection."""
+"""Queue of answers (predictions and recommended items), which wait while there is no connection."""
 
 from __future__ import annotations
 
@@ -19,12 +19,23 @@ OVERHEAD_BYTES = 200
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+class Destination(NamedTuple):
+    """Where an answer goes."""
+
+    topic: str
+    retain: bool = False
+    """True for an answer that the broker gives to later subscribers too."""
+    correlation: bytes = b""
+    """Correlation data of the request."""
+
+
 class _Waiting(NamedTuple):
     """Answer that waits."""
 
     position: int
     payload: bytes
     held: bool
+    to: Destination
 
 
 class Answers:
@@ -35,7 +46,7 @@ class Answers:
     single one that is too large is dropped.
 
     Args:
-        publish: Sends one answer; returns False if it cannot be sent now.
+        publish: Sends one answer to its destination; returns False if it cannot be sent now.
         bytes_max: Size limit of the queue in bytes.
 
     Attributes:
@@ -48,14 +59,14 @@ class Answers:
 
     Example:
         >>> out: list[bytes] = []
-        >>> answers = Answers(lambda payload: len(out) < 1 and not out.append(payload), bytes_max=250)
+        >>> answers = Answers(lambda payload, to: len(out) < 1 and not out.append(payload), bytes_max=250)
         >>> for position in (1, 2, 3):
-        ...     answers.send(position, b"%d" % position)
+        ...     answers.send(position, b"%d" % position, Destination("predictions"))
         >>> out, answers.first_waiting, answers.dropped
         ([b'1'], 3, 1)
     """
 
-    def __init__(self, publish: Callable[[bytes], bool], bytes_max: int) -> None:
+    def __init__(self, publish: Callable[[bytes, Destination], bool], bytes_max: int) -> None:
         self._publish = publish
         self._bytes_max = bytes_max
         self._waiting: deque[_Waiting] = deque()
@@ -80,22 +91,24 @@ class Answers:
         """Position of the oldest waiting answer; None if none is waiting."""
         return self._waiting[0].position if self._waiting else None
 
-    def send(self, position: int, payload: bytes, *, held: bool = False) -> None:
+    def send(self, position: int, payload: bytes, to: Destination, *, held: bool = False) -> None:
         """Send an answer, or queue it if others wait or it cannot be sent now.
 
         Args:
             position: Position of the message that is answered.
             payload: The answer.
+            to: Where it goes.
             held: True to send it only after its message was acknowledged.
         """
         for part in (payload,) if len(payload) <= self.payload_bytes_max else self._parts(payload):
-            if self._waiting or held or not self._publish(part):
-                self.keep(position, part, held=held)
+            if self._waiting or held or not self._publish(part, to):
+                self.keep(position, part, to, held=held)
 
-    def keep(self, position: int, payload: bytes, *, held: bool = False) -> None:
+    def keep(self, position: int, payload: bytes, to: Destination, *, held: bool = False) -> None:
         """Queue an answer without trying to send it."""
-        self._waiting.append(_Waiting(position, payload, held))
-        self._bytes += len(payload) + OVERHEAD_BYTES
+        one = _Waiting(position, payload, held, to)
+        self._waiting.append(one)
+        self._bytes += _size(one)
         while self._bytes > self._bytes_max:
             self._remove_first()
             self.dropped += 1
@@ -108,10 +121,10 @@ class Answers:
             acknowledged: Position up to which messages were acknowledged.
         """
         while self._waiting and not (self._waiting[0].held and self._waiting[0].position > acknowledged):
-            payload = self._waiting[0].payload
-            if len(payload) > self.payload_bytes_max:
+            first = self._waiting[0]
+            if len(first.payload) > self.payload_bytes_max:
                 self._split_first()
-            elif self._publish(payload):
+            elif self._publish(first.payload, first.to):
                 self._remove_first()
                 self.sent += 1
             else:
@@ -119,11 +132,11 @@ class Answers:
 
     def _split_first(self) -> None:
         """Replace the first answer by parts of it that the broker takes."""
-        position, payload, held = self._waiting[0]
+        first = self._waiting[0]
         self._remove_first()
-        parts = self._parts(payload)
-        self._waiting.extendleft(_Waiting(position, part, held) for part in reversed(parts))
-        self._bytes += sum(len(part) + OVERHEAD_BYTES for part in parts)
+        parts = [first._replace(payload=part) for part in self._parts(first.payload)]
+        self._waiting.extendleft(reversed(parts))
+        self._bytes += sum(map(_size, parts))
 
     def _parts(self, payload: bytes) -> list[bytes]:
         """Arrays of the answers of an array, each as long as the broker takes."""
@@ -146,8 +159,13 @@ class Answers:
         return [b"[%b]" % b",".join(part) for part in parts if part]
 
     def _remove_first(self) -> None:
-        self._bytes -= len(self._waiting.popleft().payload) + OVERHEAD_BYTES
+        self._bytes -= _size(self._waiting.popleft())
         self.is_full = self._bytes * 2 >= self._bytes_max > 0
+
+
+def _size(one: _Waiting) -> int:
+    """Memory that a waiting answer takes."""
+    return len(one.payload) + len(one.to.correlation) + OVERHEAD_BYTES
 
 
 class AnswerHold:

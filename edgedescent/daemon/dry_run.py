@@ -15,7 +15,7 @@ from typing import Any
 from edgedescent.assembly import encode_row
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message
+from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import TransportError
 from edgedescent.evaluation import Prequential
@@ -31,6 +31,11 @@ POLL_S = 0.25
 OnOutput = Callable[[str, bytes], None]
 """Callback that receives a kind of output, ``predictions``, ``drift``, ``metrics`` or ``vectors``, and its payload."""
 
+_KINDS: dict[type[Effect], str] = {
+    Predictions: "predictions",
+    Recommendations: "recommendations",
+    DriftAlarm: "drift",
+}
 _COUNTED = ("messages", "events_learned", "events_predicted", "duplicates", "dead_letters")
 
 
@@ -67,12 +72,12 @@ def dry_run(
     slicer = Slicer(time.monotonic)
     started = time.monotonic()
     with _stop_on_signals() as stopped, client as connection:
-        for name, answer in connection.subscribe(config.event_topics()).items():
+        for name, answer in connection.subscribe(config.subscriptions()).items():
             if answer.is_failure:
                 raise TransportError(
                     f"The broker refused the subscription to {name!r}: {answer}.", "Check its access rules."
                 )
-        log.info("Listening to %s beside the daemon.", ", ".join(config.event_topics()))
+        log.info("Listening to %s beside the daemon.", ", ".join(config.subscriptions()))
         metrics_due = started + config.metrics.interval_s
         ends = started + (seconds or float("inf"))
         while not stopped and (now := time.monotonic()) < ends and not _is_complete(engine, before, events):
@@ -123,7 +128,7 @@ def _handle(engine: Engine, slicer: Slicer, topic: str, payload: bytes, on_outpu
                     extra={"reason": effect.reason},
                 )
             else:
-                on_output("drift" if isinstance(effect, DriftAlarm) else "predictions", effect.payload)
+                on_output(_KINDS[type(effect)], effect.payload)
         return True
 
     messages = iter([Message(engine.position + 1, time.time(), topic, payload)])

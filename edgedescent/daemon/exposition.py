@@ -173,8 +173,10 @@ FAMILIES = {
     "written_bytes_per_day": Family(
         "written_bytes_per_day", "gauge", "Bytes written to disks per day, at the current rate."
     ),
-    "answers_waiting": Family("answers_waiting", "gauge", "Predictions that wait for a connection."),
-    "answers_dropped": Family("answers_dropped_total", "counter", "Predictions dropped because too many were waiting."),
+    "answers_waiting": Family(
+        "answers_waiting", "gauge", "Predictions and recommendations that wait for a connection."
+    ),
+    "answers_dropped": Family("answers_dropped_total", "counter", "Answers dropped because too many were waiting."),
     "drift_alarms_dropped": Family(
         "drift_alarms_dropped_total", "counter", "Drift alarms dropped because too many were waiting, since the start."
     ),
@@ -209,6 +211,27 @@ FAMILIES = {
     ),
     "interval_coverage_recent": Family(
         "prediction_interval_coverage_recent", "gauge", "The same with exponentially decaying weights."
+    ),
+    "item_events": Family("item_events_total", "counter", "Events about items: their attributes and availability."),
+    "recommend_requests": Family("recommend_requests_total", "counter", "Requests for recommendations."),
+    "recommendations": Family(
+        "recommendations_total", "counter", "Lists of recommended items, made by request or event."
+    ),
+    "requests_refused": Family(
+        "recommend_requests_refused_total",
+        "counter",
+        "Requests not answered because of the response topic that they name, since the start.",
+    ),
+    "lists_scored": Family("recommendations_scored_total", "counter", "Lists scored by the choice that came next."),
+    "recall_at_k": Family("recommendations_recall", "gauge", "Share of the choices that were among the first k items."),
+    "recall_at_k_recent": Family(
+        "recommendations_recall_recent", "gauge", "The same with exponentially decaying weights."
+    ),
+    "ndcg_at_k": Family("recommendations_ndcg", "gauge", "Mean NDCG of the first k items: as recall, by rank."),
+    "ndcg_at_k_recent": Family("recommendations_ndcg_recent", "gauge", "The same with exponentially decaying weights."),
+    "hit_rate_at_k": Family("recommendations_hit_rate", "gauge", "Share of the lists with a chosen item."),
+    "catalogue_coverage": Family(
+        "recommendations_coverage", "gauge", "Share of the catalogue that is in the last lists scored."
     ),
     "since": Family(
         "state_since_timestamp_seconds", "gauge", "Time of the last change of state, in seconds since 1970."

@@ -70,7 +70,7 @@ def run(config: Config, config_path: str, signals: Signals) -> None:
             "Learning %s as %r from %s; state in %s.",
             daemon.engine.learner,
             config.device,
-            ", ".join(config.event_topics()),
+            ", ".join(config.subscriptions()),
             Path(config.state.path).resolve(),
         )
         # A process that runs for months must not keep the memory of its largest message.

@@ -7,14 +7,15 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
-from edgedescent.daemon.answers import AnswerHold, Answers
+from edgedescent.daemon.answers import AnswerHold, Answers, Destination
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.drift.alarm import decode
-from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions
+from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
 from edgedescent.interfaces import Transport
 from edgedescent.state.store import Store
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ALARMS_BYTES_MAX = 65_536
 """Size of the drift alarms that wait for a connection; beyond it the oldest are dropped."""
+PROPERTY_BYTES = 8
+"""Size of what comes before the correlation data of a message."""
 
 
 class Outputs:
@@ -34,7 +37,7 @@ class Outputs:
         clock: The clock.
 
     Attributes:
-        answers: Queue of the answers.
+        answers: Queue of the answers: predictions and recommended items.
         alarms: Queue of the drift alarms.
     """
 
@@ -43,8 +46,13 @@ class Outputs:
         self._store = store
         self._clock = clock
         self._topics = {name: config.topic(name) for name in OUTPUTS}
-        self.answers = Answers(lambda payload: self.publish("predictions", payload), config.limits.answers_bytes_max)
-        self.alarms = Answers(lambda payload: self.publish("drift", payload), ALARMS_BYTES_MAX)
+        self._lists_topic = config.output_topics().get("recommend.responses", "")
+        self._own_topics = frozenset(config.output_topics().values())
+        self._predictions, self._drift = Destination(self._topics["predictions"]), Destination(self._topics["drift"])
+        self.answers = Answers(self._send_answer, config.limits.answers_bytes_max)
+        self.alarms = Answers(lambda payload, _to: self.publish("drift", payload), ALARMS_BYTES_MAX)
+        self._refused = 0
+        """Number of answers whose request named a topic that nothing is published to."""
         self._hold = AnswerHold(self.answers)
         self._too_large: Counter[str] = Counter()
         """Number of messages not sent because of their size, by output."""
@@ -57,7 +65,7 @@ class Outputs:
     # --- Effects --------------------------------------------------------------------------------------------------
 
     def apply(self, message: Message, effects: Sequence[Effect]) -> bool:
-        """Publish the predictions and drift alarms of a message, and keep its dead letters.
+        """Publish the predictions, recommended items and drift alarms of a message, and keep its dead letters.
 
         Returns:
             False if so many answers wait that no more messages should be learned.
@@ -66,11 +74,15 @@ class Outputs:
         for effect in effects:
             if isinstance(effect, Predictions):
                 # If the answer was what ended the connection before, it must not prevent the acknowledgement again.
-                self.answers.send(message.position, effect.payload, held=message.duplicate)
+                self.answers.send(message.position, effect.payload, self._predictions, held=message.duplicate)
+                continue
+            if isinstance(effect, Recommendations):
+                if (to := self._destination(effect)) is not None:
+                    self.answers.send(message.position, effect.payload, to, held=message.duplicate)
                 continue
             if isinstance(effect, DriftAlarm):
                 # Once its message is durable, so that no other message can get the same number after a crash.
-                self.alarms.send(message.position, effect.payload, held=True)
+                self.alarms.send(message.position, effect.payload, self._drift, held=True)
                 _log_alarm(effect)
                 continue
             self._store.add_dead_letter(effect)
@@ -91,10 +103,33 @@ class Outputs:
         """True while learning must wait, because answers cannot be sent as fast as they are made."""
         return self._transport.connected and self._hold.is_on(self._clock.monotonic())
 
-    def keep(self, position: int, effect: Predictions | DriftAlarm) -> None:
+    def keep(self, position: int, effect: Predictions | Recommendations | DriftAlarm) -> None:
         """Queue the answer or alarm of a message that was processed again."""
-        queue = self.alarms if isinstance(effect, DriftAlarm) else self.answers
-        queue.keep(position, effect.payload)
+        if isinstance(effect, DriftAlarm):
+            self.alarms.keep(position, effect.payload, self._drift)
+        elif isinstance(effect, Predictions):
+            self.answers.keep(position, effect.payload, self._predictions)
+        elif (to := self._destination(effect)) is not None:
+            self.answers.keep(position, effect.payload, to)
+
+    def _destination(self, effect: Recommendations) -> Destination | None:
+        """Where recommended items go; None where their request names a topic that nothing is published to."""
+        if effect.user:
+            # Ids may hold what separates the levels of a topic.
+            return Destination(f"{self._lists_topic}/{quote(effect.user, safe='')}", retain=True)
+        topic = effect.response_topic
+        if not topic or topic == self._lists_topic:
+            return Destination(self._lists_topic, correlation=effect.correlation)
+        if topic not in self._own_topics and self._transport.is_response_topic(topic):
+            return Destination(topic, correlation=effect.correlation)
+        self._refused += 1
+        if self._refused == 1:
+            log.warning(
+                "A request names the response topic %s, which is the device's own or none: it is not answered, nor are "
+                "later ones of that kind.",
+                logs.cut(ascii(topic), 100),
+            )
+        return None
 
     @property
     def first_waiting(self) -> int | None:
@@ -139,19 +174,34 @@ class Outputs:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish to one of the daemon's topics; returns False if it cannot be sent now."""
         name = self._topics[topic]
-        if topic != "predictions" and len(payload) > (largest := self._transport.payload_bytes_max(name)):
-            self._too_large[topic] += 1
-            if self._too_large[topic] == 1:
-                log.warning(
-                    "The broker takes messages of at most %d bytes on %r: one of %d bytes is not sent, nor are later "
-                    "ones of that size.",
-                    largest,
-                    name,
-                    len(payload),
-                )
+        if topic != "predictions" and self._is_too_large(topic, name, len(payload)):
             # Waiting would not make it smaller.
             return True
         return self._transport.publish(name, payload, retain=retain)
+
+    def _send_answer(self, payload: bytes, to: Destination) -> bool:
+        """Publish an answer; returns False if it cannot be sent now."""
+        if to is self._predictions:
+            return self.publish("predictions", payload)
+        size = len(payload) + len(to.correlation) + PROPERTY_BYTES
+        if self._is_too_large("recommendations", to.topic, size):
+            return True
+        return self._transport.publish(to.topic, payload, retain=to.retain, correlation=to.correlation)
+
+    def _is_too_large(self, kind: str, topic: str, size: int) -> bool:
+        """True, and counted, if the broker does not take a message of this size."""
+        if size <= (largest := self._transport.payload_bytes_max(topic)):
+            return False
+        self._too_large[kind] += 1
+        if self._too_large[kind] == 1:
+            log.warning(
+                "The broker takes messages of at most %d bytes on %r: one of %d bytes is not sent, nor are later ones "
+                "of that size.",
+                largest,
+                topic,
+                size,
+            )
+        return True
 
     def metrics(self) -> dict[str, Any]:
         """Numbers of answers and of messages that could not be sent."""
@@ -163,6 +213,7 @@ class Outputs:
             "answers_split": answers.split,
             "drift_alarms_dropped": self.alarms.dropped,
             "publications_too_large": answers.too_large + too_large,
+            **({"requests_refused": self._refused} if self._lists_topic else {}),
         }
 
 

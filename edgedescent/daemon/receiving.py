@@ -223,7 +223,16 @@ class Receiver:
         first = self._last_position + 1
         messages = [
             Message(
-                first + i, received_at, one.topic, one.payload, one.packet_id, one.duplicate, None, one.subscriptions
+                first + i,
+                received_at,
+                one.topic,
+                one.payload,
+                one.packet_id,
+                one.duplicate,
+                None,
+                one.subscriptions,
+                one.response_topic,
+                one.correlation,
             )
             for i, one in enumerate([one for one in deliveries if not one.surplus])
         ]

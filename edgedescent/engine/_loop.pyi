@@ -9,6 +9,7 @@ from edgedescent.drift import DriftMonitor
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.messages import Prediction
+from edgedescent.engine.recommending import Recommending
 from edgedescent.evaluation import Prequential
 from edgedescent.formats import Format
 from edgedescent.formats._cursor import EventCursor
@@ -34,6 +35,7 @@ class LearningLoop:
         learns_reused: bool = True,
         intervals: PredictionIntervals | None = None,
         drift: DriftMonitor | None = None,
+        recommending: Recommending | None = None,
     ) -> None: ...
     def run(
         self,

@@ -23,8 +23,9 @@ from collections.abc import Mapping
 from edgedescent.engine._quarantine import absurd_label, flood_of_names
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import InvalidEventError, TooDeepError, TooLargeError
-from edgedescent.formats import Rejected
+from edgedescent.formats import ItemEvent, Rejected
 
+cdef object ITEM_EVENT = ItemEvent
 cdef dict REASONS = {TooLargeError: "too_large", TooDeepError: "too_deep"}
 
 
@@ -41,6 +42,8 @@ cdef class LearningLoop:
         learns_reused: whether an event with the id of one that said something else is learned.
         intervals: prediction intervals of one level, which the answers carry; None for answers without them.
         drift: what watches the errors and inputs of the learned events; None where nothing is watched.
+        recommending: what scores lists of items by the learned events, makes those that follow, and keeps the
+            attributes of items; None where nothing is recommended.
 
     Attributes:
         reused: topic and id of the latest event whose id had come with other content; None if there was none.
@@ -60,19 +63,21 @@ cdef class LearningLoop:
     cdef bint learns_reused
     cdef PredictionIntervals intervals
     cdef DriftMonitor drift
+    cdef object recommending
     cdef readonly object reused
     # The topic of the message before, and its hash.
     cdef str topic
     cdef uint64_t source
 
     def __init__(self, learner, payload_format, DedupWindow seen, Quarantine quarantine=None, *, bint by_topic=True,
-                 bint learns_reused=True, PredictionIntervals intervals=None, DriftMonitor drift=None):
+                 bint learns_reused=True, PredictionIntervals intervals=None, DriftMonitor drift=None, recommending=None):
         self.learner = learner
         self.format = payload_format
         self.seen = seen
         self.quarantine = quarantine
         self.judges_labels = quarantine is not None and learner.labels_are_amounts
         self.by_topic, self.learns_reused, self.intervals, self.drift = by_topic, learns_reused, intervals, drift
+        self.recommending = recommending
         self.topic = ""
         self.takes_features = learner.input_kind == "features"
         if getattr(type(learner), "predict_learn_one", None) is CompiledFeatureLearner.predict_learn_one:
@@ -100,8 +105,8 @@ cdef class LearningLoop:
         cdef list answers = []
         cdef uint64_t source = self.source_of(topic), key = 0, content = 0
         cdef double prediction, half_width = 0.0
-        cdef bint knows = False
-        cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
+        cdef bint knows = False, is_about_item = False
+        cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_items = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
         cdef long long n_before = 0
         if self.drift is not None:
             n_before = counters["events_learned"]
@@ -111,7 +116,8 @@ cdef class LearningLoop:
                 break
             events_max -= 1
             try:
-                if not events.has_target:
+                is_about_item = not (self.takes_features or events.has_target) and type(events.event()) is ITEM_EVENT
+                if not (events.has_target or is_about_item):
                     n_predicted += 1
                     prediction = self.predict_learn(events)
                     if self.intervals is not None:
@@ -136,8 +142,17 @@ cdef class LearningLoop:
                     elif redelivered:
                         n_redelivered += 1
                         continue
+                    if is_about_item:
+                        self.note_item(events.event())
+                        n_items += 1
+                        if events.has_id:
+                            n_reused += knows
+                            self.seen._append(key, content)
+                        continue
                     if self.judges_labels and self.quarantine.holds_label(events.target):
                         raise absurd_label(self.quarantine, events.target)
+                    if self.recommending is not None:
+                        self.recommending.before(events.event(), events.target)
                     prediction = self.predict_learn(events)
                     if events.earlier == events.earlier:
                         # What was said before the label was there is what counts.
@@ -161,10 +176,13 @@ cdef class LearningLoop:
                 continue
             if self.drift is not None and events.has_target:
                 self.watch(events, prediction, n_before + n_learned)
+            if self.recommending is not None and events.has_target:
+                self.recommending.learned(events.event(), events.target)
             answers.append(self.answer(events, prediction, half_width))
         self.left = events_max
         count(counters, "events_learned", n_learned)
         count(counters, "events_predicted", n_predicted)
+        count(counters, "item_events", n_items)
         count(counters, "duplicates", n_repeats + n_redelivered)
         count(counters, "duplicates.id", n_repeats)
         count(counters, "duplicates.redelivered", n_redelivered)
@@ -232,6 +250,17 @@ cdef class LearningLoop:
         if event.y is None:
             return self.learner.predict_one(event.user, event.item)
         return self.learner.predict_learn_one(event.user, event.item, event.y)
+
+    cdef int note_item(self, event) except -1:
+        """Take in what an event says of an item."""
+        cdef object set_available = getattr(self.learner, "set_available", None)
+        if set_available is None:
+            raise InvalidEventError("wrong_type", f"{type(self.learner).__name__} recommends nothing: expected a `user`.")
+        if self.recommending is not None and event.x is not None:
+            self.recommending.note_attributes(event.item, event.x)
+        if event.available is not None:
+            set_available(event.item, event.available)
+        return 0
 
     cdef inline int check_names(self, Py_ssize_t n, Py_ssize_t n_new) except -1:
         """Raise InvalidEventError if an event of so many names, new ones among them, is held back."""

@@ -13,10 +13,11 @@ from edgedescent.assembly import Assembler, AssemblySettings, Dropped, Row
 from edgedescent.assembly.labels import Unusable
 from edgedescent.assembly.rows import COUNTERS, Step
 from edgedescent.engine._loop import LearningLoop
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Prediction, Predictions
-from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, Handled
+from edgedescent.engine.dead_letters import dead_letter
+from edgedescent.engine.messages import Effect, Message, Prediction, Predictions
+from edgedescent.engine.unfinished import Handled
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Event, FeatureEvent, Format
+from edgedescent.formats import Event, FeatureEvent, Format, ItemEvent
 from edgedescent.formats._cursor import Piece
 
 READINGS_PER_EVENT = 64
@@ -61,24 +62,9 @@ class BegunMessage:
 
     def add(self, reason: str, error: str, payload: bytes, counters: Counter[str]) -> None:
         """Count a dead letter, and keep it if there is room for it."""
-        counters["dead_letters"] += 1
-        counters[f"dead_letters.{reason}"] += 1
-        if self.n_kept >= DEAD_LETTERS_PER_MESSAGE_MAX:
-            counters["dead_letters_unkept"] += 1
-            return
-        message = self.message
-        self.letters.append(
-            DeadLetter(
-                position=message.position,
-                index=self.n_kept,
-                received_at=message.received_at,
-                topic=message.topic,
-                reason=reason,
-                error=error,
-                payload=payload[:DEAD_PAYLOAD_MAX],
-            )
-        )
-        self.n_kept += 1
+        kept = dead_letter(self.message, self.n_kept, reason, error, payload, counters, self.n_kept)
+        self.letters += kept
+        self.n_kept += len(kept)
 
 
 class Assembling:
@@ -210,7 +196,7 @@ class Assembling:
 
 
 def event_reader(payload_format: Format, assembling: Assembling | None) -> Callable[[Message], Iterable[Event]]:
-    """Function that reads the events of messages, in order, without predicting or learning them.
+    """Function that reads the events of messages that can be predicted, in order, without doing so or learning them.
 
     With inputs it is an assembler that has seen nothing, so that its first events may lack features.
 
@@ -224,6 +210,6 @@ def event_reader(payload_format: Format, assembling: Assembling | None) -> Calla
 
     def read(message: Message) -> Iterable[Event]:
         for piece in payload_format.read(message.payload):
-            yield from (event for _, event in piece.events)
+            yield from (event for _, event in piece.events if not isinstance(event, ItemEvent))
 
     return read

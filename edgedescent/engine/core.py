@@ -21,6 +21,8 @@ from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import AGAIN, COPY, NEW, RedeliveryWindow
 from edgedescent.engine.messages import Connection, DriftAlarm, Effect, Message, Prediction, Predictions
+from edgedescent.engine.recommending import Recommending
+from edgedescent.engine.settings import RecommendSettings
 from edgedescent.engine.unfinished import Handled, Unfinished, behind
 from edgedescent.errors import StateError
 from edgedescent.evaluation import Prequential
@@ -54,6 +56,7 @@ class Engine:
         watched_inputs_max: number of inputs that are watched.
         assembly: settings of the inputs, which make events of the messages of many topics; None where each message
             holds whole events.
+        recommend: settings of the recommendations of a recommender; None where nothing is recommended.
 
     Attributes:
         format: the payload format.
@@ -62,6 +65,7 @@ class Engine:
         errors: scores of the predictions.
         intervals: the prediction intervals; None where they are off.
         drift: what watches the prediction error and the inputs; None where it is off.
+        recommending: what recommends items; None where nothing is recommended.
 
     Example:
         >>> from edgedescent import LinearRegressor
@@ -88,6 +92,7 @@ class Engine:
         detector: Detector | None = None,
         watched_inputs_max: int = 4,
         assembly: AssemblySettings | None = None,
+        recommend: RecommendSettings | None = None,
     ) -> None:
         self.learner: Any = learner
         self.position = 0
@@ -103,6 +108,7 @@ class Engine:
         self.intervals: PredictionIntervals | None = None
         self.drift: DriftMonitor | None = None
         self.assembling: Assembling | None = None
+        self.recommending: Recommending | None = None
         self.configure(
             payload_format=payload_format,
             dedup_window=dedup_window,
@@ -116,6 +122,7 @@ class Engine:
             detector=detector,
             watched_inputs_max=watched_inputs_max,
             assembly=assembly,
+            recommend=recommend,
         )
 
     def configure(
@@ -133,13 +140,14 @@ class Engine:
         detector: Detector | None = None,
         watched_inputs_max: int = 4,
         assembly: AssemblySettings | None = None,
+        recommend: RecommendSettings | None = None,
     ) -> None:
         """Change the arguments of the constructor, from the next message on; what was learned stays.
 
         A window that gets smaller keeps the newest of what it remembers. With another `id_scope`, events learned before
         are not recognized. With another `interval`, its calibration begins anew, and with another `detector` or
-        number of inputs what it remembers; with other inputs, what waits for them is dropped. The state does not change
-        where the arguments are the same.
+        number of inputs what it remembers; with other inputs, what waits for them is dropped; with lists of another
+        length, their scores begin anew. The state does not change where the arguments are the same.
         """
         self.format = payload_format(
             self.learner.input_kind,
@@ -163,6 +171,12 @@ class Engine:
         elif self.drift is None or (detector, watched_inputs_max) != (self.drift.detector, self.drift.inputs_max):
             # The scores of a ranking have no unit, so there is no error.
             self.drift = DriftMonitor(detector, watched_inputs_max, watches_error=self.learner.labels_are_amounts)
+        if recommend is None:
+            self.recommending = None
+        elif self.recommending is None:
+            self.recommending = Recommending(recommend, self.learner)
+        else:
+            self.recommending.configure(recommend)
         self._loop = LearningLoop(
             self.learner,
             self.format,
@@ -172,6 +186,7 @@ class Engine:
             learns_reused=reused_ids == "learn",
             intervals=self.intervals,
             drift=self.drift,
+            recommending=self.recommending,
         )
         self._reader = self.format.reader() if self._loop.takes_raw else None
         if assembly is None:
@@ -229,7 +244,7 @@ class Engine:
             return []
         redelivered = known == AGAIN
         if reader is None or not reader.open(message.payload):
-            return self._learn(Unfinished(message, redelivered, iter(self.format.read(message.payload))), events_max)
+            return self._decode(message, redelivered, events_max)
         answered = self._loop.run(
             reader, message.payload, message.topic, redelivered, self.errors, self.counters, events_max
         )
@@ -268,6 +283,15 @@ class Engine:
         self._done = None
         return begun.effects()
 
+    def _decode(self, message: Message, redelivered: bool, events_max: int) -> list[Effect] | None:
+        """Answer the requests of a message, or learn the first of its events, which the format makes objects of."""
+        recommending = self.recommending
+        if recommending is None or message.topic != recommending.settings.topic:
+            return self._learn(Unfinished(message, redelivered, iter(self.format.read(message.payload))), events_max)
+        # A request that is sent again is answered again: it changes nothing.
+        self.position = message.position
+        return recommending.answer(message, self.format.payload_bytes_max, self.counters)
+
     def proceed(self, events_max: int = sys.maxsize) -> list[Effect] | None:
         """Predict and learn further events of the message that was begun; arguments and result are those of `begin`.
 
@@ -298,7 +322,7 @@ class Engine:
         """
         if self._rest is None:
             return []
-        effects = self._rest.effects()
+        effects = self._effects(self._rest)
         self._rest.clear()
         return effects
 
@@ -352,7 +376,14 @@ class Engine:
             events_max = self._loop.left
         self.position = message.position
         self._done = None
-        return rest.effects()
+        return self._effects(rest)
+
+    def _effects(self, rest: Unfinished) -> list[Effect]:
+        """Effects so far of a message."""
+        effects = rest.effects()
+        if self.recommending is not None:
+            effects += self.recommending.effects(rest.lists, is_array=rest.is_array)
+        return effects
 
     def _take(self, rest: Unfinished, events: EventCursor, answered: list[Prediction]) -> bool:
         """Add what a run over a piece gave to the effects of its message; returns True if the piece is at its end."""
@@ -368,6 +399,8 @@ class Engine:
             place = max(place, self._done.place)
         if events.rejected and not rest.redelivered:
             rest.add_dead_letters(events, place, self.counters)
+        if self.recommending is not None:
+            rest.lists += self.recommending.take(self.counters)
         if self.drift is not None and self.drift.raised:
             rest.alarms += self._alarms(rest.message, self.drift)
         rest.events = None if at_end else events
@@ -431,6 +464,7 @@ class Engine:
             **self.errors.summary(),
             **({} if self.intervals is None else self.intervals.summary()),
             **({} if self.assembling is None else self.assembling.assembler.metrics()),
+            **({} if self.recommending is None else self.recommending.summary()),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -443,6 +477,7 @@ class Engine:
             **({} if self.intervals is None else self.intervals.save("intervals.")),
             **({} if self.drift is None else self.drift.save("drift.")),
             **({} if self.assembling is None else self.assembling.save("assembly.")),
+            **({} if self.recommending is None else self.recommending.save()),
             "quarantine": self._quarantine.save(),
             "seen": self._seen.save(),
             "seen_total": np.array([self._seen.n_added], dtype=np.int64),
@@ -470,6 +505,8 @@ class Engine:
                 self.drift.restore(state, "drift.")
             if self.assembling is not None and "assembly.clock" in state:
                 self.assembling.restore(state, "assembly.")
+            if self.recommending is not None and "ranking.sums" in state:
+                self.recommending.restore(state)
             self._quarantine.restore(state["quarantine"])
             self._seen.restore(state["seen"], int(state["seen_total"][0]))
             self._redeliveries.restore(*(state[name] for name in _REDELIVERIES))

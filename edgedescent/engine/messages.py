@@ -36,6 +36,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """The connection, at its first message."""
     subscriptions: tuple[int, ...] = ()
     """Identifiers of the subscriptions for which the broker sent it: it may send a copy for each."""
+    response_topic: str = ""
+    """Topic to which the sender of a request wants the answer (MQTT 5); empty if it names none."""
+    correlation: bytes = b""
+    """Correlation data of the request, which go with the answer."""
 
 
 def tick(position: int, received_at: float) -> Message:
@@ -55,6 +59,18 @@ class Predictions(msgspec.Struct, frozen=True, gc=False):
     """Answers to the events of one message, as JSON to publish."""
 
     payload: bytes
+
+
+class Recommendations(msgspec.Struct, frozen=True, gc=False):
+    """Recommended items as JSON to publish: the answer to a request, or what follows from learned events."""
+
+    payload: bytes
+    response_topic: str = ""
+    """Topic that the request names; the configured one where it is empty."""
+    correlation: bytes = b""
+    """Correlation data of the request."""
+    user: str = ""
+    """User on whose own topic the list is retained; the configured topic for all where it is empty."""
 
 
 class DriftAlarm(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +99,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """
 
 
-Effect = Predictions | DeadLetter | DriftAlarm
+Effect = Predictions | DeadLetter | DriftAlarm | Recommendations
 """Output of the engine, for its caller to carry out."""
 
 
@@ -98,3 +114,23 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     high: float | None = None
     time: float | None = None
     """Time that the prediction is about, in seconds since 1970, where the event was assembled from inputs."""
+
+
+class RecommendedItems(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """List of items for a user."""
+
+    user: str | int
+    items: list[str]
+    """Item ids, the best first."""
+    id: str | int | None = None
+    """Id of the request, or of the event that it follows from."""
+    attributes: list[msgspec.Raw | None] | None = None
+    """Attributes of the items, in their order, where they are wanted."""
+
+
+class RefusedRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Answer to a request that cannot be used."""
+
+    error: str
+    """What is wrong with it, in one line."""
+    id: str | int | None = None

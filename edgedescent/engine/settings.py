@@ -34,6 +34,29 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ConfigError(f"`drift.detector`: {error}") from error
 
 
+class RecommendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the recommendations: who gets them, when, and how they are scored."""
+
+    topic: str
+    """Topic of the requests."""
+    k: int = 10
+    """Number of items of a list, where a request does not say another."""
+    after: Literal["event"] | None = None
+    """``event`` makes a list for the user of each learned event."""
+    exclude_seen: bool = False
+    """True to leave out what the user had lately, where a request does not say otherwise."""
+    retain: bool = False
+    """True if the list after an event is retained on a topic of its user, instead of one for all."""
+    score_every: int = 5
+    """Number of choices of which one is scored; 0 for none."""
+    likes_from: float | None = None
+    """Label from which on an event counts as a choice; None for all labels above 0."""
+    attributes: bool = False
+    """True to add the attributes of the items to a list, where a request does not say otherwise."""
+    attributes_max: int = 10_000
+    """Number of items whose attributes are kept."""
+
+
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Arguments of an engine, as a state keeps them: recovery must treat each message as it was treated before."""
 
@@ -52,6 +75,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Settings of the drift monitor; None where there is none."""
     assembly: AssemblySettings | None = None
     """Settings of the assembler of the inputs; None where messages hold whole events."""
+    recommend: RecommendSettings | None = None
+    """Settings of the recommendations; None where nothing is recommended."""
 
     def options(self) -> dict[str, Any]:
         """Arguments of `Engine` and of `Engine.configure`.

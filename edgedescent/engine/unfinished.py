@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions
+from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions, RecommendedItems
 from edgedescent.formats import Piece
 from edgedescent.formats._cursor import EventCursor
 
@@ -61,6 +61,7 @@ class Unfinished:
         "dead_letters",
         "events",
         "is_array",
+        "lists",
         "message",
         "n_kept",
         "pieces",
@@ -77,10 +78,12 @@ class Unfinished:
         self.answers: list[bytes] = []
         self.dead_letters: list[Effect] = []
         self.alarms: list[Effect] = []
+        self.lists: list[RecommendedItems] = []
+        """Recommended items after its events."""
         self.is_array = False
 
     def effects(self) -> list[Effect]:
-        """Effects so far."""
+        """Effects so far, but for the lists."""
         if not self.answers:
             return [*self.dead_letters, *self.alarms]
         answers = b"[%b]" % b",".join(self.answers) if self.is_array else self.answers[0]
@@ -91,6 +94,7 @@ class Unfinished:
         self.answers.clear()
         self.dead_letters.clear()
         self.alarms.clear()
+        self.lists.clear()
 
     def add_dead_letters(self, events: EventCursor, place: int, counters: Counter[str]) -> None:
         """Count the rejected events of a piece up to a place, and add their dead letters to those of earlier ones."""

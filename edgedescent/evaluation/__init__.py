@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         target_scale,
         widths,
     )
-    from edgedescent.evaluation.ranking import RankingScores
+    from edgedescent.evaluation.ranking import PrequentialRanking, RankingScores
     from edgedescent.evaluation.recovery_scores import Recovery, error_floor, recovery
     from edgedescent.evaluation.regression import RegressionScores
     from edgedescent.evaluation.windows import window_means
@@ -34,6 +34,7 @@ __all__ = [
     "OptimumRegret",
     "PairedDifference",
     "Prequential",
+    "PrequentialRanking",
     "RankingScores",
     "Recovery",
     "RegressionScores",
@@ -76,7 +77,7 @@ __getattr__ = imported_when_used(
                 "target_scale",
                 "widths",
             ],
-            "ranking": ["RankingScores"],
+            "ranking": ["PrequentialRanking", "RankingScores"],
             "recovery_scores": ["Recovery", "error_floor", "recovery"],
             "regression": ["RegressionScores"],
             "windows": ["window_means"],

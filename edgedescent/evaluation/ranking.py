@@ -1,11 +1,22 @@
-"""Scores of recommended lists: recall, NDCG, hit rate, coverage and novelty."""
+"""Scores of recommended lists: recall, NDCG, hit rate, coverage and novelty; running ones in bounded memory."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter, deque
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+COVERED_LISTS_MAX = 1000
+"""Number of last lists that the coverage of running scores is that of."""
+COVERED_ITEMS_MAX = 100_000
+"""Bound on their items together, 8 bytes each: longer lists are fewer."""
+FADING = 0.999
+"""Factor on the weight of a list in the recent scores with each list after it."""
 
 
 class _Scored(NamedTuple):
@@ -156,6 +167,115 @@ class RankingScores:
         if novelty_weight:
             scores["novelty"] = novelty / novelty_weight
         return scores
+
+
+class PrequentialRanking:
+    """Running recall@k, NDCG@k, hit rate and coverage of a daemon, in bounded memory, with a state that is saved.
+
+    The definitions are those of `RankingScores`, for one chosen item per list. The recent scores are fading means: a
+    list that is n lists old has the weight ``0.999^n``. The coverage is that of the last `COVERED_LISTS_MAX` lists, or
+    as many as hold `COVERED_ITEMS_MAX` items; items are told apart by a hash of 64 bits.
+
+    Args:
+        k: Number of items of each list that count.
+
+    Attributes:
+        k: The same.
+        n_choices: Number of choices so far, scored or not, as the caller counts them.
+
+    Raises:
+        ValueError: If `k` is less than 1.
+
+    Example:
+        >>> scores = PrequentialRanking(k=2)
+        >>> scores.update(["a", "b"], "a")
+        >>> scores.update(["c", "a"], "d")
+        >>> {name: round(value, 3) for name, value in scores.summary(n_items=4).items() if "recent" not in name}
+        {'lists_scored': 2, 'recall_at_k': 0.5, 'ndcg_at_k': 0.5, 'hit_rate_at_k': 0.5, 'catalogue_coverage': 0.75}
+    """
+
+    def __init__(self, k: int) -> None:
+        if k < 1:
+            raise ValueError(f"The k of a ranking must be >= 1. Got {k}.")
+        self.k = k
+        self.n_choices = 0
+        self._n = 0
+        self._sums = np.zeros(6)
+        """Sums of recall, NDCG and hits; fading means of recall and NDCG, and their weight."""
+        self._lists_max = max(min(COVERED_LISTS_MAX, COVERED_ITEMS_MAX // k), 1)
+        self._lists = np.zeros((0, k), dtype=np.uint64)
+        """Hashes of the items of the last lists; list n is in row ``n % lists_max``, and 0 stands for no item."""
+
+    def update(self, recommended: Sequence[str], chosen: str) -> None:
+        """Score one list.
+
+        Args:
+            recommended: Items, the best first; those beyond the first k do not count.
+            chosen: The item that was chosen.
+        """
+        items = recommended[: self.k]
+        recall, ndcg, hit = _accuracy(items, (chosen,), self.k)
+        sums = self._sums
+        sums[:3] += (recall, ndcg, hit)
+        sums[3:] = FADING * sums[3:] + (1.0 - FADING) * np.array([recall, ndcg, 1.0])
+        row = np.zeros((1, self.k), dtype=np.uint64)
+        row[0, : len(items)] = [_hash(item) for item in items]
+        if len(self._lists) < self._lists_max:
+            self._lists = np.concatenate([self._lists, row])
+        else:
+            self._lists[self._n % self._lists_max] = row
+        self._n += 1
+
+    def summary(self, n_items: int) -> dict[str, float]:
+        """Scores so far by name; none but their number before the first list.
+
+        Args:
+            n_items: Number of items of the catalogue.
+        """
+        if not self._n:
+            return {"lists_scored": 0}
+        recall, ndcg, hits, recent_recall, recent_ndcg, weight = self._sums.tolist()
+        covered = np.unique(self._lists)
+        return {
+            "lists_scored": self._n,
+            "recall_at_k": recall / self._n,
+            "recall_at_k_recent": recent_recall / weight,
+            "ndcg_at_k": ndcg / self._n,
+            "ndcg_at_k_recent": recent_ndcg / weight,
+            "hit_rate_at_k": hits / self._n,
+            # Some of them may have left the catalogue.
+            "catalogue_coverage": min(int(np.count_nonzero(covered)) / n_items, 1.0) if n_items else 0.0,
+        }
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """State as named arrays."""
+        return {
+            "sums": self._sums.copy(),
+            "lists": self._lists.copy(),
+            "choices": np.array([self.n_choices, self._n], dtype=np.int64),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Restore what `save` returned.
+
+        Raises:
+            ValueError: If it belongs to another `k`, or no scores saved it.
+            KeyError: If it is incomplete.
+        """
+        sums, lists, choices = state["sums"].astype(np.float64), state["lists"], state["choices"]
+        if choices.shape != (2,) or sums.shape != (6,) or not np.isfinite(sums).all() or (sums < 0).any():
+            raise ValueError("These are no scores of a ranking.")
+        n_choices, n = (int(count) for count in choices)
+        if not 0 <= n <= n_choices or lists.shape != (min(n, self._lists_max), self.k) or lists.dtype != np.uint64:
+            raise ValueError(f"{lists.shape} lists of {n} are not those of a ranking with k {self.k}.")
+        self.n_choices, self._n = n_choices, n
+        self._sums = sums
+        self._lists = lists.astype(np.uint64)
+
+
+def _hash(item: str) -> int:
+    """Hash of an item, never 0."""
+    return int.from_bytes(hashlib.blake2b(item.encode(), digest_size=8).digest(), "little") or 1
 
 
 def _accuracy(items: Sequence[Hashable], wanted: Collection[Hashable], k: int) -> tuple[float, float, float]:

@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 
 from edgedescent.features._user_history cimport UserHistory
 from edgedescent.features._vocabulary cimport Vocabulary
+from edgedescent.features._withdrawn_items cimport WithdrawnItems
 
 # One rating as rows: 0 for an id without a row of its own. It is scratch, not state.
 cdef struct EncodedPair:
@@ -20,6 +21,7 @@ cdef class IdEncoder:
     cdef readonly Vocabulary users
     cdef readonly Vocabulary items
     cdef readonly UserHistory seen
+    cdef readonly WithdrawnItems withdrawn
     cdef readonly long long n_events
     # The rating at hand, its ids, and whether their rows are new: the models must give them their first values.
     cdef EncodedPair pair

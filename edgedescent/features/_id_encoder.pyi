@@ -3,6 +3,7 @@ from typing import Any, final
 
 from edgedescent.features._user_history import UserHistory
 from edgedescent.features._vocabulary import Vocabulary
+from edgedescent.features._withdrawn_items import WithdrawnItems
 
 @final
 class IdEncoder:
@@ -12,6 +13,8 @@ class IdEncoder:
     def items(self) -> Vocabulary: ...
     @property
     def seen(self) -> UserHistory: ...
+    @property
+    def withdrawn(self) -> WithdrawnItems: ...
     @property
     def n_events(self) -> int: ...
     def __init__(self, *, users_max: int, items_max: int, when_full: str, seen_max: int) -> None: ...

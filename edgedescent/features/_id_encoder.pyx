@@ -29,6 +29,7 @@ cdef class IdEncoder:
         self.items = Vocabulary(items_max + 1, when_full)
         # Row 0, and one more, because room is made before it is known whether a new id takes a row of another.
         self.seen = UserHistory(seen_max, users_max + 2)
+        self.withdrawn = WithdrawnItems(self.items)
         self.n_events = 0
 
     cdef int read(self, str user, str item) except -1:
@@ -58,6 +59,8 @@ cdef class IdEncoder:
         if self.pair.new_item:
             self.pair.item = self.items.learn(self.item, hash_text(self.item), now)
             self.starts_item = self.items.is_new
+            if self.starts_item:
+                self.withdrawn.start_row(self.pair.item, self.item)
         else:
             self.items.mark(self.pair.item, now)
         self.seen.add(self.pair.user, self.pair.item, now, self.items.assigned_at)
@@ -87,6 +90,8 @@ cdef class IdEncoder:
         self.users.restore(users, n_events, evicted[0], shared[0])
         self.items.restore(items, n_events, evicted[1], shared[1])
         self.n_events = n_events
+        # The rows are others now.
+        self.withdrawn.restore(self.withdrawn.save())
 
 
 cdef dict part(dict state, str role):

@@ -3,7 +3,7 @@
 from edgedescent.formats._content_hash import content_hash
 from edgedescent.formats.base import REASONS, Format, Piece, Rejected, refused
 from edgedescent.formats.decoder import Decoder
-from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
+from edgedescent.formats.events import Event, FeatureEvent, ItemEvent, RatingEvent, Value
 from edgedescent.formats.json import JsonFormat
 from edgedescent.registry import Registry
 
@@ -15,6 +15,7 @@ __all__ = [
     "Event",
     "FeatureEvent",
     "Format",
+    "ItemEvent",
     "JsonFormat",
     "Piece",
     "RatingEvent",

@@ -15,7 +15,7 @@ from libc.stdint cimport uint64_t
 from edgedescent.numerics._fast_hash cimport hash_number, hash_word, mixed, word_of_bytes
 from edgedescent.numerics._numbers cimport is_plain, plain_number
 
-from edgedescent.formats.events import FeatureEvent, RatingEvent
+from edgedescent.formats.events import FeatureEvent, ItemEvent, RatingEvent
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -30,12 +30,14 @@ cdef enum:
     # In place of the word of a name.
     USER = 5
     ITEM = 6
+    AVAILABLE = 7
     # Learners refuse deeper nests; what is in them does not count.
     DEPTH_MAX = 100
 
 # Types whose comparison spares most events `isinstance`.
 cdef object FEATURES = FeatureEvent
 cdef object RATING = RatingEvent
+cdef object ITEM_EVENT = ItemEvent
 
 
 cdef inline uint64_t text_word(str text) except? 0:
@@ -102,9 +104,15 @@ cdef uint64_t features_hash(dict x, int depth) except? 0:
 
 
 cdef uint64_t event_hash(object event, double target) except? 0:
-    """Hash of the content of an event with a label, which is `target` unless that is not a number."""
+    """Hash of the content of an event with a label, which is `target` unless that is not a number, or about an item."""
     cdef object x
-    cdef uint64_t label = label_hash(target) if target == target else value_hash(LABEL, event.y, 0)
+    cdef uint64_t label
+    if type(event) is ITEM_EVENT:
+        # No attributes are others than none that are said.
+        return hash_word(ITEM, id_hash_of(event.item)) + (
+            0 if event.available is None else hash_number(AVAILABLE, event.available)) + (
+            0 if event.x is None else mixed(features_hash(event.x, 0) + NEST))
+    label = label_hash(target) if target == target else value_hash(LABEL, event.y, 0)
     if type(event) is RATING or (type(event) is not FEATURES and isinstance(event, RATING)):
         return label + hash_word(USER, id_hash_of(event.user)) + hash_word(ITEM, id_hash_of(event.item))
     x = event.x
@@ -115,7 +123,7 @@ def content_hash(event):
     """Hash of the content of an event with a label.
 
     Args:
-        event: A `FeatureEvent` or `RatingEvent`.
+        event: A `FeatureEvent`, `RatingEvent` or `ItemEvent`.
 
     Example:
         >>> from edgedescent.formats import FeatureEvent

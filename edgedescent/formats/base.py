@@ -58,7 +58,7 @@ class Format(ABC):
 
     Args:
         input_kind: what the learner's events hold: named features (`FeatureEvent`), or a user and an item
-            (`RatingEvent`).
+            (`RatingEvent`), with what is said of items between them (`ItemEvent`).
         payload_bytes_max: longer messages are rejected as ``too_large``, before `decode` sees them.
         events_per_message_max: `decode` rejects messages with more events as ``too_many_events``.
         decimal_comma: whether a label such as ``"49,31"`` is a number; the learner decides.

@@ -29,4 +29,20 @@ class RatingEvent(msgspec.Struct, frozen=True, gc=False):
     """Id by which a repeat is recognized."""
 
 
-Event = FeatureEvent | RatingEvent
+class ItemEvent(msgspec.Struct, frozen=True, gc=False):
+    """Event of a recommender about an item alone: its attributes, its launch or its withdrawal."""
+
+    item: str | int
+    x: dict[str, Value] | None = None
+    """Attributes, which replace those before; None where they stay."""
+    available: bool | None = None
+    """False for an item that is not to be recommended any more, True where that ends; None where it stays."""
+    id: str | int | None = None
+    """Id by which a repeat is recognized."""
+
+    @property
+    def y(self) -> None:
+        """It has no label."""
+
+
+Event = FeatureEvent | RatingEvent | ItemEvent

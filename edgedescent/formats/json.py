@@ -14,7 +14,7 @@ from edgedescent.features._text import text_value
 from edgedescent.formats._json_reader import JsonReader
 from edgedescent.formats._json_scan import count_elements, has_more_than, may_misname_label, with_nulls
 from edgedescent.formats.base import Format, Piece, Rejected, refused
-from edgedescent.formats.events import Event, FeatureEvent, RatingEvent, Value
+from edgedescent.formats.events import Event, FeatureEvent, ItemEvent, RatingEvent, Value
 from edgedescent.formats.json_hints import misnamed_label, misplaced_features
 from edgedescent.formats.json_repair import Extents, split_array, split_lines, stripped
 from edgedescent.formats.times import time_of
@@ -56,8 +56,12 @@ class _LabelledRating(msgspec.Struct):
     id: str | int | None = None
 
 
+_NO_USER = "Object missing required field `user`"
+"""Error of msgspec for an event of a recommender that has no user."""
+
 _encode = msgspec.json.Encoder().encode
 _decode_features = msgspec.json.Decoder(_AnyFeatures).decode
+_decode_item = msgspec.json.Decoder(ItemEvent).decode
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_any = msgspec.json.Decoder().decode
 _decode_value = msgspec.json.Decoder(Value).decode
@@ -263,8 +267,11 @@ class JsonFormat(Format):
         """Event whose sender writes numbers otherwise, or the InvalidEventError that tells why it cannot be used."""
         if isinstance(error, msgspec.DecodeError):
             finite = with_nulls(text)
-            if finite is not None or _has_label_of_text(error):
+            no_user = str(error) == _NO_USER
+            if finite is not None or no_user or _has_label_of_text(error):
                 try:
+                    if no_user and (event := _item_event(text if finite is None else finite)) is not None:
+                        return event
                     return self._decode_label_of_text(text if finite is None else finite)
                 except _UNUSABLE as other:
                     return _explained(other, bytes(text))
@@ -285,6 +292,16 @@ class JsonFormat(Format):
                 return FeatureEvent(labelled.x, y, labelled.id)
             return RatingEvent(labelled.user, labelled.item, y, labelled.id)
         return event
+
+
+def _item_event(text: bytes | msgspec.Raw) -> ItemEvent | None:
+    """Event about an item; None where nothing is said of it.
+
+    Raises:
+        msgspec.DecodeError: if something is, and cannot be used.
+    """
+    event = _decode_item(text)
+    return None if event.x is None and event.available is None else event
 
 
 def _has_label_of_text(error: msgspec.DecodeError) -> bool:

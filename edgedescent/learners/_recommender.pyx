@@ -94,6 +94,16 @@ cdef class CompiledRecommender:
             predictions[n] = self.predict_learn_ids(user_ids[n], item_ids[n], targets[n])
         return np.asarray(predictions)
 
+    def set_available(self, item, bint available=True):
+        """Withdraw an item from recommendation (False), or take that back (True)."""
+        self.require_constructed()
+        self.encoder.withdrawn.set(as_id("The item id", item), available)
+
+    def is_available(self, item):
+        """False for an item that was withdrawn."""
+        self.require_constructed()
+        return not self.encoder.withdrawn.holds(as_id("The item id", item))
+
     def scores(self, user):
         """The predictions of all known items for one user, in the order of ``encoder.items.keys()``."""
         self.require_constructed()
@@ -120,6 +130,7 @@ cdef class CompiledRecommender:
         if exclude_seen and u:
             for place in range(encoder.seen.size(u)):
                 left_out[encoder.seen.item(u, place, encoder.items.assigned_at)] = True
+        encoder.withdrawn.mark(&left_out[0], n)
         # Row 0 stands for all ids without a row: that one of them is to be left out says nothing about the others.
         left_out[0] = False
         self.model.begin_scoring(u)
@@ -131,7 +142,7 @@ cdef class CompiledRecommender:
         rows = np.array([encoder.items.find(item) for item in candidates], dtype=np.intp)
         best = TopK(min(max(k, self.model.head), len(candidates)))
         for place in range(rows.shape[0]):
-            if not left_out[rows[place]] and candidates[place] not in unwanted:
+            if not (left_out[rows[place]] or candidates[place] in unwanted or encoder.withdrawn.holds(candidates[place])):
                 self.model.score_items(u, rows[place], 1, &score)
                 best.offer(score, place)
         return [candidates[place] for place in self._reranked(u, best.places(), rows)[:k]]

@@ -234,9 +234,9 @@ class Learner(Declared):
             if missing:
                 raise ValueError(f"The state of {type(self).__name__} lacks {', '.join(missing)}.")
             if _is_table(value):
-                values[name] = [_checked(p, state[p], like) for p, like in zip(parts, value, strict=True)]
+                values[name] = [checked(p, state[p], like) for p, like in zip(parts, value, strict=True)]
             else:
-                values[name] = _checked(name, state[name], value)
+                values[name] = checked(name, state[name], value)
         if unknown := sorted(map(str, set(state) - names)):
             raise ValueError(f"{type(self).__name__} has no state named {', '.join(unknown)}.")
         before = self._save()
@@ -274,7 +274,12 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], np.ndarray)
 
 
-def _checked(name: str, value: Any, like: Any) -> Any:
+def checked(name: str, value: Any, like: Any) -> Any:
+    """Part of a state, with the types of another one.
+
+    Raises:
+        ValueError: If it has others, or holds a number that is not finite.
+    """
     if isinstance(like, list):
         if isinstance(value, np.ndarray) and value.ndim == 1 and (value.dtype.kind == "U" or not value.size):
             # As numpy.savez writes a list.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, SupportsIndex
 
 from msgspec import Meta
 
 from edgedescent.features._id_encoder import IdEncoder
+from edgedescent.features._withdrawn_items import check_ids
 from edgedescent.learners import migration
 from edgedescent.learners._recommender import CompiledRecommender
-from edgedescent.learners.base import Learner
+from edgedescent.learners.base import Learner, State, checked
 from edgedescent.validation import require_count
 
 
@@ -76,6 +77,68 @@ class Recommender(CompiledRecommender, Learner):
             "items_shared": self.encoder.items.shared,
         }
 
+    def set_available(self, item: str | SupportsIndex, available: bool = True) -> None:
+        """Withdraw an item from recommendation, or take that back; what is learned of it stays.
+
+        A withdrawn item is in no list, known or not, and is learned from events as before. The items that were
+        withdrawn are part of the state. They are twice `items_max` at most: beyond, the older half of those without a
+        row is forgotten.
+
+        Args:
+            item: Item id.
+            available: False to withdraw it.
+
+        Raises:
+            ValueError: If the id is neither a string nor an integer, or too long.
+
+        >>> from edgedescent import MatrixFactorization
+        >>> ranker = MatrixFactorization()
+        >>> for item, rating in (("tea", 5.0), ("milk", 4.0)):
+        ...     ranker.learn_one("ann", item, rating)
+        >>> ranker.set_available("tea", False)
+        >>> ranker.recommend("bob"), ranker.recommend("bob", among=["tea"])
+        (['milk'], [])
+        >>> ranker.set_available("tea")
+        >>> ranker.recommend("bob")
+        ['tea', 'milk']
+        """
+        super().set_available(item, available)
+
+    def state_dict(self) -> State:
+        """Return a copy of the learned state by name; `load_state_dict` restores it bit for bit."""
+        state, withdrawn = super().state_dict(), self.encoder.withdrawn.save()
+        return {**state, "withdrawn": withdrawn} if withdrawn else state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore a state that `state_dict` returned.
+
+        Raises:
+            ValueError: If it is no state of this learner, which is then unchanged.
+        """
+        rest = dict(state)
+        # States without withdrawn items have no such part.
+        withdrawn = checked("withdrawn", rest.pop("withdrawn", []), [])
+        check_ids(withdrawn)
+        super().load_state_dict(rest)
+        self.encoder.withdrawn.restore(withdrawn)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items that have a row: the catalogue.
+
+        >>> from edgedescent import MatrixFactorization
+        >>> ranker = MatrixFactorization()
+        >>> ranker.learn_one("ann", "tea", 5.0)
+        >>> ranker.n_items
+        1
+        """
+        return len(self.encoder.items.keys())
+
+    @property
+    def n_available(self) -> int:
+        """Number of items that have a row and are not withdrawn."""
+        return self.n_items - self.encoder.withdrawn.n_rows
+
     def recommend(
         self,
         user: str | int,
@@ -87,7 +150,8 @@ class Recommender(CompiledRecommender, Learner):
     ) -> list[str]:
         """Return the `k` items with the highest scores for `user`, best first; ties in order of appearance.
 
-        The result is exact: every item is scored. Scores are compared before clipping to the range of ratings.
+        The result is exact: every item is scored, but for those that are withdrawn (`set_available`). Scores are
+        compared before clipping to the range of ratings.
 
         Args:
             user: User id. For an unknown user, the ranking depends only on the biases (the popularity) of the items.

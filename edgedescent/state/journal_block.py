@@ -43,6 +43,8 @@ class _Block(msgspec.Struct, array_like=True):
     """Offset of each message that is the first over its connection, and that connection."""
     subscriptions: list[tuple[int, tuple[int, ...]]] = []
     """Offset of each message that carries subscription identifiers, and those."""
+    requests: list[tuple[int, str, bytes]] = []
+    """Offset of each message that names a response topic or has correlation data, and these."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -79,6 +81,11 @@ def pack(messages: Sequence[Message], *, hurry: bool = False) -> bytes:
             *_pack_text(text, 3 if hurry else 6),
             [(i, message.connection) for i, message in enumerate(messages) if message.connection is not None],
             [(i, message.subscriptions) for i, message in enumerate(messages) if message.subscriptions],
+            [
+                (i, message.response_topic, message.correlation)
+                for i, message in enumerate(messages)
+                if message.response_topic or message.correlation
+            ],
         )
     )
 
@@ -127,6 +134,7 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
     packet_ids = _unpack_steps(block.packet_ids).tolist()
     numbers = _unpack_numbers(block.topic_numbers, "<u4") if block.topic_numbers else [0] * len(times)
     connections, subscriptions = dict(block.connections), dict(block.subscriptions)
+    requests = {i: (topic, correlation) for i, topic, correlation in block.requests}
     return [
         Message(  # type: ignore[misc]
             first + i,
@@ -134,6 +142,8 @@ def unpack(first: int, last: int, crc: int, data: bytes) -> list[Message]:
             duplicate=duplicate,
             connection=connections.get(i),
             subscriptions=subscriptions.get(i, ()),
+            response_topic=requests.get(i, ("", b""))[0],
+            correlation=requests.get(i, ("", b""))[1],
         )
         for i, (*parts, duplicate) in enumerate(
             zip(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Predictions
+from edgedescent.engine.messages import DeadLetter, Effect, Predictions, Recommendations
 from edgedescent.errors import StateError
 from edgedescent.learners.migration import Note, is_possible, migrate
 from edgedescent.state.backup import OnProgress, backup
@@ -128,7 +128,7 @@ def _migrated(
         nonlocal unsent
         if isinstance(effect, DeadLetter):
             on_dead_letter(effect)
-        elif isinstance(effect, Predictions):
+        elif isinstance(effect, Predictions | Recommendations):
             unsent += position > answered
 
     old = recover(before, store, on_effect)

@@ -180,7 +180,7 @@ class SimulatedTransport(PlainTransport):
         self._chance.step("acknowledged")
         return len(valid) == len(deliveries)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b"") -> bool:  # noqa: ARG002
         """Publish a message; returns False if it cannot be sent now."""
         chance = self._chance
         chance.step("publish")

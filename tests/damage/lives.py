@@ -60,7 +60,7 @@ def parameters(learner: str) -> dict[str, Any]:
 
 
 def payloads(learner: str, count: int) -> list[bytes]:
-    """Messages of every kind: events and arrays, labels, questions, repeats, and what cannot be used."""
+    """Messages of every kind: events, arrays, labels, questions, repeats, withdrawn items, and what cannot be used."""
     dice = random.Random(f"{learner} events")
     rates = learner in (*RECOMMENDERS, "RiverRecommender")
     made: list[bytes] = []
@@ -87,6 +87,9 @@ def payloads(learner: str, count: int) -> list[bytes]:
             made.append(json.dumps([event(10 * number + i) for i in range(dice.randint(1, 4))]).encode())
         elif kind < 0.4 and made:
             made.append(dice.choice(made))
+        elif rates and kind < 0.45:
+            about = {"item": f"i{dice.randint(1, 30)}", "available": dice.random() < 0.3, "id": f"a{number}"}
+            made.append(json.dumps(about).encode())
         else:
             made.append(json.dumps(event(10 * number)).encode())
     return made

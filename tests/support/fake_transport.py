@@ -21,6 +21,8 @@ class FakeTransport(PlainTransport):
         self.taking = True
         self.waited_s = 0.0
         self.published: list[tuple[str, bytes, bool]] = []
+        self.correlations: list[bytes] = []
+        """Correlation data of each."""
         self.acknowledged: list[bytes] = []
         self.closed = False
         self._history = history
@@ -43,11 +45,12 @@ class FakeTransport(PlainTransport):
         self.acknowledged += [delivery.payload for delivery in deliveries]
         return True
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b"") -> bool:
         if self.closed:
             return False
         if self.connected:
             self.published.append((topic, payload, retain))
+            self.correlations.append(correlation)
         return self.connected
 
     def close(self, timeout_s: float, *, if_quiet: bool = False) -> bool:

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from edgedescent.engine.messages import Message
 from edgedescent.errors import ConfigError
-from edgedescent.formats import Event, FeatureEvent, JsonFormat, RatingEvent, content_hash
+from edgedescent.formats import Event, FeatureEvent, ItemEvent, JsonFormat, RatingEvent, content_hash
 from edgedescent.state import recording
 from edgedescent.state.store import FILE
 from edgedescent_sims.sources.base import Kind, Source, SourceOptions
@@ -85,9 +85,7 @@ class JournalSource(Source):
         """Shape of the first event that can be decoded."""
         if self._kind is None:
             messages = (message.payload for _, message in self._numbered() if isinstance(message, Message))
-            kinds: tuple[Kind, ...] = ("features", "ratings")
-            found = (kind for payload in messages for kind in kinds if _has_events(payload, kind))
-            self._kind = next(found, None)
+            self._kind = next((kind for payload in messages if (kind := _kind_of(payload)) is not None), None)
         if self._kind is None:
             raise ConfigError(f"{self.path} holds no events.", "Only journals of JSON messages can be read.")
         return self._kind
@@ -217,19 +215,26 @@ def _flat(features: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _events(payload: bytes, kind: Kind) -> Iterable[Event | str]:
-    """Events of a message in order, or the reasons why they cannot be decoded."""
+    """Events of a message in order, or the reasons why there is none that can be predicted."""
     for piece in _FORMATS[kind].read(payload):
         found: list[tuple[int, Event | str]] = [
-            *((place, event) for place, event in piece.events),
+            *((place, _ABOUT_AN_ITEM if isinstance(event, ItemEvent) else event) for place, event in piece.events),
             *((rejected.place, str(rejected.error)) for rejected in piece.rejected),
         ]
         yield from (event for _, event in sorted(found, key=lambda pair: pair[0]))
 
 
-def _has_events(payload: bytes, kind: Kind) -> bool:
-    return any(not isinstance(event, str) for event in _events(payload, kind))
+def _kind_of(payload: bytes) -> Kind | None:
+    """Shape of the events of a message; None if it has none, or only what is said about items."""
+    kinds: tuple[Kind, ...] = ("features", "ratings")
+    if any(event == _ABOUT_AN_ITEM for event in _events(payload, "ratings")):
+        # With attributes it could be taken for an event of features.
+        kinds = ("ratings",)
+    has_events = (kind for kind in kinds if any(not isinstance(event, str) for event in _events(payload, kind)))
+    return next(has_events, None)
 
 
+_ABOUT_AN_ITEM = "it is about an item, which nobody chose"
 _FORMATS: dict[Kind, JsonFormat] = {
     kind: JsonFormat(kind, payload_bytes_max=_BYTES_MAX, events_per_message_max=_EVENTS_MAX)
     for kind in ("features", "ratings")

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from edgedescent.daemon.answers import OVERHEAD_BYTES, Answers
+from edgedescent.daemon.answers import OVERHEAD_BYTES, Answers, Destination
+
+TO = Destination("predictions")
 
 
 class Outlet:
@@ -16,7 +18,8 @@ class Outlet:
         self.open = True
         self.sent: list[bytes] = []
 
-    def __call__(self, payload: bytes) -> bool:
+    def __call__(self, payload: bytes, to: Destination) -> bool:
+        assert to is TO
         if self.open:
             self.sent.append(payload)
         return self.open
@@ -25,8 +28,8 @@ class Outlet:
 def test_answers_go_out_at_once() -> None:
     outlet = Outlet()
     answers = Answers(outlet, 10_000)
-    answers.send(1, b"1")
-    answers.send(2, b"2")
+    answers.send(1, b"1", TO)
+    answers.send(2, b"2", TO)
     assert outlet.sent == [b"1", b"2"]
     assert (len(answers), answers.first_waiting) == (0, None)
 
@@ -35,14 +38,14 @@ def test_they_stay_in_order_when_some_had_to_wait() -> None:
     outlet = Outlet()
     answers = Answers(outlet, 10_000)
     outlet.open = False
-    answers.send(1, b"1")
+    answers.send(1, b"1", TO)
     outlet.open = True
     # The connection is back, but what waits comes first.
-    answers.send(2, b"2")
+    answers.send(2, b"2", TO)
     assert (outlet.sent, answers.first_waiting) == ([], 1)
     answers.send_waiting(0)
     assert outlet.sent == [b"1", b"2"]
-    answers.send(3, b"3")
+    answers.send(3, b"3", TO)
     assert outlet.sent == [b"1", b"2", b"3"]
     assert answers.dropped == 0
 
@@ -50,7 +53,7 @@ def test_they_stay_in_order_when_some_had_to_wait() -> None:
 def test_what_cannot_be_sent_on_the_way_goes_on_waiting() -> None:
     sent: list[bytes] = []
 
-    def two_at_most(payload: bytes) -> bool:
+    def two_at_most(payload: bytes, _to: Destination) -> bool:
         if len(sent) < 2:
             sent.append(payload)
             return True
@@ -58,18 +61,18 @@ def test_what_cannot_be_sent_on_the_way_goes_on_waiting() -> None:
 
     answers = Answers(two_at_most, 10_000)
     for position in range(1, 5):
-        answers.keep(position, b"%d" % position)
+        answers.keep(position, b"%d" % position, TO)
     answers.send_waiting(0)
     assert (sent, answers.first_waiting, len(answers)) == ([b"1", b"2"], 3, 2)
 
 
 def test_the_oldest_make_room_and_are_counted() -> None:
-    answers = Answers(lambda _: False, 3 * (OVERHEAD_BYTES + 10))
+    answers = Answers(lambda _payload, _to: False, 3 * (OVERHEAD_BYTES + 10))
     for position in range(1, 101):
-        answers.send(position, bytes(10))
+        answers.send(position, bytes(10), TO)
     assert (len(answers), answers.first_waiting, answers.dropped) == (3, 98, 97)
     # One that is larger than the bound makes room for nobody.
-    answers.send(101, bytes(10_000))
+    answers.send(101, bytes(10_000), TO)
     assert (len(answers), answers.first_waiting, answers.dropped) == (0, None, 101)
 
 
@@ -81,31 +84,31 @@ def test_what_is_too_large_is_split_and_a_single_one_counted(*, waits: bool) -> 
     array = json.dumps([{"prediction": i} for i in range(100)], separators=(",", ":")).encode()
     if waits:
         # It was taken in when the broker took more.
-        answers.send(1, array)
-        answers.send(2, b'{"prediction":123456789.0123456789}')
-        answers.send(3, array[:17] + b"]")
+        answers.send(1, array, TO)
+        answers.send(2, b'{"prediction":123456789.0123456789}', TO)
+        answers.send(3, array[:17] + b"]", TO)
         outlet.open = True
         answers.payload_bytes_max = 30
         answers.send_waiting(0)
     else:
         answers.payload_bytes_max = 30
-        answers.send(1, array)
-        answers.send(2, b'{"prediction":123456789.0123456789}')
-        answers.send(3, array[:17] + b"]")
+        answers.send(1, array, TO)
+        answers.send(2, b'{"prediction":123456789.0123456789}', TO)
+        answers.send(3, array[:17] + b"]", TO)
     assert max(map(len, outlet.sent)) <= 30
     assert [one["prediction"] for part in outlet.sent for one in json.loads(part)] == [*range(100), 0]
     assert (answers.split, answers.too_large, answers.dropped, len(answers)) == (1, 1, 0, 0)
-    answers.send(4, b'[{"prediction":1},{"prediction":12345678901234567890}]')
+    answers.send(4, b'[{"prediction":1},{"prediction":12345678901234567890}]', TO)
     assert outlet.sent[-1] == b'[{"prediction":1}]'
     assert answers.too_large == 2
 
 
 def test_parts_that_cannot_be_sent_wait_in_order() -> None:
     outlet = Outlet()
-    answers = Answers(lambda payload: len(outlet.sent) < 3 and outlet(payload), 10_000)
+    answers = Answers(lambda payload, to: len(outlet.sent) < 3 and outlet(payload, to), 10_000)
     answers.payload_bytes_max = 5
-    answers.send(1, b"[1,2,3,4,5,6,7,8]")
-    answers.send(2, b"[9]")
+    answers.send(1, b"[1,2,3,4,5,6,7,8]", TO)
+    answers.send(2, b"[9]", TO)
     assert (outlet.sent, answers.first_waiting, len(answers)) == ([b"[1,2]", b"[3,4]", b"[5,6]"], 1, 2)
     outlet.sent.clear()
     answers.send_waiting(0)
@@ -116,10 +119,22 @@ def test_parts_that_cannot_be_sent_wait_in_order() -> None:
 def test_what_is_held_waits_for_the_acknowledgement() -> None:
     outlet = Outlet()
     answers = Answers(outlet, 10_000)
-    answers.send(1, b"1")
-    answers.send(2, b"2", held=True)
-    answers.send(3, b"3")
+    answers.send(1, b"1", TO)
+    answers.send(2, b"2", TO, held=True)
+    answers.send(3, b"3", TO)
     answers.send_waiting(1)
     assert (outlet.sent, answers.first_waiting) == ([b"1"], 2)
     answers.send_waiting(2)
     assert outlet.sent == [b"1", b"2", b"3"]
+
+
+def test_each_goes_to_its_own_destination_and_correlation_data_take_room() -> None:
+    sent: list[tuple[bytes, Destination]] = []
+    answers = Answers(lambda payload, to: bool(sent) and not sent.append((payload, to)), 3 * (OVERHEAD_BYTES + 100))
+    for number in range(4):
+        answers.send(number, bytes(50), Destination(f"page/{number}", correlation=bytes(50)))
+    assert (len(answers), answers.dropped) == (3, 1)
+    sent.append((b"", TO))
+    answers.send_waiting(0)
+    assert [to.topic for _, to in sent[1:]] == ["page/1", "page/2", "page/3"]
+    assert answers._bytes == 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
+import numpy as np
 import pytest
 
-from edgedescent.evaluation import RankingScores
+from edgedescent.evaluation import PrequentialRanking, RankingScores
 
 
 def test_accuracy_by_hand() -> None:
@@ -82,3 +84,64 @@ def test_wrong_lists_and_options_are_refused() -> None:
     for option in options:
         with pytest.raises(ValueError, match=r"Got|Choose"):
             RankingScores(**option)
+
+
+def test_running_scores_are_those_of_all_lists() -> None:
+    dice = random.Random(5)
+    running, all_lists = PrequentialRanking(k=4), RankingScores(k=4, window=1000)
+    fading = RankingScores(k=4, fading=0.999)
+    items = [f"i{i}" for i in range(300)]
+    for _ in range(1500):
+        chosen, recommended = dice.choice(items[:40]), dice.sample(items, dice.randint(0, 6))
+        if dice.random() < 0.5:
+            recommended = [chosen, *(item for item in recommended if item != chosen)]
+            dice.shuffle(recommended)
+        running.update(recommended, chosen)
+        all_lists.update(recommended, chosen)
+        fading.update(recommended, chosen)
+    found = running.summary(n_items=300)
+    assert found["lists_scored"] == 1500
+    recent = fading.summary()
+    assert found["recall_at_k_recent"] == pytest.approx(recent["recall"])
+    assert found["ndcg_at_k_recent"] == pytest.approx(recent["ndcg"])
+    recommended_lately = {item for one in all_lists._last or () for item in one.recommended}
+    assert found["catalogue_coverage"] == len(recommended_lately) / 300
+    assert found["recall_at_k"] == found["hit_rate_at_k"] > found["ndcg_at_k"] > 0
+
+
+def test_running_scores_go_on_from_their_state_and_refuse_others() -> None:
+    one, other = PrequentialRanking(k=2), PrequentialRanking(k=2)
+    for i in range(1100):
+        one.update([f"{i}", f"{i + 1}"], f"{i + i % 3}")
+    one.n_choices = 1100
+    other.restore(one.save())
+    for scores in (one, other):
+        scores.update(["a", "b"], "b")
+    assert one.summary(2000) == other.summary(2000)
+    assert all((one.save()[name] == other.save()[name]).all() for name in one.save())
+    saved = one.save()
+    assert saved["lists"].nbytes == 1000 * 2 * 8
+    one.n_choices = 0
+    for change in (
+        one.save(),
+        {**saved, "sums": saved["sums"] * np.nan},
+        {**saved, "sums": saved["sums"][:3]},
+        {**saved, "lists": saved["lists"][:5]},
+        {**saved, "lists": saved["lists"].astype(np.float64)},
+        {**saved, "choices": saved["choices"][:1]},
+    ):
+        with pytest.raises(ValueError, match="ranking"):
+            other.restore(change)
+    with pytest.raises(ValueError, match="k of a ranking"):
+        PrequentialRanking(k=0)
+
+
+def test_long_lists_are_remembered_in_bounded_memory() -> None:
+    scores = PrequentialRanking(k=1000)
+    for start in range(150):
+        scores.update([f"{start}-{i}" for i in range(1000)], "x")
+    assert scores.save()["lists"].size == 100_000
+    assert scores.summary(n_items=150_000)["catalogue_coverage"] == 100_000 / 150_000
+    # Some of them have left.
+    assert scores.summary(n_items=10)["catalogue_coverage"] == 1.0
+    assert scores.summary(n_items=0)["catalogue_coverage"] == 0.0

@@ -73,6 +73,36 @@ def test_events_are_taken_as_they_were_sent(sent: list[tuple[Delivery, bool]], f
     assert events == [delivery for delivery, _ in sent[:-1]]
 
 
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60), st.binary(max_size=300))
+def test_response_topic_and_correlation_data_are_taken(topic: str, correlation: bytes) -> None:
+    made = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    made.ContentType = "application/json"
+    made.ResponseTopic = topic
+    made.CorrelationData = correlation
+    made.UserProperty = [("a", "b")]
+    event = Delivery("t", b"1", 5, 1)
+    extra: bytes = made.pack()  # type: ignore[no-untyped-call]
+    data = packet(event, extra=extra)
+    wanted = Delivery("t", b"1", 5, 1, response_topic=topic, correlation=correlation)
+    assert take_events(data + data, 0, 0, five=True, **ALL) == ([wanted, wanted], 2 * len(data))
+    # Properties that end within one of them.
+    found = variable_length(extra, 0)
+    assert found is not None
+    short = encoded(found[0] - 3) + extra[found[1] : -3]
+    with pytest.raises(ValueError, match="malformed property"):
+        take_events(packet(event, extra=short), 0, 0, five=True, **ALL)
+
+
+@given(st.binary(max_size=20_000))
+def test_an_answer_carries_the_correlation_data(correlation: bytes) -> None:
+    sent = Publication("page/7", five=True, correlation=correlation).packet(b"{}")
+    wanted = Delivery("page/7", b"{}", correlation=correlation)
+    assert take_events(sent, 0, 0, five=True, **ALL) == ([wanted], len(sent))
+    # 3.1.1 has none.
+    plain = Publication("page/7", five=False, correlation=correlation).packet(b"{}")
+    assert plain == Publication("page/7", five=False).packet(b"{}")
+
+
 @pytest.mark.parametrize("other", [PINGRESP, PUBACK, b"\x34\x06\x00\x01t\x00\x07x", b"\x36\x06\x00\x01t\x00\x07x"])
 def test_what_is_no_event_is_left_alone(other: bytes) -> None:
     event = packet(Delivery("t", b"1", 1, 1))

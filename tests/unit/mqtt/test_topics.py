@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgedescent.errors import ConfigError
-from edgedescent_mqtt.topics import check_topics
+from edgedescent_mqtt.topics import check_topics, is_response_topic
 
 
 @pytest.mark.parametrize("topic", ["a", "a/b", "+/a", "a/+/b", "a/#", "+/+/a/#", "/", "$share/group/a/+"])
@@ -42,3 +42,21 @@ def test_an_output_beside_the_events(events: str) -> None:
 def test_a_device_that_is_not_one_level_of_a_topic(device: str) -> None:
     with pytest.raises(ConfigError, match=r"`device` is .*: expected one level of a topic"):
         check_topics(device=device, events=["a"], outputs={})
+
+
+@pytest.mark.parametrize(
+    ("topic", "allowed"),
+    [
+        ("page/7", True),
+        ("shop/lists", True),
+        ("", False),
+        ("a/+", False),
+        ("a/#", False),
+        ("a\0", False),
+        ("$SYS/broker", False),
+        ("shop/events", False),
+        ("shop/x/sensors", False),
+    ],
+)
+def test_response_topics_that_are_answered(topic: str, allowed: bool) -> None:
+    assert is_response_topic(topic, ["$share/fleet/shop/events", "shop/+/sensors"]) == allowed

@@ -35,3 +35,19 @@ def test_repeats_are_left_out(tmp_path: Path, id_scope: Literal["topic", "device
     (batch,) = source.batches()
     assert len(batch.y) == len(SENT) - left_out
     assert source.skipped_rows.rows == left_out
+
+
+def test_what_is_said_about_items_is_no_event_to_replay(tmp_path: Path) -> None:
+    path = tmp_path / "recording.jsonl"
+    about: dict[str, Any] = {"item": "tea", "x": {"title": "Tea"}, "available": False}
+    sent: list[Any] = [about, [about, {"user": "ann", "item": "tea", "y": 1}], {"user": "bob", "item": 7, "y": 1}]
+    lines = [
+        {"position": i, "received_at": float(i), "topic": "shop/events", "payload": json.dumps(event)}
+        for i, event in enumerate(sent, start=1)
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    source = JournalSource(str(path))
+    assert source.kind == "ratings"
+    (batch,) = source.batches()
+    assert (batch.columns["user"].tolist(), batch.columns["item"].tolist()) == (["ann", "bob"], ["tea", "7"])
+    assert source.skipped_rows.rows == 2

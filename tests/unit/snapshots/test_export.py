@@ -17,7 +17,7 @@ from edgedescent.config import Config, Snapshots
 from edgedescent.errors import ConfigError, ExportError, StateError
 from edgedescent.learners import Learner
 from edgedescent.snapshots.export import export_snapshot
-from edgedescent.snapshots.parity import predict_all, target_scale
+from edgedescent.snapshots.parity import predict_all, recent_events, target_scale
 from edgedescent.snapshots.publish import FOLDER, list_snapshots, verify_snapshots
 from support.state_folder import Run, a_config, batches, payloads
 
@@ -98,6 +98,18 @@ def test_the_card_tells_all_about_a_snapshot(tmp_path: Path, echo: type[Echo], k
     assert card["bytes"] == len(model)
     assert card["file"] == "model.txt"
     assert card["format"] == "echo"
+
+
+def test_what_is_said_about_items_is_not_compared(tmp_path: Path, echo: type[Echo]) -> None:
+    run = Run(a_config(tmp_path / "state", type="MatrixFactorization"))
+    about = b'[{"item": "tea", "x": {"title": "Tea"}}, {"user": "ann", "item": "tea", "y": 4}]'
+    run.take([*payloads(40, takes="ratings"), about, b'{"item": "tea", "available": false}'])
+    events = recent_events(run.store, run.engine, 3)
+    run.store.close()
+    assert len(events) == 3
+    assert all(event["user"] for event in events)
+    assert events[-1]["item"] == "tea"
+    assert export_snapshot(run.config)["parity"]["events"] > 20
 
 
 @pytest.mark.parametrize("budget", ["tiny", "small", "default", "large"])

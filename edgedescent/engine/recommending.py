@@ -1,0 +1,209 @@
+"""Recommendations of the engine: answers to requests, lists after events, and their prequential scores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from edgedescent.engine.dead_letters import dead_letter
+from edgedescent.engine.item_attributes import ItemAttributes
+from edgedescent.engine.messages import (
+    DeadLetter,
+    Effect,
+    Message,
+    Recommendations,
+    RecommendedItems,
+    RefusedRequest,
+)
+from edgedescent.engine.requests import Request, id_of, read_request, split
+from edgedescent.engine.settings import RecommendSettings
+from edgedescent.errors import InvalidEventError
+from edgedescent.evaluation.ranking import PrequentialRanking
+from edgedescent.formats import RatingEvent
+from edgedescent.learners.recommender import Recommender
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Recommending:
+    """Recommends items from what an engine has learned, with the attributes that are known of them.
+
+    Neither a request nor a list changes what is learned. Of the choices, one in `score_every` is scored: the list of
+    its user is made before it is learned. A choice of an item that lists leave out, because it is withdrawn or the user
+    had it, is not.
+
+    Args:
+        settings: The settings.
+        learner: The recommender of the engine.
+
+    Attributes:
+        settings: The settings.
+        scores: Prequential scores of the lists.
+        attributes: Attributes of the items.
+    """
+
+    def __init__(self, settings: RecommendSettings, learner: Recommender) -> None:
+        self.settings = settings
+        self._learner = learner
+        self.scores = PrequentialRanking(settings.k)
+        self.attributes = ItemAttributes(settings.attributes_max)
+        self._scored: list[str] | None = None
+        """List that the event at hand scores; None if it scores none."""
+        self._lists: list[RecommendedItems] = []
+        """Lists after events that were not taken yet."""
+
+    def configure(self, settings: RecommendSettings) -> None:
+        """Change the settings; with another `k` the scores begin anew."""
+        if settings.k != self.settings.k:
+            self.scores = PrequentialRanking(settings.k)
+        self.attributes.items_max = settings.attributes_max
+        self.settings = settings
+
+    # --- Events ---------------------------------------------------------------------------------------------------
+
+    def before(self, event: RatingEvent, y: float) -> None:
+        """Make the list that an event scores, if it does; called before it is learned.
+
+        Args:
+            event: The event.
+            y: Its label.
+        """
+        self._scored = None
+        settings, scores = self.settings, self.scores
+        if not settings.score_every or not self._is_choice(y) or (scores.n_choices + 1) % settings.score_every:
+            return
+        if not self._learner.is_available(event.item):
+            return
+        items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
+        if settings.exclude_seen and not self._learner.recommend(event.user, 1, among=[event.item], exclude_seen=True):
+            return
+        self._scored = items
+
+    def learned(self, event: RatingEvent, y: float) -> None:
+        """Score the list of `before`, and make the one that follows, if they are wanted; called once it is learned."""
+        settings = self.settings
+        if self._is_choice(y):
+            self.scores.n_choices += 1
+            if self._scored is not None:
+                self.scores.update(self._scored, str(event.item))
+        if settings.after == "event":
+            items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
+            self._lists.append(self._list(event.user, items, event.id, attributes=settings.attributes))
+
+    def note_attributes(self, item: str | int, x: dict[str, Any]) -> None:
+        """Replace the attributes of an item.
+
+        Raises:
+            InvalidEventError: If they are too long.
+        """
+        self.attributes.set(item, x)
+
+    def _is_choice(self, y: float) -> bool:
+        least = self.settings.likes_from
+        return y > 0 if least is None else y >= least
+
+    def _list(
+        self, user: str | int, items: list[str], list_id: str | int | None, *, attributes: bool
+    ) -> RecommendedItems:
+        return RecommendedItems(user, items, list_id, self.attributes.of(items) if attributes else None)
+
+    def take(self, counters: Counter[str]) -> list[RecommendedItems]:
+        """Lists after events since the last call, counted."""
+        lists, self._lists = self._lists, []
+        if lists:
+            counters["recommendations"] += len(lists)
+        return lists
+
+    def effects(self, lists: list[RecommendedItems], *, is_array: bool) -> list[Effect]:
+        """Lists after the events of a message, to be published.
+
+        Args:
+            lists: The lists.
+            is_array: True if the message held an array.
+        """
+        if not lists:
+            return []
+        if self.settings.retain:
+            # A retained list replaces the one before: only the last one of each user counts.
+            last = {str(one.user): one for one in lists}
+            return [Recommendations(_encode(one), user=user) for user, one in last.items()]
+        return [Recommendations(_encode(lists if is_array else lists[0]))]
+
+    # --- Requests -------------------------------------------------------------------------------------------------
+
+    def answer(self, message: Message, payload_bytes_max: int, counters: Counter[str]) -> list[Effect]:
+        """Answer the requests of a message, in order; those that cannot be used become dead letters too.
+
+        Args:
+            message: The message.
+            payload_bytes_max: Largest payload that is read.
+            counters: Counters, which are updated.
+        """
+        letters: list[DeadLetter] = []
+        answers: list[RecommendedItems | RefusedRequest] = []
+        is_array = False
+        try:
+            requests, is_array = split(message.payload, payload_bytes_max)
+        except InvalidEventError as error:
+            letters += dead_letter(message, 0, error.reason, str(error), message.payload, counters, len(letters))
+            answers.append(RefusedRequest(str(error)))
+            requests = []
+        for index, payload in enumerate(requests):
+            try:
+                request = read_request(payload)
+                wanted = self.settings.attributes if request.attributes is None else request.attributes
+                answers.append(self._list(request.user, self._items(request), request.id, attributes=wanted))
+                counters["recommendations"] += 1
+            except InvalidEventError as error:
+                letters += dead_letter(message, index, error.reason, str(error), payload, counters, len(letters))
+                answers.append(RefusedRequest(str(error), id_of(payload)))
+        counters["recommend_requests"] += len(answers)
+        if not answers:
+            return []
+        text = _encode(answers if is_array else answers[0])
+        return [Recommendations(text, message.response_topic, message.correlation), *letters]
+
+    def _items(self, request: Request) -> list[str]:
+        """The items that a request asks for.
+
+        Raises:
+            InvalidEventError: If it asks for more items than there are.
+        """
+        settings = self.settings
+        k = settings.k if request.k is None else request.k
+        exclude_seen = settings.exclude_seen if request.exclude_seen is None else request.exclude_seen
+        items = self._learner.recommend(
+            request.user, k, request.exclude, among=request.among, exclude_seen=exclude_seen
+        )
+        if request.k is not None and len(items) < k:
+            # Counting the catalogue takes long, so that it is done only here.
+            known = (
+                self._learner.n_available
+                if request.among is None
+                else sum(map(self._learner.is_available, set(map(str, request.among))))
+            )
+            if k > known:
+                raise InvalidEventError("out_of_range", f"`k` is {k}: expected at most the {known} items there are.")
+        return items
+
+    # --- Metrics and state ----------------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, float]:
+        """Scores so far by name."""
+        return self.scores.summary(self._learner.n_items)
+
+    def save(self) -> dict[str, Any]:
+        """State as named arrays."""
+        return {**{f"ranking.{name}": value for name, value in self.scores.save().items()}, **self.attributes.save()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Restore what `save` returned.
+
+        Raises:
+            ValueError: If it belongs to lists of another length, or no scores saved it.
+            KeyError: If it is incomplete.
+        """
+        self.scores.restore({name: state[f"ranking.{name}"] for name in ("sums", "lists", "choices")})
+        self.attributes.restore(state)
