@@ -378,10 +378,10 @@ class Engine:
         self._done = None
         return self._effects(rest)
 
-    def _effects(self, rest: Unfinished) -> list[Effect]:
+    def _effects(self, rest: Unfinished | BegunMessage) -> list[Effect]:
         """Effects so far of a message."""
         effects = rest.effects()
-        if self.recommending is not None:
+        if self.recommending is not None and isinstance(rest, Unfinished):
             effects += self.recommending.effects(rest.lists, is_array=rest.is_array)
         return effects
 

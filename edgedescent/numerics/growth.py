@@ -4,8 +4,9 @@ from __future__ import annotations
 
 
 def grown(rows: int, needed: int, rows_max: int) -> int:
-    """Number of rows to which a table that is full grows: twice as many, so that copying them stays cheap, and no more
-    than it may ever need.
+    """Number of rows to which a full table grows.
+
+    It is twice as many, so that the cost of copying stays in proportion, and no more than the table may ever need.
 
     Args:
         rows: Number of rows that it has.
