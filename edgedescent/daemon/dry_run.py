@@ -15,7 +15,7 @@ from typing import Any
 from edgedescent.assembly import encode_row
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
+from edgedescent.engine.messages import Command, DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import TransportError
 from edgedescent.evaluation import Prequential
@@ -127,7 +127,7 @@ def _handle(engine: Engine, slicer: Slicer, topic: str, payload: bytes, on_outpu
                     effect.error,
                     extra={"reason": effect.reason},
                 )
-            else:
+            elif not isinstance(effect, Command):
                 on_output(_KINDS[type(effect)], effect.payload)
         return True
 

@@ -76,8 +76,9 @@ def _newest(config: Config, folder: Path) -> Assembler | None:
         if checkpoint is None or settings is None or recorded is None or recorded.assembly != settings:
             return None
         assembler = Assembler(settings)
-        state = checkpoint.state
-        assembler.load_state_dict({name: state[f"assembly.{name}"] for name in ("clock", "content")})
+        prefix = "assembly."
+        state = {name.removeprefix(prefix): v for name, v in checkpoint.state.items() if name.startswith(prefix)}
+        assembler.load_state_dict(state)
     except (StateError, KeyError, ValueError):
         # Damage is told by the check of the learner; an older state has no inputs.
         return None
