@@ -131,13 +131,17 @@ def read_payload(data: bytes) -> Payload:
 
 def _metric(one: Any) -> Metric:
     field = one.WhichOneof(_VALUE)
+    name, value = one.name, None if field is None else getattr(one, field)
+    if isinstance(name, bytes) or isinstance(value, bytes):
+        # What the library makes of a text that is not UTF-8.
+        raise InvalidEventError("malformed", "The Sparkplug B payload is malformed: a text is not UTF-8.")
     return Metric(
-        one.name,
+        name,
         one.alias if one.HasField("alias") else None,
         one.timestamp if one.HasField("timestamp") else None,
         one.datatype,
         field,
-        None if field is None else getattr(one, field),
+        value,
         one.is_null or (one.HasField("properties") and _quality(one.properties) != GOOD),
     )
 

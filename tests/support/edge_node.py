@@ -1,12 +1,13 @@
-"""Simulated edge node of Sparkplug B, which encodes its messages with protobuf."""
+"""Simulated edge node of Sparkplug B, which writes its messages byte by byte, without protobuf.
+
+The numbers are those of the Sparkplug Specification 3.0.0, section 6.4.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-
-from edgedescent_sparkplug.payload import Message
 
 INTEGERS = {1: 8, 2: 16, 3: 32, 4: 64}
 
@@ -27,25 +28,73 @@ class M(NamedTuple):
     is_null: bool = False
 
 
-def add_value(metric: Any, datatype: int, value: Any) -> None:
-    """Set a value as the specification transports it."""
+def varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    """Field of wire type 0 for an integer, or 2 for bytes."""
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3) + varint(value)
+
+
+def value_field(datatype: int, value: Any) -> bytes:
+    """Field of a metric that holds a value."""
     if datatype in INTEGERS:
         bits = INTEGERS[datatype]
         # Two's complement, in the field of its width.
-        raw = struct.unpack("<Q", struct.pack("<q", value))[0] & ((1 << max(bits, 32)) - 1)
-        setattr(metric, "long_value" if bits == 64 else "int_value", raw)
-    elif datatype in (5, 6, 7):
-        metric.int_value = value
-    elif datatype in (8, 13):
-        metric.long_value = value
-    elif datatype == 9:
-        metric.float_value = value
-    elif datatype == 10:
-        metric.double_value = value
-    elif datatype == 11:
-        metric.boolean_value = value
-    else:
-        metric.string_value = value
+        return field(11 if bits == 64 else 10, value & ((1 << max(bits, 32)) - 1))
+    if datatype in (5, 6, 7, 8, 13):
+        return field(11 if datatype in (8, 13) else 10, value)
+    if datatype == 9:
+        return varint(12 << 3 | 5) + struct.pack("<f", value)
+    if datatype == 10:
+        return varint(13 << 3 | 1) + struct.pack("<d", value)
+    if datatype == 11:
+        return field(14, int(value))
+    if datatype in (12, 14, 15):
+        return field(15, value.encode())
+    return field({16: 18, 19: 19}.get(datatype, 16), value)
+
+
+def metric(
+    *,
+    name: str | None = None,
+    alias: int | None = None,
+    at_ms: int | None = None,
+    datatype: int | None = None,
+    is_null: bool = False,
+    properties: bytes = b"",
+    value: bytes = b"",
+) -> bytes:
+    """Metric of a payload."""
+    parts = [
+        *([] if name is None else [field(1, name.encode())]),
+        *([] if alias is None else [field(2, alias)]),
+        *([] if at_ms is None else [field(3, at_ms)]),
+        *([] if datatype is None else [field(4, datatype)]),
+        *([field(7, 1)] if is_null else []),
+        *([field(9, properties)] if properties else []),
+        value,
+    ]
+    return b"".join(parts)
+
+
+def quality(code: int) -> bytes:
+    """Properties of a metric with a quality code, an Int32."""
+    return field(1, b"Quality") + field(2, field(1, 3) + field(3, code))
+
+
+def payload(metrics: Sequence[bytes], at_ms: int | None = None, seq: int | None = None) -> bytes:
+    """Payload of a message."""
+    parts = [] if at_ms is None else [field(1, at_ms)]
+    parts += [field(2, one) for one in metrics]
+    return b"".join([*parts, *([] if seq is None else [field(3, seq)])])
 
 
 class EdgeNode:
@@ -65,33 +114,29 @@ class EdgeNode:
         self.bd_seq = -1
         self.seq = 0
         self.aliases: dict[tuple[str, str], int] = {}
-        self.types: dict[tuple[str, str], int] = {}
 
     def _topic(self, kind: str, device: str = "") -> str:
         return f"spBv1.0/{self.group}/{kind}/{self.name}" + (f"/{device}" if device else "")
 
     def _encode(self, metrics: Sequence[M], device: str, birth: bool, seq: int | None) -> bytes:
-        message = Message(timestamp=self.clock())
-        if seq is not None:
-            message.seq = seq
+        encoded = []
         for one in metrics:
-            metric = message.metrics.add()
             key = device, one.name
             by_alias = self.uses_alias and one.name != "bdSeq"
             if birth and by_alias:
                 self.aliases[key] = len(self.aliases) + 1 if one.alias is None else one.alias
-            if birth or not by_alias or key not in self.aliases:
-                metric.name, metric.datatype = one.name, one.datatype
-            if by_alias and key in self.aliases:
-                metric.alias = self.aliases[key]
-            if one.at_ms is not None:
-                metric.timestamp = one.at_ms
-            if one.is_null:
-                metric.is_null = True
-            else:
-                add_value(metric, one.datatype, one.value)
-        data: bytes = message.SerializeToString(deterministic=True)
-        return data
+            is_named = birth or not by_alias or key not in self.aliases
+            encoded.append(
+                metric(
+                    name=one.name if is_named else None,
+                    alias=self.aliases.get(key) if by_alias else None,
+                    at_ms=one.at_ms,
+                    datatype=one.datatype if is_named else None,
+                    is_null=one.is_null,
+                    value=b"" if one.is_null else value_field(one.datatype, one.value),
+                )
+            )
+        return payload(encoded, self.clock(), seq)
 
     def _next(self) -> int:
         self.seq = (self.seq + 1) % 256

@@ -69,8 +69,8 @@ def test_a_line_of_csv_has_the_columns(payload: bytes, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("jsn", "`inputs.x.format` is 'jsn': expected one of json, msgpack, cbor, csv, scalar."),
-        ({"type": "xml"}, "`inputs.x.format.type` is 'xml': expected one of json, msgpack, cbor, csv, scalar."),
+        ("jsn", "`inputs.x.format` is 'jsn': expected one of json, msgpack, cbor, csv, scalar, sparkplug."),
+        ({"type": "xml"}, "`inputs.x.format.type` is 'xml': expected one of json, msgpack, cbor, csv, scalar, sparkplug."),
         (
             {"type": "csv", "delimiter": "--"},
             "`inputs.x.format`: The `delimiter` of CsvDecoder must be one character. Got '--'.",
