@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -41,11 +42,24 @@ class Table:
         self.names = {one.alias: name for name, one in metrics.items() if one.alias is not None} if is_born else {}
 
 
+class Tables(dict[str, Table]):
+    """Tables of a node by the name of the device, its own under the empty name; they are never changed.
+
+    Attributes:
+        size: Number of devices and metrics.
+    """
+
+    __slots__ = ("size",)
+
+    def __init__(self, tables: Mapping[str, Table] = MappingProxyType({})) -> None:
+        super().__init__(tables)
+        self.size = sum(1 + len(table.metrics) for table in tables.values())
+
+
 class Node(msgspec.Struct, frozen=True):
     """Session of an edge node; one that has died has no tables."""
 
-    tables: Mapping[str, Table] = msgspec.field(default_factory=dict)
-    """By the name of the device; the node's own under the empty name."""
+    tables: Tables = msgspec.field(default_factory=Tables)
     bd_seq: int | None = None
     """Number of the session, which its death repeats; None where it is not known."""
     seq: int | None = None
@@ -64,7 +78,7 @@ class Node(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """Number of nodes, devices and metrics that it stands for."""
-        return 1 + sum(1 + len(table.metrics) for table in self.tables.values())
+        return 1 + self.tables.size
 
     def clock_at(self, received_at: float) -> float:
         """Time by the node's own clock when something arrives, from its last message; NaN where it has none."""
@@ -126,7 +140,7 @@ def decode_nodes(saved: bytes) -> dict[Key, Node]:
         raise ValueError(f"the state of the Sparkplug nodes is damaged: {error}") from error
     nodes: dict[Key, Node] = {}
     for one in found:
-        tables = {table.device: Table(table.is_born, dict(table.metrics)) for table in one.tables}
+        tables = Tables({table.device: Table(table.is_born, dict(table.metrics)) for table in one.tables})
         node = Node(tables, *(getattr(one, field) for field in Node.__struct_fields__[1:]))
         numbers = (node.received_at, node.died_at, node.asked_at)
         if not math.isfinite(node.received_at) or any(math.isnan(number) or number == math.inf for number in numbers):

@@ -14,7 +14,7 @@ import msgspec
 
 from edgedescent.errors import InvalidEventError
 from edgedescent.formats import Command, DecoderState, Record
-from edgedescent_sparkplug.nodes import Key, Node, Table, decode_nodes, encode_nodes
+from edgedescent_sparkplug.nodes import Key, Node, Table, Tables, decode_nodes, encode_nodes
 from edgedescent_sparkplug.payload import Payload, read_payload, rebirth_request
 from edgedescent_sparkplug.reading import Learned, Place, introduced, missing, read_metrics
 
@@ -75,7 +75,8 @@ class SparkplugState(DecoderState):
         key = levels[1], levels[3]
         place = Place(levels[1] if self._with_group else "", levels[3], levels[4] if len(levels) > 4 else "", levels[1])
         message = read_payload(payload)
-        before, counts = self._nodes.get(key), Counter[str]()
+        before = self._nodes.get(key)
+        counts: Counter[str] = Counter()
         room = self._rules.entries_max - self._size + (0 if before is None else before.size)
         if before is None:
             before = Node()
@@ -138,14 +139,14 @@ class SparkplugState(DecoderState):
             found += [missing(place.of(name), table.metrics, time) for name, table in devices.items()]
             devices = {}
         # In the same session their metrics stay, but their aliases are those of their next births.
-        tables = {name: Table(False, table.metrics) for name, table in devices.items()}
+        tables = Tables({name: Table(False, table.metrics) for name, table in devices.items()})
         room = received.room - Node(tables).size - 1
         if room < 0:
             raise _no_room(place)
         table, values = introduced(message.metrics, node.tables.get(""), room, counts)
         found += _records(place, {time: values})
         seq = message.seq or 0
-        born = Node({"": table, **tables}, bd_seq, seq, died_at=node.died_at, asked_at=node.asked_at)
+        born = Node(Tables({"": table, **tables}), bd_seq, seq, died_at=node.died_at, asked_at=node.asked_at)
         return born, found
 
     def _device_birth(self, node: Node, place: Place, received: _Received, counts: Counter[str]) -> _Taken:
@@ -159,7 +160,7 @@ class SparkplugState(DecoderState):
         if received.room - others < 1:
             raise _no_room(place)
         table, values = introduced(received.message.metrics, before, received.room - others - 1, counts)
-        tables = {**following.tables, place.device: table}
+        tables = Tables({**following.tables, place.device: table})
         time = _time_of(node, received.message)
         return msgspec.structs.replace(following, tables=tables), _records(place, {time: values})
 
@@ -174,7 +175,7 @@ class SparkplugState(DecoderState):
         learned: Learned = read_metrics(message, table, room, counts)
         found = _records(place, learned.values)
         if learned.table is not table and learned.table.metrics:
-            tables = {**following.tables, place.device: learned.table}
+            tables = Tables({**following.tables, place.device: learned.table})
             following = msgspec.structs.replace(following, tables=tables)
         if learned.n_unknown:
             counts["metrics_unknown"] += learned.n_unknown
@@ -192,7 +193,7 @@ class SparkplugState(DecoderState):
         table = following.tables.get(place.device)
         if table is None:
             return following, []
-        tables = {name: one for name, one in following.tables.items() if name != place.device}
+        tables = Tables({name: one for name, one in following.tables.items() if name != place.device})
         record = missing(place, table.metrics, _time_of(node, received.message))
         return msgspec.structs.replace(following, tables=tables), [record]
 
@@ -231,7 +232,7 @@ class SparkplugState(DecoderState):
         counts["messages_missed"] += n_missed
         tables = node.tables
         if self._rules.waits_after_gap:
-            tables = {name: Table(False, table.metrics) for name, table in tables.items()}
+            tables = Tables({name: Table(False, table.metrics) for name, table in tables.items()})
         return msgspec.structs.replace(node, tables=tables, seq=seq, wants_birth=True)
 
     # --- State ----------------------------------------------------------------------------------------------------
