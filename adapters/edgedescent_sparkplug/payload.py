@@ -56,7 +56,9 @@ _MESSAGES: dict[str, list[tuple[str, int, int | str, str]]] = {
 
 def _message_class(name: str) -> type[Any]:
     """Class of a message, in a pool of its own: other packages may bring a definition of the same names."""
-    file = descriptor_pb2.FileDescriptorProto(name="sparkplug_b.proto", package="edgedescent.sparkplug", syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="sparkplug_b.proto", package="edgedescent.sparkplug", syntax="proto2"
+    )
     for message, fields in _MESSAGES.items():
         declared = file.message_type.add(name=message)
         if any(label == _VALUE for *_, label in fields):

@@ -180,8 +180,8 @@ class SparkplugState(DecoderState):
         if learned.n_unknown:
             counts["metrics_unknown"] += learned.n_unknown
             following = msgspec.structs.replace(following, wants_birth=True)
-            text = f"{learned.n_unknown} of {len(message.metrics)} metrics of {place.label} were not introduced by a birth."
-            found.append(InvalidEventError("no_birth", text))
+            text = f"{learned.n_unknown} of {len(message.metrics)} metrics of {place.label}"
+            found.append(InvalidEventError("no_birth", f"{text} were not introduced by a birth."))
         return following, found
 
     def _device_death(self, node: Node, place: Place, received: _Received, counts: Counter[str]) -> _Taken:
@@ -286,7 +286,9 @@ def _time_of(node: Node, message: Payload) -> float:
 
 def _records(place: Place, values: dict[float, dict[str, object]]) -> list[Record | InvalidEventError]:
     """Records of values by their times, the earliest first."""
-    return [Record(place.source, time, place.nested(values[time])) for time in sorted(values, key=_order) if values[time]]
+    return [
+        Record(place.source, time, place.nested(values[time])) for time in sorted(values, key=_order) if values[time]
+    ]
 
 
 def _order(time: float) -> tuple[bool, float]:
@@ -296,4 +298,3 @@ def _order(time: float) -> tuple[bool, float]:
 
 def _no_room(place: Place) -> InvalidEventError:
     return InvalidEventError("too_large", f"There is no room for {place.label}: see `entries_max`.")
-

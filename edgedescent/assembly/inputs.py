@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from edgedescent.assembly.decoders import build_decoder, decoder_type
 from edgedescent.assembly.fields import LEAVES_MAX, Extract, Field, Reader, extract_all, extract_fields, find, path_of
 from edgedescent.assembly.topics import TopicPattern
 from edgedescent.assembly.zones import zone_of
 from edgedescent.errors import ConfigError, InvalidEventError, did_you_mean, shown
-from edgedescent.formats import DECODERS, Decoder, DecoderState, StatefulDecoder
+from edgedescent.formats import DecoderState, StatefulDecoder
 from edgedescent.formats.times import time_of
 
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
@@ -37,7 +38,8 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     exclude: tuple[str, ...] = ()
     """Filters of topics that are left out although one of `topics` matches."""
     format: str | dict[str, Any] = "json"
-    """Decoder of the payloads: ``json``, ``msgpack``, ``cbor``, ``csv`` or ``scalar``; or a table with its ``type``."""
+    """Decoder of the payloads: ``json``, ``msgpack``, ``cbor``, ``csv``, ``scalar``, or one of a package, such
+    as ``sparkplug``; or a table with its ``type``."""
     path: str | list[str] = ""
     """Path to the part of the payload that is read; empty for all of it."""
     records: bool = False
@@ -71,7 +73,7 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @property
     def has_time(self) -> bool:
         """True if its readings carry a time."""
-        return bool(self.time) or issubclass(_decoder_type(self.format, "format"), StatefulDecoder)
+        return bool(self.time) or issubclass(decoder_type(self.format, "format"), StatefulDecoder)
 
 
 class Reading(msgspec.Struct, array_like=True, gc=False):
@@ -355,26 +357,6 @@ _UNUSABLE = ValueError, OverflowError, TypeError, RecursionError
 def _invalid(error: Exception) -> InvalidEventError:
     """Error for what Python cannot convert, such as a number or a time: no payload may end the daemon."""
     return InvalidEventError("malformed", f"The payload cannot be used: {error}")
-
-
-def build_decoder(table: str | dict[str, Any], path: str) -> Decoder:
-    """Build the decoder that an input names.
-
-    Raises:
-        ConfigError: If there is none of this name, or it does not take these parameters.
-    """
-    parameters = {} if isinstance(table, str) else {name: value for name, value in table.items() if name != "type"}
-    try:
-        return _decoder_type(table, path)(**parameters)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"`{path}`: {error}") from None
-
-
-def _decoder_type(table: str | dict[str, Any], path: str) -> type[Decoder]:
-    """Class of the decoder that an input names."""
-    if isinstance(table, str):
-        return DECODERS.find(table, path)
-    return DECODERS.find(table.get("type"), f"{path}.type")
 
 
 def _field(table: object, path: str) -> Field:

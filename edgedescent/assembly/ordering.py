@@ -195,9 +195,7 @@ class ReorderBuffer:
         5.0
     """
 
-    def __init__(
-        self, lateness_s: float, readings_max: int, ranks: list[int], add_up: Sequence[bool] = ()
-    ) -> None:
+    def __init__(self, lateness_s: float, readings_max: int, ranks: list[int], add_up: Sequence[bool] = ()) -> None:
         self.lateness_s = lateness_s
         self._readings_max = readings_max
         self._ranks = ranks

@@ -15,10 +15,11 @@ from typing import Any
 from edgedescent.assembly import encode_row
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import Command, DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
+from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import TransportError
 from edgedescent.evaluation import Prequential
+from edgedescent.formats import Command
 from edgedescent.state.recovery import recover
 from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store

@@ -15,7 +15,8 @@ from edgedescent.daemon.answers import AnswerHold, Answers, Destination
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.drift.alarm import decode
-from edgedescent.engine.messages import Command, DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
+from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
+from edgedescent.formats import Command
 from edgedescent.interfaces import Transport
 from edgedescent.state.store import Store
 

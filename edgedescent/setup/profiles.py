@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from edgedescent.assembly.decoders import build_decoder
 from edgedescent.assembly.fields import Field, Reader, leaves
-from edgedescent.assembly.inputs import build_decoder, localized
+from edgedescent.assembly.inputs import localized
 from edgedescent.assembly.zones import zone_of
 from edgedescent.errors import ConfigError, InvalidEventError
 from edgedescent.formats.times import time_of

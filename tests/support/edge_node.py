@@ -49,17 +49,11 @@ def value_field(datatype: int, value: Any) -> bytes:
         bits = INTEGERS[datatype]
         # Two's complement, in the field of its width.
         return field(11 if bits == 64 else 10, value & ((1 << max(bits, 32)) - 1))
-    if datatype in (5, 6, 7, 8, 13):
-        return field(11 if datatype in (8, 13) else 10, value)
-    if datatype == 9:
-        return varint(12 << 3 | 5) + struct.pack("<f", value)
-    if datatype == 10:
-        return varint(13 << 3 | 1) + struct.pack("<d", value)
-    if datatype == 11:
-        return field(14, int(value))
-    if datatype in (12, 14, 15):
-        return field(15, value.encode())
-    return field({16: 18, 19: 19}.get(datatype, 16), value)
+    if datatype in (9, 10):
+        wire, form = {9: (12 << 3 | 5, "<f"), 10: (13 << 3 | 1, "<d")}[datatype]
+        return varint(wire) + struct.pack(form, value)
+    number = {5: 10, 6: 10, 7: 10, 8: 11, 11: 14, 12: 15, 13: 11, 14: 15, 15: 15, 16: 18, 19: 19}.get(datatype, 16)
+    return field(number, value.encode() if isinstance(value, str) else value)
 
 
 def metric(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from edgedescent import LinearRegressor
 from edgedescent.assembly import Row
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import Command, DeadLetter, Message
+from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import ConfigError
+from edgedescent.formats import Command
 from edgedescent.state import codec
 from support.assembly import Assembly, Sent, bits, settings_of
 from support.edge_node import EdgeNode, M, metric, payload, value_field
@@ -205,7 +206,7 @@ def test_a_state_without_that_of_the_decoder_is_refused() -> None:
     ],
 )
 def test_a_wrong_table_is_named(lines: str, message: str) -> None:
-    key = lines.split(" ")[0]
+    key = lines.partition(" ")[0]
     kept = [line for line in TOML.splitlines() if not line.startswith(f"{key} =") or "clock" in line]
     at = kept.index("[inputs.plant]") + 1
     toml = "\n".join([*kept[:at], lines, *kept[at:]])
