@@ -235,6 +235,11 @@ class SparkplugState(DecoderState):
             tables = Tables({name: Table(False, table.metrics) for name, table in tables.items()})
         return msgspec.structs.replace(node, tables=tables, seq=seq, wants_birth=True)
 
+    def problems(self) -> list[str]:
+        """Nodes whose births are missing."""
+        text = "sent metrics that no birth introduced, or a message of it was missed; it has not sent its births since."
+        return [f"The node {'/'.join(key)!a:.100} {text}" for key, node in self._nodes.items() if node.wants_birth]
+
     # --- State ----------------------------------------------------------------------------------------------------
 
     def save(self) -> bytes:

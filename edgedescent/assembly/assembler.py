@@ -395,6 +395,10 @@ class Assembler:
         """Names of the inputs that have fallen silent."""
         return [self._inputs[number].name for number in self._silence.silent]
 
+    def problems(self) -> list[str]:
+        """Sentences on what decoders miss now, for the operator."""
+        return [problem for state in self._states for problem in state.problems()]
+
     def metrics(self) -> dict[str, float | int]:
         """Numbers of what waits, and the errors of forecasts beside those of the baselines."""
         return {

@@ -56,6 +56,8 @@ def inputs_of(config: Config, folder: Path) -> Iterator[CheckResult]:
             yield ok("feature", f"{name} of {feature['input']!r}: {said}.")
     if len(found) > FEATURES_MAX:
         yield ok("feature", f"and {len(found) - FEATURES_MAX} more.")
+    for problem in assembler.problems()[:FEATURES_MAX]:
+        yield warning("feature", problem)
     for name in assembler.silent:
         yield warning("feature", f"the input {name!r} is silent: nothing came for `inputs.{name}.silent_after_s`.")
 

@@ -91,6 +91,10 @@ class DecoderState(ABC):
         """
 
     @abstractmethod
+    def problems(self) -> list[str]:
+        """Sentences on what is missing now, for the operator, in printable characters."""
+
+    @abstractmethod
     def save(self) -> bytes:
         """The state."""
 

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgedescent.daemon.exposition import render
+from edgedescent.daemon.input_checks import inputs_of
 from edgedescent.interfaces import Delivery
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
@@ -59,6 +60,26 @@ def test_a_request_is_published_once_and_not_again_by_recovery(
     harness.recover()
     harness.receive()
     assert commands(harness) == []
+
+
+def test_a_missing_birth_is_told_once_and_by_check(
+    harness: DaemonHarness, node: EdgeNode, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    node.connect(M("a", 1.0))
+    for _ in range(5):
+        harness.receive(Delivery(*node.data("", M("a", 2.0))))
+        harness.wait(20.0)
+    told = "The node 'plant/press' sent metrics that no birth introduced"
+    assert sum(record.getMessage().startswith(told) for record in caplog.records) == 1
+    harness.daemon.stop()
+    harness.daemon.close()
+    assert told in "".join(map(str, inputs_of(harness.config, tmp_path)))
+    harness.restart()
+    harness.recover()
+    harness.receive(Delivery(*node.birth(M("a", 2.0))))
+    harness.daemon.stop()
+    harness.daemon.close()
+    assert told not in "".join(map(str, inputs_of(harness.config, tmp_path)))
 
 
 def test_a_request_without_a_connection_is_given_again_later(
