@@ -12,7 +12,7 @@ from msgspec import Meta
 from edgedescent.formats import StatefulDecoder
 from edgedescent_sparkplug.datatypes import UnusedValueError, value_of
 from edgedescent_sparkplug.payload import read_payload
-from edgedescent_sparkplug.state import Rules, SparkplugState
+from edgedescent_sparkplug.state import NAMESPACE, Rules, SparkplugState
 
 _TOPICS = re.compile(r"spBv1\.0/(#|[^/#]+/(#|\+/(#|[^/#]+/#)))")
 """Topic filters that take in all messages of each node whose messages they take in."""
@@ -56,6 +56,12 @@ class SparkplugDecoder(StatefulDecoder):
             except UnusedValueError:
                 continue
         return values
+
+    @classmethod
+    def filter_of(cls, topic: str) -> str | None:
+        """Filter for all nodes of the group."""
+        namespace, *levels = topic.split("/")
+        return f"{namespace}/{levels[0]}/+/+/#" if namespace == NAMESPACE and len(levels) > 2 else None
 
     def open(self, topics: Sequence[str]) -> SparkplugState:
         """State of an input that has seen nothing."""

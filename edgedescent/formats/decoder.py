@@ -39,6 +39,11 @@ class StatefulDecoder(Decoder):
     itself.
     """
 
+    @classmethod
+    @abstractmethod
+    def filter_of(cls, topic: str) -> str | None:
+        """Topic filter of an input that reads a topic with all that belongs to it; None for another kind of topic."""
+
     @abstractmethod
     def open(self, topics: Sequence[str]) -> DecoderState:
         """State of an input that has seen nothing.

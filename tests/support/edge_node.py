@@ -6,7 +6,7 @@ The numbers are those of the Sparkplug Specification 3.0.0, section 6.4.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 INTEGERS = {1: 8, 2: 16, 3: 32, 4: 64}
@@ -24,7 +24,6 @@ class M(NamedTuple):
     value: Any
     datatype: int = 10
     at_ms: int | None = None
-    alias: int | None = None
     is_null: bool = False
 
 
@@ -108,6 +107,7 @@ class EdgeNode:
         self.bd_seq = -1
         self.seq = 0
         self.aliases: dict[tuple[str, str], int] = {}
+        self.n_aliases = 0
 
     def _topic(self, kind: str, device: str = "") -> str:
         return f"spBv1.0/{self.group}/{kind}/{self.name}" + (f"/{device}" if device else "")
@@ -118,7 +118,9 @@ class EdgeNode:
             key = device, one.name
             by_alias = self.uses_alias and one.name != "bdSeq"
             if birth and by_alias:
-                self.aliases[key] = len(self.aliases) + 1 if one.alias is None else one.alias
+                # Each birth gives others.
+                self.n_aliases += 1
+                self.aliases[key] = self.n_aliases
             is_named = birth or not by_alias or key not in self.aliases
             encoded.append(
                 metric(
@@ -143,7 +145,7 @@ class EdgeNode:
     def connect(self, *metrics: M) -> Sent:
         """Birth of a new session."""
         self.bd_seq = (self.bd_seq + 1) % 256
-        self.aliases = {}
+        self.aliases, self.n_aliases = {}, 0
         return self.birth(*metrics)
 
     def birth(self, *metrics: M) -> Sent:
@@ -163,8 +165,3 @@ class EdgeNode:
 
     def device_death(self, device: str) -> Sent:
         return Sent(self._topic("DDEATH", device), self._encode([], device, False, self._next()))
-
-
-def values(fields: Mapping[str, float]) -> list[M]:
-    """Metrics of type Double."""
-    return [M(name, value) for name, value in fields.items()]

@@ -133,7 +133,6 @@ def test_a_new_session_without_a_death_ends_the_one_before(host: Host, node: Edg
 
 def test_births_of_the_same_session_keep_the_values_of_devices(host: Host, node: EdgeNode) -> None:
     host.take(node.connect(M("load", 0.5)), node.device_birth("motor", M("speed", 1.0)))
-    node.aliases = {}
     assert host.values(node.birth(M("load", 0.5))) == [{"press": {"load": 0.5}}]
     # The aliases of the device are not those of before.
     [fault] = host.take(Sent("spBv1.0/plant/DDATA/press/motor", payload([metric(alias=3, value=b"")], 0, 1)))
@@ -245,6 +244,11 @@ def test_groups_are_parts_of_names_where_there_may_be_several() -> None:
 def test_topics_must_take_in_the_births(topic: str) -> None:
     with pytest.raises(ValueError, match="expected all messages of a node"):
         SparkplugDecoder().open([topic])
+
+
+def test_a_topic_says_which_filter_takes_in_its_node() -> None:
+    assert SparkplugDecoder.filter_of("spBv1.0/plant/DDATA/press/motor") == "spBv1.0/plant/+/+/#"
+    assert SparkplugDecoder.filter_of("spBv1.0/STATE/scada") is SparkplugDecoder.filter_of("a/b/c/d") is None
 
 
 @pytest.mark.parametrize("topic", ["spBv1.0/#", "spBv1.0/plant/#", "spBv1.0/plant/+/#", "spBv1.0/plant/+/press/#"])
