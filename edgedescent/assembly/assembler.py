@@ -175,7 +175,8 @@ class Assembler:
                 else:
                     yield from self._add(reading, received_at, counts)
         # Not before: where the message is left and its state saved, it is decoded again.
-        yield from (command for one, _ in found if one.state is not None for command in one.state.commit(counts))
+        if self._states:
+            yield from (command for one, _ in found if one.state is not None for command in one.state.commit(counts))
 
     def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step | int]:
         number = reading.input
