@@ -118,6 +118,8 @@ def test_births_are_asked_for_and_kill_9_changes_nothing(
         daemon.counted(learned + 5)
         node.die()
         daemon.counted(1, "decoding.deaths")
+        # As long as the lateness.
+        eventually(lambda: daemon.status().get("readings_waiting") == 0, "the turn of the last reading")
         daemon.stop()
         assert "Traceback" not in daemon.log
         assert "A command was sent to 'spBv1.0/plant/NCMD/press'." in daemon.log

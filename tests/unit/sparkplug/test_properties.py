@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from edgedescent.engine.messages import DeadLetter, Message
 from edgedescent.errors import ConfigError
 from edgedescent.formats import Command
 from edgedescent.state import codec
+from edgedescent.validation import parameters
+from edgedescent_sparkplug import SparkplugDecoder
 from support.assembly import Assembly, Sent, bits, settings_of
 from support.edge_node import EdgeNode, M, metric, payload, value_field
 
@@ -215,7 +220,17 @@ def test_a_wrong_table_is_named(lines: str, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-def test_a_level_of_the_topic_and_fields_may_name_features() -> None:
+def test_the_sample_shows_every_parameter_with_its_default() -> None:
+    sample = (Path(__file__).parents[3] / "adapters/edgedescent_sparkplug/sample.toml").read_text(encoding="utf-8")
+    label = '[label]\ninput = "plant"\nfeature = "press.a"\nhorizon_s = 60\n'
+    assert settings_of(sample + label).inputs["plant"].format == {"type": "sparkplug"}
+    whole = tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", sample, flags=re.MULTILINE))["inputs"]["plant"]["format"]
+    assert whole.pop("type") == "sparkplug"
+    assert SparkplugDecoder(**whole) == SparkplugDecoder()
+    assert whole.keys() == parameters(SparkplugDecoder).keys()
+
+
+def test_fields_may_name_features() -> None:
     toml = TOML.replace("[inputs.clock]", 'fields = { speed = "press.motor.Speed/rpm" }\n[inputs.clock]')
     assembly, node = Assembly(toml), EdgeNode(clock=lambda: int(START_S * 1000))
     birth = node.device_birth("motor", M("Speed/rpm", 3.0), M("other", 1.0))
