@@ -57,7 +57,7 @@ class Tables(dict[str, Table]):
 
 
 class Node(msgspec.Struct, frozen=True):
-    """Session of an edge node; one that has died has no tables."""
+    """Session of an edge node; one that has died, or introduced nothing, has no tables."""
 
     tables: Tables = msgspec.field(default_factory=Tables)
     bd_seq: int | None = None
@@ -77,8 +77,8 @@ class Node(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Number of nodes, devices and metrics that it stands for."""
-        return 1 + self.tables.size
+        """Number of nodes, devices and metrics that it stands for; 0 for one that has died."""
+        return 1 + self.tables.size if self.tables else 0
 
     def clock_at(self, received_at: float) -> float:
         """Time by the node's own clock when something arrives, from its last message; NaN where it has none."""

@@ -79,9 +79,9 @@ class SparkplugState(DecoderState):
         counts: Counter[str] = Counter()
         room = self._rules.entries_max - self._size + (0 if before is None else before.size)
         if before is None:
-            before = Node()
-            if room < before.size or self._is_full:
+            if self._is_full:
                 raise _no_room(place)
+            before = Node()
         node, found = takes(self, before, place, _Received(message, received_at, room), counts)
         if node is before:
             # A repeat, or the death of an earlier session.
@@ -135,12 +135,13 @@ class SparkplugState(DecoderState):
         found: list[Record | InvalidEventError] = []
         devices = {name: table for name, table in node.tables.items() if name}
         if node.bd_seq != bd_seq:
-            # Another session: the devices of the last one are gone, though no death has come.
+            # Another session, or one that was not known: what its devices have is said by their births, which follow.
             found += [missing(place.of(name), table.metrics, time) for name, table in devices.items()]
             devices = {}
         # In the same session their metrics stay, but their aliases are those of their next births.
         tables = Tables({name: Table(False, table.metrics) for name, table in devices.items()})
-        room = received.room - Node(tables).size - 1
+        # The node and its table take two.
+        room = received.room - tables.size - 2
         if room < 0:
             raise _no_room(place)
         table, values = introduced(message.metrics, node.tables.get(""), room, counts)
@@ -156,10 +157,10 @@ class SparkplugState(DecoderState):
             return node, []
         counts["births"] += 1
         before = node.tables.get(place.device)
-        others = following.size - (0 if before is None else 1 + len(before.metrics))
-        if received.room - others < 1:
+        room = received.room - following.tables.size - 2 + (0 if before is None else 1 + len(before.metrics))
+        if room < 0:
             raise _no_room(place)
-        table, values = introduced(received.message.metrics, before, received.room - others - 1, counts)
+        table, values = introduced(received.message.metrics, before, room, counts)
         tables = Tables({**following.tables, place.device: table})
         time = _time_of(node, received.message)
         return msgspec.structs.replace(following, tables=tables), _records(place, {time: values})
@@ -171,7 +172,7 @@ class SparkplugState(DecoderState):
         if following is None:
             return node, []
         table = following.tables.get(place.device)
-        room = received.room - following.size - (table is None)
+        room = received.room - following.tables.size - 1 - (table is None)
         learned: Learned = read_metrics(message, table, room, counts)
         found = _records(place, learned.values)
         if learned.table is not table and learned.table.metrics:

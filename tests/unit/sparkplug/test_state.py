@@ -276,6 +276,23 @@ def test_entries_are_bounded_and_what_has_no_room_is_counted() -> None:
     assert host.values(nodes[2].connect(M("a", 1.0))) == [{"n2": {"a": 1.0}}]
 
 
+def test_nodes_that_died_take_no_room() -> None:
+    host = Host(entries_max=16)
+    for i in range(40):
+        node = EdgeNode(f"n{i}", clock=host.clock)
+        host.take(node.connect(*(M(f"m{i}", 1.0) for i in range(13))), node.death())
+    assert host.count("metrics_dropped") == 0
+    node.connect()
+    host.take(*(node.connect(M("a", 1.0)), node.device_birth("d", *(M(f"m{i}", 1.0) for i in range(9)))))
+    restored = host.decoder.open(TOPICS)
+    restored.restore(host.state.save())
+    # Two tables, a node, a control, and eleven metrics are fifteen; one more of two has room.
+    assert host.values(node.data("d", M("x", 1.0))) == [{f"n{39}": {"d": {"x": 1.0}}}]
+    host.take(node.data("d", M("y", 1.0)), node.data("d", M("z", 1.0)))
+    assert host.count("metrics_dropped") == 1
+    restored.restore(host.state.save())
+
+
 def test_the_first_dead_nodes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "NODES_MAX", 3)
     host = Host()
