@@ -24,6 +24,7 @@ IMPORTS = {
     "river": "from river import linear_model",
     "cbor2": "import cbor2",
     "holidays": "import holidays; holidays.country_holidays('DE')",
+    "protobuf": "from google.protobuf import descriptor_pb2, descriptor_pool, message_factory",
     "amqtt": "import amqtt.broker",
     "rich": "import rich.live, rich.progress",
     "apsw": "import apsw",

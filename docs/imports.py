@@ -26,6 +26,7 @@ EDGES = {
     "adapters/edgedescent_mqtt": "edgedescent_mqtt",
     "adapters/edgedescent_onnx": "edgedescent_onnx",
     "adapters/edgedescent_river": "edgedescent_river",
+    "adapters/edgedescent_sparkplug": "edgedescent_sparkplug",
     "sims/edgedescent_sims": "edgedescent_sims",
     "sims/edgedescent_world": "edgedescent_world",
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgedescent.daemon.exposition import BUILD, DEAD_LETTERS, DRIFT_ALARMS, FAMILIES, STATE, Family
+from edgedescent.daemon.exposition import BUILD, DEAD_LETTERS, DECODING, DRIFT_ALARMS, FAMILIES, STATE, Family
 
 PAGE = Path(__file__).with_name("messages.md")
 FURTHER: dict[str, tuple[Family | None, str]] = {
@@ -22,6 +22,7 @@ FURTHER: dict[str, tuple[Family | None, str]] = {
     "dead_letters.<reason>": (DEAD_LETTERS, "The same by reason, such as `dead_letters.malformed`."),
     "drift_alarms": (None, "Changes found in the prediction error or in an input."),
     "drift_alarms.<watched>": (DRIFT_ALARMS, "The same by what was watched: `error` or `input`."),
+    "decoding.<what>": (DECODING, "What decoders of inputs count, such as `decoding.sequence_gaps` of Sparkplug B."),
 }
 """Metrics that are no number, or have a label in Prometheus."""
 INTRODUCTION = """\

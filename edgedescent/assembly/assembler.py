@@ -45,6 +45,7 @@ class _Content(msgspec.Struct, array_like=True):
 
 
 _decode = msgspec.msgpack.Decoder(_Content).decode
+_decode_states = msgspec.msgpack.Decoder(list[bytes]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -104,7 +105,9 @@ class Assembler:
         ranks = [2 if i == self._trigger else int(i == self._label_input) for i in range(len(self._inputs))]
         if self._is_late:
             ranks[self._label_input] = 3
-        self._buffer = ReorderBuffer(lateness, spec.held_max, ranks)
+        stateful = [one.state is not None for one in self._inputs]
+        self._buffer = ReorderBuffer(lateness, spec.held_max, ranks, stateful)
+        self._states = [one.state for one in self._inputs if one.state is not None]
         self._latest = LatestValues([one.spec.max_age_s for one in self._inputs], spec.features_max)
         self._deriver = Deriver(settings.build_derived())
         self._waiting = WaitingQuestions(label)
@@ -160,7 +163,7 @@ class Assembler:
             counts["messages_ignored"] += 1
         n = 0
         for one, levels in found:
-            for reading in self.messages.read(one, levels, topic, payload):
+            for reading in self.messages.read(one, levels, topic, payload, received_at):
                 n += 1
                 if n <= self._n_read:
                     continue
@@ -171,6 +174,9 @@ class Assembler:
                     yield reading
                 else:
                     yield from self._add(reading, received_at, counts)
+        # Not before: where the message is left and its state saved, it is decoded again.
+        if self._states:
+            yield from (command for one, _ in found if one.state is not None for command in one.state.commit(counts))
 
     def _add(self, reading: Reading, received_at: float, counts: Counter[str]) -> Iterator[Step | int]:
         number = reading.input
@@ -390,6 +396,10 @@ class Assembler:
         """Names of the inputs that have fallen silent."""
         return [self._inputs[number].name for number in self._silence.silent]
 
+    def problems(self) -> list[str]:
+        """Sentences on what decoders miss now, for the operator."""
+        return [problem for state in self._states for problem in state.problems()]
+
     def metrics(self) -> dict[str, float | int]:
         """Numbers of what waits, and the errors of forecasts beside those of the baselines."""
         return {
@@ -433,7 +443,14 @@ class Assembler:
         return {
             "clock": np.array(self._clock.save(), dtype=np.float64),
             "content": np.frombuffer(_encode(content), dtype=np.uint8),
+            **self._save_decoders(),
         }
+
+    def _save_decoders(self) -> dict[str, Any]:
+        """State of the decoders that have one."""
+        if not self._states:
+            return {}
+        return {"decoders": np.frombuffer(_encode([one.save() for one in self._states]), dtype=np.uint8)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned.
@@ -443,6 +460,7 @@ class Assembler:
         """
         try:
             content = _decode(state["content"].tobytes())
+            decoders = _decode_states(state["decoders"].tobytes()) if self._states else []
         except msgspec.DecodeError as error:
             raise ValueError(f"the state of the assembler is damaged: {error}") from error
         self._clock.restore(state["clock"].tolist())
@@ -453,3 +471,7 @@ class Assembler:
         self._deriver.restore(content.derived)
         self._boundary = content.boundary
         self._silence.restore(content.heard)
+        if len(decoders) != len(self._states):
+            raise ValueError("The state of the decoders belongs to other inputs.")
+        for one, saved in zip(self._states, decoders, strict=True):
+            one.restore(saved)

@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
+from edgedescent.assembly.decoders import build_decoder, decoder_type
 from edgedescent.assembly.fields import LEAVES_MAX, Extract, Field, Reader, extract_all, extract_fields, find, path_of
 from edgedescent.assembly.topics import TopicPattern
 from edgedescent.assembly.zones import zone_of
 from edgedescent.errors import ConfigError, InvalidEventError, did_you_mean, shown
-from edgedescent.formats import DECODERS, Decoder
+from edgedescent.formats import DecoderState, StatefulDecoder
 from edgedescent.formats.times import time_of
 
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
@@ -25,6 +26,7 @@ RECORDS_MAX = 10_000
 """Bound on the readings of one message, by default."""
 NAME_CHARACTERS_MAX = 512
 """Bound on the name of a feature."""
+_NAN = float("nan")
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -36,7 +38,8 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     exclude: tuple[str, ...] = ()
     """Filters of topics that are left out although one of `topics` matches."""
     format: str | dict[str, Any] = "json"
-    """Decoder of the payloads: ``json``, ``msgpack``, ``cbor``, ``csv`` or ``scalar``; or a table with its ``type``."""
+    """Decoder of the payloads: ``json``, ``msgpack``, ``cbor``, ``csv``, ``scalar``, or one of a package, such
+    as ``sparkplug``; or a table with its ``type``."""
     path: str | list[str] = ""
     """Path to the part of the payload that is read; empty for all of it."""
     records: bool = False
@@ -67,6 +70,11 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     silent_after_s: Seconds | None = None
     """Time without a message after which the input counts as silent and is reported."""
 
+    @property
+    def has_time(self) -> bool:
+        """True if its readings carry a time."""
+        return bool(self.time) or issubclass(decoder_type(self.format, "format"), StatefulDecoder)
+
 
 class Reading(msgspec.Struct, array_like=True, gc=False):
     """Values that one message gave at one time."""
@@ -92,6 +100,9 @@ class Input:
         number: Its place among the inputs.
         spec: Its table.
 
+    Attributes:
+        state: What its decoder remembers of earlier messages; None for one that needs none.
+
     Raises:
         ConfigError: If a key of the table is wrong; names the key, the value and what was expected.
 
@@ -111,6 +122,7 @@ class Input:
         self.patterns = [TopicPattern(text, f"{path}.topics[{i}]") for i, text in enumerate(spec.topics)]
         self._excluded = [TopicPattern(text, f"{path}.exclude[{i}]") for i, text in enumerate(spec.exclude)]
         self._decoder = build_decoder(spec.format, f"{path}.format")
+        self.state = self._open(self._decoder, path) if isinstance(self._decoder, StatefulDecoder) else None
         self._path, self._time, self._id = path_of(spec.path), path_of(spec.time), path_of(spec.id)
         self._zone: ZoneInfo | None = None if spec.time_zone == "UTC" else zone_of(spec.time_zone, f"{path}.time_zone")
         levels = self._levels(path)
@@ -127,7 +139,17 @@ class Input:
     @property
     def has_time(self) -> bool:
         """True if its readings carry a time."""
-        return bool(self._time)
+        return bool(self._time) or self.state is not None
+
+    def _open(self, decoder: StatefulDecoder, path: str) -> DecoderState:
+        spec = self.spec
+        for key, value in (("path", spec.path), ("records", spec.records), ("time", spec.time)):
+            if value:
+                raise ConfigError(f"`{path}.{key}` is {shown(value)}: expected none, the format has times of its own.")
+        try:
+            return decoder.open([pattern.filter for pattern in self.patterns])
+        except ValueError as error:
+            raise ConfigError(f"`{path}.topics` is {shown(list(spec.topics))}: {error}") from None
 
     def _levels(self, path: str) -> set[str]:
         """Names of the levels that every topic has."""
@@ -152,7 +174,8 @@ class Input:
         spec = self.spec
         if spec.name is None:
             own = [f"{{{name}}}" for name in self.patterns[0].names if name not in spec.tags]
-            return ".".join([*(own or [self.name]), "{field}"])
+            # The fields of a decoder with a state begin with where they come from.
+            return ".".join([*(own or ([self.name] if self.state is None else [])), "{field}"])
         for name in _PLACE.findall(spec.name):
             if name not in levels | {"field"}:
                 raise ConfigError(
@@ -240,23 +263,24 @@ class Input:
             )
         return value
 
-    def read(self, topic: str, levels: dict[str, str], value: object) -> Reading:
+    def read(self, topic: str, levels: dict[str, str], value: object, time: float = _NAN) -> Reading:
         """Reading of a value. Its time is NaN where the value has none.
 
         Args:
-            topic: Topic of the message.
+            topic: Topic of the message, or source of the record.
             levels: Its named levels, as `match` returns them.
-            value: One of what `decode` returns.
+            value: One of what `decode` returns, or the values of a record.
+            time: Time of the record.
 
         Raises:
             InvalidEventError: If the value cannot be used.
         """
         try:
-            return self._read(topic, levels, value)
+            return self._read(topic, levels, value, time)
         except _UNUSABLE as error:
             raise _invalid(error) from error
 
-    def _read(self, topic: str, levels: dict[str, str], value: object) -> Reading:
+    def _read(self, topic: str, levels: dict[str, str], value: object, time: float) -> Reading:
         names = self._prefixes.get(topic)
         if names is None:
             names = {}
@@ -273,7 +297,7 @@ class Input:
         for tag in self.spec.tags:
             values[tag] = levels[tag]
         return Reading(
-            self._time_of(value) if self._time else _NAN,
+            self._time_of(value) if self._time else time,
             self.number,
             topic,
             values,
@@ -327,29 +351,12 @@ class Input:
 
 TIME_MIN, TIME_MAX = -6.2e10, 1e11
 """Bounds on times in seconds, the years 5 and 5138: calendars begin and end soon beyond the first."""
-_NAN = float("nan")
-
-
 _UNUSABLE = ValueError, OverflowError, TypeError, RecursionError
 
 
 def _invalid(error: Exception) -> InvalidEventError:
     """Error for what Python cannot convert, such as a number or a time: no payload may end the daemon."""
     return InvalidEventError("malformed", f"The payload cannot be used: {error}")
-
-
-def build_decoder(table: str | dict[str, Any], path: str) -> Decoder:
-    """Build the decoder that an input names.
-
-    Raises:
-        ConfigError: If there is none of this name, or it does not take these parameters.
-    """
-    parameters = {"type": table} if isinstance(table, str) else dict(table)
-    kind = DECODERS.find(parameters.pop("type", None), f"{path}.type" if isinstance(table, dict) else path)
-    try:
-        return kind(**parameters)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"`{path}`: {error}") from None
 
 
 def _field(table: object, path: str) -> Field:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 from edgedescent.assembly.inputs import RECORDS_MAX, TOPICS_MAX, Input, Reading
 from edgedescent.assembly.labels import Unusable
 from edgedescent.errors import InvalidEventError
+from edgedescent.formats import DecoderState
 
 Levels = dict[str, str]
 """Levels of a topic by their names."""
@@ -25,7 +27,8 @@ class MessageReader:
         >>> from edgedescent.assembly import InputSpec
         >>> reader = MessageReader([Input("meter", 0, InputSpec(topics=("home/+",), time="t", records=True))])
         >>> [(one, levels)] = reader.find("home/meter")
-        >>> for reading in reader.read(one, levels, "home/meter", b'[{"P": 5, "t": 1}, {"P": 7, "t": {}}]'):
+        >>> payload = b'[{"P": 5, "t": 1}, {"P": 7, "t": {}}]'
+        >>> for reading in reader.read(one, levels, "home/meter", payload, 100.0):
         ...     print(reading.values if isinstance(reading, Reading) else reading.reason)
         {'meter.P': 5.0, 'meter.t': 1.0}
         wrong_type
@@ -45,7 +48,9 @@ class MessageReader:
                 self._topics[topic] = found
         return found
 
-    def read(self, one: Input, levels: Levels, topic: str, payload: bytes) -> Iterable[Reading | Unusable]:
+    def read(
+        self, one: Input, levels: Levels, topic: str, payload: bytes, received_at: float
+    ) -> Iterable[Reading | Unusable]:
         """Readings of a message by one input in order, and what is wrong with it or with one of them.
 
         Args:
@@ -53,7 +58,10 @@ class MessageReader:
             levels: Levels of the topic.
             topic: The topic.
             payload: The payload.
+            received_at: Time of its arrival.
         """
+        if one.state is not None:
+            return self._read_records(one, one.state, levels, topic, payload, received_at)
         try:
             values = one.decode(payload, self.records_max)
         except InvalidEventError as error:
@@ -63,10 +71,27 @@ class MessageReader:
         # One after another: there may be thousands.
         return (_read(one, levels, topic, value) for value in values)
 
+    def _read_records(
+        self, one: Input, state: DecoderState, levels: Levels, topic: str, payload: bytes, received_at: float
+    ) -> Iterator[Reading | Unusable]:
+        try:
+            records = state.decode(topic, payload, received_at)
+        except InvalidEventError as error:
+            yield _unusable(one, error)
+            return
+        if len(records) > self.records_max:
+            text = f"The message has {len(records)} readings, more than the {self.records_max} that are taken."
+            records = [InvalidEventError("too_many_events", text)]
+        for record in records:
+            if isinstance(record, InvalidEventError):
+                yield _unusable(one, record)
+            else:
+                yield _read(one, levels, record.source, record.values, record.time)
 
-def _read(one: Input, levels: Levels, topic: str, value: object) -> Reading | Unusable:
+
+def _read(one: Input, levels: Levels, topic: str, value: object, time: float = math.nan) -> Reading | Unusable:
     try:
-        return one.read(topic, levels, value)
+        return one.read(topic, levels, value, time)
     except InvalidEventError as error:
         return _unusable(one, error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from edgedescent.assembly.inputs import TOPICS_MAX, Reading
@@ -176,6 +177,7 @@ class ReorderBuffer:
         lateness_s: How late a reading may come, by the clock of the stream.
         readings_max: Bound on the readings that wait; beyond it the oldest are released before their time.
         ranks: Rank of each input among readings of one time.
+        add_up: For each input whether two readings of one topic and time add up, instead of one correcting the other.
 
     Attributes:
         frontier: Time before which no reading is taken any more.
@@ -193,10 +195,11 @@ class ReorderBuffer:
         5.0
     """
 
-    def __init__(self, lateness_s: float, readings_max: int, ranks: list[int]) -> None:
+    def __init__(self, lateness_s: float, readings_max: int, ranks: list[int], add_up: Sequence[bool] = ()) -> None:
         self.lateness_s = lateness_s
         self._readings_max = readings_max
         self._ranks = ranks
+        self._add_up = frozenset(i for i, adds in enumerate(add_up) if adds)
         self.frontier = -math.inf
         self._heap: list[tuple[float, int, int, str, int, bool, Reading]] = []
         """Waiting readings behind time, rank, input, topic, number, and whether the time is its own."""
@@ -228,9 +231,12 @@ class ReorderBuffer:
                 if last.values == reading.values and last.id == reading.id:
                     counts["readings_repeated"] += 1
                     return True
-                counts["readings_corrected"] += 1
+                adds = reading.input in self._add_up
+                if not adds:
+                    counts["readings_corrected"] += 1
                 if held is not None:
-                    held.values, held.id, held.key, held.about = reading.values, reading.id, reading.key, reading.about
+                    values = {**held.values, **reading.values} if adds else reading.values
+                    held.values, held.id, held.key, held.about = values, reading.id, reading.key, reading.about
                     return True
             if reading.time < self.frontier:
                 return False

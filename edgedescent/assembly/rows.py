@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from edgedescent.assembly.labels import Question, Unusable
+from edgedescent.formats import Command
 
 COUNTERS = (
     *("messages_ignored", "ticks", "inputs_fell_silent", "features_dropped"),
@@ -48,4 +49,4 @@ class Dropped(msgspec.Struct):
     reason: str
 
 
-Step = Row | Dropped | Unusable
+Step = Row | Dropped | Unusable | Command

@@ -84,7 +84,7 @@ class AssemblySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         """The lateness, with its default."""
         if self.assembly.lateness_s is not None:
             return self.assembly.lateness_s
-        return LATENESS_S if any(spec.time for spec in self.inputs.values()) else 0.0
+        return LATENESS_S if any(spec.has_time for spec in self.inputs.values()) else 0.0
 
     @property
     def label_age_max_s(self) -> float:

@@ -93,9 +93,11 @@ def _listen(device: str, broker: dict[str, Any], topics: tuple[str, ...], second
 def _plans(heard: list[Heard]) -> list[InputPlan]:
     from edgedescent.setup.grouping import grouped
     from edgedescent.setup.profiles import profiles
+    from edgedescent.setup.stateful import stateful_profiles
     from edgedescent.setup.zone import local_zone
 
-    plans = grouped(profiles(heard, local_zone()))
+    together, others = stateful_profiles(heard)
+    plans = grouped([*together, *profiles(others, local_zone())])
     if not plans:
         raise ConfigError(
             f"{len(heard)} messages were heard, and no number in them.",

@@ -19,6 +19,7 @@ from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message,
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import TransportError
 from edgedescent.evaluation import Prequential
+from edgedescent.formats import Command
 from edgedescent.state.recovery import recover
 from edgedescent.state.state_file import state_exists
 from edgedescent.state.store import FILE, Store
@@ -127,7 +128,7 @@ def _handle(engine: Engine, slicer: Slicer, topic: str, payload: bytes, on_outpu
                     effect.error,
                     extra={"reason": effect.reason},
                 )
-            else:
+            elif not isinstance(effect, Command):
                 on_output(_KINDS[type(effect)], effect.payload)
         return True
 

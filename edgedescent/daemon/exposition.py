@@ -244,10 +244,12 @@ DRIFT_ALARMS = Family(
     "drift_alarms_total", "counter", "Changes found in the prediction error or in an input, by what was watched."
 )
 DEAD_LETTERS = Family("dead_letters_total", "counter", "Events that could not be used, by reason.")
+DECODING = Family("decoding_total", "counter", "What decoders of inputs count, by name.")
 STATE = Family("state", "gauge", "1, labelled with the state of the daemon.")
 BUILD = Family("build_info", "gauge", "1, labelled with the version of the daemon.")
 _REASON = "dead_letters."
 _WATCHED = "drift_alarms."
+_DECODING = "decoding."
 
 
 def render(metrics: Mapping[str, Any]) -> bytes:
@@ -276,6 +278,13 @@ def render(metrics: Mapping[str, Any]) -> bytes:
         # The family is present even without samples, so that an alert on it can be tested.
         samples = [({**device, "reason": reason}, value) for reason, value in dead_letters.items()]
         lines += _family(DEAD_LETTERS, samples)
+    decoding = [
+        ({**device, "what": key.removeprefix(_DECODING)}, value)
+        for key, value in metrics.items()
+        if key.startswith(_DECODING)
+    ]
+    if decoding:
+        lines += _family(DECODING, decoding)
     if "drift_alarms" in metrics:
         samples = [
             ({**device, "watched": watched}, metrics.get(f"{_WATCHED}{watched}", 0)) for watched in ("error", "input")

@@ -56,6 +56,8 @@ def inputs_of(config: Config, folder: Path) -> Iterator[CheckResult]:
             yield ok("feature", f"{name} of {feature['input']!r}: {said}.")
     if len(found) > FEATURES_MAX:
         yield ok("feature", f"and {len(found) - FEATURES_MAX} more.")
+    for problem in assembler.problems()[:FEATURES_MAX]:
+        yield warning("feature", problem)
     for name in assembler.silent:
         yield warning("feature", f"the input {name!r} is silent: nothing came for `inputs.{name}.silent_after_s`.")
 
@@ -76,8 +78,9 @@ def _newest(config: Config, folder: Path) -> Assembler | None:
         if checkpoint is None or settings is None or recorded is None or recorded.assembly != settings:
             return None
         assembler = Assembler(settings)
-        state = checkpoint.state
-        assembler.load_state_dict({name: state[f"assembly.{name}"] for name in ("clock", "content")})
+        prefix = "assembly."
+        state = {name.removeprefix(prefix): v for name, v in checkpoint.state.items() if name.startswith(prefix)}
+        assembler.load_state_dict(state)
     except (StateError, KeyError, ValueError):
         # Damage is told by the check of the learner; an older state has no inputs.
         return None

@@ -33,6 +33,7 @@ class Notices:
         self._dropped = 0
         self._silent: list[str] = []
         self._late = 0
+        self._problems: set[str] = set()
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
@@ -55,7 +56,9 @@ class Notices:
             )
         self._check_quarantine(engine)
         if engine.assembling is not None:
-            self._check_inputs(engine.assembling.assembler.silent, engine)
+            assembler = engine.assembling.assembler
+            self._check_inputs(assembler.silent, engine)
+            self._check_decoders(assembler.problems())
 
     def _check_inputs(self, silent: list[str], engine: Engine) -> None:
         for name in silent:
@@ -73,6 +76,12 @@ class Notices:
                 "`edgedescent dead-letters list --reason late`. Is the clock of a device behind?",
                 late,
             )
+
+    def _check_decoders(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self._problems:
+                log.warning("%s", problem)
+        self._problems = set(problems)
 
     def _check_ids(self, engine: Engine) -> None:
         reused = engine.counters["ids_reused"]

@@ -16,6 +16,7 @@ from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.drift.alarm import decode
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
+from edgedescent.formats import Command
 from edgedescent.interfaces import Transport
 from edgedescent.state.store import Store
 
@@ -65,7 +66,7 @@ class Outputs:
     # --- Effects --------------------------------------------------------------------------------------------------
 
     def apply(self, message: Message, effects: Sequence[Effect]) -> bool:
-        """Publish the predictions, recommended items and drift alarms of a message, and keep its dead letters.
+        """Publish the predictions, recommended items, alarms and commands of a message, and keep its dead letters.
 
         Returns:
             False if so many answers wait that no more messages should be learned.
@@ -85,6 +86,9 @@ class Outputs:
                 self.alarms.send(message.position, effect.payload, self._drift, held=True)
                 _log_alarm(effect)
                 continue
+            if isinstance(effect, Command):
+                self._send_command(effect)
+                continue
             self._store.add_dead_letter(effect)
             n_dead_letters += 1
             # A message may hold thousands of dead letters: only the first one is logged.
@@ -103,14 +107,21 @@ class Outputs:
         """True while learning must wait, because answers cannot be sent as fast as they are made."""
         return self._transport.connected and self._hold.is_on(self._clock.monotonic())
 
-    def keep(self, position: int, effect: Predictions | Recommendations | DriftAlarm) -> None:
-        """Queue the answer or alarm of a message that was processed again."""
+    def keep(self, position: int, effect: Predictions | Recommendations | DriftAlarm | Command) -> None:
+        """Queue the answer or alarm of a message that was processed again; a command of then is not sent."""
         if isinstance(effect, DriftAlarm):
             self.alarms.keep(position, effect.payload, self._drift)
         elif isinstance(effect, Predictions):
             self.answers.keep(position, effect.payload, self._predictions)
-        elif (to := self._destination(effect)) is not None:
+        elif isinstance(effect, Recommendations) and (to := self._destination(effect)) is not None:
             self.answers.keep(position, effect.payload, to)
+
+    def _send_command(self, command: Command) -> None:
+        """Publish a command to a device, or drop it: whoever gave it gives it again if nothing comes of it."""
+        if self._transport.publish(command.topic, command.payload):
+            log.info("A command was sent to %s.", logs.cut(ascii(command.topic), 100))
+        else:
+            log.warning("A command to %s was not sent.", logs.cut(ascii(command.topic), 100))
 
     def _destination(self, effect: Recommendations) -> Destination | None:
         """Where recommended items go; None where their request names a topic that nothing is published to."""

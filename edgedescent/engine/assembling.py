@@ -17,7 +17,7 @@ from edgedescent.engine.dead_letters import dead_letter
 from edgedescent.engine.messages import Effect, Message, Prediction, Predictions
 from edgedescent.engine.unfinished import Handled
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Event, FeatureEvent, Format, ItemEvent
+from edgedescent.formats import Command, Event, FeatureEvent, Format, ItemEvent
 from edgedescent.formats._cursor import Piece
 
 READINGS_PER_EVENT = 64
@@ -35,7 +35,7 @@ class BegunMessage:
         n_kept: Number of its dead letters that were kept before.
     """
 
-    __slots__ = ("alarms", "answers", "letters", "message", "n_kept", "place", "steps")
+    __slots__ = ("alarms", "answers", "commands", "letters", "message", "n_kept", "place", "steps")
 
     def __init__(self, message: Message, steps: Iterator[Step | int], n_kept: int) -> None:
         self.message = message
@@ -46,10 +46,11 @@ class BegunMessage:
         self.answers: list[Prediction] = []
         self.letters: list[Effect] = []
         self.alarms: list[Effect] = []
+        self.commands: list[Effect] = []
 
     def effects(self) -> list[Effect]:
         """Effects so far."""
-        effects = [*self.letters, *self.alarms]
+        effects = [*self.letters, *self.alarms, *self.commands]
         if self.answers:
             effects.insert(0, Predictions(_encode(self.answers if len(self.answers) > 1 else self.answers[0])))
         return effects
@@ -59,6 +60,7 @@ class BegunMessage:
         self.answers.clear()
         self.letters.clear()
         self.alarms.clear()
+        self.commands.clear()
 
     def add(self, reason: str, error: str, payload: bytes, counters: Counter[str]) -> None:
         """Count a dead letter, and keep it if there is room for it."""
@@ -138,6 +140,8 @@ class Assembling:
             elif isinstance(step, Row):
                 n_events += 1
                 self._learn(step, begun, loop, errors, counters)
+            elif isinstance(step, Command):
+                begun.commands.append(step)
             elif isinstance(step, Dropped):
                 question = step.question
                 payload = _encode({"x": question.x, "id": question.id, "time": question.time})
@@ -192,7 +196,8 @@ class Assembling:
             ValueError: If it belongs to other inputs.
             KeyError: If it is incomplete.
         """
-        self.assembler.load_state_dict({name: state[f"{prefix}{name}"] for name in ("clock", "content")})
+        own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        self.assembler.load_state_dict(own)
 
 
 def event_reader(payload_format: Format, assembling: Assembling | None) -> Callable[[Message], Iterable[Event]]:

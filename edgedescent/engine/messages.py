@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from edgedescent.formats.decoder import Command
+
 POSITION_MAX = 2**63 - 1
 """Largest position of a message: that of the state file's integers."""
 
@@ -99,7 +101,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """
 
 
-Effect = Predictions | DeadLetter | DriftAlarm | Recommendations
+Effect = Predictions | DeadLetter | DriftAlarm | Recommendations | Command
 """Output of the engine, for its caller to carry out."""
 
 

@@ -2,7 +2,7 @@
 
 from edgedescent.formats._content_hash import content_hash
 from edgedescent.formats.base import REASONS, Format, Piece, Rejected, refused
-from edgedescent.formats.decoder import Decoder
+from edgedescent.formats.decoder import Command, Decoder, DecoderState, Record, StatefulDecoder
 from edgedescent.formats.events import Event, FeatureEvent, ItemEvent, RatingEvent, Value
 from edgedescent.formats.json import JsonFormat
 from edgedescent.registry import Registry
@@ -11,7 +11,9 @@ __all__ = [
     "DECODERS",
     "FORMATS",
     "REASONS",
+    "Command",
     "Decoder",
+    "DecoderState",
     "Event",
     "FeatureEvent",
     "Format",
@@ -19,7 +21,9 @@ __all__ = [
     "JsonFormat",
     "Piece",
     "RatingEvent",
+    "Record",
     "Rejected",
+    "StatefulDecoder",
     "Value",
     "content_hash",
     "refused",

@@ -22,6 +22,7 @@ REASONS = (
     "too_deep",
     "quarantined",
     "late",
+    "no_birth",
     "no_question",
     "second_label",
     "unlabelled",

@@ -94,7 +94,9 @@ def grouped(profiles: Sequence[TopicProfile]) -> list[InputPlan]:
         groups: dict[tuple[object, ...], list[TopicProfile]] = defaultdict(list)
         for one in left:
             levels = one.topic.split("/")
-            form = json.dumps(one.format), one.time, one.time_zone, one.unit
+            # A topic filter is whole already.
+            alone = one.topic if one.topic.endswith("#") else ""
+            form = json.dumps(one.format), one.time, one.time_zone, one.unit, alone
             for place in range(len(levels)):
                 groups[place, tuple(levels[:place]), tuple(levels[place + 1 :]), form].append(one)
         # Of groups of one size, the one that differs in the last level, and comes first.

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from edgedescent.assembly.decoders import build_decoder
 from edgedescent.assembly.fields import Field, Reader, leaves
-from edgedescent.assembly.inputs import build_decoder, localized
+from edgedescent.assembly.inputs import localized
 from edgedescent.assembly.zones import zone_of
 from edgedescent.errors import ConfigError, InvalidEventError
 from edgedescent.formats.times import time_of
@@ -30,6 +31,9 @@ _TIME_NAME = re.compile(r"(time|date|stamp|last_?seen|^ts$|_ts$|^t$|updated|utc)
 
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
+_reader = Reader(Field(), {}, "", keeps_text=True)
+_UNIT = re.compile(r"^[-+]?[0-9.]+\s*([^0-9\s.,:;TZ-][^0-9\s]{0,5})$")
+
 Path = tuple[str, ...]
 
 
@@ -45,6 +49,24 @@ class FieldProfile:
     """Some of the texts that are no numbers."""
     unit: str = ""
     """Unit that stands behind the numbers, in texts."""
+
+    def add(self, value: object) -> None:
+        """Take a value into account."""
+        self.count += 1
+        if isinstance(value, str) and (found := _UNIT.match(value.strip())) and not self.numbers:
+            self.unit = found[1]
+        text = value.strip().removesuffix(self.unit).rstrip() if self.unit and isinstance(value, str) else value
+        try:
+            number = _reader.read(text)
+        except InvalidEventError:
+            return
+        if isinstance(number, float):
+            self.numbers.append(number)
+        elif number is None:
+            # A gap does not speak against a number.
+            self.count -= 1
+        elif len(self.others) < 8:
+            self.others.add(str(number)[:40])
 
     @property
     def name(self) -> str:
@@ -165,7 +187,7 @@ def _profile(topic: str, messages: Sequence[Heard], local_zone: str) -> TopicPro
             for path, leaf in leaves(decoder.decode(one.payload)):
                 if path not in fields and len(fields) >= FIELDS_MAX:
                     continue
-                _note(fields.setdefault(path, FieldProfile(path)), leaf)
+                fields.setdefault(path, FieldProfile(path)).add(leaf)
                 if path and (_TIME_NAME.search(path[-1]) or (isinstance(leaf, str) and _ISO_TIME.match(leaf))):
                     times[path].append((leaf, one.received_at))
     arrivals = [one.received_at for one in messages]
@@ -174,28 +196,6 @@ def _profile(topic: str, messages: Sequence[Heard], local_zone: str) -> TopicPro
     return TopicProfile(
         topic, form, len(messages), statistics.median(gaps) if len(gaps) > 1 else None, fields, time, zone
     )
-
-
-_reader = Reader(Field(), {}, "", keeps_text=True)
-_UNIT = re.compile(r"^[-+]?[0-9.]+\s*([^0-9\s.,:;TZ-][^0-9\s]{0,5})$")
-
-
-def _note(profile: FieldProfile, value: object) -> None:
-    profile.count += 1
-    if isinstance(value, str) and (found := _UNIT.match(value.strip())) and not profile.numbers:
-        profile.unit = found[1]
-    text = value.strip().removesuffix(profile.unit).rstrip() if profile.unit and isinstance(value, str) else value
-    try:
-        number = _reader.read(text)
-    except InvalidEventError:
-        return
-    if isinstance(number, float):
-        profile.numbers.append(number)
-    elif number is None:
-        # A gap does not speak against a number.
-        profile.count -= 1
-    elif len(profile.others) < 8:
-        profile.others.add(str(number)[:40])
 
 
 def _time_field(times: dict[Path, list[tuple[object, float]]], local_zone: str) -> tuple[Path | None, str]:

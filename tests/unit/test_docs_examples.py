@@ -8,7 +8,10 @@ import pkgutil
 
 import pytest
 
-PACKAGES = ["edgedescent", "edgedescent_mqtt", "edgedescent_onnx", "edgedescent_river", "edgedescent_sims"]
+PACKAGES = [
+    *("edgedescent", "edgedescent_mqtt", "edgedescent_onnx", "edgedescent_river", "edgedescent_sparkplug"),
+    "edgedescent_sims",
+]
 
 
 def modules() -> list[str]:

@@ -16,6 +16,7 @@ from edgedescent.assembly import DERIVED, AssemblySpec, InputSpec, LabelSpec, Ro
 from edgedescent.assembly.fields import Field
 from edgedescent.formats import DECODERS
 from support.assembly import Assembly, Sent, settings_of
+from support.edge_node import EdgeNode, M
 
 ROOT = Path(__file__).parents[3]
 RECIPES = re.findall(
@@ -54,7 +55,7 @@ def test_each_example_of_the_reference_is_a_configuration() -> None:
 
 def messages(text: str, at: datetime) -> list[Sent]:
     """Messages of a recipe, with the times of one moment and ids of their own."""
-    found = []
+    found, nodes = [], dict[str, EdgeNode]()
     for line in text.strip().splitlines():
         topic, _, payload = line.partition(" ")
         moved = re.sub(
@@ -66,8 +67,23 @@ def messages(text: str, at: datetime) -> list[Sent]:
         encoded = moved.encode()
         if moved.startswith("msgpack "):
             encoded = msgspec.msgpack.encode(json.loads(moved.removeprefix("msgpack ")))
+        if moved.startswith("sparkplug "):
+            encoded = sparkplug(nodes, topic, json.loads(moved.removeprefix("sparkplug ")), at)
         found.append(Sent(topic, encoded, at.replace(tzinfo=UTC).timestamp() + 4.0))
     return found
+
+
+def sparkplug(nodes: dict[str, EdgeNode], topic: str, fields: dict[str, float], at: datetime) -> bytes:
+    """Payload of an edge node, by the type of the message in its topic."""
+    _, group, kind, name, *device = topic.split("/")
+    node = nodes.setdefault(name, EdgeNode(name, group, lambda: int(at.replace(tzinfo=UTC).timestamp() * 1000)))
+    metrics = [M(name, float(value)) for name, value in fields.items()]
+    if kind == "NBIRTH":
+        message = node.connect(*metrics)
+    else:
+        message = (node.device_birth if kind == "DBIRTH" else node.data)(*device, *metrics)
+    assert message.topic == topic
+    return message.payload
 
 
 @pytest.mark.parametrize(("title", "toml", "text"), RECIPES, ids=[title for title, _, _ in RECIPES])
@@ -88,4 +104,4 @@ def test_a_recipe_makes_labelled_events_of_such_messages(title: str, toml: str, 
 
 
 def test_there_are_recipes() -> None:
-    assert len(RECIPES) == 6
+    assert len(RECIPES) == 7

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedescent.assembly.inputs import build_decoder
+from edgedescent.assembly.decoders import build_decoder
 from edgedescent.errors import ConfigError, InvalidEventError
 from edgedescent.formats import DECODERS
 
@@ -69,8 +69,8 @@ def test_a_line_of_csv_has_the_columns(payload: bytes, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("jsn", "`inputs.x.format` is 'jsn': expected one of json, msgpack, cbor, csv, scalar."),
-        ({"type": "xml"}, "`inputs.x.format.type` is 'xml': expected one of json, msgpack, cbor, csv, scalar."),
+        ("jsn", f"`inputs.x.format` is 'jsn': expected one of {', '.join(DECODERS)}."),
+        ({"type": "xml"}, f"`inputs.x.format.type` is 'xml': expected one of {', '.join(DECODERS)}."),
         (
             {"type": "csv", "delimiter": "--"},
             "`inputs.x.format`: The `delimiter` of CsvDecoder must be one character. Got '--'.",

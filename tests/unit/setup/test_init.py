@@ -26,6 +26,7 @@ from edgedescent.state.recording import to_line
 from support.brokers import running_broker
 from support.command_line import run
 from support.device_peer import DevicePeer
+from support.edge_node import EdgeNode, M
 from support.small_plant import NUMERIC, plant
 
 
@@ -113,6 +114,35 @@ def test_a_recording_becomes_a_configuration_that_learns_it(tmp_path: Path) -> N
     assert done.exit_code == 1
     assert "exists already" in done.output
     assert output.read_text() == text
+
+
+def test_the_nodes_of_a_group_become_an_input_by_their_births(tmp_path: Path) -> None:
+    now, heard = [1_767_607_200.0], list[Heard]()
+    nodes = [EdgeNode(name, group, lambda: int(now[0] * 1000)) for name, group in (("a", "g"), ("b", "g"), ("a", "h"))]
+    births = [node.connect(M("load", 0.5), M("text", "x", 12)) for node in nodes]
+    births += [nodes[0].device_birth("motor", M("Temp/C", 40.0))]
+    heard = [Heard(*one, now[0]) for one in births]
+    for i in range(100):
+        now[0] += 10.0
+        heard += [Heard(*node.data("", M("load", i % 7 / 7)), now[0]) for node in nodes]
+        heard.append(Heard(*nodes[0].data("motor", M("Temp/C", 40.0 + i % 9)), now[0]))
+    heard.append(Heard("spBv1.0/STATE/scada", b'{"online": true}', now[0]))
+    recording, output = write(tmp_path / "heard.jsonl", heard), tmp_path / "device.toml"
+    done = run("init", recording, "--predict", "g.a.motor.Temp/C", "--horizon", "1m", "--output", output)
+    assert done.exit_code == 0, done.output
+    assert "spBv1.0/g/+/+/#  (sparkplug, 1 topics)" in done.output
+    # There is another node of this name.
+    assert "  g.a.motor.Temp/C: 40 to 48\n" in done.output
+    settings = configuration.load(output).assembly_settings()
+    assert settings is not None
+    assert sorted(one.topics for one in settings.inputs.values()) == [
+        ("spBv1.0/STATE/scada",),
+        ("spBv1.0/g/+/+/#",),
+        ("spBv1.0/h/+/+/#",),
+    ]
+    done = run("assemble", output, "--recording", recording)
+    rows = [json.loads(line) for line in done.output.splitlines() if line.startswith("{")]
+    assert {"g.a.motor.Temp/C", "g.b.load"} <= set(rows[-1]["x"])
 
 
 def test_what_cannot_be_done_is_told(tmp_path: Path) -> None:
