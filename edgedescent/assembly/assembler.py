@@ -339,10 +339,18 @@ class Assembler:
 
     def state_dict(self) -> dict[str, Any]:
         """State as named arrays."""
+        frontier, held, last = self._buffer.save()
+        number, waiting, answered, times, baselines = self._labels.save()
         content = _Content(
             self._latest.save(),
-            *self._buffer.save(),
-            *self._labels.save(),
+            frontier,
+            held,
+            last,
+            number,
+            waiting,
+            answered,
+            times,
+            baselines,
             self._deriver.save(),
             self._boundary,
             self._silence.save(),

@@ -40,7 +40,7 @@ class BegunRequests(BegunMessage):
         self._recommending = recommending
         self._payload_bytes_max = payload_bytes_max
 
-    def proceed(self, loop: LearningLoop, events_max: int) -> bool:  # noqa: ARG002 - requests are neither
+    def proceed(self, loop: LearningLoop, events_max: int) -> bool:  # noqa: ARG002 - nothing is learned
         """Answer the requests, in order; those that cannot be used become dead letters too."""
         answers: list[RecommendedItems | RefusedRequest] = []
         is_array, payload = False, self.message.payload
