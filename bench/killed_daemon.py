@@ -89,7 +89,7 @@ def _log(path: Path) -> str:
 def _last(path: Path) -> bytes:
     """Payload of the last message in the journal that is no tick."""
     folder = path.parent / "state"
-    # A journal without this file, which a kill can leave until the daemon runs again, is warned of each time it is read.
+    # A journal without this file, as a kill can leave it for a while, is warned of each time it is read.
     end = PositionFile(folder / POSITION_FILE, Disk()).read().position
     if not end:
         return b""

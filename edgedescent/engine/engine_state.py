@@ -16,9 +16,9 @@ _LEARNER = "learner."
 
 
 def save(engine: Engine) -> dict[str, Any]:
-    """Complete state of an engine; `restore` takes it."""
+    """Complete state of an engine; `restore` takes it. The bytes of a checkpoint follow the order of the names."""
     return {
-        **engine.repeats.save(),
+        **engine.repeats.save_messages(),
         **{f"{_LEARNER}{name}": value for name, value in engine.learner.state_dict().items()},
         "errors": engine.errors.save(),
         **({} if engine.intervals is None else engine.intervals.save("intervals.")),
@@ -26,6 +26,7 @@ def save(engine: Engine) -> dict[str, Any]:
         **({} if engine.assembling is None else engine.assembling.save("assembly.")),
         **({} if engine.recommending is None else engine.recommending.save()),
         "quarantine": engine.quarantine.save(),
+        **engine.repeats.save_events(),
         # Sorted: within a message, their order depends on how it was cut.
         "counter_names": sorted(engine.counters),
         "counters": np.array([engine.counters[name] for name in sorted(engine.counters)], dtype=np.int64),

@@ -68,17 +68,16 @@ class Repeats:
             counters["messages_redelivered" if known == AGAIN else "messages_copied"] += 1
         return known
 
-    def save(self) -> dict[str, Any]:
-        """State as named arrays."""
-        return {
-            **dict(zip(_MESSAGES, self.messages.save(), strict=True)),
-            "copies": self.messages.copies.save(),
-            "seen": self.events.save(),
-            "seen_total": np.array([self.events.n_added], dtype=np.int64),
-        }
+    def save_messages(self) -> dict[str, Any]:
+        """State of the window of messages as named arrays."""
+        return {**dict(zip(_MESSAGES, self.messages.save(), strict=True)), "copies": self.messages.copies.save()}
+
+    def save_events(self) -> dict[str, Any]:
+        """State of the window of events as named arrays."""
+        return {"seen": self.events.save(), "seen_total": np.array([self.events.n_added], dtype=np.int64)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Restore what `save` returned.
+        """Restore what `save_messages` and `save_events` returned.
 
         Raises:
             ValueError: If its arrays do not belong together.
