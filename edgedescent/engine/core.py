@@ -22,9 +22,7 @@ from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import AGAIN, COPY
 from edgedescent.engine.begun import NOT_BEGUN, SENT_AGAIN, BegunMessage, Handled
 from edgedescent.engine.begun_events import BegunEvents, behind
-from edgedescent.engine.begun_requests import BegunRequests
 from edgedescent.engine.messages import DriftAlarm, Effect, Message, Predictions
-from edgedescent.engine.recommending import Recommending
 from edgedescent.engine.repeats import Repeats
 from edgedescent.engine.settings import RecommendSettings
 from edgedescent.evaluation import Prequential
@@ -34,6 +32,7 @@ from edgedescent.learners import Learner
 
 if TYPE_CHECKING:
     from edgedescent.engine.assembling import Assembling
+    from edgedescent.engine.recommending import Recommending
 
 _encode = msgspec.json.Encoder().encode
 
@@ -170,6 +169,9 @@ class Engine:
         if recommend is None:
             self.recommending = None
         elif self.recommending is None:
+            # Devices that do not recommend save the memory that it takes.
+            from edgedescent.engine.recommending import Recommending
+
             self.recommending = Recommending(recommend, self.learner, self.counters)
         else:
             self.recommending.configure(recommend)
@@ -263,7 +265,7 @@ class Engine:
         pieces: Iterator[EventCursor]
         if done.place < 0:
             if recommending is not None and message.topic == recommending.settings.topic:
-                return BegunRequests(message, done, self.counters, recommending, self.format.payload_bytes_max)
+                return recommending.begin(message, done, self.format.payload_bytes_max)
             pieces = iter(self.format.read(message.payload))
         elif self._reader is not None and self._reader.open(message.payload):
             self._loop.skip_to(self._reader, done.place)

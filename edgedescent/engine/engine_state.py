@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from edgedescent.conformal import PredictionIntervals
+from edgedescent.drift import DriftMonitor
+from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.begun import Handled
+from edgedescent.engine.repeats import Repeats
 from edgedescent.errors import StateError
+from edgedescent.evaluation import Prequential
 
 if TYPE_CHECKING:
-    from edgedescent.engine.core import Engine
+    from edgedescent.engine.assembling import Assembling
+    from edgedescent.engine.recommending import Recommending
 
 _LEARNER = "learner."
 
 
-def save(engine: Engine) -> dict[str, Any]:
+class EngineParts(Protocol):
+    """Parts of an engine that have a state."""
+
+    learner: Any
+    position: int
+    done: Handled | None
+    counters: Counter[str]
+    errors: Prequential
+    repeats: Repeats
+    quarantine: Quarantine
+    intervals: PredictionIntervals | None
+    drift: DriftMonitor | None
+    assembling: Assembling | None
+    recommending: Recommending | None
+
+
+def save(engine: EngineParts) -> dict[str, Any]:
     """Complete state of an engine; `restore` takes it. The bytes of a checkpoint follow the order of the names."""
     return {
         **engine.repeats.save_messages(),
@@ -35,7 +58,7 @@ def save(engine: Engine) -> dict[str, Any]:
     }
 
 
-def restore(engine: Engine, state: dict[str, Any]) -> None:
+def restore(engine: EngineParts, state: dict[str, Any]) -> None:
     """Restore what `save` returned.
 
     Raises:
@@ -50,7 +73,7 @@ def restore(engine: Engine, state: dict[str, Any]) -> None:
         ) from error
 
 
-def _restore(engine: Engine, state: dict[str, Any]) -> None:
+def _restore(engine: EngineParts, state: dict[str, Any]) -> None:
     engine.learner.load_state_dict(
         {name.removeprefix(_LEARNER): value for name, value in state.items() if name.startswith(_LEARNER)}
     )
