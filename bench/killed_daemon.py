@@ -18,8 +18,10 @@ from edgedescent.config import Config
 from edgedescent.engine.messages import Message
 from edgedescent.errors import EdgeDescentError
 from edgedescent.state import codec, recording
+from edgedescent.state.disk import Disk
+from edgedescent.state.position_file import PositionFile
 from edgedescent.state.recovery import recover
-from edgedescent.state.store import Store
+from edgedescent.state.store import POSITION_FILE, Store
 
 PATIENCE_S = 120.0
 
@@ -87,7 +89,10 @@ def _log(path: Path) -> str:
 def _last(path: Path) -> bytes:
     """Payload of the last message in the journal that is no tick."""
     folder = path.parent / "state"
-    end = recording.extent(folder).last
+    # A journal without this file, as a kill can leave it for a while, is warned of each time it is read.
+    end = PositionFile(folder / POSITION_FILE, Disk()).read().position
+    if not end:
+        return b""
     newest = [message.payload for message in recording.read(folder, after=end - 10) if message.topic]
     return newest[-1] if newest else b""
 

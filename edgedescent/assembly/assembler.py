@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgedescent.assembly.baselines import Baselines
 from edgedescent.assembly.deriver import Deriver
 from edgedescent.assembly.inputs import Reading
-from edgedescent.assembly.labels import Question, Unusable, WaitingQuestions
+from edgedescent.assembly.label_join import LabelJoin, label_of
+from edgedescent.assembly.labels import Question, Unusable
 from edgedescent.assembly.latest import LatestValues
 from edgedescent.assembly.message_reader import MessageReader
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
-from edgedescent.assembly.rows import Dropped, Row, Step
+from edgedescent.assembly.rows import Row, Step
 from edgedescent.assembly.settings import INTERVAL, LABEL, AssemblySettings
 from edgedescent.assembly.silence import Silence
 
@@ -90,8 +90,6 @@ class Assembler:
         self._is_nowcast = emit == LABEL
         self._is_late = label.by is not None
         self._every_s = spec.every_s if emit == INTERVAL else None
-        self._horizon_s = label.horizon_s
-        self._label_age_max_s = settings.label_age_max_s
         lateness = settings.lateness_s
         # With lateness, all readings of one time are there before the event at that time.
         self._is_complete = lateness > 0 or self._trigger == self._label_input
@@ -110,8 +108,7 @@ class Assembler:
         self._states = [one.state for one in self._inputs if one.state is not None]
         self._latest = LatestValues([one.spec.max_age_s for one in self._inputs], spec.features_max)
         self._deriver = Deriver(settings.build_derived())
-        self._waiting = WaitingQuestions(label)
-        self._baselines = Baselines(label.horizon_s or 0.0, label.season_s, self._label_age_max_s)
+        self._labels = LabelJoin(label, settings.label_age_max_s, self._latest)
         self._silence = Silence([one.spec.silent_after_s for one in self._inputs])
         self._boundary: int | None = None
         """Number of the next interval, from 1970 on; None before the first reading is used."""
@@ -227,8 +224,8 @@ class Assembler:
             yield from self._apply(reading, counts)
         frontier = buffer.frontier
         yield from self._until(frontier, counts)
-        for question, reason in self._waiting.expired(frontier, counts) if self._is_late else ():
-            yield Dropped(question, reason)
+        if self._is_late:
+            yield from self._labels.give_up(frontier, counts)
         self._silence.update(now, counts)
 
     def _until(self, time: float, counts: Counter[str]) -> Iterator[Step | int]:
@@ -236,7 +233,7 @@ class Assembler:
         every = self._every_s
         n = 0
         while True:
-            due = math.inf if self._horizon_s is None else self._waiting.next_due
+            due = self._labels.waiting.next_due
             boundary = math.inf if every is None or self._boundary is None else self._boundary * every
             if not min(due, boundary) < time:
                 return
@@ -244,7 +241,7 @@ class Assembler:
                 yield self._n_read
             n += 1
             if due <= boundary:
-                yield from self._answer_forecast(counts)
+                yield from self._labels.answer_forecast(counts)
             elif every is not None and self._boundary is not None:
                 missed = math.floor((time - boundary) / every) - GAP_EVENTS_MAX
                 if missed > 0:
@@ -257,7 +254,7 @@ class Assembler:
         """Use a reading whose turn it is."""
         number, time = reading.input, reading.time
         if number == self._label_input and self._is_late:
-            yield from self._answer_late(reading, counts)
+            yield from self._labels.answer_late(reading, counts)
             return
         counts["features_dropped"] += self._latest.update(reading)
         if number != self._trigger:
@@ -266,10 +263,9 @@ class Assembler:
             if self.settings.label.feature in reading.values:
                 yield from self._learn_now(reading, counts)
             return
-        if self._is_complete and self._horizon_s is not None:
-            # What is learned before the prediction makes it better.
-            while self._waiting.next_due <= time:
-                yield from self._answer_forecast(counts)
+        # What is learned before the prediction makes it better.
+        while self._is_complete and self._labels.waiting.next_due <= time:
+            yield from self._labels.answer_forecast(counts)
         yield from self._ask(time, reading.id, reading.key, counts)
 
     # --- Events ---------------------------------------------------------------------------------------------------
@@ -290,7 +286,7 @@ class Assembler:
     def _learn_now(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
         """Make an event of the features at the time of a label that has just come."""
         name = self.settings.label.feature
-        y = self._label(reading.values[name], counts)
+        y = label_of(reading.values[name], counts)
         if isinstance(y, Unusable):
             yield y
         elif y is not None and (x := self._row(reading.time, counts, without=name)) is not None:
@@ -299,77 +295,7 @@ class Assembler:
     def _ask(self, time: float, name: str | int | None, key: str | None, counts: Counter[str]) -> Iterator[Step]:
         """Make an event that is predicted, and let it wait for its label."""
         x = self._row(time, counts)
-        if x is None:
-            return
-        horizon = self._horizon_s
-        due = None if horizon is None else time + horizon
-        row = Row(time if due is None else due, x, None, name)
-        if horizon is not None:
-            value = self._latest.value(self.settings.label.feature, time, self._label_age_max_s)
-            row.last_value = value if isinstance(value, float) else None
-        yield row
-        if math.isnan(row.prediction):
-            return
-        question = Question(time, x, row.prediction, name, due)
-        if horizon is not None:
-            question.baselines = self._baselines.ask(time, row.last_value)
-            counts["rows_forgotten"] += self._baselines.is_short
-        by = self.settings.label.by
-        found_by = {"id": name, "key": key}.get(by or "")
-        if by in ("id", "key") and found_by is None:
-            counts["questions_unnamed"] += 1
-            yield Dropped(question, f"it has no {by}, so that no label can find it")
-            return
-        counts["questions"] += 1
-        for dropped, reason in self._waiting.add(found_by, question, counts):
-            yield Dropped(dropped, reason)
-
-    def _answer_forecast(self, counts: Counter[str]) -> Iterator[Step]:
-        """Learn the first waiting forecast: its label is the value at its time."""
-        question = self._waiting.take_due()
-        due = question.time if question.due is None else question.due
-        y = self._label(self._latest.value(self.settings.label.feature, due, self._label_age_max_s), counts)
-        if isinstance(y, Unusable):
-            yield y
-        elif y is None:
-            yield Dropped(question, "the label is missing at its time")
-        else:
-            counts["labels_joined"] += 1
-            self._baselines.score(question.baselines, question.prediction, y)
-            yield Row(due, question.x, y, question.id, question.prediction)
-
-    def _answer_late(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
-        """Learn the question that a late label answers."""
-        label = self.settings.label
-        if label.feature not in reading.values:
-            return
-        y = self._label(reading.values[label.feature], counts)
-        if y is None:
-            return
-        if isinstance(y, Unusable):
-            yield y
-            return
-        if label.by == "time":
-            if reading.about is None:
-                counts["labels_unmatched"] += 1
-                yield Unusable("no_question", "The label does not say which time it is about.")
-                return
-            found = self._waiting.answer_as_of(reading.about, y, counts)
-        else:
-            found = self._waiting.answer(reading.id if label.by == "id" else reading.key, y, counts)
-        if isinstance(found, Question):
-            yield Row(found.time, found.x, y, found.id, found.prediction)
-        elif found is not None:
-            yield found
-
-    def _label(self, value: float | str | None, counts: Counter[str]) -> float | Unusable | None:
-        """Label from the value of its feature; None where it is missing."""
-        if value is None:
-            counts["labels_missing"] += 1
-            return None
-        if isinstance(value, str):
-            return Unusable("wrong_type", f"Expected a number as label, got {value!r:.80}.")
-        return value
+        return iter(()) if x is None else self._labels.ask(time, x, name, key, counts)
 
     # --- What is due, and reports ---------------------------------------------------------------------------------
 
@@ -382,14 +308,13 @@ class Assembler:
         due = min(self._silence.due, self._buffer.due)
         if self._every_s is not None and self._boundary is not None:
             due = min(due, self._boundary * self._every_s + lateness)
-        if self._horizon_s is not None:
-            due = min(due, self._waiting.next_due + lateness)
+        due = min(due, self._labels.waiting.next_due + lateness)
         return clock.arrival_of(due) + TICK_MARGIN_S
 
     @property
     def n_waiting(self) -> int:
         """Number of questions that wait for their labels."""
-        return len(self._waiting)
+        return len(self._labels.waiting)
 
     @property
     def silent(self) -> list[str]:
@@ -404,13 +329,13 @@ class Assembler:
         """Numbers of what waits, and the errors of forecasts beside those of the baselines."""
         return {
             "readings_waiting": len(self._buffer),
-            "questions_waiting": len(self._waiting),
-            "questions_waiting_bytes": self._waiting.bytes,
+            "questions_waiting": len(self._labels.waiting),
+            "questions_waiting_bytes": self._labels.waiting.bytes,
             "clocks_set_back": self._clock.n_clamped,
             "clocks_held_back": self._clock.n_held_back,
             "arrivals_turned_back": self._clock.n_turned_back,
             "inputs_silent": len(self._silence.silent),
-            **self._baselines.summary(),
+            **self._labels.baselines.summary(),
         }
 
     def describe(self) -> list[dict[str, Any]]:
@@ -425,7 +350,7 @@ class Assembler:
     def state_dict(self) -> dict[str, Any]:
         """State as named arrays."""
         frontier, held, last = self._buffer.save()
-        number, waiting, answered, times = self._waiting.save()
+        number, waiting, answered, times, baselines = self._labels.save()
         content = _Content(
             self._latest.save(),
             frontier,
@@ -435,7 +360,7 @@ class Assembler:
             waiting,
             answered,
             times,
-            self._baselines.save(),  # type: ignore[arg-type]
+            baselines,
             self._deriver.save(),
             self._boundary,
             self._silence.save(),
@@ -466,8 +391,9 @@ class Assembler:
         self._clock.restore(state["clock"].tolist())
         self._latest.restore(content.latest)
         self._buffer.restore(content.frontier, content.held, content.last)
-        self._waiting.restore(content.waiting_number, content.waiting, content.answered, content.times)
-        self._baselines.restore(*content.baselines)
+        self._labels.restore(
+            content.waiting_number, content.waiting, content.answered, content.times, content.baselines
+        )
         self._deriver.restore(content.derived)
         self._boundary = content.boundary
         self._silence.restore(content.heard)

@@ -148,8 +148,10 @@ class WaitingQuestions:
     @property
     def next_due(self) -> float:
         """Time of the label of the first waiting forecast; infinite if none waits."""
-        first = next(iter(self._waiting.values()), None)
-        return math.inf if first is None or first.due is None else first.due
+        if self.spec.horizon_s is None or not self._waiting:
+            return math.inf
+        first = next(iter(self._waiting.values()))
+        return math.inf if first.due is None else first.due
 
     def take_due(self) -> Question:
         """Take out the first waiting forecast."""

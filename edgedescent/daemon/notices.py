@@ -109,7 +109,7 @@ class Notices:
                 "replay them.",
                 quarantined,
             )
-        lifted = engine.n_quarantines_lifted
+        lifted = engine.quarantine.n_lifted
         if lifted > self._lifted:
             self._lifted = lifted
             log.warning(

@@ -8,7 +8,7 @@ from edgedescent.conformal import PredictionIntervals
 from edgedescent.drift import DriftMonitor
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._quarantine import Quarantine
-from edgedescent.engine.messages import Prediction
+from edgedescent.engine.messages import Message, Prediction
 from edgedescent.engine.recommending import Recommending
 from edgedescent.evaluation import Prequential
 from edgedescent.formats import Format
@@ -30,6 +30,8 @@ class LearningLoop:
         payload_format: Format,
         seen: DedupWindow | None,
         quarantine: Quarantine | None = None,
+        errors: Prequential | None = None,
+        counters: Counter[str] | None = None,
         *,
         by_topic: bool = True,
         learns_reused: bool = True,
@@ -37,16 +39,7 @@ class LearningLoop:
         drift: DriftMonitor | None = None,
         recommending: Recommending | None = None,
     ) -> None: ...
-    def run(
-        self,
-        events: EventCursor,
-        message: bytes,
-        topic: str,
-        redelivered: bool,
-        errors: Prequential,
-        counters: Counter[str],
-        events_max: int,
-    ) -> list[Prediction]: ...
+    def run(self, events: EventCursor, message: Message, redelivered: bool, events_max: int) -> list[Prediction]: ...
     def skip_to(self, events: EventCursor, place: int) -> None: ...
 
 def learn_each_line(learner: Learner, lines: JsonLines) -> NDArray[np.float64]: ...

@@ -18,6 +18,7 @@ from edgedescent.formats._json_reader cimport JsonLines
 from edgedescent.learners._feature_learner cimport CompiledFeatureLearner
 from edgedescent.numerics._numbers cimport is_sane
 
+from collections import Counter
 from collections.abc import Mapping
 
 from edgedescent.engine._quarantine import absurd_label, flood_of_names
@@ -38,6 +39,8 @@ cdef class LearningLoop:
         payload_format: format of the messages.
         seen: learned events with ids, by which repeats are recognized.
         quarantine: what holds back events that would make the learner forget; None to learn everything.
+        errors: scores of the predictions of learned events; new ones by default.
+        counters: a Counter that counts the events; a new one by default.
         by_topic: whether an id belongs to the topic of its message, so that the same id over another topic is another.
         learns_reused: whether an event with the id of one that said something else is learned.
         intervals: prediction intervals of one level, which the answers carry; None for answers without them.
@@ -58,6 +61,8 @@ cdef class LearningLoop:
     # Number of events by which the last run stayed below its bound; 0 if it ended there, with events left perhaps.
     cdef readonly Py_ssize_t left
     cdef Quarantine quarantine
+    cdef Prequential errors
+    cdef object counters
     cdef bint judges_labels
     cdef bint by_topic
     cdef bint learns_reused
@@ -69,12 +74,15 @@ cdef class LearningLoop:
     cdef str topic
     cdef uint64_t source
 
-    def __init__(self, learner, payload_format, DedupWindow seen, Quarantine quarantine=None, *, bint by_topic=True,
-                 bint learns_reused=True, PredictionIntervals intervals=None, DriftMonitor drift=None, recommending=None):
+    def __init__(self, learner, payload_format, DedupWindow seen, Quarantine quarantine=None, Prequential errors=None,
+                 counters=None, *, bint by_topic=True, bint learns_reused=True, PredictionIntervals intervals=None,
+                 DriftMonitor drift=None, recommending=None):
         self.learner = learner
         self.format = payload_format
         self.seen = seen
         self.quarantine = quarantine
+        self.errors = Prequential() if errors is None else errors
+        self.counters = Counter() if counters is None else counters
         self.judges_labels = quarantine is not None and learner.labels_are_amounts
         self.by_topic, self.learns_reused, self.intervals, self.drift = by_topic, learns_reused, intervals, drift
         self.recommending = recommending
@@ -89,27 +97,24 @@ cdef class LearningLoop:
         """True if the learner takes raw events."""
         return self.compiled is not None
 
-    def run(self, EventCursor events not None, bytes message not None, str topic not None, bint redelivered,
-            Prequential errors not None, counters, Py_ssize_t events_max):
+    def run(self, EventCursor events not None, message, bint redelivered, Py_ssize_t events_max):
         """Predict and learn the next events of a cursor, in order; returns their answers.
 
         Args:
             events: cursor before its first event, or where the last run left it.
             message: the message that holds them.
-            topic: its topic.
             redelivered: whether it was handled before; events without an id are then repeats.
-            errors: scores each prediction of a learned event.
-            counters: a Counter that counts the events.
             events_max: number of events after which the run ends; see `left`.
         """
         cdef list answers = []
+        cdef str topic = message.topic
         cdef uint64_t source = self.source_of(topic), key = 0, content = 0
         cdef double prediction, half_width = 0.0
         cdef bint knows = False, is_about_item = False
         cdef Py_ssize_t n_learned = 0, n_predicted = 0, n_items = 0, n_repeats = 0, n_redelivered = 0, n_reused = 0
         cdef long long n_before = 0
         if self.drift is not None:
-            n_before = counters["events_learned"]
+            n_before = self.counters["events_learned"]
         while events_max > 0:
             if not events.next():
                 events.close()
@@ -165,13 +170,13 @@ cdef class LearningLoop:
                         self.seen._append(key, content)
                     if self.judges_labels:
                         self.quarantine.note_label(events.target)
-                    errors.update(events.target, prediction)
+                    self.errors.update(events.target, prediction)
                     if self.intervals is not None:
                         half_width = self.intervals.half_width(0, prediction)
                         self.intervals.learn(events.target, prediction)
                     n_learned += 1
             except (ValueError, TypeError, InvalidEventError) as error:
-                payload = events.payload(message, self.format)
+                payload = events.payload(message.payload, self.format)
                 events.rejected.append(Rejected(events.index, invalid(error), payload))
                 continue
             if self.drift is not None and events.has_target:
@@ -180,13 +185,13 @@ cdef class LearningLoop:
                 self.recommending.learned(events.event(), events.target)
             answers.append(self.answer(events, prediction, half_width))
         self.left = events_max
-        count(counters, "events_learned", n_learned)
-        count(counters, "events_predicted", n_predicted)
-        count(counters, "item_events", n_items)
-        count(counters, "duplicates", n_repeats + n_redelivered)
-        count(counters, "duplicates.id", n_repeats)
-        count(counters, "duplicates.redelivered", n_redelivered)
-        count(counters, "ids_reused", n_reused)
+        count(self.counters, "events_learned", n_learned)
+        count(self.counters, "events_predicted", n_predicted)
+        count(self.counters, "item_events", n_items)
+        count(self.counters, "duplicates", n_repeats + n_redelivered)
+        count(self.counters, "duplicates.id", n_repeats)
+        count(self.counters, "duplicates.redelivered", n_redelivered)
+        count(self.counters, "ids_reused", n_reused)
         return answers
 
     def skip_to(self, EventCursor events not None, Py_ssize_t place):

@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgedescent.assembly import Assembler, AssemblySettings, Dropped, Row
 from edgedescent.assembly.labels import Unusable
 from edgedescent.assembly.rows import COUNTERS, Step
-from edgedescent.engine._loop import LearningLoop
-from edgedescent.engine.dead_letters import dead_letter
-from edgedescent.engine.messages import Effect, Message, Prediction, Predictions
-from edgedescent.engine.unfinished import Handled
-from edgedescent.evaluation import Prequential
+from edgedescent.engine.begun import BegunMessage, Handled
+from edgedescent.engine.messages import Effect, Message, Prediction
 from edgedescent.formats import Command, Event, FeatureEvent, Format, ItemEvent
 from edgedescent.formats._cursor import Piece
+
+if TYPE_CHECKING:
+    from edgedescent.engine._loop import LearningLoop
 
 READINGS_PER_EVENT = 64
 """Number of readings that take no longer than an event may."""
@@ -26,47 +26,86 @@ READINGS_PER_EVENT = 64
 _encode = msgspec.json.Encoder().encode
 
 
-class BegunMessage:
-    """Message of an input of which readings are left, with the effects of those before.
+class BegunReadings(BegunMessage):
+    """Message of an input that was begun: some of its readings are left, or events that they complete.
 
     Args:
         message: The message.
-        steps: What follows from it, and the places at which it may be left.
-        n_kept: Number of its dead letters that were kept before.
+        done: Part that was handled before.
+        counters: Counters of the engine, which are updated.
+        steps: What follows from the rest of it, and the places at which it may be left.
+        on_row: Called with each event before it is predicted.
     """
 
-    __slots__ = ("alarms", "answers", "commands", "letters", "message", "n_kept", "place", "steps")
+    def __init__(
+        self,
+        message: Message,
+        done: Handled,
+        counters: Counter[str],
+        steps: Iterator[Step | int],
+        on_row: Callable[[Row], None] | None,
+    ) -> None:
+        super().__init__(message, done, counters)
+        self._steps = steps
+        self._on_row = on_row
+        self._commands: list[Effect] = []
 
-    def __init__(self, message: Message, steps: Iterator[Step | int], n_kept: int) -> None:
-        self.message = message
-        self.steps = steps
-        self.n_kept = n_kept
-        self.place = 0
-        """Place at which it may be left."""
-        self.answers: list[Prediction] = []
-        self.letters: list[Effect] = []
-        self.alarms: list[Effect] = []
-        self.commands: list[Effect] = []
+    def proceed(self, loop: LearningLoop, events_max: int) -> bool:
+        """Predict and learn the next events that the message completes; returns True if that was all of them.
 
-    def effects(self) -> list[Effect]:
-        """Effects so far."""
-        effects = [*self.letters, *self.alarms, *self.commands]
-        if self.answers:
-            effects.insert(0, Predictions(_encode(self.answers if len(self.answers) > 1 else self.answers[0])))
-        return effects
+        Args:
+            loop: Predicts and learns.
+            events_max: Number of events after which it is left as soon as it may be. `READINGS_PER_EVENT` readings
+                count as one.
+        """
+        answers: list[Prediction] = []
+        n_events = n_places = 0
+        self.is_at_bound = False
+        for step in self._steps:
+            if isinstance(step, int):
+                self.place = step
+                n_places += 1
+                if n_events >= events_max or n_places >= READINGS_PER_EVENT * events_max:
+                    self.is_at_bound = True
+                    break
+            elif isinstance(step, Row):
+                n_events += 1
+                self._learn(step, loop, answers)
+            elif isinstance(step, Command):
+                self._commands.append(step)
+            elif isinstance(step, Dropped):
+                question = step.question
+                payload = _encode({"x": question.x, "id": question.id, "time": question.time})
+                self._reject("unlabelled", f"The event at {question.time!r} was not learned: {step.reason}.", payload)
+            else:
+                self._reject(step.reason, step.error, self.message.payload)
+        if answers:
+            self.answer(answers, is_array=len(answers) > 1 or bool(self._answers))
+        return not self.is_at_bound
 
-    def clear(self) -> None:
-        """Forget the effects so far, which were handed over."""
-        self.answers.clear()
-        self.letters.clear()
-        self.alarms.clear()
-        self.commands.clear()
+    def take_effects(self) -> list[Effect]:
+        """Effects since the last call."""
+        commands, self._commands = self._commands, []
+        return [*super().take_effects(), *commands]
 
-    def add(self, reason: str, error: str, payload: bytes, counters: Counter[str]) -> None:
-        """Count a dead letter, and keep it if there is room for it."""
-        kept = dead_letter(self.message, self.n_kept, reason, error, payload, counters, self.n_kept)
-        self.letters += kept
-        self.n_kept += len(kept)
+    def _learn(self, row: Row, loop: LearningLoop, answers: list[Prediction]) -> None:
+        """Predict and learn an event, and add its answer unless the learner refuses it."""
+        if self._on_row is not None:
+            self._on_row(row)
+        # Without its id: the assembler has recognized what came twice, and joined what belongs together.
+        piece = Piece([(0, FeatureEvent(row.x, row.y, None))], [], False, row.earlier)
+        for answer in loop.run(piece, self.message, False, sys.maxsize):
+            row.prediction = answer.prediction
+            if not self.counters["events_learned"] and row.last_value is not None:
+                # A learner without labels knows less of the future than the present does.
+                row.prediction = row.last_value
+            answers.append(Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, row.time))
+        for fault in piece.rejected:
+            self._reject(fault.error.reason, str(fault.error), fault.payload)
+
+    def _reject(self, reason: str, error: str, payload: bytes) -> None:
+        """Add a dead letter. What readings are rejected for has no place in the message, so that they are numbered."""
+        self.add_dead_letter(self.n_kept, reason, error, payload)
 
 
 class Assembling:
@@ -101,74 +140,21 @@ class Assembling:
         self.payload_bytes_max = payload_bytes_max
         self.assembler.messages.records_max = readings_max
 
-    def begin(self, message: Message, counters: Counter[str], done: Handled | None = None) -> BegunMessage:
-        """Begin a message, or go on with one that was left.
+    def begin(self, message: Message, done: Handled, counters: Counter[str]) -> BegunReadings:
+        """Begin a message, or go on with one that was left; one that was sent again is skipped.
 
         Args:
             message: The message.
+            done: Part that was handled before.
             counters: Counters, which are updated.
-            done: Place at which it was left.
         """
-        place, n_kept = (None, 0) if done is None else (done.place, done.n_kept)
-        return BegunMessage(message, self._run(message, counters, place), n_kept)
-
-    def learn(
-        self,
-        begun: BegunMessage,
-        loop: LearningLoop,
-        errors: Prequential,
-        counters: Counter[str],
-        events_max: int = sys.maxsize,
-    ) -> bool:
-        """Predict and learn the next events that a message completes; returns True if that was all of them.
-
-        Args:
-            begun: The message.
-            loop: Predicts and learns.
-            errors: Scores each prediction of a learned event.
-            counters: Counters, which are updated.
-            events_max: Number of events after which it is left as soon as it may be. `READINGS_PER_EVENT` readings
-                count as one.
-        """
-        n_events = n_places = 0
-        for step in begun.steps:
-            if isinstance(step, int):
-                begun.place = step
-                n_places += 1
-                if n_events >= events_max or n_places >= READINGS_PER_EVENT * events_max:
-                    return False
-            elif isinstance(step, Row):
-                n_events += 1
-                self._learn(step, begun, loop, errors, counters)
-            elif isinstance(step, Command):
-                begun.commands.append(step)
-            elif isinstance(step, Dropped):
-                question = step.question
-                payload = _encode({"x": question.x, "id": question.id, "time": question.time})
-                text = f"The event at {question.time!r} was not learned: {step.reason}."
-                begun.add("unlabelled", text, payload, counters)
-            else:
-                begun.add(step.reason, step.error, begun.message.payload, counters)
-        return True
-
-    def _learn(
-        self, row: Row, begun: BegunMessage, loop: LearningLoop, errors: Prequential, counters: Counter[str]
-    ) -> None:
-        if self.on_row is not None:
-            self.on_row(row)
-        message = begun.message
-        # Without its id: the assembler has recognized what came twice, and joined what belongs together.
-        piece = Piece([(0, FeatureEvent(row.x, row.y, None))], [], False, row.earlier)
-        found = loop.run(piece, message.payload, message.topic, False, errors, counters, sys.maxsize)
-        if found:
-            answer = found[0]
-            if not counters["events_learned"] and row.last_value is not None:
-                # A learner without labels knows less of the future than the present does.
-                answer = msgspec.structs.replace(answer, prediction=row.last_value)
-            row.prediction = answer.prediction
-            begun.answers.append(msgspec.structs.replace(answer, id=row.id, time=row.time))
-        for fault in piece.rejected:
-            begun.add(fault.error.reason, str(fault.error), fault.payload, counters)
+        if done.redelivered:
+            counters["duplicates"] += 1
+            counters["duplicates.redelivered"] += 1
+            steps: Iterator[Step | int] = iter(())
+        else:
+            steps = self._run(message, counters, None if done.place < 0 else done.place)
+        return BegunReadings(message, done, counters, steps, self.on_row)
 
     def read(self, message: Message) -> Iterator[Event]:
         """Events of a message as they are learned, or asked, with no learner: each prediction is 0."""

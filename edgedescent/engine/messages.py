@@ -8,6 +8,10 @@ from edgedescent.formats.decoder import Command
 
 POSITION_MAX = 2**63 - 1
 """Largest position of a message: that of the state file's integers."""
+DEAD_LETTERS_PER_MESSAGE_MAX = 100
+"""Bound on the dead letters of one message: further ones are counted, also as ``dead_letters_unkept``, but not kept."""
+DEAD_PAYLOAD_MAX = 16_384
+"""Bound on the payload of a dead letter, so that a flood of large ones cannot fill the disk."""
 
 
 class Connection(msgspec.Struct, frozen=True, gc=False):

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgedescent.engine.dead_letters import dead_letter
+from edgedescent.engine.begun import BegunMessage, Handled
 from edgedescent.engine.item_attributes import ItemAttributes
-from edgedescent.engine.messages import (
-    DeadLetter,
-    Effect,
-    Message,
-    Recommendations,
-    RecommendedItems,
-    RefusedRequest,
-)
+from edgedescent.engine.messages import Effect, Message, Recommendations, RecommendedItems, RefusedRequest
 from edgedescent.engine.requests import Request, id_of, read_request, split
 from edgedescent.engine.settings import RecommendSettings
 from edgedescent.errors import InvalidEventError
@@ -24,7 +17,60 @@ from edgedescent.evaluation.ranking import PrequentialRanking
 from edgedescent.formats import RatingEvent
 from edgedescent.learners.recommender import Recommender
 
+if TYPE_CHECKING:
+    from edgedescent.engine._loop import LearningLoop
+
 _encode = msgspec.json.Encoder().encode
+
+
+class BegunRequests(BegunMessage):
+    """Message of one request or more, which are answered at once.
+
+    A message that is sent again is answered again: a request changes nothing.
+
+    Args:
+        message: The message.
+        done: Part that was handled before.
+        counters: Counters of the engine, which are updated.
+        recommending: Answers the requests.
+        payload_bytes_max: Largest payload that is read.
+    """
+
+    def __init__(
+        self,
+        message: Message,
+        done: Handled,
+        counters: Counter[str],
+        recommending: Recommending,
+        payload_bytes_max: int,
+    ) -> None:
+        super().__init__(message, done, counters)
+        self._recommending = recommending
+        self._payload_bytes_max = payload_bytes_max
+
+    def proceed(self, loop: LearningLoop, events_max: int) -> bool:  # noqa: ARG002 - nothing is learned
+        """Answer the requests, in order; those that cannot be used become dead letters too."""
+        answers: list[RecommendedItems | RefusedRequest] = []
+        is_array, payload = False, self.message.payload
+        try:
+            requests, is_array = split(payload, self._payload_bytes_max)
+        except InvalidEventError as error:
+            self.add_dead_letter(0, error.reason, str(error), payload)
+            answers.append(RefusedRequest(str(error)))
+            requests = []
+        for index, request in enumerate(requests):
+            try:
+                answers.append(self._recommending.answer(read_request(request)))
+            except InvalidEventError as error:
+                self.add_dead_letter(index, error.reason, str(error), request)
+                answers.append(RefusedRequest(str(error), id_of(request)))
+        self.counters["recommend_requests"] += len(answers)
+        if answers:
+            self.answer(answers, is_array=is_array)
+        return True
+
+    def _to_publish(self, answers: bytes) -> Effect:
+        return Recommendations(answers, self.message.response_topic, self.message.correlation)
 
 
 class Recommending:
@@ -37,6 +83,7 @@ class Recommending:
     Args:
         settings: The settings.
         learner: The recommender of the engine.
+        counters: Counters of the engine, which are updated.
 
     Attributes:
         settings: The settings.
@@ -44,15 +91,16 @@ class Recommending:
         attributes: Attributes of the items.
     """
 
-    def __init__(self, settings: RecommendSettings, learner: Recommender) -> None:
+    def __init__(self, settings: RecommendSettings, learner: Recommender, counters: Counter[str]) -> None:
         self.settings = settings
         self._learner = learner
+        self._counters = counters
         self.scores = PrequentialRanking(settings.k)
         self.attributes = ItemAttributes(settings.attributes_max)
         self._scored: list[str] | None = None
         """List that the event at hand scores; None if it scores none."""
         self._lists: list[RecommendedItems] = []
-        """Lists after events that were not taken yet."""
+        """Lists after events of the message at hand."""
 
     def configure(self, settings: RecommendSettings) -> None:
         """Change the settings; with another `k` the scores begin anew."""
@@ -91,6 +139,7 @@ class Recommending:
         if settings.after == "event":
             items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
             self._lists.append(self._list(event.user, items, event.id, attributes=settings.attributes))
+            self._counters["recommendations"] += 1
 
     def note_attributes(self, item: str | int, x: dict[str, Any]) -> None:
         """Replace the attributes of an item.
@@ -109,20 +158,13 @@ class Recommending:
     ) -> RecommendedItems:
         return RecommendedItems(user, items, list_id, self.attributes.of(items) if attributes else None)
 
-    def take(self, counters: Counter[str]) -> list[RecommendedItems]:
-        """Lists after events since the last call, counted."""
-        lists, self._lists = self._lists, []
-        if lists:
-            counters["recommendations"] += len(lists)
-        return lists
-
-    def effects(self, lists: list[RecommendedItems], *, is_array: bool) -> list[Effect]:
-        """Lists after the events of a message, to be published.
+    def take_effects(self, *, is_array: bool) -> list[Effect]:
+        """Lists after events since the last call, to be published.
 
         Args:
-            lists: The lists.
-            is_array: True if the message held an array.
+            is_array: True if the message of the events held an array.
         """
+        lists, self._lists = self._lists, []
         if not lists:
             return []
         if self.settings.retain:
@@ -133,44 +175,28 @@ class Recommending:
 
     # --- Requests -------------------------------------------------------------------------------------------------
 
-    def answer(self, message: Message, payload_bytes_max: int, counters: Counter[str]) -> list[Effect]:
-        """Answer the requests of a message, in order; those that cannot be used become dead letters too.
+    def begin(self, message: Message, done: Handled, payload_bytes_max: int) -> BegunRequests:
+        """Begin a message of requests.
 
         Args:
             message: The message.
+            done: Part that was handled before.
             payload_bytes_max: Largest payload that is read.
-            counters: Counters, which are updated.
         """
-        letters: list[DeadLetter] = []
-        answers: list[RecommendedItems | RefusedRequest] = []
-        is_array = False
-        try:
-            requests, is_array = split(message.payload, payload_bytes_max)
-        except InvalidEventError as error:
-            letters += dead_letter(message, 0, error.reason, str(error), message.payload, counters, len(letters))
-            answers.append(RefusedRequest(str(error)))
-            requests = []
-        for index, payload in enumerate(requests):
-            try:
-                request = read_request(payload)
-                wanted = self.settings.attributes if request.attributes is None else request.attributes
-                answers.append(self._list(request.user, self._items(request), request.id, attributes=wanted))
-                counters["recommendations"] += 1
-            except InvalidEventError as error:
-                letters += dead_letter(message, index, error.reason, str(error), payload, counters, len(letters))
-                answers.append(RefusedRequest(str(error), id_of(payload)))
-        counters["recommend_requests"] += len(answers)
-        if not answers:
-            return []
-        text = _encode(answers if is_array else answers[0])
-        return [Recommendations(text, message.response_topic, message.correlation), *letters]
+        return BegunRequests(message, done, self._counters, self, payload_bytes_max)
 
-    def _items(self, request: Request) -> list[str]:
-        """The items that a request asks for.
+    def answer(self, request: Request) -> RecommendedItems:
+        """Recommend what a request asks for.
 
         Raises:
             InvalidEventError: If it asks for more items than there are.
         """
+        wanted = self.settings.attributes if request.attributes is None else request.attributes
+        answer = self._list(request.user, self._items(request), request.id, attributes=wanted)
+        self._counters["recommendations"] += 1
+        return answer
+
+    def _items(self, request: Request) -> list[str]:
         settings = self.settings
         k = settings.k if request.k is None else request.k
         exclude_seen = settings.exclude_seen if request.exclude_seen is None else request.exclude_seen

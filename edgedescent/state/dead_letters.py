@@ -20,8 +20,7 @@ from typing import Any
 
 import msgspec
 
-from edgedescent.engine.messages import DeadLetter
-from edgedescent.engine.unfinished import DEAD_PAYLOAD_MAX
+from edgedescent.engine.messages import DEAD_PAYLOAD_MAX, DeadLetter
 from edgedescent.errors import StateError
 from edgedescent.state.checkpoint_table import CHECKPOINTS_KEPT
 from edgedescent.state.dead_letter_table import COLUMNS, from_rows

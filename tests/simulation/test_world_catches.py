@@ -21,9 +21,11 @@ from edgedescent.daemon.loop import Daemon
 from edgedescent.daemon.rate_limits import RateLimits
 from edgedescent.daemon.receipt_order import ReceiptOrder
 from edgedescent.engine import core as engine_module
+from edgedescent.engine import repeats
 from edgedescent.engine._dedup_window import DedupWindow
 from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._redelivery_window import RedeliveryWindow
+from edgedescent.engine.begun import Handled
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Effect, Message
 from edgedescent.errors import DiskFullError, StateError
@@ -225,7 +227,7 @@ def test_not_recognizing_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, _window: int) -> None:
             super().__init__(1)
 
-    monkeypatch.setattr(engine_module, "DedupWindow", Forgetful)
+    monkeypatch.setattr(repeats, "DedupWindow", Forgetful)
     assert "events were learned; the journal has" in caught()
 
 
@@ -250,13 +252,13 @@ def test_taking_events_with_the_same_id_for_repeats_whatever_they_say(monkeypatc
 
 
 def test_not_counting_ids_that_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    take = Engine._take
+    begin = Engine.begin
 
-    def in_silence(engine: Engine, *arguments: Any) -> bool:
+    def in_silence(engine: Engine, *arguments: Any) -> list[Effect] | None:
         engine.counters.pop("ids_reused", None)
-        return take(engine, *arguments)
+        return begin(engine, *arguments)
 
-    monkeypatch.setattr(Engine, "_take", in_silence)
+    monkeypatch.setattr(Engine, "begin", in_silence)
     assert "had the id of another one" in caught(first=8)
 
 
@@ -266,7 +268,7 @@ def test_not_recognizing_messages_that_are_sent_again(monkeypatch: pytest.Monkey
             super().note(*arguments)
             return False
 
-    monkeypatch.setattr(engine_module, "RedeliveryWindow", Forgetful)
+    monkeypatch.setattr(repeats, "RedeliveryWindow", Forgetful)
     assert "events were learned; the journal has" in caught(first=4)
 
 
@@ -275,7 +277,7 @@ def test_trusting_the_packet_ids_of_every_broker(monkeypatch: pytest.MonkeyPatch
         def connect(self, position: int, session: int, acknowledged: int, first_id: int) -> int:
             return super().connect(position, session, acknowledged, 0 * first_id)
 
-    monkeypatch.setattr(engine_module, "RedeliveryWindow", Trusting)
+    monkeypatch.setattr(repeats, "RedeliveryWindow", Trusting)
     assert "events were learned; the journal has" in caught(first=34)
 
 
@@ -296,14 +298,14 @@ def test_taking_messages_with_the_same_content_for_one(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("what", ["DedupWindow", "RedeliveryWindow"])
 def test_forgetting_what_was_learned_with_each_restart(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    kind: type[Any] = getattr(engine_module, what)
+    kind: type[Any] = getattr(repeats, what)
 
     class Volatile(kind):  # type: ignore[misc]
         def restore(self, *saved: Any) -> None:
             # All but the last are of the messages.
             super().restore(*(part[:0] for part in saved[:-1]), saved[-1] * 0)
 
-    monkeypatch.setattr(engine_module, what, Volatile)
+    monkeypatch.setattr(repeats, what, Volatile)
     # Which of the two it is depends on the arrival of a repeat.
     violation = caught()
     assert "the counters are" in violation or "differ from those" in violation
@@ -342,7 +344,7 @@ def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_learning_a_message_again_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module.Handled, "restore", lambda _saved: None)
+    monkeypatch.setattr(Handled, "restore", lambda _saved: None)
     # Few worlds are stopped within a message.
     violation = caught(first=800)
     assert "the counters are" in violation or "differ from those" in violation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,8 @@ from edgedescent.assembly.latest import LatestValues
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from edgedescent.daemon.commit import Committer
 from edgedescent.engine.assembling import Assembling
-from edgedescent.engine.core import Engine
+from edgedescent.engine.begun import BegunMessage, Handled
+from edgedescent.engine.messages import Message
 from edgedescent_world import simulate
 
 WORLDS_MAX = 60
@@ -80,8 +82,8 @@ def test_a_value_that_is_used_beyond_its_age(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_forecast_that_is_learned_without_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(self: Assembler, time: float, counts: Any) -> Iterator[Any]:
-        while self._waiting.next_due < time + 10.0:
-            yield from self._answer_forecast(counts)
+        while self._labels.waiting.next_due < time + 10.0:
+            yield from self._labels.answer_forecast(counts)
 
     monkeypatch.setattr(Assembler, "_until", hasty)
     assert "a batch computation" in caught()
@@ -93,10 +95,10 @@ def test_a_restart_that_forgets_what_waits(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_message_sent_again_that_is_used_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    def assemble(self: Engine, message: Any, assembling: Assembling, events_max: int) -> list[Any] | None:
-        if self._done is None:
-            self._note(message)
-        return self._learn_assembled(assembling.begin(message, self.counters, self._done), events_max)
+    begin = Assembling.begin
 
-    monkeypatch.setattr(Engine, "_assemble", assemble)
+    def begin_anew(self: Assembling, message: Message, done: Handled, counters: Counter[str]) -> BegunMessage:
+        return begin(self, message, done._replace(redelivered=False), counters)
+
+    monkeypatch.setattr(Assembling, "begin", begin_anew)
     assert "readings_repeated" in caught()

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from edgedescent import LinearRegressor, MatrixFactorization, MLPRegressor
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Message, Predictions
-from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX
+from edgedescent.engine.messages import DEAD_LETTERS_PER_MESSAGE_MAX, DEAD_PAYLOAD_MAX, DeadLetter, Message, Predictions
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
 from edgedescent.state import codec

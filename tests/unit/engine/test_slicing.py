@@ -17,9 +17,8 @@ from edgedescent import LinearRegressor, MatrixFactorization
 from edgedescent.assembly.rows import COUNTERS
 from edgedescent.engine import assembling
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import DeadLetter, Effect, Message, Predictions, tick
+from edgedescent.engine.messages import DEAD_LETTERS_PER_MESSAGE_MAX, DeadLetter, Effect, Message, Predictions, tick
 from edgedescent.engine.slicing import INTERVAL_S, LARGE_BYTES, SLICE_S, Slicer
-from edgedescent.engine.unfinished import DEAD_LETTERS_PER_MESSAGE_MAX
 from edgedescent.errors import StateError
 from edgedescent.formats.json import PIECE_BYTES
 from edgedescent.learners import Learner

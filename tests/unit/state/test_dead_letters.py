@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgedescent.engine.messages import DeadLetter
-from edgedescent.engine.unfinished import DEAD_PAYLOAD_MAX
+from edgedescent.engine.messages import DEAD_PAYLOAD_MAX, DeadLetter
 from edgedescent.errors import StateError
 from edgedescent.state.dead_letters import Selection, find, id_of, purge, whole_payload
 from edgedescent.state.recovery import recover
