@@ -76,7 +76,7 @@ class Recommending:
             return
         if not self._learner.is_available(event.item):
             return
-        items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
+        items = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
         if settings.exclude_seen and not self._learner.recommend(event.user, 1, among=[event.item], exclude_seen=True):
             return
         self._scored = items
@@ -89,7 +89,7 @@ class Recommending:
             if self._scored is not None:
                 self.scores.update(self._scored, str(event.item))
         if settings.after == "event":
-            items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
+            items = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
             self._lists.append(self._list(event.user, items, event.id, attributes=settings.attributes))
 
     def note_attributes(self, item: str | int, x: dict[str, Any]) -> None:
@@ -105,9 +105,15 @@ class Recommending:
         return y > 0 if least is None else y >= least
 
     def _list(
-        self, user: str | int, items: list[str], list_id: str | int | None, *, attributes: bool
+        self, user: str | int, items: list[str], list_id: str | int | None, *, attributes: bool, reasons: bool = False
     ) -> RecommendedItems:
-        return RecommendedItems(user, items, list_id, self.attributes.of(items) if attributes else None)
+        return RecommendedItems(
+            user,
+            items,
+            list_id,
+            self.attributes.of(items) if attributes else None,
+            [list(self._learner.reasons(user, item)) for item in items] if reasons else None,
+        )
 
     def take(self, counters: Counter[str]) -> list[RecommendedItems]:
         """Lists after events since the last call, counted."""
@@ -154,7 +160,8 @@ class Recommending:
             try:
                 request = read_request(payload)
                 wanted = self.settings.attributes if request.attributes is None else request.attributes
-                answers.append(self._list(request.user, self._items(request), request.id, attributes=wanted))
+                items = self._items(request)
+                answers.append(self._list(request.user, items, request.id, attributes=wanted, reasons=request.reasons))
                 counters["recommendations"] += 1
             except InvalidEventError as error:
                 letters += dead_letter(message, index, error.reason, str(error), payload, counters, len(letters))
@@ -174,9 +181,7 @@ class Recommending:
         settings = self.settings
         k = settings.k if request.k is None else request.k
         exclude_seen = settings.exclude_seen if request.exclude_seen is None else request.exclude_seen
-        items = self._learner.recommend(
-            request.user, k, request.exclude, among=request.among, exclude_seen=exclude_seen
-        )
+        items = self._best(request.user, k, request.exclude, among=request.among, exclude_seen=exclude_seen)
         if request.k is not None and len(items) < k:
             # Counting the catalogue takes long, so that it is done only here.
             known = (
@@ -187,6 +192,28 @@ class Recommending:
             if k > known:
                 raise InvalidEventError("out_of_range", f"`k` is {k}: expected at most the {known} items there are.")
         return items
+
+    def _best(
+        self,
+        user: str | int,
+        k: int,
+        exclude: tuple[str | int, ...] = (),
+        *,
+        among: tuple[str | int, ...] | None = None,
+        exclude_seen: bool,
+    ) -> list[str]:
+        """The best items, with the diversity of the settings."""
+        settings = self.settings
+        return self._learner.recommend(
+            user,
+            k,
+            exclude,
+            among=among,
+            exclude_seen=exclude_seen,
+            categories=None if settings.category is None else self.attributes.categories(settings.category),
+            per_category=settings.per_category,
+            diversity=settings.diversity,
+        )
 
     # --- Metrics and state ----------------------------------------------------------------------------------------
 
