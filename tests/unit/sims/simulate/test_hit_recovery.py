@@ -44,7 +44,7 @@ def lists(hits: dict[int, bool]) -> RankedLists:
 def test_it_is_a_number_of_events_after_the_shift() -> None:
     # Of the twin's lists, those for events that the run made none for do not count, nor do those before the shift.
     run = {n: n > 3000 for n in range(1000, 9000, 10)}
-    twin = {n: True for n in range(1000, 9000, 5)}
+    twin = dict.fromkeys(range(1000, 9000, 5), True)
     scored = hits_recovered(lists(run), lists(twin), 1000, 9000)
     assert scored["hit_recovery"] == pytest.approx(2000, abs=200)
     assert hits_recovered(lists(run), lists(twin), 8000, 9000) == {}
