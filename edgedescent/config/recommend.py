@@ -11,6 +11,7 @@ from msgspec import Meta
 from edgedescent.engine.requests import K_MAX
 from edgedescent.engine.settings import RecommendSettings
 from edgedescent.errors import ConfigError, shown
+from edgedescent.learners import Learner
 
 
 class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +60,22 @@ class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             )
         if self.likes_from is not None and not math.isfinite(self.likes_from):
             raise ConfigError(f"`recommend.likes_from` is {shown(self.likes_from)}: expected a finite number.")
+
+    def check_learner(self, learner: Learner) -> None:
+        """Check that a learner recommends.
+
+        Raises:
+            ConfigError: If it is no recommender.
+        """
+        # Devices that do not recommend save the memory that it takes.
+        from edgedescent.learners.recommender import Recommender
+
+        if not isinstance(learner, Recommender):
+            raise ConfigError(
+                f"`recommend` is given, but {type(learner).__name__} recommends nothing: expected a learner of users "
+                "and items.",
+                'For example type = "AutoRanker".',
+            )
 
     def settings(self, device: str) -> RecommendSettings:
         """Settings of the engine.

@@ -22,7 +22,6 @@ from edgedescent.formats import FORMATS, Format
 from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport, TransportAdapter
 from edgedescent.learners import Learner
 from edgedescent.learners.description import describe
-from edgedescent.learners.recommender import Recommender
 from edgedescent.registry import EXPORTERS, TRANSPORTS
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
@@ -282,12 +281,8 @@ class Config(_Table, frozen=True):
             raise ConfigError(
                 f"`inputs` are given, but {type(learner).__name__} learns ratings: expected a learner of features."
             )
-        if self.recommend is not None and not isinstance(learner, Recommender):
-            raise ConfigError(
-                f"`recommend` is given, but {type(learner).__name__} recommends nothing: expected a learner of users "
-                "and items.",
-                'For example type = "AutoRanker".',
-            )
+        if self.recommend is not None:
+            self.recommend.check_learner(learner)
         interval = self.predictions.interval
         if interval is not None and not learner.has_numeric_targets:
             raise ConfigError(

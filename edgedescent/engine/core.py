@@ -21,7 +21,6 @@ from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import AGAIN, COPY, NEW, RedeliveryWindow
 from edgedescent.engine.messages import Connection, DriftAlarm, Effect, Message, Prediction, Predictions
-from edgedescent.engine.recommending import Recommending
 from edgedescent.engine.settings import RecommendSettings
 from edgedescent.engine.unfinished import Handled, Unfinished, behind
 from edgedescent.errors import StateError
@@ -32,6 +31,7 @@ from edgedescent.learners import Learner
 
 if TYPE_CHECKING:
     from edgedescent.engine.assembling import Assembling, BegunMessage
+    from edgedescent.engine.recommending import Recommending
 
 _REDELIVERIES = ("redeliveries", "redeliveries_places", "redeliveries_connection")
 _encode = msgspec.json.Encoder().encode
@@ -174,6 +174,9 @@ class Engine:
         if recommend is None:
             self.recommending = None
         elif self.recommending is None:
+            # Devices that do not recommend save the memory that it takes.
+            from edgedescent.engine.recommending import Recommending
+
             self.recommending = Recommending(recommend, self.learner)
         else:
             self.recommending.configure(recommend)

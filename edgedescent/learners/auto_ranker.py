@@ -55,6 +55,12 @@ class AutoRanker(Ranker):
         Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods", Journal of Machine Learning Research 12.
     """
 
+    users_max: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Number of users that have a row at the same time: 1.3 KiB each")
+    ] = 16_000
+    items_max: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Number of items that have a row at the same time: 2.3 KiB each")
+    ] = 10_000
     n_neighbours: Annotated[int, Meta(ge=1, le=1000, description="Number of neighbours that an item keeps")] = 64
     latest: Annotated[int, Meta(ge=1, le=1000, description="Number of the user's latest items that count")] = 10
     shrinkage: Annotated[float, Meta(ge=0, description="Number of pairs at which a similarity counts half")] = 5.0

@@ -35,7 +35,7 @@ def test_many_sites_are_told_apart(site: str) -> None:
     # The error of the last value of the same site is 0.8, that of the last value of all is 700.
     assert errors(model, stream)[2000:].mean() < 1.5
     if site == "number":
-        assert "key: site" in model.summary()
+        assert "lags of their own: site" in model.summary()
 
 
 def test_the_table_holds_the_last_two_labels_of_each_value() -> None:
@@ -83,7 +83,7 @@ def test_a_stream_without_a_key_has_none() -> None:
     for _ in range(600):
         y = 0.99 * y + rng.normal()
         model.learn_one({"a": float(rng.integers(5)), "b": float(rng.normal())}, y)
-    assert "key: none" in model.summary()
+    assert "lags of their own: none" in model.summary()
 
 
 def test_values_that_never_come_again_take_no_places_after_a_while() -> None:
