@@ -68,6 +68,7 @@ With a table `[recommend]`, the daemon answers requests on `edgedescent/<device>
 | `among` | list of items to rank, known or not, at most 10,000; all known items if absent |
 | `exclude_seen` | whether what the user had lately is left out; `recommend.exclude_seen` if absent |
 | `attributes` | whether the answer has the attributes of the items, in their order; `recommend.attributes` if absent |
+| `reasons` | whether the answer says because of which items of the user each item is recommended, three at most; false if absent |
 | `id` | text or an integer that the answer carries |
 
 The answer goes to the response topic of the request, with its correlation data (MQTT 5), or else to
@@ -76,6 +77,9 @@ The answer goes to the response topic of the request, with its correlation data 
 ```text
 {"user":"ann","items":["scones","milk","jam"],"id":"page-7"}
 ```
+
+With `"reasons": true` it has `"reasons":[["tea"],["tea","honey"],[]]` too, in the order of the items: empty where popularity alone
+decided.
 
 With `attributes` there is a list of those too, null where none are known: `"attributes":[{"title":"Scones"},null,null]`. Events
 without a user say them, and whether an item is available ([Recommenders](recommenders.md#from-the-daemon)):

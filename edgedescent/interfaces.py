@@ -274,6 +274,22 @@ class Exporter(Protocol[LearnerT_contra]):
 
 
 @runtime_checkable
+class ServesLists(Protocol):
+    """Exporter whose files recommend items too."""
+
+    def recommend(
+        self,
+        model: bytes,
+        users: Sequence[str | int],
+        k: int = 10,
+        exclude: Sequence[str | int] = (),
+        *,
+        exclude_seen: bool = False,
+    ) -> list[list[str]]:
+        """Best items of each user by the file, the best first."""
+
+
+@runtime_checkable
 class NeedsPackages(Protocol):
     """Exporter that works only where further packages are installed, which `edgedescent check` tells of."""
 

@@ -8,23 +8,30 @@ from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import ClassVar
 
+import numpy as np
+
 from edgedescent import __version__
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
-from edgedescent.validation import as_numbers
-from edgedescent_onnx.graph import Array, Events, LearnerGraph
+from edgedescent.validation import as_numbers, require_count
+from edgedescent_onnx.graph import Array, Events, Graph, LearnerGraph
 from edgedescent_onnx.label_history import PORT as LABELS
+from edgedescent_onnx.lists import LEAST
 from edgedescent_onnx.model_file import IR_VERSION, OPSETS, PRODUCER, encode, serve
 
 GRAPHS: dict[str, str] = {
+    "AutoRanker": "edgedescent_onnx.ranking:AutoRankerGraph",
     "AutoRecommender": "edgedescent_onnx.matrix_factorization:AutoRecommenderGraph",
     "AutoRegressor": "edgedescent_onnx.auto:AutoGraph",
     "BPR": "edgedescent_onnx.matrix_factorization:BPRGraph",
+    "DecayedPopularity": "edgedescent_onnx.ranking:RankerGraph",
     "FactorizationMachine": "edgedescent_onnx.factorization_machine:FactorizationMachineGraph",
+    "ItemNeighbours": "edgedescent_onnx.ranking:ItemNeighboursGraph",
     "LinearRegressor": "edgedescent_onnx.linear:LinearGraph",
     "LogisticRegressor": "edgedescent_onnx.linear:LogisticGraph",
     "MLPRegressor": "edgedescent_onnx.mlp:MLPGraph",
     "MatrixFactorization": "edgedescent_onnx.matrix_factorization:MatrixFactorizationGraph",
+    "SessionCooccurrence": "edgedescent_onnx.ranking:SessionCooccurrenceGraph",
 }
 """Classes of graphs by the names of the learners that can be exported; a new one is a file and a line here.
 
@@ -115,7 +122,56 @@ class OnnxAdapter:
                 )
             return inputs
 
-        return serve(model, feed)
+        return [prediction for (prediction,) in serve(model, feed)]
+
+    def recommend(
+        self,
+        model: bytes,
+        users: Sequence[str | int],
+        k: int = 10,
+        exclude: Sequence[str | int] = (),
+        *,
+        exclude_seen: bool = False,
+    ) -> list[list[str]]:
+        """Return what onnxruntime recommends: the best items of each user, the best first.
+
+        Args:
+            model: A file of a recommender that `export` has written.
+            users: User ids; an unknown one gets what a new user gets.
+            k: Largest number of items of a list, >= 1.
+            exclude: Ids of items that no list may have.
+            exclude_seen: True to leave out the latest items of the user, as they were at the snapshot.
+
+        Raises:
+            ExportError: If the file is damaged or is not of a recommender, or onnxruntime is not installed.
+            InvalidEventError: If an id is neither a string nor an integer.
+            ValueError: If `k` is less than 1.
+
+        Example:
+            >>> from edgedescent import DecayedPopularity
+            >>> ranker = DecayedPopularity()
+            >>> for item in ("tea", "tea", "milk"):
+            ...     ranker.learn_one("ann", item)
+            >>> OnnxAdapter().recommend(OnnxAdapter().export(ranker, {}), ["bob", "ann"], k=1)
+            [['tea'], ['tea']]
+        """
+        require_count("recommend", "k", k, at_least=1)
+
+        def feed(metadata: Mapping[str, str]) -> dict[str, Array]:
+            name = metadata.get("learner", "?")
+            graph = _graph_of(name)
+            if graph.learner.input_kind != "ratings":
+                raise ExportError(f"A snapshot of {name} recommends nothing.", "Give one of a learner of items.")
+            # The pairs of the prediction, which is not asked for, need an item each.
+            pairs = graph.feed(metadata, [{"user": user, "item": ""} for user in users])
+            excluded = graph.feed(metadata, [{"user": "", "item": item} for item in exclude])["item"]
+            options = {"k": np.array([k]), "exclude": excluded, "exclude_seen": np.array([exclude_seen])}
+            return {**pairs, **options}
+
+        lists: list[list[str]] = []
+        for items, scores in serve(model, feed, ("recommended", "scores")):
+            lists.append([item for item, score in zip(items, scores, strict=True) if score > LEAST])
+        return lists
 
     def describe(self, learner: Learner) -> dict[str, object]:
         """Return the model card's part about the file: inputs, output, versions, and code that serves it.
@@ -138,6 +194,7 @@ class OnnxAdapter:
             "opsets": {domain or "ai.onnx": OPSETS[domain] for domain in domains},
             "inputs": [port.describe() for port in written.inputs],
             "output": written.output.describe(),
+            **(_of_lists(written) if written.options else {}),
             "metadata": dict(written.metadata),
             "usage": graph.usage,
         }
@@ -145,6 +202,14 @@ class OnnxAdapter:
     def missing_packages(self) -> list[str]:
         """Return the packages that snapshots need and that are not installed."""
         return [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+
+
+def _of_lists(graph: Graph) -> dict[str, object]:
+    """Return the model card's part about what the file takes and gives beside the prediction."""
+    return {
+        "optional_inputs": [port.describe() for port in graph.options],
+        "further_outputs": [port.describe() for port in graph.further_outputs],
+    }
 
 
 def _graph_of(name: str, learner: type[Learner] | None = None) -> LearnerGraph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,9 +27,15 @@ class Port:
     """Input or output of a graph; a word in its shape stands for any size."""
 
     name: str
-    type: Literal["double", "string"]
+    type: Literal["double", "string", "int64", "bool"]
     shape: tuple[str | int, ...]
     meaning: str
+    default: Array | None = None
+    """Value of an input that is not given."""
+
+    def renamed(self, name: str) -> Port:
+        """Return the same port under another name."""
+        return replace(self, name=name)
 
     def describe(self) -> dict[str, object]:
         """Return the port as the model card shows it; types are written as onnxruntime writes them."""
@@ -54,6 +60,14 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """Nodes that only one outcome of an If runs, and what they return; they may read what was written before it."""
+
+    nodes: Sequence[Node]
+    outputs: Sequence[Port]
+
+
+@dataclass(frozen=True)
 class Graph:
     """Operators and constants that compute a learner's prediction.
 
@@ -64,6 +78,8 @@ class Graph:
         metadata: Entries that a reader of the file needs for the inputs, such as the order of the features. In the
             file, an entry that is not a text is JSON.
         output: Output of the last node.
+        options: Inputs that may be left out; each has a default.
+        further_outputs: Outputs beside the prediction.
     """
 
     inputs: Sequence[Port]
@@ -71,6 +87,8 @@ class Graph:
     constants: Mapping[str, Constant]
     metadata: Mapping[str, object] = field(default_factory=dict)
     output: Port = Port("prediction", "double", ("batch",), "the predicted target, in the target's own units")
+    options: Sequence[Port] = ()
+    further_outputs: Sequence[Port] = ()
 
 
 class LearnerGraph(Protocol):

@@ -11,6 +11,7 @@ from edgedescent import BPR, AutoRecommender, MatrixFactorization
 from edgedescent.errors import InvalidEventError
 from edgedescent.learners import Learner
 from edgedescent_onnx.graph import ML, Array, Constant, Events, Graph, Node, Port, learned, served, sigmoid
+from edgedescent_onnx.lists import OPTIONS, OUTPUTS, lists
 from edgedescent_onnx.serving import prepare
 
 
@@ -50,7 +51,7 @@ print(session.run(["prediction"], prepare(metadata, events))[0].tolist())
         constants, nodes = _affinity(state, target_sd, target_mean, "unclipped")
         constants |= {"lowest": y_min, "highest": y_max}
         nodes.append(Node("Clip", ["unclipped", "lowest", "highest"], "prediction"))
-        return Graph([_port("user"), _port("item")], nodes, constants)
+        return _with_lists(learner, nodes, constants)
 
     def state(self, learner: Learner) -> dict[str, Any]:
         """Return the state with the tables `user_rows` and `item_rows`, whose rows make a score."""
@@ -88,7 +89,24 @@ class BPRGraph(MatrixFactorizationGraph):
         """Return the graph of the learner's present state."""
         constants, nodes = _affinity(learner.state_dict(), 1.0, 0.0, "score")
         link_nodes, link_constants = sigmoid("score", "prediction")
-        return Graph([_port("user"), _port("item")], nodes + link_nodes, constants | link_constants)
+        return _with_lists(learner, nodes + link_nodes, constants | link_constants)
+
+
+def _with_lists(learner: Any, nodes: list[Node], constants: dict[str, Constant]) -> Graph:
+    """Return the graph with nodes that recommend before its last one, which writes the prediction."""
+    scoring = [
+        Node("Gemm", ["p", "item_factors", "item_bias"], "without_user", {"transB": 1}),
+        Node("Unsqueeze", ["b_user", "factor_axis"], "b_user_column"),
+        Node("Add", ["without_user", "b_user_column"], "item_scores"),
+    ]
+    list_nodes, list_constants = lists(learner, learner.encoder.latest_items(), scoring)
+    return Graph(
+        [port("user"), port("item")],
+        [*nodes[:-1], *list_nodes, nodes[-1]],
+        constants | list_constants,
+        options=OPTIONS,
+        further_outputs=OUTPUTS,
+    )
 
 
 def _affinity(
@@ -104,8 +122,8 @@ def _affinity(
         "factor_axis": np.array([1]),
     }
     nodes = [
-        _encoder("user", state["users"]),
-        _encoder("item", state["items"]),
+        encoder("user", state["users"]),
+        encoder("item", state["items"]),
         Node("Gather", ["user_factors", "user_row"], "p"),
         Node("Gather", ["item_factors", "item_row"], "q"),
         Node("Gather", ["user_bias", "user_row"], "b_user"),
@@ -118,12 +136,13 @@ def _affinity(
     return constants, nodes
 
 
-def _port(role: Literal["user", "item"]) -> Port:
+def port(role: Literal["user", "item"]) -> Port:
+    """Return the input of the ids of users or items."""
     meaning = f"ids of {role}s, an integer as its decimal digits; what was never learned counts as average"
     return Port(role, "string", ("batch",), meaning)
 
 
-def _encoder(role: Literal["user", "item"], ids: Sequence[str]) -> Node:
+def encoder(role: Literal["user", "item"], ids: Sequence[str]) -> Node:
     """Return the node that maps each known id to its row, and all others to 0, as Gather needs a row within range."""
     # An attribute must not be empty. If no id is known, one that maps to row 0 changes nothing.
     keys, rows = (list(ids), list(range(1, len(ids) + 1))) if ids else ([""], [0])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgedescent import __version__
 from edgedescent.errors import ExportError, InvalidEventError
-from edgedescent_onnx.graph import ML, Array, Graph, Port
+from edgedescent_onnx.graph import ML, Array, Branch, Graph, Node, Port
 
 # Files of these versions load in onnxruntime 1.15 to 1.32; those that onnx chooses by itself only in the newest.
 IR_VERSION = 8
@@ -61,9 +62,10 @@ def encode(graph: Graph, metadata: Mapping[str, str]) -> bytes:
 
 def _size(graph: Graph) -> int:
     """Estimate the size of the graph as a file, in bytes."""
+    branches = [value.nodes for node in graph.nodes for value in node.attributes.values() if isinstance(value, Branch)]
     texts = [
         text
-        for node in graph.nodes
+        for node in (*graph.nodes, *itertools.chain(*branches))
         for value in node.attributes.values()
         if isinstance(value, list)
         for text in value
@@ -81,19 +83,32 @@ def _write(graph: Graph, metadata: Mapping[str, str]) -> bytes:
         raise ExportError(_missing("Making", "onnx", error), INSTALL_HINT) from error
 
     def port(value: Port) -> Any:
-        kind = {"double": TensorProto.DOUBLE, "string": TensorProto.STRING}[value.type]
-        return helper.make_tensor_value_info(value.name, kind, value.shape, doc_string=value.meaning)
-
-    nodes = [
-        helper.make_node(
-            n.operator, n.inputs, [n.output, *n.further_outputs], name=n.output, domain=n.domain, **n.attributes
+        return helper.make_tensor_value_info(
+            value.name, getattr(TensorProto, value.type.upper()), value.shape, doc_string=value.meaning
         )
-        for n in graph.nodes
-    ]
-    constants = [numpy_helper.from_array(np.asarray(c), name) for name, c in graph.constants.items()]
+
+    def attribute(value: object) -> object:
+        if not isinstance(value, Branch):
+            return value
+        return helper.make_graph(list(map(node, value.nodes)), "branch", [], list(map(port, value.outputs)))
+
+    def node(n: Node) -> Any:
+        attributes = {name: attribute(value) for name, value in n.attributes.items()}
+        outputs = [n.output, *n.further_outputs]
+        return helper.make_node(n.operator, n.inputs, outputs, name=n.output, domain=n.domain, **attributes)
+
+    nodes = list(map(node, graph.nodes))
+    defaults = {option.name: option.default for option in graph.options}
+    constants = [numpy_helper.from_array(np.asarray(c), name) for name, c in {**graph.constants, **defaults}.items()]
     domains = sorted({node.domain for node in graph.nodes})
     model = helper.make_model(
-        helper.make_graph(nodes, PRODUCER, [port(i) for i in graph.inputs], [port(graph.output)], constants),
+        helper.make_graph(
+            nodes,
+            PRODUCER,
+            [port(i) for i in (*graph.inputs, *graph.options)],
+            [port(o) for o in (graph.output, *graph.further_outputs)],
+            constants,
+        ),
         opset_imports=[helper.make_opsetid(domain, OPSETS[domain]) for domain in domains],
         ir_version=IR_VERSION,
         producer_name=PRODUCER,
@@ -112,12 +127,15 @@ def _check(model: bytes) -> None:
         raise ExportError(f"The ONNX checker refused the snapshot: {_first_line(error)}") from error
 
 
-def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]) -> list[float]:
-    """Return the predictions of onnxruntime.
+def serve(
+    model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]], outputs: Sequence[str] = ("prediction",)
+) -> Iterator[tuple[Any, ...]]:
+    """Return what onnxruntime computes of each row of the batch, as numbers and texts of Python.
 
     Args:
         model: An ONNX file that `encode` has written.
         feed: Returns the inputs, given the file's metadata.
+        outputs: Names of the outputs.
 
     Raises:
         ExportError: If onnxruntime is not installed, or cannot load or run the model.
@@ -134,18 +152,20 @@ def serve(model: bytes, feed: Callable[[Mapping[str, str]], Mapping[str, Array]]
     options = onnxruntime.SessionOptions()
     # Further threads would only spin for a model this small.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Without the warnings that inputs with a default are no constants.
+    options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         raise ExportError(f"onnxruntime cannot load the snapshot: {_first_line(error)}") from error
     inputs = feed(session.get_modelmeta().custom_metadata_map)
     try:
-        (predictions,) = session.run(["prediction"], inputs)
+        results = session.run(list(outputs), inputs)
     except UnicodeEncodeError as error:
         raise InvalidEventError("invalid_id", f"The id {error.object!r} is not valid Unicode.") from error
     except Exception as error:  # as above
         raise ExportError(f"onnxruntime cannot run the snapshot: {_first_line(error)}") from error
-    return [float(prediction) for prediction in predictions]
+    return zip(*(result.tolist() for result in results), strict=True)
 
 
 def _missing(what: str, package: str, error: ImportError) -> str:

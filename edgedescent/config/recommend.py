@@ -40,11 +40,23 @@ class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """True to add the attributes of the items, such as titles, to each list."""
     attributes_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
     """Number of items whose attributes are kept, 1,024 bytes each at most."""
+    category: str | None = None
+    """Attribute of the items that says their category, a text or a list of texts."""
+    per_category: Annotated[int, Meta(ge=1)] | None = None
+    """Largest number of items of a category in a list; None for no cap."""
+    diversity: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Weight of the difference from the items before in a list, against the place by score."""
 
     def __post_init__(self) -> None:
         if self.retain and self.after is None:
             raise ConfigError(
                 '`recommend.retain` is true: expected `after = "event"` beside it.', "Answers to requests are not kept."
+            )
+        if self.category is None and (self.per_category is not None or self.diversity):
+            name = "diversity" if self.per_category is None else "per_category"
+            raise ConfigError(
+                f"`recommend.{name}` is {shown(getattr(self, name))}: expected `category` beside it.",
+                'Name the attribute of the items that says their category: category = "genre"',
             )
         if self.likes_from is not None and not math.isfinite(self.likes_from):
             raise ConfigError(f"`recommend.likes_from` is {shown(self.likes_from)}: expected a finite number.")
@@ -81,4 +93,7 @@ class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             likes_from=self.likes_from,
             attributes=self.attributes,
             attributes_max=self.attributes_max,
+            category=self.category,
+            per_category=self.per_category,
+            diversity=self.diversity,
         )

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from edgedescent.engine.requests import ID_BYTES_MAX
 from edgedescent.errors import InvalidEventError
+from edgedescent.ranking.diversity import Categories
 
 ATTRIBUTES_BYTES_MAX = 1024
 """Largest size of the attributes of an item as JSON."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class _CategoriesOf(Mapping[str, tuple[str, ...]]):
+    """Categories by item, read where they are asked for."""
+
+    def __init__(self, texts: Mapping[str, bytes], name: str) -> None:
+        self._texts = texts
+        self._name = name
+
+    def __getitem__(self, item: str) -> tuple[str, ...]:
+        found = _decode(self._texts[item]).get(self._name, ())
+        values = found if isinstance(found, list) else [found]
+        return tuple(value for value in values if isinstance(value, str))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 class ItemAttributes:
@@ -77,6 +98,17 @@ class ItemAttributes:
     def of(self, items: list[str]) -> list[msgspec.Raw | None]:
         """Attributes of items, in their order; None where there are none."""
         return [msgspec.Raw(found) if (found := self._json.get(item)) is not None else None for item in items]
+
+    def categories(self, name: str) -> Categories:
+        """Categories by item that an attribute says: a text, or a list of texts.
+
+        Example:
+            >>> attributes = ItemAttributes(2)
+            >>> attributes.set("tea", {"kind": "drink", "grown_in": ["India", "Japan"]})
+            >>> attributes.categories("kind")["tea"], attributes.categories("grown_in")["tea"]
+            (('drink',), ('India', 'Japan'))
+        """
+        return _CategoriesOf(self._json, name)
 
     def save(self) -> dict[str, list[str]]:
         """State as lists of texts; empty where nothing is known."""

@@ -132,6 +132,8 @@ class RecommendedItems(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
     """Id of the request, or of the event that it follows from."""
     attributes: list[msgspec.Raw | None] | None = None
     """Attributes of the items, in their order, where they are wanted."""
+    reasons: list[list[str]] | None = None
+    """Items of the user because of which each item is recommended, where they are wanted."""
 
 
 class RefusedRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -124,7 +124,7 @@ class Recommending:
             return
         if not self._learner.is_available(event.item):
             return
-        items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
+        items = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
         if settings.exclude_seen and not self._learner.recommend(event.user, 1, among=[event.item], exclude_seen=True):
             return
         self._scored = items
@@ -137,7 +137,7 @@ class Recommending:
             if self._scored is not None:
                 self.scores.update(self._scored, str(event.item))
         if settings.after == "event":
-            items = self._learner.recommend(event.user, settings.k, exclude_seen=settings.exclude_seen)
+            items = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
             self._lists.append(self._list(event.user, items, event.id, attributes=settings.attributes))
             self._counters["recommendations"] += 1
 
@@ -154,9 +154,15 @@ class Recommending:
         return y > 0 if least is None else y >= least
 
     def _list(
-        self, user: str | int, items: list[str], list_id: str | int | None, *, attributes: bool
+        self, user: str | int, items: list[str], list_id: str | int | None, *, attributes: bool, reasons: bool = False
     ) -> RecommendedItems:
-        return RecommendedItems(user, items, list_id, self.attributes.of(items) if attributes else None)
+        return RecommendedItems(
+            user,
+            items,
+            list_id,
+            self.attributes.of(items) if attributes else None,
+            [list(self._learner.reasons(user, item)) for item in items] if reasons else None,
+        )
 
     def take_effects(self, *, is_array: bool) -> list[Effect]:
         """Lists after events since the last call, to be published.
@@ -192,7 +198,8 @@ class Recommending:
             InvalidEventError: If it asks for more items than there are.
         """
         wanted = self.settings.attributes if request.attributes is None else request.attributes
-        answer = self._list(request.user, self._items(request), request.id, attributes=wanted)
+        items = self._items(request)
+        answer = self._list(request.user, items, request.id, attributes=wanted, reasons=request.reasons)
         self._counters["recommendations"] += 1
         return answer
 
@@ -200,9 +207,7 @@ class Recommending:
         settings = self.settings
         k = settings.k if request.k is None else request.k
         exclude_seen = settings.exclude_seen if request.exclude_seen is None else request.exclude_seen
-        items = self._learner.recommend(
-            request.user, k, request.exclude, among=request.among, exclude_seen=exclude_seen
-        )
+        items = self._best(request.user, k, request.exclude, among=request.among, exclude_seen=exclude_seen)
         if request.k is not None and len(items) < k:
             # Counting the catalogue takes long, so that it is done only here.
             known = (
@@ -213,6 +218,28 @@ class Recommending:
             if k > known:
                 raise InvalidEventError("out_of_range", f"`k` is {k}: expected at most the {known} items there are.")
         return items
+
+    def _best(
+        self,
+        user: str | int,
+        k: int,
+        exclude: tuple[str | int, ...] = (),
+        *,
+        among: tuple[str | int, ...] | None = None,
+        exclude_seen: bool,
+    ) -> list[str]:
+        """The best items, with the diversity of the settings."""
+        settings = self.settings
+        return self._learner.recommend(
+            user,
+            k,
+            exclude,
+            among=among,
+            exclude_seen=exclude_seen,
+            categories=None if settings.category is None else self.attributes.categories(settings.category),
+            per_category=settings.per_category,
+            diversity=settings.diversity,
+        )
 
     # --- Metrics and state ----------------------------------------------------------------------------------------
 

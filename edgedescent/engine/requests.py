@@ -16,7 +16,7 @@ REQUESTS_MAX = 100
 """Most requests of one message."""
 CANDIDATES_MAX = 10_000
 """Most ids of `among` and of `exclude`."""
-_KEYS = ("user", "k", "exclude", "among", "exclude_seen", "attributes", "id")
+_KEYS = ("user", "k", "exclude", "among", "exclude_seen", "attributes", "reasons", "id")
 _decode = msgspec.json.Decoder().decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -35,6 +35,8 @@ class Request(NamedTuple):
     """True to leave out what the user had lately; None for what is configured."""
     attributes: bool | None = None
     """True for the attributes of the items beside them; None for what is configured."""
+    reasons: bool = False
+    """True for the items of the user because of which each item is recommended."""
     id: str | int | None = None
     """Id that the answer carries."""
 
@@ -76,15 +78,16 @@ def read_request(payload: bytes) -> Request:
     """The request that a JSON object holds.
 
     Args:
-        payload: ``{"user": …}``, and optionally ``k``, ``exclude``, ``among``, ``exclude_seen``, ``attributes``
-            and ``id``.
+        payload: ``{"user": …}``, and optionally ``k``, ``exclude``, ``among``, ``exclude_seen``, ``attributes``,
+            ``reasons`` and ``id``.
 
     Raises:
         InvalidEventError: If it is none; it names the field, its value and what was expected.
 
     Example:
-        >>> read_request(b'{"user": "ann", "k": 3, "exclude": ["tea"]}')
-        Request(user='ann', k=3, exclude=('tea',), among=None, exclude_seen=None, attributes=None, id=None)
+        >>> request = read_request(b'{"user": "ann", "k": 3, "exclude": ["tea"]}')
+        >>> request.user, request.k, request.exclude, request.among
+        ('ann', 3, ('tea',), None)
         >>> read_request(b'{"user": "ann", "exclude": "tea"}')
         Traceback (most recent call last):
         edgedescent.errors.InvalidEventError: `exclude` is 'tea': expected a list of item ids.
@@ -112,6 +115,7 @@ def read_request(payload: bytes) -> Request:
         among=_ids("among", given["among"]) if "among" in given else None,
         exclude_seen=_flag("exclude_seen", given.get("exclude_seen")),
         attributes=_flag("attributes", given.get("attributes")),
+        reasons=_flag("reasons", given.get("reasons")) or False,
         id=_id("id", given["id"]) if "id" in given else None,
     )
 

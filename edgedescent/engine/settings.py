@@ -55,6 +55,12 @@ class RecommendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """True to add the attributes of the items to a list, where a request does not say otherwise."""
     attributes_max: int = 10_000
     """Number of items whose attributes are kept."""
+    category: str | None = None
+    """Attribute of the items that says their category, or a list of these; None for no diversity."""
+    per_category: int | None = None
+    """Largest number of items of a category in a list; None for no cap."""
+    diversity: float = 0.0
+    """Weight of the difference from the items before in a list, from 0 to 1."""
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         widths,
     )
     from edgedescent.evaluation.ranking import PrequentialRanking, RankingScores
-    from edgedescent.evaluation.recovery_scores import Recovery, error_floor, recovery
+    from edgedescent.evaluation.recovery_scores import Recovery, error_floor, hit_recovery, recovery
     from edgedescent.evaluation.regression import RegressionScores
     from edgedescent.evaluation.windows import window_means
 
@@ -43,6 +43,7 @@ __all__ = [
     "covered",
     "detection_scores",
     "error_floor",
+    "hit_recovery",
     "interval_scores",
     "last_value_errors",
     "paired_difference",
@@ -78,7 +79,7 @@ __getattr__ = imported_when_used(
                 "widths",
             ],
             "ranking": ["PrequentialRanking", "RankingScores"],
-            "recovery_scores": ["Recovery", "error_floor", "recovery"],
+            "recovery_scores": ["Recovery", "error_floor", "hit_recovery", "recovery"],
             "regression": ["RegressionScores"],
             "windows": ["window_means"],
         }.items()

@@ -126,6 +126,39 @@ def recovery(
     )
 
 
+def hit_recovery(run: ArrayLike, new_twin: ArrayLike, *, window: int) -> int | None:
+    """Number of lists after a change until the hit rate is that of the new twin again, but for 10 %.
+
+    With the hits a of the run's lists and b of the new twin's, 1 where the list contained what was chosen next and 0
+    elsewhere, and their means ``A[j]``, ``B[j]`` over the lists j + 1 to j + window::
+
+        hit_recovery = least j with A[k] >= (1 - 0.10) B[k] for all k from j on
+
+    Args:
+        run: Hits of the run's lists after the change, in order; shape (n_lists,).
+        new_twin: Those of the twin's lists for the same events.
+        window: Number of lists in a window: the hit rate of n lists varies by sqrt(rate (1 - rate) / n).
+
+    Returns:
+        The number; 0 if no window is worse, None if the last one still is.
+
+    Raises:
+        ValueError: If the lengths differ, or the window is longer than the lists.
+
+    Example:
+        >>> hit_recovery([0, 0, 0, 1, 1, 1], [1, 1, 1, 1, 1, 1], window=2)
+        3
+    """
+    a = _errors("run", run)
+    b = _errors("new_twin", new_twin, len(a))
+    own, new = window_means(a, window), window_means(b, window)
+    outside = np.flatnonzero(own < (1.0 - RECOVERED_TOLERANCE) * new)
+    if not len(outside):
+        return 0
+    first = int(outside[-1]) + 1
+    return first if first < len(own) else None
+
+
 def _recovered(own: NDArray[np.float64], reference: NDArray[np.float64], tolerance: float) -> int | None:
     """Number of first windows to leave out so that all others are within the tolerance; None if none is left."""
     outside = np.flatnonzero(own > (1.0 + tolerance) * reference)

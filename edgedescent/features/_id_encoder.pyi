@@ -1,6 +1,9 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgedescent.features._user_history import UserHistory
 from edgedescent.features._vocabulary import Vocabulary
 from edgedescent.features._withdrawn_items import WithdrawnItems
@@ -18,5 +21,6 @@ class IdEncoder:
     @property
     def n_events(self) -> int: ...
     def __init__(self, *, users_max: int, items_max: int, when_full: str, seen_max: int) -> None: ...
+    def latest_items(self) -> NDArray[np.int32]: ...
     def save(self) -> dict[str, Any]: ...
     def restore(self, state: dict[str, Any], n_events: int, evicted: Sequence[int], shared: Sequence[int]) -> None: ...

@@ -72,6 +72,16 @@ cdef class IdEncoder:
     cdef uint64_t item_hash(self) except? 0:
         return hash_text(self.item)
 
+    def latest_items(self):
+        """Rows of the items that each user had, the latest first and 0 where there is none, shape (n_users, depth)."""
+        cdef Py_ssize_t u, back, users = self.users.size()
+        cdef Py_ssize_t depth = max([self.seen.size(u) for u in range(users)])
+        cdef int[:, :] rows = np.zeros((users, depth), dtype=np.int32)
+        for u in range(users):
+            for back in range(self.seen.size(u)):
+                rows[u, back] = <int>self.seen.latest(u, back, self.items.assigned_at)
+        return np.asarray(rows)
+
     def save(self):
         """The ids and their history, by the names that they have in a learner's state."""
         users, items = self.users.save(), self.items.save()

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from edgedescent.learners import migration
 from edgedescent.learners._ranking_model import RankingModel
+from edgedescent.learners._ranking_tables import neighbour_parts
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.interactions import Interactions
 from edgedescent.learners.recommender import Recommender
@@ -56,3 +57,6 @@ class Ranker(Interactions, Recommender):
             encoder, self, horizons=self.horizons(), first=self.first_weights(), rate=self.learning_rate()
         )
         CompiledRecommender.__init__(self, encoder, model)
+
+    def _reason_parts(self, user: int, item: int) -> dict[int, float]:
+        return neighbour_parts(self.model, user, item)

@@ -13,7 +13,11 @@ from edgedescent.features._withdrawn_items import check_ids
 from edgedescent.learners import migration
 from edgedescent.learners._recommender import CompiledRecommender
 from edgedescent.learners.base import Learner, State, checked
-from edgedescent.validation import require_count
+from edgedescent.ranking.diversity import Categories, diversified
+from edgedescent.validation import require_count, require_number
+
+POOL_MIN, POOL_PER_ITEM = 100, 10
+"""Number of the best items among which diversity is sought, at least, and for each item of the list."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -147,6 +151,9 @@ class Recommender(CompiledRecommender, Learner):
         *,
         among: Iterable[str | int] | None = None,
         exclude_seen: bool = False,
+        categories: Categories | None = None,
+        per_category: int | None = None,
+        diversity: float = 0.0,
     ) -> list[str]:
         """Return the `k` items with the highest scores for `user`, best first; ties in order of appearance.
 
@@ -159,10 +166,16 @@ class Recommender(CompiledRecommender, Learner):
             exclude: Items to leave out.
             among: Items to rank, known or unknown; all known items if not given.
             exclude_seen: True to leave out the latest `seen_max` items that were learned with the user.
+            categories: Category, or categories, of each item by its id.
+            per_category: Largest number of items of a category; None for no cap.
+            diversity: Weight, from 0 to 1, of the difference from the items before in the list, against the place by
+                score: maximal marginal relevance among the best 100, or 10 `k` if these are more
+                (`edgedescent.ranking.diversity`).
 
         Raises:
-            ValueError: If `k` is less than 1, an id is neither a string nor an integer or too long, or `exclude` or
-                `among` is a string.
+            ValueError: If `k` or `per_category` is less than 1, an id is neither a string nor an integer or too long,
+                `exclude` or `among` is a string, `diversity` is not from 0 to 1, or either of these is given without
+                `categories`.
 
         >>> from edgedescent import MatrixFactorization
         >>> ranker = MatrixFactorization()
@@ -174,6 +187,9 @@ class Recommender(CompiledRecommender, Learner):
         ['milk', 'beer']
         >>> ranker.recommend("ann", exclude_seen=True)
         []
+        >>> kinds = {"tea": "hot", "milk": "cold", "beer": "cold"}
+        >>> ranker.recommend("bob", categories=kinds, per_category=1)
+        ['tea', 'milk']
         """
         require_count("recommend", "k", k, at_least=1)
         for name, ids in (("exclude", exclude), ("among", among)):
@@ -181,7 +197,65 @@ class Recommender(CompiledRecommender, Learner):
                 # A ValueError, as for every other value that is refused.
                 message = f"`{name}` of recommend must be a list of item ids. Got the string {ids!r:.80}."
                 raise ValueError(message)  # noqa: TRY004
-        return self._recommend(user, k, tuple(exclude), among, exclude_seen)
+        excluded = tuple(exclude)
+        if per_category is None and not diversity:
+            return self._recommend(user, k, excluded, among, exclude_seen)
+        if per_category is not None:
+            require_count("recommend", "per_category", per_category, at_least=1)
+        require_number("recommend", "diversity", diversity, at_least=0.0, at_most=1.0)
+        if categories is None:
+            message = "`per_category` and `diversity` of recommend need `categories`: expected a category by item id."
+            raise ValueError(message)
+        candidates = None if among is None else tuple(among)
+        pool = max(POOL_MIN, POOL_PER_ITEM * k)
+        while True:
+            ranked = self._recommend(user, pool, excluded, candidates, exclude_seen)
+            # Only the best are traded for diversity; those behind them come where a cap leaves too few.
+            head = max(POOL_MIN, POOL_PER_ITEM * k)
+            chosen = diversified(ranked, k, categories, per_category=per_category, diversity=diversity, head=head)
+            if len(chosen) == k or len(ranked) < pool:
+                return chosen
+            pool *= 4
+
+    def reasons(self, user: str | int, item: str | int, n: int = 3) -> dict[str, float]:
+        """Return the items of a user because of which an item is recommended, with their parts in its score.
+
+        Only learners with neighbours of items know any (`ItemNeighbours`, `SessionCooccurrence`, `AutoRanker`): a part
+        is what the score would lose without that item, where the logarithms of neighbours are divided in proportion.
+        Popularity and age of an item are no reasons of a user, so that there may be none.
+
+        Args:
+            user: User id.
+            item: Id of the item that is recommended.
+            n: Largest number of reasons, >= 1.
+
+        Returns:
+            Parts above 0 by item id, the largest first.
+
+        Raises:
+            ValueError: If `n` is less than 1, or an id is neither a string nor an integer or too long.
+
+        >>> from edgedescent import ItemNeighbours
+        >>> ranker = ItemNeighbours()
+        >>> for i in range(100):
+        ...     for item in (("tea", "scones"), ("beer", "crisps"))[i % 2]:
+        ...         ranker.learn_one(f"user-{i}", item)
+        >>> for item in ("crisps", "tea"):
+        ...     ranker.learn_one("ann", item)
+        >>> list(ranker.reasons("ann", "scones"))
+        ['tea']
+        """
+        require_count("reasons", "n", n, at_least=1)
+        self.predict_one(user, item)  # it refuses what is no id
+        rows = self.encoder.users.row(str(user)), self.encoder.items.row(str(item))
+        parts = self._reason_parts(*rows) if all(rows) else {}
+        names = self.encoder.items.keys()
+        best = sorted((row for row, part in parts.items() if part > 0.0), key=lambda row: -parts[row])
+        return {names[row - 1]: parts[row] for row in best[:n]}
+
+    def _reason_parts(self, _user: int, _item: int) -> dict[int, float]:
+        """Return the parts of a user's items in the score of an item by row; none without neighbours."""
+        return {}
 
     def _learned(self) -> list[str]:
         return [f"users: {len(self.encoder.users.keys()):,}", f"items: {len(self.encoder.items.keys()):,}"]

@@ -14,8 +14,10 @@ import numpy as np
 from edgedescent.engine.assembling import event_reader
 from edgedescent.engine.core import Engine
 from edgedescent.errors import ExportError
-from edgedescent.interfaces import Exporter, FollowsLabels
+from edgedescent.interfaces import Exporter, FollowsLabels, ServesLists
 from edgedescent.learners import Learner
+from edgedescent.learners.recommender import Recommender
+from edgedescent.snapshots.list_parity import check_lists
 from edgedescent.state.store import Store
 
 
@@ -47,7 +49,7 @@ def check_parity(
     *,
     tolerance: float,
 ) -> Parity:
-    """Compare the predictions of an exported file with those of the live model.
+    """Compare the predictions of an exported file with those of the live model, and the items that both recommend.
 
     Where the learner follows labels, they are also compared after the labels of these events, as further ones.
 
@@ -60,13 +62,15 @@ def check_parity(
 
     Raises:
         ExportError: If there is no event to compare on, or the file makes another number of predictions or different
-            ones.
+            ones, or recommends other items.
     """
     accepted, live = predict_all(learner, events)
     if not accepted:
         raise _nothing_to_check_on(learner, events)
     scale = target_scale(learner)
     parity = _checked(accepted, live, exporter.predict(model, accepted), tolerance, scale)
+    if isinstance(learner, Recommender) and isinstance(exporter, ServesLists):
+        check_lists(learner, exporter, model, [event["user"] for event in accepted], tolerance=tolerance)
     labels = known_labels(accepted)
     if not (labels and isinstance(learner, FollowsLabels)):
         return parity

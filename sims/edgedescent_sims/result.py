@@ -54,7 +54,8 @@ class Recovery(msgspec.Struct, frozen=True):
     mark: int
     """Index of the drift in the result's `marks`."""
     scores: dict[str, Interval]
-    """``recovery``, ``duration``, ``max_performance_loss``, ``regret``, ``early_mae``, ``early_mae_twin``."""
+    """``recovery``, ``duration``, ``max_performance_loss``, ``regret``, ``early_mae``, ``early_mae_twin``, and
+    of learners that recommend ``hit_recovery``."""
     run: Curve
     """Windowed error from a little before the drift to the horizon."""
     twin: Curve

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from inspect import signature
 from typing import Any
 
-from edgedescent import BPR, AutoRegressor, MatrixFactorization
+from edgedescent import AutoRegressor, MatrixFactorization
 from edgedescent.learners import Learner
+from edgedescent.learners.interactions import Interactions
 from support import exported
 from support.strategies import EVERY_LOSS, EVERY_OPTIMIZER
 
@@ -28,8 +30,9 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
         parameters["loss"] = dice.choice(losses)
     if kind.input_kind == "ratings":
         parameters |= {"users_max": dice.choice((1, 3, 1000)), "items_max": dice.choice((1, 3, 1000))}
-        parameters["n_factors"] = dice.choice((1, 2, 10))
-        parameters["init_scale"] = dice.choice((0.0, 0.03, 10.0))
+        if "n_factors" in signature(kind).parameters:
+            parameters["n_factors"] = dice.choice((1, 2, 10))
+            parameters["init_scale"] = dice.choice((0.0, 0.03, 10.0))
     else:
         parameters |= {"clip": dice.choice((0.1, 5.0, 1e6)), "forgetting": dice.choice((1e-9, 0.0002, 0.1, 0.9))}
         parameters["features_max"] = dice.choice((1, 3, 4096))
@@ -95,13 +98,15 @@ def _ratings(dice: random.Random, learner: Learner, count: int) -> list[Event]:
         user, item = dice.randrange(n_users), dice.randrange(n_items)
         signal = {"noisy": dice.gauss(0.0, 1.0), "constant": 1.0}.get(kind, float(user % 2 == item % 2))
         event: Event = {"user": f"u{user}", "item": dice.choice((item, str(item)))}
-        events.append(event if isinstance(learner, BPR) else {**event, "y": _target(learner, signal, of_target)})
+        events.append(
+            event if isinstance(learner, Interactions) else {**event, "y": _target(learner, signal, of_target)}
+        )
     return events
 
 
 def _target(learner: Learner, signal: float, of_target: tuple[float, float]) -> float:
     """A target that the learner accepts."""
-    if isinstance(learner, BPR):
+    if isinstance(learner, Interactions):
         return 1.0
     value = signal * of_target[0] + of_target[1]
     loss = learner.get_params().get("loss")
@@ -115,7 +120,7 @@ def _target(learner: Learner, signal: float, of_target: tuple[float, float]) -> 
 def teach(learner: Any, events: list[Event]) -> None:
     """Learn the events that have a label, or that need none; those that the learner refuses are skipped."""
     for event in events:
-        if isinstance(learner, BPR):
+        if isinstance(learner, Interactions):
             inputs: tuple[Any, ...] = (event["user"], event["item"])
         elif "y" not in event:
             continue

@@ -21,6 +21,7 @@ RIVER_DATA = "ChickWeights"
         "edgedescent demo",
         "edgedescent demo --data hour.csv.gz --target cnt --drop casual,registered",
         "edgedescent demo --recommender ratings.dat.gz",
+        "edgedescent demo --recommender ratings.dat.gz --learner AutoRanker",
     ),
 )
 @click.option(

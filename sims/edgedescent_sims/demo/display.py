@@ -15,6 +15,7 @@ import click
 
 from edgedescent.features._names import split_name
 from edgedescent.learners.explaining import INTERCEPT
+from edgedescent_sims.demo.recommending import Step
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -109,7 +110,10 @@ class Display:
         elif not self._quiet and time.monotonic() >= self._next_line and self._session is not None:
             self._next_line = time.monotonic() + _PLAIN_INTERVAL_S
             metrics = self._session.metrics[-1]
-            if "mae" in metrics:
+            if "hit_rate_at_k" in metrics:
+                found = f"{metrics['hit_rate_at_k']:.1%} of the next choices were among ten items recommended"
+                click.echo(f"{metrics['events_learned']:>8,} learned; {found}")
+            elif "mae" in metrics:
                 errors = ", ".join(f"{label} {metrics[name]:.4g}" for name, label, _ in _SERIES)
                 share = f"{metrics['mae'] / metrics['mae_mean']:.0%} of the mean's" if metrics["mae_mean"] else ""
                 click.echo(f"{metrics['events_learned']:>8,} learned; mean absolute error: {errors} ({share})")
@@ -118,7 +122,14 @@ class Display:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False)
-        history = [m for m in (self._session.metrics if self._session else []) if "mae" in m]
+        metrics = self._session.metrics if self._session else []
+        rates = [m["hit_rate_at_k"] for m in metrics if "hit_rate_at_k" in m]
+        if rates:
+            table.add_column(f"{metrics[-1]['events_learned']:,} learned, {sent:,} sent", no_wrap=True)
+            table.add_column("share of the next choices among ten items recommended", width=_WIDTH)
+            table.add_row(f"{rates[-1]:.1%}", f"[green]{sparkline(rates, max(rates))}[/]")
+            return table
+        history = [m for m in metrics if "mae" in m]
         learned = history[-1]["events_learned"] if history else 0
         total = f" of {self._length:,}" if self._length else ""
         table.add_column(f"{learned:,} learned, {sent:,} sent{total}", no_wrap=True)
@@ -145,9 +156,18 @@ class Display:
             f"in {figures['seconds']:.1f} s, "
             f"{figures['dead_letters']} dead letters, {figures['memory_bytes'] / 2**20:.0f} MiB resident."
         )
-        click.echo("Mean absolute error, each event predicted before it was learned:")
-        for name, label, _ in _SERIES:
-            click.echo(f"  {label:16} {figures[name]:10.4g}")
+        if "mae" in figures:
+            click.echo("Mean absolute error, each event predicted before it was learned:")
+            for name, label, _ in _SERIES:
+                click.echo(f"  {label:16} {figures[name]:10.4g}")
+        if result.hit_rates:
+            click.echo("Share of the next choices that ten items recommended before contained:")
+            for name, rate in result.hit_rates.items():
+                click.echo(f"  {name:16} {rate:10.4f}")
+        if result.newcomer:
+            click.echo("\nWhat the daemon recommends to a new user, as the user's events arrive:")
+            for line in newcomer_lines(result.newcomer, result.titles):
+                click.echo(f"  {line}")
         click.echo("\nWhat was learned:")
         for line in learned_lines(result.learner, result.recent, result.titles):
             click.echo(f"  {line}")
@@ -159,6 +179,21 @@ class Display:
         click.echo(f"  card    {model_path.parent / 'model_card.json'}")
         click.echo(f"  config  {result.folder / 'device.toml'}\n  log     {result.folder / 'daemon.log'}")
         click.echo(f"  state   {result.folder / 'state'}\nEverything that was started has been stopped.")
+
+
+def newcomer_lines(steps: Sequence[Step], titles: Mapping[str, str]) -> list[str]:
+    """Return a line for each list of a new user, with a + before what the event brought into it.
+
+    >>> newcomer_lines([Step(None, ["1", "2"]), Step("1", ["2", "3"])], {"3": "Sabrina (1995)"})
+    ['at first: 1; 2', 'after 1: 2; +Sabrina (1995)']
+    """
+    lines, before = [], set(steps[0].items)
+    for step in steps:
+        names = [("" if item in before else "+") + titles.get(item, item) for item in step.items]
+        when = "at first" if step.item is None else f"after {titles.get(step.item, step.item)}"
+        lines.append(f"{when}: {'; '.join(names) or 'nothing'}")
+        before = set(step.items)
+    return lines
 
 
 def learned_lines(
@@ -177,7 +212,10 @@ def learned_lines(
         lines = [f"{name:24} moves the prediction by {effect:.4g} on average" for name, effect in effects[:most]]
         return [*lines, *([f"and {len(effects) - most} more features"] if len(effects) > most else [])]
     users, items = learner.encoder.users.keys(), learner.encoder.items.keys()
-    lines = [f"{len(users):,} users and {len(items):,} items, {learner.n_factors} factors each"]
+    factors = f", {learner.n_factors} factors each" if hasattr(learner, "n_factors") else ""
+    lines = [f"{len(users):,} users and {len(items):,} items{factors}"]
+    if not hasattr(learner, "explain_one"):
+        return lines
     return lines + [
         f"for user {user}, more than for others: {', '.join((titles or {}).get(item, item) for item in favourites)}"
         for user in users[:3]

@@ -26,6 +26,7 @@ from edgedescent.state.store import Store
 from edgedescent_mqtt.client import Connection, MqttClient
 from edgedescent_mqtt.connect import open_socket
 from edgedescent_sims.broker.process import BrokerProcess
+from edgedescent_sims.demo import recommending
 from edgedescent_sims.publish.stream import PublishReport, publish
 from edgedescent_sims.sources import Notify, Source, ignore
 from edgedescent_sims.sources.journal import JournalSource
@@ -43,6 +44,7 @@ _IDLE_TIMEOUT_S = 20.0
 _EXPORT_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 10.0
 
+_WATCHED = ("metrics", "drift", "snapshots", "predictions", "recommendations")
 _CONFIG = """\
 # Written by the demo, whose broker is gone by now. To go on with what was learned, put host and port of your own broker
 # below, and run: edgedescent run {path}
@@ -61,7 +63,7 @@ path = {state}
 
 [metrics]
 interval_s = 0.25
-"""
+{recommend}"""
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,25 @@ class DemoResult:
     """Features of the last events; none for a recommender."""
     titles: dict[str, str]
     """Titles of the items by id, where they are known."""
+    newcomer: list[recommending.Step]
+    """Lists of a user who comes last, after each event; none for a learner of features."""
+    hit_rates: dict[str, float]
+    """Share of the next choices that lists contained: of the model, and of popularity; none for ratings."""
 
     def summary(self) -> dict[str, Any]:
         """Return the figures, for `--json`."""
         return {
-            "events_sent": self.report.events_sent,
+            "events_sent": self.report.events_sent + sum(step.item is not None for step in self.newcomer),
             "events_learned": self.metrics["events_learned"],
             "duplicates": self.metrics["duplicates"],
             "dead_letters": self.metrics["dead_letters"],
-            **{name: self.metrics[name] for name in ("mae", "rmse", "mae_last_value", "mae_mean")},
+            **{
+                name: self.metrics[name]
+                for name in ("mae", "rmse", "mae_last_value", "mae_mean")
+                if name in self.metrics and not self.hit_rates
+            },
+            **{f"hit_rate_{name}": rate for name, rate in self.hit_rates.items()},
+            **({"newcomer": [step._asdict() for step in self.newcomer]} if self.newcomer else {}),
             "seconds": self.seconds,
             "memory_bytes": self.metrics["memory_bytes"],
             "onnx_path": self.model_card["path"],
@@ -121,7 +133,8 @@ class DemoSession:
     def __init__(self, source: Source, folder: Path, *, learner: str | None = None, notify: Notify = ignore) -> None:
         self.source = source
         self.learner = learner or ("AutoRegressor" if source.kind == "features" else "AutoRecommender")
-        if LEARNERS.find(self.learner, "--learner").input_kind != source.kind:
+        self._kind = LEARNERS.find(self.learner, "--learner")
+        if self._kind.input_kind != source.kind:
             raise ConfigError(f"{self.learner} does not learn from {source.kind}.", "Choose another --learner.")
         self.folder = folder.resolve()
         self.config_path = self.folder / "device.toml"
@@ -135,6 +148,7 @@ class DemoSession:
         self._daemon: subprocess.Popen[bytes] | None = None
         self._watcher: MqttClient | None = None
         self._answers: dict[str, float] = {}
+        self._lists: dict[str, list[str]] = {}
         self._model_card: dict[str, Any] | None = None
         self._changed = threading.Condition()
         self._report: PublishReport | None = None
@@ -209,6 +223,7 @@ class DemoSession:
             learner=self.learner,
             # A JSON string is a TOML string too, whatever characters it holds.
             state=json.dumps(str(self.folder / "state"), ensure_ascii=False),
+            recommend=recommending.config(self._kind) if self.source.kind == "ratings" else "",
         )
         self.config_path.write_text(text, encoding="utf-8")
 
@@ -219,7 +234,7 @@ class DemoSession:
         self._watcher = watcher = MqttClient(f"edgedescent-{DEVICE}-watcher", connection.protocol)
         watcher.on_message = self._on_message
         watcher.on_connect = lambda client, *_: client.subscribe(
-            [(f"edgedescent/{DEVICE}/{name}", 1) for name in ("metrics", "drift", "snapshots", "predictions")]
+            [(f"edgedescent/{DEVICE}/{name}", 1) for name in _WATCHED]
         )
         watcher.connect_over(open_socket(connection, _START_TIMEOUT_S), connection)
         watcher.loop_start()
@@ -239,6 +254,8 @@ class DemoSession:
                 self.latest_alarm = content
             elif kind == "snapshots":
                 self._model_card = content
+            elif kind == "recommendations":
+                self._lists[content["id"]] = content["items"]
             else:
                 self._answers[content["id"]] = content["prediction"]
             self._changed.notify_all()
@@ -318,6 +335,8 @@ class DemoSession:
         """
         if self._report is None or self._daemon is None:
             raise RuntimeError("There was no replay to finish.")
+        replayed = self.metrics[-1]
+        newcomer = self._newcomer(self._report.events_sent) if self.source.kind == "ratings" else []
         self._daemon.send_signal(signal.SIGUSR1)
         self._await(lambda: self._model_card is not None, _EXPORT_TIMEOUT_S, "No snapshot was published")
         model_card = self._model_card
@@ -343,7 +362,35 @@ class DemoSession:
             self.broker.kind,
             self._recent(self._report.events_sent),
             titles_beside(Path(self.source.path)) if isinstance(self.source, RatingsSource) else {},
+            newcomer,
+            self._hit_rates(replayed, self._report.events_sent),
         )
+
+    def _newcomer(self, sent: int) -> list[recommending.Step]:
+        """Let a new user have some events, and ask for the list before and after each."""
+        self.source.skipped_rows.notify = ignore  # They were told of before.
+        steps = [recommending.Step(None, self._ask("list-0"))]
+        for number, event in enumerate(recommending.newcomer_events(islice(self.source.events(), sent)), 1):
+            self._send("events", {**event, "id": f"newcomer-{number}"})
+            steps.append(recommending.Step(str(event["item"]), self._ask(f"list-{number}")))
+        return steps
+
+    def _ask(self, request: str) -> list[str]:
+        """Ask the daemon for the newcomer's list, by a request behind all events so far."""
+        self._send("recommend", {"user": recommending.NEWCOMER, "id": request})
+        self._await(lambda: request in self._lists, _IDLE_TIMEOUT_S, "The daemon does not recommend")
+        return self._lists[request][: recommending.SHOWN]
+
+    def _send(self, topic: str, content: dict[str, Any]) -> None:
+        assert self._watcher is not None  # noqa: S101 - made on entry
+        self._watcher.publish(f"edgedescent/{DEVICE}/{topic}", json.dumps(content), qos=1)
+
+    def _hit_rates(self, metrics: dict[str, Any], sent: int) -> dict[str, float]:
+        """Hit rates of the model and of popularity, for a learner of choices."""
+        if "hit_rate_at_k" not in metrics:
+            return {}
+        of_popularity = recommending.popularity_hit_rate(self.source.events(), sent)
+        return {"model": metrics["hit_rate_at_k"], "popularity": of_popularity or 0.0}
 
     def _recent(self, sent: int) -> list[dict[str, Any]]:
         """Return the features of the last events that were sent."""
@@ -360,12 +407,10 @@ class DemoSession:
         """
         from edgedescent_onnx import OnnxAdapter
 
-        assert self._watcher is not None  # noqa: S101 - made on entry
         events = list(islice(self.source.events(), 5))
         questions = [{k: v for k, v in event.items() if k not in ("id", "y")} for event in events]
         for number, question in enumerate(questions):
-            payload = json.dumps({**question, "id": f"question-{number}"})
-            self._watcher.publish(f"edgedescent/{DEVICE}/events", payload, qos=1)
+            self._send("events", {**question, "id": f"question-{number}"})
         self._await(lambda: len(self._answers) == len(questions), _IDLE_TIMEOUT_S, "The daemon does not answer")
         served = OnnxAdapter().predict(model.read_bytes(), questions)
         live = [self._answers[f"question-{number}"] for number in range(len(questions))]

@@ -14,12 +14,20 @@ SIGNIFICANT_BELOW = 0.05
 
 USUAL_SCORES = ("mae", "rmse", "r2", "mase", "ndcg", "recall", "hit_rate", "coverage", "novelty", "mae_recent")
 """Scores that tables show first, in this order; a result that was read from JSON has its scores by name."""
-RECOVERY_SCORES = ("recovery", "duration", "max_performance_loss", "regret", "early_mae", "early_mae_twin")
+RECOVERY_SCORES = (
+    "recovery",
+    "hit_recovery",
+    "duration",
+    "max_performance_loss",
+    "regret",
+    "early_mae",
+    "early_mae_twin",
+)
 """Scores of a recovery, in the order of tables; of the whole run they are the worst of its drifts."""
-COUNTS = frozenset({"recovery", "duration"})
+COUNTS = frozenset({"recovery", "hit_recovery", "duration"})
 """Recovery scores that are numbers of events; they have no value where the recovery did not end."""
 
-_NAMES = {"recovery": "to within 10 %", "max_performance_loss": "largest loss"}
+_NAMES = {"recovery": "to within 10 %", "hit_recovery": "hits to within 10 %", "max_performance_loss": "largest loss"}
 _CAPITALS = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "r2": "R²", "ndcg": "NDCG"}
 
 

@@ -11,6 +11,7 @@ COMPARED = {
     "mae": False,
     "rmse": False,
     "recovery": False,
+    "hit_recovery": False,
     "max_performance_loss": False,
     "regret": False,
     "recall": True,

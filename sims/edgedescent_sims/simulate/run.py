@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +14,6 @@ from edgedescent.evaluation import (
     ErrorCurve,
     OptimumRegret,
     Prequential,
-    RankingScores,
     error_floor,
     recovery,
     state_bytes,
@@ -27,7 +23,8 @@ from edgedescent.learners import Learner
 from edgedescent_sims.result import Curve
 from edgedescent_sims.scenarios.scenario import Scenario
 from edgedescent_sims.simulate.alarms import Alarms
-from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, is_ratings, predict_learn
+from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored, predict_learn
+from edgedescent_sims.simulate.ranked import RankedLists, hits_recovered
 from edgedescent_sims.simulate.tasks import Report
 from edgedescent_sims.simulate.twins import (
     Change,
@@ -38,7 +35,6 @@ from edgedescent_sims.simulate.twins import (
     new_regime,
     old_regime,
 )
-from edgedescent_sims.sources.batch import Batch
 
 EARLY_FROM, EARLY_TO = 100, 500
 """Events after a drift, from the first excluded to the last, whose mean error is `early_mae`."""
@@ -85,14 +81,14 @@ def run_candidate(scenario: Scenario, name: str, report: Report = lambda _events
     prototype = {**scenario.candidates, **scenario.peers}[name]
     model = fresh(prototype)
     scores = RunScores(scenario)
-    ranking = _Ranking(scenario, model) if scenario.kind == "ratings" and hasattr(model, "recommend") else None
+    ranking = RankedLists(scenario, model) if scenario.kind == "ratings" and hasattr(model, "recommend") else None
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         scores.update(scored)
         report(run.n_events, scores.recent_error)
     return scores.finish(
         prototype,
-        ranking=ranking.scores.summary() if ranking is not None else {},
+        ranking=ranking,
         n_events=run.n_events,
         us_per_event=run.cost.summary().get("us_per_event", 0.0),
         state_bytes=state_bytes(model.state_dict()) if hasattr(model, "state_dict") else None,
@@ -135,7 +131,7 @@ class RunScores:
         *,
         n_events: int,
         us_per_event: float,
-        ranking: Mapping[str, float] = MappingProxyType({}),
+        ranking: RankedLists | None = None,
         state_bytes: int | None = None,
     ) -> CandidateRun:
         """Score the recoveries, and put everything together.
@@ -145,14 +141,15 @@ class RunScores:
                 scored then.
             n_events: Number of events that were predicted.
             us_per_event: Cost of one.
-            ranking: Scores of the recommendations.
+            ranking: Lists of recommended items; None where there are none.
             state_bytes: Size of the learned state; None where it is unknown.
         """
-        scores: dict[str, float | None] = {**self._errors.summary(), **self._optimum.summary(), **ranking}
+        scores: dict[str, float | None] = {**self._errors.summary(), **self._optimum.summary()}
+        scores |= {} if ranking is None else ranking.scores.summary()
         if self._alarms is not None:
             scores |= self._alarms.scores(self._scenario.marks(), self._scenario.alarm_window)
         segments = [] if prototype is None else self._segments
-        recoveries = [_recovery(self._scenario, prototype, segment) for segment in segments]
+        recoveries = [_recovery(self._scenario, prototype, segment, ranking) for segment in segments]
         for score in dict.fromkeys(score for recovered in recoveries for score in recovered.scores):
             scores[score] = _worst([recovered.scores.get(score) for recovered in recoveries])
         return CandidateRun(
@@ -175,10 +172,13 @@ class _Segment:
         self.errors = Errors(change.mark.start - 2 * window, change.last)
 
 
-def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> RecoveryRun:
+def _recovery(scenario: Scenario, prototype: Any, segment: _Segment, ranking: RankedLists | None) -> RecoveryRun:
     """Score the recovery from a drift against twins, which run over the stream of one regime alone."""
     change, run = segment.change, segment.errors
-    new = errors_between(new_regime(scenario, change), fresh(prototype), run.first, run.last)
+    twin = fresh(prototype)
+    lists = None if ranking is None else RankedLists(scenario, twin, after=change.mark.start)
+    learn = predict_learn if lists is None else lists.learn
+    new = errors_between(new_regime(scenario, change), twin, run.first, run.last, learn)
     old = (
         None
         if change.is_marked
@@ -205,6 +205,8 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment) -> Recovery
         "regret": scores.regret,
         "recovery": scores.events_to_10_percent,
     }
+    if ranking is not None and lists is not None:
+        named |= hits_recovered(ranking, lists, start, change.last)
     since = number - start
     early = (since > EARLY_FROM) & (since <= EARLY_TO)
     if early.any():
@@ -225,41 +227,6 @@ def _windowed(number: NDArray[np.int64], error: NDArray[np.float64], window: int
     means = window_means(error, window)
     step = max(1, len(means) // CURVE_POINTS)
     return Curve(number[window - 1 :][::step].tolist(), means[::step].tolist())
-
-
-class _Ranking:
-    """Scores of the recommendations: at every n-th chosen item, it is looked for among those recommended before.
-
-    Items that a user has had are not recommended again, so an event about one of them says nothing and is left out.
-    """
-
-    def __init__(self, scenario: Scenario, model: Model) -> None:
-        self.scores = RankingScores(k=scenario.k)
-        self._k = scenario.k
-        self._every = scenario.rank_every
-        self._liked_from = scenario.liked_from
-        self._model = model
-        self._had: set[tuple[str, str]] = set()
-
-    def learn(self, model: Model, batch: Batch) -> NDArray[np.float64]:
-        """Predict and learn a batch as `predict_learn` does, and rank before some of its events."""
-        assert is_ratings(batch)  # noqa: S101
-        # What was chosen is the target: a label may be poisoned.
-        is_chosen = (batch.target >= self._liked_from) & ~np.isnan(batch.y)
-        is_ranked = (batch.number % self._every == 0) & is_chosen
-        edges = [0, *np.flatnonzero(is_ranked).tolist(), len(batch)]
-        predictions = np.empty(len(batch))
-        for start, end in itertools.pairwise(edges):
-            if start == end:
-                continue
-            part = batch.take(slice(start, end))
-            users, items = (part.columns[name].tolist() for name in ("user", "item"))
-            if is_ranked[start] and (users[0], items[0]) not in self._had:
-                self.scores.update(model.recommend(users[0], k=self._k, exclude_seen=True), items[0])
-            predictions[start:end] = predict_learn(model, part)
-            labelled = (~np.isnan(part.y)).tolist()
-            self._had.update(itertools.compress(zip(users, items, strict=True), labelled))
-        return predictions
 
 
 def _worst(values: list[float | None]) -> float | None:

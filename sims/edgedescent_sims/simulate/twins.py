@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgedescent_sims.drift import Drift, MarkedDrift
 from edgedescent_sims.scenarios.scenario import Scenario, rebuilt
-from edgedescent_sims.simulate.progressive import Model, ProgressiveRun, Scored
+from edgedescent_sims.simulate.progressive import Learn, Model, ProgressiveRun, Scored, predict_learn
 from edgedescent_sims.sources.base import Mark, Source, Transform
 from edgedescent_sims.sources.batch import Batch
 
@@ -132,10 +132,10 @@ class Errors:
         return target[np.searchsorted(own, number)]
 
 
-def errors_between(stream: Source, model: Model, first: int, last: int) -> Errors:
+def errors_between(stream: Source, model: Model, first: int, last: int, learn: Learn = predict_learn) -> Errors:
     """Errors of a progressive run in the events with numbers in (`first`, `last`]."""
     errors = Errors(first, last)
-    for scored in ProgressiveRun(stream, model, last=last):
+    for scored in ProgressiveRun(stream, model, learn=learn, last=last):
         errors.update(scored)
     return errors
 

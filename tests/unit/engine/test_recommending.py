@@ -236,3 +236,21 @@ def test_scores_begin_anew_with_another_k_alone() -> None:
     assert engine.recommending.scores is scores
     engine.recommending.configure(settings(k=2))
     assert engine.recommending.summary() == {"lists_scored": 0}
+
+
+def test_lists_hold_the_cap_of_the_settings_and_say_why() -> None:
+    engine = an_engine(category="kind", per_category=1, score_every=0)
+    for n in range(11):
+        learn(engine, {"item": f"i{n}", "x": {"kind": ["even", "small"] if n % 2 == 0 else "odd", "size": n}})
+    learn(engine, *choices(60))
+    (effect,) = ask(engine, {"user": "u1", "k": 3, "reasons": True})
+    (answer,) = lists([effect])
+    # Two kinds there are, so that there is no third item.
+    assert sorted(int(item[1:]) % 2 for item in answer["items"]) == [0, 1]
+    ranker = recommender(engine)
+    assert answer["reasons"] == [list(ranker.reasons("u1", item)) for item in answer["items"]]
+    assert any(answer["reasons"])
+    (plain,) = lists(ask(engine, {"user": "u1", "k": 3}))
+    assert "reasons" not in plain
+    (refused,) = lists(ask(engine, {"user": "u1", "reasons": "why"}))
+    assert refused == {"error": "`reasons` is 'why': expected true or false."}

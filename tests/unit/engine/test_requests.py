@@ -19,8 +19,10 @@ def read(**fields: Any) -> Request:
 
 
 def test_all_fields_are_read() -> None:
-    asked = read(user=7, k=3, exclude=["tea", 9], among=[], exclude_seen=False, attributes=True, id="page")
-    assert asked == Request(7, 3, ("tea", 9), (), False, True, "page")
+    asked = read(
+        user=7, k=3, exclude=["tea", 9], among=[], exclude_seen=False, attributes=True, reasons=True, id="page"
+    )
+    assert asked == Request(7, 3, ("tea", 9), (), False, True, True, "page")
     assert read(user="ann", k=None, among=None) == Request("ann")
     # The longest id.
     assert read(user="ü" * 256).user == "ü" * 256
@@ -51,7 +53,7 @@ def test_all_fields_are_read() -> None:
             "wrong_type",
             (
                 "`exlude` is not a field of a request: expected one of user, k, exclude, among, exclude_seen, "
-                "attributes, id. Did you mean `exclude`?"
+                "attributes, reasons, id. Did you mean `exclude`?"
             ),
         ),
     ],

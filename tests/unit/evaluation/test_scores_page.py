@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[3] / "docs/scores.md").read_text(encoding="utf-8"
 
 def test_every_snippet_does_what_it_says() -> None:
     snippets = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(snippets) == PAGE.count("```python") == 9
+    assert len(snippets) == PAGE.count("```python") == 10
     test = doctest.DocTestParser().get_doctest("\n".join(snippets), {}, "docs/scores.md", "docs/scores.md", 0)
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     runner.run(test)

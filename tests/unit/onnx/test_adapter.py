@@ -17,13 +17,17 @@ import edgedescent
 import edgedescent_onnx
 from edgedescent import (
     BPR,
+    AutoRanker,
     AutoRecommender,
     AutoRegressor,
+    DecayedPopularity,
     FactorizationMachine,
+    ItemNeighbours,
     LinearRegressor,
     LogisticRegressor,
     MatrixFactorization,
     MLPRegressor,
+    SessionCooccurrence,
 )
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
@@ -89,6 +93,17 @@ def ranker() -> BPR:
     return model
 
 
+def choices(kind: Callable[[], Any]) -> Callable[[], Learner]:
+    def make() -> Learner:
+        model: Learner = kind()
+        for i in range(60):
+            model.learn_one(f"user-{i % 7}", ("tea", "beer", "milk")[i % 3])  # type: ignore[attr-defined]
+        return model
+
+    return make
+
+
+RANKERS = [choices(kind) for kind in (AutoRanker, DecayedPopularity, ItemNeighbours, SessionCooccurrence)]
 LEARNERS: list[Callable[[], Learner]] = [
     regression,
     classifier,
@@ -98,6 +113,7 @@ LEARNERS: list[Callable[[], Learner]] = [
     recommender,
     ensemble,
     ranker,
+    *RANKERS,
 ]
 
 
@@ -119,15 +135,25 @@ def test_the_file_is_of_the_promised_form(make: Callable[[], Learner]) -> None:
     assert {entry.domain or "ai.onnx": entry.version for entry in model.opset_import} == described["opsets"]
     assert (model.producer_name, model.producer_version) == ("edgedescent", edgedescent.__version__)
     assert model.functions == []
+    options = {port["name"] for port in described.get("optional_inputs", ())}
+    # Neighbours are kept and searched in single precision by these learners too.
+    kinds = {np.dtype(kind) for kind in (np.float64, np.int64)}
+    kinds |= {np.dtype(kind) for kind in (np.float32, np.int32)} if make in (automatic, *RANKERS) else set()
+    kinds |= {np.dtype(np.int32)} if options else set()
     for constant in model.graph.initializer:
+        if constant.name in options:
+            continue
         values = numpy_helper.to_array(constant)
-        # The neighbours are searched in single precision, as by the learner.
-        assert values.dtype in (np.float64, np.int64) or (values.dtype == np.float32 and make is automatic)
+        assert values.dtype in kinds
         assert np.isfinite(values).all()
-    read = {name for node in model.graph.node for name in node.input} | {"prediction"}
-    written = {name for node in model.graph.node for name in node.output}
+    branches = [a.g for node in model.graph.node for a in node.attribute if a.HasField("g")]
+    every = [*model.graph.node, *(node for branch in branches for node in branch.node)]
+    further = {port["name"] for port in described.get("further_outputs", ())}
+    read = {name for node in every for name in node.input} | {"prediction", *further}
+    read |= {port.name for branch in branches for port in branch.output}
+    written = {name for node in every for name in node.output}
     assert {constant.name for constant in model.graph.initializer} <= read
-    assert {node.output[0] for node in model.graph.node} <= read
+    assert {node.output[0] for node in every} <= read
     assert read <= written | {port.name for port in (*model.graph.input, *model.graph.initializer)}
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert metadata.pop("learner") == type(learner).__name__
@@ -148,7 +174,8 @@ def test_the_card_names_the_ports_as_onnxruntime_does(make: Callable[[], Learner
     described: dict[str, Any] = ONNX.describe(learner)
     for card, served in (
         (described["inputs"], session.get_inputs()),
-        ([described["output"]], session.get_outputs()),
+        ([described["output"], *described.get("further_outputs", [])], session.get_outputs()),
+        (described.get("optional_inputs", []), session.get_overridable_initializers()),
     ):
         assert [(port["name"], port["type"], port["shape"]) for port in card] == [
             (port.name, port.type, port.shape) for port in served
@@ -183,7 +210,7 @@ def test_the_lines_that_serve_it_work_as_documented(
     else:
         pairs = [("ann", "tea"), ("ann", "beer"), ("bob", "never seen")]
         live = [live_learner.predict_one(user, item) for user, item in pairs]
-    np.testing.assert_allclose(served, live, rtol=1e-6 if make is automatic else 1e-9)
+    np.testing.assert_allclose(served, live, rtol=1e-6 if make in (automatic, *RANKERS) else 1e-9)
 
 
 def test_a_learner_without_a_graph_is_refused() -> None:
@@ -193,7 +220,7 @@ def test_a_learner_without_a_graph_is_refused() -> None:
     for call in (lambda: ONNX.export(Other(), {}), lambda: ONNX.describe(Other())):
         with pytest.raises(ExportError, match="no ONNX graph for the learner Other") as caught:
             call()
-        assert caught.value.hint.startswith("These can be exported: AutoRecommender, AutoRegressor, BPR, ")
+        assert caught.value.hint.startswith("These can be exported: AutoRanker, AutoRecommender, AutoRegressor, BPR, ")
 
 
 def test_metadata_cannot_contradict_the_file() -> None:

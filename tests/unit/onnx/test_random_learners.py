@@ -60,7 +60,7 @@ def test_models_of_river_are_refused_by_name(rounds: Iterable[int], chance: rand
         for make in (onnx.describe, lambda one, onnx=onnx: onnx.export(one, {})):
             with pytest.raises(ExportError, match=rf"no ONNX graph for .* {type(learner).__name__}\.") as caught:
                 make(learner)
-            assert "These can be exported: AutoRecommender, AutoRegressor, " in caught.value.hint
+            assert "These can be exported: AutoRanker, AutoRecommender, " in caught.value.hint
 
 
 @pytest.mark.parametrize("seed", range(8))

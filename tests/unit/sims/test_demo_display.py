@@ -8,13 +8,18 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from edgedescent import AutoRecommender, LinearRegressor, MatrixFactorization, MLPRegressor
+from edgedescent import AutoRecommender, DecayedPopularity, LinearRegressor, MatrixFactorization, MLPRegressor
+from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import Message
+from edgedescent.engine.settings import RecommendSettings
 from edgedescent.errors import ConfigError
-from edgedescent_sims.demo import packages, session
-from edgedescent_sims.demo.display import feature_effects, learned_lines
+from edgedescent_sims.demo import packages, recommending, session
+from edgedescent_sims.demo.display import feature_effects, learned_lines, newcomer_lines
+from edgedescent_sims.demo.recommending import Step
 from edgedescent_sims.demo.session import DemoSession
 from edgedescent_sims.publish.stream import PublishReport
 from edgedescent_sims.sources.batch import Batch
@@ -98,3 +103,34 @@ def test_a_learner_of_other_events_is_refused(tmp_path: Path) -> None:
         DemoSession(source, tmp_path / "demo", learner="BPR")
     with pytest.raises(ConfigError, match="`--learner` is 'Liner'"):
         DemoSession(source, tmp_path / "demo", learner="Liner")
+
+
+def test_what_is_new_in_a_list_is_marked() -> None:
+    steps = [Step(None, ["1", "2"]), Step("7", ["2", "3"]), Step("8", [])]
+    assert newcomer_lines(steps, {"7": "Sabrina (1995)", "3": "Heat (1995)"}) == [
+        "at first: 1; 2",
+        "after Sabrina (1995): 2; +Heat (1995)",
+        "after 8: nothing",
+    ]
+
+
+def test_a_newcomer_likes_what_the_most_active_one_likes() -> None:
+    stream: list[dict[str, Any]] = [{"user": f"u{n}", "item": "x", "y": 5.0} for n in range(5)]
+    stream += [{"user": "ann", "item": f"i{n}", "y": float(n)} for n in range(6)] + [{"user": "ann", "item": "q"}]
+    events = recommending.newcomer_events(stream)
+    assert [(event["item"], event["y"]) for event in events] == [("i5", 5.0), ("i4", 4.0), ("i3", 3.0)]
+    assert {event["user"] for event in events} == {recommending.NEWCOMER}
+    assert recommending.newcomer_events([]) == []
+
+
+def test_popularity_is_scored_as_the_daemon_scores() -> None:
+    dice = np.random.default_rng(3)
+    pairs = zip(dice.integers(40, size=600).tolist(), (40 * dice.random(600) ** 3).astype(int).tolist(), strict=True)
+    stream = [{"user": f"u{user}", "item": f"i{item}", "y": 1.0} for user, item in pairs]
+    text = recommending.config(DecayedPopularity)
+    table = msgspec.toml.decode(text)["recommend"]
+    engine = Engine(DecayedPopularity(), recommend=RecommendSettings(topic="t", **table))
+    for position, event in enumerate(stream[:500], 1):
+        engine.handle(Message(position, 5.0, "events", msgspec.json.encode(event)))
+    assert recommending.popularity_hit_rate(stream, 500) == engine.metrics()["hit_rate_at_k"]
+    assert "score_every = 0" in recommending.config(AutoRecommender)

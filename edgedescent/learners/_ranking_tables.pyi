@@ -1,0 +1,6 @@
+from typing import Any
+
+from edgedescent.learners._ranking_model import RankingModel
+
+def ranking_tables(model: RankingModel) -> dict[str, Any]: ...
+def neighbour_parts(model: RankingModel, u: int, i: int) -> dict[int, float]: ...
