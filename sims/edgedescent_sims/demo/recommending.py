@@ -81,7 +81,7 @@ def popularity_hit_rate(events: Iterable[Mapping[str, Any]], count: int) -> floa
     """
     learner = DecayedPopularity()
     settings = RecommendSettings(topic="", k=K, exclude_seen=True, score_every=SCORE_EVERY)
-    recommending = Recommending(settings, learner)
+    recommending = Recommending(settings, learner, Counter())
     for event in islice(events, count):
         y = event.get("y")
         if y is None:
