@@ -203,8 +203,9 @@ class AdminClient(Protocol):
 class SupportsAdmin(Protocol):
     """Access to the broker for the operating commands, beside the daemon's connection."""
 
-    admin_client: ClassVar[type[AdminClient]]
-    """Client that the operating commands connect with."""
+    @staticmethod
+    def admin_client(config: Any, *, device: str, purpose: str, bytes_max: int) -> AdminClient:
+        """Make a client that the operating commands connect with, for a purpose that becomes part of its name."""
 
     @staticmethod
     def check_broker(

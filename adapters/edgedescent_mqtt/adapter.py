@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -13,9 +13,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edgedescent.interfaces import Delivery, still_valid
-from edgedescent_mqtt.admin_client import MqttAdminClient
-from edgedescent_mqtt.check_broker import check_broker
+from edgedescent.interfaces import AdminClient, CheckResult, Delivery, still_valid
 from edgedescent_mqtt.client import MqttClient
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.connect import Connector
@@ -78,9 +76,31 @@ class MqttAdapter:
     """
 
     Config: ClassVar[type[BrokerConfig]] = BrokerConfig
-    admin_client: ClassVar[type[MqttAdminClient]] = MqttAdminClient
-    check_broker = staticmethod(check_broker)
     check_topics = staticmethod(check_topics)
+
+    # The daemon itself needs neither of these, and saves the memory that they take.
+
+    @staticmethod
+    def admin_client(config: BrokerConfig, *, device: str, purpose: str, bytes_max: int) -> AdminClient:
+        """Make a client that the operating commands connect with."""
+        from edgedescent_mqtt.admin_client import MqttAdminClient
+
+        return MqttAdminClient(config, device=device, purpose=purpose, bytes_max=bytes_max)
+
+    @staticmethod
+    def check_broker(
+        config: BrokerConfig,
+        *,
+        device: str,
+        topics: Sequence[str],
+        outputs: Sequence[str],
+        bytes_max: int,
+        publish: bool,
+    ) -> Iterator[CheckResult]:
+        """Check that the broker grants what the daemon needs."""
+        from edgedescent_mqtt.check_broker import check_broker
+
+        return check_broker(config, device=device, topics=topics, outputs=outputs, bytes_max=bytes_max, publish=publish)
 
     def __init__(
         self, config: BrokerConfig, *, device: str, topics: Sequence[str], status_topic: str, bytes_max: int

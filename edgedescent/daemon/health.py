@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import edgedescent
 from edgedescent.config import Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import RUNNING
-from edgedescent.daemon.exposition import render
-from edgedescent.daemon.metrics_server import MetricsServer
 from edgedescent.daemon.systemd import SystemdNotifier
+
+if TYPE_CHECKING:
+    from edgedescent.daemon.metrics_server import MetricsServer
 
 State = Literal["starting", "online", "catching_up", "disk_full", "writes_spent", "disconnected", "stopping"]
 READY_TIMEOUT_S = 10.0
@@ -49,8 +50,19 @@ class Health:
         self._busy_since: float | None = None
         self._connected = False
         self._announced = "online"
-        listen = config.metrics.listen
-        self._server = None if listen is None else MetricsServer(listen, self._page)
+        self._server = self._listen(config.metrics.listen)
+
+    def _listen(self, listen: str | None) -> MetricsServer | None:
+        """Server for Prometheus, if one is configured."""
+        if listen is None:
+            return None
+        # Devices that no Prometheus asks save the memory that it takes.
+        from edgedescent.daemon.exposition import render
+        from edgedescent.daemon.metrics_server import MetricsServer
+
+        return MetricsServer(
+            listen, lambda: render({**self.metrics(), **self.describe(), "connected": int(self._connected)})
+        )
 
     def describe(self) -> dict[str, Any]:
         """State, time of its last change, and version of the daemon."""
@@ -173,6 +185,3 @@ class Health:
     def _serve(self) -> None:
         if self._server is not None:
             self._server.serve()
-
-    def _page(self) -> bytes:
-        return render({**self.metrics(), **self.describe(), "connected": int(self._connected)})
