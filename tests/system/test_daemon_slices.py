@@ -115,10 +115,10 @@ def test_questions_are_answered_before_the_backlog(make_daemon: Any) -> None:
         make_daemon(broker.port, learner="MLPRegressor", parameters=NETWORK, tables=tables) as daemon,
     ):
         daemon.connected()
-        peer.send([*events(0, 600), json.dumps({"id": "question", "x": {"a": 1.0}}).encode()])
-        daemon.counted(600)
-        eventually(lambda: peer.answers_count == 601, "all answers")
+        peer.send([*events(0, 300), json.dumps({"id": "question", "x": {"a": 1.0}}).encode()])
+        daemon.counted(300)
+        eventually(lambda: peer.answers_count == 301, "all answers")
         names = [answer["id"] for answer in peer.answers()]
-        assert names.index("question") < 590
+        assert names.index("question") < 290
         daemon.stop()
         assert bits(daemon.recovered()) == bits(daemon.replayed())
