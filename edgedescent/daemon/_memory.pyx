@@ -1,4 +1,4 @@
-"""Setting of the C library's allocator that makes it return freed memory to the operating system."""
+"""Return of freed memory from the C library's allocator to the operating system."""
 
 cdef extern from *:
     """
@@ -7,11 +7,14 @@ cdef extern from *:
     static int return_large_blocks(long bytes) {
         return mallopt(M_MMAP_THRESHOLD, (int)bytes) && mallopt(M_TRIM_THRESHOLD, (int)bytes);
     }
+    static int return_free_pages(void) { return malloc_trim(0); }
     #else
     static int return_large_blocks(long bytes) { (void)bytes; return 0; }
+    static int return_free_pages(void) { return 0; }
     #endif
     """
     int return_large_blocks(long n_bytes) nogil
+    int return_free_pages() nogil
 
 
 def release_large_blocks(long n_bytes):
@@ -30,3 +33,17 @@ def release_large_blocks(long n_bytes):
         mallopt(3), M_MMAP_THRESHOLD.
     """
     return return_large_blocks(n_bytes) != 0
+
+
+def release_free_pages():
+    """Return the pages between small blocks that are all free to the system.
+
+    Floods of long names and of dead letters leave such pages behind, because later small blocks lie beyond them.
+
+    Returns:
+        True if any page was returned; False always for C libraries other than glibc.
+
+    References:
+        malloc_trim(3).
+    """
+    return return_free_pages() != 0

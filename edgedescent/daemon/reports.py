@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from edgedescent.config import Config
+from edgedescent.daemon._memory import release_free_pages
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import Committer
 from edgedescent.daemon.health import Health
@@ -124,6 +125,7 @@ class Reports:
     def _report(self, now: float) -> None:
         # A commit notices it too, but without messages there is none.
         self._store.require_files()
+        release_free_pages()
         metrics = self.metrics()
         elapsed = now - self._at
         learned = self._engine.counters["events_learned"]
