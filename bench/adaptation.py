@@ -26,7 +26,7 @@ QUICK_EVENTS = 1000
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """Options of the command line."""
 
     data: Path | None
     baseline: Path | None
@@ -35,7 +35,7 @@ class Options:
     outliers: bool
 
     def n_events(self, recording: Recording) -> int:
-        """How many events of a stream are read."""
+        """Number of events of a stream that are read."""
         if self.quick:
             return QUICK_EVENTS
         # Recommenders need more events: most ids come a few times.
@@ -191,7 +191,7 @@ def main(
 
 
 def progress() -> Callable[[str], None]:
-    """What says how far it is, where a person watches."""
+    """Function that reports progress where a person watches; one that does nothing elsewhere."""
     if not sys.stderr.isatty():
         return lambda _: None
     return lambda text: click.echo(f"{text} …", err=True)

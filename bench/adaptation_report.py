@@ -26,7 +26,7 @@ class Report:
     bars: Sequence[Bar]
     costs: Costs | None
     seconds: dict[str, float]
-    """How long each part took."""
+    """Duration of each part."""
     ran_on: dict[str, str]
     again: str
 

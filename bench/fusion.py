@@ -22,7 +22,7 @@ import click
 import msgspec
 import numpy as np
 import pandas as pd
-from killed_daemon import Sent, differences_of_state, drive
+from killed_daemon import BROKER_AND_STATE, Sent, differences_of_state, drive
 
 from edgedescent import config as configuration
 from edgedescent.assembly import Row
@@ -35,16 +35,10 @@ LATENESS_S = 3 * HOUR_S
 DISORDER_S = 2 * HOUR_S
 LAGS, WINDOWS = (1, 2, 24), (6, 24)
 
-CONFIG = """
+CONFIG = (
+    """
 device = "house"
 learner = "LinearRegressor"
-[broker]
-host = "127.0.0.1"
-port = {port}
-reconnect_min_s = 0.1
-reconnect_max_s = 1.0
-[state]
-path = "{folder}/state"
 [assembly]
 emit = "label"
 lateness_s = {lateness}
@@ -55,6 +49,8 @@ feature = "{label}"
 horizon_s = 3600
 max_age_s = 60
 """
+    + BROKER_AND_STATE
+)
 
 
 @dataclass(frozen=True)

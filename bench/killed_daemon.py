@@ -24,6 +24,16 @@ from edgedescent.state.recovery import recover
 from edgedescent.state.store import POSITION_FILE, Store
 
 PATIENCE_S = 120.0
+BROKER_AND_STATE = """
+[broker]
+host = "127.0.0.1"
+port = {port}
+reconnect_min_s = 0.1
+reconnect_max_s = 1.0
+[state]
+path = "{folder}/state"
+"""
+"""Tables of the configuration of a daemon that is killed; `port` and `folder` are filled in."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 import click
 import msgspec
 import pandas as pd
-from killed_daemon import Sent, differences_of_state, drive
+from killed_daemon import BROKER_AND_STATE, Sent, differences_of_state, drive
 
 from edgedescent import config as configuration
 from edgedescent.assembly.labels import FEATURE_BYTES, QUESTION_BYTES
@@ -32,16 +32,10 @@ HOUR_S = 3600.0
 DELAY = 24
 TTL_ROWS = 48
 
-CONFIG = """
+CONFIG = (
+    """
 device = "bikes"
 learner = "{learner}"
-[broker]
-host = "127.0.0.1"
-port = {port}
-reconnect_min_s = 0.1
-reconnect_max_s = 1.0
-[state]
-path = "{folder}/state"
 [inputs.hour]
 topics = ["bikes/hour"]
 fields = {{ {fields} }}
@@ -60,6 +54,8 @@ feature = "count.cnt"
 by = "id"
 ttl_s = {ttl}
 """
+    + BROKER_AND_STATE
+)
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def as_table(rows: Sequence[Row]) -> str:
 
 @dataclass(frozen=True)
 class Results:
-    """What a run found: the rows of all tables, and who was left out."""
+    """Results of a run: the rows of all tables, and the contestants that were left out."""
 
     rows: list[Row]
     rating_rows: dict[str, list[RatingRow]]

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-from killed_daemon import start_daemon
+from killed_daemon import BROKER_AND_STATE, start_daemon
 
 from edgedescent.errors import TransportError
 
@@ -22,21 +22,17 @@ PATIENCE_S = 120.0
 ARRAY = 100
 """Choices of a message that is an array."""
 
-CONFIG = """
+CONFIG = (
+    """
 device = "shop"
 [learner]
 type = "AutoRanker"
 [recommend]
 k = {k}
 exclude_seen = true
-[broker]
-host = "127.0.0.1"
-port = {port}
-reconnect_min_s = 0.1
-reconnect_max_s = 1.0
-[state]
-path = "{folder}/state"
 """
+    + BROKER_AND_STATE
+)
 
 
 class Stream:

@@ -137,7 +137,7 @@ def errors() -> str:
 
 
 def learner(stream: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """What was measured of a learner on a stream."""
+    """Measurements of a learner on a stream; None where it did not take part."""
     return next((one for one in stream["learners"] if one["name"] == name), None)
 
 
@@ -169,7 +169,7 @@ def means(features: Sequence[dict[str, Any]], ours: Sequence[str]) -> str:
 
 
 def costs(measured: dict[str, Any]) -> str:
-    """What an event costs, on the streams that were timed."""
+    """Table of the cost of an event, on the streams that were timed."""
     if not measured["costs"]:
         return ""
     base, timed = measured["costs"]["base"], measured["costs"]["us_per_event"]

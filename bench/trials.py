@@ -27,7 +27,7 @@ BEFORE = "MLPRegressor 0.1.0"
 
 @dataclass(frozen=True)
 class Trial:
-    """What a process of the pool is asked to do. Streams and learners are named, because functions cannot be sent.
+    """Task of a process of the pool. Streams and learners are named, because functions cannot be sent.
 
     Args:
         stream: name of the recording.

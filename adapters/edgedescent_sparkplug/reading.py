@@ -18,7 +18,7 @@ _CONTROLS = ("Node Control/", "Device Control/")
 
 
 class Place(NamedTuple):
-    """Where metrics come from."""
+    """Origin of metrics: group, edge node and device."""
 
     prefix: str
     """Group, where features are named by it; else empty."""
@@ -51,7 +51,7 @@ class Place(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What a message with data says."""
+    """Values of a message with data, and the metrics that it introduced."""
 
     values: dict[float, dict[str, object]]
     """Values by time and name."""

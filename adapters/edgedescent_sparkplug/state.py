@@ -61,7 +61,7 @@ class SparkplugState(DecoderState):
         self._size = 0
         """Nodes, devices and metrics together."""
         self._next: tuple[Key, Node | None, Counter[str], list[Command]] | None = None
-        """What the last decoded message makes of its node, None where that stays, and what follows from it."""
+        """Node after the last decoded message, None where it stays, with its counts and commands."""
 
     # --- Messages -------------------------------------------------------------------------------------------------
 

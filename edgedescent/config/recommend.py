@@ -77,6 +77,14 @@ class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 'For example type = "AutoRanker".',
             )
 
+    def request_topic(self, device: str) -> str:
+        """Topic of the requests.
+
+        Args:
+            device: Name of the device, which becomes part of the topic.
+        """
+        return self.topic.replace("{device}", device)
+
     def settings(self, device: str) -> RecommendSettings:
         """Settings of the engine.
 
@@ -84,7 +92,7 @@ class Recommend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             device: Name of the device, which becomes part of the topic.
         """
         return RecommendSettings(
-            topic=self.topic.replace("{device}", device),
+            topic=self.request_topic(device),
             k=self.k,
             after=self.after,
             exclude_seen=self.exclude_seen,

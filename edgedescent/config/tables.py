@@ -253,7 +253,7 @@ class Config(_Table, frozen=True):
     def subscriptions(self) -> list[str]:
         """Topic filters to subscribe to: those of the events, and the topic of the requests."""
         recommend = self.recommend
-        return [*self.event_topics(), *([] if recommend is None else [recommend.settings(self.device).topic])]
+        return [*self.event_topics(), *([] if recommend is None else [recommend.request_topic(self.device)])]
 
     def output_topics(self) -> dict[str, str]:
         """Topics to publish to by the key that gives them, with the device filled in.
@@ -264,7 +264,7 @@ class Config(_Table, frozen=True):
         outputs = {f"topics.{name}": self.topic(name) for name in OUTPUTS}
         if self.recommend is not None:
             outputs["recommend.responses"] = self.recommend.responses.replace("{device}", self.device)
-            requests = self.recommend.settings(self.device).topic
+            requests = self.recommend.request_topic(self.device)
             for key, topic in outputs.items():
                 if topic == requests:
                     raise ConfigError(f"`recommend.topic` is {shown(topic)}: expected another topic than `{key}`.")
@@ -385,7 +385,7 @@ class Config(_Table, frozen=True):
         named = self.output_topics()
         if self.recommend is not None:
             # Requests that match a filter of the events would come twice.
-            named["recommend.topic"] = self.recommend.settings(self.device).topic
+            named["recommend.topic"] = self.recommend.request_topic(self.device)
             # What is retained for a user goes to a topic below that of the lists.
             named["recommend.responses"] += "/user" if self.recommend.retain else ""
         adapter.check_topics(device=self.device, events=self.event_topics(), outputs=named)

@@ -20,7 +20,7 @@ _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Destination(NamedTuple):
-    """Where an answer goes."""
+    """Destination of an answer."""
 
     topic: str
     retain: bool = False

@@ -273,17 +273,11 @@ def render(metrics: Mapping[str, Any]) -> bytes:
         value = metrics.get(name)
         if isinstance(value, int | float):
             lines += _family(family, [(device, value)])
-    dead_letters = {key.removeprefix(_REASON): value for key, value in metrics.items() if key.startswith(_REASON)}
+    dead_letters = _samples(metrics, _REASON, device, "reason")
     if dead_letters or "dead_letters" in metrics:
         # The family is present even without samples, so that an alert on it can be tested.
-        samples = [({**device, "reason": reason}, value) for reason, value in dead_letters.items()]
-        lines += _family(DEAD_LETTERS, samples)
-    decoding = [
-        ({**device, "what": key.removeprefix(_DECODING)}, value)
-        for key, value in metrics.items()
-        if key.startswith(_DECODING)
-    ]
-    if decoding:
+        lines += _family(DEAD_LETTERS, dead_letters)
+    if decoding := _samples(metrics, _DECODING, device, "what"):
         lines += _family(DECODING, decoding)
     if "drift_alarms" in metrics:
         samples = [
@@ -295,6 +289,14 @@ def render(metrics: Mapping[str, Any]) -> bytes:
     if "version" in metrics:
         lines += _family(BUILD, [({**device, "version": str(metrics["version"])}, 1)])
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _samples(
+    metrics: Mapping[str, Any], prefix: str, device: Mapping[str, str], label: str
+) -> list[tuple[dict[str, str], int | float]]:
+    """Samples of the metrics whose names begin with a prefix; what follows it is the value of a label."""
+    names = (name for name in metrics if name.startswith(prefix))
+    return [({**device, label: name.removeprefix(prefix)}, metrics[name]) for name in names]
 
 
 def _family(family: Family, samples: list[tuple[dict[str, str], int | float]]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgedescent.assembly import Assembler
 from edgedescent.config import Config
+from edgedescent.engine.assembling import Assembling
 from edgedescent.errors import StateError
 from edgedescent.interfaces import CheckResult, ok, warning
 from edgedescent.state.state_file import state_exists
@@ -77,14 +78,12 @@ def _newest(config: Config, folder: Path) -> Assembler | None:
         recorded = None if checkpoint is None else store.records.settings.at(checkpoint.position)
         if checkpoint is None or settings is None or recorded is None or recorded.assembly != settings:
             return None
-        assembler = Assembler(settings)
-        prefix = "assembly."
-        state = {name.removeprefix(prefix): v for name, v in checkpoint.state.items() if name.startswith(prefix)}
-        assembler.load_state_dict(state)
+        assembling = Assembling(settings, config.limits.payload_bytes_max, config.limits.events_per_message_max)
+        assembling.restore(checkpoint.state, "assembly.")
     except (StateError, KeyError, ValueError):
         # Damage is told by the check of the learner; an older state has no inputs.
         return None
     else:
-        return assembler
+        return assembling.assembler
     finally:
         store.close()

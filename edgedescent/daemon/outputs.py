@@ -47,8 +47,9 @@ class Outputs:
         self._store = store
         self._clock = clock
         self._topics = {name: config.topic(name) for name in OUTPUTS}
-        self._lists_topic = config.output_topics().get("recommend.responses", "")
-        self._own_topics = frozenset(config.output_topics().values())
+        own_topics = config.output_topics()
+        self._lists_topic = own_topics.get("recommend.responses", "")
+        self._own_topics = frozenset(own_topics.values())
         self._predictions, self._drift = Destination(self._topics["predictions"]), Destination(self._topics["drift"])
         self.answers = Answers(self._send_answer, config.limits.answers_bytes_max)
         self.alarms = Answers(lambda payload, _to: self.publish("drift", payload), ALARMS_BYTES_MAX)
@@ -124,7 +125,7 @@ class Outputs:
             log.warning("A command to %s was not sent.", logs.cut(ascii(command.topic), 100))
 
     def _destination(self, effect: Recommendations) -> Destination | None:
-        """Where recommended items go; None where their request names a topic that nothing is published to."""
+        """Destination of recommended items; None where their request names a topic that nothing is published to."""
         if effect.user:
             # Ids may hold what separates the levels of a topic.
             return Destination(f"{self._lists_topic}/{quote(effect.user, safe='')}", retain=True)

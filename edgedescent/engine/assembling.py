@@ -165,7 +165,7 @@ class Assembling:
                 yield FeatureEvent(step.x, step.y, step.id)
 
     def _run(self, message: Message, counters: Counter[str], done: int | None = None) -> Iterator[Step | int]:
-        """What follows from a message, unless it is too long to be decoded."""
+        """Steps that follow from a message, or its rejection where it is too long to be decoded."""
         if len(message.payload) > self.payload_bytes_max:
             text = f"The payload has {len(message.payload)} bytes; at most {self.payload_bytes_max} are taken."
             return iter([Unusable("too_large", text)])

@@ -140,5 +140,5 @@ class RefusedRequest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Answer to a request that cannot be used."""
 
     error: str
-    """What is wrong with it, in one line."""
+    """Reason of the refusal, in one line."""
     id: str | int | None = None

@@ -124,10 +124,9 @@ class Recommending:
             return
         if not self._learner.is_available(event.item):
             return
-        items = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
         if settings.exclude_seen and not self._learner.recommend(event.user, 1, among=[event.item], exclude_seen=True):
             return
-        self._scored = items
+        self._scored = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
 
     def learned(self, event: RatingEvent, y: float) -> None:
         """Score the list of `before`, and make the one that follows, if they are wanted; called once it is learned."""
@@ -209,7 +208,7 @@ class Recommending:
         exclude_seen = settings.exclude_seen if request.exclude_seen is None else request.exclude_seen
         items = self._best(request.user, k, request.exclude, among=request.among, exclude_seen=exclude_seen)
         if request.k is not None and len(items) < k:
-            # Counting the catalogue takes long, so that it is done only here.
+            # Counting what is available takes long, so that it is done only here.
             known = (
                 self._learner.n_available
                 if request.among is None

@@ -40,6 +40,6 @@ cdef class AutoRecommenderModel(RecommenderModel):
     cdef void _read_user(self, Py_ssize_t u, double* row) noexcept nogil
     cdef void _start_factors(self, double* row, uint64_t word) noexcept nogil
     cdef double _taste(self, const double* p, const double* q) noexcept nogil
-    cdef void _learn_experts(self, double target) noexcept nogil
-    cdef void _learn_rows(self, double target) noexcept nogil
+    cdef void _learn_experts(self, double target, double taste) noexcept nogil
+    cdef void _learn_rows(self, double target, double taste) noexcept nogil
     cdef void _learn_factors(self, double slope) noexcept nogil

@@ -212,8 +212,9 @@ cdef class AutoRecommenderModel(RecommenderModel):
         """Let the experts, then the rows, learn the encoder's rating."""
         cdef const EncodedPair* pair = &self.encoder.pair
         cdef double target = self.target.standardized(y)
-        self._learn_experts(target)
-        self._learn_rows(target)
+        cdef double taste = self._taste(self.users.estimate(pair.user), self.items.estimate(pair.item))
+        self._learn_experts(target, taste)
+        self._learn_rows(target, taste)
         # Ratings of which neither id is known say nothing about those that are, as in MatrixFactorizationModel.
         if not (pair.new_user and pair.new_item) or self.target.count[0] < RATINGS_FIRST:
             self.target.update(&y, 0, 1)
@@ -226,11 +227,10 @@ cdef class AutoRecommenderModel(RecommenderModel):
             return 0.0
         return dot(p + FACTORS, q + FACTORS, self.k)
 
-    cdef void _learn_experts(self, double target) noexcept nogil:
+    cdef void _learn_experts(self, double target, double taste) noexcept nogil:
         cdef const EncodedPair* pair = &self.encoder.pair
         cdef const double* p = self.users.estimate(pair.user)
         cdef const double* q = self.items.estimate(pair.item)
-        cdef double taste = self._taste(p, q)
         cdef double* predictions = self.mixture.predictions
         self._read(p, q, taste)
         predictions[BIASES] = p[BIAS] + q[BIAS]
@@ -241,12 +241,11 @@ cdef class AutoRecommenderModel(RecommenderModel):
         self.stack.learn(self.places, self.x, N_INPUTS, target)
         self._combine()
 
-    cdef void _learn_rows(self, double target) noexcept nogil:
+    cdef void _learn_rows(self, double target, double taste) noexcept nogil:
         """Take a step of the biases and factors, and let the estimates follow."""
         cdef const EncodedPair* pair = &self.encoder.pair
         cdef const double* p = self.users.estimate(pair.user)
         cdef const double* q = self.items.estimate(pair.item)
-        cdef double taste = self._taste(p, q)
         cdef double score = p[BIAS] + q[BIAS] + taste
         cdef double slope = self.loss.slope(&self.loss, target, score)
         cdef double user_residual = target - q[BIAS] - taste, item_residual = target - p[BIAS] - taste

@@ -136,7 +136,7 @@ class Recommender(CompiledRecommender, Learner):
         >>> ranker.n_items
         1
         """
-        return len(self.encoder.items.keys())
+        return len(self.encoder.items)
 
     @property
     def n_available(self) -> int:
@@ -207,11 +207,10 @@ class Recommender(CompiledRecommender, Learner):
             message = "`per_category` and `diversity` of recommend need `categories`: expected a category by item id."
             raise ValueError(message)
         candidates = None if among is None else tuple(among)
-        pool = max(POOL_MIN, POOL_PER_ITEM * k)
+        # Only the best are traded for diversity; those behind them come where a cap leaves too few.
+        pool = head = max(POOL_MIN, POOL_PER_ITEM * k)
         while True:
             ranked = self._recommend(user, pool, excluded, candidates, exclude_seen)
-            # Only the best are traded for diversity; those behind them come where a cap leaves too few.
-            head = max(POOL_MIN, POOL_PER_ITEM * k)
             chosen = diversified(ranked, k, categories, per_category=per_category, diversity=diversity, head=head)
             if len(chosen) == k or len(ranked) < pool:
                 return chosen
@@ -249,6 +248,8 @@ class Recommender(CompiledRecommender, Learner):
         self.predict_one(user, item)  # it refuses what is no id
         rows = self.encoder.users.row(str(user)), self.encoder.items.row(str(item))
         parts = self._reason_parts(*rows) if all(rows) else {}
+        if not parts:
+            return {}
         names = self.encoder.items.keys()
         best = sorted((row for row, part in parts.items() if part > 0.0), key=lambda row: -parts[row])
         return {names[row - 1]: parts[row] for row in best[:n]}
@@ -258,4 +259,4 @@ class Recommender(CompiledRecommender, Learner):
         return {}
 
     def _learned(self) -> list[str]:
-        return [f"users: {len(self.encoder.users.keys()):,}", f"items: {len(self.encoder.items.keys()):,}"]
+        return [f"users: {len(self.encoder.users):,}", f"items: {len(self.encoder.items):,}"]
