@@ -288,7 +288,7 @@ def test_ctrl_c_ends_a_sweep_at_once_and_cleanly(tmp_path: Path) -> None:
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         sweep = psutil.Process(process.pid)
-        # Two of the pool, and one of the standard library that cleans up after them.
+        # Two of the pool, and one of the standard library that cleans up after them. They may still be starting.
         eventually(lambda: len(sweep.children()) == 3, "the pool starts")
         children = sweep.children()
         os.killpg(process.pid, signal.SIGINT)

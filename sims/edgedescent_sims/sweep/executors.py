@@ -77,10 +77,6 @@ class PoolExecutor(Executor):
         reader, writer = self._context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(n, mp_context=self._context, initializer=_end_with, initargs=(reader,))
         self._pools.append((pool, writer))
-        with _interrupts_ignored(), contextlib.suppress(BrokenProcessPool):
-            # The processes start with the first jobs, and inherit what is ignored.
-            for _ in range(n):
-                pool.submit(os.getpid)
         return pool
 
     def _stop(self) -> None:
@@ -99,7 +95,7 @@ class PoolExecutor(Executor):
             suspects: list[Job] = []
             for job in itertools.islice(remaining, 2 * self._n - len(running)):
                 try:
-                    running[pool.submit(attempt, runner, job)] = job
+                    running[_submit(pool, runner, job)] = job
                 except BrokenProcessPool:
                     suspects.append(job)
             if not running and not suspects:
@@ -133,7 +129,7 @@ class PoolExecutor(Executor):
         pool = self._start(1)
         for job in jobs:
             try:
-                outcome = pool.submit(attempt, runner, job).result()
+                outcome = _submit(pool, runner, job).result()
             except BrokenProcessPool:
                 outcome = Outcome(key=job.key, error=LOST)
                 self._stop()
@@ -147,17 +143,17 @@ class PoolExecutor(Executor):
         self._stop()
 
 
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C, which goes to every process of a terminal: this process decides what it means to the others."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _submit(pool: ProcessPoolExecutor, runner: Runner, job: Job) -> Future[Outcome]:
+    """Submit a job to a pool, which may start a process for it.
+
+    Ctrl-C goes to every process of a terminal, and this one decides what it means to the others. They inherit that it
+    is blocked, until they ignore it. Here it is only late: it is raised behind this call.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        return pool.submit(attempt, runner, job)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with(parent: Connection) -> None:

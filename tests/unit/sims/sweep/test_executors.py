@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -51,6 +54,21 @@ def test_a_job_that_kills_its_process_costs_no_other_job() -> None:
     with PoolExecutor(2) as executor:
         outcomes = {outcome.key: outcome.error for outcome in executor.run(dying, JOBS)}
     assert outcomes == {job.key: LOST if job.repetition == 3 else "" for job in JOBS}
+
+
+def test_ctrl_c_while_a_process_starts_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ProcessPoolExecutor.submit
+    interrupted: list[bool] = []
+
+    def interrupt_and_submit(pool: ProcessPoolExecutor, *arguments: Any) -> Any:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        interrupted.append(True)
+        return submit(pool, *arguments)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupt_and_submit)
+    with PoolExecutor(2) as executor, pytest.raises(KeyboardInterrupt):
+        list(executor.run(invented, JOBS))
+    assert interrupted == [True], "it is raised behind the start of the first process"
 
 
 def test_a_pool_in_which_no_process_lives_is_one_clear_line() -> None:
