@@ -44,6 +44,11 @@ class MetaTable:
         """True if there is a record, damaged or not."""
         return self._db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
 
+    def holds(self, key: str, text: str) -> bool:
+        """True if the record is undamaged and has this text."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row is not None and row[0] == with_checksum(key, text)
+
     def set(self, key: str, text: str) -> None:
         """Write a record, within a transaction."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, with_checksum(key, text)))

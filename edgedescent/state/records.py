@@ -78,6 +78,11 @@ class Records:
         left, at = map(float, text.split())
         return left, at
 
+    def holds(self, key: str, text: str) -> bool:
+        """True if a record is undamaged and has this text."""
+        with guarded(self._path):
+            return self._table.holds(key, text)
+
     def set(self, key: str, text: str) -> None:
         """Write a record, within a transaction."""
         self._table.set(key, text)

@@ -78,13 +78,7 @@ def recover(
         StateError: If the state belongs to another learner or device, or nothing of it is usable.
     """
     require_same_owner(factory, store)
-    history = store.records.settings
-    if store.last_position and not history:
-        log.warning(
-            "The state in %s does not say with which settings its messages came: those that are processed again are "
-            "treated by the configured ones.",
-            store.folder,
-        )
+    history = _settings(factory, store)
     engine = _starting_point(factory, store, history)
     _process_tail(engine, store, history, on_effect, slicer or Slicer(time.monotonic), on_progress)
     if not store.read_only:
@@ -93,6 +87,20 @@ def recover(
         if before not in (None, now) and engine.position:
             log.warning("From message %d on, other settings hold: %s.", engine.position + 1, now.changes_since(before))
     return engine
+
+
+def _settings(factory: EngineFactory, store: Store) -> SettingsHistory:
+    """Settings by position, with the configured ones where others are lost, which is logged."""
+    history = store.records.settings
+    lost_from = store.settings_lost_from(history)
+    if store.last_position and (lost_from is not None or not history):
+        log.warning(
+            "The state in %s does not say with which settings its messages came from message %d on: those that are "
+            "processed again are treated by the configured ones.",
+            store.folder,
+            lost_from or 1,
+        )
+    return history if lost_from is None else history.with_change(lost_from, factory.engine_settings())
 
 
 def _starting_point(factory: EngineFactory, store: Store, history: SettingsHistory) -> Engine:

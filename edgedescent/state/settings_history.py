@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,6 +20,19 @@ class _Entry(msgspec.Struct, frozen=True, array_like=True):
 
     position: int
     settings: EngineSettings
+
+
+class SettingsMark(NamedTuple):
+    """Mark of a history, by which an older one is recognized."""
+
+    since: int
+    """Position of the first message that its last settings hold for; 0 if it has none."""
+    checksum: int
+    """Checksum of the history."""
+
+
+UNKNOWN = SettingsMark(0, 0)
+"""Mark of a history that holds nothing."""
 
 
 class SettingsHistory:
@@ -58,6 +72,24 @@ class SettingsHistory:
 
     def _count_up_to(self, position: int) -> int:
         return bisect_right(self._entries, position, key=lambda entry: entry.position)
+
+    @property
+    def mark(self) -> SettingsMark:
+        """Mark of this history."""
+        if not self._entries:
+            return UNKNOWN
+        return SettingsMark(self._entries[-1].position, zlib.crc32(self.encode().encode()))
+
+    def lacks(self, mark: SettingsMark, position: int) -> bool:
+        """True if settings are missing that have held for messages.
+
+        A history that is newer than the mark lacks nothing: the mark is written behind it.
+
+        Args:
+            mark: Mark of the newest history.
+            position: Position of the last message when it was written.
+        """
+        return mark.since <= position and self.mark != mark and self.mark.since <= mark.since
 
     def with_change(self, position: int, settings: EngineSettings, needed_after: int = 0) -> SettingsHistory:
         """History in which settings hold from a position on, without what is not needed any more.

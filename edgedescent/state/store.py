@@ -104,8 +104,8 @@ class Store:
             if not read_only:
                 self._disk.make_folder(self.folder)
             # The position file is read first, because a daemon may go on writing meanwhile.
-            note = self._position_file.read()
-            self.acknowledged = note.acknowledged
+            self._note = note = self._position_file.read()
+            self.acknowledged, self._position_file.settings = note.acknowledged, note.settings
             self._db = self._open()
             self.records = Records(self._db, self.path, lambda: self.last_position)
             self._journal = JournalTable(self._db, self.path, read_only=read_only)
@@ -269,12 +269,24 @@ class Store:
 
         Args:
             history: The settings so far.
-            settings: The settings; nothing is written if they are the same.
+            settings: The settings; nothing is written if they are recorded already.
         """
         changed = history.with_change(self.last_position + 1, settings, self._checkpoints.needed_from())
-        if (text := changed.encode()) != history.encode():
+        if not self.records.holds("settings", text := changed.encode()):
             with self._transaction():
                 self.records.set("settings", text)
+        if self._position_file.settings != (mark := changed.mark):
+            self._position_file.settings = mark
+            self._position_file.write(self.last_position, self.acknowledged)
+
+    def settings_lost_from(self, history: SettingsHistory) -> int | None:
+        """Position from which on settings held that are lost, though nothing is damaged; None if none are known to be.
+
+        Args:
+            history: The settings as recorded.
+        """
+        mark = self._note.settings
+        return mark.since if history.lacks(mark, self._note.position) else None
 
     # --- Dead letters ---------------------------------------------------------------------------------------------
 

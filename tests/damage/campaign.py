@@ -21,7 +21,7 @@ import msgspec
 
 from damage import ways
 from damage.faults import inject
-from damage.lives import END, MORE, POLL, Device, Lives
+from damage.lives import AS_THEY_WERE, END, MORE, POLL, Device, Lives
 from edgedescent import config as configuration
 from edgedescent.config import Config, load
 from edgedescent.engine.core import Engine
@@ -315,13 +315,17 @@ class _Examination:
             raise ViolationError(f"the journal has {count} messages, and the engine is at message {end}")
         if end >= count and ours == self._whole(readable, end):
             return "exact, damage said" if said else "exact"
-        # What does not say with which settings messages came, is processed with the configured ones.
-        choices = (False, True) if any("with which settings" in line for line in said) else (False,)
+        settings = [AS_THEY_WERE]
+        if any("with which settings" in line for line in said):
+            # Messages that come with settings that are not known are processed with the configured ones.
+            settings.append((3, 3, 3))
+        if any("or later settings" in line for line in said):
+            settings += [(1, 2, 2), (1, 1, 1)]
         starts = [start for start in (END, 80, 40, 0) if start <= end]
         if not any(
-            ours == bits(self.lives.engine_without(start, readable, end, as_configured=choice))
+            ours == bits(self.lives.engine_without(start, readable, end, lives))
             for start in starts
-            for choice in choices
+            for lives in settings
         ):
             raise ViolationError(
                 f"weights that no loss explains, at message {end} of {count}, {n_lost} of them lost, "

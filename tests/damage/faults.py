@@ -83,9 +83,7 @@ def _damage(dice: random.Random, path: Path, older: Path, kind: str) -> None:
         other = dice.randrange(max(len(data) // length, 1)) * length
         _write(path, at, data[other : other + length])
     elif older.exists():
-        piece = older.read_bytes()[at : at + length]
-        # A lost write of the records is not noticed: they would hold the settings of before.
-        _write(path, at, bytes(length) if b"settings" in piece else piece)
+        _write(path, at, older.read_bytes()[at : at + length])
 
 
 def _place(dice: random.Random, size: int) -> int:

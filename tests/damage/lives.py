@@ -36,6 +36,8 @@ POLL = 5
 END = 3 * PART
 MORE = 10
 """Messages after the damage."""
+AS_THEY_WERE = (1, 2, 3)
+"""Number of the life whose settings hold for each of the lives, where nothing is lost."""
 RECOMMENDERS = [kind.__name__ for kind in exported.LEARNERS if kind.input_kind == "ratings"]
 BINARY = ["LogisticRegressor", *(kind.__name__ for kind in exported.LEARNERS if issubclass(kind, Interactions))]
 """Learners to which a label is 1 or 0."""
@@ -218,9 +220,9 @@ class Lives:
         self._configs[state, life] = configuration.load(path, {})
         return self._configs[state, life]
 
-    def _settings(self, position: int) -> EngineSettings:
-        """Settings that hold for the message at a position."""
-        return self._by_life[min((position - 1) // PART, 2)]
+    def _settings(self, position: int, lives: Sequence[int] = AS_THEY_WERE) -> EngineSettings:
+        """Settings that hold for the message at a position, where each life has those of another one or its own."""
+        return self._by_life[lives[min((position - 1) // PART, 2)] - 1]
 
     @cached_property
     def _by_life(self) -> list[EngineSettings]:
@@ -234,16 +236,16 @@ class Lives:
             engine.handle(message)
             yield engine.state_dict()
 
-    def engine(self, position: int, *, as_configured: bool = False) -> Engine:
+    def engine(self, position: int, lives: Sequence[int] = AS_THEY_WERE) -> Engine:
         """Engine of a device without faults behind a message."""
         config = self.config(self.folder / "none")
-        engine = config.build_engine(None if as_configured else self._settings(max(position, 1)))
+        engine = config.build_engine(self._settings(max(position, 1), lives))
         if position:
             engine.load_state_dict(self.states[position])
         return engine
 
     def engine_without(
-        self, start: int, messages: Sequence[Message], end: int, *, as_configured: bool = False
+        self, start: int, messages: Sequence[Message], end: int, lives: Sequence[int] = AS_THEY_WERE
     ) -> Engine:
         """Engine that went on behind a message with some of the messages only.
 
@@ -251,15 +253,14 @@ class Lives:
             start: Position of the message behind which it starts.
             messages: Those that are there.
             end: Position at which it ends.
-            as_configured: True for the configured settings, False for those that held.
+            lives: Number of the life whose settings hold for each of the lives.
         """
-        engine = self.engine(start, as_configured=as_configured)
+        engine = self.engine(start, lives)
         for message in messages:
             if message.position > start:
                 if message.position > engine.position + 1:
                     engine.skip_to(message.position - 1)
-                if not as_configured:
-                    engine.configure(**self._settings(message.position).options())
+                engine.configure(**self._settings(message.position, lives).options())
                 engine.handle(message)
         if engine.position < end:
             engine.skip_to(end)

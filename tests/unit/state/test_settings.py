@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from edgedescent.engine.messages import Message
 from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import StateError
 from edgedescent.formats import FORMATS, Event, FeatureEvent, Format, JsonFormat, Piece
+from edgedescent.state.disk import Disk
+from edgedescent.state.position_file import Note, PositionFile
 from edgedescent.state.recovery import recover
 from edgedescent.state.settings_history import SettingsHistory
-from edgedescent.state.store import Store
+from edgedescent.state.store import POSITION_FILE, Store
 from support.state_file import sql
 from support.state_folder import NOW, Run, a_config, batches, bits, payloads
 
@@ -190,6 +193,56 @@ def test_a_damaged_record_is_said_and_costs_only_the_old_settings(
     assert "The record of the engine's settings in" in caplog.text
     assert bits(again.engine) == bits(run.engine)
     again.store.close()
+
+
+@pytest.mark.parametrize("n_more", [0, 3])
+def test_a_lost_write_of_the_settings_is_said_and_the_configured_ones_hold(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, n_more: int
+) -> None:
+    run = Run(a_config(tmp_path))
+    run.take(payloads(7))
+    before = sql(tmp_path, "SELECT value FROM meta WHERE key = 'settings'")[0][0]
+    run.store.close()
+    changed = with_limits(run.config, dedup_window=2)
+    run = Run(changed)
+    if n_more:
+        run.take(payloads(n_more))
+    run.store.close()
+    # The page as it was, with its good checksum: the disk has lost the last write.
+    sql(tmp_path, "UPDATE meta SET value = ? WHERE key = 'settings'", before)
+    caplog.clear()
+    again = Run(changed)
+    assert ("does not say with which settings its messages came from message 8 on" in caplog.text) == (n_more > 0)
+    assert bits(again.engine) == bits(run.engine)
+    assert again.store.records.settings.at(8) == changed.engine_settings(), "it is recorded again"
+    again.store.close()
+    caplog.clear()
+    Run(changed).store.close()
+    assert "does not say" not in caplog.text
+
+
+def test_settings_that_are_newer_than_the_position_file_are_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run(a_config(tmp_path))
+    run.take(payloads(7))
+    run.store.close()
+    position_file = (tmp_path / POSITION_FILE).read_bytes()
+    changed = with_limits(run.config, dedup_window=2)
+    for config in (changed, run.config, changed):
+        Run(config).store.close()
+        # As after a kill between the two writes.
+        (tmp_path / POSITION_FILE).write_bytes(position_file)
+        caplog.clear()
+        Run(config).store.close()
+        assert "does not say" not in caplog.text
+        position_file = (tmp_path / POSITION_FILE).read_bytes()
+
+
+def test_a_position_file_of_a_version_without_settings_is_read(tmp_path: Path) -> None:
+    text = b"%020d %020d" % (7, 5)
+    (tmp_path / POSITION_FILE).write_bytes(b"%b %08x\n" % (text, zlib.crc32(text)))
+    assert PositionFile(tmp_path / POSITION_FILE, Disk()).read() == Note(7, 5)
 
 
 def test_settings_of_another_version_are_refused(tmp_path: Path) -> None:
