@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         TimeSince,
     )
     from edgedescent.assembly.deriver import Deriver
-    from edgedescent.assembly.inputs import InputSpec
+    from edgedescent.assembly.input_spec import InputSpec
     from edgedescent.assembly.labels import LabelSpec, Unusable
     from edgedescent.assembly.rows import Dropped, Row, encode_row
     from edgedescent.assembly.settings import AssemblySettings, AssemblySpec, check
@@ -66,7 +66,7 @@ _MODULES = {
     "Dropped": "edgedescent.assembly.rows",
     "ExponentialMean": "edgedescent.assembly.derived",
     "Holidays": "edgedescent.assembly.derived",
-    "InputSpec": "edgedescent.assembly.inputs",
+    "InputSpec": "edgedescent.assembly.input_spec",
     "LabelSpec": "edgedescent.assembly.labels",
     "Lag": "edgedescent.assembly.derived",
     "Product": "edgedescent.assembly.derived",

@@ -1,25 +1,23 @@
-"""Inputs: which topics are read, how their payloads are decoded, and which features their values are."""
+"""Inputs: messages of their topics are decoded, and become readings with the features that their values are."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Meta
 
-from edgedescent.assembly.decoders import build_decoder, decoder_type
+from edgedescent.assembly.decoders import build_decoder
 from edgedescent.assembly.fields import LEAVES_MAX, Extract, Field, Reader, extract_all, extract_fields, find, path_of
+from edgedescent.assembly.input_spec import InputSpec
 from edgedescent.assembly.topics import TopicPattern
 from edgedescent.assembly.zones import zone_of
 from edgedescent.errors import ConfigError, InvalidEventError, did_you_mean, shown
 from edgedescent.formats import DecoderState, StatefulDecoder
 from edgedescent.formats.times import time_of
 
-Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 TOPICS_MAX = 4096
 """Bound on the topics whose match is remembered; that of further ones is found for each message anew."""
 RECORDS_MAX = 10_000
@@ -28,52 +26,6 @@ NAME_CHARACTERS_MAX = 512
 """Bound on the name of a feature."""
 _NAN = float("nan")
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-class InputSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table ``[inputs.<name>]``: the messages of some topics, and the features that they hold."""
-
-    topics: Annotated[tuple[str, ...], Meta(min_length=1)]
-    """Topic filters. A level such as ``{room}`` matches any one level and becomes part of the features' names."""
-    exclude: tuple[str, ...] = ()
-    """Filters of topics that are left out although one of `topics` matches."""
-    format: str | dict[str, Any] = "json"
-    """Decoder of the payloads: ``json``, ``msgpack``, ``cbor``, ``csv``, ``scalar``, or one of a package, such
-    as ``sparkplug``; or a table with its ``type``."""
-    path: str | list[str] = ""
-    """Path to the part of the payload that is read; empty for all of it."""
-    records: bool = False
-    """True if that part is a list of readings, each with a time of its own."""
-    fields: dict[str, str | dict[str, Any]] = msgspec.field(default_factory=dict)
-    """Fields by name: the path to the value, or a table with its ``path``, ``scale``, ``offset``, ``unit``, ``words``
-    and ``category``. Without any, every number of the payload is a field under its path."""
-    words: dict[str, float | str] = msgspec.field(default_factory=dict)
-    """Words that are numbers, or ``"missing"`` for a gap, such as ``heating = 1``, in upper or lower case."""
-    decimal_comma: bool = False
-    """True if ``"20,5"`` is a number."""
-    name: str | None = None
-    """Pattern of the features' names, in which levels of the topic and ``{field}`` stand in braces. By default the
-    levels and the field, joined by dots; without levels, the name of the input and the field."""
-    tags: tuple[str, ...] = ()
-    """Levels of the topic that are features themselves, as categories, instead of parts of names."""
-    time: str | list[str] = ""
-    """Path of the time of the reading: seconds or milliseconds since 1970, or text by RFC 3339. Empty for the time of
-    arrival, which also counts where a payload has no time."""
-    time_zone: str = "UTC"
-    """Time zone of times without an offset."""
-    id: str | list[str] = ""
-    """Path of the id by which a late label finds its question."""
-    key: str | list[str] = ""
-    """Path of the key by which a late label finds its question, or a level of the topic in braces, as ``{machine}``."""
-    max_age_s: Seconds | None = None
-    """Age from which on a value counts as missing; never where it is None."""
-    silent_after_s: Seconds | None = None
-    """Time without a message after which the input counts as silent and is reported."""
-
-    @property
-    def has_time(self) -> bool:
-        """True if its readings carry a time."""
-        return bool(self.time) or issubclass(decoder_type(self.format, "format"), StatefulDecoder)
 
 
 class Reading(msgspec.Struct, array_like=True, gc=False):
@@ -404,8 +356,3 @@ def _id_of(value: object) -> str | int | None:
         # A state holds integers of 64 bits.
         return value if -(2**63) <= value < 2**63 else str(value)
     raise InvalidEventError("wrong_type", f"Expected a text or an integer as id, got {type(value).__name__}.")
-
-
-def filters_of(inputs: Sequence[Input]) -> Iterator[str]:
-    """Topic filters of inputs, each once."""
-    yield from dict.fromkeys(pattern.filter for one in inputs for pattern in one.patterns)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from edgedescent.assembly.inputs import Input, InputSpec, Seconds
+from edgedescent.assembly.input_spec import InputSpec, Seconds
 from edgedescent.assembly.labels import LabelSpec
 from edgedescent.errors import ConfigError, did_you_mean, shown
 
 if TYPE_CHECKING:
     from edgedescent.assembly.derived import Derived
+    from edgedescent.assembly.inputs import Input
 
 LABEL, INTERVAL = "label", "interval"
 """Triggers of events other than an input: the arrival of the label, or the clock."""
@@ -59,7 +60,18 @@ class AssemblySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Raises:
             ConfigError: If a key of a table is wrong.
         """
+        # Not at the top: a device of whole events has none.
+        from edgedescent.assembly.inputs import Input
+
         return [Input(name, i, spec) for i, (name, spec) in enumerate(self.inputs.items())]
+
+    def filters(self) -> list[str]:
+        """Topic filters of the inputs, each once.
+
+        Raises:
+            ConfigError: If a key of a table is wrong.
+        """
+        return list(dict.fromkeys(pattern.filter for one in self.build_inputs() for pattern in one.patterns))
 
     def build_derived(self) -> list[Derived]:
         """Build the declarations of the derived features.

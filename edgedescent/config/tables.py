@@ -11,7 +11,6 @@ from msgspec import Meta
 
 from edgedescent import assembly as assembling
 from edgedescent.assembly import AssemblySettings, AssemblySpec, InputSpec, LabelSpec
-from edgedescent.assembly.inputs import filters_of
 from edgedescent.config.building import build, convert
 from edgedescent.config.recommend import Recommend
 from edgedescent.drift import Detector
@@ -246,9 +245,8 @@ class Config(_Table, frozen=True):
     def event_topics(self) -> list[str]:
         """Topic filters to subscribe to, with the device filled in: those of the inputs, or else of the events."""
         settings = self.assembly_settings()
-        if settings is not None:
-            return [topic.replace("{device}", self.device) for topic in filters_of(settings.build_inputs())]
-        return [topic.replace("{device}", self.device) for topic in self.topics.events]
+        filters = self.topics.events if settings is None else settings.filters()
+        return [topic.replace("{device}", self.device) for topic in filters]
 
     def subscriptions(self) -> list[str]:
         """Topic filters to subscribe to: those of the events, and the topic of the requests."""

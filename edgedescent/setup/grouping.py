@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edgedescent.assembly.inputs import Input, InputSpec
+from edgedescent.assembly.input_spec import InputSpec
+from edgedescent.assembly.inputs import Input
 from edgedescent.setup.profiles import FieldProfile, Path, TopicProfile
 
 COMMON_LEVELS = frozenset(

@@ -10,7 +10,8 @@ import cbor2
 import msgspec
 import pytest
 
-from edgedescent.assembly.inputs import Input, InputSpec
+from edgedescent.assembly.input_spec import InputSpec
+from edgedescent.assembly.inputs import Input
 from edgedescent.errors import ConfigError, InvalidEventError
 
 
