@@ -1,4 +1,4 @@
-/* Running mean and variance of many rows, each a loop that compilers vectorize.
+/* Running mean and variance of many rows, each a loop that compilers vectorize for AVX2: see versions.h.
 
    The arrays do not overlap, which `restrict` says, and Cython cannot. */
 #ifndef EDGEDESCENT_SCALER_KERNELS_H
@@ -6,6 +6,8 @@
 
 #include <math.h>
 #include <stddef.h>
+
+#include "edgedescent/numerics/versions.h"
 
 /* Results of an update: a row is among its first values, has no variance, or its block is full. */
 enum { ROW_IS_YOUNG = 1, ROW_IS_CONSTANT = 2, BLOCK_IS_FULL = 4 };
@@ -56,6 +58,7 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
     return (young ? ROW_IS_YOUNG : 0) | (constant ? ROW_IS_CONSTANT : 0) | (full ? BLOCK_IS_FULL : 0);
 }
 
+EDGEDESCENT_VERSIONS
 static int scaler_update(
     const double *x, double *count, double *mean, double *variance, double *inverse, double *deviations, double *block_count,
     double *block_base, double *block_sum, double *block_squares, double *block_far, double rate_min, double clip,

@@ -1,5 +1,4 @@
-/* Loops that score all items for a user, compiled for AVX2 beside the baseline where the processor is chosen at run
-   time. Every version gives the same bits, as in vector_kernels.h. */
+/* Loops that score all items for a user, in versions with the same bits: see versions.h. */
 #ifndef EDGEDESCENT_RANKING_KERNELS_H
 #define EDGEDESCENT_RANKING_KERNELS_H
 

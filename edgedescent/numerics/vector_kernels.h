@@ -1,21 +1,11 @@
-/* Loops over vectors of single-precision weights, compiled for AVX2 beside the baseline where the processor is chosen at run time.
-
-   Every version gives the same bits: elementwise loops have no order to change, sums have a fixed one, and the build
-   forbids fused multiply-add. */
+/* Loops over vectors of single-precision weights, in versions with the same bits: see versions.h. */
 #ifndef EDGEDESCENT_VECTOR_KERNELS_H
 #define EDGEDESCENT_VECTOR_KERNELS_H
 
 #include <math.h>
 #include <stddef.h>
 
-/* Function versions need the loader's indirect functions, which musl does not have. Whoever defines the macro before
-   chooses the version: the tests compare all of them. */
-#if defined(EDGEDESCENT_VERSIONS)
-#elif defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
-#define EDGEDESCENT_VERSIONS __attribute__((target_clones("avx2", "default")))
-#else
-#define EDGEDESCENT_VERSIONS
-#endif
+#include "edgedescent/numerics/versions.h"
 
 #define LANES 8
 

@@ -3,52 +3,26 @@
 from __future__ import annotations
 
 import ctypes
-import platform
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import edgedescent
+from support.kernels import address, compiled, needs_compiler
 
-HEADER = Path(edgedescent.__file__).parent / "numerics" / "ranking_kernels.h"
-COMPILER = shutil.which("cc") or shutil.which("gcc")
-EXACT = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+pytestmark = needs_compiler
 
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
-    """The kernels compiled for the baseline, and for AVX2 where the processor has it."""
-    folder = tmp_path_factory.mktemp("kernels")
-    source = folder / "kernels.c"
-    source.write_text(
-        f'#define EDGEDESCENT_VERSIONS\n#include "{HEADER}"\n'
+    return compiled(
+        tmp_path_factory.mktemp("kernels"),
+        '#include "edgedescent/numerics/ranking_kernels.h"\n'
         "void score(double *s, const double *u, const double *i, ptrdiff_t k, ptrdiff_t n) "
         "{ f64_score_rows(s, u, i, k, n); }\n"
         "void logs(float *s, const float *c, float scale, float floor, float weight, ptrdiff_t n) "
-        "{ f32_add_logs(s, c, scale, floor, weight, n); }\n"
+        "{ f32_add_logs(s, c, scale, floor, weight, n); }\n",
     )
-    libraries = []
-    for name, flags in (("baseline", []), ("avx2", ["-mavx2"])):
-        has_avx2 = platform.machine() == "x86_64" and "avx2" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        if flags and not has_avx2:
-            continue
-        target = folder / f"{name}.so"
-        assert COMPILER is not None
-        include = f"-I{HEADER.parents[2]}"
-        command = [COMPILER, *EXACT, *flags, include, "-shared", "-fPIC", source, "-o", target, "-lm"]
-        subprocess.run(command, check=True)
-        libraries.append(ctypes.CDLL(str(target)))
-    return libraries
-
-
-def address(array: Any) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
 
 
 def dot(a: Any, b: Any) -> float:

@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-import platform
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import edgedescent
+from support.kernels import address, compiled, needs_compiler
 
-HEADER = Path(edgedescent.__file__).parent / "numerics" / "vector_kernels.h"
-COMPILER = shutil.which("cc") or shutil.which("gcc")
-EXACT = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 SIZES = (1, 3, 7, 8, 9, 16, 33, 64, 130)
 F = np.float32
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
-
-
-def has_avx2() -> bool:
-    return platform.machine() == "x86_64" and "avx2" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+pytestmark = needs_compiler
 
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
-    """The kernels compiled for the baseline, and for AVX2 where the processor has it."""
-    folder = tmp_path_factory.mktemp("kernels")
-    source = folder / "kernels.c"
     # Functions of the header are static; here they are to be found by name.
-    source.write_text(
-        "#include <math.h>\n#include <stddef.h>\n#define EDGEDESCENT_VERSIONS\n#define static\n"
-        f'#define inline extern inline\n#include "{HEADER}"\n'
-    )
-    libraries = []
-    for name, flags in (("baseline", []), ("avx2", ["-mavx2"])):
-        if flags and not has_avx2():
-            continue
-        target = folder / f"{name}.so"
-        assert COMPILER is not None
-        subprocess.run([COMPILER, *EXACT, *flags, "-shared", "-fPIC", source, "-o", target, "-lm"], check=True)
-        libraries.append(ctypes.CDLL(str(target)))
-    return libraries
+    text = "#include <math.h>\n#include <stddef.h>\n#define static\n#define inline extern inline\n"
+    return compiled(tmp_path_factory.mktemp("kernels"), f'{text}#include "edgedescent/numerics/vector_kernels.h"\n')
 
 
 def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
@@ -57,7 +32,7 @@ def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
     given: list[Any] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
-            given.append(ctypes.c_void_p(argument.ctypes.data))
+            given.append(address(argument))
         elif isinstance(argument, int):
             given.append(ctypes.c_ssize_t(argument))
         else:
