@@ -11,6 +11,7 @@ from learn_peers import OURS, SHARES, Optimizer, learn_dicts, river_linear_model
 from streams import ratings_as_features, regression, vw_line
 
 from edgedescent import LinearRegressor
+from edgedescent.optim import Adam
 
 HASH_BITS = 16
 
@@ -64,7 +65,8 @@ def dicts_row(n_features: int, optimizer: Optimizer, at_least: float) -> Row:
 
 
 def ours_hashed() -> Driver:
-    model = LinearRegressor(features_max=2**HASH_BITS, hash_bits=HASH_BITS)
+    # The optimizer of River's; the default one would keep a variance of each weight, too.
+    model = LinearRegressor(optimizer=Adam(), features_max=2**HASH_BITS, hash_bits=HASH_BITS)
     return Driver(learn_dicts(model), lambda event: model.predict_one(event[0]))
 
 
@@ -92,7 +94,7 @@ def hashed_row() -> Row:
         f"dicts, linear, 2 categories hashed to {HASH_BITS} bits",
         ratings_as_features,
         [
-            Peer(OURS, ours_hashed, note=f"LinearRegressor(hash_bits={HASH_BITS}) where categories are hashed."),
+            Peer(OURS, ours_hashed, note=f"LinearRegressor(Adam(), hash_bits={HASH_BITS}) there."),
             Peer("River", river_hashed, note="FeatureHasher | LinearRegression(Adam(0.01)) there."),
             Peer("VW from Python", vw_hashed, share=0.2, needs="vowpalwabbit"),
         ],
