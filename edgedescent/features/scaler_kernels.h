@@ -60,8 +60,9 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
 
 EDGEDESCENT_VERSIONS
 static int scaler_update(
-    const double *x, double *count, double *mean, double *variance, double *inverse, double *deviations, double *block_count,
-    double *block_base, double *block_sum, double *block_squares, double *block_far, double rate_min, double clip,
+    const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
+    double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
+    double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
     double start, double block, double far_squared, int watches, ptrdiff_t n) {
     if (watches)
         return scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum,

@@ -128,7 +128,8 @@ cdef class GradientModel(FeatureModel):
             # The mean is the unit: without one, the first target sets it.
             self.target.update(&y, 0, 1)
         target = self.to_loss_target(y)
-        self.agreement.observe_new(self._error(target, score))
+        if self.replay_buffer.size:
+            self.agreement.observe_new(self._error(target, score))
         self.descend(event, target, score)
         self.stepper.learned(&self.loss, target, score)
         observe(&self.loss, target, score)
