@@ -120,8 +120,8 @@ class BacklogBroker:
             time.sleep(0.02)
 
 
-def publish(port: int, topic: str, payloads: Sequence[bytes]) -> None:
-    """Publish with QoS 1 as fast as the broker takes it, and wait until it has confirmed every message.
+def publish(port: int, topics: Sequence[str], payloads: Sequence[bytes]) -> None:
+    """Publish on topics in turn with QoS 1, as fast as the broker takes it, until it has confirmed every message.
 
     The packets are put together beforehand and sent in one go (MQTT 3.1.1, sections 3.1 and 3.3). A client library
     would be the slowest part of the whole benchmark.
@@ -134,9 +134,10 @@ def publish(port: int, topic: str, payloads: Sequence[bytes]) -> None:
         sock.sendall(packet(0x10, connect))
         _receive(sock, 4)
         sock.setblocking(False)
-        head = text(topic)
+        heads = [text(topic) for topic in topics]
         packets = b"".join(
-            packet(0x32, head + (i % 65_535 + 1).to_bytes(2, "big") + payload) for i, payload in enumerate(payloads)
+            packet(0x32, heads[i % len(heads)] + (i % 65_535 + 1).to_bytes(2, "big") + payload)
+            for i, payload in enumerate(payloads)
         )
         _send_and_count(sock, memoryview(packets), 4 * len(payloads))
 

@@ -22,6 +22,10 @@ from backlog import find_client
 from edgedescent.state.lock import note_of
 
 TOPIC = "bench/events"
+N_TOPICS = 20
+LABEL_TOPIC = f"{TOPIC}/label"
+TOPICS = [*(f"{TOPIC}/{i}" for i in range(1, N_TOPICS)), LABEL_TOPIC]
+"""Topics of bare numbers that make an event together, the label last."""
 KEEPALIVE_S = 3600
 """Nobody pings while it stands still."""
 STATUS_S = 0.05
@@ -36,10 +40,12 @@ class Load:
     Args:
         warm_up: the first messages, which are not timed.
         backlog: the messages that are.
+        topics: their topics, which take turns.
     """
 
     warm_up: Sequence[bytes]
     backlog: Sequence[bytes]
+    topics: Sequence[str] = (TOPIC,)
 
 
 @dataclass(frozen=True)
@@ -198,12 +204,14 @@ class OurDaemon(Consumer):
 
     client_id = "edgedescent-bench"
     durability = "power"
+    tables = f'[topics]\nevents = ["{TOPIC}"]\n'
+    """Tables of the configuration that say what its events are."""
 
     def command(self) -> list[str]:
         """Command that starts it."""
         config = self.folder / "device.toml"
         config.write_text(
-            f'device = "bench"\ntopics.events = ["{TOPIC}"]\nmetrics.interval_s = {STATUS_S}\n'
+            f'device = "bench"\nmetrics.interval_s = {STATUS_S}\n{self.tables}'
             f'[learner]\ntype = "LinearRegressor"\n'
             f'[state]\npath = "{self.folder / "state"}"\ndurability = "{self.durability}"\n'
             f'[broker]\nhost = "127.0.0.1"\nport = {self.port}\nqos = {self.qos}\nkeepalive_s = {KEEPALIVE_S}\n',
@@ -247,6 +255,16 @@ class OurDaemonProcess(OurDaemon):
     """The same, with what it journals left to the operating system to write: durable but for a power cut."""
 
     durability = "process"
+
+
+class OurFusion(OurDaemon):
+    """The same for bare numbers on many topics, which become an event when that of the label arrives."""
+
+    tables = (
+        f'[inputs.sensors]\ntopics = ["{TOPIC}/{{sensor}}"]\nexclude = ["{LABEL_TOPIC}"]\nformat = "scalar"\n'
+        f'[inputs.meter]\ntopics = ["{LABEL_TOPIC}"]\nformat = "scalar"\n'
+        '[label]\ninput = "meter"\nfeature = "meter"\n'
+    )
 
 
 def cpu_seconds(pid: int) -> float:

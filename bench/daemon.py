@@ -8,13 +8,24 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, cycle, islice
 from pathlib import Path
 
 import click
 import msgspec
 from backlog import BacklogBroker, publish
-from consumers import TOPIC, Consumer, Drained, Load, MosquittoSub, OurDaemon, OurDaemonProcess, RiverScript
+from consumers import (
+    N_TOPICS,
+    TOPICS,
+    Consumer,
+    Drained,
+    Load,
+    MosquittoSub,
+    OurDaemon,
+    OurDaemonProcess,
+    OurFusion,
+    RiverScript,
+)
 from harness import columns, command_line, environment
 from streams import regression
 
@@ -33,7 +44,7 @@ class Case:
     name: str
     kind: type[Consumer]
     qos: int
-    events_per_message: int = 1
+    events_per_message: float = 1
 
     def __str__(self) -> str:
         return f"{self.name}, QoS {self.qos}{', arrays' if self.events_per_message > 1 else ''}"
@@ -44,7 +55,8 @@ SCRIPT = [Case("paho + River script", RiverScript, qos) for qos in (0, 1)]
 OURS = [Case("EdgeDescent, power", OurDaemon, qos) for qos in (0, 1)]
 OURS_PROCESS = [Case("EdgeDescent, process", OurDaemonProcess, qos) for qos in (0, 1)]
 ARRAYS = [Case(case.name, case.kind, case.qos, ARRAY) for case in (*OURS, *OURS_PROCESS)]
-CASES = [*SUB, *SCRIPT, *OURS, *OURS_PROCESS, *ARRAYS]
+FUSED = Case(f"EdgeDescent, {N_TOPICS} topics", OurFusion, 1, 1 / N_TOPICS)
+CASES = [*SUB, *SCRIPT, *OURS, *OURS_PROCESS, *ARRAYS, FUSED]
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,8 @@ TARGETS = [
     Target(ARRAYS[1], 250_000),
 ]
 MEMORY_MIB_MAX = 60.0
+FUSED_CPU_MAX = 1.5
+"""Processor time of a number of many topics, at most in multiples of that of a whole event."""
 
 
 @dataclass
@@ -110,6 +124,13 @@ class Verdict:
 # --- Measuring ----------------------------------------------------------------------------------------------------
 
 
+def numbers(n_messages: int) -> list[bytes]:
+    """Make bare numbers of five digits for the topics in turn, those of a label and its features."""
+    stream = regression(N_TOPICS - 1, min(-(-n_messages // N_TOPICS), 100_000))
+    events = cycle([*x.values(), y] for x, y in stream)
+    return [b"%.5g" % value for value in islice(chain.from_iterable(events), n_messages)]
+
+
 def payloads(n_messages: int, events_per_message: int) -> list[bytes]:
     """Make messages of events with ten features of five digits each, as sensors tell them, about 270 bytes an event."""
     n_events = n_messages * events_per_message
@@ -126,8 +147,12 @@ def payloads(n_messages: int, events_per_message: int) -> list[bytes]:
     return [encode(list(islice(events, events_per_message))) for _ in range(n_messages)]
 
 
-def load(n_messages: int, events_per_message: int) -> Load:
-    made = payloads(WARM_UP_MESSAGES // events_per_message + n_messages, events_per_message)
+def load(n_messages: int, events_per_message: float) -> Load:
+    count = round(WARM_UP_MESSAGES / events_per_message) + n_messages
+    if events_per_message < 1:
+        made = numbers(count)
+        return Load(made[:-n_messages], made[-n_messages:], TOPICS)
+    made = payloads(count, round(events_per_message))
     return Load(made[:-n_messages], made[-n_messages:])
 
 
@@ -139,12 +164,13 @@ def drain(case: Case, load: Load, folder: Path) -> Drained:
         case.kind(Path(own), broker.port, case.qos, load) as consumer,
     ):
         broker.wait_for_subscription(consumer.client_id)
-        return consumer.drain(lambda messages: publish(broker.port, TOPIC, messages), broker.pid)
+        return consumer.drain(lambda messages: publish(broker.port, load.topics, messages), broker.pid)
 
 
 def measure(cases: Sequence[Case], runs: int, n_messages: int, n_arrays: int, folder: Path) -> list[Result]:
     """Measure the cases in turn, `runs` times: A B C A B C …, so that a slow spell meets them all."""
-    loads = {1: load(n_messages, 1), ARRAY: load(n_arrays, ARRAY)}
+    sizes = {case.events_per_message for case in cases}
+    loads = {size: load(n_arrays if size > 1 else n_messages, size) for size in sizes}
     results = [Result(case) for case in cases]
     for run in range(runs):
         for result in results:
@@ -166,6 +192,11 @@ def judge(results: Sequence[Result]) -> list[Verdict]:
             continue
         reached = ours.messages_per_s / other.messages_per_s if other else ours.events_per_s
         verdicts.append(Verdict(str(target), reached, reached >= target.at_least))
+    plain, fused = found.get(OURS[FUSED.qos]), found.get(FUSED)
+    if plain and fused:
+        ratio = fused.median("cpu_us_per_message") / plain.median("cpu_us_per_message")
+        target = f"{FUSED}: at most {FUSED_CPU_MAX:g} times the processor time of {plain.case}"
+        verdicts.append(Verdict(target, ratio, ratio <= FUSED_CPU_MAX))
     memory = [result.memory_mib for result in results if issubclass(result.case.kind, OurDaemon)]
     if memory:
         verdicts.append(
@@ -189,7 +220,7 @@ def as_table(results: Sequence[Result]) -> str:
             (
                 case.name,
                 str(case.qos),
-                str(case.events_per_message),
+                f"{case.events_per_message:g}",
                 f"{result.messages_per_s:,.0f}",
                 f"{min(speeds):,.0f}",
                 f"{max(speeds):,.0f}",

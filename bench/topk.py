@@ -173,7 +173,7 @@ def measure(run: Run, *, warm_up: int, kills: int, seed: int, folder: Path) -> N
         client = None
         try:
             broker.wait_for_subscription(device.client_id)
-            publish(broker.port, EVENTS, [stream.array() for _ in range(-(-warm_up // ARRAY))])
+            publish(broker.port, [EVENTS], [stream.array() for _ in range(-(-warm_up // ARRAY))])
             client = Client(broker.port, ANSWERS)
             asking = Asking(client, stream, run)
             asking.ask()

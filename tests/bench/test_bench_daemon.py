@@ -113,6 +113,21 @@ class TestLoad:
             ids = [event.id for piece in decoded for _, event in piece.events]
             assert len(set(ids)) == len(ids)
 
+    def test_numbers_of_topics_become_events(self, bench: ModuleType, consumers: ModuleType) -> None:
+        made = bench.load(40, bench.FUSED.events_per_message)
+        assert made == bench.load(40, bench.FUSED.events_per_message)
+        assert (len(made.backlog), len(made.topics)) == (40, consumers.N_TOPICS)
+        assert len(made.warm_up) == bench.WARM_UP_MESSAGES * consumers.N_TOPICS
+        assert all(float(payload) for payload in (*made.warm_up, *made.backlog))
+
+    @pytest.mark.parametrize(("cpu_us", "passed"), [(11.9, True), (12.1, False)])
+    def test_fusion_is_judged_by_its_processor_time(self, bench: ModuleType, cpu_us: float, passed: bool) -> None:
+        plain = bench.Result(bench.OURS[1], [bench.Drained(1e6, 8.0, 4.0, 50.0)])
+        fused = bench.Result(bench.FUSED, [bench.Drained(1e6, cpu_us, 4.0, 50.0)])
+        (verdict,) = [one for one in bench.judge([plain, fused]) if "processor time" in one.target]
+        assert verdict.passed is passed
+        assert verdict.reached == cpu_us / 8.0
+
     @needs_mosquitto
     def test_what_is_published_arrives_whole_and_in_order(self, backlog: ModuleType) -> None:
         payloads = [b"", b"x" * 100, b"y" * 200, b"z" * 20_000, *(b"%d" % i for i in range(3000))]
@@ -124,7 +139,7 @@ class TestLoad:
             client.connect("127.0.0.1", broker.port)
             client.loop_start()
             broker.wait_for_subscription("reader")
-            backlog.publish(broker.port, "t", payloads)
+            backlog.publish(broker.port, ["t"], payloads)
             broker._wait_for(lambda: len(got) == len(payloads), "not everything arrives")
             client.disconnect()
             client.loop_stop()
