@@ -39,6 +39,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     # A process begun by `nohup` ignores it, and so would the daemons that tests start and send it to.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Hundreds of processes import the same modules: compiled once, not by each of them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     config.addinivalue_line("markers", "rounds(quick, long): how often a fault is injected, as a rule and by --torture")
 
 
