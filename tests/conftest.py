@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -42,6 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # Hundreds of processes import the same modules: compiled once, not by each of them.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     config.addinivalue_line("markers", "rounds(quick, long): how often a fault is injected, as a rule and by --torture")
+
+
+def pytest_collection_finish() -> None:
+    # Ten thousand tests and all libraries stay to the end: no collection of garbage has to look at them.
+    gc.freeze()
 
 
 class Rounds:
