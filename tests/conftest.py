@@ -45,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rounds(quick, long): how often a fault is injected, as a rule and by --torture")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests of whole processes: a long one that began last would keep the other processors waiting."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
+
+
 def pytest_collection_finish() -> None:
     # Ten thousand tests and all libraries stay to the end: no collection of garbage has to look at them.
     gc.freeze()
