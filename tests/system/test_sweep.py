@@ -112,12 +112,14 @@ def test_a_sweep_that_is_killed_goes_on_and_repeats_nothing(
     is_long = rounds.count > 3
     n = 500 if is_long else 40
     args = ["--method", method, *(("--n", "49", "--seeds", "5", "--learn") if is_long else ())]
-    sweeper = Sweeper(tmp_path, *args, run_s=0.02)
+    # So slow that it is far from done when it is killed, and then as fast as can be.
+    sweeper = Sweeper(tmp_path, *args, run_s=0.02 if is_long else 0.25)
     for _ in rounds:
         with sweeper.running() as process:
             sweeper.wait_for(n // 16, process)
             time.sleep(chance.uniform(0, 0.1))
     assert sweeper.n_completed() < n
+    sweeper.environment[SECONDS] = "0"
     sweeper.finish()
     assert len(set(sweeper.runs())) == len(completed(sweeper.folder)) == n
     print(f"{len(sweeper.runs())} starts of {n} runs, {rounds.count} kills")
@@ -167,7 +169,8 @@ class Cluster:
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
         self.address = f"tcp://127.0.0.1:{free_port()}"
-        self._environment = environment
+        self.environment = environment
+        """Environment of the processes that are started from now on."""
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -195,7 +198,7 @@ class Cluster:
     def _start(self, kind: str, *args: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.dask_{kind}", *args],
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -219,9 +222,11 @@ def test_dask_gives_the_same_bytes_survives_a_lost_worker_and_goes_on_after_a_lo
     is_long = request.config.getoption("torture")
     n, few = (500, 60) if is_long else (40, 5)
     args = ("--n", "49", "--seeds", "5", "--learn") if is_long else ()
-    sweeper = Sweeper(tmp_path, run_s=0.05)
+    # So slow that it is far from done when the scheduler is lost.
+    run_s = 0.05 if is_long else 0.25
+    sweeper = Sweeper(tmp_path, run_s=run_s)
     with Cluster(sweeper.environment, tmp_path) as cluster:
-        sweeper = Sweeper(tmp_path, "--dask", cluster.address, *args, run_s=0.05)
+        sweeper = Sweeper(tmp_path, "--dask", cluster.address, *args, run_s=run_s)
         scheduler = cluster.start_scheduler()
         workers = [cluster.start_worker(), cluster.start_worker()]
         assert_a_simulation_gives_the_same_bytes(cluster.address)
@@ -241,6 +246,7 @@ def test_dask_gives_the_same_bytes_survives_a_lost_worker_and_goes_on_after_a_lo
             each.kill()
             each.wait()
         assert 2 * few <= sweeper.n_completed() < n
+        cluster.environment[SECONDS] = "0.05"
         cluster.start_scheduler()
         cluster.start_worker()
         killed = cluster.start_worker()
