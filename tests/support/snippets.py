@@ -61,7 +61,8 @@ def run_as_typed(
             )
             commands = re.sub(r"(edgedescent run .*&.*\n)", r"\1" + replay, commands)
         # A person reads and types; the script gives the daemon that time.
-        commands = re.sub(r"(edgedescent run .*&.*\n)", r"\1reported pid\n", commands)
+        # What is published before it has subscribed would be lost.
+        commands = re.sub(r"(edgedescent run .*&.*\n)", r"""\1reported '"connected": true'\n""", commands)
         if "edgedescent run" in commands:
             learned = """reported '"messages": 300,.*"messages_uncommitted": 0[,}]'"""
             commands = re.sub(r"(edgedescent replay .*readings.*\n)", rf"\1{learned}\n", commands)
