@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -39,7 +40,19 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     # A process begun by `nohup` ignores it, and so would the daemons that tests start and send it to.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Hundreds of processes import the same modules: compiled once, not by each of them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     config.addinivalue_line("markers", "rounds(quick, long): how often a fault is injected, as a rule and by --torture")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests of whole processes: a long one that began last would keep the other processors waiting."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    # Ten thousand tests and all libraries stay to the end: no collection of garbage has to look at them.
+    gc.freeze()
 
 
 class Rounds:

@@ -19,7 +19,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,12 +84,18 @@ def reading(rng: random.Random, n: int) -> tuple[dict[str, Any], float]:
     return x, y
 
 
+@cache
+def readings(n_events: int) -> list[tuple[dict[str, Any], float]]:
+    """The first `n_events` events of the plant: the same for every learner."""
+    rng = random.Random(20)
+    return [reading(rng, n) for n in range(n_events)]
+
+
 def learn_readings(model: Any, n_events: int) -> Iterator[float]:
     """Learn from `n_events` events of named features by each method in turn; yields the predictions."""
-    rng = random.Random(20)
     n = 0
     while n < n_events:
-        block = [reading(rng, n + i) for i in range(min(50, n_events - n))]
+        block = readings(n_events)[n : n + 50]
         way = n // 50 % 4
         n += len(block)
         if way == 2:
@@ -113,18 +119,25 @@ def valid(x: Mapping[str, Any]) -> bool:
     return not any(isinstance(v, float) and not math.isfinite(v) for v in x.values())
 
 
+@cache
+def ratings(n_events: int) -> list[tuple[str | int, str, float]]:
+    """`n_events` ratings: the same for every recommender."""
+    rng = random.Random(30)
+    made: list[tuple[str | int, str, float]] = []
+    for n in range(n_events):
+        # The square makes some users and items frequent, so that the rare ones are evicted.
+        user, item = int(rng.random() * rng.random() * 40.0), int(rng.random() * rng.random() * 24.0)
+        y = 1.0 + (user * 3 + item * 5) % 9 * 0.5 + 0.25 * bell(rng)
+        if n % 97 == 0:
+            y = (math.nan, 1e6, 0.0, -1.0)[n // 97 % 4]
+        made.append((f"user-{user}" if user % 2 else user, f"item-{item}", y))
+    return made
+
+
 def learn_ratings(model: Any, n_events: int) -> Iterator[float]:
     """Learn from `n_events` ratings by each method in turn; yields the predictions."""
-    rng = random.Random(30)
     for n in range(0, n_events, 50):
-        block = []
-        for i in range(n, min(n + 50, n_events)):
-            # The square makes some users and items frequent, so that the rare ones are evicted.
-            user, item = int(rng.random() * rng.random() * 40.0), int(rng.random() * rng.random() * 24.0)
-            y = 1.0 + (user * 3 + item * 5) % 9 * 0.5 + 0.25 * bell(rng)
-            if i % 97 == 0:
-                y = (math.nan, 1e6, 0.0, -1.0)[i // 97 % 4]
-            block.append((f"user-{user}" if user % 2 else user, f"item-{item}", y))
+        block = ratings(n_events)[n : n + 50]
         if n // 50 % 2:
             yield from model.learn_many([u for u, _, _ in block], [i for _, i, _ in block], [y for *_, y in block])
         else:
@@ -133,6 +146,7 @@ def learn_ratings(model: Any, n_events: int) -> Iterator[float]:
                 model.learn_one(user, item, y)
 
 
+@cache
 def models() -> dict[str, Callable[[], Any]]:
     """What is hashed, by name: each learner with each optimizer and loss, and all losses with all schedules."""
     made: dict[str, Callable[[], Any]] = {}

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from edgedescent.optim import SGD, Adam
 from support.waiting import PATIENCE_S
@@ -43,6 +44,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
+
+
+def invoke(script: str, *arguments: str) -> Any:
+    """Run a script's command in this process, which has imported what takes seconds, and needs the fixture `bench`."""
+    return CliRunner().invoke(importlib.import_module(script).main, arguments)
 
 
 class Recorder:
@@ -170,10 +176,11 @@ class TestLearn:
             assert row.peers[0].name == "EdgeDescent"
             assert row.target is None or row.target.peer in [peer.name for peer in row.peers]
 
+    @pytest.mark.usefixtures("bench")
     def test_it_prints_json_and_its_exit_code_tells_the_verdict(self) -> None:
-        done = run("bench/learn.py", *SHORT, "--json", "--only", "dicts, linear, 10 features, Adam")
+        done = invoke("learn", *SHORT, "--json", "--only", "dicts, linear, 10 features, Adam")
         answer = json.loads(done.stdout)
-        assert done.returncode == (0 if answer["passed"] else 1)
+        assert done.exit_code == (0 if answer["passed"] else 1)
         (row,) = answer["rows"]
         installed = {"VW from Python"} if importlib.util.find_spec("vowpalwabbit") else set()
         names = {learner["name"] for learner in row["learners"]}
@@ -182,14 +189,13 @@ class TestLearn:
         assert row["learners"][0]["error"] < 0.5
         assert {"river", "scikit-learn", "numpy", "Python", "processor"} <= answer["ran_on"].keys()
 
-    def test_a_row_that_misses_its_target_fails_the_run(self, tmp_path: Path) -> None:
-        script = tmp_path / "strict.py"
-        script.write_text(
-            f"import sys; sys.path.insert(0, {str(ROOT / 'bench')!r})\n"
-            "import learn; row = learn.dicts_row(10, learn.SGD(), 1e9); learn.rows = lambda: [row]; learn.main()\n"
-        )
-        done = run(str(script), *SHORT)
-        assert done.returncode == 1
+    @pytest.mark.usefixtures("bench")
+    def test_a_row_that_misses_its_target_fails_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        learn = importlib.import_module("learn")
+        row = learn.dicts_row(10, SGD(), 1e9)
+        monkeypatch.setattr(learn, "rows", lambda: [row])
+        done = invoke("learn", *SHORT)
+        assert done.exit_code == 1
         assert "at least 1e+09 times River" in done.stdout
         assert "FAIL" in done.stdout
 
@@ -328,10 +334,12 @@ class TestPoison:
 
 @needs_peers
 class TestSimulate:
-    def test_a_small_run_says_how_it_compares(self) -> None:
-        done = run("bench/simulate.py", "--quick", "--json")
+    @pytest.mark.usefixtures("bench")
+    def test_a_small_run_says_how_it_compares(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "argv", ["bench/simulate.py"])
+        done = invoke("simulate", "--quick", "--json")
         answer = json.loads(done.stdout)
-        assert done.returncode == (0 if answer["passed"] else 1)
+        assert done.exit_code == (0 if answer["passed"] else 1)
         assert answer["ratio"] == pytest.approx(answer["events_per_s"] / answer["river_events_per_s"])
         assert answer["again"].startswith("python bench/simulate.py")
 

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from edgedescent import LogisticRegressor
@@ -71,7 +72,7 @@ class Stream:
         errors = []
         for first in range(0, len(events), 1000):
             part = events[first : first + 1000]
-            effects = self.engine.handle(Message(self.engine.position + 1, 0.0, "t", json.dumps(part).encode()))
+            effects = self.engine.handle(Message(self.engine.position + 1, 0.0, "t", msgspec.json.encode(part)))
             answers = [] if isinstance(effects[0], DeadLetter) else json.loads(effects[0].payload)
             errors += [abs(answer["prediction"] - answer["y"]) for answer in answers]
         return errors
@@ -106,16 +107,23 @@ def labels(y: float, n: int = 300) -> Callable[[Stream], Events]:
     return flood
 
 
+@functools.cache
+def junk_ratings(which: str) -> Events:
+    """Ratings of ids that never come again."""
+    rng = random.Random(8)
+    events = []
+    for n in range(27_000):
+        user = f"junk-{n}" if "users" in which else None
+        item = f"junk-{n}" if "items" in which else None
+        events.append(rating(rng, user, item))
+    return events
+
+
 def ids(which: str, y: float | None = None) -> Callable[[Stream], Events]:
     def flood(stream: Stream) -> Events:
-        rng = random.Random(8)
-        events = []
-        for n in range(27_000):
-            user = f"junk-{n}" if "users" in which else None
-            item = f"junk-{n}" if "items" in which else None
-            event = rating(rng, user, item)
-            events.append(stream.fit(event if y is None else {**event, "y": y}))
-        return events
+        if y is None:
+            return [stream.fit({**event}) for event in junk_ratings(which)]
+        return [stream.fit({**event, "y": y}) for event in junk_ratings(which)]
 
     return flood
 
@@ -148,10 +156,20 @@ CASES = [
 ]
 
 
+@functools.cache
+def experience(kind: Any, **options: Any) -> tuple[dict[str, Any], Any]:
+    """State of an engine whose learner has settled, and of the ordinary events: the same before every flood."""
+    stream = Stream(kind, **options)
+    stream.live(N_EVENTS * (1 if stream.learner.input_kind == "features" else 3))
+    return stream.engine.state_dict(), stream.ordinary.getstate()
+
+
 def experienced(kind: Any, **options: Any) -> Stream:
     """A stream whose learner has settled."""
     stream = Stream(kind, **options)
-    stream.live(N_EVENTS * (1 if stream.learner.input_kind == "features" else 3))
+    state, ordinary = experience(kind, **options)
+    stream.engine.load_state_dict(state)
+    stream.ordinary.setstate(ordinary)
     return stream
 
 

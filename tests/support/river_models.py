@@ -62,7 +62,7 @@ NUMBERS: dict[str, Any] = {
         leaf_prediction="model",
         leaf_model=linear("optim.Adam"),
     ),
-    "SGTRegressor": model("tree.SGTRegressor", grace_period=50),
+    "SGTRegressor": model("tree.SGTRegressor", grace_period=20),
     "ARFRegressor": model("forest.ARFRegressor", n_models=3),
     "ARFRegressor with KSWIN": model(
         "forest.ARFRegressor", n_models=2, drift_detector="drift.KSWIN", warning_detector="drift.KSWIN"

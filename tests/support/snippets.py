@@ -14,6 +14,16 @@ from support.brokers import running_broker
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ADDRESS = "localhost:1883"
+_REPORTED = """\
+reported() {  # Wait until the daemon's last report has a pattern; `edgedescent status` would start Python each time.
+  for i in $(seq 1200); do
+    grep -q "$1" "$(tail -n 1 state/lock 2>/dev/null | tr -d '"')/status.json" 2>/dev/null && return
+    sleep 0.1
+  done
+  echo "not reported: $1" >&2
+  return 1
+}
+"""
 
 
 def run_as_typed(
@@ -51,18 +61,12 @@ def run_as_typed(
             )
             commands = re.sub(r"(edgedescent run .*&.*\n)", r"\1" + replay, commands)
         # A person reads and types; the script gives the daemon that time.
-        commands = re.sub(
-            r"(edgedescent run .*&.*\n)",
-            r"\1for i in $(seq 600); do edgedescent status device.toml >/dev/null 2>&1 && break; sleep 0.1; done\n",
-            commands,
-        )
+        # What is published before it has subscribed would be lost.
+        commands = re.sub(r"(edgedescent run .*&.*\n)", r"""\1reported '"connected": true'\n""", commands)
         if "edgedescent run" in commands:
-            waiting = (
-                "for i in $(seq 600); do edgedescent status device.toml --json | "
-                'grep -q \'"messages": 300,.*"messages_uncommitted": 0\' && break; sleep 0.1; done'
-            )
-            commands = re.sub(r"(edgedescent replay .*readings.*\n)", rf"\1{waiting}\n", commands)
-        script = f"set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{commands}"
+            learned = """reported '"messages": 300,.*"messages_uncommitted": 0[,}]'"""
+            commands = re.sub(r"(edgedescent replay .*readings.*\n)", rf"\1{learned}\n", commands)
+        script = f"set -e\n{_REPORTED}trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{commands}"
         return subprocess.run(
             ["bash", "-c", script], cwd=folder, env=variables, capture_output=True, text=True, check=False
         )

@@ -18,7 +18,7 @@ from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import Message, Recommendations
 from edgedescent_sims.broker.process import BrokerProcess
 from support.daemon_process import assert_same_learning
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 EVENTS, REQUESTS = "edgedescent/pump/events", "edgedescent/pump/recommend"
 LISTS = "edgedescent/pump/recommendations"
@@ -57,12 +57,12 @@ class Page:
             properties.CorrelationData = number.to_bytes(2, "big")
         sent = self.client.publish(REQUESTS, payload, 1, properties=properties)
         if wait:
-            sent.wait_for_publish(20)
+            sent.wait_for_publish(PATIENCE_S)
 
     def send(self, payloads: list[bytes]) -> None:
         for payload in payloads:
             sent = self.client.publish(EVENTS, payload, 1)
-        sent.wait_for_publish(20)
+        sent.wait_for_publish(PATIENCE_S)
 
     def answers(self, numbers: range) -> dict[int, bytes]:
         """Wait for the answers to these requests."""
@@ -184,7 +184,6 @@ def test_the_last_list_of_each_user_is_retained(broker: BrokerProcess, make_daem
             daemon.connected()
             page.send(payloads)
             daemon.counted(120)
-            time.sleep(0.3)
             daemon.stop()
         page.subscribe(f"{LISTS}/#")
         users = {f"u{i}" for i in range(31)}

@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from support.brokers import running_broker
 from support.daemon_process import DaemonProcess
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 
 def publish(port: int, *messages: tuple[str, bytes]) -> None:
@@ -20,7 +20,7 @@ def publish(port: int, *messages: tuple[str, bytes]) -> None:
     client.connect("127.0.0.1", port)
     client.loop_start()
     for topic, payload in messages:
-        client.publish(topic, payload, qos=1).wait_for_publish(20.0)
+        client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE_S)
     client.disconnect()
     client.loop_stop()
 

@@ -84,7 +84,7 @@ def test_a_lost_broker_that_stays_away_is_told_with_the_way_to_go_on(source: Sou
         connection = Connection.from_url(broker.url, protocol=broker.protocols[0])
         stop = Restart(broker, "stop", after_events=500, start=False)
         with pytest.raises(Exception, match=r"No MQTT broker answers.*\d+ events were acknowledged") as caught:
-            publish(source, connection, rate=4000.0, on_progress=stop, connect_timeout_s=1.0)
+            publish(source, connection, rate=4000.0, on_progress=stop, connect_timeout_s=3.0)
         assert "--skip" in caught.value.hint  # type: ignore[attr-defined]
 
 

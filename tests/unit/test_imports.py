@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "docs/imports.py"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def imports() -> ModuleType:
     spec = importlib.util.spec_from_file_location("docs_imports", PROGRAM)
     assert spec is not None
@@ -22,6 +22,13 @@ def imports() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def found(imports: ModuleType) -> dict[str, set[str]]:
+    """Imports between rooms, for which every file is read."""
+    read: dict[str, set[str]] = imports.imports_of_rooms()
+    return read
 
 
 def test_the_picture_is_current_and_no_import_runs_upward() -> None:
@@ -54,21 +61,25 @@ def test_compiled_imports_are_read(
     assert {("edgedescent", "engine"), ("edgedescent", "features"), ("sys",)} <= found
 
 
-def test_compiled_imports_make_arrows(imports: ModuleType) -> None:
+def test_compiled_imports_make_arrows(found: dict[str, set[str]]) -> None:
     # Without compiled imports the learners would not seem to use the optimizers' rules.
-    assert "optim" in imports.imports_of_rooms()["learners"]
+    assert "optim" in found["learners"]
 
 
-def test_an_upward_import_and_a_room_without_a_layer_are_faults(imports: ModuleType) -> None:
-    found = imports.imports_of_rooms()
+def test_an_upward_import_and_a_room_without_a_layer_are_faults(
+    imports: ModuleType, found: dict[str, set[str]]
+) -> None:
     assert imports.upward(found, imports.layers()) == []
-    found["features"] = found["features"] | {"learners"}
-    assert imports.upward(found, imports.layers()) == ["features imports learners, which is in a higher layer"]
+    worse = {**found, "features": found["features"] | {"learners"}}
+    assert imports.upward(worse, imports.layers()) == ["features imports learners, which is in a higher layer"]
     without = [[room for room in layer if room != "state"] for layer in imports.layers()]
-    assert "state is in no layer of pyproject.toml" in imports.upward(imports.imports_of_rooms(), without)
+    assert "state is in no layer of pyproject.toml" in imports.upward(found, without)
 
 
-def test_an_old_picture_is_a_fault(imports: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_old_picture_is_a_fault(
+    imports: ModuleType, found: dict[str, set[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(imports, "imports_of_rooms", lambda: found)
     old = tmp_path / "internals.md"
     old.write_text(f"text\n{imports.BEGIN}\nold\n{imports.END}\nmore\n")
     monkeypatch.setattr(imports, "GUIDE", old)

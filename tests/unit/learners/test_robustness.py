@@ -140,7 +140,7 @@ def test_memory_does_not_grow_with_the_names_that_come_by(learner: Any, when_ful
     model = default.clone({**bounds, "when_full": when_full})
 
     def flood(start: int) -> None:
-        for n in range(start, start + 3000):
+        for n in range(start, start + 1500):
             if model.input_kind == "features":
                 model.learn_one({f"name-{n}": 1.0, f"other-{n}": 2.0, "always": 3.0}, float(n % 2))
             else:
@@ -148,9 +148,9 @@ def test_memory_does_not_grow_with_the_names_that_come_by(learner: Any, when_ful
 
     flood(0)
     tracemalloc.start()
-    flood(3000)
+    flood(1500)
     first = tracemalloc.get_traced_memory()[0]
-    flood(6000)
+    flood(3000)
     second = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert second - first < 10_000

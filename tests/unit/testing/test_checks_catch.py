@@ -25,6 +25,7 @@ from edgedescent.testing import (
     check_loss,
     check_optimizer,
 )
+from edgedescent.testing.learners import check_wrong_states_are_refused
 
 
 class ForgetsAParameter(LinearRegressor):
@@ -121,6 +122,15 @@ class LoadsAnything(LinearRegressor):
         super().load_state_dict({**self.state_dict(), **{k: v for k, v in state.items() if k != "unheard_of"}})
 
 
+class KeepsAPartOfARefusedState(LinearRegressor):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        try:
+            super().load_state_dict(state)
+        except ValueError:
+            self.learn_one({"refused": 1.0}, 1.0)
+            raise
+
+
 class CopiesAreTheSame(LinearRegressor):
     def __deepcopy__(self, memo: Any) -> Self:
         return self
@@ -162,6 +172,11 @@ def test_a_broken_learner_is_caught(check: Any) -> None:
         check(learner)
     with pytest.raises(AssertionError):
         check_learner(learner)
+
+
+def test_a_state_that_is_refused_and_yet_changes_something_is_caught() -> None:
+    with pytest.raises(AssertionError, match=r"load_state_dict with .* changes the state"):
+        check_wrong_states_are_refused(KeepsAPartOfARefusedState())
 
 
 class ReordersItsParameters(Adam):

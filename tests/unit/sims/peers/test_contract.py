@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,36 @@ SECOND_PROCESS = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 from edgedescent_sims.peers import PEERS
-name, options, events = json.load(sys.stdin)
-peer = PEERS[name](**options)
-print(json.dumps([peer.predict_learn_one(*event) for event in events]))
+for line in sys.stdin:
+    name, options, events = json.loads(line)
+    peer = PEERS[name](**options)
+    print(json.dumps([peer.predict_learn_one(*event) for event in events]), flush=True)
 """
+Predict = Callable[[str, list[tuple[Any, ...]]], list[float]]
+
+
+@pytest.fixture(scope="module")
+def predict_elsewhere() -> Iterator[Predict]:
+    """Progressive predictions of a peer in another process, whose sets have another order: one for all peers."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SECOND_PROCESS],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+
+        def predict(name: str, stream: list[tuple[Any, ...]]) -> list[float]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            print(json.dumps([name, SMALL.get(name, {}), stream]), file=process.stdin, flush=True)
+            answers = process.stdout.readline()
+            assert answers, f"the other process ended with {name}"
+            predictions: list[float] = json.loads(answers)
+            return predictions
+
+        yield predict
+        process.communicate()
 
 
 def make(name: str, **options: Any) -> Peer:
@@ -108,21 +135,12 @@ class TestEveryPeer:
             peer.predict_learn_one(*event)
             assert json.dumps(event) == before
 
-    def test_it_is_repeatable_in_another_process(self, name: str) -> None:
+    def test_it_is_repeatable_in_another_process(self, name: str, predict_elsewhere: Predict) -> None:
         peer = make(name)
         if not peer.is_repeatable:
             pytest.skip("it says that it is not repeatable")
         stream = events(peer)
-        here = [peer.predict_learn_one(*event) for event in stream]
-        done = subprocess.run(
-            [sys.executable, "-c", SECOND_PROCESS],
-            input=json.dumps([name, SMALL.get(name, {}), stream]),
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "PYTHONHASHSEED": "7"},
-        )
-        assert json.loads(done.stdout) == here
+        assert predict_elsewhere(name, stream) == [peer.predict_learn_one(*event) for event in stream]
 
     def test_a_label_that_cannot_be_used_is_not_learned(self, name: str) -> None:
         poisoned, clean = make(name), make(name)
