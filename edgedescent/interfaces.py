@@ -188,6 +188,9 @@ class AdminClient(Protocol):
     def subscribe(self, filters: Sequence[str]) -> Mapping[str, Reply]:
         """Subscribe to what is published from now on; returns the broker's reply by filter."""
 
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """End subscriptions; what was under way may still come."""
+
     def poll(self, timeout_s: float) -> list[Delivery]:
         """Messages that arrived, waiting at most `timeout_s` for the first."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from edgedescent.config import OUTPUTS, Config
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import AnswerHold, Answers, Destination
 from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.details import DEAD_LETTERS_MAX
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.drift.alarm import decode
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
@@ -40,6 +41,7 @@ class Outputs:
     Attributes:
         answers: Queue of the answers: predictions and recommended items.
         alarms: Queue of the drift alarms.
+        dead_letters: The newest dead letters since the start.
     """
 
     def __init__(self, config: Config, transport: Transport, store: Store, clock: Clock) -> None:
@@ -53,6 +55,7 @@ class Outputs:
         self._predictions, self._drift = Destination(self._topics["predictions"]), Destination(self._topics["drift"])
         self.answers = Answers(self._send_answer, config.limits.answers_bytes_max)
         self.alarms = Answers(lambda payload, _to: self.publish("drift", payload), ALARMS_BYTES_MAX)
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_MAX)
         self._refused = 0
         """Number of answers whose request named a topic that nothing is published to."""
         self._hold = AnswerHold(self.answers)
@@ -91,6 +94,7 @@ class Outputs:
                 self._send_command(effect)
                 continue
             self._store.add_dead_letter(effect)
+            self.dead_letters.append(effect)
             n_dead_letters += 1
             # A message may hold thousands of dead letters: only the first one is logged.
             if n_dead_letters == 1:
