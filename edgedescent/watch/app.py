@@ -155,19 +155,21 @@ class WatchApp(App[None]):
         self._model = model
         self._source = source
         self._clock = clock
+        self._headline, self._problems, self._chart = Static(id="headline"), Static(id="problems"), Static(id="chart")
+        self._panels = {name: Panel(name) for names in SIDES for name in names}
         self.is_paused = False
 
     def compose(self) -> ComposeResult:
-        """Make the parts of the view."""
-        yield Static(id="headline")
-        yield Static(id="problems")
+        """Lay out the parts of the view."""
+        yield self._headline
+        yield self._problems
         with Horizontal(id="sides"):
             for number, names in enumerate(SIDES):
                 with VerticalScroll(classes="side", can_focus=False):
                     if number == 1:
-                        yield Static(id="chart")
+                        yield self._chart
                     for name in names:
-                        yield Panel(name)
+                        yield self._panels[name]
         yield Footer()
 
     def on_mount(self) -> None:
@@ -194,25 +196,25 @@ class WatchApp(App[None]):
         """Take in what is new, and show it unless the view is paused."""
         for news in self._source.take():
             tell(self._model, news, self._clock())
+        if not self._headline.is_attached:
+            # The timer may still run while the parts are removed at the end.
+            return
         picture = self._model.picture(self._clock())
-        screen = self.screen_stack[0]
         sign = "PAUSED  " if self.is_paused else ""
-        screen.query_one("#headline", Static).update(Text(sign + headline(picture)))
+        self._headline.update(Text(sign + headline(picture)))
         if not self.is_paused:
             self._show(picture)
 
     def _show(self, picture: Picture) -> None:
-        screen = self.screen_stack[0]
-        wrong = screen.query_one("#problems", Static)
         lines = problems(picture) or ([] if picture.broker.connected else ["Connecting to the broker …"])
-        wrong.display = bool(lines)
-        wrong.update(Text("\n".join(lines)))
+        self._problems.display = bool(lines)
+        self._problems.update(Text("\n".join(lines)))
         for name, table in tables(picture).items():
-            screen.query_one(f"#{name}", Panel).show(table)
-        self._show_chart(screen.query_one("#chart", Static), [(one.prediction, one.y) for one in picture.answers])
+            self._panels[name].show(table)
+        self._show_chart([(one.prediction, one.y) for one in picture.answers[::-1]])
 
-    def _show_chart(self, widget: Static, answers: Sequence[tuple[float, float | None]]) -> None:
-        lines = chart(answers[::-1], max(20, widget.size.width), CHART_LINES)
-        widget.display = bool(lines)
-        widget.border_title = LEGEND
-        widget.update(Text("\n".join(lines), no_wrap=True))
+    def _show_chart(self, answers: Sequence[tuple[float, float | None]]) -> None:
+        lines = chart(answers, max(20, self._chart.size.width), CHART_LINES)
+        self._chart.display = bool(lines)
+        self._chart.border_title = LEGEND
+        self._chart.update(Text("\n".join(lines), no_wrap=True))

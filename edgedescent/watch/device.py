@@ -23,7 +23,9 @@ from edgedescent.watch.picture import (
 
 T = TypeVar("T")
 ANSWERS_MAX = 100
-"""Number of answers that are kept, the newest."""
+"""Number of answers that are kept, the newest: of those with a label, and of those without."""
+AHEAD_MAX = 8
+"""Number of answers without a label that are shown beside those that have one."""
 PATIENCE_S = 3.0
 """Time after which a status that is retained should have come."""
 WAITING = (
@@ -114,8 +116,10 @@ class DeviceModel:
         self._inputs: Inputs | None = None
         self._dead_letters: tuple[RejectedEvent, ...] = ()
         self._alarms: tuple[Alarm, ...] = ()
-        self._answers: dict[object, Answer] = {}
-        """The newest answers by the time that they are about and their id, in the order of their arrival."""
+        self._labelled: dict[object, Answer] = {}
+        """The newest answers with a label by the time that they are about and their id, in the order of arrival."""
+        self._open: dict[object, Answer] = {}
+        """The newest answers without one."""
         self._n_answers = 0
         self._unreadable = 0
         self.answers_sampled = False
@@ -165,16 +169,17 @@ class DeviceModel:
 
     def _take_answers(self, payload: bytes, _now: float) -> None:
         answers = _decode_answers(payload)
-        kept = self._answers
         for one in answers[-ANSWERS_MAX:] if isinstance(answers, list) else [answers]:
             self._n_answers += 1
             has_name = one.time is not None or one.id is not None
             name = (one.time, one.id) if has_name else self._n_answers
             # An answer that comes again with its label takes the place of the one before.
+            self._open.pop(name, None)
+            kept = self._open if one.y is None else self._labelled
             kept.pop(name, None)
             kept[name] = one
-        while len(kept) > ANSWERS_MAX:
-            del kept[next(iter(kept))]
+            if len(kept) > ANSWERS_MAX:
+                del kept[next(iter(kept))]
 
     # --- Pictures -------------------------------------------------------------------------------------------------
 
@@ -206,8 +211,9 @@ class DeviceModel:
         )
 
     def _newest_answers(self) -> tuple[Answer, ...]:
-        """Answers by the time that they are about, or else by their arrival, the newest first."""
-        answers = list(self._answers.values())
+        """Answers by the time that they are about, the newest first; without times, those without a label first."""
+        answers = list(self._labelled.values())
+        answers += list(self._open.values())[-AHEAD_MAX if answers else -ANSWERS_MAX :]
         answers.sort(key=_time_of)
         return tuple(answers[::-1])
 
