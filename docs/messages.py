@@ -51,6 +51,7 @@ An event is answered by an object, an array of events by an array of such object
 | `id` | the id of the event; absent if it has none |
 | `y` | the label of the event; absent if it has none |
 | `time` | the time that the prediction is about, in seconds since 1970; only for events that are made of inputs |
+| `key` | the [key](streams.md#late-labels) of the event, such as the machine; absent if it has none |
 | `low`, `high` | bounds between which the label lies with the probability `predictions.interval`; only if that is set, and not in the first two answers |
 
 An event that cannot be used is not answered, and an array of answers is shorter by it: give events ids.

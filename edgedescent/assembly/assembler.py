@@ -291,7 +291,7 @@ class Assembler:
         if isinstance(y, Unusable):
             yield y
         elif y is not None and (x := self._row(reading.time, counts, without=name)) is not None:
-            yield Row(reading.time, x, y, reading.id)
+            yield Row(reading.time, x, y, reading.id, reading.key)
 
     def _ask(self, time: float, name: str | int | None, key: str | None, counts: Counter[str]) -> Iterator[Step]:
         """Make an event that is predicted, and let it wait for its label."""
