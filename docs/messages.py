@@ -54,6 +54,9 @@ An event is answered by an object, an array of events by an array of such object
 | `key` | the [key](streams.md#late-labels) of the event, such as the machine; absent if it has none |
 | `low`, `high` | bounds between which the label lies with the probability `predictions.interval`; only if that is set, and not in the first two answers |
 
+With [templates](streams.md#answers), `topics.predictions` with `{id}` or `{key}`, or `predictions.payload`, each answer is a message of
+its own: on a topic of its event, in a form of your own.
+
 An event that cannot be used is not answered, and an array of answers is shorter by it: give events ids.
 
 ## Recommendations

@@ -233,7 +233,8 @@ class TransportAdapter(Transport, SupportsAdmin, Protocol):
         Args:
             device: Name of the device, which stands as one level in the default topics.
             events: Topics or filters to subscribe to, as in ``topics.events``.
-            outputs: Topics to publish to, by their key in ``[topics]``.
+            outputs: Topics to publish to, by their key in ``[topics]``. ``{id}`` and ``{key}`` stand for any text
+                within a level.
 
         Raises:
             ConfigError: If one cannot be used, or an output would come back as an event; names the key.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from edgedescent.config import OUTPUTS, Config
+from edgedescent.config import OUTPUTS, Config, answer_template
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import AnswerHold, Answers, Destination
 from edgedescent.daemon.clock import Clock
@@ -49,6 +49,7 @@ class Outputs:
         self._store = store
         self._clock = clock
         self._topics = {name: config.topic(name) for name in OUTPUTS}
+        self._template = answer_template(config)
         own_topics = config.output_topics()
         self._lists_topic = own_topics.get("recommend.responses", "")
         self._own_topics = frozenset(own_topics.values())
@@ -79,7 +80,13 @@ class Outputs:
         for effect in effects:
             if isinstance(effect, Predictions):
                 # If the answer was what ended the connection before, it must not prevent the acknowledgement again.
-                self.answers.send(message.position, effect.payload, self._predictions, held=message.duplicate)
+                if self._template is None:
+                    self.answers.send(message.position, effect.payload, self._predictions, held=message.duplicate)
+                    continue
+                for topic, payload in self._template.render(effect.payload):
+                    self.answers.send(
+                        message.position, payload, Destination(topic, is_whole=True), held=message.duplicate
+                    )
                 continue
             if isinstance(effect, Recommendations):
                 if (to := self._destination(effect)) is not None:
@@ -116,6 +123,9 @@ class Outputs:
         """Queue the answer or alarm of a message that was processed again; a command of then is not sent."""
         if isinstance(effect, DriftAlarm):
             self.alarms.keep(position, effect.payload, self._drift)
+        elif isinstance(effect, Predictions) and self._template is not None:
+            for own, payload in self._template.render(effect.payload):
+                self.answers.keep(position, payload, Destination(own, is_whole=True))
         elif isinstance(effect, Predictions):
             self.answers.keep(position, effect.payload, self._predictions)
         elif isinstance(effect, Recommendations) and (to := self._destination(effect)) is not None:
@@ -136,7 +146,8 @@ class Outputs:
         topic = effect.response_topic
         if not topic or topic == self._lists_topic:
             return Destination(self._lists_topic, correlation=effect.correlation)
-        if topic not in self._own_topics and self._transport.is_response_topic(topic):
+        is_own = topic in self._own_topics or (self._template is not None and self._template.is_own(topic))
+        if not is_own and self._transport.is_response_topic(topic):
             return Destination(topic, correlation=effect.correlation)
         self._refused += 1
         if self._refused == 1:
@@ -199,8 +210,8 @@ class Outputs:
         """Publish an answer; returns False if it cannot be sent now."""
         if to is self._predictions:
             return self.publish("predictions", payload)
-        size = len(payload) + len(to.correlation) + PROPERTY_BYTES
-        if self._is_too_large("recommendations", to.topic, size):
+        size = len(payload) + (len(to.correlation) + PROPERTY_BYTES if to.correlation else 0)
+        if self._is_too_large("answers", to.topic, size):
             return True
         return self._transport.publish(to.topic, payload, retain=to.retain, correlation=to.correlation)
 

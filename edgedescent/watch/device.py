@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from edgedescent.config.templates import AnswerTemplate
 from edgedescent.drift.alarm import Alarm
+from edgedescent.engine.messages import Prediction
 from edgedescent.watch.picture import (
-    Answer,
     Broker,
     Comparison,
     Daemon,
@@ -73,10 +74,10 @@ class _Status(msgspec.Struct):
 
 _decode_status = msgspec.json.Decoder(_Status).decode
 _decode_metrics = msgspec.json.Decoder(dict[str, Any]).decode
-_decode_answers = msgspec.json.Decoder(Answer | list[Answer]).decode
+_decode_answers = msgspec.json.Decoder(Prediction | list[Prediction]).decode
 
 
-def _time_of(answer: Answer) -> float:
+def _time_of(answer: Prediction) -> float:
     """Time by which answers are sorted; those without one stay in the order of their arrival."""
     return -math.inf if answer.time is None else answer.time
 
@@ -89,6 +90,7 @@ class DeviceModel:
         status: Topic of its status.
         metrics: Topic of its metrics.
         predictions: Topic of its predictions.
+        template: Template of its predictions; None where they are as by default.
         interval_s: Interval at which it publishes metrics.
         now: Time of the monotonic clock.
 
@@ -101,11 +103,20 @@ class DeviceModel:
     """
 
     def __init__(
-        self, device: str, *, status: str, metrics: str, predictions: str, interval_s: float, now: float
+        self,
+        device: str,
+        *,
+        status: str,
+        metrics: str,
+        predictions: str,
+        interval_s: float,
+        now: float,
+        template: AnswerTemplate | None = None,
     ) -> None:
         self._device = device
         self._interval_s = interval_s
         self._status_topic = status
+        self._template = template
         self._take = {status: self._take_status, metrics: self._take_metrics, predictions: self._take_answers}
         self._began = now
         self._connected_at: float | None = None
@@ -116,9 +127,9 @@ class DeviceModel:
         self._inputs: Inputs | None = None
         self._dead_letters: tuple[RejectedEvent, ...] = ()
         self._alarms: tuple[Alarm, ...] = ()
-        self._labelled: dict[object, Answer] = {}
+        self._labelled: dict[object, Prediction] = {}
         """The newest answers with a label by the time that they are about and their id, in the order of arrival."""
-        self._open: dict[object, Answer] = {}
+        self._open: dict[object, Prediction] = {}
         """The newest answers without one."""
         self._n_answers = 0
         self._unreadable = 0
@@ -147,6 +158,8 @@ class DeviceModel:
             now: Time of the monotonic clock.
         """
         take = self._take.get(topic)
+        if take is None and self._template is not None and self._template.is_own(topic):
+            take = self._take_answers
         if take is None or not payload:
             # `edgedescent check` sends empty messages to the topics of the daemon.
             return
@@ -168,11 +181,16 @@ class DeviceModel:
         self._metrics, self._metrics_at = metrics, now
 
     def _take_answers(self, payload: bytes, _now: float) -> None:
-        answers = _decode_answers(payload)
+        if self._template is None:
+            answers = _decode_answers(payload)
+        elif (answer := self._template.read(payload)) is not None:
+            answers = answer
+        else:
+            return
         for one in answers[-ANSWERS_MAX:] if isinstance(answers, list) else [answers]:
             self._n_answers += 1
-            has_name = one.time is not None or one.id is not None
-            name = (one.time, one.id) if has_name else self._n_answers
+            own = (one.time, one.id, one.key)
+            name = self._n_answers if own == (None, None, None) else own
             # An answer that comes again with its label takes the place of the one before.
             self._open.pop(name, None)
             kept = self._open if one.y is None else self._labelled
@@ -201,7 +219,7 @@ class DeviceModel:
             inputs=self._inputs_at(now),
             waiting=self._numbers(WAITING),
             answers=self._newest_answers(),
-            answers_sampled=self.answers_sampled,
+            answers_note=self._note(),
             comparisons=self._comparisons(),
             scores=self._numbers(SCORES),
             drift=Drift(int(self._number("drift_alarms") or 0), self._alarms),
@@ -210,12 +228,17 @@ class DeviceModel:
             unreadable=self._unreadable,
         )
 
-    def _newest_answers(self) -> tuple[Answer, ...]:
+    def _newest_answers(self) -> tuple[Prediction, ...]:
         """Answers by the time that they are about, the newest first; without times, those without a label first."""
         answers = list(self._labelled.values())
         answers += list(self._open.values())[-AHEAD_MAX if answers else -ANSWERS_MAX :]
         answers.sort(key=_time_of)
         return tuple(answers[::-1])
+
+    def _note(self) -> str:
+        if self._template is not None and "prediction" not in (self._template.paths or {}):
+            return "predictions.payload is no JSON that holds them"
+        return "more come than are shown" if self.answers_sampled else ""
 
     def _daemon(self, now: float) -> Daemon:
         status = self._status or _Status("unknown")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from edgedescent.config import Config
+from edgedescent.config import Config, answer_template
 from edgedescent.errors import EdgeDescentError, TransportError
 from edgedescent.interfaces import AdminClient, Delivery
 from edgedescent.watch.device import DeviceModel
@@ -57,6 +57,7 @@ def device_model(config: Config, now: float) -> DeviceModel:
         predictions=config.topic("predictions"),
         interval_s=config.metrics.interval_s,
         now=now,
+        template=answer_template(config),
     )
 
 
@@ -86,9 +87,11 @@ def listen(config: Config, clock: Callable[[], float] = time.monotonic) -> Gener
     Raises:
         TransportError: If the broker cannot be reached, refuses a subscription, or is lost.
     """
-    predictions = config.topic("predictions")
+    template = answer_template(config)
+    predictions = config.topic("predictions") if template is None else template.filter
+    reports = [config.topic("status"), config.topic("metrics")]
     with config.build_admin_client("watch") as client:
-        _subscribe(client, [config.topic("status"), config.topic("metrics"), predictions])
+        _subscribe(client, [*reports, predictions])
         yield [Connection(None)]
         look_began, n_answers, paused_until, sampled = clock(), 0, 0.0, False
         while True:
@@ -103,7 +106,7 @@ def listen(config: Config, clock: Callable[[], float] = time.monotonic) -> Gener
                     # Faster streams use up a look within its second.
                     news += [Sampled(value=False)] if sampled else []
                     look_began, n_answers, sampled = now, 0, False
-                n_answers += sum(isinstance(one, Delivery) and one.topic == predictions for one in news)
+                n_answers += sum(isinstance(one, Delivery) and one.topic not in reports for one in news)
                 if n_answers > ANSWERS_PER_LOOK:
                     client.unsubscribe([predictions])
                     paused_until, sampled = now + PAUSE_S, True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from edgedescent.drift.alarm import Alarm
+from edgedescent.engine.messages import Prediction
 
 
 class Broker(msgspec.Struct, frozen=True):
@@ -50,17 +51,6 @@ class Inputs(msgspec.Struct, frozen=True):
     """Names of the inputs that have fallen silent."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """Prediction of one event, with the label where it is known."""
-
-    prediction: float
-    y: float | None = None
-    id: str | int | None = None
-    low: float | None = None
-    high: float | None = None
-    time: float | None = None
-
-
 class Comparison(msgspec.Struct, frozen=True):
     """Score of the model beside that of a baseline over the same events."""
 
@@ -104,10 +94,10 @@ class Picture(msgspec.Struct, frozen=True):
     """None for a device of whole events."""
     waiting: dict[str, float]
     """What waits, by the name of its metric."""
-    answers: tuple[Answer, ...]
+    answers: tuple[Prediction, ...]
     """The newest answers, the newest first."""
-    answers_sampled: bool
-    """True where answers come so fast that only some are listened to."""
+    answers_note: str
+    """Reason why not all answers are there; empty if there is none."""
     comparisons: tuple[Comparison, ...]
     scores: dict[str, float]
     """Further scores, by the name of their metric."""

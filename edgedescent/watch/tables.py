@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgedescent.console.terminal import printable
-from edgedescent.watch.picture import Answer, Picture
+from edgedescent.engine.messages import Prediction
+from edgedescent.watch.picture import Picture
 
 TEXT_MAX = 60
 """Length of a text in a cell; the rest of a longer one is cut off."""
@@ -155,16 +156,16 @@ def _local(seconds: float) -> str:
         return f"{seconds:g}"
 
 
-def _about(answer: Answer) -> str:
-    """Time that an answer is about, or else its id."""
-    if answer.time is not None:
-        return _local(answer.time)
-    return "" if answer.id is None else _text(str(answer.id), 24)
+def _about(answer: Prediction) -> str:
+    """Key and time that an answer is about, or else its id."""
+    key = "" if answer.key is None else _text(answer.key, 24)
+    name = "" if answer.id is None else _text(str(answer.id), 24)
+    return f"{key} {name if answer.time is None else _local(answer.time)}".strip()
 
 
 def _answers(picture: Picture) -> Table:
     has_interval = any(one.low is not None for one in picture.answers)
-    title = "Predictions (sampled: more come than are shown)" if picture.answers_sampled else "Predictions"
+    title = f"Predictions ({picture.answers_note})" if picture.answers_note else "Predictions"
     rows: list[tuple[str, ...]] = []
     for one in picture.answers:
         interval = "" if one.low is None or one.high is None else f"{_number(one.low)} to {_number(one.high)}"

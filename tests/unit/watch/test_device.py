@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from edgedescent.config.templates import AnswerTemplate
+from edgedescent.engine.messages import Prediction
 from edgedescent.watch.device import ANSWERS_MAX, DeviceModel
 from edgedescent.watch.picture import Picture
 from edgedescent.watch.tables import tables
@@ -131,6 +133,26 @@ def test_the_newest_answers_are_kept_with_and_without_ids(watched: Watched) -> N
     answers = watched.picture.answers
     assert [one.prediction for one in answers[:3]] == [-1.0, 3 * ANSWERS_MAX - 1.0, 3 * ANSWERS_MAX - 2.0]
     assert len(answers) == ANSWERS_MAX
+
+
+@pytest.mark.parametrize(
+    ("payload", "note"),
+    [
+        ('{"v": {prediction}, "of": ["{key}"], "at": "{time:iso}"}', ""),
+        ("v={prediction}", "predictions.payload is no JSON"),
+    ],
+)
+def test_answers_by_template_are_read_where_they_are_json(payload: str, note: str) -> None:
+    template = AnswerTemplate("f/{key}", payload, "pump")
+    model = DeviceModel("pump", status="s", metrics="m", predictions="p", interval_s=1.0, now=0.0, template=template)
+    answer = Prediction(1.5, key="press", time=60.0)
+    ((topic, content),) = template.render(msgspec.json.encode(answer))
+    model.take(topic, content, 0.0)
+    model.take("f/other/level", content, 0.0)
+    assert model.picture(0.0).answers == ((answer,) if not note else ())
+    assert model.picture(0.0).answers_note.startswith(note)
+    model.take(topic, b"{", 0.0)
+    assert model.picture(0.0).unreadable == (0 if note else 1)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +15,7 @@ import msgspec
 
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import ConfigError, did_you_mean, shown
+from edgedescent.formats.times import time_of
 
 TOPIC_FIELDS = ("id", "key")
 """Fields of a topic beside the device, which are different in each answer."""
@@ -28,6 +31,8 @@ Path = tuple[str | int, ...]
 """Keys and places that lead to a value in a JSON value."""
 
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}\"]*))?\}")
+_VARYING = tuple(f"{{{name}}}" for name in TOPIC_FIELDS)
+_SPLIT = re.compile(f"({'|'.join(map(re.escape, _VARYING))})")
 _NUMBER_FORMAT = re.compile(r"\.(?:[0-9]|1[0-7])[efg]")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Prediction | list[Prediction]).decode
@@ -40,9 +45,14 @@ class AnswerTemplate:
     A field is a name in braces, alone or with a format: ``{prediction:.2f}``. All other braces are what they are.
 
     Args:
-        topic: Topic with the device filled in, in which ``{id}`` and ``{key}`` stand for those of the event.
+        topic: Topic, with the fields ``{device}``, ``{id}`` and ``{key}``.
         payload: Payload; the answer as JSON where it is None.
         device: Name of the device.
+
+    Attributes:
+        filter: Filter of the topics.
+        varies: True if the topic is not the same for all answers.
+        paths: Where each field stands in the payload, if that is JSON; None if it is not.
 
     Raises:
         ConfigError: If a field or a format is not known, or the payload begins as JSON and is none; names the key.
@@ -54,17 +64,19 @@ class AnswerTemplate:
     """
 
     def __init__(self, topic: str, payload: str | None, device: str) -> None:
-        self.topic = topic
-        self._topic = _parts(topic, "topics.predictions", _topic_writer, (*TOPIC_FIELDS, "device"))
+        own = topic.replace("{device}", device)
+        self._topic = _parts(topic, "topics.predictions", partial(_topic_writer, device), ("device", *TOPIC_FIELDS))
+        self._is_own = re.compile(
+            "".join("[^/]*" if part in _VARYING else re.escape(part) for part in _SPLIT.split(own))
+        ).fullmatch
+        self.filter = "/".join("+" if _SPLIT.search(level) else level for level in own.split("/"))
+        self.varies = _SPLIT.search(own) is not None
         self._payload: list[str | _Writer] | None = None
-        self._paths: dict[str, Path] | None = {name: (name,) for name in (*NUMBERS, "id", "key")}
+        self.paths: dict[str, Path] | None = {name: (name,) for name in (*NUMBERS, "id", "key")}
         if payload is not None:
-
-            def writer(name: str, form: str) -> _Writer:
-                return _payload_writer(name, form, device)
-
-            self._payload = _parts(payload, "predictions.payload", writer, (*NUMBERS, *TEXTS))
-            self._paths = self._find_paths(payload)
+            known = (*NUMBERS, *TEXTS)
+            self._payload = _parts(payload, "predictions.payload", partial(_payload_writer, device), known)
+            self.paths = self._find_paths(payload)
 
     def render(self, answers: bytes) -> list[tuple[str, bytes]]:
         """Topic and payload of each answer.
@@ -81,12 +93,15 @@ class AnswerTemplate:
     def _payload_of(self, answer: Prediction) -> bytes:
         return _encode(answer) if self._payload is None else _written(self._payload, answer).encode()
 
-    # --- Reading what was rendered ----------------------------------------------------------------------------------
+    def is_own(self, topic: str) -> bool:
+        """True if an answer may go to a topic.
 
-    @property
-    def paths(self) -> dict[str, Path] | None:
-        """Where each field stands in the payload, as JSON; None if the payload is no JSON."""
-        return self._paths
+        Args:
+            topic: The topic.
+        """
+        return self._is_own(topic) is not None
+
+    # --- Reading what was rendered --------------------------------------------------------------------------------
 
     def read(self, payload: bytes) -> Prediction | None:
         """Answer of a payload, as far as it holds one; None if the prediction is not in it.
@@ -97,11 +112,9 @@ class AnswerTemplate:
         Raises:
             msgspec.DecodeError: If it is no JSON, or a value has another type.
         """
-        paths = self._paths
+        paths = self.paths
         if paths is None or "prediction" not in paths:
             return None
-        from edgedescent.formats.times import time_of
-
         content = msgspec.json.decode(payload)
         found = {name: _at(content, path) for name, path in paths.items()}
         if found.get("time") is not None:
@@ -114,7 +127,8 @@ class AnswerTemplate:
         Raises:
             ConfigError: If it begins as JSON, and is none once its fields are filled in.
         """
-        is_meant = payload.lstrip()[:1] in ("{", "[")
+        first = payload.lstrip()
+        is_meant = first[:1] in ("{", "[") and not _FIELD.match(first)
         try:
             # Also where all that may be absent is.
             json.loads(self._payload_of(Prediction(1.5)))
@@ -122,8 +136,8 @@ class AnswerTemplate:
         except ValueError as error:
             if is_meant:
                 raise ConfigError(
-                    f"`predictions.payload` is {shown(payload)}: expected JSON once the fields are filled in, and it is "
-                    f"not: {error}.",
+                    f"`predictions.payload` is {shown(payload)}: expected JSON once the fields are filled in, got "
+                    f"something else: {error}.",
                     'Put text in quotes, as in {"id": "{id}", "time": "{time:iso}"}, and numbers not: {prediction}.',
                 ) from None
             return None
@@ -136,9 +150,7 @@ _SAMPLE = Prediction(
 """Answer whose values tell its fields apart, whatever their formats."""
 
 
-def _parts(
-    template: str, key: str, writer: Callable[[str, str], _Writer], known: Sequence[str]
-) -> list[str | _Writer]:
+def _parts(template: str, key: str, writer: Callable[[str, str], _Writer], known: Sequence[str]) -> list[str | _Writer]:
     """Split a template into texts and fields.
 
     Raises:
@@ -167,9 +179,16 @@ def _written(parts: Sequence[str | _Writer], answer: Prediction) -> str:
     return "".join(part if isinstance(part, str) else part(answer) for part in parts)
 
 
-def _topic_writer(name: str, form: str) -> _Writer:
+def _topic_writer(device: str, name: str, form: str) -> _Writer:
+    """Function that writes a field of a topic.
+
+    Raises:
+        ValueError: If a format is given.
+    """
     if form:
         raise ValueError("expected the name alone in a topic")
+    if name == "device":
+        return lambda _answer: device
 
     def write(answer: Prediction) -> str:
         value = getattr(answer, name)
@@ -179,7 +198,7 @@ def _topic_writer(name: str, form: str) -> _Writer:
     return write
 
 
-def _payload_writer(name: str, form: str, device: str) -> _Writer:
+def _payload_writer(device: str, name: str, form: str) -> _Writer:
     """Function that writes a field of a payload.
 
     Raises:
@@ -227,7 +246,11 @@ def _since(parts: int) -> _Writer:
     """Function that writes the time since 1970 in parts of a second."""
 
     def write(answer: Prediction) -> str:
-        return "null" if answer.time is None else str(round(answer.time * parts))
+        if answer.time is None:
+            return "null"
+        # A float does not hold so many digits; those of its fraction are right.
+        seconds = math.floor(answer.time)
+        return str(seconds * parts + round((answer.time - seconds) * parts))
 
     return write
 
@@ -248,9 +271,15 @@ def _places(content: Any, path: Path) -> list[tuple[str, Path]]:
     """Fields of the sample in a JSON value, with their paths."""
     if isinstance(content, dict | list):
         items = content.items() if isinstance(content, dict) else enumerate(content)
-        return [found for step, inner in items for found in _places(inner, (*path, step))]
+        # A key with a field in it is another one in the next payload.
+        return [found for step, inner in items if not _is_varying(step) for found in _places(inner, (*path, step))]
     name = _field_of(content)
     return [] if name is None else [(name, path)]
+
+
+def _is_varying(step: str | int) -> bool:
+    own = (_SAMPLE.id, _SAMPLE.key)
+    return isinstance(step, str) and any(str(text) in step or quote(str(text)) in step for text in own)
 
 
 def _field_of(value: object) -> str | None:
@@ -258,14 +287,13 @@ def _field_of(value: object) -> str | None:
     if isinstance(value, str):
         if value.startswith("2026-01-05T10:00:00"):
             return "time"
-        names = ("id", "key")
-        return next((name for name in names if value in (getattr(_SAMPLE, name), quote(getattr(_SAMPLE, name)))), None)
+        return next((name for name in ("id", "key") if value == getattr(_SAMPLE, name)), None)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     for name in NUMBERS:
         own = getattr(_SAMPLE, name)
         scales = (1, 10**3, 10**9) if name == "time" else (1,)
-        # A format may leave few digits.
-        if any(abs(value - own * scale) <= 0.1 * own * scale for scale in scales):
+        # A format may leave one digit.
+        if any(abs(value - own * scale) <= 0.2 * own * scale for scale in scales):
             return name
     return None
