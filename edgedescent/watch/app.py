@@ -31,7 +31,7 @@ Inputs        newest value of each feature, its age, and the share
               Marked: missing now, or its input is silent.
 Predictions   newest answers, beside the truth where it is known.
 Errors        of the model and of baselines over the same events.
-              Marked: the baseline is better (a ratio above 1).
+              Marked: the baseline is better.
 Waiting       what is not learned, labelled, committed or sent.
 Dead letters  events that could not be used, by reason; the newest.
 Drift alarms  changes found in the error or in an input.

@@ -42,9 +42,11 @@ NUMBERS = (
 """Metrics of the daemon and its resources."""
 SCORES = (
     *("rmse", "r2", "interval_coverage", "interval_coverage_recent", "lists_scored"),
-    *("recall_at_k_recent", "ndcg_at_k_recent", "hit_rate_at_k", "catalogue_coverage"),
+    *("recall_at_k_recent", "ndcg_at_k_recent", "catalogue_coverage"),
 )
 """Scores that stand alone."""
+HIT_RATE = "hit rate"
+"""The score of which more is better."""
 FORECASTS = (
     ("error", "value at the prediction", "forecast_mae_beside_last_value", "forecast_mae_last_value"),
     ("error", "a season before", "forecast_mae_beside_seasonal", "forecast_mae_seasonal"),
@@ -55,7 +57,10 @@ LAST_LABEL = (
     ("error", "last label", "mae", "mae_last_value"),
 )
 """The same for labels that are known before the next prediction, which those of forecasts are not."""
-FURTHER = (("error", "mean of the labels", "mae", "mae_mean"),)
+FURTHER = (
+    ("error", "mean of the labels", "mae", "mae_mean"),
+    (HIT_RATE, "popularity", "hit_rate_at_k", "hit_rate_at_k_popularity"),
+)
 """The same for all."""
 PROBLEMS = {
     "offline": "The daemon has lost its connection, or its process has ended.",

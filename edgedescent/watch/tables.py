@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from edgedescent.console.terminal import printable
 from edgedescent.engine.messages import Prediction
+from edgedescent.watch.device import HIT_RATE
 from edgedescent.watch.picture import Picture
 
 TEXT_MAX = 60
@@ -181,7 +182,7 @@ def _errors(picture: Picture) -> Table:
     marked = set()
     for one in picture.comparisons:
         ratio = one.of_model / one.of_baseline if one.of_baseline else None
-        if ratio is not None and ratio > 1:
+        if ratio is not None and (ratio < 1 if one.score == HIT_RATE else ratio > 1):
             marked.add(len(rows))
         row = (one.score, _number(one.of_model), one.baseline, _number(one.of_baseline))
         rows.append((*row, "" if ratio is None else f"{ratio:.2f}"))

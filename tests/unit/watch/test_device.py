@@ -116,6 +116,14 @@ def test_forecasts_are_compared_with_what_was_known_at_the_prediction(watched: W
     ]
 
 
+def test_lists_are_compared_with_popularity_where_more_is_better(watched: Watched) -> None:
+    watched.take("metrics", {"hit_rate_at_k": 0.2, "hit_rate_at_k_popularity": 0.25, "lists_scored": 90})
+    assert watched.table("errors")[0] == ("hit rate", "0.2", "popularity", "0.25", "0.80")
+    assert tables(watched.picture)["errors"].marked == {0}
+    watched.take("metrics", {"hit_rate_at_k": 0.5, "hit_rate_at_k_popularity": 0.25})
+    assert tables(watched.picture)["errors"].marked == frozenset()
+
+
 def test_an_answer_with_its_label_takes_the_place_of_the_one_before(watched: Watched) -> None:
     for answer in (
         {"prediction": 1.0, "time": 60.0},
