@@ -42,11 +42,11 @@ def watch(config: str, broker: str | None, password_file: str | None, once: bool
 
     loaded = configuration.load(config)
     if broker is not None:
-        loaded = _at(loaded, broker, password_file)
+        loaded = at_broker(loaded, broker, password_file)
     elif password_file is not None:
         raise click.UsageError("--password-file is for the user of --broker.")
     if not (once or as_json or not sys.stdout.isatty()):
-        _view(loaded)
+        view(loaded)
         return
     picture = look(loaded)
     if as_json:
@@ -59,8 +59,15 @@ def watch(config: str, broker: str | None, password_file: str | None, once: bool
         raise click.exceptions.Exit(1)
 
 
-def _view(config: configuration.Config) -> None:
-    """Run the view until the user ends it."""
+def view(config: configuration.Config) -> None:
+    """Run the live view until the user ends it.
+
+    Args:
+        config: The configuration.
+
+    Raises:
+        ConfigError: If its package is not installed.
+    """
     if importlib.util.find_spec("textual") is None:
         raise ConfigError(
             "The live view needs the package textual, which is not installed.",
@@ -72,8 +79,17 @@ def _view(config: configuration.Config) -> None:
     WatchApp(device_model(config, time.monotonic()), Feed(config)).run()
 
 
-def _at(config: configuration.Config, url: str, password_file: str | None) -> configuration.Config:
-    """Configuration with another broker, and the credentials for it."""
+def at_broker(config: configuration.Config, url: str, password_file: str | None) -> configuration.Config:
+    """Configuration with another broker, and the credentials for it; certificates are kept where TLS is.
+
+    Args:
+        config: The configuration.
+        url: Address of the broker.
+        password_file: File with the password of its user; None for none.
+
+    Raises:
+        ConfigError: If it is no such address.
+    """
     from edgedescent.setup.heard import broker_table
 
     own = ("host", "port", "username", "password_file", "password_env", "tls")

@@ -47,20 +47,19 @@ SCORES = (
 """Scores that stand alone."""
 HIT_RATE = "hit rate"
 """The score of which more is better."""
+LISTS = ((HIT_RATE, "popularity", "hit_rate_at_k", "hit_rate_at_k_popularity"),)
+"""Scores of lists beside those of baselines: score, baseline, and the metrics of both."""
 FORECASTS = (
     ("error", "value at the prediction", "forecast_mae_beside_last_value", "forecast_mae_last_value"),
     ("error", "a season before", "forecast_mae_beside_seasonal", "forecast_mae_seasonal"),
 )
-"""Scores of forecasts beside those of baselines: score, baseline, and the metrics of both."""
+"""The same for forecasts."""
 LAST_LABEL = (
     ("error, recent", "last label", "mae_recent", "mae_last_value_recent"),
     ("error", "last label", "mae", "mae_last_value"),
 )
 """The same for labels that are known before the next prediction, which those of forecasts are not."""
-FURTHER = (
-    ("error", "mean of the labels", "mae", "mae_mean"),
-    (HIT_RATE, "popularity", "hit_rate_at_k", "hit_rate_at_k_popularity"),
-)
+FURTHER = (("error", "mean of the labels", "mae", "mae_mean"),)
 """The same for all."""
 PROBLEMS = {
     "offline": "The daemon has lost its connection, or its process has ended.",
@@ -287,7 +286,8 @@ class DeviceModel:
 
     def _comparisons(self) -> tuple[Comparison, ...]:
         known = self._compared(FORECASTS) or self._compared(LAST_LABEL)
-        return (*known, *self._compared(FURTHER))
+        # Where all labels are the same, as of choices, a baseline has no error.
+        return (*self._compared(LISTS), *(one for one in (*known, *self._compared(FURTHER)) if one.of_baseline))
 
     def _compared(self, kinds: Sequence[tuple[str, str, str, str]]) -> tuple[Comparison, ...]:
         found = []

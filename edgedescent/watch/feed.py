@@ -197,7 +197,7 @@ class Feed:
                         if self._stopping.is_set():
                             return
             except EdgeDescentError as error:
-                self._changes.append(Connection(f"{error} {error.hint}".strip()))
+                self._changes.append(Connection(f"{error} {error.hint}".strip() + f" Next attempt in {RETRY_S:g} s."))
             except Exception as error:  # noqa: BLE001 - raised where the view sees it
                 self._fault = error
                 return

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edgedescent_sims.broker.process import BrokerProcess
 from support.command_line import run
 from support.daemon_process import DaemonProcess
@@ -75,11 +77,21 @@ def test_inputs_and_dead_letters_are_seen_from_another_machine(
         daemon.stop()
 
 
+TEMPLATES = """
+[topics]
+predictions = "plant/{id}/forecast"
+
+[predictions]
+payload = '{"of": "{id}", "forecast": {prediction}, "truth": {y}}'
+"""
+
+
+@pytest.mark.parametrize("tables", ["", TEMPLATES], ids=["default", "templates"])
 def test_answers_are_seen_and_a_daemon_that_has_ended_is_told(
-    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any
+    broker: BrokerProcess, settings: str, peer: DevicePeer, make_daemon: Any, tables: str
 ) -> None:
     daemon: DaemonProcess
-    with make_daemon(broker.port, broker=settings, metrics_s=1.0) as daemon:
+    with make_daemon(broker.port, broker=settings, metrics_s=0.5, tables=tables) as daemon:
         daemon.connected()
         done = threading.Event()
 

@@ -146,7 +146,7 @@ def test_a_lost_connection_is_told_and_made_again(config: Config, monkeypatch: p
     found: list[Any] = []
     eventually(lambda: found.extend(source.take()) or found.count(Connection(None)) == 2, "a second connection")
     source.stop()
-    assert Connection("The broker is gone. Is it running?") in found
+    assert Connection("The broker is gone. Is it running? Next attempt in 0.01 s.") in found
     assert client.closed == 2
 
 
