@@ -113,7 +113,7 @@ without them. Counters go on after a restart, unless they say
 "since the start". [Scores](scores.md) defines the errors.
 
 Three fields, `inputs`, `dead_letters_newest` and `drift_newest`, are for people who watch, such as with
-[`edgedescent watch`](operating.md#watch). They are left out where the broker does not take a message of that size:
+[`edgedescent watch`](operating.md#watch). They are left out where the broker does not take a message of that size, or with `metrics.details = false`:
 
 ```text
 "inputs":{"features":[{"feature":"meter.power","input":"meter","value":412.0,"age_s":12.5,"missing":false,"missing_share":0.02}],

@@ -161,6 +161,8 @@ class Metrics(_Table, frozen=True):
     interval_s: Seconds = 10.0
     listen: str | None = None
     """Address of the HTTP server for Prometheus, such as ``127.0.0.1:9464``; no server where it is None."""
+    details: bool = True
+    """True to publish the features of inputs and the newest alarms and dead letters too, which `watch` shows."""
     time_field: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
     """Field of the events with the time of their sending, by which the daemon tells how far behind it is."""
 

@@ -33,6 +33,9 @@ def details(engine: Engine, dead_letters: Iterable[DeadLetter], at: float) -> di
         features = assembler.describe(at)
         for feature in features[:FEATURES_MAX]:
             feature["feature"] = cut(feature["feature"], TEXT_MAX)
+            feature["age_s"] = round(feature["age_s"], 3)
+            if feature["missing_share"] is not None:
+                feature["missing_share"] = round(feature["missing_share"], 4)
             if isinstance(feature["value"], str):
                 feature["value"] = cut(feature["value"], TEXT_MAX)
         left_out = max(0, len(features) - FEATURES_MAX)

@@ -142,8 +142,11 @@ class Reports:
 
     def _publish(self, metrics: dict[str, Any]) -> None:
         """Publish the metrics, with details for people who watch where the broker takes as much."""
-        payload = json.dumps({**metrics, **details(self._engine, self._outputs.dead_letters, metrics["time"])}).encode()
-        if len(payload) > self._transport.payload_bytes_max(self._config.topic("metrics")):
+        further = {}
+        if self._config.metrics.details:
+            further = details(self._engine, self._outputs.dead_letters, metrics["time"])
+        payload = json.dumps({**metrics, **further}).encode()
+        if further and len(payload) > self._transport.payload_bytes_max(self._config.topic("metrics")):
             payload = json.dumps(metrics).encode()
         self._outputs.publish("metrics", payload)
 

@@ -22,7 +22,7 @@ PAUSE_S = 5.0
 """Length of that pause, so that a fast stream costs broker and network next to nothing."""
 RETRY_S = 5.0
 """Time between two attempts to connect."""
-INBOX_MAX = 2_000
+INBOX_MAX = 500
 """Number of messages that wait for the view; of more, the oldest are dropped."""
 
 

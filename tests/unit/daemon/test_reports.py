@@ -78,6 +78,13 @@ def test_where_the_broker_takes_little_the_metrics_come_without_details(tmp_path
     assert harness.daemon.metrics()["publications_too_large"] == 0
 
 
+def test_details_are_left_out_where_they_are_not_wanted(tmp_path: Path) -> None:
+    harness = DaemonHarness(tmp_path, metrics={"details": False}).recover()
+    harness.receive(b"nonsense")
+    harness.wait(11.0)
+    assert "dead_letters_newest" not in harness.transport.of("metrics")[-1]
+
+
 def test_alarms_are_among_the_details(tmp_path: Path) -> None:
     harness = DaemonHarness(tmp_path).recover()
     for n in range(20):
