@@ -28,6 +28,7 @@ IMPORTS = {
     "amqtt": "import amqtt.broker",
     "rich": "import rich.live, rich.progress",
     "apsw": "import apsw",
+    "textual": "import textual.app, textual.widgets",
     "jinja2": "import jinja2",
     "pyarrow": "import pyarrow.parquet",
     "tomli-w": "import tomli_w",

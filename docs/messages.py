@@ -21,7 +21,10 @@ FURTHER: dict[str, tuple[Family | None, str]] = {
     "dead_letters": (None, "Events that could not be used."),
     "dead_letters.<reason>": (DEAD_LETTERS, "The same by reason, such as `dead_letters.malformed`."),
     "drift_alarms": (None, "Changes found in the prediction error or in an input."),
+    "drift_newest": (None, "The newest [alarms](drift.md), eight at most, the newest first."),
     "drift_alarms.<watched>": (DRIFT_ALARMS, "The same by what was watched: `error` or `input`."),
+    "dead_letters_newest": (None, "The newest dead letters since the start, five at most; see below."),
+    "inputs": (None, "The features of inputs; see below."),
     "decoding.<what>": (DECODING, "What decoders of inputs count, such as `decoding.sequence_gaps` of Sparkplug B."),
 }
 """Metrics that are no number, or have a label in Prometheus."""
@@ -48,7 +51,11 @@ An event is answered by an object, an array of events by an array of such object
 | `id` | the id of the event; absent if it has none |
 | `y` | the label of the event; absent if it has none |
 | `time` | the time that the prediction is about, in seconds since 1970; only for events that are made of inputs |
+| `key` | the [key](streams.md#late-labels) of the event, such as the machine; absent if it has none |
 | `low`, `high` | bounds between which the label lies with the probability `predictions.interval`; only if that is set, and not in the first two answers |
+
+With [templates](streams.md#answers), `topics.predictions` with `{id}` or `{key}`, or `predictions.payload`, each answer is a message of
+its own: on a topic of its event, in a form of your own.
 
 An event that cannot be used is not answered, and an array of answers is shorter by it: give events ids.
 
@@ -104,6 +111,20 @@ The metrics are published every `metrics.interval_s` seconds as one object, and 
 that a learner does not have, or that is not known yet, is absent or null; so are those of [inputs](streams.md) on a device
 without them. Counters go on after a restart, unless they say
 "since the start". [Scores](scores.md) defines the errors.
+
+Three fields, `inputs`, `dead_letters_newest` and `drift_newest`, are for people who watch, such as with
+[`edgedescent watch`](operating.md#watch). They are left out where the broker does not take a message of that size, or with `metrics.details = false`:
+
+```text
+"inputs":{"features":[{"feature":"meter.power","input":"meter","value":412.0,"age_s":12.5,"missing":false,"missing_share":0.02}],
+ "left_out":0,"silent":["door"]}
+"dead_letters_newest":[{"received_at":1767607200.5,"topic":"home/meter","reason":"malformed","error":"Not JSON: …"}]
+```
+
+`features` has the first 100, and `left_out` the number of all others. `age_s` is the age of the value by the clock of the stream;
+`missing` is true for a gap, and for a value that is older than `max_age_s`; `missing_share` is the share of the events since its first
+value in which the feature was missing, null before the first event. `silent` names the inputs that have fallen silent. Texts are
+cut after 200 characters.
 
 | metric | in Prometheus | meaning |
 |---|---|---|

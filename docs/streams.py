@@ -21,6 +21,7 @@ import msgspec
 
 from edgedescent.assembly import DERIVED, AssemblySpec, InputSpec, LabelSpec
 from edgedescent.assembly.fields import Field
+from edgedescent.config import Predictions
 from edgedescent.formats import DECODERS
 from edgedescent.validation import describe_parameters
 
@@ -52,6 +53,7 @@ TABLES: dict[str, tuple[type[msgspec.Struct], str]] = {
     "A field of an input": (Field, "A field is the path to its value, or a table with these keys."),
     "[assembly]": (AssemblySpec, "When the features become an event, and how late a message may be."),
     "[label]": (LabelSpec, "What is predicted, and how a label finds the event that it belongs to."),
+    "[predictions]": (Predictions, "What an answer holds, and its form. [Answers](streams.md#answers) has the fields."),
 }
 
 EXAMPLES = {
@@ -98,6 +100,14 @@ input = "quality"
 feature = "quality.score"
 by = "id"
 ttl_s = 86400
+""",
+    "[predictions]": """\
+[topics]
+predictions = "home/{device}/forecast"
+
+[predictions]
+interval = 0.9
+payload = '{"value": {prediction:.1f}, "from": {low:.1f}, "to": {high:.1f}, "time": "{time:iso}"}'
 """,
     "Calendar": '[[derive]]\ntype = "Calendar"\nparts = ["hour", "weekday"]\ntime_zone = "Europe/Paris"\n',
     "Difference": '[[derive]]\ntype = "Difference"\nof = ["meter.power"]\nsteps = [1, 24]\n',

@@ -188,6 +188,9 @@ class AdminClient(Protocol):
     def subscribe(self, filters: Sequence[str]) -> Mapping[str, Reply]:
         """Subscribe to what is published from now on; returns the broker's reply by filter."""
 
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """End subscriptions; what was under way may still come."""
+
     def poll(self, timeout_s: float) -> list[Delivery]:
         """Messages that arrived, waiting at most `timeout_s` for the first."""
 
@@ -230,7 +233,8 @@ class TransportAdapter(Transport, SupportsAdmin, Protocol):
         Args:
             device: Name of the device, which stands as one level in the default topics.
             events: Topics or filters to subscribe to, as in ``topics.events``.
-            outputs: Topics to publish to, by their key in ``[topics]``.
+            outputs: Topics to publish to, by their key in ``[topics]``. ``{id}`` and ``{key}`` stand for any text
+                within a level.
 
         Raises:
             ConfigError: If one cannot be used, or an output would come back as an event; names the key.

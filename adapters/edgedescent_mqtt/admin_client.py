@@ -68,6 +68,7 @@ class MqttAdminClient:
         self._inbox: list[Delivery] = []
         self._copies = CopyWindow()
         self._subscribed: dict[int, list[ReasonCode]] = {}
+        self._unsubscribed: set[int] = set()
         self._confirmed: dict[int, ReasonCode] = {}
         self._keeps_session = self._five and session_expiry_s > 0
         session = config.session(payload_bytes_max=bytes_max, resume=False, expiry_s=session_expiry_s)
@@ -78,6 +79,7 @@ class MqttAdminClient:
         client.on_subscribe = lambda _client, _data, packet_id, codes, _properties: self._subscribed.update(
             {packet_id: codes}
         )
+        client.on_unsubscribe = lambda _client, _data, packet_id, _codes, _properties: self._unsubscribed.add(packet_id)
         client.on_publish = lambda _client, _data, packet_id, code, _properties: self._confirmed.update(
             {packet_id: code}
         )
@@ -146,6 +148,14 @@ class MqttAdminClient:
                 raise TransportError(f"The broker does not answer to the subscription to {name!r}.")
             replies[name] = self._subscribed.pop(packet_id)[0]
         return replies
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """End subscriptions; what was under way may still come."""
+        _, packet_id = self._client.unsubscribe([without_group(name) for name in filters])
+        if packet_id is None or not self._until(lambda: packet_id in self._unsubscribed):
+            self._require_connection()
+            raise TransportError(f"The broker does not answer to the end of the subscription to {filters[0]!r}.")
+        self._unsubscribed.discard(packet_id)
 
     def poll(self, timeout_s: float) -> list[Delivery]:
         """Return the messages that arrived, waiting at most `timeout_s` for the first."""

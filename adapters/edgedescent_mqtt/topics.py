@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 
 from edgedescent.errors import ConfigError, shown
 
 TOPIC_BYTES_MAX = 65_535
+_FIELD = re.compile(r"\{(?:id|key)\}")
+"""Field of a topic that is another one in each message."""
 
 
 def require_topic(topic: str, path: str) -> str:
@@ -89,6 +92,22 @@ def matches(topic_filter: str, topic: str) -> bool:
         # "plant/#" matches "plant" too (section 4.7.1.2).
         names = names[: len(levels)]
     return len(levels) == len(names) and all(level in ("+", name) for level, name in zip(levels, names, strict=True))
+
+
+def may_match(topic_filter: str, template: str) -> bool:
+    """Return True if a subscription receives messages of a topic in which `{id}` or `{key}` stands for any text.
+
+    >>> may_match("plant/+/events", "plant/{id}/events"), may_match("plant/pump/#", "plant/p-{id}")
+    (True, False)
+    """
+    levels, names = without_group(topic_filter).split("/"), template.split("/")
+    if levels[-1] == "#":
+        levels.pop()
+        names = names[: len(levels)]
+    return len(levels) == len(names) and all(
+        level == "+" or re.fullmatch(".*".join(map(re.escape, _FIELD.split(name))), level)
+        for level, name in zip(levels, names, strict=True)
+    )
 
 
 def is_response_topic(topic: str, filters: Sequence[str]) -> bool:
@@ -184,7 +203,8 @@ def check_topics(*, device: str, events: Sequence[str], outputs: Mapping[str, st
     Args:
         device: Name of the device, which is one level of the default topics.
         events: Filters to subscribe to, as in ``topics.events``.
-        outputs: Topics to publish to, by the key that gave them, such as ``topics.status``.
+        outputs: Topics to publish to, by the key that gave them, such as ``topics.status``. ``{id}`` and ``{key}``
+            stand for any text within a level.
 
     Raises:
         ConfigError: If one cannot be used, or a message to an output would come back as an event.
@@ -194,7 +214,8 @@ def check_topics(*, device: str, events: Sequence[str], outputs: Mapping[str, st
         require_filter(topic_filter, f"topics.events[{i}]")
     for key, topic in outputs.items():
         require_topic(topic, key)
-        if matching := [topic_filter for topic_filter in events if matches(topic_filter, topic)]:
+        matched = may_match if _FIELD.search(topic) else matches
+        if matching := [topic_filter for topic_filter in events if matched(topic_filter, topic)]:
             raise ConfigError(
                 f"`{key}` is {shown(topic)}, which {matching[0]!r} of `topics.events` matches too.",
                 "The daemon would learn from its own messages.",

@@ -14,7 +14,7 @@ from edgedescent.assembly.deriver import Deriver
 from edgedescent.assembly.inputs import Reading
 from edgedescent.assembly.label_join import LabelJoin, label_of
 from edgedescent.assembly.labels import Question, Unusable
-from edgedescent.assembly.latest import LatestValues
+from edgedescent.assembly.latest import LatestValues, SavedRows
 from edgedescent.assembly.message_reader import MessageReader
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from edgedescent.assembly.rows import Row, Step
@@ -42,6 +42,7 @@ class _Content(msgspec.Struct, array_like=True):
     derived: list[Any]
     boundary: int | None
     heard: list[float]
+    rows: SavedRows = (0, [])
 
 
 _decode = msgspec.msgpack.Decoder(_Content).decode
@@ -290,7 +291,7 @@ class Assembler:
         if isinstance(y, Unusable):
             yield y
         elif y is not None and (x := self._row(reading.time, counts, without=name)) is not None:
-            yield Row(reading.time, x, y, reading.id)
+            yield Row(reading.time, x, y, reading.id, reading.key)
 
     def _ask(self, time: float, name: str | int | None, key: str | None, counts: Counter[str]) -> Iterator[Step]:
         """Make an event that is predicted, and let it wait for its label."""
@@ -338,11 +339,23 @@ class Assembler:
             **self._labels.baselines.summary(),
         }
 
-    def describe(self) -> list[dict[str, Any]]:
-        """Each feature with its input, last value, and age by the clock of the stream in seconds, for people."""
+    def describe(self, at: float | None = None) -> list[dict[str, Any]]:
+        """Each feature, for people: last value, age in seconds by the clock of the stream, and how often missing.
+
+        Args:
+            at: Time by the clock of this machine; that of the newest reading by default.
+        """
+        latest, now = self._latest, self._clock.newest if at is None else self._clock.at(at)
         return [
-            {"feature": name, "input": self._inputs[number].name, "value": value, "age_s": self._clock.newest - time}
-            for name, time, value, number in self._latest.save()
+            {
+                "feature": name,
+                "input": self._inputs[number].name,
+                "value": value,
+                "age_s": now - time,
+                "missing": latest.is_missing(name, now),
+                "missing_share": latest.missing_share(name),
+            }
+            for name, time, value, number in latest.save()
         ]
 
     # --- State ----------------------------------------------------------------------------------------------------
@@ -364,6 +377,7 @@ class Assembler:
             self._deriver.save(),
             self._boundary,
             self._silence.save(),
+            self._latest.save_rows(),
         )
         return {
             "clock": np.array(self._clock.save(), dtype=np.float64),
@@ -389,7 +403,7 @@ class Assembler:
         except msgspec.DecodeError as error:
             raise ValueError(f"the state of the assembler is damaged: {error}") from error
         self._clock.restore(state["clock"].tolist())
-        self._latest.restore(content.latest)
+        self._latest.restore(content.latest, content.rows)
         self._buffer.restore(content.frontier, content.held, content.last)
         self._labels.restore(
             content.waiting_number, content.waiting, content.answered, content.times, content.baselines

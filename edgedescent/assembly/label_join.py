@@ -47,7 +47,7 @@ class LabelJoin:
             counts: Counters, which are updated.
         """
         by, horizon = self._label.by, self._label.horizon_s
-        row = Row(time, x, None, name)
+        row = Row(time, x, None, name, key)
         if horizon is not None:
             row.time = time + horizon
             value = self._latest.value(self._label.feature, time, self._age_max_s)
@@ -55,7 +55,7 @@ class LabelJoin:
         yield row
         if math.isnan(row.prediction):
             return
-        question = Question(time, x, row.prediction, name, None if horizon is None else row.time)
+        question = Question(time, x, row.prediction, name, None if horizon is None else row.time, key=key)
         if horizon is not None:
             question.baselines = self.baselines.ask(time, row.last_value)
             counts["rows_forgotten"] += self.baselines.is_short
@@ -80,7 +80,7 @@ class LabelJoin:
         else:
             counts["labels_joined"] += 1
             self.baselines.score(question.baselines, question.prediction, y)
-            yield Row(due, question.x, y, question.id, question.prediction)
+            yield Row(due, question.x, y, question.id, question.key, question.prediction)
 
     def answer_late(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
         """Learn the question that a late label answers."""
@@ -100,7 +100,7 @@ class LabelJoin:
             counts["labels_unmatched"] += 1
             found = Unusable("no_question", "The label does not say which time it is about.")
         if isinstance(found, Question):
-            yield Row(found.time, found.x, y, found.id, found.prediction)
+            yield Row(found.time, found.x, y, found.id, found.key, found.prediction)
         elif found is not None:
             yield found
 

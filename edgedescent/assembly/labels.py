@@ -57,6 +57,7 @@ class Question(msgspec.Struct, array_like=True, gc=False):
     """Time whose value is the label, of a forecast."""
     baselines: tuple[float | None, float | None] = (None, None)
     """Forecasts of the baselines: the last value, and the value one season before."""
+    key: str | None = None
 
 
 class Unusable(msgspec.Struct):

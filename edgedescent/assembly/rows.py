@@ -28,6 +28,8 @@ class Row(msgspec.Struct):
     x: dict[str, Any]
     y: float | None = None
     id: str | int | None = None
+    key: str | None = None
+    """Key of the reading that made the event, where it has one."""
     earlier: float = math.nan
     """Prediction that was made before the label was there; NaN for an event that is predicted now."""
     last_value: float | None = None

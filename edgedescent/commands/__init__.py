@@ -22,5 +22,6 @@ COMMANDS: Registry[click.Command] = Registry(
         "run": "edgedescent.commands.run:run",
         "snapshots": "edgedescent.commands.snapshots:snapshots",
         "status": "edgedescent.commands.status:status",
+        "watch": "edgedescent.commands.watch:watch",
     },
 )

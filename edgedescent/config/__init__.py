@@ -5,6 +5,7 @@ override the file: ``EDGEDESCENT_BROKER__HOST=pump`` sets ``host`` of ``[broker]
 from its key. Where text is expected, a variable is used literally; everywhere else it is parsed as a TOML value.
 """
 
+from edgedescent.config.answers import answer_template
 from edgedescent.config.building import build, check_keys, convert
 from edgedescent.config.loading import checksum, load
 from edgedescent.config.recommend import Recommend
@@ -40,6 +41,7 @@ __all__ = [
     "Topics",
     "Variable",
     "address_of",
+    "answer_template",
     "build",
     "check_keys",
     "checksum",

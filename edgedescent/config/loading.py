@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgedescent.config.answers import answer_template
 from edgedescent.config.building import convert
 from edgedescent.config.environment import override
 from edgedescent.config.tables import Config
@@ -57,6 +58,7 @@ def load(path: str | Path, environment: Mapping[str, str] = os.environ, *, check
         config.payload_format()
         config.assembly_settings()
         config.output_topics()
+        answer_template(config)
         if check_adapters:
             config.build_transport()
             config.build_exporter()

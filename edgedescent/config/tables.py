@@ -115,6 +115,8 @@ class Predictions(_Table, frozen=True):
 
     interval: Annotated[float, Meta(ge=0.5, le=0.99)] | None = None
     """Share of the labels that the prediction intervals shall hold, such as 0.9; answers have none where it is None."""
+    payload: Annotated[str, Meta(min_length=1, max_length=65_536)] | None = None
+    """Template of the answer to an event, which is then a message of its own; see docs/streams.md."""
 
 
 class Drift(_Table, frozen=True):
@@ -158,6 +160,8 @@ class Metrics(_Table, frozen=True):
     interval_s: Seconds = 10.0
     listen: str | None = None
     """Address of the HTTP server for Prometheus, such as ``127.0.0.1:9464``; no server where it is None."""
+    details: bool = True
+    """True to publish the features of inputs and the newest alarms and dead letters too, which `watch` shows."""
     time_field: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
     """Field of the events with the time of their sending, by which the daemon tells how far behind it is."""
 
@@ -267,6 +271,19 @@ class Config(_Table, frozen=True):
                 if topic == requests:
                     raise ConfigError(f"`recommend.topic` is {shown(topic)}: expected another topic than `{key}`.")
         return outputs
+
+    def own_topics(self) -> dict[str, str]:
+        """Topics to publish to, and that of the requests, by the key that gives them.
+
+        Raises:
+            ConfigError: If requests would come in where something is published.
+        """
+        named = self.output_topics()
+        if self.recommend is not None:
+            named["recommend.topic"] = self.recommend.request_topic(self.device)
+            # What is retained for a user goes to a topic below that of the lists.
+            named["recommend.responses"] += "/user" if self.recommend.retain else ""
+        return named
 
     def build_learner(self) -> Learner:
         """Build the learner that ``[learner]`` describes.
@@ -380,13 +397,8 @@ class Config(_Table, frozen=True):
             ConfigError: If it cannot be imported, or a key of its table or a topic is wrong.
         """
         adapter, table = self._transport()
-        named = self.output_topics()
-        if self.recommend is not None:
-            # Requests that match a filter of the events would come twice.
-            named["recommend.topic"] = self.recommend.request_topic(self.device)
-            # What is retained for a user goes to a topic below that of the lists.
-            named["recommend.responses"] += "/user" if self.recommend.retain else ""
-        adapter.check_topics(device=self.device, events=self.event_topics(), outputs=named)
+        # Requests that match a filter of the events would come twice.
+        adapter.check_topics(device=self.device, events=self.event_topics(), outputs=self.own_topics())
         return adapter(
             table,
             device=self.device,
@@ -424,7 +436,7 @@ class Config(_Table, frozen=True):
             table,
             device=self.device,
             topics=self.subscriptions(),
-            outputs=list(self.output_topics().values()),
+            outputs=[re.sub(r"\{(id|key)\}", "_", topic) for topic in self.output_topics().values()],
             bytes_max=self.limits.payload_bytes_max,
             publish=publish,
         )

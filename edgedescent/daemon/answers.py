@@ -27,6 +27,8 @@ class Destination(NamedTuple):
     """True for an answer that the broker gives to later subscribers too."""
     correlation: bytes = b""
     """Correlation data of the request."""
+    is_whole: bool = False
+    """True for an answer that cannot be split."""
 
 
 class _Waiting(NamedTuple):
@@ -100,7 +102,7 @@ class Answers:
             to: Where it goes.
             held: True to send it only after its message was acknowledged.
         """
-        for part in (payload,) if len(payload) <= self.payload_bytes_max else self._parts(payload):
+        for part in (payload,) if len(payload) <= self.payload_bytes_max else self._parts(payload, to):
             if self._waiting or held or not self._publish(part, to):
                 self.keep(position, part, to, held=held)
 
@@ -134,13 +136,13 @@ class Answers:
         """Replace the first answer by parts of it that the broker takes."""
         first = self._waiting[0]
         self._remove_first()
-        parts = [first._replace(payload=part) for part in self._parts(first.payload)]
+        parts = [first._replace(payload=part) for part in self._parts(first.payload, first.to)]
         self._waiting.extendleft(reversed(parts))
         self._bytes += sum(map(_size, parts))
 
-    def _parts(self, payload: bytes) -> list[bytes]:
+    def _parts(self, payload: bytes, to: Destination) -> list[bytes]:
         """Arrays of the answers of an array, each as long as the broker takes."""
-        if not payload.startswith(b"["):
+        if to.is_whole or not payload.startswith(b"["):
             self.too_large += 1
             return []
         self.split += 1
@@ -165,7 +167,9 @@ class Answers:
 
 def _size(one: _Waiting) -> int:
     """Memory that a waiting answer takes."""
-    return len(one.payload) + len(one.to.correlation) + OVERHEAD_BYTES
+    # Only the topic of a single answer is not shared with all others.
+    topic = len(one.to.topic) if one.to.is_whole else 0
+    return len(one.payload) + len(one.to.correlation) + topic + OVERHEAD_BYTES
 
 
 class AnswerHold:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from edgedescent.assembly import encode_row
-from edgedescent.config import Config
+from edgedescent.config import Config, answer_template
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
 from edgedescent.engine.slicing import Slicer
@@ -54,7 +54,7 @@ def dry_run(
         events: Number of events after which the run ends.
         seconds: Time after which the run ends.
         on_output: Called with the predictions, drift alarms and metrics that a daemon would publish, and with the
-            feature vectors of inputs.
+            feature vectors of inputs. Where answers have a template, each comes behind its topic.
 
     Returns:
         A summary of this run: counts, rejections by reason, seconds, error, and the state that it started from.
@@ -63,6 +63,7 @@ def dry_run(
         TransportError: If the broker cannot be reached, refuses the topics, or closes the connection.
         StateError: If the state belongs to another learner.
     """
+    on_output = _by_template(config, on_output)
     engine, started_from = _starting_engine(config)
     before = dict(engine.counters)
     # The error is that of this run alone.
@@ -100,6 +101,22 @@ def dry_run(
     summary["mae"] = engine.errors.summary().get("mae")
     summary["started_from"] = started_from
     return summary
+
+
+def _by_template(config: Config, on_output: OnOutput) -> OnOutput:
+    """Callback that receives each answer behind its topic where answers have a template; else the same one."""
+    template = answer_template(config)
+    if template is None:
+        return on_output
+
+    def render(kind: str, payload: bytes) -> None:
+        if kind == "predictions":
+            for topic, answer in template.render(payload):
+                on_output(kind, b"%b %b" % (topic.encode(), answer))
+        else:
+            on_output(kind, payload)
+
+    return render
 
 
 def _starting_engine(config: Config) -> tuple[Engine, str]:

@@ -230,6 +230,9 @@ FAMILIES = {
     "ndcg_at_k": Family("recommendations_ndcg", "gauge", "Mean NDCG of the first k items: as recall, by rank."),
     "ndcg_at_k_recent": Family("recommendations_ndcg_recent", "gauge", "The same with exponentially decaying weights."),
     "hit_rate_at_k": Family("recommendations_hit_rate", "gauge", "Share of the lists with a chosen item."),
+    "hit_rate_at_k_popularity": Family(
+        "recommendations_hit_rate_popularity", "gauge", "The same for the items that were chosen most often lately."
+    ),
     "catalogue_coverage": Family(
         "recommendations_coverage", "gauge", "Share of the catalogue that is in the last lists scored."
     ),

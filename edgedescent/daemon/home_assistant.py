@@ -7,7 +7,11 @@ import re
 from typing import Any
 
 import edgedescent
-from edgedescent.config import Config
+from edgedescent.config import Config, answer_template
+from edgedescent.config.answers import value_template
+
+ANSWER = "{{ (value_json if value_json is mapping else value_json | last).prediction }}"
+"""Template of the prediction. Several answers of one message are an array, the newest prediction last."""
 
 
 def discovery_messages(config: Config) -> list[tuple[str, bytes]]:
@@ -47,12 +51,12 @@ def discovery_messages(config: Config) -> list[tuple[str, bytes]]:
     }
     if table.unit:
         shared["unit_of_measurement"] = table.unit
+    template = answer_template(config)
     sensors: dict[str, dict[str, Any]] = {
         "prediction": {
             "name": "Prediction",
             "state_topic": config.topic("predictions"),
-            # Several answers of one message are an array, the newest prediction last.
-            "value_template": "{{ (value_json if value_json is mapping else value_json | last).prediction }}",
+            "value_template": ANSWER if template is None else value_template(template, config),
         },
         "error": {
             "name": "Mean absolute error",

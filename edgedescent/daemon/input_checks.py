@@ -45,13 +45,13 @@ def inputs_of(config: Config, folder: Path) -> Iterator[CheckResult]:
     found = assembler.describe()
     if not found:
         yield warning("features", "no input has sent anything so far.", "Listen with: edgedescent init --list URL")
-    ages = {name: spec.max_age_s for name, spec in settings.inputs.items()}
     for feature in found[:FEATURES_MAX]:
-        name, age, age_max = feature["feature"], feature["age_s"], ages[feature["input"]]
+        name, age, share = feature["feature"], feature["age_s"], feature["missing_share"]
         said = (
             f"{feature['value']!r}, {age:.6g} s before the newest reading" if feature["value"] is not None else "a gap"
         )
-        if feature["value"] is None or (age_max is not None and age > age_max):
+        said += f"; missing in {share:.1%} of the events" if share else ""
+        if feature["missing"]:
             yield warning("feature", f"{name} of {feature['input']!r} is missing: its last value was {said}.")
         else:
             yield ok("feature", f"{name} of {feature['input']!r}: {said}.")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from edgedescent.config import OUTPUTS, Config
+from edgedescent.config import OUTPUTS, Config, answer_template
 from edgedescent.daemon import logs
 from edgedescent.daemon.answers import AnswerHold, Answers, Destination
 from edgedescent.daemon.clock import Clock
+from edgedescent.daemon.details import DEAD_LETTERS_MAX
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.drift.alarm import decode
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
@@ -40,6 +41,7 @@ class Outputs:
     Attributes:
         answers: Queue of the answers: predictions and recommended items.
         alarms: Queue of the drift alarms.
+        dead_letters: The newest dead letters since the start.
     """
 
     def __init__(self, config: Config, transport: Transport, store: Store, clock: Clock) -> None:
@@ -47,12 +49,14 @@ class Outputs:
         self._store = store
         self._clock = clock
         self._topics = {name: config.topic(name) for name in OUTPUTS}
+        self._template = answer_template(config)
         own_topics = config.output_topics()
         self._lists_topic = own_topics.get("recommend.responses", "")
         self._own_topics = frozenset(own_topics.values())
         self._predictions, self._drift = Destination(self._topics["predictions"]), Destination(self._topics["drift"])
         self.answers = Answers(self._send_answer, config.limits.answers_bytes_max)
         self.alarms = Answers(lambda payload, _to: self.publish("drift", payload), ALARMS_BYTES_MAX)
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_MAX)
         self._refused = 0
         """Number of answers whose request named a topic that nothing is published to."""
         self._hold = AnswerHold(self.answers)
@@ -76,7 +80,13 @@ class Outputs:
         for effect in effects:
             if isinstance(effect, Predictions):
                 # If the answer was what ended the connection before, it must not prevent the acknowledgement again.
-                self.answers.send(message.position, effect.payload, self._predictions, held=message.duplicate)
+                if self._template is None:
+                    self.answers.send(message.position, effect.payload, self._predictions, held=message.duplicate)
+                    continue
+                for topic, payload in self._template.render(effect.payload):
+                    self.answers.send(
+                        message.position, payload, Destination(topic, is_whole=True), held=message.duplicate
+                    )
                 continue
             if isinstance(effect, Recommendations):
                 if (to := self._destination(effect)) is not None:
@@ -91,6 +101,7 @@ class Outputs:
                 self._send_command(effect)
                 continue
             self._store.add_dead_letter(effect)
+            self.dead_letters.append(effect)
             n_dead_letters += 1
             # A message may hold thousands of dead letters: only the first one is logged.
             if n_dead_letters == 1:
@@ -112,6 +123,9 @@ class Outputs:
         """Queue the answer or alarm of a message that was processed again; a command of then is not sent."""
         if isinstance(effect, DriftAlarm):
             self.alarms.keep(position, effect.payload, self._drift)
+        elif isinstance(effect, Predictions) and self._template is not None:
+            for own, payload in self._template.render(effect.payload):
+                self.answers.keep(position, payload, Destination(own, is_whole=True))
         elif isinstance(effect, Predictions):
             self.answers.keep(position, effect.payload, self._predictions)
         elif isinstance(effect, Recommendations) and (to := self._destination(effect)) is not None:
@@ -132,7 +146,8 @@ class Outputs:
         topic = effect.response_topic
         if not topic or topic == self._lists_topic:
             return Destination(self._lists_topic, correlation=effect.correlation)
-        if topic not in self._own_topics and self._transport.is_response_topic(topic):
+        is_own = topic in self._own_topics or (self._template is not None and self._template.is_own(topic))
+        if not is_own and self._transport.is_response_topic(topic):
             return Destination(topic, correlation=effect.correlation)
         self._refused += 1
         if self._refused == 1:
@@ -195,8 +210,8 @@ class Outputs:
         """Publish an answer; returns False if it cannot be sent now."""
         if to is self._predictions:
             return self.publish("predictions", payload)
-        size = len(payload) + len(to.correlation) + PROPERTY_BYTES
-        if self._is_too_large("recommendations", to.topic, size):
+        size = len(payload) + (len(to.correlation) + PROPERTY_BYTES if to.correlation else 0)
+        if self._is_too_large("answers", to.topic, size):
             return True
         return self._transport.publish(to.topic, payload, retain=to.retain, correlation=to.correlation)
 

@@ -14,6 +14,7 @@ from edgedescent.config import Config
 from edgedescent.daemon._memory import release_free_pages
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.commit import Committer
+from edgedescent.daemon.details import details
 from edgedescent.daemon.health import Health
 from edgedescent.daemon.log_stream import dropped_lines
 from edgedescent.daemon.notices import Notices
@@ -133,11 +134,21 @@ class Reports:
             metrics["events_per_second"] = round((learned - self._events) / elapsed, 1)
         self._events, self._at = learned, now
         self._due = now + self._config.metrics.interval_s
-        self._outputs.publish("metrics", json.dumps(metrics).encode())
+        self._publish(metrics)
         self._notices.check(self._engine)
         self._notices.check_load(metrics)
         self._health.after_metrics(self._outputs.publish_status)
         self._write_status(metrics)
+
+    def _publish(self, metrics: dict[str, Any]) -> None:
+        """Publish the metrics, with details for people who watch where the broker takes as much."""
+        further = {}
+        if self._config.metrics.details:
+            further = details(self._engine, self._outputs.dead_letters, metrics["time"])
+        payload = json.dumps({**metrics, **further}).encode()
+        if further and len(payload) > self._transport.payload_bytes_max(self._config.topic("metrics")):
+            payload = json.dumps(metrics).encode()
+        self._outputs.publish("metrics", payload)
 
     def _write_status(self, metrics: dict[str, Any]) -> None:
         self._reported_state, self._reported_position = self._health.state, self._engine.position

@@ -99,7 +99,7 @@ class BegunReadings(BegunMessage):
             if not self.counters["events_learned"] and row.last_value is not None:
                 # A learner without labels knows less of the future than the present does.
                 row.prediction = row.last_value
-            answers.append(Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, row.time))
+            answers.append(Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, row.time, row.key))
         for fault in piece.rejected:
             self._reject(fault.error.reason, str(fault.error), fault.payload)
 

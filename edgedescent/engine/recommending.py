@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from edgedescent.engine.messages import Effect, Message, Recommendations, Recomm
 from edgedescent.engine.requests import Request, id_of, read_request, split
 from edgedescent.engine.settings import RecommendSettings
 from edgedescent.errors import InvalidEventError
+from edgedescent.evaluation.popularity import PopularityBaseline
 from edgedescent.evaluation.ranking import PrequentialRanking
 from edgedescent.formats import RatingEvent
 from edgedescent.learners.recommender import Recommender
@@ -20,6 +22,7 @@ from edgedescent.learners.recommender import Recommender
 if TYPE_CHECKING:
     from edgedescent.engine._loop import LearningLoop
 
+_POPULARITY = "ranking.popularity."
 _encode = msgspec.json.Encoder().encode
 
 
@@ -88,6 +91,7 @@ class Recommending:
     Attributes:
         settings: The settings.
         scores: Prequential scores of the lists.
+        popularity: Popularity as a baseline of the same choices.
         attributes: Attributes of the items.
     """
 
@@ -96,6 +100,9 @@ class Recommending:
         self._learner = learner
         self._counters = counters
         self.scores = PrequentialRanking(settings.k)
+        self.popularity = PopularityBaseline(settings.k)
+        self._popular = False
+        """Whether the item of the event at hand is among the most popular ones."""
         self.attributes = ItemAttributes(settings.attributes_max)
         self._scored: list[str] | None = None
         """List that the event at hand scores; None if it scores none."""
@@ -106,6 +113,7 @@ class Recommending:
         """Change the settings; with another `k` the scores begin anew."""
         if settings.k != self.settings.k:
             self.scores = PrequentialRanking(settings.k)
+            self.popularity = PopularityBaseline(settings.k)
         self.attributes.items_max = settings.attributes_max
         self.settings = settings
 
@@ -127,6 +135,13 @@ class Recommending:
         if settings.exclude_seen and not self._learner.recommend(event.user, 1, among=[event.item], exclude_seen=True):
             return
         self._scored = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
+        self._popular = self.popularity.is_hit(str(event.item), partial(self._count_allowed, event.user))
+
+    def _count_allowed(self, user: str | int, items: tuple[str, ...]) -> int:
+        """Number of some items that lists of a user may hold."""
+        if not self.settings.exclude_seen:
+            return sum(map(self._learner.is_available, items))
+        return len(self._learner.recommend(user, len(items), among=items, exclude_seen=True))
 
     def learned(self, event: RatingEvent, y: float) -> None:
         """Score the list of `before`, and make the one that follows, if they are wanted; called once it is learned."""
@@ -135,6 +150,9 @@ class Recommending:
             self.scores.n_choices += 1
             if self._scored is not None:
                 self.scores.update(self._scored, str(event.item))
+                self.popularity.score(self._popular)
+            if settings.score_every:
+                self.popularity.learn(str(event.item))
         if settings.after == "event":
             items = self._best(event.user, settings.k, exclude_seen=settings.exclude_seen)
             self._lists.append(self._list(event.user, items, event.id, attributes=settings.attributes))
@@ -244,11 +262,15 @@ class Recommending:
 
     def summary(self) -> dict[str, float]:
         """Scores so far by name."""
-        return self.scores.summary(self._learner.n_items)
+        return {**self.scores.summary(self._learner.n_items), **self.popularity.summary()}
 
     def save(self) -> dict[str, Any]:
         """State as named arrays."""
-        return {**{f"ranking.{name}": value for name, value in self.scores.save().items()}, **self.attributes.save()}
+        return {
+            **{f"ranking.{name}": value for name, value in self.scores.save().items()},
+            **{f"{_POPULARITY}{name}": value for name, value in self.popularity.save().items()},
+            **self.attributes.save(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore what `save` returned.
@@ -258,4 +280,8 @@ class Recommending:
             KeyError: If it is incomplete.
         """
         self.scores.restore({name: state[f"ranking.{name}"] for name in ("sums", "lists", "choices")})
+        own = {name.removeprefix(_POPULARITY): value for name, value in state.items() if name.startswith(_POPULARITY)}
+        # States of earlier versions have none.
+        if own:
+            self.popularity.restore(own)
         self.attributes.restore(state)

@@ -10,6 +10,7 @@ import pytest
 from edgedescent.assembly import Row, Unusable, baselines
 from edgedescent.assembly.derived import history
 from edgedescent.assembly.inputs import Reading
+from edgedescent.assembly.latest import LatestValues
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from support.assembly import Assembly, Step, bits, sent
 
@@ -406,3 +407,33 @@ def test_a_damaged_state_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=r"assembler|clock"):
             Assembly(FORECAST).assembler.load_state_dict(damaged)
+
+
+def test_how_often_a_feature_was_missing_is_counted_and_goes_on() -> None:
+    latest = LatestValues([10.0], 10)
+    latest.at(0.0)
+    latest.update(Reading(0.0, 0, "t", {"a": 1.0, "b": None}))
+    for time in (5.0, 10.0, 11.0, 12.0):
+        latest.at(time)
+    assert (latest.missing_share("a"), latest.missing_share("b")) == (0.5, 1.0)
+    assert (latest.is_missing("a", 10.0), latest.is_missing("a", 10.5), latest.is_missing("b", 0.0)) == (
+        False,
+        True,
+        True,
+    )
+    again = LatestValues([10.0], 10)
+    again.restore(latest.save(), latest.save_rows())
+    again.update(Reading(13.0, 0, "t", {"a": 2.0, "c": 1.0}))
+    assert again.missing_share("c") is None
+    again.at(13.0)
+    assert [again.missing_share(name) for name in "abc"] == [0.4, 1.0, 0.0]
+    # A state of before says nothing of it.
+    again.restore(latest.save(), (0, []))
+    assert again.missing_share("a") is None
+
+
+@pytest.mark.parametrize("rows", [(3, [(0, 1)]), (3, [(0, 1), (2, 2)]), (3, [(0, 1), (-1, 0)])])
+def test_counts_of_missing_values_that_cannot_be_are_refused(rows: Any) -> None:
+    latest = LatestValues([10.0], 10)
+    with pytest.raises(ValueError, match="counts of missing values"):
+        latest.restore([("a", 0.0, 1.0, 0), ("b", 0.0, 1.0, 0)], rows)

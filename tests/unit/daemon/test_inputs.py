@@ -132,5 +132,5 @@ def test_check_explains_each_feature(tmp_path: Path) -> None:
     text = "\n".join(line for _, line in results)
     assert "3 inputs, 0 derived features; an event by 'interval', which predicts 'meter.power', 20 s ahead." in text
     assert "door of 'door' is missing: its last value was 1.0, 10 s before the newest reading." in text
-    assert "hall of 'room' is missing: its last value was a gap." in text
+    assert "hall of 'room' is missing: its last value was a gap; missing in 100.0% of the events." in text
     assert "meter.power of 'meter': 5.0, 0 s before the newest reading." in text

@@ -254,3 +254,26 @@ def test_lists_hold_the_cap_of_the_settings_and_say_why() -> None:
     assert "reasons" not in plain
     (refused,) = lists(ask(engine, {"user": "u1", "reasons": "why"}))
     assert refused == {"error": "`reasons` is 'why': expected true or false."}
+
+
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_popularity_is_scored_by_the_same_choices_and_is_part_of_the_state(exclude_seen: bool) -> None:
+    def engine() -> Engine:
+        return an_engine(score_every=1, exclude_seen=exclude_seen, k=2)
+
+    one, other = engine(), engine()
+    learn(one, *choices(40))
+    learn(one, {"id": "w", "item": "i4", "x": {}, "available": False})
+    state = one.state_dict()
+    other.load_state_dict(state)
+    for each in (one, other):
+        learn(each, *choices(60, 40))
+    assert codec.encode(one.state_dict()) == codec.encode(other.state_dict())
+    metrics = one.metrics()
+    assert 0 < metrics["hit_rate_at_k_popularity"] < 1
+    # A state of before has none, and counting begins.
+    other = engine()
+    other.load_state_dict({name: value for name, value in state.items() if not name.startswith("ranking.popularity.")})
+    learn(other, *choices(60, 40))
+    assert 0 <= other.metrics()["hit_rate_at_k_popularity"] <= 1
+    assert "hit_rate_at_k_popularity" not in an_engine(score_every=0).metrics()

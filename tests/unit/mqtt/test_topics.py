@@ -38,6 +38,27 @@ def test_an_output_beside_the_events(events: str) -> None:
     check_topics(device="pump", events=[events], outputs={"topics.metrics": "a/b"})
 
 
+@pytest.mark.parametrize(
+    ("events", "topic", "matched"),
+    [
+        *(("a/b", "a/{id}", True), ("a/b", "a/{id}/c", False), ("a/b", "a/x-{id}", False), ("a/x-b", "a/x-{id}", True)),
+        *(("a/#", "a/{key}", True), ("#", "{id}", True), ("+/b", "{id}/c", False), ("+/b", "{id}/{key}", True)),
+        *(
+            ("$share/g/a/+", "a/{id}", True),
+            ("a/.", "a/{id}x", False),
+            ("a", "a/{id}", False),
+            ("a/#", "a/b/{id}", True),
+        ),
+    ],
+)
+def test_a_topic_with_fields_is_one_of_many(events: str, topic: str, matched: bool) -> None:
+    if matched:
+        with pytest.raises(ConfigError, match="matches too"):
+            check_topics(device="pump", events=[events], outputs={"topics.predictions": topic})
+    else:
+        check_topics(device="pump", events=[events], outputs={"topics.predictions": topic})
+
+
 @pytest.mark.parametrize("device", ["a/b", "+", "pump#", "a\0"])
 def test_a_device_that_is_not_one_level_of_a_topic(device: str) -> None:
     with pytest.raises(ConfigError, match=r"`device` is .*: expected one level of a topic"):
