@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
+HORIZONS_MAX = 16
+"""Bound on the horizons of a label: each has a model in memory."""
 TIMES_FACTOR = 2
 """Bound on the times of questions that are kept, by the number that may wait."""
 QUESTION_BYTES, FEATURE_BYTES = 400, 60
@@ -26,8 +28,9 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Name of the input that has it."""
     feature: str
     """Its name among the features, such as ``kitchen.temperature``."""
-    horizon_s: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    """The label is the value that the feature has so much later: a forecast."""
+    horizon_s: Seconds | Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=HORIZONS_MAX)] | None = None
+    """The label is the value that the feature has so much later: a forecast. Of a list of at most 16 horizons, in
+    order, each is forecast by a model of its own."""
     by: Literal["id", "key", "time"] | None = None
     """Key that joins a late label to its question: by the same id; by the same key, as the newest question; or by
     the time that it is about, as the newest question until then."""
@@ -43,6 +46,16 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Time after which a question without a label expires."""
     season_s: Seconds = 86_400.0
     """Season of a forecast's second baseline: the value one season before what is predicted."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.horizon_s, tuple) and len(self.horizon_s) == 1:
+            # The same settings, however they are written.
+            msgspec.structs.force_setattr(self, "horizon_s", self.horizon_s[0])
+
+    @property
+    def horizons(self) -> tuple[float | None, ...]:
+        """Horizon of each model; None alone for a label that is no forecast."""
+        return self.horizon_s if isinstance(self.horizon_s, tuple) else (self.horizon_s,)
 
 
 class Question(msgspec.Struct, array_like=True, gc=False):

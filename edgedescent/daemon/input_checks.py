@@ -31,7 +31,9 @@ def inputs_of(config: Config, folder: Path) -> Iterator[CheckResult]:
     if settings is None:
         return
     label = settings.label
-    ahead = "" if label.horizon_s is None else f", {label.horizon_s:g} s ahead"
+    horizons = [f"{horizon:g}" for horizon in label.horizons if horizon is not None]
+    ahead = f", {', '.join(horizons)} s ahead" if horizons else ""
+    ahead += ", each by a model of its own" if len(horizons) > 1 else ""
     derived = sum(len(one.names) for one in settings.build_derived())
     yield ok(
         "inputs",

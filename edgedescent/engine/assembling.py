@@ -18,7 +18,8 @@ from edgedescent.formats import Command, Event, FeatureEvent, Format, ItemEvent
 from edgedescent.formats._cursor import Piece
 
 if TYPE_CHECKING:
-    from edgedescent.engine._loop import LearningLoop
+    from edgedescent.engine.head import Head
+    from edgedescent.engine.heads import Heads
 
 READINGS_PER_EVENT = 64
 """Number of readings that take no longer than an event may."""
@@ -50,11 +51,11 @@ class BegunReadings(BegunMessage):
         self._on_row = on_row
         self._commands: list[Effect] = []
 
-    def proceed(self, loop: LearningLoop, events_max: int) -> bool:
+    def proceed(self, heads: Heads, events_max: int) -> bool:
         """Predict and learn the next events that the message completes; returns True if that was all of them.
 
         Args:
-            loop: Predicts and learns.
+            heads: Predict and learn.
             events_max: Number of events after which it is left as soon as it may be. `READINGS_PER_EVENT` readings
                 count as one.
         """
@@ -70,13 +71,11 @@ class BegunReadings(BegunMessage):
                     break
             elif isinstance(step, Row):
                 n_events += 1
-                self._learn(step, loop, answers)
+                self._learn(step, heads.by_horizon[step.horizon_s], answers)
             elif isinstance(step, Command):
                 self._commands.append(step)
             elif isinstance(step, Dropped):
-                question = step.question
-                payload = _encode({"x": question.x, "id": question.id, "time": question.time})
-                self._reject("unlabelled", f"The event at {question.time!r} was not learned: {step.reason}.", payload)
+                self._give_up(step)
             else:
                 self._reject(step.reason, step.error, self.message.payload)
         if answers:
@@ -88,24 +87,46 @@ class BegunReadings(BegunMessage):
         commands, self._commands = self._commands, []
         return [*super().take_effects(), *commands]
 
-    def _learn(self, row: Row, loop: LearningLoop, answers: list[Prediction]) -> None:
+    def _learn(self, row: Row, head: Head, answers: list[Prediction]) -> None:
         """Predict and learn an event, and add its answer unless the learner refuses it."""
         if self._on_row is not None:
             self._on_row(row)
         # Without its id: the assembler has recognized what came twice, and joined what belongs together.
         piece = Piece([(0, FeatureEvent(row.x, row.y, None))], [], False, row.earlier)
-        for answer in loop.run(piece, self.message, False, sys.maxsize):
+        counted = "events_predicted" if row.y is None else "events_learned"
+        n_before = head.counters[counted]
+        found = head.loop.run(piece, self.message, False, sys.maxsize)
+        if row.horizon_s is not None:
+            self.counters[counted] += head.counters[counted] - n_before
+        for answer in found:
             row.prediction = answer.prediction
-            if not self.counters["events_learned"] and row.last_value is not None:
+            if not head.counters["events_learned"] and row.last_value is not None:
                 # A learner without labels knows less of the future than the present does.
                 row.prediction = row.last_value
-            answers.append(Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, row.time))
+            about = row.time, row.horizon_s
+            answers.append(Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, *about))
         for fault in piece.rejected:
-            self._reject(fault.error.reason, str(fault.error), fault.payload)
+            self._reject(fault.error.reason, f"{fault.error}{_of_horizon(row.horizon_s)}", fault.payload)
+        # Here and not at the end of the slice, so that their numbers do not depend on the slices.
+        self.alarms += tuple(head.take_alarms(self.message, self.counters))
+
+    def _give_up(self, step: Dropped) -> None:
+        """Add the dead letter of a question that is given up."""
+        question = step.question
+        payload = {"x": question.x, "id": question.id, "time": question.time}
+        if step.horizon_s is not None:
+            payload["horizon_s"] = step.horizon_s
+        error = f"The event at {question.time!r} was not learned: {step.reason}{_of_horizon(step.horizon_s)}."
+        self._reject("unlabelled", error, _encode(payload))
 
     def _reject(self, reason: str, error: str, payload: bytes) -> None:
         """Add a dead letter. What readings are rejected for has no place in the message, so that they are numbered."""
         self.add_dead_letter(self.n_kept, reason, error, payload)
+
+
+def _of_horizon(horizon_s: float | None) -> str:
+    """Words that say the horizon, where there are several."""
+    return "" if horizon_s is None else f" (horizon {horizon_s:g} s)"
 
 
 class Assembling:

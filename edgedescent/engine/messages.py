@@ -120,6 +120,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     high: float | None = None
     time: float | None = None
     """Time that the prediction is about, in seconds since 1970, where the event was assembled from inputs."""
+    horizon_s: float | None = None
+    """Horizon of the forecast, where there are several."""
 
 
 class RecommendedItems(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
