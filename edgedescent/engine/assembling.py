@@ -177,13 +177,19 @@ class Assembling:
             steps = self._run(message, counters, None if done.place < 0 else done.place)
         return BegunReadings(message, done, counters, steps, self.on_row)
 
-    def read(self, message: Message) -> Iterator[Event]:
-        """Events of a message as they are learned, or asked, with no learner: each prediction is 0."""
+    def read(self, message: Message, horizon_s: float | None) -> Iterator[Event]:
+        """Events of a message as they are learned, or asked, with no learner: each prediction is 0.
+
+        Args:
+            message: The message.
+            horizon_s: Horizon of the events, of several; None for the only one.
+        """
         counters: Counter[str] = Counter()
         for step in self._run(message, counters):
             if isinstance(step, Row):
                 step.prediction = 0.0
-                yield FeatureEvent(step.x, step.y, step.id)
+                if step.horizon_s == horizon_s:
+                    yield FeatureEvent(step.x, step.y, step.id)
 
     def _run(self, message: Message, counters: Counter[str], done: int | None = None) -> Iterator[Step | int]:
         """Steps that follow from a message, or its rejection where it is too long to be decoded."""
@@ -207,7 +213,9 @@ class Assembling:
         self.assembler.load_state_dict(own)
 
 
-def event_reader(payload_format: Format, assembling: Assembling | None) -> Callable[[Message], Iterable[Event]]:
+def event_reader(
+    payload_format: Format, assembling: Assembling | None, horizon_s: float | None
+) -> Callable[[Message], Iterable[Event]]:
     """Function that reads the events of messages that can be predicted, in order, without doing so or learning them.
 
     With inputs it is an assembler that has seen nothing, so that its first events may lack features.
@@ -215,10 +223,12 @@ def event_reader(payload_format: Format, assembling: Assembling | None) -> Calla
     Args:
         payload_format: Payload format of the engine.
         assembling: What the engine assembles events with; None for an engine of whole events.
+        horizon_s: Horizon of the events, of several; None for the only one.
     """
     if assembling is not None:
         limits = payload_format.payload_bytes_max, payload_format.events_per_message_max
-        return Assembling(assembling.settings, *limits).read
+        assembler = Assembling(assembling.settings, *limits)
+        return lambda message: assembler.read(message, horizon_s)
 
     def read(message: Message) -> Iterable[Event]:
         for piece in payload_format.read(message.payload):

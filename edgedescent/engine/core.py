@@ -20,7 +20,7 @@ from edgedescent.engine import engine_state
 from edgedescent.engine._redelivery_window import AGAIN, COPY
 from edgedescent.engine.begun import NOT_BEGUN, SENT_AGAIN, BegunMessage, Handled
 from edgedescent.engine.begun_events import BegunEvents, behind
-from edgedescent.engine.head import horizon_name
+from edgedescent.engine.head import Head, horizon_name
 from edgedescent.engine.heads import Heads
 from edgedescent.engine.messages import Effect, Message, Predictions
 from edgedescent.engine.repeats import Repeats
@@ -364,6 +364,12 @@ class Engine:
             **({"horizons": self._metrics_by_horizon()} if self.heads.are_several else {}),
             **({} if self.recommending is None else self.recommending.summary()),
         }
+
+    def metrics_of(self, head: Head) -> dict[str, Any]:
+        """Metrics of one model: those of the engine, with those of its horizon among them."""
+        metrics = self.metrics()
+        horizons: dict[str, dict[str, float | int]] = metrics.pop("horizons", {})
+        return metrics if head.horizon_s is None else metrics | horizons[horizon_name(head.horizon_s)]
 
     def _metrics_by_horizon(self) -> dict[str, dict[str, float | int]]:
         """Counters, errors and what waits by the name of the horizon."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedescent.engine.core import Engine
-from edgedescent.engine.messages import Message, Predictions, tick
+from edgedescent.engine.messages import DeadLetter, Message, Predictions, tick
+from edgedescent.engine.settings import EngineSettings
+from edgedescent.errors import ConfigError, StateError
 from edgedescent.state import codec
 from support.assembly import config_of
 
@@ -130,3 +134,115 @@ def test_a_restart_changes_no_bit(seed: int, stop: int, emit: str) -> None:
     assert codec.encode(later.state_dict()) == codec.encode(cut.state_dict())
     assert said + answers(later, messages[stop:]) == expected
     assert codec.encode(later.state_dict()) == codec.encode(whole.state_dict())
+
+
+def settings_of(horizons: Sequence[float] | float) -> EngineSettings:
+    text = HOME.replace("EMIT", "").replace("HORIZONS", str(horizons)).replace("LEARNER", LEARNERS["linear"])
+    return config_of(text).engine_settings()
+
+
+def test_one_horizon_is_the_same_in_a_list() -> None:
+    assert settings_of([30]) == settings_of(30)
+    engine = an_engine([30])
+    assert not [name for name in engine.state_dict() if name.startswith("head.")]
+    assert {one.get("horizon_s") for one in answers(engine, recording(1))} == {None}
+
+
+@pytest.mark.parametrize(
+    ("horizons", "message"),
+    [
+        ([30, 7], "is [30.0, 7.0]: expected increasing numbers, each for a model of its own"),
+        ([7, 7], "is [7.0, 7.0]: expected increasing numbers"),
+        ([], "is []: expected `array` of length >= 1"),
+        ([0, 7], "[0]` is [0, 7]: expected `float` > 0.0"),
+        ([7, "x"], "[1]` is [7, 'x']: expected `float`"),
+        (list(range(1, 18)), "16, 17]: expected `array` of length <= 16"),
+    ],
+)
+def test_horizons_that_cannot_be_are_refused(horizons: list[float], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^`label\.horizon_s.*{re.escape(message)}"):
+        an_engine(horizons)
+
+
+def test_a_horizon_below_the_interval_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"`label.horizon_s` is \(5.0, 30.0\): expected at least `assembly.every_s`"):
+        an_engine([5, 30], EMITS["interval"])
+
+
+def test_a_head_whose_horizon_stays_goes_on() -> None:
+    messages = recording(3)[:-1]
+    engine = an_engine([7, 30])
+    answers(engine, messages)
+    before = head_states(engine)
+    counts = {horizon: head.counts() for horizon, head in engine.heads.by_horizon.items()}
+    total, waiting = engine.counters["events_learned"], engine.metrics()["questions_waiting"]
+    assert waiting > 0
+    engine.configure(**settings_of([30, 60]).options())
+    states = head_states(engine)
+    assert states[30.0] == before[30.0]
+    assert states[60.0] == head_states(an_engine([30, 60]))[60.0]
+    assert {horizon: head.counts() for horizon, head in engine.heads.by_horizon.items()} == {
+        30.0: counts[30.0],
+        60.0: {"events_learned": 0, "events_predicted": 0},
+    }
+    # What has happened stays counted, and what waited for other inputs is dropped.
+    assert engine.counters["events_learned"] == total
+    assert engine.counters["questions_dropped"] == waiting
+    assert answers(engine, [Message(len(messages) + 1, 1.8e9, "meter", b'{"t": 1.8e9, "P": 5}')]) == []
+
+
+def test_one_model_becomes_several_and_one_again() -> None:
+    messages = recording(4)
+    engine = an_engine(30)
+    answers(engine, messages)
+    (alone,) = head_states(engine).values()
+    learned = engine.counters["events_learned"]
+    engine.configure(**settings_of([7, 30]).options())
+    assert head_states(engine)[30.0] == alone
+    assert engine.heads.by_horizon[30.0].counts()["events_learned"] == learned
+    later = an_engine([7, 30])
+    later.load_state_dict(codec.decode(codec.encode(engine.state_dict())))
+    assert codec.encode(later.state_dict()) == codec.encode(engine.state_dict())
+    later.configure(**settings_of(30).options())
+    assert head_states(later) == {None: alone}
+    # Where there is one before and after, it goes on whatever its horizon.
+    later.configure(**settings_of(60).options())
+    assert head_states(later) == {None: alone}
+    assert later.counters["events_learned"] == learned
+
+
+def test_the_log_says_which_models_go_on() -> None:
+    assert settings_of([30, 60]).changes_since(settings_of([7, 30])) == (
+        "inputs: 'others' before, 'these' now; the model for 30 s ahead goes on; the model for 60 s ahead begins "
+        "untrained; the model for 7 s ahead ends"
+    )
+    assert settings_of(7).changes_since(settings_of(30)) == "inputs: 'others' before, 'these' now"
+
+
+def test_a_state_of_other_horizons_is_refused() -> None:
+    engine = an_engine([7, 30])
+    answers(engine, recording(5))
+    state = engine.state_dict()
+    for horizons in (30, [7, 60], [7, 30, 60]):
+        with pytest.raises(StateError, match="does not fit this configuration"):
+            an_engine(horizons).load_state_dict(state)
+    damaged = {**state, "head.7.counts": -state["head.7.counts"]}
+    with pytest.raises(StateError, match=r"counts of a head are 2 numbers >= 0"):
+        an_engine([7, 30]).load_state_dict(damaged)
+
+
+def test_dead_letters_name_the_horizon() -> None:
+    engine = an_engine([10, 30])
+    values = [*(5.0 + i % 7 for i in range(60)), 1e9, *[5.0] * 3, None, *[5.0] * 6]
+    effects = [
+        effect
+        for i, value in enumerate(values)
+        for effect in engine.handle(
+            Message(i + 1, 1.7e9 + 10 * i, "meter", json.dumps({"t": 1.7e9 + 10 * i, "P": value}).encode())
+        )
+    ]
+    found = [effect for effect in effects if isinstance(effect, DeadLetter)]
+    assert [(one.reason, one.error.rpartition("(")[2].rstrip(".")) for one in found] == [
+        (reason, f"horizon {horizon} s)") for reason in ("quarantined", "unlabelled") for horizon in (10, 30)
+    ]
+    assert [json.loads(one.payload)["horizon_s"] for one in found[2:]] == [10.0, 30.0]
