@@ -1,0 +1,136 @@
+"""Several horizons in the daemon: answers, metrics, sensors and alarms of each."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edgedescent.config import Config, convert
+from edgedescent.daemon.exposition import FAMILIES, PREFIX, render
+from edgedescent.daemon.home_assistant import discovery_messages
+from edgedescent.daemon.input_checks import inputs_of
+from edgedescent.interfaces import Delivery
+from support.daemon_harness import DaemonHarness
+from support.state_folder import bits
+
+TABLES: dict[str, Any] = {
+    "inputs": {"meter": {"topics": ["meter"], "fields": {"power": "P"}}},
+    "label": {"input": "meter", "feature": "meter.power", "horizon_s": [10, 30.5], "max_age_s": 60.0},
+    "predictions": {"interval": 0.8},
+}
+NAMES = ["10", "30.5"]
+
+
+def lived(folder: Path, n: int = 80, **tables: Any) -> DaemonHarness:
+    """A daemon that a meter has sent a reading every ten seconds, with a jump in the middle of a long life."""
+    harness = DaemonHarness(folder, **TABLES, **tables).recover()
+    for i in range(n):
+        harness.clock.now += 10.0
+        value = 5 + math.sin(i / 4) + (i % 7 * 40 if i >= 300 else 0)
+        harness.receive(Delivery("meter", json.dumps({"P": value}).encode()))
+    harness.receive()
+    return harness
+
+
+def answers(harness: DaemonHarness) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for said in harness.transport.of("predictions"):
+        found += said if isinstance(said, list) else [said]
+    return found
+
+
+def test_each_event_is_answered_for_each_horizon_and_scored_by_itself(tmp_path: Path) -> None:
+    harness = lived(tmp_path)
+    said, metrics = answers(harness), harness.daemon.metrics()
+    asked = [one for one in said if "y" not in one]
+    assert [one["horizon_s"] for one in asked] == [10.0, 30.5] * 80
+    assert asked[1]["time"] - asked[0]["time"] == 20.5
+    assert [*metrics["horizons"]] == NAMES
+    for name, own in metrics["horizons"].items():
+        learned = [one for one in said if "y" in one and one["horizon_s"] == float(name)]
+        errors = [abs(one["y"] - one["prediction"]) for one in learned]
+        assert own["events_learned"] == len(learned) > 70
+        assert own["mae"] == pytest.approx(sum(errors[1:]) / len(errors[1:]), rel=1e-12)
+        assert own["questions_waiting"] == own["events_predicted"] - own["events_learned"] == 80 - len(learned)
+        assert {"forecast_mae_last_value", "interval_coverage", "targets_unscored"} <= own.keys()
+    assert metrics["events_learned"] == sum(own["events_learned"] for own in metrics["horizons"].values())
+    assert metrics["questions_waiting"] == sum(own["questions_waiting"] for own in metrics["horizons"].values())
+    # The error of a mixture of horizons says nothing.
+    assert "mae" not in metrics
+
+
+def test_prometheus_labels_them(tmp_path: Path) -> None:
+    metrics = lived(tmp_path).daemon.metrics()
+    found = {one.name: one for one in text_string_to_metric_families(render(metrics).decode())}
+    for name in ("mae", "events_learned", "questions_waiting", "forecast_mae_last_value", "interval_coverage"):
+        samples = found[PREFIX + FAMILIES[name].name.removesuffix("_total")].samples
+        # Without their sum, which a query would add to them.
+        assert [(one.labels["horizon"], one.value) for one in samples] == [
+            (horizon, metrics["horizons"][horizon][name]) for horizon in NAMES
+        ]
+    (sample,) = found[PREFIX + "messages"].samples
+    assert sample.labels == {"device": "pump"}
+    assert {name for own in metrics["horizons"].values() for name in own} <= FAMILIES.keys()
+
+
+def test_home_assistant_shows_sensors_of_each(tmp_path: Path) -> None:
+    jinja2 = pytest.importorskip("jinja2")
+    harness = lived(tmp_path, home_assistant={"discovery": True, "device_class": "power"})
+    sensors = {topic.split("/")[3]: json.loads(payload) for topic, payload in discovery_messages(harness.config)}
+    assert [*sensors] == ["prediction_10", "error_10", "prediction_30_5", "error_30_5"]
+    assert len({one["unique_id"] for one in sensors.values()}) == 4
+    assert [one.get("device_class") for one in sensors.values()] == ["power", None] * 2
+    said, metrics = harness.transport.of("predictions"), harness.daemon.metrics()
+    for horizon, end in ((10.0, "10"), (30.5, "30_5")):
+        template = jinja2.Environment().from_string(sensors[f"prediction_{end}"]["value_template"])
+        shown = [text for value in said if (text := template.render(value_json=value))]
+        own = [one for one in answers(harness) if one["horizon_s"] == horizon and "y" not in one]
+        assert shown == [str(one["prediction"]) for one in own]
+        # What only tells of the past leaves the sensor as it is.
+        assert template.render(value_json={"prediction": 1.0, "y": 2.0, "horizon_s": horizon}) == ""
+        template = jinja2.Environment().from_string(sensors[f"error_{end}"]["value_template"])
+        assert template.render(value_json=metrics) == str(metrics["horizons"][f"{horizon:g}"]["mae_recent"])
+
+
+def test_the_name_of_a_sensor_has_the_largest_unit() -> None:
+    label = {**TABLES["label"], "horizon_s": [90, 120, 7200, 172_800]}
+    config = convert({"device": "pump", **TABLES, "label": label, "home_assistant": {"discovery": True}}, Config)
+    names = [json.loads(payload)["name"] for _, payload in discovery_messages(config)]
+    assert names[::2] == [f"Prediction {text} ahead" for text in ("90 s", "2 min", "2 h", "2 d")]
+    assert names[-1] == "Mean absolute error 2 d ahead"
+
+
+def test_an_alarm_says_its_horizon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    harness = lived(tmp_path, 600)
+    alarms = harness.transport.of("drift")
+    assert [alarm["number"] for alarm in alarms] == [*range(1, len(alarms) + 1)]
+    assert {alarm["horizon_s"] for alarm in alarms} == {10.0, 30.5}
+    latest = [alarm.horizon_s for alarm in harness.daemon.engine.latest_alarms]
+    assert latest == [alarm["horizon_s"] for alarm in alarms[-8:]]
+    assert "(30.5 s ahead) is " in caplog.text
+
+
+def test_recovery_and_a_stop_change_no_bit(tmp_path: Path) -> None:
+    harness = lived(tmp_path)
+    before = bits(harness.daemon.engine)
+    harness.store.close()
+    harness.restart()
+    harness.recover()
+    assert bits(harness.daemon.engine) == before
+    harness.daemon.stop()
+    harness.daemon.close()
+    harness.restart()
+    harness.recover()
+    assert bits(harness.daemon.engine) == before
+
+
+def test_check_names_the_horizons(tmp_path: Path) -> None:
+    config = DaemonHarness(tmp_path, **TABLES).config
+    first = str(next(inputs_of(config, tmp_path / "none")))
+    assert "predicts 'meter.power', 10, 30.5 s ahead, each by a model of its own." in first
