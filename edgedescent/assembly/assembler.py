@@ -233,7 +233,7 @@ class Assembler:
         every = self._every_s
         n = 0
         while True:
-            due = self._labels.next_due
+            due = self._labels.next_due()
             boundary = math.inf if every is None or self._boundary is None else self._boundary * every
             if not min(due, boundary) < time:
                 return
@@ -264,7 +264,7 @@ class Assembler:
                 yield from self._learn_now(reading, counts)
             return
         # What is learned before the prediction makes it better.
-        while self._is_complete and self._labels.next_due <= time:
+        while self._is_complete and self._labels.next_due() <= time:
             yield from self._labels.answer_forecast(counts)
         yield from self._ask(time, reading.id, reading.key, counts)
 
@@ -308,7 +308,7 @@ class Assembler:
         due = min(self._silence.due, self._buffer.due)
         if self._every_s is not None and self._boundary is not None:
             due = min(due, self._boundary * self._every_s + lateness)
-        due = min(due, self._labels.next_due + lateness)
+        due = min(due, self._labels.next_due() + lateness)
         return clock.arrival_of(due) + TICK_MARGIN_S
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -159,7 +159,10 @@ class LabelJoins:
 
     Attributes:
         joins: The joins in the order of their horizons.
+        next_due: Function that returns the time of the label of the first waiting forecast; infinite if none waits.
     """
+
+    next_due: Callable[[], float]
 
     def __init__(self, settings: AssemblySettings, latest: LatestValues) -> None:
         label = settings.label
@@ -171,14 +174,11 @@ class LabelJoins:
             for horizon in horizons
         ]
         self._first, self._others = self.joins[0], self.joins[1:]
+        # Not looked up again and again: it is asked for several times by each reading.
+        self.next_due = self._least_due if self._others else self._first.waiting.next_due
 
-    @property
-    def next_due(self) -> float:
-        """Time of the label of the first waiting forecast; infinite if none waits."""
-        due = self._first.waiting.next_due
-        for join in self._others:
-            due = min(due, join.waiting.next_due)
-        return due
+    def _least_due(self) -> float:
+        return min(join.waiting.next_due() for join in self.joins)
 
     @property
     def n_waiting(self) -> int:
@@ -195,7 +195,7 @@ class LabelJoins:
 
     def answer_forecast(self, counts: Counter[str]) -> Iterator[Step]:
         """Learn the first waiting forecast; of several at one time, that of the shortest horizon."""
-        join = min(self.joins, key=lambda one: one.waiting.next_due) if self._others else self._first
+        join = min(self.joins, key=lambda one: one.waiting.next_due()) if self._others else self._first
         return join.answer_forecast(counts)
 
     def answer_late(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:

@@ -158,7 +158,6 @@ class WaitingQuestions:
             counts["questions_expired"] += 1
             yield self._take_first(), f"no label came within {self.spec.ttl_s:g} s"
 
-    @property
     def next_due(self) -> float:
         """Time of the label of the first waiting forecast; infinite if none waits."""
         if self.spec.horizon_s is None or not self._waiting:

@@ -93,22 +93,23 @@ class BegunReadings(BegunMessage):
             self._on_row(row)
         # Without its id: the assembler has recognized what came twice, and joined what belongs together.
         piece = Piece([(0, FeatureEvent(row.x, row.y, None))], [], False, row.earlier)
-        counted = "events_predicted" if row.y is None else "events_learned"
-        n_before = head.counters[counted]
-        found = head.loop.run(piece, self.message, False, sys.maxsize)
-        if row.horizon_s is not None:
-            self.counters[counted] += head.counters[counted] - n_before
-        for answer in found:
+        before = None if row.horizon_s is None else head.counts()
+        for answer in head.loop.run(piece, self.message, False, sys.maxsize):
             row.prediction = answer.prediction
             if not head.counters["events_learned"] and row.last_value is not None:
                 # A learner without labels knows less of the future than the present does.
                 row.prediction = row.last_value
-            about = row.time, row.horizon_s
-            answers.append(Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, *about))
+            answers.append(
+                Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, row.time, row.horizon_s)
+            )
+        if before is not None:
+            # Of several heads, each counts for itself.
+            self.counters.update({name: count - before[name] for name, count in head.counts().items()})
         for fault in piece.rejected:
             self._reject(fault.error.reason, f"{fault.error}{_of_horizon(row.horizon_s)}", fault.payload)
         # Here and not at the end of the slice, so that their numbers do not depend on the slices.
-        self.alarms += tuple(head.take_alarms(self.message, self.counters))
+        if head.drift is not None and head.drift.raised:
+            self.alarms += tuple(head.take_alarms(self.message, self.counters))
 
     def _give_up(self, step: Dropped) -> None:
         """Add the dead letter of a question that is given up."""

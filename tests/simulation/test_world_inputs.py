@@ -85,7 +85,7 @@ def test_a_value_that_is_used_beyond_its_age(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_forecast_that_is_learned_without_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(self: Assembler, time: float, counts: Any) -> Iterator[Any]:
-        while self._labels.next_due < time + 10.0:
+        while self._labels.next_due() < time + 10.0:
             yield from self._labels.answer_forecast(counts)
 
     monkeypatch.setattr(Assembler, "_until", hasty)
