@@ -22,6 +22,7 @@ FURTHER: dict[str, tuple[Family | None, str]] = {
     "dead_letters.<reason>": (DEAD_LETTERS, "The same by reason, such as `dead_letters.malformed`."),
     "drift_alarms": (None, "Changes found in the prediction error or in an input."),
     "drift_alarms.<watched>": (DRIFT_ALARMS, "The same by what was watched: `error` or `input`."),
+    "horizons": (None, "Metrics of each of several horizons, as objects by its seconds, such as `horizons.3600.mae`."),
     "decoding.<what>": (DECODING, "What decoders of inputs count, such as `decoding.sequence_gaps` of Sparkplug B."),
 }
 """Metrics that are no number, or have a label in Prometheus."""
@@ -48,6 +49,7 @@ An event is answered by an object, an array of events by an array of such object
 | `id` | the id of the event; absent if it has none |
 | `y` | the label of the event; absent if it has none |
 | `time` | the time that the prediction is about, in seconds since 1970; only for events that are made of inputs |
+| `horizon_s` | the horizon of the forecast in seconds; only where there are [several](streams.md#several-horizons), each of which gives an answer |
 | `low`, `high` | bounds between which the label lies with the probability `predictions.interval`; only if that is set, and not in the first two answers |
 
 An event that cannot be used is not answered, and an array of answers is shorter by it: give events ids.
@@ -103,7 +105,8 @@ and is retained there. In the topic, all but letters, digits and `_.-~` of a use
 The metrics are published every `metrics.interval_s` seconds as one object, and to Prometheus if `metrics.listen` is set. A metric
 that a learner does not have, or that is not known yet, is absent or null; so are those of [inputs](streams.md) on a device
 without them. Counters go on after a restart, unless they say
-"since the start". [Scores](scores.md) defines the errors.
+"since the start". [Scores](scores.md) defines the errors. With [several horizons](streams.md#several-horizons), the errors and counts of each
+model are not there but under `horizons`, and have the label `horizon` in Prometheus; `events_learned` and the like are sums.
 
 | metric | in Prometheus | meaning |
 |---|---|---|
