@@ -7,14 +7,18 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edgedescent.assembly import LabelSpec
 from edgedescent.config import Config, convert
 from edgedescent.daemon.exposition import FAMILIES, PREFIX, render
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.daemon.input_checks import inputs_of
+from edgedescent.engine.core import Engine
 from edgedescent.interfaces import Delivery
+from edgedescent.state import codec
 from support.daemon_harness import DaemonHarness
 from support.state_folder import bits
 
@@ -128,6 +132,36 @@ def test_recovery_and_a_stop_change_no_bit(tmp_path: Path) -> None:
     harness.restart()
     harness.recover()
     assert bits(harness.daemon.engine) == before
+
+
+def test_other_horizons_hold_from_the_next_message_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    harness = lived(tmp_path)
+    before, whole = harness.daemon.engine.heads.by_horizon, bits(harness.daemon.engine)
+    learned = {horizon: codec.encode(head.learner.state_dict()) for horizon, head in before.items()}
+    config, fewer = harness.config, LabelSpec(input="meter", feature="meter.power", horizon_s=(10.0, 60.0))
+
+    def restarted(config: Config) -> Engine:
+        harness.daemon.stop()
+        harness.daemon.close()
+        harness.config = config
+        harness.restart()
+        return harness.recover().daemon.engine
+
+    assert bits(restarted(msgspec.structs.replace(config, label=fewer))) == whole
+    assert (
+        "the model for 10 s ahead goes on; the model for 60 s ahead begins untrained; the model for 30.5 s"
+        in caplog.text
+    )
+    # Nothing came, so that nothing has ended.
+    assert bits(restarted(config)) == whole
+    restarted(msgspec.structs.replace(config, label=fewer))
+    harness.receive(Delivery("meter", b'{"P": 5}'))
+    engine = harness.daemon.engine
+    assert codec.encode(engine.heads.by_horizon[10.0].learner.state_dict()) == learned[10.0]
+    assert engine.heads.by_horizon[60.0].counts() == {"events_learned": 0, "events_predicted": 1}
+    assert [one["horizon_s"] for one in answers(harness)] == [10.0, 60.0]
+    now = bits(engine)
+    assert bits(restarted(harness.config)) == now
 
 
 def test_check_names_the_horizons(tmp_path: Path) -> None:
