@@ -36,6 +36,7 @@ EMIT
 input = "meter"
 feature = "meter.power"
 horizon_s = HORIZONS
+season_s = 40
 [[derive]]
 type = "Lag"
 of = ["room.temperature", "meter.power"]
