@@ -17,6 +17,7 @@ import msgspec
 from edgedescent.assembly import AssemblySettings
 from edgedescent.drift import Alarm, Detector, DriftMonitor
 from edgedescent.engine import engine_state
+from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._redelivery_window import AGAIN, COPY
 from edgedescent.engine.begun import NOT_BEGUN, SENT_AGAIN, BegunMessage, Handled
 from edgedescent.engine.begun_events import BegunEvents, behind
@@ -31,6 +32,7 @@ from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
 
 if TYPE_CHECKING:
+    from edgedescent.assembly import Assembler
     from edgedescent.engine.assembling import Assembling
     from edgedescent.engine.recommending import Recommending
 
@@ -168,11 +170,17 @@ class Engine:
         else:
             self.recommending.configure(recommend)
         for head in self.heads.all:
-            head.connect(
+            head.loop = LearningLoop(
+                head.learner,
                 self.format,
                 self.repeats.events,
-                id_scope=id_scope,
-                reused_ids=reused_ids,
+                head.quarantine,
+                head.errors,
+                head.counters,
+                by_topic=id_scope == "topic",
+                learns_reused=reused_ids == "learn",
+                intervals=head.intervals,
+                drift=head.drift,
                 recommending=self.recommending,
             )
         # The messages of inputs hold no events.
@@ -360,25 +368,21 @@ class Engine:
             **dict.fromkeys(always if self.assembling is None else (*always, *self.assembling.counters), 0),
             **self.counters,
             **({} if self.heads.are_several else self._head.metrics()),
-            **({} if self.assembling is None else self.assembling.assembler.metrics()),
-            **({"horizons": self._metrics_by_horizon()} if self.heads.are_several else {}),
+            **({} if self.assembling is None else self._metrics_of_inputs(self.assembling.assembler)),
             **({} if self.recommending is None else self.recommending.summary()),
         }
+
+    def _metrics_of_inputs(self, assembler: Assembler) -> dict[str, Any]:
+        """Metrics of the assembler, and those of each of several horizons."""
+        if not self.heads.are_several:
+            return assembler.metrics()
+        return {**assembler.metrics(), "horizons": self.heads.metrics(assembler.metrics_by_horizon())}
 
     def metrics_of(self, head: Head) -> dict[str, Any]:
         """Metrics of one model: those of the engine, with those of its horizon among them."""
         metrics = self.metrics()
         horizons: dict[str, dict[str, float | int]] = metrics.pop("horizons", {})
         return metrics if head.horizon_s is None else metrics | horizons[horizon_name(head.horizon_s)]
-
-    def _metrics_by_horizon(self) -> dict[str, dict[str, float | int]]:
-        """Counters, errors and what waits by the name of the horizon."""
-        waiting = {} if self.assembling is None else self.assembling.assembler.metrics_by_horizon()
-        return {
-            horizon_name(horizon): {**head.counts(), **head.metrics(), **waiting[horizon]}
-            for horizon, head in self.heads.by_horizon.items()
-            if horizon is not None
-        }
 
     def state_dict(self) -> dict[str, Any]:
         """Complete state of the engine as named arrays and lists."""

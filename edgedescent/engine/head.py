@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from edgedescent.conformal import PredictionIntervals
 from edgedescent.drift import Alarm, Detector, DriftMonitor
-from edgedescent.engine._loop import LearningLoop
 from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.messages import DriftAlarm, Message
 from edgedescent.evaluation import Prequential
-from edgedescent.formats import Format
 
 if TYPE_CHECKING:
-    from edgedescent.engine._dedup_window import DedupWindow
-    from edgedescent.engine.recommending import Recommending
+    from edgedescent.engine._loop import LearningLoop
     from edgedescent.learners import Learner
 
 COUNTED = ("events_learned", "events_predicted")
@@ -43,7 +40,7 @@ class Head:
         quarantine: Holds back floods of new names and absurd labels.
         intervals: The prediction intervals; None where they are off.
         drift: What watches the prediction error and the inputs; None where it is off.
-        loop: The learning loop over these.
+        loop: The learning loop over these, which the engine makes.
     """
 
     loop: LearningLoop
@@ -70,30 +67,6 @@ class Head:
         elif self.drift is None or (detector, watched_inputs_max) != (self.drift.detector, self.drift.inputs_max):
             # The scores of a ranking have no unit, so there is no error.
             self.drift = DriftMonitor(detector, watched_inputs_max, watches_error=self.learner.labels_are_amounts)
-
-    def connect(
-        self,
-        payload_format: Format,
-        seen: DedupWindow,
-        *,
-        id_scope: Literal["topic", "device"],
-        reused_ids: Literal["learn", "drop"],
-        recommending: Recommending | None,
-    ) -> None:
-        """Make the learning loop; arguments as `LearningLoop` and `Engine`."""
-        self.loop = LearningLoop(
-            self.learner,
-            payload_format,
-            seen,
-            self.quarantine,
-            self.errors,
-            self.counters,
-            by_topic=id_scope == "topic",
-            learns_reused=reused_ids == "learn",
-            intervals=self.intervals,
-            drift=self.drift,
-            recommending=recommending,
-        )
 
     def take_alarms(self, message: Message, counters: Counter[str]) -> list[DriftAlarm]:
         """Count the alarms that were raised since the last call, and return them as effects.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from edgedescent.engine.head import COUNTED, Head
+from edgedescent.engine.head import COUNTED, Head, horizon_name
 from edgedescent.evaluation import Prequential
 
 if TYPE_CHECKING:
@@ -53,6 +54,18 @@ class Heads:
     def left_out(self) -> list[str]:
         """Features that a learner leaves out."""
         return list(dict.fromkeys(name for head in self.all for name in head.learner.left_out()))
+
+    def metrics(self, waiting: Mapping[float, Mapping[str, float | int]]) -> dict[str, dict[str, float | int]]:
+        """Counters, errors and what waits of each of several heads, by the name of its horizon.
+
+        Args:
+            waiting: What the assembler says of each horizon.
+        """
+        return {
+            horizon_name(horizon): {**head.counts(), **head.metrics(), **waiting[horizon]}
+            for horizon, head in self.by_horizon.items()
+            if horizon is not None
+        }
 
     def restart_scores(self) -> None:
         """Begin the scores anew."""
