@@ -108,15 +108,15 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             # They are long, and begin anew.
             before["inputs"], now["inputs"] = "others", "these"
         changed = [f"{name}: {before[name]!r} before, {now[name]!r} now" for name in now if before[name] != now[name]]
-        return "; ".join([*changed, *self._changed_models(earlier)])
+        return "; ".join([*changed, *self.changed_models(earlier)])
 
     @property
     def horizons(self) -> tuple[float | None, ...]:
         """Horizon of each model; None alone where there are no forecasts."""
         return (None,) if self.assembly is None else self.assembly.label.horizons
 
-    def _changed_models(self, earlier: EngineSettings) -> list[str]:
-        """Texts that list the models which go on, begin and end; none where there is one before and now."""
+    def changed_models(self, earlier: EngineSettings) -> list[str]:
+        """Texts that list which models of several go on, begin and end: see `Heads.take_horizons`."""
         old, new = earlier.horizons, self.horizons
         if old == new or len(old) == len(new) == 1:
             return []

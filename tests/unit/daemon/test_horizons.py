@@ -152,8 +152,16 @@ def test_other_horizons_hold_from_the_next_message_on(tmp_path: Path, caplog: py
         "the model for 10 s ahead goes on; the model for 60 s ahead begins untrained; the model for 30.5 s"
         in caplog.text
     )
+    results = [*inputs_of(harness.config, tmp_path)]
+    assert [(one.level, one.subject) for one in results] == [
+        ("ok", "inputs"),
+        ("warning", "horizons"),
+        ("ok", "features"),
+    ]
+    assert "the model for 30.5 s ahead ends" in str(results[1])
     # Nothing came, so that nothing has ended.
     assert bits(restarted(config)) == whole
+    assert "horizons" not in [one.subject for one in inputs_of(config, tmp_path)]
     restarted(msgspec.structs.replace(config, label=fewer))
     harness.receive(Delivery("meter", b'{"P": 5}'))
     engine = harness.daemon.engine
