@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Self
 
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgedescent.assembly import LabelSpec
+from edgedescent.commands.run import _summary
 from edgedescent.config import Config, convert
+from edgedescent.daemon.dry_run import dry_run
 from edgedescent.daemon.exposition import FAMILIES, PREFIX, render
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.daemon.input_checks import inputs_of
@@ -170,6 +174,45 @@ def test_other_horizons_hold_from_the_next_message_on(tmp_path: Path, caplog: py
     assert [one["horizon_s"] for one in answers(harness)] == [10.0, 60.0]
     now = bits(engine)
     assert bits(restarted(harness.config)) == now
+
+
+class Listening:
+    """An admin client to which a reading comes every ten seconds of the times in them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def subscribe(self, _topics: list[str]) -> dict[str, Any]:
+        return {}
+
+    def poll(self, _timeout_s: float) -> list[Delivery]:
+        start = time.time() - 1000.0
+        return [
+            Delivery("meter", json.dumps({"P": 5 + math.sin(i / 4), "t": start + 10 * i}).encode()) for i in range(90)
+        ]
+
+
+def test_a_dry_run_tells_the_error_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = {"topics": ["meter"], "fields": {"power": "P"}, "time": "t"}
+    config = DaemonHarness(tmp_path, **TABLES | {"inputs": {"meter": meter}, "assembly": {"lateness_s": 0}}).config
+    monkeypatch.setattr(Config, "build_admin_client", lambda _config, _purpose: Listening())
+    shown: list[dict[str, Any]] = []
+
+    def on_output(kind: str, payload: bytes) -> None:
+        said = json.loads(payload)
+        if kind == "predictions":
+            shown.extend(said if isinstance(said, list) else [said])
+
+    summary = dry_run(config, events=150, on_output=on_output)
+    assert summary["mae"] is None
+    assert [*summary["horizons"]] == NAMES
+    for name, mae in summary["horizons"].items():
+        learned = [one for one in shown if "y" in one and one["horizon_s"] == float(name)]
+        assert mae == pytest.approx(fmean(abs(one["y"] - one["prediction"]) for one in learned[1:]), rel=1e-12)
+    assert f"of this run, 30.5 s ahead: {summary['horizons']['30.5']:.6g}" in _summary(summary)
 
 
 def test_check_names_the_horizons(tmp_path: Path) -> None:
