@@ -25,22 +25,22 @@ class LabelJoin:
     Args:
         label: The table of the label.
         horizon_s: Horizon of the forecasts; None where the label is none.
-        head: Horizon with which the rows are marked, where there are several.
+        mark: The horizon again where there are several, for the rows to say which model they are for; else None.
         age_max_s: Largest age of the value that answers a forecast.
         latest: Latest values of the features, from which the labels of forecasts are taken.
 
     Attributes:
-        head: The same.
+        mark: The same.
         waiting: The questions that wait for their labels.
         baselines: Baselines of forecasts.
     """
 
     def __init__(
-        self, label: LabelSpec, horizon_s: float | None, head: float | None, age_max_s: float, latest: LatestValues
+        self, label: LabelSpec, horizon_s: float | None, mark: float | None, age_max_s: float, latest: LatestValues
     ) -> None:
         self._label = label
         self._horizon_s = horizon_s
-        self.head = head
+        self.mark = mark
         self._age_max_s = age_max_s
         self._latest = latest
         self.waiting = WaitingQuestions(label)
@@ -59,7 +59,7 @@ class LabelJoin:
             counts: Counters, which are updated.
         """
         by, horizon = self._label.by, self._horizon_s
-        row = Row(time, x, None, name, horizon_s=self.head)
+        row = Row(time, x, None, name, horizon_s=self.mark)
         if horizon is not None:
             row.time = time + horizon
             value = self._latest.value(self._label.feature, time, self._age_max_s)
@@ -78,7 +78,7 @@ class LabelJoin:
             return
         counts["questions"] += 1
         for dropped, reason in self.waiting.add(found_by, question, counts):
-            yield Dropped(dropped, reason, self.head)
+            yield Dropped(dropped, reason, self.mark)
 
     def answer_forecast(self, counts: Counter[str]) -> Iterator[Step]:
         """Learn the first waiting forecast: its label is the value at its time."""
@@ -88,11 +88,11 @@ class LabelJoin:
         if isinstance(y, Unusable):
             yield y
         elif y is None:
-            yield Dropped(question, "the label is missing at its time", self.head)
+            yield Dropped(question, "the label is missing at its time", self.mark)
         else:
             counts["labels_joined"] += 1
             self.baselines.score(question.baselines, question.prediction, y)
-            yield Row(due, question.x, y, question.id, question.prediction, horizon_s=self.head)
+            yield Row(due, question.x, y, question.id, question.prediction, horizon_s=self.mark)
 
     def answer_late(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
         """Learn the question that a late label answers."""
@@ -215,7 +215,7 @@ class LabelJoins:
 
     def metrics_by_horizon(self) -> dict[float, dict[str, float | int]]:
         """What `LabelJoin.metrics` says of each horizon; empty where there are not several."""
-        return {join.head: join.metrics() for join in self.joins if join.head is not None}
+        return {join.mark: join.metrics() for join in self.joins if join.mark is not None}
 
     def save_others(self) -> dict[str, Any]:
         """State of the joins but the first, as named arrays; none where there is one."""

@@ -39,9 +39,9 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     within_s: Seconds | None = None
     """Largest time from a question to the time that a label is about, where it is found by time."""
     waiting_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
-    """Number of questions that wait; beyond it the oldest are dropped."""
+    """Number of questions that wait, of each horizon; beyond it the oldest are dropped."""
     waiting_bytes_max: Annotated[int, Meta(ge=1000, le=2**40)] = 33_554_432
-    """Memory that they may take, at 400 bytes and 60 for each feature; beyond it the oldest are dropped."""
+    """Memory that these may take, at 400 bytes and 60 for each feature; beyond it the oldest are dropped."""
     ttl_s: Seconds = 604_800.0
     """Time after which a question without a label expires."""
     season_s: Seconds = 86_400.0
