@@ -100,14 +100,14 @@ def test_a_label_that_the_model_of_another_horizon_learns(monkeypatch: pytest.Mo
         self.by_horizon = dict(zip(heads, reversed(heads.values()), strict=True))
 
     monkeypatch.setattr(Heads, "_put", swapped)
-    violation = caught()
+    violation = caught(17)
     assert "the learner" in violation
     assert "s ahead differs" in violation
 
 
 def test_a_restart_that_forgets_what_waits_for_further_horizons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LabelJoins, "restore_others", lambda _self, _state: None)
-    assert "counters" in caught()
+    assert "counters" in caught(17)
 
 
 def test_a_restart_that_forgets_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:

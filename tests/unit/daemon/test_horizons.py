@@ -115,7 +115,7 @@ def test_the_name_of_a_sensor_has_the_largest_unit() -> None:
 
 def test_an_alarm_says_its_horizon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    harness = lived(tmp_path, 600)
+    harness = lived(tmp_path, 400)
     alarms = harness.transport.of("drift")
     assert [alarm["number"] for alarm in alarms] == [*range(1, len(alarms) + 1)]
     assert {alarm["horizon_s"] for alarm in alarms} == {10.0, 30.5}
