@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgedescent.config import Config
 from edgedescent.engine.core import Engine
 from edgedescent.engine.messages import DeadLetter, Message, Predictions, tick
 from edgedescent.engine.settings import EngineSettings
@@ -37,6 +39,7 @@ input = "meter"
 feature = "meter.power"
 horizon_s = HORIZONS
 season_s = 40
+waiting_max = WAITING
 [[derive]]
 type = "Lag"
 of = ["room.temperature", "meter.power"]
@@ -49,6 +52,11 @@ enabled = true
 LEARNER
 """
 EMITS = {"message": "", "interval": "every_s = 7", "other input": 'emit = "room"'}
+SUMMED = (
+    *("events_learned", "events_predicted", "questions", "questions_dropped", "labels_joined", "labels_missing"),
+    *("dead_letters.unlabelled", "dead_letters.quarantined"),
+)
+"""Counters of which each horizon has its part."""
 LEARNERS = {
     "auto": 'type = "AutoRegressor"\nbudget = "tiny"',
     "linear": 'type = "LinearRegressor"',
@@ -56,9 +64,15 @@ LEARNERS = {
 }
 
 
-def an_engine(horizons: Sequence[float] | float, emit: str = "", learner: str = LEARNERS["linear"]) -> Engine:
-    text = HOME.replace("EMIT", emit).replace("HORIZONS", str(horizons)).replace("LEARNER", learner)
-    return config_of(text).build_engine()
+def a_config(
+    horizons: Sequence[float] | float, emit: str = "", learner: str = LEARNERS["linear"], waiting_max: int = 10_000
+) -> Config:
+    filled = {"EMIT": emit, "HORIZONS": horizons, "LEARNER": learner, "WAITING": waiting_max}
+    return config_of(re.sub("|".join(filled), lambda word: str(filled[word[0]]), HOME))
+
+
+def an_engine(horizons: Sequence[float] | float, *options: Any) -> Engine:
+    return a_config(horizons, *options).build_engine()
 
 
 def recording(seed: int, n: int = 120) -> list[Message]:
@@ -100,17 +114,22 @@ def head_states(engine: Engine) -> dict[float | None, bytes]:
     }
 
 
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 10_000), emit=st.sampled_from([*EMITS]), learner=st.sampled_from([*LEARNERS]))
-def test_each_head_is_what_it_would_be_alone(seed: int, emit: str, learner: str) -> None:
+@settings(max_examples=6)
+@given(
+    seed=st.integers(0, 10_000),
+    emit=st.sampled_from([*EMITS]),
+    learner=st.sampled_from([*LEARNERS]),
+    waiting_max=st.sampled_from([3, 10_000]),
+)
+def test_each_head_is_what_it_would_be_alone(seed: int, emit: str, learner: str, waiting_max: int) -> None:
     messages, horizons = recording(seed), [7.0, 30.0, 60.5]
-    several = an_engine(horizons, EMITS[emit], LEARNERS[learner])
+    options = EMITS[emit], LEARNERS[learner], waiting_max
+    several, summed = an_engine(horizons, *options), Counter[str]()
     said = answers(several, messages)
     states, metrics = head_states(several), several.metrics()
     assert [*states] == horizons
-    learned = 0
     for horizon in horizons:
-        alone = an_engine(horizon, EMITS[emit], LEARNERS[learner])
+        alone = an_engine(horizon, *options)
         expected = answers(alone, messages)
         assert [{**one, "horizon_s": horizon} for one in expected] == [
             one for one in said if one["horizon_s"] == horizon
@@ -118,12 +137,14 @@ def test_each_head_is_what_it_would_be_alone(seed: int, emit: str, learner: str)
         assert states[horizon] == head_states(alone)[None]
         own, of_alone = metrics["horizons"][f"{horizon:g}"], alone.metrics()
         assert {name: value for name, value in of_alone.items() if name in own} == own
-        learned += of_alone["events_learned"]
-    assert several.counters["events_learned"] == learned > 0
+        summed += Counter({name: alone.counters[name] for name in SUMMED})
+    assert summed == Counter({name: several.counters[name] for name in summed})
+    assert summed["events_learned"] > 0
+    assert bool(summed["questions_dropped"]) == (waiting_max == 3)
     assert not {"mae", "forecast_mae_last_value"} & metrics.keys()
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000), stop=st.integers(1, 119), emit=st.sampled_from([*EMITS]))
 def test_a_restart_changes_no_bit(seed: int, stop: int, emit: str) -> None:
     messages = recording(seed)
@@ -138,8 +159,7 @@ def test_a_restart_changes_no_bit(seed: int, stop: int, emit: str) -> None:
 
 
 def settings_of(horizons: Sequence[float] | float) -> EngineSettings:
-    text = HOME.replace("EMIT", "").replace("HORIZONS", str(horizons)).replace("LEARNER", LEARNERS["linear"])
-    return config_of(text).engine_settings()
+    return a_config(horizons).engine_settings()
 
 
 def test_one_horizon_is_the_same_in_a_list() -> None:
