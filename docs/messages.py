@@ -25,6 +25,7 @@ FURTHER: dict[str, tuple[Family | None, str]] = {
     "drift_alarms.<watched>": (DRIFT_ALARMS, "The same by what was watched: `error` or `input`."),
     "dead_letters_newest": (None, "The newest dead letters since the start, five at most; see below."),
     "inputs": (None, "The features of inputs; see below."),
+    "horizons": (None, "Metrics of each of several horizons, as objects by its seconds, such as `horizons.3600.mae`."),
     "decoding.<what>": (DECODING, "What decoders of inputs count, such as `decoding.sequence_gaps` of Sparkplug B."),
 }
 """Metrics that are no number, or have a label in Prometheus."""
@@ -52,6 +53,7 @@ An event is answered by an object, an array of events by an array of such object
 | `y` | the label of the event; absent if it has none |
 | `time` | the time that the prediction is about, in seconds since 1970; only for events that are made of inputs |
 | `key` | the [key](streams.md#late-labels) of the event, such as the machine; absent if it has none |
+| `horizon_s` | the horizon of the forecast in seconds; only where there are [several](streams.md#several-horizons), each of which gives an answer |
 | `low`, `high` | bounds between which the label lies with the probability `predictions.interval`; only if that is set, and not in the first two answers |
 
 With [templates](streams.md#answers), `topics.predictions` with `{id}` or `{key}`, or `predictions.payload`, each answer is a message of
@@ -110,7 +112,8 @@ and is retained there. In the topic, all but letters, digits and `_.-~` of a use
 The metrics are published every `metrics.interval_s` seconds as one object, and to Prometheus if `metrics.listen` is set. A metric
 that a learner does not have, or that is not known yet, is absent or null; so are those of [inputs](streams.md) on a device
 without them. Counters go on after a restart, unless they say
-"since the start". [Scores](scores.md) defines the errors.
+"since the start". [Scores](scores.md) defines the errors. With [several horizons](streams.md#several-horizons), the errors and counts of each
+model are not there but under `horizons`, and have the label `horizon` in Prometheus; `events_learned` and the like are sums.
 
 Three fields, `inputs`, `dead_letters_newest` and `drift_newest`, are for people who watch, such as with
 [`edgedescent watch`](operating.md#watch). They are left out where the broker does not take a message of that size, or with `metrics.details = false`:

@@ -212,7 +212,7 @@ def _type(hint: Any) -> str:
     if origin is typing.Literal:
         return ", ".join(f'`"{name}"`' for name in members)
     if origin in (tuple, list):
-        return f"list of {_type(members[0])}s"
+        return "list of " + re.sub(r"^[^>≥]*[a-z]", r"\g<0>s", _type(members[0]))
     if origin is dict:
         return "table"
     return " or ".join(dict.fromkeys(_type(member) for member in members if member is not type(None)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgedescent.assembly.deriver import Deriver
 from edgedescent.assembly.inputs import Reading
-from edgedescent.assembly.label_join import LabelJoin, label_of
+from edgedescent.assembly.label_join import LabelJoins, label_of
 from edgedescent.assembly.labels import Question, Unusable
 from edgedescent.assembly.latest import LatestValues, SavedRows
 from edgedescent.assembly.message_reader import MessageReader
@@ -109,7 +109,7 @@ class Assembler:
         self._states = [one.state for one in self._inputs if one.state is not None]
         self._latest = LatestValues([one.spec.max_age_s for one in self._inputs], spec.features_max)
         self._deriver = Deriver(settings.build_derived())
-        self._labels = LabelJoin(label, settings.label_age_max_s, self._latest)
+        self._labels = LabelJoins(settings, self._latest)
         self._silence = Silence([one.spec.silent_after_s for one in self._inputs])
         self._boundary: int | None = None
         """Number of the next interval, from 1970 on; None before the first reading is used."""
@@ -234,7 +234,7 @@ class Assembler:
         every = self._every_s
         n = 0
         while True:
-            due = self._labels.waiting.next_due
+            due = self._labels.next_due()
             boundary = math.inf if every is None or self._boundary is None else self._boundary * every
             if not min(due, boundary) < time:
                 return
@@ -265,7 +265,7 @@ class Assembler:
                 yield from self._learn_now(reading, counts)
             return
         # What is learned before the prediction makes it better.
-        while self._is_complete and self._labels.waiting.next_due <= time:
+        while self._is_complete and self._labels.next_due() <= time:
             yield from self._labels.answer_forecast(counts)
         yield from self._ask(time, reading.id, reading.key, counts)
 
@@ -309,13 +309,13 @@ class Assembler:
         due = min(self._silence.due, self._buffer.due)
         if self._every_s is not None and self._boundary is not None:
             due = min(due, self._boundary * self._every_s + lateness)
-        due = min(due, self._labels.waiting.next_due + lateness)
+        due = min(due, self._labels.next_due() + lateness)
         return clock.arrival_of(due) + TICK_MARGIN_S
 
     @property
     def n_waiting(self) -> int:
         """Number of questions that wait for their labels."""
-        return len(self._labels.waiting)
+        return self._labels.n_waiting
 
     @property
     def silent(self) -> list[str]:
@@ -330,14 +330,16 @@ class Assembler:
         """Numbers of what waits, and the errors of forecasts beside those of the baselines."""
         return {
             "readings_waiting": len(self._buffer),
-            "questions_waiting": len(self._labels.waiting),
-            "questions_waiting_bytes": self._labels.waiting.bytes,
             "clocks_set_back": self._clock.n_clamped,
             "clocks_held_back": self._clock.n_held_back,
             "arrivals_turned_back": self._clock.n_turned_back,
             "inputs_silent": len(self._silence.silent),
-            **self._labels.baselines.summary(),
+            **self._labels.metrics(),
         }
+
+    def metrics_by_horizon(self) -> dict[float, dict[str, float | int]]:
+        """The same of each horizon, where there are several."""
+        return self._labels.metrics_by_horizon()
 
     def describe(self, at: float | None = None) -> list[dict[str, Any]]:
         """Each feature, for people: last value, age in seconds by the clock of the stream, and how often missing.
@@ -363,7 +365,7 @@ class Assembler:
     def state_dict(self) -> dict[str, Any]:
         """State as named arrays."""
         frontier, held, last = self._buffer.save()
-        number, waiting, answered, times, baselines = self._labels.save()
+        number, waiting, answered, times, baselines = self._labels.joins[0].save()
         content = _Content(
             self._latest.save(),
             frontier,
@@ -382,6 +384,7 @@ class Assembler:
         return {
             "clock": np.array(self._clock.save(), dtype=np.float64),
             "content": np.frombuffer(_encode(content), dtype=np.uint8),
+            **self._labels.save_others(),
             **self._save_decoders(),
         }
 
@@ -405,9 +408,10 @@ class Assembler:
         self._clock.restore(state["clock"].tolist())
         self._latest.restore(content.latest, content.rows)
         self._buffer.restore(content.frontier, content.held, content.last)
-        self._labels.restore(
+        self._labels.joins[0].restore(
             content.waiting_number, content.waiting, content.answered, content.times, content.baselines
         )
+        self._labels.restore_others(state)
         self._deriver.restore(content.derived)
         self._boundary = content.boundary
         self._silence.restore(content.heard)

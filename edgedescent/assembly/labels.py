@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
+HORIZONS_MAX = 16
+"""Bound on the horizons of a label: each has a model in memory."""
 TIMES_FACTOR = 2
 """Bound on the times of questions that are kept, by the number that may wait."""
 QUESTION_BYTES, FEATURE_BYTES = 400, 60
@@ -26,8 +28,9 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Name of the input that has it."""
     feature: str
     """Its name among the features, such as ``kitchen.temperature``."""
-    horizon_s: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    """The label is the value that the feature has so much later: a forecast."""
+    horizon_s: Seconds | Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=HORIZONS_MAX)] | None = None
+    """The label is the value that the feature has so much later: a forecast. Of a list of at most 16 horizons, in
+    order, each is forecast by a model of its own."""
     by: Literal["id", "key", "time"] | None = None
     """Key that joins a late label to its question: by the same id; by the same key, as the newest question; or by
     the time that it is about, as the newest question until then."""
@@ -36,13 +39,28 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     within_s: Seconds | None = None
     """Largest time from a question to the time that a label is about, where it is found by time."""
     waiting_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
-    """Number of questions that wait; beyond it the oldest are dropped."""
+    """Number of questions that wait, of each horizon; beyond it the oldest are dropped."""
     waiting_bytes_max: Annotated[int, Meta(ge=1000, le=2**40)] = 33_554_432
-    """Memory that they may take, at 400 bytes and 60 for each feature; beyond it the oldest are dropped."""
+    """Memory that these may take, at 400 bytes and 60 for each feature; beyond it the oldest are dropped."""
     ttl_s: Seconds = 604_800.0
     """Time after which a question without a label expires."""
     season_s: Seconds = 86_400.0
     """Season of a forecast's second baseline: the value one season before what is predicted."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.horizon_s, tuple) and len(self.horizon_s) == 1:
+            # The same settings, however they are written.
+            msgspec.structs.force_setattr(self, "horizon_s", self.horizon_s[0])
+
+    @property
+    def horizons(self) -> tuple[float | None, ...]:
+        """Horizon of each model; None alone for a label that is no forecast."""
+        return self.horizon_s if isinstance(self.horizon_s, tuple) else (self.horizon_s,)
+
+    @property
+    def marks(self) -> tuple[float | None, ...]:
+        """Mark of the rows and answers of each model: its horizon; None for the only model."""
+        return self.horizons if len(self.horizons) > 1 else (None,)
 
 
 class Question(msgspec.Struct, array_like=True, gc=False):
@@ -146,7 +164,6 @@ class WaitingQuestions:
             counts["questions_expired"] += 1
             yield self._take_first(), f"no label came within {self.spec.ttl_s:g} s"
 
-    @property
     def next_due(self) -> float:
         """Time of the label of the first waiting forecast; infinite if none waits."""
         if self.spec.horizon_s is None or not self._waiting:

@@ -36,11 +36,13 @@ class Row(msgspec.Struct):
     """Newest value of the feature that is forecast; None where it is missing or there is no horizon."""
     prediction: float = math.nan
     """Prediction of the learner, which the engine fills in; NaN if the learner refuses the event."""
+    horizon_s: float | None = None
+    """Horizon of the forecast, where there are several: it says which model it is for."""
 
 
 def encode_row(row: Row) -> bytes:
-    """JSON of an event as people and programs read it: ``time``, ``x``, and ``y`` and ``id`` where there is one."""
-    pairs = {"time": row.time, "x": row.x, "y": row.y, "id": row.id}
+    """JSON of an event for people and programs: ``time``, ``x``, and ``y``, ``id`` and ``horizon_s`` where known."""
+    pairs = {"time": row.time, "x": row.x, "y": row.y, "id": row.id, "horizon_s": row.horizon_s}
     return msgspec.json.encode({name: value for name, value in pairs.items() if value is not None})
 
 
@@ -49,6 +51,8 @@ class Dropped(msgspec.Struct):
 
     question: Question
     reason: str
+    horizon_s: float | None = None
+    """Horizon of the forecast, where there are several."""
 
 
 Step = Row | Dropped | Unusable | Command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -98,12 +99,10 @@ class AssemblySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             return self.assembly.lateness_s
         return LATENESS_S if any(spec.has_time for spec in self.inputs.values()) else 0.0
 
-    @property
-    def label_age_max_s(self) -> float:
-        """Largest age of the value that answers a forecast."""
-        label = self.label
-        age = label.max_age_s or self.inputs[label.input].max_age_s
-        return age if age is not None else (label.horizon_s or 0.0) / 2
+    def label_age_max_s(self, horizon_s: float) -> float:
+        """Largest age of the value that answers a forecast with a horizon."""
+        age = self.label.max_age_s or self.inputs[self.label.input].max_age_s
+        return age if age is not None else horizon_s / 2
 
 
 def build_derived(table: dict[str, Any], path: str) -> Derived:
@@ -157,6 +156,11 @@ def _check_label(settings: AssemblySettings, inputs: dict[str, Input]) -> None:
             "event would have a label.",
             f"Its features have names such as {_example(inputs[label.input])!r}.",
         )
+    horizons = label.horizons
+    if any(later is not None and earlier is not None and later <= earlier for earlier, later in pairwise(horizons)):
+        raise ConfigError(
+            f"`label.horizon_s` is {shown(list(horizons))}: expected increasing numbers, each for a model of its own."
+        )
     if label.by is not None and label.horizon_s is not None:
         raise ConfigError(
             f"`label.by` is {shown(label.by)}: expected none beside `label.horizon_s`.",
@@ -177,9 +181,11 @@ def _check_emit(settings: AssemblySettings, inputs: dict[str, Input]) -> None:
                 "finds it.",
                 "Give `label.horizon_s`, or `label.by` as 'time'.",
             )
-        if label.horizon_s is not None and spec.every_s is not None and label.horizon_s < spec.every_s:
+        shortest = label.horizons[0]
+        if shortest is not None and spec.every_s is not None and shortest < spec.every_s:
             raise ConfigError(
-                f"`label.horizon_s` is {label.horizon_s!r}: expected at least `assembly.every_s`, {spec.every_s!r}."
+                f"`label.horizon_s` is {shown(label.horizon_s)}: expected at least `assembly.every_s`, "
+                f"{spec.every_s!r}."
             )
         return
     if emit == LABEL:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgedescent.console.options import SETTINGS, Number, duration, example
+from edgedescent.console.options import SETTINGS, Number, durations, example
 from edgedescent.console.terminal import Progress, printable
 from edgedescent.errors import ConfigError
 
@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 )
 @click.option("--topics", multiple=True, help="Topic filters to listen to.  [default: #]")
 @click.option("--predict", help="Feature to predict, as it is listed; asked for where it is missing.")
-@click.option("--horizon", callback=duration, help="How far ahead: 90s, 15m, 1h or 7d.  [default: 1h]")
+@click.option(
+    "--horizon",
+    "horizons",
+    multiple=True,
+    callback=durations,
+    help="How far ahead: 90s, 15m, 1h or 7d; several times for several models.  [default: 1h]",
+)
 @click.option("--device", default="device", show_default=True, help="Name of the device.")
 @click.option("--username", help="User name at the broker.")
 @click.option("--password-file", help="File whose first line is the password.")
@@ -48,7 +54,7 @@ def init(
     seconds: float,
     topics: tuple[str, ...],
     predict: str | None,
-    horizon: float | None,
+    horizons: tuple[float, ...],
     device: str,
     username: str | None,
     password_file: str | None,
@@ -77,7 +83,7 @@ def init(
     plans = _plans(heard)
     _list(plans)
     if not list_only:
-        _write(plans, heard, broker, device, predict, 3600.0 if horizon is None else horizon, output)
+        _write(plans, heard, broker, device, predict, horizons or (3600.0,), output)
 
 
 def _listen(device: str, broker: dict[str, Any], topics: tuple[str, ...], seconds: float) -> list[Heard]:
@@ -124,7 +130,7 @@ def _write(
     broker: dict[str, Any],
     device: str,
     predict: str | None,
-    horizon_s: float,
+    horizons: tuple[float, ...],
     output: Path,
 ) -> None:
     from edgedescent.assembly import encode_row
@@ -137,7 +143,7 @@ def _write(
             raise click.UsageError("What is to be predicted? Nobody is here to answer: give --predict.")
         predict = click.prompt("What is to be predicted", err=True)
     notes = [f"Written by `edgedescent init` for what was heard on {len(heard)} messages."]
-    proposal = Proposal(device, broker, plans, predict, horizon_s, local_zone(), notes=notes)
+    proposal = Proposal(device, broker, plans, predict, horizons, local_zone(), notes=notes)
     with Progress("Trying what helps") as bar:
         proposal = rehearsed(proposal, heard, bar.update)
     rows = vectors(proposal, heard, 2)

@@ -97,5 +97,10 @@ def _summary(summary: dict[str, Any]) -> str:
     lines += [f"  rejected as {reason}: {count}" for reason, count in summary["rejected"].items()]
     if summary["mae"] is not None:
         lines.append(f"  mean absolute error of this run: {summary['mae']:.6g}")
+    lines += [
+        f"  mean absolute error of this run, {horizon} s ahead: {mae:.6g}"
+        for horizon, mae in summary["horizons"].items()
+        if mae is not None
+    ]
     lines.append(f"  started from: {printable(summary['started_from'])}")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -38,6 +39,13 @@ def status(config: str, as_json: bool) -> None:
         click.echo(f"State {found['state']} since {timestamp(found['since'])}, version {found['version']}.")
     if found.pop("config_changed"):
         click.echo("The configuration file has changed since the daemon started: restart it to have that take effect.")
-    for name, value in found.items():
-        if name not in _IN_SUMMARY:
-            click.echo(f"  {name:24} {value:.6g}" if isinstance(value, float) else f"  {name:24} {value}")
+    horizons = found.pop("horizons", {})
+    _list({name: value for name, value in found.items() if name not in _IN_SUMMARY})
+    for horizon, metrics in horizons.items():
+        click.echo(f"{horizon} s ahead:")
+        _list(metrics)
+
+
+def _list(metrics: dict[str, Any]) -> None:
+    for name, value in metrics.items():
+        click.echo(f"  {name:24} {value:.6g}" if isinstance(value, float) else f"  {name:24} {value}")

@@ -36,24 +36,32 @@ def answer_template(config: Config) -> AnswerTemplate | None:
                 "Give it a level of its own.",
             )
     if config.home_assistant.discovery:
-        value_template(template, config)
+        for horizon in config.marks:
+            sensor_source(template, config, horizon)
     return template
 
 
-def value_template(template: AnswerTemplate, config: Config) -> str:
-    """Template by which Home Assistant finds the prediction in an answer.
+def sensor_source(template: AnswerTemplate, config: Config, horizon_s: float | None) -> tuple[str, str]:
+    """Topic of a sensor of Home Assistant, and the template by which it finds the prediction in an answer.
 
     Args:
         template: Template of the answers.
         config: The configuration.
+        horizon_s: Horizon of the forecasts, of several; None for the only one.
 
     Raises:
         ConfigError: If it cannot.
     """
-    if template.varies:
+    topic = template.topic_of_horizon(horizon_s)
+    if topic is None:
         raise ConfigError(
             f"`home_assistant.discovery` is true, but `topics.predictions` is {shown(config.topics.predictions)}: "
             "expected one topic for all answers, without {id} and {key}, which is one sensor."
+        )
+    if horizon_s is not None and "{horizon_s}" not in config.topics.predictions:
+        raise ConfigError(
+            f"`home_assistant.discovery` is true, but `topics.predictions` is {shown(config.topics.predictions)}: "
+            "expected {horizon_s} in it, a topic for each horizon, which is one sensor."
         )
     path = (template.paths or {}).get("prediction")
     if path is None:
@@ -61,4 +69,5 @@ def value_template(template: AnswerTemplate, config: Config) -> str:
             f"`home_assistant.discovery` is true, but `predictions.payload` is {shown(config.predictions.payload)}: "
             "expected JSON that holds {prediction} as a number, or {prediction} alone."
         )
-    return f"{{{{ value_json{''.join(f'[{json.dumps(step)}]' for step in path)} }}}}" if path else "{{ value }}"
+    steps = "".join(f"[{json.dumps(step)}]" for step in path)
+    return topic, f"{{{{ value_json{steps} }}}}" if path else "{{ value }}"

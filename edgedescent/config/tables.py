@@ -252,6 +252,11 @@ class Config(_Table, frozen=True):
         filters = self.topics.events if settings is None else settings.filters()
         return [topic.replace("{device}", self.device) for topic in filters]
 
+    @property
+    def marks(self) -> tuple[float | None, ...]:
+        """Mark of the answers of each model: its horizon where there are several; None for the only model."""
+        return (None,) if self.label is None else self.label.marks
+
     def subscriptions(self) -> list[str]:
         """Topic filters to subscribe to: those of the events, and the topic of the requests."""
         recommend = self.recommend

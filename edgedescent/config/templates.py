@@ -13,13 +13,14 @@ from urllib.parse import quote
 
 import msgspec
 
+from edgedescent.engine.head import horizon_name
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import ConfigError, did_you_mean, shown
 from edgedescent.formats.times import time_of
 
-TOPIC_FIELDS = ("id", "key")
-"""Fields of a topic beside the device, which are different in each answer."""
-NUMBERS = ("prediction", "y", "low", "high", "time")
+TOPIC_FIELDS = ("id", "key", "horizon_s")
+"""Fields of a topic beside the device, which are not the same in all answers."""
+NUMBERS = ("prediction", "y", "low", "high", "time", "horizon_s")
 TEXTS = ("device", "id", "key")
 TIME_FORMATS = ("iso", "ms", "ns")
 LEVEL_MAX = 512
@@ -45,13 +46,12 @@ class AnswerTemplate:
     A field is a name in braces, alone or with a format: ``{prediction:.2f}``. All other braces are what they are.
 
     Args:
-        topic: Topic, with the fields ``{device}``, ``{id}`` and ``{key}``.
+        topic: Topic, with the fields ``{device}``, ``{id}``, ``{key}`` and ``{horizon_s}``.
         payload: Payload; the answer as JSON where it is None.
         device: Name of the device.
 
     Attributes:
         filter: Filter of the topics.
-        varies: True if the topic is not the same for all answers.
         paths: Where each field stands in the payload, if that is JSON; None if it is not.
 
     Raises:
@@ -64,13 +64,12 @@ class AnswerTemplate:
     """
 
     def __init__(self, topic: str, payload: str | None, device: str) -> None:
-        own = topic.replace("{device}", device)
+        self._own = own = topic.replace("{device}", device)
         self._topic = _parts(topic, "topics.predictions", partial(_topic_writer, device), ("device", *TOPIC_FIELDS))
         self._is_own = re.compile(
             "".join("[^/]*" if part in _VARYING else re.escape(part) for part in _SPLIT.split(own))
         ).fullmatch
         self.filter = "/".join("+" if _SPLIT.search(level) else level for level in own.split("/"))
-        self.varies = _SPLIT.search(own) is not None
         self._payload: list[str | _Writer] | None = None
         self.paths: dict[str, Path] | None = {name: (name,) for name in (*NUMBERS, "id", "key")}
         if payload is not None:
@@ -92,6 +91,16 @@ class AnswerTemplate:
 
     def _payload_of(self, answer: Prediction) -> bytes:
         return _encode(answer) if self._payload is None else _written(self._payload, answer).encode()
+
+    def topic_of_horizon(self, horizon_s: float | None) -> str | None:
+        """Topic of all answers with a horizon; None if they have several.
+
+        Args:
+            horizon_s: The horizon; None where answers have none.
+        """
+        name = NO_LEVEL if horizon_s is None else horizon_name(horizon_s)
+        topic = self._own.replace("{horizon_s}", name)
+        return None if _SPLIT.search(topic) else topic
 
     def is_own(self, topic: str) -> bool:
         """True if an answer may go to a topic.
@@ -145,7 +154,14 @@ class AnswerTemplate:
 
 
 _SAMPLE = Prediction(
-    1234567.5, id="id of an answer", y=2345678.5, low=3456789.5, high=4567890.5, time=1767607200.5, key="key of one"
+    1234567.5,
+    id="id of an answer",
+    y=2345678.5,
+    low=3456789.5,
+    high=4567890.5,
+    time=1767607200.5,
+    key="key of one",
+    horizon_s=9876543.5,
 )
 """Answer whose values tell its fields apart, whatever their formats."""
 
@@ -192,6 +208,8 @@ def _topic_writer(device: str, name: str, form: str) -> _Writer:
 
     def write(answer: Prediction) -> str:
         value = getattr(answer, name)
+        if name == "horizon_s" and value is not None:
+            value = horizon_name(value)
         # Neither what separates levels nor wildcards nor control characters are left.
         return NO_LEVEL if value is None or value == "" else quote(str(value), safe="")[:LEVEL_MAX]
 

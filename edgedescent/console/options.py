@@ -32,6 +32,11 @@ class Number(click.FloatRange):
         return number if math.isfinite(number) else self.fail(f"{value!r} is not a finite number.", param, ctx)
 
 
+def durations(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[float, ...]:
+    """Option callback that converts several lengths of time, as `duration`, to seconds in order, each once."""
+    return tuple(sorted({seconds for text in texts if (seconds := duration(context, parameter, text)) is not None}))
+
+
 def duration(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
     """Option callback that converts a length of time such as 90s, 15m, 6h or 7d to seconds."""
     if text is None:

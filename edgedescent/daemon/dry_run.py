@@ -15,10 +15,10 @@ from typing import Any
 from edgedescent.assembly import encode_row
 from edgedescent.config import Config, answer_template
 from edgedescent.engine.core import Engine
+from edgedescent.engine.head import horizon_name
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import TransportError
-from edgedescent.evaluation import Prequential
 from edgedescent.formats import Command
 from edgedescent.state.recovery import recover
 from edgedescent.state.state_file import state_exists
@@ -57,7 +57,8 @@ def dry_run(
             feature vectors of inputs. Where answers have a template, each comes behind its topic.
 
     Returns:
-        A summary of this run: counts, rejections by reason, seconds, error, and the state that it started from.
+        A summary of this run: counts, rejections by reason, seconds, the error, or that of each of several horizons,
+        and the state that it started from.
 
     Raises:
         TransportError: If the broker cannot be reached, refuses the topics, or closes the connection.
@@ -67,7 +68,7 @@ def dry_run(
     engine, started_from = _starting_engine(config)
     before = dict(engine.counters)
     # The error is that of this run alone.
-    engine.errors = Prequential()
+    engine.heads.restart_scores()
     if engine.assembling is not None:
         engine.assembling.on_row = lambda row: on_output("vectors", encode_row(row))
     client = config.build_admin_client("dry-run")
@@ -98,7 +99,12 @@ def dry_run(
     summary: dict[str, Any] = {name: engine.counters[name] - before.get(name, 0) for name in _COUNTED}
     summary["rejected"] = _rejections(engine, before)
     summary["seconds"] = time.monotonic() - started
-    summary["mae"] = engine.errors.summary().get("mae")
+    summary["mae"] = None if engine.heads.are_several else engine.errors.summary().get("mae")
+    summary["horizons"] = {
+        horizon_name(horizon): head.errors.summary().get("mae")
+        for horizon, head in engine.heads.by_horizon.items()
+        if horizon is not None
+    }
     summary["started_from"] = started_from
     return summary
 

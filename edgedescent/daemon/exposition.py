@@ -258,6 +258,8 @@ _DECODING = "decoding."
 def render(metrics: Mapping[str, Any]) -> bytes:
     """Render metrics in Prometheus' text format. Metrics without a number are omitted.
 
+    Those of several horizons have the label ``horizon``, in seconds.
+
     Args:
         metrics: Metrics of the daemon by name.
 
@@ -272,10 +274,14 @@ def render(metrics: Mapping[str, Any]) -> bytes:
     """
     device = {"device": str(metrics.get("device", ""))}
     lines: list[str] = []
+    horizons: Mapping[str, Mapping[str, Any]] = metrics.get("horizons", {})
     for name, family in FAMILIES.items():
-        value = metrics.get(name)
-        if isinstance(value, int | float):
-            lines += _family(family, [(device, value)])
+        # Not the sum as well, which a query over the family would count twice.
+        of_horizons = [({**device, "horizon": one}, own[name]) for one, own in horizons.items() if name in own]
+        found = of_horizons or [(device, metrics.get(name))]
+        samples = [(labels, value) for labels, value in found if isinstance(value, int | float)]
+        if samples:
+            lines += _family(family, samples)
     dead_letters = _samples(metrics, _REASON, device, "reason")
     if dead_letters or "dead_letters" in metrics:
         # The family is present even without samples, so that an alert on it can be tested.

@@ -8,17 +8,17 @@ from typing import Any
 
 import edgedescent
 from edgedescent.config import Config, answer_template
-from edgedescent.config.answers import value_template
+from edgedescent.config.answers import sensor_source
+from edgedescent.engine.head import horizon_name
 
-ANSWER = "{{ (value_json if value_json is mapping else value_json | last).prediction }}"
-"""Template of the prediction. Several answers of one message are an array, the newest prediction last."""
+_UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
 
 
 def discovery_messages(config: Config) -> list[tuple[str, bytes]]:
     """Topics and payloads that make Home Assistant show the device; none where it is not configured.
 
     They are published retained. A prediction is the newest of its message; the error is the fading mean absolute error
-    of about the last thousand events.
+    of about the last thousand events. Of several horizons, each has both.
 
     Args:
         config: The configuration.
@@ -35,8 +35,7 @@ def discovery_messages(config: Config) -> list[tuple[str, bytes]]:
     table = config.home_assistant
     if not table.discovery:
         return []
-    # Only these characters may stand in an object id.
-    node = "edgedescent_" + re.sub(r"[^a-zA-Z0-9_-]", "_", config.device)
+    node = "edgedescent_" + _object_id(config.device)
     shared: dict[str, Any] = {
         "availability_topic": config.topic("status"),
         "availability_template": "{{ 'offline' if value_json.state in ('offline', 'stopping') else 'online' }}",
@@ -51,22 +50,13 @@ def discovery_messages(config: Config) -> list[tuple[str, bytes]]:
     }
     if table.unit:
         shared["unit_of_measurement"] = table.unit
-    template = answer_template(config)
-    sensors: dict[str, dict[str, Any]] = {
-        "prediction": {
-            "name": "Prediction",
-            "state_topic": config.topic("predictions"),
-            "value_template": ANSWER if template is None else value_template(template, config),
-        },
-        "error": {
-            "name": "Mean absolute error",
-            "state_topic": config.topic("metrics"),
-            "value_template": "{{ value_json.mae_recent | default(none) }}",
-            "entity_category": "diagnostic",
-        },
-    }
-    if table.device_class:
-        sensors["prediction"]["device_class"] = table.device_class
+    sensors: dict[str, dict[str, Any]] = {}
+    for horizon in config.marks:
+        prediction, error = _sensors(config, horizon)
+        if table.device_class:
+            prediction["device_class"] = table.device_class
+        end = "" if horizon is None else f"_{_object_id(horizon_name(horizon))}"
+        sensors |= {f"prediction{end}": prediction, f"error{end}": error}
     return [
         (
             f"{table.prefix}/sensor/{node}/{name}/config",
@@ -74,3 +64,46 @@ def discovery_messages(config: Config) -> list[tuple[str, bytes]]:
         )
         for name, own in sensors.items()
     ]
+
+
+def _sensors(config: Config, horizon: float | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sensors of the prediction and of its error.
+
+    Args:
+        config: The configuration.
+        horizon: Horizon of the forecasts, of several; None for the only model.
+    """
+    # Several answers of one message are an array, the newest prediction last.
+    answer = "{{ (value_json if value_json is mapping else value_json | last).prediction }}"
+    topic, errors, ahead = config.topic("predictions"), "value_json", ""
+    if horizon is not None:
+        # The newest that is about the future. A message without one renders to nothing, which changes no sensor.
+        answer = (
+            "{{ ([value_json] if value_json is mapping else value_json) "
+            f"| selectattr('horizon_s', 'eq', {horizon!r}) | rejectattr('y', 'defined') "
+            "| map(attribute='prediction') | list | last | default('') }}"
+        )
+        errors, ahead = f"value_json.horizons['{horizon_name(horizon)}']", f" {_duration(horizon)} ahead"
+    template = answer_template(config)
+    if template is not None:
+        topic, answer = sensor_source(template, config, horizon)
+    return (
+        {"name": f"Prediction{ahead}", "state_topic": topic, "value_template": answer},
+        {
+            "name": f"Mean absolute error{ahead}",
+            "state_topic": config.topic("metrics"),
+            "value_template": f"{{{{ {errors}.mae_recent | default(none) }}}}",
+            "entity_category": "diagnostic",
+        },
+    )
+
+
+def _object_id(text: str) -> str:
+    """Text with the characters that may stand in an object id."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", text)
+
+
+def _duration(seconds: float) -> str:
+    """Text of a duration in the largest unit of which it is a multiple, such as ``6 h``."""
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds % size == 0), ("s", 1.0))
+    return f"{seconds / size:g} {unit}"

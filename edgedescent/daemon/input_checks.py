@@ -31,14 +31,22 @@ def inputs_of(config: Config, folder: Path) -> Iterator[CheckResult]:
     if settings is None:
         return
     label = settings.label
-    ahead = "" if label.horizon_s is None else f", {label.horizon_s:g} s ahead"
+    horizons = [f"{horizon:g}" for horizon in label.horizons if horizon is not None]
+    ahead = f", {', '.join(horizons)} s ahead" if horizons else ""
+    ahead += ", each by a model of its own" if len(horizons) > 1 else ""
     derived = sum(len(one.names) for one in settings.build_derived())
     yield ok(
         "inputs",
         f"{len(settings.inputs)} inputs, {derived} derived features; an event by {settings.emit!r}, which predicts "
         f"{label.feature!r}{ahead}.",
     )
-    assembler = _newest(config, folder)
+    assembler, changes = _newest(config, folder)
+    if changes:
+        yield warning(
+            "horizons",
+            f"from the next message on, {'; '.join(changes)}.",
+            "To keep a model that ends, leave its horizon in `label.horizon_s`.",
+        )
     if assembler is None:
         yield ok("features", "there is no state yet that says what was received.")
         return
@@ -63,27 +71,29 @@ def inputs_of(config: Config, folder: Path) -> Iterator[CheckResult]:
         yield warning("feature", f"the input {name!r} is silent: nothing came for `inputs.{name}.silent_after_s`.")
 
 
-def _newest(config: Config, folder: Path) -> Assembler | None:
-    """Assembler as the newest checkpoint has it; None if there is none, or it is of other inputs."""
+def _newest(config: Config, folder: Path) -> tuple[Assembler | None, list[str]]:
+    """Assembler as the newest checkpoint has it, None if there is none or it is of other inputs; and changed models."""
     try:
         if not state_exists(folder / FILE):
-            return None
+            return None, []
         store = Store(folder, read_only=True)
     except StateError:
         # Another check tells it.
-        return None
+        return None, []
     try:
         checkpoint = next(iter(store.checkpoints()), None)
         settings = config.assembly_settings()
         recorded = None if checkpoint is None else store.records.settings.at(checkpoint.position)
-        if checkpoint is None or settings is None or recorded is None or recorded.assembly != settings:
-            return None
+        if checkpoint is None or settings is None or recorded is None:
+            return None, []
+        if recorded.assembly != settings:
+            return None, config.engine_settings().changed_models(recorded)
         assembling = Assembling(settings, config.limits.payload_bytes_max, config.limits.events_per_message_max)
         assembling.restore(checkpoint.state, "assembly.")
     except (StateError, KeyError, ValueError):
         # Damage is told by the check of the learner; an older state has no inputs.
-        return None
+        return None, []
     else:
-        return assembling.assembler
+        return assembling.assembler, []
     finally:
         store.close()

@@ -339,5 +339,5 @@ class Daemon:
             self._snapshot_due = now + (snapshots.every_s or float("inf"))
             self._snapshot_events = self._learned
             self._job.start()
-        if (model_card := self._job.poll()) is not None:
-            self._outputs.publish_model_card(model_card)
+        if (model_cards := self._job.poll()) is not None:
+            self._outputs.publish_model_cards(model_cards)

@@ -37,7 +37,7 @@ class Notices:
 
     def check(self, engine: Engine) -> None:
         """Log what is new since the last call."""
-        for name in engine.learner.left_out():
+        for name in engine.heads.left_out():
             if name not in self._left_out and len(self._left_out) < SAID_MAX:
                 self._left_out.add(name)
                 log.warning(
@@ -46,7 +46,7 @@ class Notices:
                     name,
                 )
         self._check_ids(engine)
-        unscored = engine.errors.n_unscored
+        unscored = engine.heads.n_unscored
         if unscored > 2 * self._unscored:
             self._unscored = unscored
             log.warning(
@@ -109,7 +109,7 @@ class Notices:
                 "replay them.",
                 quarantined,
             )
-        lifted = engine.quarantine.n_lifted
+        lifted = engine.heads.n_lifted
         if lifted > self._lifted:
             self._lifted = lifted
             log.warning(

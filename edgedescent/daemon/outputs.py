@@ -15,6 +15,7 @@ from edgedescent.daemon.answers import AnswerHold, Answers, Destination
 from edgedescent.daemon.clock import Clock
 from edgedescent.daemon.details import DEAD_LETTERS_MAX
 from edgedescent.daemon.home_assistant import discovery_messages
+from edgedescent.daemon.snapshot_job import ModelCards
 from edgedescent.drift.alarm import decode
 from edgedescent.engine.messages import DeadLetter, DriftAlarm, Effect, Message, Predictions, Recommendations
 from edgedescent.formats import Command
@@ -62,7 +63,7 @@ class Outputs:
         self._hold = AnswerHold(self.answers)
         self._too_large: Counter[str] = Counter()
         """Number of messages not sent because of their size, by output."""
-        self._model_card: bytes | None = None
+        self._model_cards: bytes | None = None
         """Model card of a new snapshot that is not published yet."""
         self._discovery = discovery_messages(config)
         self._announced = 0
@@ -174,7 +175,7 @@ class Outputs:
             self._announced += 1
 
     def send_waiting(self) -> None:
-        """Send what waits for a connection: answers, alarms and the model card of a new snapshot."""
+        """Send what waits for a connection: answers, alarms and the model cards of new snapshots."""
         answers = self.answers
         answers.payload_bytes_max = self._transport.payload_bytes_max(self._topics["predictions"])
         answers.send_waiting(self._store.last_position)
@@ -185,14 +186,14 @@ class Outputs:
                 "The broker takes messages of at most %d bytes: the answer to one event is larger and not sent.",
                 answers.payload_bytes_max,
             )
-        if self._model_card is not None and self.publish("snapshots", self._model_card, retain=True):
-            self._model_card = None
+        if self._model_cards is not None and self.publish("snapshots", self._model_cards, retain=True):
+            self._model_cards = None
 
     # --- Publishing -----------------------------------------------------------------------------------------------
 
-    def publish_model_card(self, model_card: dict[str, Any]) -> None:
-        """Publish the model card of a new snapshot, as soon as there is a connection."""
-        self._model_card = json.dumps(model_card).encode()
+    def publish_model_cards(self, model_cards: ModelCards) -> None:
+        """Publish the model card of a new snapshot, or those of several horizons, as soon as there is a connection."""
+        self._model_cards = json.dumps(model_cards).encode()
 
     def publish_status(self, payload: bytes) -> bool:
         """Publish the retained status; returns False if it cannot be sent now."""
@@ -249,7 +250,8 @@ def _log_alarm(effect: DriftAlarm) -> None:
     log.info(
         "Drift alarm %d: the mean of %s is %.6g since event %d, before %.6g.",
         alarm.number,
-        "the error" if alarm.input is None else f"the input {logs.cut(ascii(alarm.input), 100)}",
+        ("the error" if alarm.input is None else f"the input {logs.cut(ascii(alarm.input), 100)}")
+        + ("" if alarm.horizon_s is None else f" ({alarm.horizon_s:g} s ahead)"),
         alarm.after,
         alarm.since,
         alarm.before,

@@ -153,7 +153,7 @@ class Reports:
     def _write_status(self, metrics: dict[str, Any]) -> None:
         self._reported_state, self._reported_position = self._health.state, self._engine.position
         self._health.report(metrics)
-        left_out = self._engine.learner.left_out()
+        left_out = self._engine.heads.left_out()
         drift = msgspec.to_builtins(self._engine.latest_alarms)
         assembling = self._engine.assembling
         inputs = {} if assembling is None else {"silent": assembling.assembler.silent}

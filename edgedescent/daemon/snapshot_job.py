@@ -19,6 +19,10 @@ OOM_SCORE_ADJ = "1000"
 """Preference of the kernel for ending the exporting process where memory is short: before any other one (proc(5))."""
 
 
+ModelCards = dict[str, Any] | list[dict[str, Any]]
+"""Model card of a snapshot, or those of several horizons."""
+
+
 class SnapshotJob:
     """Runs ``edgedescent export`` as a child process, one at a time.
 
@@ -62,11 +66,12 @@ class SnapshotJob:
             log.error("The export cannot be started: %s.", error)
         self._deadline = time.monotonic() + self._timeout_s
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> ModelCards | None:
         """Check on the export without waiting; failures and timeouts are logged.
 
         Returns:
-            The model card of a snapshot that was published since the last call; else None.
+            The model card of a snapshot that was published since the last call, or those of several horizons; else
+            None.
         """
         if self._child is None:
             return None
@@ -87,13 +92,15 @@ class SnapshotJob:
         # The model card is the last line; libraries may have printed others before it.
         last = output.strip().rpartition("\n")[2]
         try:
-            model_card: dict[str, Any] = json.loads(last)
-            published = model_card["position"], model_card["path"], model_card["parity"]["max_rel_diff"]
+            found: ModelCards = json.loads(last)
+            cards = found if isinstance(found, list) else [found]
+            published = [(card["position"], card["path"], card["parity"]["max_rel_diff"]) for card in cards]
         except (ValueError, TypeError, KeyError):
             log.error("The export succeeded, but its output is not a model card: %.200r", last)
             return None
-        log.info("Snapshot at message %d published: %s (largest relative difference %.2g).", *published)
-        return model_card
+        for one in published:
+            log.info("Snapshot at message %d published: %s (largest relative difference %.2g).", *one)
+        return found
 
     def stop(self) -> None:
         """Kill a running export. A later export removes its temporary files."""

@@ -29,6 +29,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     """Number of the learned event from which on the mean differs most from that before, from 1."""
     event: int
     """Number of the learned event at which the alarm was raised."""
+    horizon_s: float | None = None
+    """Horizon of the forecasts, where there are several; the numbers of events are those of this horizon."""
 
 
 encode = msgspec.json.Encoder().encode

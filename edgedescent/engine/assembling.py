@@ -18,7 +18,8 @@ from edgedescent.formats import Command, Event, FeatureEvent, Format, ItemEvent
 from edgedescent.formats._cursor import Piece
 
 if TYPE_CHECKING:
-    from edgedescent.engine._loop import LearningLoop
+    from edgedescent.engine.head import Head
+    from edgedescent.engine.heads import Heads
 
 READINGS_PER_EVENT = 64
 """Number of readings that take no longer than an event may."""
@@ -50,11 +51,11 @@ class BegunReadings(BegunMessage):
         self._on_row = on_row
         self._commands: list[Effect] = []
 
-    def proceed(self, loop: LearningLoop, events_max: int) -> bool:
+    def proceed(self, heads: Heads, events_max: int) -> bool:
         """Predict and learn the next events that the message completes; returns True if that was all of them.
 
         Args:
-            loop: Predicts and learns.
+            heads: Predict and learn.
             events_max: Number of events after which it is left as soon as it may be. `READINGS_PER_EVENT` readings
                 count as one.
         """
@@ -70,13 +71,11 @@ class BegunReadings(BegunMessage):
                     break
             elif isinstance(step, Row):
                 n_events += 1
-                self._learn(step, loop, answers)
+                self._learn(step, heads.by_horizon[step.horizon_s], answers)
             elif isinstance(step, Command):
                 self._commands.append(step)
             elif isinstance(step, Dropped):
-                question = step.question
-                payload = _encode({"x": question.x, "id": question.id, "time": question.time})
-                self._reject("unlabelled", f"The event at {question.time!r} was not learned: {step.reason}.", payload)
+                self._give_up(step)
             else:
                 self._reject(step.reason, step.error, self.message.payload)
         if answers:
@@ -88,24 +87,47 @@ class BegunReadings(BegunMessage):
         commands, self._commands = self._commands, []
         return [*super().take_effects(), *commands]
 
-    def _learn(self, row: Row, loop: LearningLoop, answers: list[Prediction]) -> None:
+    def _learn(self, row: Row, head: Head, answers: list[Prediction]) -> None:
         """Predict and learn an event, and add its answer unless the learner refuses it."""
         if self._on_row is not None:
             self._on_row(row)
         # Without its id: the assembler has recognized what came twice, and joined what belongs together.
         piece = Piece([(0, FeatureEvent(row.x, row.y, None))], [], False, row.earlier)
-        for answer in loop.run(piece, self.message, False, sys.maxsize):
+        before = None if row.horizon_s is None else head.counts()
+        for answer in head.loop.run(piece, self.message, False, sys.maxsize):
             row.prediction = answer.prediction
-            if not self.counters["events_learned"] and row.last_value is not None:
+            if not head.counters["events_learned"] and row.last_value is not None:
                 # A learner without labels knows less of the future than the present does.
                 row.prediction = row.last_value
-            answers.append(Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, row.time, row.key))
+            answers.append(
+                Prediction(row.prediction, row.id, answer.y, answer.low, answer.high, row.time, row.key, row.horizon_s)
+            )
+        if before is not None:
+            # Of several heads, each counts for itself.
+            self.counters.update({name: count - before[name] for name, count in head.counts().items()})
         for fault in piece.rejected:
-            self._reject(fault.error.reason, str(fault.error), fault.payload)
+            self._reject(fault.error.reason, f"{fault.error}{_of_horizon(row.horizon_s)}", fault.payload)
+        # Here and not at the end of the slice, so that their numbers do not depend on the slices.
+        if head.drift is not None and head.drift.raised:
+            self.alarms += tuple(head.take_alarms(self.message, self.counters))
+
+    def _give_up(self, step: Dropped) -> None:
+        """Add the dead letter of a question that is given up."""
+        question = step.question
+        payload = {"x": question.x, "id": question.id, "time": question.time}
+        if step.horizon_s is not None:
+            payload["horizon_s"] = step.horizon_s
+        error = f"The event at {question.time!r} was not learned: {step.reason}{_of_horizon(step.horizon_s)}."
+        self._reject("unlabelled", error, _encode(payload))
 
     def _reject(self, reason: str, error: str, payload: bytes) -> None:
         """Add a dead letter. What readings are rejected for has no place in the message, so that they are numbered."""
         self.add_dead_letter(self.n_kept, reason, error, payload)
+
+
+def _of_horizon(horizon_s: float | None) -> str:
+    """Words that say the horizon, where there are several."""
+    return "" if horizon_s is None else f" (horizon {horizon_s:g} s)"
 
 
 class Assembling:
@@ -156,13 +178,19 @@ class Assembling:
             steps = self._run(message, counters, None if done.place < 0 else done.place)
         return BegunReadings(message, done, counters, steps, self.on_row)
 
-    def read(self, message: Message) -> Iterator[Event]:
-        """Events of a message as they are learned, or asked, with no learner: each prediction is 0."""
+    def read(self, message: Message, horizon_s: float | None) -> Iterator[Event]:
+        """Events of a message as they are learned, or asked, with no learner: each prediction is 0.
+
+        Args:
+            message: The message.
+            horizon_s: Horizon of the events, of several; None for the only one.
+        """
         counters: Counter[str] = Counter()
         for step in self._run(message, counters):
             if isinstance(step, Row):
                 step.prediction = 0.0
-                yield FeatureEvent(step.x, step.y, step.id)
+                if step.horizon_s == horizon_s:
+                    yield FeatureEvent(step.x, step.y, step.id)
 
     def _run(self, message: Message, counters: Counter[str], done: int | None = None) -> Iterator[Step | int]:
         """Steps that follow from a message, or its rejection where it is too long to be decoded."""
@@ -186,7 +214,9 @@ class Assembling:
         self.assembler.load_state_dict(own)
 
 
-def event_reader(payload_format: Format, assembling: Assembling | None) -> Callable[[Message], Iterable[Event]]:
+def event_reader(
+    payload_format: Format, assembling: Assembling | None, horizon_s: float | None
+) -> Callable[[Message], Iterable[Event]]:
     """Function that reads the events of messages that can be predicted, in order, without doing so or learning them.
 
     With inputs it is an assembler that has seen nothing, so that its first events may lack features.
@@ -194,10 +224,12 @@ def event_reader(payload_format: Format, assembling: Assembling | None) -> Calla
     Args:
         payload_format: Payload format of the engine.
         assembling: What the engine assembles events with; None for an engine of whole events.
+        horizon_s: Horizon of the events, of several; None for the only one.
     """
     if assembling is not None:
         limits = payload_format.payload_bytes_max, payload_format.events_per_message_max
-        return Assembling(assembling.settings, *limits).read
+        assembler = Assembling(assembling.settings, *limits)
+        return lambda message: assembler.read(message, horizon_s)
 
     def read(message: Message) -> Iterable[Event]:
         for piece in payload_format.read(message.payload):

@@ -23,7 +23,7 @@ from edgedescent.engine.messages import (
 )
 
 if TYPE_CHECKING:
-    from edgedescent.engine._loop import LearningLoop
+    from edgedescent.engine.heads import Heads
 
 _encode = msgspec.json.Encoder().encode
 
@@ -93,11 +93,11 @@ class BegunMessage(ABC):
         self._dead_letters: list[Effect] = []
 
     @abstractmethod
-    def proceed(self, loop: LearningLoop, events_max: int) -> bool:
+    def proceed(self, heads: Heads, events_max: int) -> bool:
         """Handle more of the message; returns True if that was the rest of it.
 
         Args:
-            loop: Predicts and learns.
+            heads: Predict and learn.
             events_max: Bound on the number of events.
         """
 

@@ -13,7 +13,7 @@ from edgedescent.formats import Piece
 from edgedescent.formats._cursor import EventCursor
 
 if TYPE_CHECKING:
-    from edgedescent.engine._loop import LearningLoop
+    from edgedescent.engine.heads import Heads
 
 _place = attrgetter("place")
 
@@ -34,17 +34,18 @@ class BegunEvents(BegunMessage):
         self._events: EventCursor | None = None
         """Piece of which events are left."""
 
-    def proceed(self, loop: LearningLoop, events_max: int) -> bool:
+    def proceed(self, heads: Heads, events_max: int) -> bool:
         """Predict and learn further events of one piece; returns True if the message is at its end.
 
         Args:
-            loop: Predicts and learns.
+            heads: Predict and learn.
             events_max: Bound on the number of events.
         """
         if self._events is None:
             self._events = next(self._pieces, None)
         if self._events is None:
             return True
+        loop = heads.first.loop
         answers = loop.run(self._events, self.message, self.redelivered, events_max)
         return self.add(self._events, answers, at_bound=not loop.left)
 

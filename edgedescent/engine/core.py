@@ -9,20 +9,21 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from edgedescent.assembly import AssemblySettings
-from edgedescent.conformal import PredictionIntervals
 from edgedescent.drift import Alarm, Detector, DriftMonitor
 from edgedescent.engine import engine_state
 from edgedescent.engine._loop import LearningLoop
-from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine._redelivery_window import AGAIN, COPY
 from edgedescent.engine.begun import NOT_BEGUN, SENT_AGAIN, BegunMessage, Handled
 from edgedescent.engine.begun_events import BegunEvents, behind
-from edgedescent.engine.messages import DriftAlarm, Effect, Message, Predictions
+from edgedescent.engine.head import Head, horizon_name
+from edgedescent.engine.heads import Heads
+from edgedescent.engine.messages import Effect, Message, Predictions
 from edgedescent.engine.repeats import Repeats
 from edgedescent.engine.settings import RecommendSettings
 from edgedescent.evaluation import Prequential
@@ -31,6 +32,7 @@ from edgedescent.formats._cursor import EventCursor
 from edgedescent.learners import Learner
 
 if TYPE_CHECKING:
+    from edgedescent.assembly import Assembler
     from edgedescent.engine.assembling import Assembling
     from edgedescent.engine.recommending import Recommending
 
@@ -41,7 +43,7 @@ class Engine:
     """Learns from messages one at a time, in order.
 
     Args:
-        learner: what predicts and learns.
+        learner: what predicts and learns. For forecasts of several horizons, each has a clone of it.
         payload_format: format of the messages.
         dedup_window: number of learned events with ids that are remembered to recognize repeats.
         id_scope: what an id belongs to: the ``topic`` of its message, or the ``device``, whatever the topic.
@@ -63,11 +65,8 @@ class Engine:
         position: position of the last message that was handled.
         done: part of the message behind it that was handled; None if none of it was.
         counters: what happened so far, by name.
-        errors: scores of the predictions.
+        heads: the models: one, or one for each horizon of a forecast.
         repeats: windows by which repeats are recognized.
-        quarantine: holds back floods of new names and absurd labels.
-        intervals: the prediction intervals; None where they are off.
-        drift: what watches the prediction error and the inputs; None where it is off.
         recommending: what recommends items; None where nothing is recommended.
 
     Example:
@@ -97,17 +96,14 @@ class Engine:
         assembly: AssemblySettings | None = None,
         recommend: RecommendSettings | None = None,
     ) -> None:
-        self.learner: Any = learner
         self.position = 0
         self.counters: Counter[str] = Counter()
-        self.errors = Prequential()
+        self.heads = Heads(learner, self.counters)
+        self._head = self.heads.first
         self.repeats = Repeats(dedup_window, redelivery_window)
         self._begun: BegunMessage | None = None
         """Message that was begun and has events left."""
         self.done: Handled | None = None
-        self.quarantine = Quarantine(quarantine)
-        self.intervals: PredictionIntervals | None = None
-        self.drift: DriftMonitor | None = None
         self.assembling: Assembling | None = None
         self.recommending: Recommending | None = None
         self.configure(
@@ -147,8 +143,9 @@ class Engine:
 
         A window that gets smaller keeps the newest of what it remembers. With another `id_scope`, events learned before
         are not recognized. With another `interval`, its calibration begins anew, and with another `detector` or
-        number of inputs what it remembers; with other inputs, what waits for them is dropped; with lists of another
-        length, their scores begin anew. The state does not change where the arguments are the same.
+        number of inputs what it remembers; with other inputs, what waits for them is dropped; with other horizons,
+        each that stays keeps its model, see `Heads.take_horizons`; with lists of another length, their scores begin
+        anew. The state does not change where the arguments are the same.
         """
         self.format = payload_format(
             self.learner.input_kind,
@@ -157,15 +154,12 @@ class Engine:
             decimal_comma=self.learner.decimal_comma,
         )
         self.repeats.resize(dedup_window, redelivery_window)
-        self.quarantine.enabled = quarantine
-        levels = () if interval is None else (interval,)
-        if levels != (() if self.intervals is None else self.intervals.levels):
-            self.intervals = PredictionIntervals(levels) if levels else None
-        if detector is None:
-            self.drift = None
-        elif self.drift is None or (detector, watched_inputs_max) != (self.drift.detector, self.drift.inputs_max):
-            # The scores of a ranking have no unit, so there is no error.
-            self.drift = DriftMonitor(detector, watched_inputs_max, watches_error=self.learner.labels_are_amounts)
+        self.heads.take_horizons((None,) if assembly is None else assembly.label.horizons)
+        self._head = self.heads.first
+        for head in self.heads.all:
+            head.configure(
+                quarantine=quarantine, interval=interval, detector=detector, watched_inputs_max=watched_inputs_max
+            )
         if recommend is None:
             self.recommending = None
         elif self.recommending is None:
@@ -175,21 +169,22 @@ class Engine:
             self.recommending = Recommending(recommend, self.learner, self.counters)
         else:
             self.recommending.configure(recommend)
-        self._loop = LearningLoop(
-            self.learner,
-            self.format,
-            self.repeats.events,
-            self.quarantine,
-            self.errors,
-            self.counters,
-            by_topic=id_scope == "topic",
-            learns_reused=reused_ids == "learn",
-            intervals=self.intervals,
-            drift=self.drift,
-            recommending=self.recommending,
-        )
+        for head in self.heads.all:
+            head.loop = LearningLoop(
+                head.learner,
+                self.format,
+                self.repeats.events,
+                head.quarantine,
+                head.errors,
+                head.counters,
+                by_topic=id_scope == "topic",
+                learns_reused=reused_ids == "learn",
+                intervals=head.intervals,
+                drift=head.drift,
+                recommending=self.recommending,
+            )
         # The messages of inputs hold no events.
-        self._reader = self.format.reader() if self._loop.takes_raw and assembly is None else None
+        self._reader = self.format.reader() if self._head.loop.takes_raw and assembly is None else None
         if assembly is None:
             self.assembling = None
         elif self.assembling is not None and assembly == self.assembling.settings:
@@ -201,6 +196,21 @@ class Engine:
             from edgedescent.engine.assembling import Assembling
 
             self.assembling = Assembling(assembly, payload_bytes_max, events_per_message_max)
+
+    @property
+    def learner(self) -> Any:
+        """Learner of the only head, or of the first one."""
+        return self._head.learner
+
+    @property
+    def errors(self) -> Prequential:
+        """Scores of the predictions of the only head, or of the first one."""
+        return self._head.errors
+
+    @property
+    def drift(self) -> DriftMonitor | None:
+        """What watches the only head, or the first one; None where nothing is watched."""
+        return self._head.drift
 
     def handle(self, message: Message) -> list[Effect]:
         """Predict and learn what a message holds.
@@ -242,20 +252,21 @@ class Engine:
                 return []
             done = SENT_AGAIN if known == AGAIN else NOT_BEGUN
             if reader is not None and reader.open(message.payload):
-                answers = self._loop.run(reader, message, done.redelivered, events_max)
-                if reader.rejected or not self._loop.left:
+                head = self._head
+                answers = head.loop.run(reader, message, done.redelivered, events_max)
+                if reader.rejected or not head.loop.left:
                     rest = BegunEvents(message, done, self.counters, iter(()))
-                    return self._end_slice(rest, rest.add(reader, answers, at_bound=not self._loop.left))
+                    return self._end_slice(rest, rest.add(reader, answers, at_bound=not head.loop.left))
                 # What almost every message comes to.
                 self.position = message.position
                 effects: list[Effect] = []
                 if answers:
                     effects.append(Predictions(_encode(answers if reader.is_array else answers[0])))
-                if self.drift is not None and self.drift.raised:
-                    effects += self._alarms(message, self.drift)
+                if head.drift is not None and head.drift.raised:
+                    effects += head.take_alarms(message, self.counters)
                 return effects
         begun = self._begin(message, done)
-        return self._end_slice(begun, begun.proceed(self._loop, events_max))
+        return self._end_slice(begun, begun.proceed(self.heads, events_max))
 
     def _begin(self, message: Message, done: Handled) -> BegunMessage:
         """Begin a message, or go on with one whose first part was handled before the state was saved."""
@@ -268,7 +279,7 @@ class Engine:
                 return recommending.begin(message, done, self.format.payload_bytes_max)
             pieces = iter(self.format.read(message.payload))
         elif self._reader is not None and self._reader.open(message.payload):
-            self._loop.skip_to(self._reader, done.place)
+            self._head.loop.skip_to(self._reader, done.place)
             pieces = iter((self._reader,))
         else:
             pieces = (behind(piece, done.place) for piece in self.format.read(message.payload))
@@ -283,12 +294,11 @@ class Engine:
         begun, self._begun = self._begun, None
         if begun is None:
             raise ValueError(f"Nothing is left of message {self.position}.")
-        return self._end_slice(begun, begun.proceed(self._loop, events_max))
+        return self._end_slice(begun, begun.proceed(self.heads, events_max))
 
     def _end_slice(self, begun: BegunMessage, at_end: bool) -> list[Effect] | None:
         """Keep the message if a slice has left some of it; returns its effects otherwise."""
-        if self.drift is not None and self.drift.raised:
-            begun.alarms += tuple(self._alarms(begun.message, self.drift))
+        begun.alarms += tuple(self._head.take_alarms(begun.message, self.counters))
         if not at_end:
             self._begun, self.done = begun, begun.handled
             return None
@@ -324,23 +334,16 @@ class Engine:
             self._effects(self._begun)
             self._begun = None
 
-    def _alarms(self, message: Message, drift: DriftMonitor) -> list[Effect]:
-        """Count the alarms that were raised at a message, and return them as effects."""
-        alarms = drift.take(message.position, message.received_at, self.counters["drift_alarms"])
-        self.counters["drift_alarms"] += len(alarms)
-        for alarm in alarms:
-            self.counters[f"drift_alarms.{alarm.watched}"] += 1
-        return [DriftAlarm(_encode(alarm)) for alarm in alarms]
-
     @property
     def latest_alarms(self) -> list[Alarm]:
         """The last drift alarms, the oldest first; at most eight."""
-        return [] if self.drift is None else self.drift.latest_alarms()
+        alarms = [alarm for head in self.heads.all for alarm in head.latest_alarms()]
+        return sorted(alarms, key=attrgetter("number"))[-8:]
 
     @property
     def reused_id(self) -> tuple[str, str | int] | None:
         """Topic and id of the latest event counted as ``ids_reused``; not part of the state."""
-        return self._loop.reused
+        return self._head.loop.reused
 
     def skip_to(self, position: int) -> None:
         """Continue behind `position` without the messages up to it, which are lost and counted.
@@ -355,8 +358,8 @@ class Engine:
         self._forget_begun()
         self.done = None
 
-    def metrics(self) -> dict[str, float | int]:
-        """Counters and prequential errors so far."""
+    def metrics(self) -> dict[str, Any]:
+        """Counters and prequential errors so far; of several horizons, the errors of each under ``horizons``."""
         always = (
             *("messages", "messages_copied", "events_learned", "events_predicted"),
             *("duplicates", "ids_reused", "dead_letters", "drift_alarms"),
@@ -364,14 +367,22 @@ class Engine:
         return {
             **dict.fromkeys(always if self.assembling is None else (*always, *self.assembling.counters), 0),
             **self.counters,
-            **self.learner.counts(),
-            "targets_unscored": self.errors.n_unscored,
-            "quarantines_lifted": self.quarantine.n_lifted,
-            **self.errors.summary(),
-            **({} if self.intervals is None else self.intervals.summary()),
-            **({} if self.assembling is None else self.assembling.assembler.metrics()),
+            **({} if self.heads.are_several else self._head.metrics()),
+            **({} if self.assembling is None else self._metrics_of_inputs(self.assembling.assembler)),
             **({} if self.recommending is None else self.recommending.summary()),
         }
+
+    def _metrics_of_inputs(self, assembler: Assembler) -> dict[str, Any]:
+        """Metrics of the assembler, and those of each of several horizons."""
+        if not self.heads.are_several:
+            return assembler.metrics()
+        return {**assembler.metrics(), "horizons": self.heads.metrics(assembler.metrics_by_horizon())}
+
+    def metrics_of(self, head: Head) -> dict[str, Any]:
+        """Metrics of one model: those of the engine, with those of its horizon among them."""
+        metrics = self.metrics()
+        horizons: dict[str, dict[str, float | int]] = metrics.pop("horizons", {})
+        return metrics if head.horizon_s is None else metrics | horizons[horizon_name(head.horizon_s)]
 
     def state_dict(self) -> dict[str, Any]:
         """Complete state of the engine as named arrays and lists."""

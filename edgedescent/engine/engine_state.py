@@ -7,48 +7,37 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from edgedescent.conformal import PredictionIntervals
-from edgedescent.drift import DriftMonitor
-from edgedescent.engine._quarantine import Quarantine
 from edgedescent.engine.begun import Handled
+from edgedescent.engine.heads import Heads
 from edgedescent.engine.repeats import Repeats
 from edgedescent.errors import StateError
-from edgedescent.evaluation import Prequential
 
 if TYPE_CHECKING:
     from edgedescent.engine.assembling import Assembling
     from edgedescent.engine.recommending import Recommending
 
-_LEARNER = "learner."
-
 
 class EngineParts(Protocol):
     """Parts of an engine that have a state."""
 
-    learner: Any
+    heads: Heads
     position: int
     done: Handled | None
     counters: Counter[str]
-    errors: Prequential
     repeats: Repeats
-    quarantine: Quarantine
-    intervals: PredictionIntervals | None
-    drift: DriftMonitor | None
     assembling: Assembling | None
     recommending: Recommending | None
 
 
 def save(engine: EngineParts) -> dict[str, Any]:
     """Complete state of an engine; `restore` takes it. The bytes of a checkpoint follow the order of the names."""
+    heads = engine.heads.all
     return {
         **engine.repeats.save_messages(),
-        **{f"{_LEARNER}{name}": value for name, value in engine.learner.state_dict().items()},
-        "errors": engine.errors.save(),
-        **({} if engine.intervals is None else engine.intervals.save("intervals.")),
-        **({} if engine.drift is None else engine.drift.save("drift.")),
+        **{name: value for head in heads for name, value in head.save().items()},
         **({} if engine.assembling is None else engine.assembling.save("assembly.")),
         **({} if engine.recommending is None else engine.recommending.save()),
-        "quarantine": engine.quarantine.save(),
+        **{name: value for head in heads for name, value in head.save_quarantine().items()},
         **engine.repeats.save_events(),
         # Sorted: within a message, their order depends on how it was cut.
         "counter_names": sorted(engine.counters),
@@ -74,20 +63,13 @@ def restore(engine: EngineParts, state: dict[str, Any]) -> None:
 
 
 def _restore(engine: EngineParts, state: dict[str, Any]) -> None:
-    engine.learner.load_state_dict(
-        {name.removeprefix(_LEARNER): value for name, value in state.items() if name.startswith(_LEARNER)}
-    )
-    engine.errors.restore(state["errors"])
+    for head in engine.heads.all:
+        head.restore(state)
     # A state of an older version, or of other settings, has none of these.
-    if engine.intervals is not None and "intervals.scale" in state:
-        engine.intervals.restore(state, "intervals.")
-    if engine.drift is not None and "drift.watches" in state:
-        engine.drift.restore(state, "drift.")
     if engine.assembling is not None and "assembly.clock" in state:
         engine.assembling.restore(state, "assembly.")
     if engine.recommending is not None and "ranking.sums" in state:
         engine.recommending.restore(state)
-    engine.quarantine.restore(state["quarantine"])
     engine.repeats.restore(state)
     counters = dict(zip(state["counter_names"], state["counters"].tolist(), strict=True))
     engine.counters.clear()

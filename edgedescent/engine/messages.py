@@ -122,6 +122,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Time that the prediction is about, in seconds since 1970, where the event was assembled from inputs."""
     key: str | None = None
     """Key of the event, where it was assembled from inputs that have one."""
+    horizon_s: float | None = None
+    """Horizon of the forecast, where there are several."""
 
 
 class RecommendedItems(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -20,7 +20,7 @@ from edgedescent.formats import RatingEvent
 from edgedescent.learners.recommender import Recommender
 
 if TYPE_CHECKING:
-    from edgedescent.engine._loop import LearningLoop
+    from edgedescent.engine.heads import Heads
 
 _POPULARITY = "ranking.popularity."
 _encode = msgspec.json.Encoder().encode
@@ -51,7 +51,7 @@ class BegunRequests(BegunMessage):
         self._recommending = recommending
         self._payload_bytes_max = payload_bytes_max
 
-    def proceed(self, loop: LearningLoop, events_max: int) -> bool:  # noqa: ARG002 - nothing is learned
+    def proceed(self, heads: Heads, events_max: int) -> bool:  # noqa: ARG002 - nothing is learned
         """Answer the requests, in order; those that cannot be used become dead letters too."""
         answers: list[RecommendedItems | RefusedRequest] = []
         is_array, payload = False, self.message.payload

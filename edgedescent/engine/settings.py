@@ -107,5 +107,26 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if before.pop("assembly") != now.pop("assembly"):
             # They are long, and begin anew.
             before["inputs"], now["inputs"] = "others", "these"
-        changed = [name for name in now if before[name] != now[name]]
-        return "; ".join(f"{name}: {before[name]!r} before, {now[name]!r} now" for name in changed)
+        changed = [f"{name}: {before[name]!r} before, {now[name]!r} now" for name in now if before[name] != now[name]]
+        return "; ".join([*changed, *self.changed_models(earlier)])
+
+    @property
+    def horizons(self) -> tuple[float | None, ...]:
+        """Horizon of each model; None alone where there are no forecasts."""
+        return (None,) if self.assembly is None else self.assembly.label.horizons
+
+    def changed_models(self, earlier: EngineSettings) -> list[str]:
+        """Texts that list which models of several go on, begin and end: see `Heads.take_horizons`."""
+        old, new = earlier.horizons, self.horizons
+        if old == new or len(old) == len(new) == 1:
+            return []
+        groups = {
+            "goes on": [horizon for horizon in new if horizon in old],
+            "begins untrained": [horizon for horizon in new if horizon not in old],
+            "ends": [horizon for horizon in old if horizon not in new],
+        }
+        return [
+            f"the model for {'labels that are no forecasts' if horizon is None else f'{horizon:g} s ahead'} {what}"
+            for what, horizons in groups.items()
+            for horizon in horizons
+        ]

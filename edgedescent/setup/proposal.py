@@ -26,7 +26,7 @@ class Proposal:
         broker: Table ``[broker]``.
         plans: The inputs.
         feature: What to predict.
-        horizon_s: How far ahead.
+        horizons: How far ahead, in seconds and in order; for each a model of its own.
         zone: Time zone of the calendar.
         derive: What is derived, with a comment for each.
         notes: Comments at the top.
@@ -36,7 +36,7 @@ class Proposal:
     broker: dict[str, Any]
     plans: Sequence[InputPlan]
     feature: str
-    horizon_s: float
+    horizons: tuple[float, ...]
     zone: str
     derive: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -64,9 +64,10 @@ class Proposal:
         """Interval of the events; None where each message of the label's input makes one."""
         profile = next(p for name, p, _ in self.label_input.features() if name == self.feature)
         interval = profile.interval_s
-        if interval is not None and interval >= self.horizon_s / EVENTS_PER_HORIZON and self.label_input.place is None:
+        longest = self.horizons[0] / EVENTS_PER_HORIZON
+        if interval is not None and interval >= longest and self.label_input.place is None:
             return None
-        return max(float(round(self.horizon_s / EVENTS_PER_HORIZON)), 1.0)
+        return max(float(round(longest)), 1.0)
 
     def text(self) -> str:
         """The configuration as TOML, with comments."""
@@ -77,8 +78,11 @@ class Proposal:
         for plan in self.plans:
             lines += [*_input(plan), ""]
         label = self.label_input
-        lines += [f"# What is predicted: its value in {self.horizon_s:g} s. It is a feature, too.", "[label]"]
-        lines += [f"input = {_toml(label.name)}", f"feature = {_toml(self.feature)}", f"horizon_s = {self.horizon_s:g}"]
+        several = len(self.horizons) > 1
+        ahead = f"{', '.join(f'{one:g}' for one in self.horizons)} s{', each by a model of its own' * several}"
+        lines += [f"# What is predicted: its value in {ahead}. It is a feature, too.", "[label]"]
+        horizon = _toml(list(self.horizons) if several else self.horizons[0])
+        lines += [f"input = {_toml(label.name)}", f"feature = {_toml(self.feature)}", f"horizon_s = {horizon}"]
         every = self.every_s
         if every is not None:
             lines += ["", "# An event every so many seconds, because its messages are many or irregular.", "[assembly]"]
@@ -88,16 +92,16 @@ class Proposal:
         return "\n".join(lines) + "\n"
 
 
-def default_derive(feature: str, horizon_s: float, zone: str) -> list[tuple[dict[str, Any], str]]:
-    """Derived features that help most series: own lags, the last horizon, and the calendar."""
+def default_derive(feature: str, horizons: Sequence[float], zone: str) -> list[tuple[dict[str, Any], str]]:
+    """Derived features that help most series: own lags, the last, shortest horizon, and the calendar."""
     return [
         ({"type": "Lag", "of": [feature], "steps": [1, 2, 3]}, "Its values in the events before."),
         (
-            {"type": "Lag", "of": [feature], "durations_s": sorted({horizon_s, 86_400.0})},
+            {"type": "Lag", "of": [feature], "durations_s": sorted({*horizons, 86_400.0})},
             "Its values one horizon ago, and at this time yesterday.",
         ),
         (
-            {"type": "Rolling", "of": [feature], "statistics": ["mean", "min", "max"], "duration_s": horizon_s},
+            {"type": "Rolling", "of": [feature], "statistics": ["mean", "min", "max"], "duration_s": horizons[0]},
             "How it was over the last horizon.",
         ),
         ({"type": "Calendar", "parts": ["hour", "weekday"], "time_zone": zone}, "Time of day and day of the week."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 from edgedescent.assembly import Row
@@ -40,7 +41,7 @@ def vectors(proposal: Proposal, heard: Sequence[Heard], count: int) -> list[Row]
 
 
 def rehearsed(proposal: Proposal, heard: Sequence[Heard], on_progress: OnProgress) -> Proposal:
-    """The proposal with the derived features that gave the smallest error on what was heard.
+    """The proposal with the derived features that gave the smallest error on what was heard, over all horizons.
 
     The sets are: nothing, own lags, lags and rolling statistics, and these with the calendar. Where too little was
     heard to tell, it is all of them.
@@ -50,7 +51,7 @@ def rehearsed(proposal: Proposal, heard: Sequence[Heard], on_progress: OnProgres
         heard: The messages.
         on_progress: Called with the number of sets that were tried, and of all.
     """
-    whole = default_derive(proposal.feature, proposal.horizon_s, proposal.zone)
+    whole = default_derive(proposal.feature, proposal.horizons, proposal.zone)
     messages = _messages(heard[-MESSAGES_MAX:])
     results: list[tuple[float, list[tuple[dict[str, Any], str]]]] = []
     last_value = None
@@ -61,12 +62,14 @@ def rehearsed(proposal: Proposal, heard: Sequence[Heard], on_progress: OnProgres
         engine = config_of(candidate).build_engine()
         for message in messages:
             engine.handle(message)
-        metrics = engine.metrics()
-        if engine.errors.n_scored < EVENTS_MIN or "mae" not in metrics:
-            note = f"Too little was heard to try what helps ({engine.errors.n_scored} labels): these are usual."
+        metrics = [engine.metrics_of(head) for head in engine.heads.all]
+        n_scored = min(head.errors.n_scored for head in engine.heads.all)
+        if n_scored < EVENTS_MIN:
+            note = f"Too little was heard to try what helps ({n_scored} labels): these are usual."
             return replace(proposal, derive=whole, notes=[*proposal.notes, note])
-        results.append((float(metrics["mae"]), whole[:size]))
-        last_value = metrics.get("forecast_mae_last_value", last_value)
+        results.append((fmean(own["mae"] for own in metrics), whole[:size]))
+        if all("forecast_mae_last_value" in own for own in metrics):
+            last_value = fmean(own["forecast_mae_last_value"] for own in metrics)
     best, derive = min(results, key=lambda result: result[0])
     note = f"Tried on {len(messages)} messages: mean absolute error {best:.4g}"
     note += f", that of the last value {last_value:.4g}." if last_value is not None else "."

@@ -14,6 +14,7 @@ import msgspec
 import edgedescent
 from edgedescent.config import describe
 from edgedescent.engine.core import Engine
+from edgedescent.engine.head import Head
 from edgedescent.interfaces import Exporter
 from edgedescent.learners import Learner
 from edgedescent.snapshots.parity import Parity
@@ -25,14 +26,15 @@ SCHEMA = 2
 """Version of the keys."""
 
 
-def describe_model(device: str, engine: Engine, exporter: Exporter[Learner]) -> dict[str, Any]:
+def describe_model(device: str, engine: Engine, head: Head, exporter: Exporter[Learner]) -> dict[str, Any]:
     """Describe a model before it is exported: where it comes from, and how to serve it.
 
     The same state gives the same description, so that it gives the same file too.
 
     Args:
         device: Name of the device.
-        engine: The engine whose learner is exported.
+        engine: The engine.
+        head: The head whose learner is exported.
         exporter: The exporter; its own description of the file becomes part of the card.
     """
     return {
@@ -40,10 +42,11 @@ def describe_model(device: str, engine: Engine, exporter: Exporter[Learner]) -> 
         "device": device,
         "position": engine.position,
         "edgedescent": edgedescent.__version__,
-        "learner": describe(engine.learner),
-        "metrics": engine.metrics(),
+        **({} if head.horizon_s is None else {"horizon_s": head.horizon_s}),
+        "learner": describe(head.learner),
+        "metrics": engine.metrics_of(head),
         "file": f"model{exporter.suffix}",
-        **exporter.describe(engine.learner),
+        **exporter.describe(head.learner),
     }
 
 

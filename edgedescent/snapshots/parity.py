@@ -20,6 +20,9 @@ from edgedescent.learners.recommender import Recommender
 from edgedescent.snapshots.list_parity import check_lists
 from edgedescent.state.store import Store
 
+Events = Sequence[Mapping[str, Any]]
+"""Events as `recent_events` returns them."""
+
 
 class Parity(msgspec.Struct, frozen=True):
     """Largest differences between the predictions of an exported file and of the live model.
@@ -156,13 +159,14 @@ def _disagreement(
     )
 
 
-def recent_events(store: Store, engine: Engine, count: int) -> list[dict[str, Any]]:
+def recent_events(store: Store, engine: Engine, count: int, horizon_s: float | None = None) -> list[dict[str, Any]]:
     """Read the newest events of the journal.
 
     Args:
         store: The state, open for reading.
         engine: The recovered engine, whose position ends the search.
         count: The largest number of events to return.
+        horizon_s: Horizon of the model, of several; None for the only one.
 
     Returns:
         The events as plain dicts, oldest first.
@@ -172,7 +176,7 @@ def recent_events(store: Store, engine: Engine, count: int) -> list[dict[str, An
     while len(events) < count and end > 0:
         start = store.first_of_last(messages, end)
         earlier: list[dict[str, Any]] = []
-        read = event_reader(engine.format, engine.assembling)
+        read = event_reader(engine.format, engine.assembling, horizon_s)
         for message in store.read(after=start, up_to=end):
             earlier.extend(msgspec.structs.asdict(event) for event in read(message))
         events = earlier + events

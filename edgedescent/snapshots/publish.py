@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from edgedescent.engine.head import horizon_name
 from edgedescent.errors import ExportError
 from edgedescent.snapshots.model_card import MODEL_CARD_FILE, identity_of
 from edgedescent.snapshots.verify import SnapshotDamageError, check_snapshot
@@ -23,6 +24,8 @@ from edgedescent.state.files import as_owner_of, replace_atomically, sync_folder
 log = logging.getLogger(__name__)
 
 FOLDER = "snapshots"
+HORIZON = "horizon-"
+"""Prefix of the folder within, in which the snapshots of one of several horizons are."""
 """Folder of the snapshots below the state folder."""
 LATEST = "latest"
 """Link to the newest snapshot."""
@@ -34,6 +37,16 @@ _LEFTOVER = re.compile(rf"\.({_NAME.pattern}|{LATEST})\.\d+")
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
+def folder_of(base: Path, horizon_s: float | None) -> Path:
+    """Folder of the snapshots of a model.
+
+    Args:
+        base: Folder of all snapshots.
+        horizon_s: Horizon of the model, of several; None for the only one.
+    """
+    return base if horizon_s is None else base / f"{HORIZON}{horizon_name(horizon_s)}"
+
+
 def publish_snapshot(
     folder: Path, model: bytes, model_card: Mapping[str, Any], *, keep: int, private: bool = True
 ) -> Path:
@@ -43,7 +56,7 @@ def publish_snapshot(
     the newest one holds the same model already, its card is replaced, and its model only where that is damaged.
 
     Args:
-        folder: The folder of all snapshots; created if it does not exist.
+        folder: The folder of the model's snapshots; created if it does not exist.
         model: Content of the model's file.
         model_card: The model card.
         keep: Number of newest snapshots to keep, this one included.
@@ -65,7 +78,8 @@ def publish_snapshot(
 def _publish(folder: Path, model: bytes, model_card: Mapping[str, Any], keep: int, mode: int, folder_mode: int) -> Path:
     text = json.dumps(model_card, indent=2).encode() + b"\n"
     file = str(model_card["file"])
-    folder.mkdir(parents=True, exist_ok=True, mode=folder_mode)
+    for path in (folder.parent, folder):
+        path.mkdir(parents=True, exist_ok=True, mode=folder_mode)
     with _locked(folder):
         _remove_leftovers(folder)
         published = _published(folder)
@@ -132,17 +146,19 @@ def list_snapshots(folder: Path) -> list[dict[str, Any]]:
         folder: The folder of all snapshots.
 
     Returns:
-        The model cards, oldest first, each with the ``path`` of its model. Damaged snapshots are logged and left out.
+        The model cards, oldest first, one horizon after the other, each with the ``path`` of its model. Damaged
+        snapshots are logged and left out.
 
     Raises:
         ExportError: If the folder cannot be read.
     """
     model_cards = []
-    for published in find_snapshots(folder):
-        try:
-            model_cards.append(check_snapshot(published))
-        except SnapshotDamageError as error:
-            log.warning("The snapshot %s is damaged: %s", published, error)
+    for part in _folders(folder):
+        for published in find_snapshots(part):
+            try:
+                model_cards.append(check_snapshot(published))
+            except SnapshotDamageError as error:
+                log.warning("The snapshot %s is damaged: %s", published, error)
     return model_cards
 
 
@@ -153,11 +169,31 @@ def verify_snapshots(folder: Path) -> dict[str, str | None]:
         folder: The folder of all snapshots.
 
     Returns:
-        By the name of each snapshot, oldest first, and `LATEST`: what is wrong with it; None if nothing is.
+        By the name of each snapshot, oldest first, and `LATEST`: what is wrong with it; None if nothing is. Those of
+        several horizons have their folder before the name.
 
     Raises:
         ExportError: If the folder cannot be read.
     """
+    faults: dict[str, str | None] = {}
+    for part in _folders(folder):
+        before = "" if part == folder else f"{part.name}/"
+        faults |= {f"{before}{name}": fault for name, fault in _verify(part).items()}
+    return faults
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folder, and those of several horizons in it, in their order."""
+    try:
+        found = [path for path in folder.iterdir() if path.name.startswith(HORIZON) and path.is_dir()]
+    except OSError:
+        # `find_snapshots` tells it.
+        return [folder]
+    return [folder, *sorted(found, key=lambda path: (len(path.name.partition(".")[0]), path.name))]
+
+
+def _verify(folder: Path) -> dict[str, str | None]:
+    """Check the snapshots of one folder and its link."""
     faults: dict[str, str | None] = {}
     for published in find_snapshots(folder):
         try:

@@ -20,8 +20,6 @@ from edgedescent.state.recovery import EngineFactory, recover
 from edgedescent.state.state_file import folder_error, require_file
 from edgedescent.state.store import FILE, Store
 
-_LEARNER = "learner."
-
 
 class Plan(msgspec.Struct, frozen=True):
     """Plan of a migration: the parts of the state that are carried over, and those that are not."""
@@ -133,10 +131,15 @@ def _migrated(
 
     old = recover(before, store, on_effect)
     engine = after.build_engine(store.records.settings.at(old.position))
-    migration = migrate(old.learner, engine.learner, old.learner.state_dict())
-    made = Plan(old.position, migration.notes, unsent)
+    state, notes = old.state_dict(), list[Note]()
+    for head, to in zip(old.heads.all, engine.heads.all, strict=True):
+        migration = migrate(head.learner, to.learner, head.learner.state_dict())
+        # What holds for several horizons is said once.
+        notes += [note for note in migration.notes if note not in notes]
+        state = {name: value for name, value in state.items() if not name.startswith(head.learner_prefix)}
+        state |= {head.learner_prefix + name: value for name, value in migration.state.items()}
+    made = Plan(old.position, notes, unsent)
     if not made.is_possible:
         return old, made
-    kept = {name: value for name, value in old.state_dict().items() if not name.startswith(_LEARNER)}
-    engine.load_state_dict(kept | {_LEARNER + name: value for name, value in migration.state.items()})
+    engine.load_state_dict(state)
     return engine, made

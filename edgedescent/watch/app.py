@@ -211,7 +211,10 @@ class WatchApp(App[None]):
         self._problems.update(Text("\n".join(lines)))
         for name, table in tables(picture).items():
             self._panels[name].show(table)
-        self._show_chart([(one.prediction, one.y) for one in picture.answers[::-1]])
+        # Of several horizons, the shortest: lines of several times would cross.
+        shortest = min((one.horizon_s for one in picture.answers if one.horizon_s is not None), default=None)
+        shown = [one for one in picture.answers[::-1] if one.horizon_s == shortest]
+        self._show_chart([(one.prediction, one.y) for one in shown])
 
     def _show_chart(self, answers: Sequence[tuple[float, float | None]]) -> None:
         lines = chart(answers, max(20, self._chart.size.width), CHART_LINES)

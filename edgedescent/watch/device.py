@@ -10,6 +10,7 @@ import msgspec
 
 from edgedescent.config.templates import AnswerTemplate
 from edgedescent.drift.alarm import Alarm
+from edgedescent.engine.head import horizon_name
 from edgedescent.engine.messages import Prediction
 from edgedescent.watch.picture import (
     Broker,
@@ -127,6 +128,8 @@ class DeviceModel:
         self._broker = Broker(connected=False)
         self._status: _Status | None = None
         self._metrics: dict[str, Any] = {}
+        self._horizons: dict[float, dict[str, Any]] = {}
+        """Metrics of each horizon, where there are several."""
         self._metrics_at: float | None = None
         self._inputs: Inputs | None = None
         self._dead_letters: tuple[RejectedEvent, ...] = ()
@@ -181,6 +184,7 @@ class DeviceModel:
         inputs = None if metrics.get("inputs") is None else msgspec.convert(metrics["inputs"], Inputs)
         dead_letters = msgspec.convert(metrics.get("dead_letters_newest", ()), tuple[RejectedEvent, ...])
         alarms = msgspec.convert(metrics.get("drift_newest", ()), tuple[Alarm, ...])
+        self._horizons = msgspec.convert(metrics.get("horizons", {}), dict[float, dict[str, Any]], strict=False)
         self._inputs, self._dead_letters, self._alarms = inputs, dead_letters, alarms
         self._metrics, self._metrics_at = metrics, now
 
@@ -193,8 +197,8 @@ class DeviceModel:
             return
         for one in answers[-ANSWERS_MAX:] if isinstance(answers, list) else [answers]:
             self._n_answers += 1
-            own = (one.time, one.id, one.key)
-            name = self._n_answers if own == (None, None, None) else own
+            own = (one.time, one.id, one.key, one.horizon_s)
+            name = self._n_answers if own == (None,) * len(own) else own
             # An answer that comes again with its label takes the place of the one before.
             self._open.pop(name, None)
             kept = self._open if one.y is None else self._labelled
@@ -225,7 +229,7 @@ class DeviceModel:
             answers=self._newest_answers(),
             answers_note=self._note(),
             comparisons=self._comparisons(),
-            scores=self._numbers(SCORES),
+            scores=self._scores(),
             drift=Drift(int(self._number("drift_alarms") or 0), self._alarms),
             dead_letters=DeadLetters(int(self._number("dead_letters") or 0), self._reasons(), self._dead_letters),
             numbers=self._numbers(NUMBERS),
@@ -276,28 +280,52 @@ class DeviceModel:
         return msgspec.structs.replace(self._inputs, features=features)
 
     def _number(self, name: str) -> float | None:
-        """Metric of that name; None if it is not known, or no finite number."""
-        value = self._metrics.get(name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return value if is_number else None
+        return _number(self._metrics, name)
 
     def _numbers(self, names: Sequence[str]) -> dict[str, float]:
-        return {name: value for name in names if (value := self._number(name)) is not None}
+        return _numbers(self._metrics, names)
+
+    def _scores(self) -> dict[str, float]:
+        found = self._numbers(SCORES)
+        for horizon, metrics in self._horizons.items():
+            scores = _numbers(metrics, SCORES)
+            found |= {f"horizons.{horizon_name(horizon)}.{name}": value for name, value in scores.items()}
+        return found
 
     def _comparisons(self) -> tuple[Comparison, ...]:
-        known = self._compared(FORECASTS) or self._compared(LAST_LABEL)
-        # Where all labels are the same, as of choices, a baseline has no error.
-        return (*self._compared(LISTS), *(one for one in (*known, *self._compared(FURTHER)) if one.of_baseline))
-
-    def _compared(self, kinds: Sequence[tuple[str, str, str, str]]) -> tuple[Comparison, ...]:
-        found = []
-        for score, baseline, of_model, of_baseline in kinds:
-            model, other = self._number(of_model), self._number(of_baseline)
-            if model is not None and other is not None:
-                found.append(Comparison(score, baseline, model, other))
+        found = _compared(self._metrics, None)
+        for horizon, metrics in self._horizons.items():
+            found += _compared(metrics, horizon)
         return tuple(found)
 
     def _reasons(self) -> dict[str, int]:
         prefix = "dead_letters."
         reasons = [name.removeprefix(prefix) for name in self._metrics if name.startswith(prefix)]
         return {reason: int(n) for reason in reasons if (n := self._number(prefix + reason))}
+
+
+def _number(metrics: dict[str, Any], name: str) -> float | None:
+    """Metric of that name; None if it is not known, or no finite number."""
+    value = metrics.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else None
+
+
+def _numbers(metrics: dict[str, Any], names: Sequence[str]) -> dict[str, float]:
+    return {name: value for name in names if (value := _number(metrics, name)) is not None}
+
+
+def _compared(metrics: dict[str, Any], horizon_s: float | None) -> list[Comparison]:
+    """Scores beside those of the baselines, as far as both are known."""
+
+    def of(kinds: Sequence[tuple[str, str, str, str]]) -> list[Comparison]:
+        found = []
+        for score, baseline, of_model, of_baseline in kinds:
+            model, other = _number(metrics, of_model), _number(metrics, of_baseline)
+            if model is not None and other is not None:
+                found.append(Comparison(score, baseline, model, other, horizon_s))
+        return found
+
+    known = of(FORECASTS) or of(LAST_LABEL)
+    # Where all labels are the same, as of choices, a baseline has no error.
+    return [*of(LISTS), *(one for one in (*known, *of(FURTHER)) if one.of_baseline)]

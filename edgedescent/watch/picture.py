@@ -58,6 +58,8 @@ class Comparison(msgspec.Struct, frozen=True):
     baseline: str
     of_model: float
     of_baseline: float
+    horizon_s: float | None = None
+    """Horizon of the forecasts, where there are several."""
 
 
 class RejectedEvent(msgspec.Struct, frozen=True):

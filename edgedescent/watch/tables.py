@@ -158,10 +158,15 @@ def _local(seconds: float) -> str:
 
 
 def _about(answer: Prediction) -> str:
-    """Key and time that an answer is about, or else its id."""
+    """Key, time and horizon that an answer is about, or else its id."""
     key = "" if answer.key is None else _text(answer.key, 24)
     name = "" if answer.id is None else _text(str(answer.id), 24)
-    return f"{key} {name if answer.time is None else _local(answer.time)}".strip()
+    return f"{key} {name if answer.time is None else _local(answer.time)}{_ahead(answer.horizon_s)}".strip()
+
+
+def _ahead(horizon_s: float | None) -> str:
+    """Words that say the horizon, where there are several."""
+    return "" if horizon_s is None else f", {age(horizon_s)} ahead"
 
 
 def _answers(picture: Picture) -> Table:
@@ -184,7 +189,7 @@ def _errors(picture: Picture) -> Table:
         ratio = one.of_model / one.of_baseline if one.of_baseline else None
         if ratio is not None and (ratio < 1 if one.score == HIT_RATE else ratio > 1):
             marked.add(len(rows))
-        row = (one.score, _number(one.of_model), one.baseline, _number(one.of_baseline))
+        row = (f"{one.score}{_ahead(one.horizon_s)}", _number(one.of_model), one.baseline, _number(one.of_baseline))
         rows.append((*row, "" if ratio is None else f"{ratio:.2f}"))
     rows += [(name.replace("_", " "), _number(value), "", "", "") for name, value in picture.scores.items()]
     return Table("Errors", ("score", "model", "baseline", "baseline's", "ratio"), rows, frozenset(marked))

@@ -27,6 +27,8 @@ NAMES = ("a", "b", "c")
 STEP_S = 10.0
 """Time between two readings of a sensor, by its own clock: far more than passes in a world, so that ticks are rare."""
 MAX_AGE_S = 25.0
+HORIZONS = (10.0, 30.0, 30.5, (10.0, 30.5), (10.0, 30.0, 50.5))
+"""Horizons of the forecasts, of which a world has one or several."""
 
 
 def with_inputs(settings: Settings, chance: Chance) -> Settings:
@@ -50,9 +52,7 @@ def with_inputs(settings: Settings, chance: Chance) -> Settings:
         inputs=spec,
         # The clock of the machine jumps after some crashes, which must not make anything late.
         assembly=AssemblySpec(emit=dice.choice(NAMES), lateness_s=dice.choice((15.0, 60.0)), clock_ahead_max_s=1e9),
-        label=LabelSpec(
-            input="b", feature="b.v", horizon_s=dice.choice((10.0, 30.0, 30.5)), max_age_s=dice.choice((5.0, 20.0))
-        ),
+        label=LabelSpec(input="b", feature="b.v", horizon_s=dice.choice(HORIZONS), max_age_s=dice.choice((5.0, 20.0))),
         derive=[{"type": "Lag", "of": ["a.v"], "steps": [1]}],
         limits=Limits(redelivery_window=settings.config.limits.redelivery_window),
     )
@@ -143,12 +143,11 @@ class _Twin:
         first = {name: min((t for t, other in self.readings if other == name), default=0.0) for name in NAMES}
         return sorted(NAMES, key=lambda name: (first[name], ranks[name], name))
 
-    def events(self) -> list[tuple[float, int, dict[str, float], float | None]]:
-        """Events that are learned (0) and asked (1), in order, with their times, features and labels."""
+    def events(self, horizon: float) -> list[tuple[float, int, dict[str, float], float | None]]:
+        """Events of a horizon that are learned (0) and asked (1), in order, with their times, features and labels."""
         found: list[tuple[float, int, dict[str, float], float | None]] = []
         before: float | None = None
         names = self._names()
-        horizon = float(self._label.horizon_s or 0.0)
         for time in sorted(t for t, name in self.readings if name == self._trigger and t < self.frontier):
             x = {f"{n}.v": v for n in names if (v := self.value(n, time, self._inputs[n].max_age_s)) is not None}
             if not x:
@@ -173,19 +172,24 @@ def require_assembled(config: Config, engine: Engine, messages: Sequence[Message
     Raises:
         Violation: If a count differs, or the learner learned something else.
     """
+    assert config.label is not None  # noqa: S101 - `with_inputs` has given one
     twin = _Twin(config, messages)
-    events = twin.events()
-    learned = [event for event in events if event[1] == 0]
+    events = {
+        head: twin.events(horizon or 0.0) for head, horizon in zip(engine.heads.all, config.label.horizons, strict=True)
+    }
+    learned = {head: [event for event in own if event[1] == 0] for head, own in events.items()}
     wanted = {
         **{name: twin.counts[name] for name in ("readings_repeated", "readings_late")},
-        "events_learned": len(learned),
-        "events_predicted": len(events) - len(learned),
+        "events_learned": sum(map(len, learned.values())),
+        "events_predicted": sum(len(events[head]) - len(own) for head, own in learned.items()),
     }
     found = {name: engine.counters[name] for name in wanted}
     if found != wanted:
         raise Violation(f"the counters are {found}; a batch computation gives {wanted}")
-    learner: Any = config.build_learner()
-    for _, _, x, y in learned:
-        learner.learn_one(x, y)
-    if codec.encode(learner.state_dict()) != codec.encode(engine.learner.state_dict()):
-        raise Violation("the learner differs from one that learned the events of a batch computation")
+    for head, own in learned.items():
+        learner: Any = config.build_learner()
+        for _, _, x, y in own:
+            learner.learn_one(x, y)
+        if codec.encode(learner.state_dict()) != codec.encode(head.learner.state_dict()):
+            ahead = "" if head.horizon_s is None else f" {head.horizon_s:g} s ahead"
+            raise Violation(f"the learner{ahead} differs from one that learned the events of a batch computation")

@@ -20,7 +20,7 @@ from edgedescent.engine.messages import Message
 from edgedescent.engine.settings import EngineSettings
 from edgedescent.errors import ExportError
 from edgedescent.learners.interactions import Interactions
-from edgedescent.snapshots.export import export_snapshot
+from edgedescent.snapshots.export import export_snapshots
 from edgedescent.state import codec
 from edgedescent.state.dead_letters import Selection, find, to_record
 from edgedescent.state.lock import FolderLock
@@ -188,7 +188,7 @@ class Lives:
                 device.abandon()
         (state / "snapshots").mkdir()
         with suppress(ExportError):
-            export_snapshot(self.config(state))
+            export_snapshots(self.config(state))
         with FolderLock(state, note=str(state)):
             # What it wrote stays in the file.
             pass

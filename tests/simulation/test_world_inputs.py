@@ -12,11 +12,14 @@ import pytest
 from edgedescent.assembly import ordering
 from edgedescent.assembly.assembler import Assembler
 from edgedescent.assembly.inputs import Reading
+from edgedescent.assembly.label_join import LabelJoins
 from edgedescent.assembly.latest import LatestValues
 from edgedescent.assembly.ordering import ReorderBuffer, StreamClock
 from edgedescent.daemon.commit import Committer
 from edgedescent.engine.assembling import Assembling
 from edgedescent.engine.begun import BegunMessage, Handled
+from edgedescent.engine.head import Head
+from edgedescent.engine.heads import Heads
 from edgedescent.engine.messages import Message
 from edgedescent_world import simulate
 
@@ -82,11 +85,29 @@ def test_a_value_that_is_used_beyond_its_age(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_forecast_that_is_learned_without_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(self: Assembler, time: float, counts: Any) -> Iterator[Any]:
-        while self._labels.waiting.next_due < time + 10.0:
+        while self._labels.next_due() < time + 10.0:
             yield from self._labels.answer_forecast(counts)
 
     monkeypatch.setattr(Assembler, "_until", hasty)
     assert "a batch computation" in caught()
+
+
+def test_a_label_that_the_model_of_another_horizon_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    put = Heads._put
+
+    def swapped(self: Heads, heads: dict[float | None, Head]) -> None:
+        put(self, heads)
+        self.by_horizon = dict(zip(heads, reversed(heads.values()), strict=True))
+
+    monkeypatch.setattr(Heads, "_put", swapped)
+    violation = caught(17)
+    assert "the learner" in violation
+    assert "s ahead differs" in violation
+
+
+def test_a_restart_that_forgets_what_waits_for_further_horizons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LabelJoins, "restore_others", lambda _self, _state: None)
+    assert "counters" in caught(17)
 
 
 def test_a_restart_that_forgets_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:

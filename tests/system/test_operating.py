@@ -223,6 +223,10 @@ def test_a_dry_run_leaves_no_trace(broker: BrokerProcess, settings: str, peer: D
         "dead_letters": 1,
     }
     assert summary["rejected"] == {"malformed": 1}
+    # That of this run alone, as one of a daemon that begins to count.
+    said = [json.loads(line) for line in predictions]
+    offs = [abs(answer["y"] - answer["prediction"]) for answer in said[1:]]
+    assert summary["mae"] == pytest.approx(sum(offs) / len(offs), rel=1e-12)
     assert summary["started_from"] == "a copy of the state at message 50"
     assert everything_in(daemon.state_path) == before
     # Nothing was published, and nothing taken: the daemon gets it all, and gives the same answers.

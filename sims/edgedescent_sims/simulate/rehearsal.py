@@ -13,6 +13,7 @@ import msgspec
 import edgedescent
 from edgedescent.config import Config
 from edgedescent.engine.core import Engine
+from edgedescent.engine.head import horizon_name
 from edgedescent.engine.messages import DriftAlarm, Effect, Message, Prediction, Predictions
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import ConfigError
@@ -103,7 +104,8 @@ class Replayed:
 
     Attributes:
         engine: The engine behind the last message.
-        curve: Windowed error of the labelled events, by the place of their messages in the journal.
+        curve: Windowed error of the labelled events, by the place of their messages in the journal; of several
+            horizons, those of the first.
         n_messages: Number of messages that could be read.
         alarms: Places in the journal of the messages at which the engine found drift; none where it does not watch.
         agrees: True if it was the checkpoint `start.verify`, bit for bit; None if there was none.
@@ -170,7 +172,12 @@ class Replayed:
 
     def _score(self, position: int, payload: bytes) -> None:
         answers = _decode_many(payload) if payload.startswith(b"[") else (_decode_one(payload),)
-        self._rows += [(position, answer.y, answer.prediction) for answer in answers if answer.y is not None]
+        horizon = self.engine.heads.first.horizon_s
+        self._rows += [
+            (position, answer.y, answer.prediction)
+            for answer in answers
+            if answer.y is not None and answer.horizon_s == horizon
+        ]
         if len(self._rows) >= _BUFFER:
             self._flush()
 
@@ -190,6 +197,16 @@ class Replayed:
                 f"{self._journal.name}" + (f" ({', '.join(reasons)})." if reasons else "."),
                 "Its `[learner]` must take the kind of event, and `topics.format` be the format, of the journal.",
             )
+
+
+def errors_of(engine: Engine) -> dict[str, float]:
+    """Scores of an engine: those of its model, or of the first of several horizons, and ``mae_<horizon>`` of each."""
+    several = {
+        f"mae_{horizon_name(horizon)}": head.errors.summary()["mae"]
+        for horizon, head in engine.heads.by_horizon.items()
+        if horizon is not None and head.errors.n_scored
+    }
+    return {**engine.errors.summary(), **several}
 
 
 def rehearse(
@@ -320,12 +337,13 @@ class _Run:
                 "The error needs events with a label `y`.",
             )
         metrics: dict[str, Any] = replayed.engine.metrics()
-        scores: dict[str, float] = {**replayed.engine.errors.summary(), **{key: metrics[key] for key in _COUNTED}}
+        n_bytes = sum(state_bytes(head.learner.state_dict()) for head in replayed.engine.heads.all)
+        scores: dict[str, float] = {**errors_of(replayed.engine), **{key: metrics[key] for key in _COUNTED}}
         agrees, verify = replayed.agrees, self.start.verify
         used_tail = self.tail is not None and (self.journal.first > 1 or agrees is False)
         if self.tail is not None and used_tail:
             later = Replayed(self.name, self.config, self.journal, self.tail)
-            scores |= {f"reported_{key}": value for key, value in later.engine.errors.summary().items()}
+            scores |= {f"reported_{key}": value for key, value in errors_of(later.engine).items()}
             agrees, verify = later.agrees, self.tail.verify
         candidate = CandidateResult(
             name=self.name,
@@ -338,7 +356,7 @@ class _Run:
         )
         return _Outcome(
             candidate=candidate,
-            timing=Timing(self.name, seconds * 1e6 / n_scored, state_bytes(replayed.engine.learner.state_dict())),
+            timing=Timing(self.name, seconds * 1e6 / n_scored, n_bytes),
             kind=replayed.engine.learner.input_kind,
             n_messages=replayed.n_messages,
             n_scored=n_scored,

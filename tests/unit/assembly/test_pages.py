@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,8 @@ import pytest
 
 from edgedescent.assembly import DERIVED, AssemblySpec, InputSpec, LabelSpec, Row
 from edgedescent.assembly.fields import Field
+from edgedescent.config import Config, convert
+from edgedescent.engine.messages import Message, Predictions
 from edgedescent.formats import DECODERS
 from support.assembly import Assembly, Sent, settings_of
 from support.edge_node import EdgeNode, M
@@ -101,6 +104,17 @@ def test_a_recipe_makes_labelled_events_of_such_messages(title: str, toml: str, 
     derived = {name for one in assembly.settings.build_derived() for name in one.names}
     assert derived
     assert derived <= set(learned[-1].x)
+
+
+def test_the_answers_of_several_horizons_are_those_of_the_guide() -> None:
+    text = (ROOT / "docs/streams.md").read_text(encoding="utf-8")
+    section = text.partition("## Several horizons\n")[2].partition("\n## ")[0]
+    toml, said = re.findall(r"^```(?:toml|text)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    reading = re.findall(r"`(\{\"ENERGY.*?)`", section)[0]
+    engine = convert(tomllib.loads(toml), Config).build_engine()
+    (effect,) = engine.handle(Message(1, 1767607200.0, "tele/meter/SENSOR", reading.encode()))
+    assert isinstance(effect, Predictions)
+    assert effect.payload.decode() == said.strip()
 
 
 def test_there_are_recipes() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedescent.config import Config, answer_template, convert, load
-from edgedescent.config.answers import value_template
+from edgedescent.config.answers import sensor_source
 from edgedescent.config.templates import LEVEL_MAX, AnswerTemplate
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import ConfigError
@@ -67,6 +67,18 @@ def test_each_answer_of_an_array_is_a_message() -> None:
     ]
 
 
+def test_each_horizon_has_its_topic() -> None:
+    template = AnswerTemplate("f/{horizon_s}", '{"v":{prediction},"ahead":{horizon_s:.0f}}', "home")
+    answers = [Prediction(1.0, horizon_s=3600.0), Prediction(2.0, horizon_s=0.5), Prediction(3.0)]
+    assert template.render(msgspec.json.encode(answers)) == [
+        ("f/3600", b'{"v":1.0,"ahead":3600}'),
+        ("f/0.5", b'{"v":2.0,"ahead":0}'),
+        ("f/_", b'{"v":3.0,"ahead":null}'),
+    ]
+    assert [template.topic_of_horizon(horizon) for horizon in (3600.0, 0.5, None)] == ["f/3600", "f/0.5", "f/_"]
+    assert template.read(b'{"v":1.0,"ahead":3600}') == Prediction(1.0, horizon_s=3600.0)
+
+
 @given(st.text(), st.text())
 def test_no_id_or_key_gets_out_of_its_place(name: str, key: str) -> None:
     template = AnswerTemplate("f/{id}/x-{key}", '{"id":"{id}","key":"{key}","url":"{id:url}","v":{prediction}}', "home")
@@ -112,7 +124,7 @@ def topic(text: str, *events: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tables", "error"),
     [
-        (topic("f/{room}"), "is 'f/{room}': {room} is no field, expected one of {device}, {id}, {key}."),
+        (topic("f/{room}"), "is 'f/{room}': {room} is no field, expected one of {device}, {id}, {key}, {horizon_s}."),
         (topic("f/{id:url}"), "{id:url} has no such format, expected the name alone in a topic"),
         (payload("{predicton}"), "{predicton} is no field, expected one of {prediction}, {y}, "),
         (payload("{prediction:.99f}"), "expected a number of digits such as .2f, .3g or .4e."),
@@ -143,7 +155,7 @@ def test_topics_beside_the_others_are_taken(tmp_path: Path) -> None:
     loaded = load(path, {}, check_adapters=True)
     template = answer_template(loaded)
     assert template is not None
-    assert (template.filter, template.varies) == ("edgedescent/home/+", True)
+    assert (template.filter, template.topic_of_horizon(None)) == ("edgedescent/home/+", None)
     assert answer_template(config()) is None
 
 
@@ -158,8 +170,8 @@ def test_topics_beside_the_others_are_taken(tmp_path: Path) -> None:
 def test_home_assistant_is_told_where_the_prediction_is(payload: str | None, value: str) -> None:
     jinja2 = pytest.importorskip("jinja2")
     template = AnswerTemplate("t", payload, "home")
-    found = value_template(template, config())
-    assert found == value
+    source, found = sensor_source(template, config(), None)
+    assert (source, found) == ("t", value)
     [(_, content)] = template.render(msgspec.json.encode(FULL))
     shown = jinja2.Environment().from_string(found).render(value=content.decode(), value_json=json.loads(content))
     assert float(shown) == pytest.approx(21.375, abs=0.05)

@@ -178,6 +178,7 @@ OF_INPUTS = {name.partition("_")[0] for name in COUNTERS} - {"messages"}
 RULES = {
     "forecast": ("", "horizon_s = 30"),
     "interval": ("every_s = 7", "horizon_s = 30"),
+    "horizons": ("", "horizon_s = [7, 30]"),
     "nowcast": ("", ""),
     "late": ('emit = "room"', 'by = "time"\nttl_s = 60\nwaiting_max = 15'),
 }

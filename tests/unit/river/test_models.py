@@ -19,6 +19,8 @@ pytest.importorskip("river", reason="River is an extra: pip install 'edgedescent
 from river import linear_model, optim, preprocessing, reco
 
 from edgedescent.config import build, describe
+from edgedescent.engine.core import Engine
+from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
 from edgedescent.learners import Learner
 from edgedescent.state import codec
@@ -27,6 +29,7 @@ from edgedescent.testing.learners import check_learns
 from edgedescent.testing.support import bits
 from edgedescent_river import RiverRecommender, RiverRegressor
 from support import river_models
+from support.assembly import config_of
 from support.river_models import EVERY, NUMBERS, RANKERS, learner, linear, model, ratings
 
 HALF = 200
@@ -302,3 +305,20 @@ def test_a_part_whose_seed_cannot_be_set_is_refused() -> None:
 
 def test_linear_models_are_told_apart() -> None:
     assert bits(RiverRegressor(linear("optim.SGD"))) != bits(RiverRegressor(linear("optim.Adam")))
+
+
+def test_each_horizon_has_a_copy_of_it() -> None:
+    def forecasting(horizons: str) -> Engine:
+        engine = config_of(
+            '[inputs.meter]\ntopics = ["meter"]\nfields = {power = "P"}\n'
+            f'[label]\ninput = "meter"\nfeature = "meter.power"\nhorizon_s = {horizons}\n'
+            '[learner]\ntype = "RiverRegressor"\nmodel = "linear_model.LinearRegression"\n'
+        ).build_engine()
+        for i in range(60):
+            engine.handle(Message(i + 1, 1.7e9 + 10 * i, "meter", json.dumps({"P": math.sin(i)}).encode()))
+        return engine
+
+    several = forecasting("[10, 30]")
+    for horizon, head in several.heads.by_horizon.items():
+        assert bits(head.learner) == bits(forecasting(str(horizon)).learner)
+        assert head.counts()["events_learned"] > 50

@@ -87,8 +87,8 @@ def test_features_of_one_name_are_kept_apart() -> None:
 @pytest.mark.parametrize("feature", sorted(NUMERIC))
 def test_each_of_them_can_be_predicted(feature: str) -> None:
     plans = grouped(profiles(plant(5), "Europe/Paris"))
-    proposal = Proposal("home", {"host": "broker"}, plans, feature, 3600.0, "Europe/Paris")
-    proposal.derive = default_derive(feature, 3600.0, "Europe/Paris")
+    proposal = Proposal("home", {"host": "broker"}, plans, feature, (3600.0,), "Europe/Paris")
+    proposal.derive = default_derive(feature, (3600.0,), "Europe/Paris")
     config = config_of(proposal)
     assert config.broker == {"host": "broker"}
     assert config.label is not None
@@ -109,6 +109,15 @@ def test_a_recording_becomes_a_configuration_that_learns_it(tmp_path: Path) -> N
     assert len(rows) > 100
     assert {"house_power", "bathroom.humidity", "tank.level"} <= set(rows[-1]["x"])
     assert isinstance(rows[-1]["x"]["outdoor"], float)
+    # Of several horizons, in whatever order, each gets a model, and the same trial.
+    several = tmp_path / "several.toml"
+    done = run(
+        "init", recording, "--predict", "house_power", *("--horizon", "30m", "--horizon", "5m"), "--output", several
+    )
+    assert done.exit_code == 0, done.output
+    assert {json.loads(line)["horizon_s"] for line in done.output.splitlines() if line.startswith("{")} == {300, 1800}
+    assert "horizon_s = [300, 1800]\n" in several.read_text()
+    assert "# Tried on 1650 messages: mean absolute error " in several.read_text()
     # It does not replace what is there.
     done = run("init", recording, "--predict", "house_power", "--output", output)
     assert done.exit_code == 1

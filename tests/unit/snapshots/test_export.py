@@ -13,13 +13,15 @@ import msgspec
 import pytest
 
 from edgedescent import __version__
+from edgedescent.assembly import InputSpec, LabelSpec
 from edgedescent.config import Config, Snapshots
+from edgedescent.engine.messages import Message
 from edgedescent.errors import ConfigError, ExportError, StateError
 from edgedescent.learners import Learner
-from edgedescent.snapshots.export import export_snapshot
+from edgedescent.snapshots.export import export_snapshots
 from edgedescent.snapshots.parity import predict_all, recent_events, target_scale
 from edgedescent.snapshots.publish import FOLDER, list_snapshots, verify_snapshots
-from support.state_folder import Run, a_config, batches, payloads
+from support.state_folder import NOW, Run, a_config, batches, payloads
 
 
 class Echo:
@@ -64,6 +66,23 @@ def learned(folder: Path, count: int = 40, **learner: Any) -> Run:
     return run
 
 
+def forecasting(folder: Path, **learner: Any) -> Run:
+    """The state, closed, of a daemon that forecasts what a meter says every second, 5 and 20 s ahead."""
+    meter = InputSpec(topics=("meter",), fields={"power": "P"})
+    label = LabelSpec(input="meter", feature="meter.power", horizon_s=(5.0, 20.0))
+    run = Run(msgspec.structs.replace(a_config(folder, **learner), inputs={"meter": meter}, label=label))
+    said = [json.dumps({"P": 5 + math.sin(i / 5)}).encode() for i in range(90)]
+    run.store.append([Message(i + 1, NOW + i, "meter", payload) for i, payload in enumerate(said)], 0)
+    run.learn()
+    run.store.close()
+    return run
+
+
+def exported(config: Config, output: Path | None = None) -> dict[str, Any]:
+    (card,) = export_snapshots(config, output)
+    return card
+
+
 def with_snapshots(config: Config, **settings: Any) -> Config:
     return msgspec.structs.replace(config, snapshots=Snapshots(**settings))
 
@@ -72,7 +91,7 @@ def with_snapshots(config: Config, **settings: Any) -> Config:
 def test_the_card_tells_all_about_a_snapshot(tmp_path: Path, echo: type[Echo], kind: str) -> None:
     run = learned(tmp_path / "state", type=kind)
     run.store.close()
-    card = export_snapshot(run.config)
+    card = exported(run.config)
     model = Path(card["path"]).read_bytes()
     metadata = json.loads(model)[1]
     within = json.loads(metadata.pop("model_card"))
@@ -100,6 +119,48 @@ def test_the_card_tells_all_about_a_snapshot(tmp_path: Path, echo: type[Echo], k
     assert card["format"] == "echo"
 
 
+@pytest.mark.parametrize("kind", ["echo", "onnx"])
+def test_the_model_of_each_horizon_is_a_snapshot_of_its_own(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    if kind == "onnx":
+        pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
+    else:
+        request.getfixturevalue("echo")
+    run = forecasting(tmp_path / "state", **({"type": "auto", "budget": "tiny"} if kind == "onnx" else {}))
+    cards = export_snapshots(run.config)
+    folder = tmp_path / "state" / "snapshots"
+    assert [card["horizon_s"] for card in cards] == [5.0, 20.0]
+    for card, head, name in zip(cards, run.engine.heads.all, ("horizon-5", "horizon-20"), strict=True):
+        assert Path(card["path"]).parent == (folder / name / "latest").resolve()
+        assert card["metrics"]["mae"] == head.errors.summary()["mae"]
+        assert card["metrics"]["events_learned"] == head.counts()["events_learned"] > 30
+        assert "horizons" not in card["metrics"]
+        assert card["parity"]["events"] > 20
+        assert card["parity"]["max_rel_diff"] < 1e-6
+    assert cards[0]["sha256"] != cards[1]["sha256"]
+    assert list_snapshots(folder) == cards
+    faults = verify_snapshots(folder)
+    assert [name.partition("/")[0] for name in faults] == ["horizon-5"] * 2 + ["horizon-20"] * 2
+    assert set(faults.values()) == {None}
+    Path(cards[1]["path"]).write_bytes(b"other")
+    assert [name.partition("/")[0] for name, fault in verify_snapshots(folder).items() if fault] == ["horizon-20"]
+
+
+def test_no_horizon_is_published_unless_all_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = forecasting(tmp_path / "state")
+
+    class SecondDiffers(Echo):
+        def export(self, learner: Learner, metadata: Mapping[str, str]) -> bytes:
+            self.error = 0.0 if self._learner is None else 0.1
+            return super().export(learner, metadata)
+
+    monkeypatch.setattr(Config, "build_exporter", lambda _config: SecondDiffers())
+    with pytest.raises(ExportError, match="differs from the live model"):
+        export_snapshots(run.config)
+    assert list_snapshots(tmp_path / "state" / "snapshots") == []
+
+
 def test_what_is_said_about_items_is_not_compared(tmp_path: Path, echo: type[Echo]) -> None:
     run = Run(a_config(tmp_path / "state", type="MatrixFactorization"))
     about = b'[{"item": "tea", "x": {"title": "Tea"}}, {"user": "ann", "item": "tea", "y": 4}]'
@@ -109,7 +170,7 @@ def test_what_is_said_about_items_is_not_compared(tmp_path: Path, echo: type[Ech
     assert len(events) == 3
     assert all(event["user"] for event in events)
     assert events[-1]["item"] == "tea"
-    assert export_snapshot(run.config)["parity"]["events"] > 20
+    assert exported(run.config)["parity"]["events"] > 20
 
 
 @pytest.mark.parametrize("budget", ["tiny", "small", "default", "large"])
@@ -117,7 +178,7 @@ def test_the_automatic_regressor_is_published_as_onnx(tmp_path: Path, budget: st
     pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
     run = learned(tmp_path, count=80, type="auto", budget=budget)
     run.store.close()
-    card = export_snapshot(run.config)
+    card = exported(run.config)
     assert card["file"] == "model.onnx"
     assert card["learner"]["type"] == "AutoRegressor"
     assert card["learner"]["budget"] == budget
@@ -133,10 +194,10 @@ def test_the_automatic_regressor_is_published_as_onnx(tmp_path: Path, budget: st
 def test_it_works_beside_a_running_daemon(tmp_path: Path, echo: type[Echo]) -> None:
     run = learned(tmp_path)
     for position in (40, 50):
-        assert export_snapshot(run.config)["position"] == position
+        assert exported(run.config)["position"] == position
         run.take(payloads(10, seed=9))
     before = (tmp_path / "edgedescent.db").read_bytes()
-    export_snapshot(run.config)
+    exported(run.config)
     assert (tmp_path / "edgedescent.db").read_bytes() == before
     run.store.close()
 
@@ -147,7 +208,7 @@ def test_a_damaged_snapshot_is_written_again(
 ) -> None:
     run = learned(tmp_path)
     run.store.close()
-    path = Path(export_snapshot(run.config)["path"])
+    path = Path(exported(run.config)["path"])
     whole = path.read_bytes()
     if damage is None:
         path.unlink()
@@ -155,7 +216,7 @@ def test_a_damaged_snapshot_is_written_again(
         path.write_bytes(damage and bytes([whole[0] ^ 1]) + whole[1:])
     assert list_snapshots(tmp_path / FOLDER) == []
     caplog.clear()
-    again = Path(export_snapshot(run.config)["path"])
+    again = Path(exported(run.config)["path"])
     assert (again, again.read_bytes()) == (path, whole)
     assert caplog.text.count("is written again") == 1
     assert [card["path"] for card in list_snapshots(tmp_path / FOLDER)] == [str(path)]
@@ -164,7 +225,7 @@ def test_a_damaged_snapshot_is_written_again(
 def test_it_goes_where_it_is_told_to(tmp_path: Path, echo: type[Echo]) -> None:
     run = learned(tmp_path / "state")
     run.store.close()
-    card = export_snapshot(run.config, tmp_path / "out")
+    card = exported(run.config, tmp_path / "out")
     assert Path(card["path"]).is_relative_to(tmp_path / "out")
     assert not (tmp_path / "state" / "snapshots").exists()
 
@@ -181,8 +242,8 @@ def test_what_root_exports_belongs_to_the_daemon(echo: type[Echo]) -> None:
         state = run.store.folder
         for path in (state, *state.iterdir()):
             os.chown(path, nobody, nobody)
-        export_snapshot(run.config)
-        export_snapshot(run.config, Path(folder) / "out")
+        exported(run.config)
+        exported(run.config, Path(folder) / "out")
         found = [path for path in state.rglob("*") if path.is_relative_to(state / FOLDER)]
         assert len(found) == 5
         assert {(path.lstat().st_uid, path.lstat().st_gid) for path in found} == {(nobody, nobody)}
@@ -194,7 +255,7 @@ def test_what_root_exports_belongs_to_the_daemon(echo: type[Echo]) -> None:
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         (state / FOLDER).symlink_to(Path(folder, "aim"))
         with pytest.raises(ExportError, match="Permission denied"):
-            export_snapshot(run.config)
+            exported(run.config)
         assert (list(Path(folder, "aim").iterdir()), os.geteuid(), os.getegid()) == ([], 0, 0)
 
 
@@ -204,14 +265,14 @@ def test_what_disagrees_is_not_published(tmp_path: Path, echo: type[Echo], error
     run.store.close()
     echo.error = error
     with pytest.raises(ExportError, match=r"differs from the live model by .* It was not published"):
-        export_snapshot(run.config)
+        exported(run.config)
     assert not (tmp_path / "snapshots").exists()
     # What was published before stays.
     echo.error = 0.0
-    card = export_snapshot(run.config)
+    card = exported(run.config)
     echo.error = error
     with pytest.raises(ExportError):
-        export_snapshot(run.config)
+        exported(run.config)
     assert Path(card["path"]).exists()
     assert len(list_snapshots(tmp_path / "snapshots")) == 1
 
@@ -221,7 +282,7 @@ def test_what_predicts_too_little_is_not_published(tmp_path: Path, echo: type[Ec
     run.store.close()
     echo.dropped = 1
     with pytest.raises(ExportError, match=r"makes \d+ predictions for \d+ events. It was not published\.$"):
-        export_snapshot(run.config)
+        exported(run.config)
     assert not (tmp_path / "snapshots").exists()
 
 
@@ -229,7 +290,7 @@ def test_the_tolerance_is_the_configured_one(tmp_path: Path, echo: type[Echo]) -
     run = learned(tmp_path)
     run.store.close()
     echo.error = 0.1
-    assert export_snapshot(with_snapshots(run.config, tolerance=0.99))["parity"]["max_abs_diff"] == pytest.approx(0.1)
+    assert exported(with_snapshots(run.config, tolerance=0.99))["parity"]["max_abs_diff"] == pytest.approx(0.1)
 
 
 def test_without_events_nothing_can_be_checked(tmp_path: Path, echo: type[Echo]) -> None:
@@ -238,17 +299,17 @@ def test_without_events_nothing_can_be_checked(tmp_path: Path, echo: type[Echo])
         if batch:
             run.take(batch)
         with pytest.raises(ExportError, match="There is no event to check a snapshot on") as caught:
-            export_snapshot(run.config)
+            exported(run.config)
         assert "Let the daemon learn a few events" in caught.value.hint
     run.store.close()
 
 
 def test_without_a_state_there_is_nothing_to_export(tmp_path: Path, echo: type[Echo]) -> None:
     with pytest.raises(StateError, match="There is no state in"):
-        export_snapshot(a_config(tmp_path / "none"))
+        exported(a_config(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
 
 
 def test_an_unknown_exporter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`snapshots.exporter` is 'onx': expected one of .*onnx"):
-        export_snapshot(with_snapshots(a_config(tmp_path), exporter="onx"))
+        exported(with_snapshots(a_config(tmp_path), exporter="onx"))

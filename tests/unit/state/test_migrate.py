@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from edgedescent.assembly import InputSpec, LabelSpec
 from edgedescent.config import Config
 from edgedescent.daemon.migration import DeviceMigration, migration_of
+from edgedescent.engine.messages import Message
 from edgedescent.errors import StateError
+from edgedescent.state import codec
 from edgedescent.state.lock import FolderLock
 from edgedescent.state.recovery import recover
 from edgedescent.state.store import Store
-from support.state_folder import Run, a_config, payloads
+from support.state_folder import NOW, Run, a_config, payloads
 
 
 def with_learner(config: Config, **learner: Any) -> Config:
@@ -72,6 +76,34 @@ def test_it_goes_on_where_it_was(learned: Config, tmp_path: Path) -> None:
     run.store.close()
     with pytest.raises(StateError, match="was learned with another configuration"):
         recovered(learned)
+
+
+def test_the_models_of_all_horizons_go_on(tmp_path: Path) -> None:
+    meter, horizons = InputSpec(topics=("pump/events",), fields={"power": "P"}, time="t"), (5.0, 20.0)
+    label = LabelSpec(input="meter", feature="meter.power", horizon_s=horizons)
+    config = msgspec.structs.replace(a_config(tmp_path / "state"), inputs={"meter": meter}, label=label)
+    run = Run(config)
+    said = [json.dumps({"t": NOW + i, "P": 5 + i % 7}).encode() for i in range(60)]
+    run.store.append([Message(i + 1, NOW + i, "pump/events", payload) for i, payload in enumerate(said)], 0)
+    run.learn()
+    run.store.close()
+    before = recovered(config)
+    after = with_learner(config, l2=0.1)
+    migration = migration_of(after)
+    # What holds for both is said once.
+    assert [str(note) for note in migration.plan().notes] == [
+        "kept: everything: `l2` was 0.0, is 0.1 from the next event on"
+    ]
+    carried_out(after)
+    engine = recovered(after)
+    assert [*engine.heads.by_horizon] == [*horizons]
+    for head, old in zip(engine.heads.all, before.heads.all, strict=True):
+        assert head.counts() == old.counts()
+        assert head.counts()["events_learned"] > 30
+        assert (head.learner.l2, old.learner.l2) == (0.1, 0.0)
+        assert codec.encode(head.learner.state_dict()) == codec.encode(old.learner.state_dict())
+    predictions = [head.learner.predict_one({"meter.power": 6.0}) for head in engine.heads.all]
+    assert len(set(predictions)) == 2
 
 
 def test_the_former_state_is_kept(learned: Config, tmp_path: Path) -> None:

@@ -116,6 +116,21 @@ def test_forecasts_are_compared_with_what_was_known_at_the_prediction(watched: W
     ]
 
 
+def test_each_horizon_has_its_errors_and_answers(watched: Watched) -> None:
+    scores = {"forecast_mae_beside_last_value": 1.0, "forecast_mae_last_value": 2.0, "rmse": 1.5}
+    watched.take("metrics", {"horizons": {"3600": scores, "60.5": {**scores, "rmse": 0.5}}})
+    watched.take(
+        "predictions", [{"prediction": 1.0, "time": 0.0, "horizon_s": one, "key": "a"} for one in (60.5, 3600)]
+    )
+    assert [row[:3] for row in watched.table("errors")] == [
+        ("error, 60 min ahead", "1", "value at the prediction"),
+        ("error, 60 s ahead", "1", "value at the prediction"),
+        ("horizons.3600.rmse", "1.5", ""),
+        ("horizons.60.5.rmse", "0.5", ""),
+    ]
+    assert [about.partition(", ")[2] for about, *_ in watched.table("answers")] == ["60 min ahead", "60 s ahead"]
+
+
 def test_lists_are_compared_with_popularity_where_more_is_better(watched: Watched) -> None:
     watched.take("metrics", {"hit_rate_at_k": 0.2, "hit_rate_at_k_popularity": 0.25, "lists_scored": 90})
     assert watched.table("errors")[0] == ("hit rate", "0.2", "popularity", "0.25", "0.80")

@@ -16,6 +16,7 @@ import pytest
 from edgedescent import LinearRegressor
 from edgedescent import config as configuration
 from edgedescent.config import Config
+from edgedescent.engine.messages import Message
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.state.store import FILE
 from edgedescent_sims.drift import SignFlip
@@ -27,9 +28,18 @@ from edgedescent_sims.simulate.rehearsal import AS_RUN, Rehearsal, Replayed, Sta
 from edgedescent_sims.simulate.runner import simulate
 from edgedescent_sims.sources import JournalSource
 from support.command_line import device_file, run
-from support.state_folder import Run, a_config, batches, payloads
+from support.state_folder import NOW, Run, a_config, batches, payloads
 
 SCORES = ("mae", "rmse", "r2", "mase")
+FORECASTS = """
+[inputs.meter]
+topics = ["meter"]
+fields = {power = "P"}
+[label]
+input = "meter"
+feature = "meter.power"
+horizon_s = [5, 20]
+"""
 NETWORK = {"type": "MLPRegressor", "replay_steps": 1, "hidden": [4]}
 
 
@@ -97,6 +107,20 @@ def test_as_run_equals_the_device_and_candidates_equal_devices_of_their_own(
     assert len(rehearsal.result.comparison) == 1
     assert seen[-1] == (800, 800)
     assert rehearsal.result.kind == "features"
+
+
+def test_several_horizons_are_scored_each(tmp_path: Path) -> None:
+    path = device_file(tmp_path, FORECASTS)
+    device = Run(configuration.load(path))
+    said = [json.dumps({"P": 5 + number % 7}).encode() for number in range(1, 201)]
+    device.store.append([Message(n, NOW + n, "meter", payload) for n, payload in enumerate(said, start=1)], 0)
+    device.learn()
+    device.checkpoint()
+    device.store.close()
+    rehearsal = rehearse(open_journal(path), {})
+    assert (rehearsal.agrees, rehearsal.notices) == (True, [])
+    errors = [head.errors.summary()["mae"] for head in device.engine.heads.all]
+    assert [value_of(rehearsal, AS_RUN, name) for name in ("mae", "mae_5", "mae_20")] == [errors[0], *errors]
 
 
 def test_one_process_and_several_give_the_same_bytes(config: Config, config_path: Path, tmp_path: Path) -> None:
