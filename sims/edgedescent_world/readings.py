@@ -56,8 +56,20 @@ def with_inputs(settings: Settings, chance: Chance) -> Settings:
         derive=[{"type": "Lag", "of": ["a.v"], "steps": [1]}],
         limits=Limits(redelivery_window=settings.config.limits.redelivery_window),
     )
+    allowance = settings.allowance
+    if allowance is not None and config.label is not None:
+        # That of the world is for a checkpoint of one model.
+        allowance *= len(config.label.horizons)
+        state = msgspec.structs.replace(config.state, written_bytes_per_day_max=allowance)
+        config = msgspec.structs.replace(config, state=state)
     return msgspec.structs.replace(
-        settings, config=config, ratings=False, reconfigured=0.0, filtered=False, refiltered=0.0
+        settings,
+        config=config,
+        ratings=False,
+        allowance=allowance,
+        reconfigured=0.0,
+        filtered=False,
+        refiltered=0.0,
     )
 
 
