@@ -58,6 +58,11 @@ class LabelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.horizon_s if isinstance(self.horizon_s, tuple) else (self.horizon_s,)
 
     @property
+    def comes_later(self) -> bool:
+        """True if an event is predicted before its label is there, and learned when it comes."""
+        return self.horizon_s is not None or self.by is not None
+
+    @property
     def marks(self) -> tuple[float | None, ...]:
         """Mark of the rows and answers of each model: its horizon; None for the only model."""
         return self.horizons if len(self.horizons) > 1 else (None,)

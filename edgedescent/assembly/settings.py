@@ -189,7 +189,7 @@ def _check_emit(settings: AssemblySettings, inputs: dict[str, Input]) -> None:
             )
         return
     if emit == LABEL:
-        if label.by is not None or label.horizon_s is not None:
+        if label.comes_later:
             raise ConfigError(
                 "`assembly.emit` is 'label': a label that comes later needs an event before it.",
                 f"Give the input whose messages are the events: one of {', '.join(inputs)}.",

@@ -74,16 +74,15 @@ def _sensors(config: Config, horizon: float | None) -> tuple[dict[str, Any], dic
         horizon: Horizon of the forecasts, of several; None for the only model.
     """
     # Several answers of one message are an array, the newest prediction last.
-    answer = "{{ (value_json if value_json is mapping else value_json | last).prediction }}"
+    answers = ["([value_json] if value_json is mapping else value_json)"]
+    if config.label is not None and config.label.comes_later:
+        # Only what is not known yet. A message without that renders to nothing, which changes no sensor.
+        answers.append("rejectattr('y', 'defined')")
     topic, errors, ahead = config.topic("predictions"), "value_json", ""
     if horizon is not None:
-        # The newest that is about the future. A message without one renders to nothing, which changes no sensor.
-        answer = (
-            "{{ ([value_json] if value_json is mapping else value_json) "
-            f"| selectattr('horizon_s', 'eq', {horizon!r}) | rejectattr('y', 'defined') "
-            "| map(attribute='prediction') | list | last | default('') }}"
-        )
+        answers.append(f"selectattr('horizon_s', 'eq', {horizon!r})")
         errors, ahead = f"value_json.horizons['{horizon_name(horizon)}']", f" {_duration(horizon)} ahead"
+    answer = f"{{{{ {' | '.join(answers)} | map(attribute='prediction') | list | last | default('') }}}}"
     template = answer_template(config)
     if template is not None:
         topic, answer = sensor_source(template, config, horizon)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgedescent.config import Config, HomeAssistant
+from edgedescent.config import Config, HomeAssistant, convert
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.errors import ConfigError
 from edgedescent.interfaces import Delivery
@@ -77,6 +77,18 @@ def test_the_templates_read_what_the_daemon_publishes(tmp_path: Path) -> None:
         available = jinja2.Environment().from_string(sensor["availability_template"])
         shown = [available.render(value_json={"state": state}) for state in ("online", "catching_up", "offline")]
         assert shown == ["online", "online", "offline"]
+
+
+@pytest.mark.parametrize("label", [{"horizon_s": 10}, {"by": "id"}])
+def test_a_sensor_shows_no_prediction_whose_label_is_there(label: dict[str, Any]) -> None:
+    jinja2 = pytest.importorskip("jinja2")
+    tables = {"inputs": {"meter": {"topics": ["m"]}}, "label": {"input": "meter", "feature": "meter.power", **label}}
+    config = convert({"device": "pump", **tables, "home_assistant": {"discovery": True}}, Config)
+    (_, payload), *_ = discovery_messages(config)
+    template = jinja2.Environment().from_string(json.loads(payload)["value_template"])
+    asked, learned = {"prediction": 2.0, "time": 20.0}, {"prediction": 1.0, "y": 1.5, "time": 10.0}
+    shown = [template.render(value_json=value) for value in ([learned, asked], asked, learned, [learned])]
+    assert shown == ["2.0", "2.0", "", ""]
 
 
 def test_it_is_announced_once_for_each_connection(tmp_path: Path) -> None:
