@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_chec
 
 import msgspec
 
+TOPIC_FIELDS = ("id", "key", "horizon_s")
+"""Fields in braces in a topic of answers, which are not the same in all of them."""
+
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One message from the broker, with what is needed to acknowledge it."""

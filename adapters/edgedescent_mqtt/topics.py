@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from edgedescent.errors import ConfigError, shown
+from edgedescent.interfaces import TOPIC_FIELDS
 
 TOPIC_BYTES_MAX = 65_535
-_FIELD = re.compile(r"\{(?:id|key)\}")
+_FIELD = re.compile(rf"\{{(?:{'|'.join(TOPIC_FIELDS)})\}}")
 """Field of a topic that is another one in each message."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,10 +16,11 @@ from edgedescent.config.building import build, convert
 from edgedescent.config.recommend import Recommend
 from edgedescent.drift import Detector
 from edgedescent.engine.core import Engine
+from edgedescent.engine.head import horizon_name
 from edgedescent.engine.settings import DriftSettings, EngineSettings
 from edgedescent.errors import ConfigError, shown
 from edgedescent.formats import FORMATS, Format
-from edgedescent.interfaces import AdminClient, CheckResult, Exporter, Transport, TransportAdapter
+from edgedescent.interfaces import TOPIC_FIELDS, AdminClient, CheckResult, Exporter, Transport, TransportAdapter
 from edgedescent.learners import Learner
 from edgedescent.learners.description import describe
 from edgedescent.registry import EXPORTERS, TRANSPORTS
@@ -441,10 +443,19 @@ class Config(_Table, frozen=True):
             table,
             device=self.device,
             topics=self.subscriptions(),
-            outputs=[re.sub(r"\{(id|key)\}", "_", topic) for topic in self.output_topics().values()],
+            outputs=list(dict.fromkeys(chain.from_iterable(map(self._examples, self.output_topics().values())))),
             bytes_max=self.limits.payload_bytes_max,
             publish=publish,
         )
+
+    def _examples(self, topic: str) -> Iterator[str]:
+        """Topics that an output with fields has, with ``_`` for those of an event."""
+        for mark in self.marks:
+            fields = {**dict.fromkeys(TOPIC_FIELDS, "_"), **({} if mark is None else {"horizon_s": horizon_name(mark)})}
+            example = topic
+            for name, value in fields.items():
+                example = example.replace(f"{{{name}}}", value)
+            yield example
 
     def build_exporter(self) -> Exporter[Learner]:
         """Build the exporter that ``snapshots.exporter`` names.

@@ -17,9 +17,8 @@ from edgedescent.engine.head import horizon_name
 from edgedescent.engine.messages import Prediction
 from edgedescent.errors import ConfigError, did_you_mean, shown
 from edgedescent.formats.times import time_of
+from edgedescent.interfaces import TOPIC_FIELDS
 
-TOPIC_FIELDS = ("id", "key", "horizon_s")
-"""Fields of a topic beside the device, which are not the same in all answers."""
 NUMBERS = ("prediction", "y", "low", "high", "time", "horizon_s")
 TEXTS = ("device", "id", "key")
 TIME_FORMATS = ("iso", "ms", "ns")

@@ -110,6 +110,22 @@ def test_what_was_rendered_can_be_read(payload: str, read: Prediction | None) ->
     assert template.read(rendered) == read
 
 
+def test_check_tries_a_topic_of_each_horizon(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    class Adapter:
+        def check_broker(self, _table: object, **options: Any) -> None:
+            given.update(options)
+
+    monkeypatch.setattr(Config, "_transport", lambda _config: (Adapter(), {}))
+    tables = {"inputs": {"meter": {"topics": ["m"]}}, **topic("f/{horizon_s}/{id}")}
+    label = {"input": "meter", "feature": "meter.power"}
+    for horizons, tried in (([60, 3_600_000], ["f/60/_", "f/3600000/_"]), (60, ["f/_/_"])):
+        config(**tables, label={**label, "horizon_s": horizons}).check_broker(publish=False)
+        assert [one for one in given["outputs"] if one.startswith("f/")] == tried
+        assert len(given["outputs"]) == len(set(given["outputs"])) == len(tried) + 4
+
+
 DISCOVERY = {"home_assistant": {"discovery": True}}
 
 
