@@ -38,7 +38,7 @@ WRITE_MAX_BYTES = 150_000
 STATE_MAX_BYTES = 15_000
 """Upper bound of a checkpoint."""
 STATE_OF_INPUTS_MAX_BYTES = 60_000
-"""The same in a world of inputs, whose events have more features to watch, and wait."""
+"""The same in a world of inputs, for each horizon: their events have more features to watch, and wait."""
 CALM_S = 120.0
 """Time that the daemon has, once faults have stopped, to process all messages."""
 _LOGGERS = ("edgedescent", "edgedescent_mqtt")
@@ -356,7 +356,7 @@ class World:
     @property
     def _state_max_bytes(self) -> int:
         """Upper bound of a checkpoint in this world."""
-        return STATE_OF_INPUTS_MAX_BYTES if self._inputs else STATE_MAX_BYTES
+        return STATE_OF_INPUTS_MAX_BYTES * len(self.config.marks) if self._inputs else STATE_MAX_BYTES
 
     def _check_running(self, daemon: Daemon) -> None:
         """Check the running daemon; stop it once the world is finished.
