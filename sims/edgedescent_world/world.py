@@ -383,13 +383,11 @@ class World:
         run, at, written = self._spent
         if self.settings.allowance is None or run != self.outcome.runs:
             return
+        # The log is moved when it is full, and while a checkpoint is written, which may be longer.
+        moved = max(PAGE_BYTES * self.settings.wal_pages_max, self._state_max_bytes)
         # Each further piece of a checkpoint changes a few pages besides those that it fills.
-        most = (
-            WRITE_MAX_BYTES
-            + self._state_max_bytes
-            - STATE_MAX_BYTES
-            + PAGE_BYTES * (self.settings.wal_pages_max + 4 * (self._pieces_max - 1))
-        )
+        pieces = 4 * PAGE_BYTES * (self._pieces_max - 1)
+        most = WRITE_MAX_BYTES + self._state_max_bytes - STATE_MAX_BYTES + moved + pieces
         allowed = most + (self.timeline.now - at) * self.settings.allowance / 86_400
         if self.disk.written - written > allowed:
             raise Violation(
