@@ -33,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than processors: the tests of the daemon wait for processes a good part of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers more than processors: the tests of the daemon wait for processes a good part of their time."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
