@@ -184,7 +184,7 @@ def test_going_on_in_a_deleted_folder() -> None:
 
 def test_hearing_what_no_filter_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeviceSubscriptions, "screen", lambda _self, delivery: [delivery])
-    violation = caught()
+    violation = caught(first=80)
     assert "which no filter asks for" in violation or "learned 2 times" in violation
 
 
@@ -346,7 +346,7 @@ def test_recovering_with_the_limits_of_today(monkeypatch: pytest.MonkeyPatch) ->
 def test_learning_a_message_again_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Handled, "restore", lambda _saved: None)
     # Few worlds are stopped within a message.
-    violation = caught(first=800)
+    violation = caught(first=890)
     assert "the counters are" in violation or "differ from those" in violation
 
 
