@@ -211,7 +211,7 @@ class LabelJoins:
         return {"questions_waiting": self.n_waiting, "questions_waiting_bytes": sum(sizes)}
 
     def metrics_by_horizon(self) -> dict[float, dict[str, float | int]]:
-        """What `LabelJoin.metrics` says of each horizon; empty where there are not several."""
+        """Metrics of each horizon, as `LabelJoin.metrics`; empty where there are not several."""
         return {join.mark: join.metrics() for join in self.joins if join.mark is not None}
 
     def save_others(self) -> dict[str, Any]:

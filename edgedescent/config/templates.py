@@ -51,7 +51,7 @@ class AnswerTemplate:
 
     Attributes:
         filter: Filter of the topics.
-        paths: Where each field stands in the payload, if that is JSON; None if it is not.
+        paths: Path of each field in the payload, if that is JSON; None if it is not.
 
     Raises:
         ConfigError: If a field or a format is not known, or the payload begins as JSON and is none; names the key.
@@ -130,7 +130,7 @@ class AnswerTemplate:
         return msgspec.convert({name: value for name, value in found.items() if value is not None}, Prediction)
 
     def _find_paths(self, payload: str) -> dict[str, Path] | None:
-        """Where the fields stand in the payload, if it is JSON.
+        """Paths of the fields in the payload, if it is JSON.
 
         Raises:
             ConfigError: If it begins as JSON, and is none once its fields are filled in.

@@ -209,7 +209,7 @@ class Engine:
 
     @property
     def drift(self) -> DriftMonitor | None:
-        """What watches the only head, or the first one; None where nothing is watched."""
+        """Drift monitor of the only head, or of the first one; None where it is off."""
         return self._head.drift
 
     def handle(self, message: Message) -> list[Effect]:

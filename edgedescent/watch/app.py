@@ -46,7 +46,7 @@ p       pause, and go on   arrows, pages     within a table
 
 
 class Source(Protocol):
-    """Where news of the device comes from."""
+    """Source of news of the device, such as a `Feed`."""
 
     def start(self) -> None:
         """Begin to listen."""
@@ -55,7 +55,7 @@ class Source(Protocol):
         """End the connection."""
 
     def take(self) -> list[News]:
-        """What is new since the last call."""
+        """News since the last call."""
 
 
 class HelpScreen(ModalScreen[None]):

@@ -68,7 +68,7 @@ PROBLEMS = {
     "disk_full": "The disk is full: nothing is learned until there is space.",
     "writes_spent": "The day's write budget is used up: fewer messages are received.",
 }
-"""What is wrong in a state."""
+"""Problem that a state of the daemon is, as a sentence."""
 
 
 class _Status(msgspec.Struct):

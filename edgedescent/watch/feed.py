@@ -62,11 +62,11 @@ def device_model(config: Config, now: float) -> DeviceModel:
 
 
 def tell(model: DeviceModel, news: News, now: float) -> None:
-    """Tell a model what is new.
+    """Give news to a model.
 
     Args:
         model: The model.
-        news: What is new.
+        news: The news.
         now: Time of the monotonic clock.
     """
     if isinstance(news, Connection):
@@ -171,7 +171,7 @@ class Feed:
         self._thread.join(timeout=2.0)
 
     def take(self) -> list[News]:
-        """What is new since the last call.
+        """News since the last call.
 
         Raises:
             Exception: What has ended the thread, which is a defect.

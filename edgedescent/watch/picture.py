@@ -27,7 +27,7 @@ class Daemon(msgspec.Struct, frozen=True):
     reported_s: float | None
     """Age of the newest metrics in seconds; None before the first."""
     problem: str = ""
-    """What is wrong with it in a sentence; empty if nothing is."""
+    """Problem of the daemon as a sentence; empty if it has none."""
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """What is known of a device at one moment."""
+    """Picture of a device at one moment."""
 
     device: str
     broker: Broker
@@ -95,7 +95,7 @@ class Picture(msgspec.Struct, frozen=True):
     inputs: Inputs | None
     """None for a device of whole events."""
     waiting: dict[str, float]
-    """What waits, by the name of its metric."""
+    """Numbers of what waits, by the name of their metric."""
     answers: tuple[Prediction, ...]
     """The newest answers, the newest first."""
     answers_note: str

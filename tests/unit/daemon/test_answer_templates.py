@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from edgedescent.daemon.dry_run import dry_run
 from edgedescent.daemon.home_assistant import discovery_messages
 from edgedescent.interfaces import Delivery
 from support.daemon_harness import DaemonHarness, event
+from support.fake_admin_client import FakeAdminClient
 
 TABLES: dict[str, Any] = {
     "topics": {"predictions": "plant/{device}/{id}"},
@@ -102,25 +103,15 @@ def test_home_assistant_finds_the_prediction(tmp_path: Path, payload: str) -> No
     assert float(template.render(value=content.decode(), value_json=json.loads(content))) == 0.0
 
 
-class OneMessage:
-    """Admin client over which an array of two events comes."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def subscribe(self, _topics: list[str]) -> dict[str, Any]:
-        return {}
-
-    def poll(self, _timeout_s: float) -> list[Delivery]:
-        return [Delivery("edgedescent/pump/events", b"[%b,%b]" % (event(1), event(2)))]
-
-
 def test_a_dry_run_shows_topic_and_payload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = DaemonHarness(tmp_path, **TABLES).config
-    monkeypatch.setattr(Config, "build_admin_client", lambda _config, _purpose: OneMessage())
+    monkeypatch.setattr(
+        Config,
+        "build_admin_client",
+        lambda _config, _purpose: FakeAdminClient(
+            [Delivery("edgedescent/pump/events", b"[%b,%b]" % (event(1), event(2)))]
+        ),
+    )
     shown: list[tuple[str, bytes]] = []
     dry_run(config, events=2, on_output=lambda *output: shown.append(output))
     assert shown == [

@@ -7,7 +7,7 @@ import math
 import time
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,6 +25,7 @@ from edgedescent.errors import ConfigError
 from edgedescent.interfaces import Delivery
 from edgedescent.state import codec
 from support.daemon_harness import DaemonHarness
+from support.fake_admin_client import FakeAdminClient
 from support.state_folder import bits
 
 TABLES: dict[str, Any] = {
@@ -189,29 +190,13 @@ def test_other_horizons_hold_from_the_next_message_on(tmp_path: Path, caplog: py
     assert bits(restarted(harness.config)) == now
 
 
-class Listening:
-    """An admin client to which a reading comes every ten seconds of the times in them."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def subscribe(self, _topics: list[str]) -> dict[str, Any]:
-        return {}
-
-    def poll(self, _timeout_s: float) -> list[Delivery]:
-        start = time.time() - 1000.0
-        return [
-            Delivery("meter", json.dumps({"P": 5 + math.sin(i / 4), "t": start + 10 * i}).encode()) for i in range(90)
-        ]
-
-
 def test_a_dry_run_tells_the_error_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meter = {"topics": ["meter"], "fields": {"power": "P"}, "time": "t"}
     config = DaemonHarness(tmp_path, **TABLES | {"inputs": {"meter": meter}, "assembly": {"lateness_s": 0}}).config
-    monkeypatch.setattr(Config, "build_admin_client", lambda _config, _purpose: Listening())
+    start = time.time() - 1000.0
+    readings = [{"P": 5 + math.sin(i / 4), "t": start + 10 * i} for i in range(90)]
+    client = FakeAdminClient([Delivery("meter", json.dumps(one).encode()) for one in readings])
+    monkeypatch.setattr(Config, "build_admin_client", lambda _config, _purpose: client)
     shown: list[dict[str, Any]] = []
 
     def on_output(kind: str, payload: bytes) -> None:
