@@ -24,4 +24,5 @@ cdef class LeastSquares:
     cdef void forget_scale(self) noexcept nogil
     cdef void rescale(self, double factor, double shift, Py_ssize_t intercept) noexcept nogil
     cdef double predict(self, const int* places, const double* z, Py_ssize_t n) noexcept nogil
+    cdef void _move(self, Py_ssize_t at, double z, double step) noexcept nogil
     cdef void learn(self, const int* places, const double* z, Py_ssize_t n, double target) noexcept nogil

@@ -15,7 +15,7 @@ import numpy as np
 from libc.math cimport fabs, isfinite
 
 from edgedescent.optim._covariance cimport (
-    TOUCHED, Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, settle_change)
+    Covariance, CovarianceMatrix, add_inputs, apply_change, begin_event, is_due, settle_change)
 
 cdef double SCALE_RATE = 0.01
 # Rate of the mean number of clipped errors, and the mean from which on they are no outliers: nine in a row.
@@ -24,6 +24,14 @@ cdef double CLIPPED_MAX = 0.6
 
 cdef enum:
     KNOWN_AFTER = 20
+
+
+cdef inline Py_ssize_t _run_length(const int* places, Py_ssize_t n) noexcept nogil:
+    """Return how many of the places, from the first one on, follow each other without a gap."""
+    cdef Py_ssize_t i = 1
+    while i < n and places[i] == places[i - 1] + 1:
+        i += 1
+    return i
 
 
 cdef class LeastSquares:
@@ -93,10 +101,13 @@ cdef class LeastSquares:
         cdef Covariance* p = &self.covariance.p
         cdef double error = target - self.predict(places, z, n), size = fabs(error), limit = self.clip * self.scale
         cdef double total, step, rate, spread = 0.0
-        cdef Py_ssize_t i, j
+        cdef Py_ssize_t i, j, length
         begin_event(p, self.count)
-        for i in range(n):
-            spread += add_inputs(p, z + i, places[i], 1)
+        i = 0
+        while i < n:
+            length = _run_length(places + i, n - i)
+            spread += add_inputs(p, z + i, places[i], length)
+            i += length
         if not (isfinite(error) and isfinite(spread)):
             self.n_restarts += 1
             self.forget_scale()
@@ -120,17 +131,25 @@ cdef class LeastSquares:
         self.scale += (rate if rate > SCALE_RATE else SCALE_RATE) * (size - self.scale)
         step = error / total
         settle_change(p, 1.0 / total, self.forgetting)
-        for i in range(n):
-            j = places[i]
-            if j >= p.dense:
-                self.w[j] += p.variance[j] * z[i] * step
-            elif p.touched[j] == TOUCHED:
-                self.w[j] += p.gain[j] * step
-            apply_change(p, z + i, j, 1)
+        i = 0
+        while i < n:
+            length = _run_length(places + i, n - i)
+            for j in range(length):
+                self._move(places[i] + j, z[i + j], step)
+            apply_change(p, z + i, places[i], length)
+            i += length
         if self.clipped > CLIPPED_MAX:
             self.forget_scale()
             for i in range(self.size):
                 self.reopen(i)
+
+    cdef inline void _move(self, Py_ssize_t at, double z, double step) noexcept nogil:
+        """Move the weight of a parameter, once in an event."""
+        cdef Covariance* p = &self.covariance.p
+        if at >= p.dense:
+            self.w[at] += p.variance[at] * z * step
+        elif is_due(p, at):
+            self.w[at] += p.gain[at] * step
 
     def start_all(self, Py_ssize_t size):
         """Let the first `size` parameters begin."""

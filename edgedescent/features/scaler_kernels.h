@@ -18,11 +18,12 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
     const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
     double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
     double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
-    double start, double block, double far_squared, int watches, ptrdiff_t n) {
+    double start, double block, double far_squared, int watches, int in_step, ptrdiff_t n) {
     long long young = 0, constant = 0, full = 0;
+    double shared_rate = in_step ? 1.0 / (count[0] + 1.0) : 0.0;
     for (ptrdiff_t i = 0; i < n; i++) {
         double n_values = count[i] + 1.0;
-        double rate = 1.0 / n_values;
+        double rate = in_step ? shared_rate : 1.0 / n_values;
         double deviation = x[i] - mean[i];
         double limit = clip * deviations[i];
         double next;
@@ -58,17 +59,25 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
     return (young ? ROW_IS_YOUNG : 0) | (constant ? ROW_IS_CONSTANT : 0) | (full ? BLOCK_IS_FULL : 0);
 }
 
+/* Rows that had equally many values have one rate, which is half of the divisions. */
+static inline __attribute__((always_inline)) int rows_are_in_step(const double *count, ptrdiff_t n) {
+    long long differ = 0;
+    for (ptrdiff_t i = 1; i < n; i++) differ |= count[i] != count[0];
+    return !differ;
+}
+
 EDGEDESCENT_VERSIONS
 static int scaler_update(
     const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
     double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
     double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
     double start, double block, double far_squared, int watches, ptrdiff_t n) {
-    if (watches)
-        return scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum,
-                                    block_squares, block_far, rate_min, clip, start, block, far_squared, 1, n);
-    return scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum,
-                                block_squares, block_far, rate_min, clip, start, block, far_squared, 0, n);
+#define SCALER_UPDATE(watches, in_step)                                                                                 \
+    scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum, block_squares, \
+                         block_far, rate_min, clip, start, block, far_squared, watches, in_step, n)
+    if (rows_are_in_step(count, n)) return watches ? SCALER_UPDATE(1, 1) : SCALER_UPDATE(0, 1);
+    return watches ? SCALER_UPDATE(1, 0) : SCALER_UPDATE(0, 0);
+#undef SCALER_UPDATE
 }
 
 #endif

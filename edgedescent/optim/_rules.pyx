@@ -11,7 +11,7 @@ from libc.math cimport fabs, log1p, pow, sqrt
 from edgedescent.losses._losses cimport BY_MEAN
 from edgedescent.numerics._errors cimport keep_error
 from edgedescent.optim._covariance cimport (
-    TOUCHED, add_inputs, add_variance, apply_change, begin_event, settle_change)
+    add_inputs, add_variance, apply_change, begin_event, is_due, settle_change)
 
 
 cdef inline double settled(double value) noexcept nogil:
@@ -308,7 +308,7 @@ cdef void rls(const Rule* rule, const Context* context, double* w, const double*
     cdef Covariance* p = rule.covariance
     cdef double spread = context.sum, rate, travel
     cdef const double* z = p.inputs + at
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, last
     if not is_informative(context):
         return
     if spread < 0.0:
@@ -329,11 +329,11 @@ cdef void rls(const Rule* rule, const Context* context, double* w, const double*
         travel = -context.loss.travel(context.loss, context.target, context.score, log1p(spread)) / spread
         rate = travel if fabs(travel) < fabs(rate) else rate
     rate *= context.lr
-    for i in range(n):
-        if at + i >= p.dense:
-            w[at + i] -= rate * (p.variance[at + i] * z[i])
-        elif p.touched[at + i] == TOUCHED:
-            w[at + i] -= rate * p.gain[at + i]
+    last = at + n if at + n < p.dense else p.dense
+    for i in range(at, last):
+        w[i] -= rate * p.gain[i] if is_due(p, i) else 0.0
+    for i in range(last if last > at else at, at + n):
+        w[i] -= rate * (p.variance[i] * z[i - at])
     apply_change(p, z, at, n)
     if not context.decays:
         add_drift(rule, g, at, n)

@@ -9,10 +9,25 @@ from libc.string cimport memcpy, memset
 from edgedescent.losses._losses cimport make_loss
 from edgedescent.numerics._errors cimport raise_kept
 from edgedescent.numerics._numbers cimport bounded
+from edgedescent.numerics._vectors cimport dot
 from edgedescent.optim._parameter_table cimport ParameterTable, Table
 from edgedescent.optim._schedules cimport MEMORY, make_schedule, watch
 
 from edgedescent.losses.squared import SquaredLoss
+
+
+cdef inline double _limit_values(double* g, Py_ssize_t n, double cap) noexcept nogil:
+    """Clip the values of a gradient at ±cap; returns the sum of their squares, which is NaN if one of them is."""
+    cdef double value
+    cdef Py_ssize_t i
+    for i in range(n):
+        # These comparisons keep NaN.
+        value = cap if g[i] > cap else g[i]
+        value = -cap if value < -cap else value
+        # The square of a smaller value is subnormal, and arithmetic on it is slow. The L2 gradient of a weight without
+        # any other gradient gets that small.
+        g[i] = 0.0 if fabs(value) < 1e-150 else value
+    return dot(g, g, n)
 
 
 cdef class Stepper:
@@ -85,15 +100,7 @@ cdef class Stepper:
         cdef Piece piece
         self._set_context(slope, loss, target, score, share)
         for p in range(self.n_pieces):
-            piece = self.pieces[p]
-            for i in range(piece.n):
-                # These comparisons keep NaN, which is then detected in the total.
-                piece.g[i] = cap if piece.g[i] > cap else piece.g[i]
-                piece.g[i] = -cap if piece.g[i] < -cap else piece.g[i]
-                # The square of a smaller value is subnormal, and arithmetic on it is slow. The L2 gradient of a
-                # weight without any other gradient gets that small.
-                piece.g[i] = 0.0 if fabs(piece.g[i]) < 1e-150 else piece.g[i]
-                total += piece.g[i] * piece.g[i]
+            total += _limit_values(self.pieces[p].g, self.pieces[p].n, cap)
         if total != total:
             self.n_undone += self.n_pieces
             self.n_pieces = 0
