@@ -198,8 +198,9 @@ class RiverScript(_Exiting):
 class OurDaemon(Consumer):
     """`edgedescent run` with a new state folder.
 
-    It learns with the default learner, journals every message, and publishes every prediction, as always. How far it
-    is, it tells in its status file, every `STATUS_S` instead of every 10 s.
+    It learns a linear model with Adam, the default of version 0.1.0, so that daemons of all versions do the same work.
+    It journals every message and publishes every prediction, as always. How far it is, it tells in its status file,
+    every `STATUS_S` instead of every 10 s.
     """
 
     client_id = "edgedescent-bench"
@@ -212,7 +213,7 @@ class OurDaemon(Consumer):
         config = self.folder / "device.toml"
         config.write_text(
             f'device = "bench"\nmetrics.interval_s = {STATUS_S}\n{self.tables}'
-            f'[learner]\ntype = "LinearRegressor"\n'
+            f'[learner]\ntype = "LinearRegressor"\noptimizer.type = "Adam"\n'
             f'[state]\npath = "{self.folder / "state"}"\ndurability = "{self.durability}"\n'
             f'[broker]\nhost = "127.0.0.1"\nport = {self.port}\nqos = {self.qos}\nkeepalive_s = {KEEPALIVE_S}\n',
             encoding="utf-8",
