@@ -7,11 +7,11 @@ from its key. Where text is expected, a variable is used literally; everywhere e
 
 from edgedescent.config.answers import answer_template
 from edgedescent.config.building import build, check_keys, convert
+from edgedescent.config.config import Config
 from edgedescent.config.loading import checksum, load
 from edgedescent.config.recommend import Recommend
 from edgedescent.config.tables import (
     OUTPUTS,
-    Config,
     Drift,
     HomeAssistant,
     Limits,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgedescent.errors import ConfigError, shown
 
 if TYPE_CHECKING:
-    from edgedescent.config.tables import Config
+    from edgedescent.config.config import Config
     from edgedescent.config.templates import AnswerTemplate
 
 

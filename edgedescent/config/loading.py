@@ -10,8 +10,8 @@ from pathlib import Path
 
 from edgedescent.config.answers import answer_template
 from edgedescent.config.building import convert
+from edgedescent.config.config import Config
 from edgedescent.config.environment import override
-from edgedescent.config.tables import Config
 from edgedescent.errors import ConfigError, ConfigFileError
 
 

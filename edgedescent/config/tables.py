@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import chain
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from edgedescent import assembly as assembling
-from edgedescent.assembly import AssemblySettings, AssemblySpec, InputSpec, LabelSpec
-from edgedescent.config.building import build, convert
-from edgedescent.config.recommend import Recommend
+from edgedescent.config.building import build
 from edgedescent.drift import Detector
-from edgedescent.engine.core import Engine
-from edgedescent.engine.head import horizon_name
-from edgedescent.engine.settings import DriftSettings, EngineSettings
 from edgedescent.errors import ConfigError, shown
-from edgedescent.formats import FORMATS, Format
-from edgedescent.interfaces import TOPIC_FIELDS, AdminClient, CheckResult, Exporter, Transport, TransportAdapter
-from edgedescent.learners import Learner
-from edgedescent.learners.description import describe
-from edgedescent.registry import EXPORTERS, TRANSPORTS
 
 Positive = Annotated[int, Meta(ge=1, le=2**53)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
@@ -31,11 +18,11 @@ OUTPUTS = ("predictions", "metrics", "drift", "snapshots", "status")
 """Keys in ``[topics]`` of the topics that the daemon publishes to."""
 
 
-class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the tables."""
 
 
-class Topics(_Table, frozen=True):
+class Topics(Table, frozen=True):
     """The ``[topics]`` table: topics to subscribe to and to publish to; ``{device}`` is the device's name."""
 
     events: Annotated[tuple[str, ...], Meta(min_length=1)] = ("edgedescent/{device}/events",)
@@ -48,7 +35,7 @@ class Topics(_Table, frozen=True):
     """Payload format of the events."""
 
 
-class State(_Table, frozen=True):
+class State(Table, frozen=True):
     """The ``[state]`` table: the state folder, its durability and its limits."""
 
     path: str = "state"
@@ -79,7 +66,7 @@ class State(_Table, frozen=True):
             raise ConfigError(f"`state.path` is {self.path!r}: `~` is not expanded.", "Give the absolute path.")
 
 
-class Limits(_Table, frozen=True):
+class Limits(Table, frozen=True):
     """The ``[limits]`` table: bounds on incoming messages and on memory."""
 
     payload_bytes_max: Annotated[int, Meta(ge=1, le=268_435_455)] = 1_048_576
@@ -112,7 +99,7 @@ class Limits(_Table, frozen=True):
     """``sample`` learns only a share of the labelled messages where more come than the learner can bear."""
 
 
-class Predictions(_Table, frozen=True):
+class Predictions(Table, frozen=True):
     """The ``[predictions]`` table: what the answers hold."""
 
     interval: Annotated[float, Meta(ge=0.5, le=0.99)] | None = None
@@ -121,7 +108,7 @@ class Predictions(_Table, frozen=True):
     """Template of the answer to an event, which is then a message of its own; see docs/streams.md."""
 
 
-class Drift(_Table, frozen=True):
+class Drift(Table, frozen=True):
     """The ``[drift]`` table: what watches the prediction error and the inputs for change, and publishes alarms.
 
     It never changes what the learner does.
@@ -142,7 +129,7 @@ class Drift(_Table, frozen=True):
         return build(Detector, self.detector, "drift.detector")
 
 
-class Snapshots(_Table, frozen=True):
+class Snapshots(Table, frozen=True):
     """The ``[snapshots]`` table: when and how the model is exported."""
 
     exporter: str = "onnx"
@@ -156,7 +143,7 @@ class Snapshots(_Table, frozen=True):
     timeout_s: Seconds = 120.0
 
 
-class Metrics(_Table, frozen=True):
+class Metrics(Table, frozen=True):
     """The ``[metrics]`` table: how often metrics are published, and the address for Prometheus."""
 
     interval_s: Seconds = 10.0
@@ -190,7 +177,7 @@ def address_of(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-class HomeAssistant(_Table, frozen=True):
+class HomeAssistant(Table, frozen=True):
     """The ``[home_assistant]`` table: discovery of the device by Home Assistant."""
 
     discovery: bool = False
@@ -205,262 +192,10 @@ class HomeAssistant(_Table, frozen=True):
     """Class of the predictions, such as ``power`` or ``temperature``; its units are Home Assistant's."""
 
 
-class Logs(_Table, frozen=True):
+class Logs(Table, frozen=True):
     """The ``[logs]`` table: format and rate limit of the log."""
 
     format: Literal["text", "json"] = "text"
     """``json`` writes one object per line, for log collectors."""
     limit_per_10_s: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
     """Number of warnings of one kind that are written in ten seconds. The number of omitted ones is logged."""
-
-
-class Config(_Table, frozen=True):
-    """The whole configuration.
-
-    The transport validates ``broker``, and the learner validates ``learner``, which may also be its name alone. The
-    default learner needs no tuning, see docs/auto.md.
-    """
-
-    device: str
-    learner: dict[str, Any] | str = msgspec.field(default_factory=lambda: {"type": "AutoRegressor"})
-    transport: str = "mqtt"
-    broker: dict[str, Any] = msgspec.field(default_factory=dict)
-    topics: Topics = Topics()
-    inputs: dict[str, InputSpec] = msgspec.field(default_factory=dict)
-    assembly: AssemblySpec = AssemblySpec()
-    label: LabelSpec | None = None
-    derive: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    state: State = State()
-    limits: Limits = Limits()
-    predictions: Predictions = Predictions()
-    recommend: Recommend | None = None
-    drift: Drift = msgspec.field(default_factory=Drift)
-    snapshots: Snapshots = Snapshots()
-    metrics: Metrics = Metrics()
-    logs: Logs = Logs()
-    home_assistant: HomeAssistant = HomeAssistant()
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.device) <= 64 or not self.device.isprintable():
-            raise ConfigError(f"`device` is {shown(self.device)}: expected 1 to 64 characters, printable.")
-
-    def topic(self, name: str) -> str:
-        """Topic of a key in ``[topics]``, with the device filled in."""
-        return str(getattr(self.topics, name)).replace("{device}", self.device)
-
-    def event_topics(self) -> list[str]:
-        """Topic filters to subscribe to, with the device filled in: those of the inputs, or else of the events."""
-        settings = self.assembly_settings()
-        filters = self.topics.events if settings is None else settings.filters()
-        return [topic.replace("{device}", self.device) for topic in filters]
-
-    @property
-    def marks(self) -> tuple[float | None, ...]:
-        """Mark of the answers of each model: its horizon where there are several; None for the only model."""
-        return (None,) if self.label is None else self.label.marks
-
-    def subscriptions(self) -> list[str]:
-        """Topic filters to subscribe to: those of the events, and the topic of the requests."""
-        recommend = self.recommend
-        return [*self.event_topics(), *([] if recommend is None else [recommend.request_topic(self.device)])]
-
-    def output_topics(self) -> dict[str, str]:
-        """Topics to publish to by the key that gives them, with the device filled in.
-
-        Raises:
-            ConfigError: If requests would come in where something is published.
-        """
-        outputs = {f"topics.{name}": self.topic(name) for name in OUTPUTS}
-        if self.recommend is not None:
-            outputs["recommend.responses"] = self.recommend.responses.replace("{device}", self.device)
-            requests = self.recommend.request_topic(self.device)
-            for key, topic in outputs.items():
-                if topic == requests:
-                    raise ConfigError(f"`recommend.topic` is {shown(topic)}: expected another topic than `{key}`.")
-        return outputs
-
-    def own_topics(self) -> dict[str, str]:
-        """Topics to publish to, and that of the requests, by the key that gives them.
-
-        Raises:
-            ConfigError: If requests would come in where something is published.
-        """
-        named = self.output_topics()
-        if self.recommend is not None:
-            named["recommend.topic"] = self.recommend.request_topic(self.device)
-            # What is retained for a user goes to a topic below that of the lists.
-            named["recommend.responses"] += "/user" if self.recommend.retain else ""
-        return named
-
-    def build_learner(self) -> Learner:
-        """Build the learner that ``[learner]`` describes.
-
-        Raises:
-            ConfigError: If a key of the table is wrong, or the learner cannot have the configured intervals.
-        """
-        learner = build(Learner, self.learner, "learner")
-        if self.inputs and learner.input_kind != "features":
-            raise ConfigError(
-                f"`inputs` are given, but {type(learner).__name__} learns ratings: expected a learner of features."
-            )
-        if self.recommend is not None:
-            self.recommend.check_learner(learner)
-        interval = self.predictions.interval
-        if interval is not None and not learner.has_numeric_targets:
-            raise ConfigError(
-                f"`predictions.interval` is {interval}: expected none for {type(learner).__name__}, whose labels are "
-                "no amounts."
-            )
-        return learner
-
-    def assembly_settings(self) -> AssemblySettings | None:
-        """Settings of the assembler of the inputs; None where messages hold whole events.
-
-        Raises:
-            ConfigError: If a key of the inputs, of the label or of what is derived is wrong, or no event could be made.
-        """
-        if not self.inputs:
-            for name in ("label", "derive"):
-                if getattr(self, name):
-                    raise ConfigError(f"`{name}` is given, but there is no input.", "Add a table `[inputs.<name>]`.")
-            return None
-        if self.label is None:
-            raise ConfigError(
-                "`label` is missing: without it no event of the inputs would be learned.",
-                "Add a table `[label]` with `input` and `feature`, the value to predict.",
-            )
-        if self.topics.events != Topics().events:
-            raise ConfigError(
-                f"`topics.events` is {shown(list(self.topics.events))}: expected none beside `inputs`.",
-                "Give the topics of each input in its own table.",
-            )
-        for name, value, only in (
-            ("questions", self.limits.questions, "in_order"),
-            ("backlog", self.limits.backlog, "wait"),
-        ):
-            if value != only:
-                raise ConfigError(
-                    f"`limits.{name}` is {shown(value)}: expected {only!r} with `inputs`, whose messages belong "
-                    "together."
-                )
-        settings = AssemblySettings(inputs=self.inputs, assembly=self.assembly, label=self.label, derive=self.derive)
-        assembling.check(settings)
-        return settings
-
-    def payload_format(self) -> type[Format]:
-        """Find the payload format that ``topics.format`` names.
-
-        Raises:
-            ConfigError: If there is none of this name, or it cannot be imported.
-        """
-        return FORMATS.find(self.topics.format, "topics.format")
-
-    def describe_learner(self) -> dict[str, Any]:
-        """Type and all parameters of the learner, the defaults included."""
-        return describe(self.build_learner())
-
-    def engine_settings(self) -> EngineSettings:
-        """Everything that decides what the engine does with a message, apart from the learner.
-
-        A key that does so belongs here: the state keeps it with the position of the first message that it holds for.
-
-        Raises:
-            ConfigError: If a key of ``[drift]`` is wrong.
-        """
-        limits, drift, assembly = self.limits, self.drift, self.assembly_settings()
-        watch = DriftSettings(detector=describe(drift.build_detector()), inputs_max=drift.inputs_max)
-        return EngineSettings(
-            format=self.topics.format,
-            dedup_window=limits.dedup_window,
-            id_scope=limits.id_scope,
-            reused_ids=limits.reused_ids,
-            redelivery_window=limits.redelivery_window,
-            payload_bytes_max=limits.payload_bytes_max,
-            events_per_message_max=limits.events_per_message_max,
-            quarantine=limits.quarantine,
-            interval=self.predictions.interval,
-            drift=watch if drift.enabled else None,
-            assembly=assembly,
-            recommend=None if self.recommend is None else self.recommend.settings(self.device),
-        )
-
-    def build_engine(self, settings: EngineSettings | None = None) -> Engine:
-        """Build an engine with the learner, which has learned nothing.
-
-        Args:
-            settings: Settings instead of the configured ones.
-        """
-        return Engine(self.build_learner(), **(settings or self.engine_settings()).options())
-
-    def _transport(self) -> tuple[type[TransportAdapter], msgspec.Struct]:
-        """Transport that ``transport`` names, and its table ``[broker]``."""
-        adapter = TRANSPORTS.find(self.transport, "transport")
-        return adapter, convert(self.broker, adapter.Config, "broker")
-
-    def build_transport(self) -> Transport:
-        """Build the transport that ``transport`` names, configured by ``[broker]`` and not yet connected.
-
-        Raises:
-            ConfigError: If it cannot be imported, or a key of its table or a topic is wrong.
-        """
-        adapter, table = self._transport()
-        # Requests that match a filter of the events would come twice.
-        adapter.check_topics(device=self.device, events=self.event_topics(), outputs=self.own_topics())
-        return adapter(
-            table,
-            device=self.device,
-            topics=self.subscriptions(),
-            status_topic=self.topic("status"),
-            bytes_max=self.limits.payload_bytes_max,
-        )
-
-    def build_admin_client(self, purpose: str) -> AdminClient:
-        """Build the client of an operating command, not yet connected.
-
-        Args:
-            purpose: A word that becomes part of the client's name.
-
-        Raises:
-            ConfigError: If the transport cannot be imported, or a key of its table is wrong.
-        """
-        adapter, table = self._transport()
-        return adapter.admin_client(table, device=self.device, purpose=purpose, bytes_max=self.limits.payload_bytes_max)
-
-    def check_broker(self, *, publish: bool) -> Iterator[CheckResult]:
-        """Check that the broker grants what the daemon needs.
-
-        Args:
-            publish: Send an empty message to each output, to see whether that is allowed.
-
-        Yields:
-            The result of each check.
-
-        Raises:
-            ConfigError: If the transport cannot be imported, or a key of its table is wrong.
-        """
-        adapter, table = self._transport()
-        return adapter.check_broker(
-            table,
-            device=self.device,
-            topics=self.subscriptions(),
-            outputs=list(dict.fromkeys(chain.from_iterable(map(self._examples, self.output_topics().values())))),
-            bytes_max=self.limits.payload_bytes_max,
-            publish=publish,
-        )
-
-    def _examples(self, topic: str) -> Iterator[str]:
-        """Topics that an output with fields has, with ``_`` for those of an event."""
-        for mark in self.marks:
-            fields = {**dict.fromkeys(TOPIC_FIELDS, "_"), **({} if mark is None else {"horizon_s": horizon_name(mark)})}
-            example = topic
-            for name, value in fields.items():
-                example = example.replace(f"{{{name}}}", value)
-            yield example
-
-    def build_exporter(self) -> Exporter[Learner]:
-        """Build the exporter that ``snapshots.exporter`` names.
-
-        Raises:
-            ConfigError: If there is none of this name, or it cannot be imported.
-        """
-        return EXPORTERS.find(self.snapshots.exporter, "snapshots.exporter")()
