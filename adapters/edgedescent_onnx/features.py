@@ -51,6 +51,10 @@ print(session.run(["prediction"], prepare(metadata, events))[0].tolist())
 """
 
 
+SCORE_MAX = 1e100
+"""Bound on the magnitude of a score, as in `edgedescent/numerics/_numbers.pxd`."""
+
+
 class FeatureGraph:
     """Part of a graph that reads events of named features.
 
@@ -231,7 +235,7 @@ class Link:
 
     ::
 
-        prediction = mean_y + sd_y f                scale = sd_y, shift = mean_y
+        prediction = mean_y + sd_y f                scale = sd_y, shift = mean_y, f within ±1e100
         prediction = 1 / (1 + exp(-f))              scale = 1, shift = 0
         prediction = exp(log mean_y + min(f, 20))   scale = 1, shift = log mean_y
     """
@@ -253,11 +257,16 @@ class Link:
             self.kind = "identity"
             # If the target never varied, the scale is 0 and the mean remains.
             self.scale, self.shift = float(np.sqrt(learned(state, "target.variance")[0])), mean
+            # The learner bounds its scores, which matters where learning went astray.
+            self.constants["prediction_max"] = np.float64(self.shift + self.scale * SCORE_MAX)
+            self.constants["prediction_min"] = np.float64(self.shift - self.scale * SCORE_MAX)
 
     def nodes(self, slope: str) -> Iterator[Node]:
         """Yield the operators from a score without its constant part to ``prediction``."""
         if self.kind == "identity":
-            yield Node("Add", [slope, "intercept"], "prediction")
+            yield Node("Add", [slope, "intercept"], "unbounded")
+            yield Node("Min", ["unbounded", "prediction_max"], "below_max")
+            yield Node("Max", ["below_max", "prediction_min"], "prediction")
             return
         yield Node("Add", [slope, "intercept"], "score")
         if self.kind == "logistic":

@@ -100,6 +100,19 @@ def test_agrees_when_rows_were_evicted_and_given_to_other_features(model: Any) -
     assert_agrees(learner, [event(rng) for _ in range(100)])
 
 
+@pytest.mark.parametrize("model", [MODELS[0], MODELS[4]], ids=lambda model: model[0].__name__)
+def test_agrees_where_a_score_is_bounded(model: Any) -> None:
+    learner = trained(make(model), 200)
+    state = learner.state_dict()
+    state["weights"] *= 9e99 / np.abs(state["weights"]).max()
+    learner.load_state_dict(state)
+    rng = random.Random(6)
+    xs = [event(rng) for _ in range(50)]
+    deviation = math.sqrt(learner.state_dict()["target.variance"][0])
+    assert max(abs(learner.predict_one(x)) for x in xs) == pytest.approx(1e100 * deviation)
+    assert_agrees(learner, xs)
+
+
 @given(
     st.lists(
         st.tuples(
