@@ -116,6 +116,25 @@ def ablation() -> str:
     return "\n".join(lines)
 
 
+def evolution() -> str:
+    """The table of docs/auto.md: what the evolution of networks is worth on long streams."""
+    measured = results("evolution")
+    rows = [
+        (one["stream"], f"{one['events']:,}", f"{one['ratio']:.3f}", f"{one['last']:.3f}")
+        for one in sorted(measured["rows"], key=lambda one: -one["ratio"])
+    ]
+    lines = [
+        "MAE of `AutoRegressor()` over that of the same regressor without evolution, the lost streams first.",
+        origin(measured),
+        "",
+        table(
+            ("", "events", "MAE", "MAE, last fifth"),
+            [("geometric mean", "", f"{measured['mean']:.3f}", f"{measured['last']:.3f}"), *rows],
+        ),
+    ]
+    return "\n".join(lines)
+
+
 def errors() -> str:
     """The tables of docs/learners.md: ours beside the best peer of each stream, then ratings, each with curves."""
     measured = results("adaptation")
@@ -247,6 +266,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "daemon": rates,
     "adaptation": errors,
     "ablation": ablation,
+    "evolution": evolution,
 }
 
 

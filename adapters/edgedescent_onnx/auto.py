@@ -64,7 +64,7 @@ class AutoGraph:
                 Node("Expand", [labels.last, "batch_size"], "prediction"),
             ]
         else:
-            specification = cast("AutoRegressor", learner).members
+            specification = cast("AutoRegressor", learner).present_members
             members = _Members(graph, labels, specification)
             mixed = _mix(graph, labels, members.predictions())
             if specification.trees is not None:

@@ -31,6 +31,7 @@ cdef class Mixture:
 
     cdef double mix(self, double base, double lowest, double highest) noexcept nogil
     cdef void _weigh(self) noexcept nogil
+    cdef void inherit(self, Py_ssize_t child, Py_ssize_t parent) noexcept nogil
     cdef void begin_anew(self, double factor) noexcept nogil
     cdef double known_error(self) noexcept nogil
     cdef void learn(self, double base, double y) noexcept nogil

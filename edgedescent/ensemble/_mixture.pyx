@@ -126,6 +126,15 @@ cdef class Mixture:
         """Forgetting mean absolute error of the mixture."""
         return self.error
 
+    cdef void inherit(self, Py_ssize_t child, Py_ssize_t parent) noexcept nogil:
+        """Let a member that has become a copy of another one share that one's regret."""
+        cdef Py_ssize_t j
+        self.regrets[parent] *= 0.5
+        self.regrets[child], self.squares[child] = self.regrets[parent], self.squares[parent]
+        self.errors[child] = self.errors[parent]
+        for j in range(self.n_experts - self.n_members):
+            (<LeastSquares>self.stack_pointers[j]).start(child)
+
     cdef void begin_anew(self, double factor) noexcept nogil:
         """Forget most of the regrets, after the scale of the label has changed by `factor`."""
         cdef Py_ssize_t i, j

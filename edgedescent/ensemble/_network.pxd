@@ -11,8 +11,12 @@ cdef class Network:
     cdef readonly tuple hidden
     cdef Py_ssize_t h1
     cdef Py_ssize_t h2
-    cdef double rate
-    cdef float decay
+    # Learning rate, penalty, Adam's first decay rate and 1 - it, and the rate of the averages of the weights.
+    cdef readonly double rate
+    cdef readonly float decay
+    cdef readonly double momentum
+    cdef float rest1
+    cdef readonly float average
     cdef readonly Py_ssize_t replay_steps
     cdef readonly Py_ssize_t replay_size
     cdef uint64_t seed
@@ -84,6 +88,8 @@ cdef class Network:
     cdef void replay(self, const Inputs* inputs, double target) noexcept nogil
     cdef void end_replay(self, EventRing ring) noexcept nogil
     cdef long long draw(self, EventRing ring) noexcept nogil
+    cdef void set_momentum(self, double momentum) noexcept nogil
+    cdef void inherit(self, Network parent) noexcept nogil
     cdef void begin_anew(self, EventRing ring) noexcept nogil
     cdef void rescale(self, double factor, double shift) noexcept nogil
     cdef void _begin(self) noexcept nogil

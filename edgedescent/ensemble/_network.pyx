@@ -20,7 +20,7 @@ import numpy as np
 
 from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from edgedescent.numerics._agreement cimport KEPT, Agreement
 from edgedescent.numerics._kernels cimport (
@@ -46,7 +46,6 @@ cdef double CLIP = 3.0
 cdef double SCALE_RATE = 0.01
 
 # Adam's 1 - beta and eps, and the bound on weights.
-cdef float REST1 = 0.1
 cdef float REST2 = 0.001
 cdef float EPS = 1e-8
 cdef float LIMIT = 1e8
@@ -83,6 +82,8 @@ cdef class Network:
         self.n_lags, self.lags_used, self.hidden = n_lags, lags_used, hidden
         self.h1, self.h2 = hidden[0], hidden[1] if len(hidden) > 1 else 0
         self.rate, self.decay = rate, <float>decay
+        self.set_momentum(0.9)
+        self.average = AVERAGE
         self.replay_steps, self.replay_size, self.seed = replay_steps, replay_size, seed
         self.n_rest = self.h1 + 1 if self.h2 == 0 else (self.h1 + 1) * self.h2 + self.h2 + 1
         self.first, self.skip, self.rest = [], [], []
@@ -304,22 +305,22 @@ cdef class Network:
         if isfinite(squares):
             if squares > GRADIENT_NORM_MAX * GRADIENT_NORM_MAX:
                 scale = <float>(GRADIENT_NORM_MAX / sqrt(squares))
-            self.power1 *= 0.9
+            self.power1 *= self.momentum
             self.power2 *= 0.999
             rate = <float>(self.rate * (WIDE / self.widest if self.widest > WIDE else 1.0) / (1.0 - self.power1))
             inverse_bias = <float>(1.0 / (1.0 - self.power2))
-            f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, REST1, REST2, EPS, LIMIT,
+            f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, self.rest1, REST2, EPS, LIMIT,
                      self.n_rest)
-            f32_average(self.v_average, self.v, AVERAGE, self.n_rest)
+            f32_average(self.v_average, self.v, self.average, self.n_rest)
             while i < self.n_touched:
                 n, slot = self._touched_run(i), self.touched[i]
                 at = slot * h
                 f32_adam(self.w1 + at, self.w1_mean + at, self.w1_square + at, self.g_first + at, scale, rate,
-                         inverse_bias, REST1, REST2, EPS, LIMIT, n * h)
+                         inverse_bias, self.rest1, REST2, EPS, LIMIT, n * h)
                 f32_adam(self.u + slot, self.u_mean + slot, self.u_square + slot, self.g_skip + slot, scale, rate,
-                         inverse_bias, REST1, REST2, EPS, LIMIT, n)
-                f32_average(self.w1_average + at, self.w1 + at, AVERAGE, n * h)
-                f32_average(self.u_average + slot, self.u + slot, AVERAGE, n)
+                         inverse_bias, self.rest1, REST2, EPS, LIMIT, n)
+                f32_average(self.w1_average + at, self.w1 + at, self.average, n * h)
+                f32_average(self.u_average + slot, self.u + slot, self.average, n)
                 i += n
         self._clear()
 
@@ -409,6 +410,33 @@ cdef class Network:
         memset(self.u_mean, 0, self.slots * sizeof(float))
         memset(self.u_square, 0, self.slots * sizeof(float))
         self.power1 = self.power2 = 1.0
+
+    cdef void set_momentum(self, double momentum) noexcept nogil:
+        """Set Adam's first decay rate, which is 0.9 at first."""
+        self.momentum, self.rest1 = momentum, <float>(1.0 - momentum)
+
+    cdef void inherit(self, Network parent) noexcept nogil:
+        """Become a copy of a network of the same widths and slots, which draws stored events of its own."""
+        cdef size_t first = self.slots * self.h1 * sizeof(float), skip = self.slots * sizeof(float)
+        cdef size_t rest = self.n_rest * sizeof(float)
+        memcpy(self.w1, parent.w1, first)
+        memcpy(self.w1_mean, parent.w1_mean, first)
+        memcpy(self.w1_square, parent.w1_square, first)
+        memcpy(self.w1_average, parent.w1_average, first)
+        memcpy(self.u, parent.u, skip)
+        memcpy(self.u_mean, parent.u_mean, skip)
+        memcpy(self.u_square, parent.u_square, skip)
+        memcpy(self.u_average, parent.u_average, skip)
+        memcpy(self.v, parent.v, rest)
+        memcpy(self.v_mean, parent.v_mean, rest)
+        memcpy(self.v_square, parent.v_square, rest)
+        memcpy(self.v_average, parent.v_average, rest)
+        self.power1, self.power2 = parent.power1, parent.power2
+        self.scale, self.count, self.oldest = parent.scale, parent.count, parent.oldest
+        self.agreement.copy(parent.agreement)
+        self.lags_used, self.replay_size = parent.lags_used, parent.replay_size
+        self.rate, self.decay, self.average = parent.rate, parent.decay, parent.average
+        self.set_momentum(parent.momentum)
 
     cdef void _restart(self, Py_ssize_t n) noexcept nogil:
         """Begin anew with first weights, of a deviation for events of `n` inputs."""

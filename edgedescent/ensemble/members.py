@@ -51,6 +51,17 @@ class TreesSpec(NamedTuple):
     """Number of events after which another one is fitted."""
 
 
+class EvolutionSpec(NamedTuple):
+    """Specification of the evolution of the networks, which have the same widths where there is one."""
+
+    generation_events: int
+    """Number of events of a generation, after which the worst network is replaced."""
+    first_events: int
+    """Number of events of the first generation."""
+    spread: float = 0.3
+    """Standard deviation of the logarithm of a mutation of the learning rate."""
+
+
 class Members(NamedTuple):
     """Specification of all members."""
 
@@ -72,6 +83,8 @@ class Members(NamedTuple):
     """Whether members get lags of the label with the same value of a feature."""
     guard: bool = True
     """Whether outlying labels may be replaced."""
+    evolution: EvolutionSpec | None = None
+    """Evolution of the networks, if any."""
 
 
 def networks_of_all_kinds(hidden: tuple[int, ...], replay_steps: int) -> tuple[NetworkSpec, ...]:
@@ -87,6 +100,10 @@ def networks_of_all_kinds(hidden: tuple[int, ...], replay_steps: int) -> tuple[N
 def squares_on_both(*forgettings: float) -> tuple[LeastSquaresSpec, ...]:
     """Return two recursive least squares for each forgetting factor, which differ in their target."""
     return tuple(LeastSquaresSpec(forgetting, on_change) for forgetting in forgettings for on_change in (True, False))
+
+
+EVOLUTION = EvolutionSpec(generation_events=1000, first_events=10_000)
+"""Evolution of the budgets whose networks come in pairs; on shorter streams it earns nothing."""
 
 
 BUDGETS: dict[str, Members] = {
@@ -114,12 +131,14 @@ BUDGETS: dict[str, Members] = {
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
         trees=TreesSpec(200, fit_every=50),
+        evolution=EVOLUTION,
     ),
     "large": Members(
         networks=networks_of_all_kinds((64, 32), 31),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
         trees=TreesSpec(200, fit_every=50),
+        evolution=EVOLUTION,
     ),
 }
 """Members by the name of a budget."""

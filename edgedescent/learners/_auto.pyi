@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 
 from edgedescent.ensemble._boosted_trees import BoostedTrees
 from edgedescent.ensemble._event_ring import EventRing
+from edgedescent.ensemble._evolution import Evolution
 from edgedescent.ensemble._keyed_labels import KeyedLabels
 from edgedescent.ensemble._label_guard import LabelGuard
 from edgedescent.ensemble._label_history import LabelHistory
@@ -32,6 +33,8 @@ class AutoModel(FeatureModel):
     def choice(self) -> Mixture: ...
     @property
     def ring(self) -> EventRing: ...
+    @property
+    def evolution(self) -> Evolution | None: ...
     @property
     def members(self) -> dict[str, Member]: ...
     def append_labels(self, labels: ArrayLike) -> None: ...

@@ -4,6 +4,7 @@ from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.ensemble._boosted_trees cimport BoostedTrees
+from edgedescent.ensemble._evolution cimport Evolution
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._forecasts cimport Forecasts
 from edgedescent.ensemble._inputs cimport InputBuffer
@@ -58,6 +59,8 @@ cdef class AutoModel(FeatureModel):
     cdef readonly BoostedTrees trees
     cdef readonly Mixture choice
     cdef readonly EventRing ring
+    # Replaces the worst networks, if the parameters ask for it.
+    cdef readonly Evolution evolution
     # Members by their names in the state.
     cdef readonly dict members
     cdef PyObject* pointers[MEMBERS_MAX]
@@ -65,7 +68,7 @@ cdef class AutoModel(FeatureModel):
     cdef InputBuffer buffer
     cdef InputBuffer replayed
     cdef double lags[LAGS]
-    cdef bint own_lags, key_lags, guards, corrects
+    cdef bint own_lags, key_lags, guards, corrects, evolves
 
     def __init__(self, Encoder encoder, parameters):
         FeatureModel.__init__(self, encoder, parameters)
@@ -86,6 +89,9 @@ cdef class AutoModel(FeatureModel):
             self.pointers[i] = <PyObject*>member
         n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
         self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
+        self.evolves = chosen.evolution is not None and len(chosen.networks) > 1
+        if self.evolves:
+            self.evolution = make_evolution(parameters, self.members)
         self.choice = self.mixture
         self.corrects = chosen.trees is not None
         if self.corrects:
@@ -176,6 +182,9 @@ cdef class AutoModel(FeatureModel):
             self.choice.learn(scale.base, y)
         if self.history.n == 0:
             return prediction
+        if self.evolves:
+            # Before they learn the event, so that a copy learns it with the weights that it has become.
+            self.evolution.learn(self.mixture, y)
         for i in range(self.n_members):
             (<Member>self.pointers[i]).learn(&self.buffer.inputs, &scale, y)
         self.ring.push(&self.buffer.inputs, scale.base, y)
@@ -286,6 +295,8 @@ cdef class AutoModel(FeatureModel):
         for member in self.members.values():
             for name, count in member.counts().items():
                 total[name] += count
+        if self.evolves:
+            total["networks_replaced"] = self.evolution.n_replaced
         return total
 
     def save(self):
@@ -302,6 +313,8 @@ cdef class AutoModel(FeatureModel):
         if self.corrects:
             state.update(self.trees.save(self.ring))
             state.update((name.replace("mixture.", "choice."), value) for name, value in self.choice.save().items())
+        if self.evolves:
+            state.update(self.evolution.save())
         for prefix, member in self.members.items():
             state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
         return state
@@ -322,6 +335,8 @@ cdef class AutoModel(FeatureModel):
             self.trees.restore(state, self.ring)
             self.choice.restore(
                 {name.replace("choice.", "mixture."): value for name, value in state.items() if name.startswith("choice.")})
+        if self.evolves:
+            self.evolution.restore(state)
         self._grow(self.encoder.scaler.rows)
         for prefix, member in self.members.items():
             start = f"{prefix}."
@@ -347,3 +362,17 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     if len(members) > MEMBERS_MAX:
         raise ValueError(f"An ensemble has at most {MEMBERS_MAX} members. Got {len(members)}.")
     return members
+
+
+cdef Evolution make_evolution(parameters, dict members):
+    """Return the evolution of the networks among the members."""
+    cdef Py_ssize_t first = 0
+    networks = tuple(member for member in members.values() if isinstance(member, NetworkMember))
+    for member in members.values():
+        if member is networks[0]:
+            break
+        first += (<Member>member).n_outputs
+    chosen = parameters.members.evolution
+    return Evolution(
+        networks, first, chosen.generation_events, chosen.first_events, chosen.spread, parameters.replay_size,
+        parameters.seed)

@@ -30,6 +30,9 @@ class AutoRegressor(FeatureLearner):
     Boosted trees are fitted to the residuals of the mixture over the latest 2,000 events, and a second mixture weights
     the prediction that they correct against the plain one.
 
+    With the budgets ``"default"`` and ``"large"``, the networks evolve from event 10,000 on: every 1,000 events, the
+    one with the largest error becomes a copy of the one with the smallest, and its hyper-parameters mutate.
+
     A label that is more than ten mean absolute errors away from its prediction is replaced before it becomes a lag,
     unless labels after such ones have shown that they are real.
 
@@ -54,6 +57,7 @@ class AutoRegressor(FeatureLearner):
 
     References:
         Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Losses", COLT.
+        Jaderberg et al. 2017, "Population Based Training of Neural Networks", arXiv:1711.09846.
         Friedman 2001, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of Statistics 29.
     """
 
@@ -79,8 +83,13 @@ class AutoRegressor(FeatureLearner):
 
     @property
     def members(self) -> Members:
-        """Specification of the members."""
+        """Specification of the members, the networks as they are at first."""
         return BUDGETS[self.budget]
+
+    @property
+    def present_members(self) -> Members:
+        """Specification of the members, the networks as evolution has made them."""
+        return self.members if self.model.evolution is None else self.model.evolution.present(self.members)
 
     def with_labels(self, labels: ArrayLike) -> Self:
         """Return a copy that has seen further labels, without having learned from them.
@@ -148,5 +157,6 @@ class AutoRegressor(FeatureLearner):
             f"outlying labels replaced: {counts['labels_replaced']}",
             f"members restarted: {counts['members_restarted']}",
             f"replayed events let go: {counts['replays_let_go']} times",
+            *([] if model.evolution is None else model.evolution.summary()),
         ]
         return "\n".join(lines)

@@ -14,6 +14,7 @@ cdef class Agreement:
     cdef readonly long long count
     cdef readonly long long n_let_go
 
+    cdef void copy(self, Agreement other) noexcept nogil
     cdef void observe_new(self, double error) noexcept nogil
     cdef void observe_replayed(self, double error) noexcept nogil
     cdef bint let_go(self) noexcept nogil

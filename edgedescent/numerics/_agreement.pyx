@@ -29,6 +29,10 @@ cdef class Agreement:
     after older ones were.
     """
 
+    cdef void copy(self, Agreement other) noexcept nogil:
+        """Take over the errors of another model; how often this one let go of events is its own."""
+        self.recent, self.usual, self.replayed, self.count = other.recent, other.usual, other.replayed, other.count
+
     cdef void observe_new(self, double error) noexcept nogil:
         """Take in the error on a new event, before it is learned."""
         cdef double rate

@@ -27,6 +27,7 @@ from edgedescent.testing.learners import (
     check_predicting_leaves_the_state,
     check_state_round_trip,
 )
+from support.evolving import evolving_early
 from support.exported import GRADIENT_LEARNERS, LEARNERS, LOSSES, OPTIMIZED, OPTIMIZERS, SCHEDULES, accepts_loss, small
 
 every_check = pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda check: check.__name__)
@@ -82,6 +83,12 @@ def test_contract_with_all_that_has_a_state(learner: Callable[..., Learner], che
 @pytest.mark.parametrize("budget", ["tiny", "small"])
 def test_contract_of_each_budget(budget: Literal["tiny", "small"], check: Callable[[Learner], None]) -> None:
     check(AutoRegressor(budget=budget))
+
+
+@every_check
+def test_contract_with_networks_that_evolve(check: Callable[[Learner], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    evolving_early(monkeypatch, every=15)
+    check(AutoRegressor())
 
 
 # Its parts are those of the default budget, only larger: what depends on their number and size.
