@@ -18,6 +18,7 @@ from edgedescent_onnx.inputs import InputColumns
 from edgedescent_onnx.keyed_labels import KeyedLabelsGraph
 from edgedescent_onnx.label_history import PORT, LabelHistoryGraph
 from edgedescent_onnx.neighbours import NeighboursGraph
+from edgedescent_onnx.repeated_values import RepeatedValuesGraph
 
 SHARE = 0.0002
 """Part of the weight that all experts share equally, as in `edgedescent/ensemble/_mixture.pyx`."""
@@ -90,6 +91,7 @@ class _Members:
         self._graph, self._labels, self._specification = graph, labels, specification
         self._state = graph.state
         self._keyed = KeyedLabelsGraph(graph, labels)
+        self._values = RepeatedValuesGraph(graph)
         self._n_lags = len(learned(self._state, "squares0.weights")) - len(self._state["features"]) - 1
         self.inputs = InputColumns(graph, self._n_lags, SLOTS)
 
@@ -148,7 +150,10 @@ class _Members:
         skips = [self._network_weights(i, "skip_average")[:, np.newaxis] for i in range(len(networks))]
         firsts = [self._network_weights(i, "first_average") for i in range(len(networks))]
         table = np.hstack([*squares, *skips, *firsts])
-        features = graph.sum("inputs", table[self._n_lags :])
+        of_values = [np.zeros((len(self._values.places), n_squares))]
+        of_values += [self._value_weights(i, "skip_average")[:, np.newaxis] for i in range(len(networks))]
+        of_values += [self._value_weights(i, "first_average") for i in range(len(networks))]
+        features = self._values.add_to(graph.sum("inputs", table[self._n_lags :]), np.hstack(of_values))
         graph.constants |= {
             "lag_table": table[: self._n_lags],
             "intercepts": table[self._n_lags],
@@ -201,10 +206,23 @@ class _Members:
         return learned(self._state, name)
 
     def _network_weights(self, number: int, name: str) -> NDArray[np.float64]:
-        """Return weights of a network's inputs, those of lags that it does not use as 0."""
-        weights = self._weights(f"network{number}.{name}")
+        """Return weights of a network's inputs but for repeated values, those of lags that it does not use as 0."""
+        weights = self._weights(f"network{number}.{name}")[self._n_values(number) :]
         weights[self._specification.networks[number].n_lags : self._n_lags] = 0.0
         return weights
+
+    def _value_weights(self, number: int, name: str) -> NDArray[np.float64]:
+        """Return weights of a network for the repeated values, which are 0 if it does not take them."""
+        n_values = self._n_values(number)
+        # The last place is the first in the state.
+        weights = self._weights(f"network{number}.{name}")[:n_values][::-1]
+        if not n_values:
+            return np.zeros((len(self._values.places), *weights.shape[1:]))
+        return weights[self._values.places]
+
+    def _n_values(self, number: int) -> int:
+        """Return the number of places of repeated values that a network has weights for."""
+        return len(self._state["values.rows"]) if self._specification.networks[number].takes_values else 0
 
     def _columns(self, name: str, start: int, end: int) -> str:
         """Add a node for columns of the sums over the inputs."""

@@ -80,7 +80,7 @@ cdef class BoostedTrees:
         """Write the inputs that count as a row of `WIDTH` numbers."""
         cdef Py_ssize_t i
         memset(row, 0, SLOTS * sizeof(float))
-        for i in range(inputs.n):
+        for i in range(inputs.n_plain):
             if inputs.slots[i] < SLOTS:
                 row[inputs.slots[i]] = inputs.z[i]
         row[SLOTS] = mixed[0]
@@ -242,7 +242,7 @@ cdef class BoostedTrees:
             cell = ring.starts[place]
             for j in range(ring.lengths[place]):
                 slot = ring.cell_slots[cell]
-                if slot < SLOTS and columns[slot] >= 0:
+                if 0 <= slot < SLOTS and columns[slot] >= 0:
                     row[columns[slot]] = ring.cell_z[cell]
                 cell = cell + 1 if cell + 1 < ring.n_cells else 0
             for j in range(2):
@@ -262,7 +262,7 @@ cdef class BoostedTrees:
                 row[self.slots[tree * INNER + i]] = 0.0
             cell = ring.starts[place]
             for i in range(ring.lengths[place]):
-                if ring.cell_slots[cell] < SLOTS:
+                if 0 <= ring.cell_slots[cell] < SLOTS:
                     row[ring.cell_slots[cell]] = ring.cell_z[cell]
                 cell = cell + 1 if cell + 1 < ring.n_cells else 0
             row[SLOTS] = self.mixed[2 * place]

@@ -92,7 +92,9 @@ cdef class EventRing:
             inputs.slots[i] = self.cell_slots[cell]
             inputs.z[i] = self.cell_z[cell]
             cell = cell + 1 if cell + 1 < self.n_cells else 0
-        inputs.n = n
+        inputs.n = inputs.n_plain = n
+        while inputs.n_plain and inputs.slots[inputs.n_plain - 1] < 0:
+            inputs.n_plain -= 1
         return place
 
     cdef void forget_slot(self, int slot) noexcept nogil:
@@ -127,8 +129,14 @@ cdef class EventRing:
             "ring.pushed": np.array([self.n_pushed], dtype=np.int64),
         }
 
-    def restore(self, dict state, Py_ssize_t n_slots, Py_ssize_t inputs_min):
+    def restore(self, dict state, Py_ssize_t n_slots, Py_ssize_t inputs_min, Py_ssize_t n_values=0):
         """Restore what `save` returned.
+
+        Args:
+            state: The state.
+            n_slots: Number of slots from 0 on.
+            inputs_min: Number of inputs of an event without features.
+            n_values: Number of slots below 0.
 
         Raises:
             ValueError: If the arrays are inconsistent or do not fit this ring.
@@ -139,7 +147,7 @@ cdef class EventRing:
         if not (len(pushed) == 1 and held == len(bases) == len(labels) and held <= min(int(pushed[0]), self.size)
                 and len(slots) == len(z) <= self.cells_max and (held or not int(pushed[0]))):
             raise ValueError(f"The state's ring of {held} events does not fit one of {self.size}.")
-        if held and (lengths.min() < inputs_min or lengths.sum() != len(slots) or (slots < 0).any()
+        if held and (lengths.min() < inputs_min or lengths.sum() != len(slots) or (slots < -n_values).any()
                      or (slots >= n_slots).any()):
             raise ValueError("The state's ring of events refers to inputs that do not exist.")
         self._clear()

@@ -130,15 +130,19 @@ cdef class Evolution:
         return np.array([[getattr(one.model, name) for name in TRAITS] for one in self.members], dtype=np.float64)
 
     def kinds(self):
-        """Return the number of lags of each network, and 1 where its target is the change or else 0, shape (n, 2)."""
-        return np.array([[one.model.lags_used, one.on_change] for one in self.members], dtype=np.int64)
+        """Return the kind of each network, shape (n, 3).
+
+        That is the number of its lags, 1 where its target is the change or else 0, and 1 where it takes repeated values.
+        """
+        return np.array(
+            [[one.model.lags_used, one.on_change, one.model.takes_values] for one in self.members], dtype=np.int64)
 
     def present(self, members):
         """Return the specification of the members with the kinds and hyper-parameters that the networks have now."""
         networks = [
             one._replace(
-                n_lags=member.model.lags_used, on_change=member.on_change, rate=member.model.rate,
-                decay=member.model.decay, replay_size=member.model.replay_size)
+                n_lags=member.model.lags_used, on_change=member.on_change, takes_values=member.model.takes_values,
+                rate=member.model.rate, decay=member.model.decay, replay_size=member.model.replay_size)
             for one, member in zip(members.networks, self.members)
         ]
         return members._replace(networks=tuple(networks))
@@ -175,18 +179,18 @@ cdef class Evolution:
         cdef Network network
         traits, kinds, losses = state["evolution.traits"], state["evolution.kinds"], state["evolution.losses"]
         counts, random = state["evolution.counts"], state["evolution.random"]
-        if (traits.shape != (self.n, len(TRAITS)) or kinds.shape != (self.n, 2) or losses.shape != (self.n,)
+        if (traits.shape != (self.n, len(TRAITS)) or kinds.shape != (self.n, 3) or losses.shape != (self.n,)
                 or counts.shape != (4,) or random.shape != (1,)):
             raise ValueError(f"The state's evolution of {self.n} networks has other shapes.")
         if ((traits <= 0.0).any() or (traits[:, :4] >= 1.0).any() or (traits[:, 4] > self.replay_max).any()
                 or (losses < 0.0).any() or (counts < 0).any() or counts[3] >= self.n or (kinds < 0).any()
-                or (kinds[:, 1] > 1).any() or (kinds[:, 0] > (<Network>self.networks[0]).n_lags).any()):
+                or (kinds[:, 1:] > 1).any() or (kinds[:, 0] > (<Network>self.networks[0]).n_lags).any()):
             raise ValueError("A number in the state's evolution is out of its range.")
         for i in range(self.n):
             network = (<NetworkMember>self.pointers[i]).model
             network.rate, network.decay, network.average = traits[i, 0], traits[i, 1], traits[i, 3]
             network.set_momentum(traits[i, 2])
-            network.replay_size, network.lags_used = int(traits[i, 4]), kinds[i, 0]
+            network.replay_size, network.lags_used, network.takes_values = int(traits[i, 4]), kinds[i, 0], kinds[i, 2]
             (<NetworkMember>self.pointers[i]).on_change = kinds[i, 1]
             self.losses[i] = losses[i]
         self.n_events, self.n_generations, self.n_replaced, self.best = counts.tolist()

@@ -24,6 +24,7 @@ cdef class InputBuffer:
         for array, values in zip(self.arrays, (slots, z, z)):
             array[: len(values)] = values
         self.inputs.n = len(slots)
+        self.inputs.n_plain = sum(slot >= 0 for slot in slots)
 
     cdef int make_room(self, Py_ssize_t n) except -1:
         """Make room for an event of `n` features."""
@@ -32,12 +33,12 @@ cdef class InputBuffer:
         cdef double[::1] exact
         if n <= self.room:
             return 0
-        slots = np.zeros(self.n_lags + 1 + n, dtype=np.int32)
-        z = np.zeros(self.n_lags + 1 + n, dtype=np.float32)
-        exact = np.zeros(self.n_lags + 1 + n)
+        # Each feature may have a value that comes again.
+        size = self.n_lags + 1 + 2 * n
+        slots, z, exact = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.float32), np.zeros(size)
         self.arrays = (np.asarray(slots), np.asarray(z), np.asarray(exact))
         self.inputs.slots, self.inputs.z, self.inputs.exact = &slots[0], &z[0], &exact[0]
-        self.inputs.n = 0
+        self.inputs.n = self.inputs.n_plain = 0
         self.room = n
         return 0
 
@@ -53,6 +54,21 @@ cdef class InputBuffer:
         for i in range(event.n):
             self.inputs.slots[first + i] = <int>(self.n_lags + event.rows[i])
             exact[first + i] = event.z[i]
-        self.inputs.n = first + event.n
+        self.inputs.n = self.inputs.n_plain = first + event.n
         for i in range(self.inputs.n):
             self.inputs.z[i] = <float>exact[i]
+
+    cdef void add_values(self, Py_ssize_t n) noexcept nogil:
+        """Add `n` values that come again, whose slots the caller has written behind the others."""
+        cdef Py_ssize_t i
+        for i in range(self.inputs.n_plain, self.inputs.n_plain + n):
+            self.inputs.z[i] = 1.0
+            self.inputs.exact[i] = 1.0
+        self.inputs.n = self.inputs.n_plain + n
+
+
+cdef Inputs without_values(const Inputs* inputs) noexcept nogil:
+    """Return the inputs without the values that come again."""
+    cdef Inputs plain = inputs[0]
+    plain.n = inputs.n_plain
+    return plain

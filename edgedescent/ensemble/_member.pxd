@@ -17,6 +17,8 @@ cdef class Member:
     # Whether there is one output, with a target, on the change or on the label.
     cdef readonly bint has_target
     cdef readonly bint on_change
+    # Whether there are weights for slots below 0, which are those of values.
+    cdef readonly bint has_value_slots
 
     cdef int grow(self, Py_ssize_t slots) except -1
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil

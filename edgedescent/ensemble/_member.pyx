@@ -86,11 +86,11 @@ cdef class Member:
         """Return what the member counts, by the names of the metrics."""
         return {}
 
-    def save(self, Py_ssize_t slots):
+    def save(self, Py_ssize_t slots, Py_ssize_t n_values):
         """Return the state by name, with the weights of the first `slots` inputs."""
         return {}
 
-    def restore(self, dict state, Py_ssize_t slots):
+    def restore(self, dict state, Py_ssize_t slots, Py_ssize_t n_values):
         """Restore what `save` returned.
 
         Raises:

@@ -1,4 +1,5 @@
 """Members of an ensemble that learn: recursive least squares and networks."""
+from edgedescent.ensemble._inputs cimport Inputs
 from edgedescent.ensemble._least_squares cimport LeastSquares
 from edgedescent.ensemble._member cimport Member
 from edgedescent.ensemble._network cimport Network
@@ -9,3 +10,5 @@ cdef class LeastSquaresMember(Member):
 
 cdef class NetworkMember(Member):
     cdef readonly Network model
+
+    cdef Inputs _taken(self, const Inputs* inputs) noexcept nogil

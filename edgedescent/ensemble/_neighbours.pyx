@@ -48,7 +48,7 @@ cdef class Neighbours(Member):
         cdef Py_ssize_t i
         for i in range(self.width):
             self.query[i] = 0.0
-        for i in range(inputs.n):
+        for i in range(inputs.n_plain):
             if inputs.slots[i] < self.width:
                 self.query[inputs.slots[i]] = inputs.z[i]
                 if inputs.slots[i] >= self.used:
@@ -109,7 +109,7 @@ cdef class Neighbours(Member):
     def names(self):
         return [f"{self.k} nearest neighbours, on the change", f"{self.k} nearest neighbours, on the label"]
 
-    def save(self, Py_ssize_t slots):
+    def save(self, Py_ssize_t slots, Py_ssize_t n_values):
         """Return the events in the order of the ring."""
         held = min(self.n_pushed, self.size)
         return {
@@ -119,7 +119,7 @@ cdef class Neighbours(Member):
             "pushed": np.array([self.n_pushed], dtype=np.int64),
         }
 
-    def restore(self, dict state, Py_ssize_t slots):
+    def restore(self, dict state, Py_ssize_t slots, Py_ssize_t n_values):
         """Restore what `save` returned.
 
         Raises:

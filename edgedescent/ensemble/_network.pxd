@@ -8,6 +8,7 @@ from edgedescent.numerics._agreement cimport Agreement
 cdef class Network:
     cdef readonly Py_ssize_t n_lags
     cdef readonly Py_ssize_t lags_used
+    cdef readonly bint takes_values
     cdef readonly tuple hidden
     cdef Py_ssize_t h1
     cdef Py_ssize_t h2

@@ -22,6 +22,7 @@ from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
+from edgedescent.ensemble._repeated_values cimport VALUE_SLOTS
 from edgedescent.numerics._agreement cimport KEPT, Agreement
 from edgedescent.numerics._kernels cimport (
     f32_adam,
@@ -75,10 +76,12 @@ cdef class Network:
         replay_steps: Number of events that are replayed after each.
         replay_size: Number of newest events that are replayed.
         seed: Seed of the first weights and of the draws.
+        takes_values: True if values that come again are inputs, see `edgedescent.ensemble._repeated_values`.
     """
 
     def __init__(self, Py_ssize_t n_lags, Py_ssize_t lags_used, tuple hidden, double rate, double decay,
-                 Py_ssize_t replay_steps, Py_ssize_t replay_size, uint64_t seed):
+                 Py_ssize_t replay_steps, Py_ssize_t replay_size, uint64_t seed, bint takes_values=False):
+        self.takes_values = takes_values
         self.n_lags, self.lags_used, self.hidden = n_lags, lags_used, hidden
         self.h1, self.h2 = hidden[0], hidden[1] if len(hidden) > 1 else 0
         self.rate, self.decay = rate, <float>decay
@@ -129,34 +132,36 @@ cdef class Network:
         cdef char[::1] is_touched
         if slots <= self.slots:
             return 0
-        touched, is_touched = np.zeros(slots, dtype=np.int32), np.zeros(slots, dtype=np.int8)
-        first = [np.zeros(slots * self.h1, dtype=np.float32) for _ in range(5)]
-        skip = [np.zeros(slots, dtype=np.float32) for _ in range(5)]
+        # The slots of values stand before slot 0.
+        size = VALUE_SLOTS + slots
+        touched, is_touched = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int8)
+        first = [np.zeros(size * self.h1, dtype=np.float32) for _ in range(5)]
+        skip = [np.zeros(size, dtype=np.float32) for _ in range(5)]
         for larger, before in zip(first + skip, self.first + self.skip):
             larger[: len(before)] = before
         self.first, self.skip, self.slots = first, skip, slots
         view = first[0]
-        self.w1 = &view[0]
+        self.w1 = &view[0] + VALUE_SLOTS * self.h1
         view = first[1]
-        self.w1_mean = &view[0]
+        self.w1_mean = &view[0] + VALUE_SLOTS * self.h1
         view = first[2]
-        self.w1_square = &view[0]
+        self.w1_square = &view[0] + VALUE_SLOTS * self.h1
         view = first[3]
-        self.w1_average = &view[0]
+        self.w1_average = &view[0] + VALUE_SLOTS * self.h1
         view = skip[0]
-        self.u = &view[0]
+        self.u = &view[VALUE_SLOTS]
         view = skip[1]
-        self.u_mean = &view[0]
+        self.u_mean = &view[VALUE_SLOTS]
         view = skip[2]
-        self.u_square = &view[0]
+        self.u_square = &view[VALUE_SLOTS]
         view = skip[3]
-        self.u_average = &view[0]
+        self.u_average = &view[VALUE_SLOTS]
         view = first[4]
-        self.g_first = &view[0]
+        self.g_first = &view[0] + VALUE_SLOTS * self.h1
         view = skip[4]
-        self.g_skip = &view[0]
+        self.g_skip = &view[VALUE_SLOTS]
         self.touched_arrays = (touched, is_touched)
-        self.touched, self.is_touched = &touched[0], &is_touched[0]
+        self.touched, self.is_touched = &touched[0], &is_touched[VALUE_SLOTS]
         return 0
 
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
@@ -400,15 +405,15 @@ cdef class Network:
             self.v_average[i] *= f
         self.v[output] += <float>shift
         self.v_average[output] += <float>shift
-        for i in range(self.slots):
+        for i in range(-VALUE_SLOTS, self.slots):
             self.u[i] *= f
             self.u_average[i] *= f
         memset(self.v_mean, 0, self.n_rest * sizeof(float))
         memset(self.v_square, 0, self.n_rest * sizeof(float))
-        memset(self.w1_mean, 0, self.slots * self.h1 * sizeof(float))
-        memset(self.w1_square, 0, self.slots * self.h1 * sizeof(float))
-        memset(self.u_mean, 0, self.slots * sizeof(float))
-        memset(self.u_square, 0, self.slots * sizeof(float))
+        memset(self.w1_mean - VALUE_SLOTS * self.h1, 0, (VALUE_SLOTS + self.slots) * self.h1 * sizeof(float))
+        memset(self.w1_square - VALUE_SLOTS * self.h1, 0, (VALUE_SLOTS + self.slots) * self.h1 * sizeof(float))
+        memset(self.u_mean - VALUE_SLOTS, 0, (VALUE_SLOTS + self.slots) * sizeof(float))
+        memset(self.u_square - VALUE_SLOTS, 0, (VALUE_SLOTS + self.slots) * sizeof(float))
         self.power1 = self.power2 = 1.0
 
     cdef void set_momentum(self, double momentum) noexcept nogil:
@@ -417,16 +422,17 @@ cdef class Network:
 
     cdef void inherit(self, Network parent) noexcept nogil:
         """Become a copy of a network of the same widths and slots, which draws stored events of its own."""
-        cdef size_t first = self.slots * self.h1 * sizeof(float), skip = self.slots * sizeof(float)
+        cdef size_t skip = (VALUE_SLOTS + self.slots) * sizeof(float), first = skip * self.h1
         cdef size_t rest = self.n_rest * sizeof(float)
-        memcpy(self.w1, parent.w1, first)
-        memcpy(self.w1_mean, parent.w1_mean, first)
-        memcpy(self.w1_square, parent.w1_square, first)
-        memcpy(self.w1_average, parent.w1_average, first)
-        memcpy(self.u, parent.u, skip)
-        memcpy(self.u_mean, parent.u_mean, skip)
-        memcpy(self.u_square, parent.u_square, skip)
-        memcpy(self.u_average, parent.u_average, skip)
+        cdef Py_ssize_t of_values = VALUE_SLOTS * self.h1
+        memcpy(self.w1 - of_values, parent.w1 - of_values, first)
+        memcpy(self.w1_mean - of_values, parent.w1_mean - of_values, first)
+        memcpy(self.w1_square - of_values, parent.w1_square - of_values, first)
+        memcpy(self.w1_average - of_values, parent.w1_average - of_values, first)
+        memcpy(self.u - VALUE_SLOTS, parent.u - VALUE_SLOTS, skip)
+        memcpy(self.u_mean - VALUE_SLOTS, parent.u_mean - VALUE_SLOTS, skip)
+        memcpy(self.u_square - VALUE_SLOTS, parent.u_square - VALUE_SLOTS, skip)
+        memcpy(self.u_average - VALUE_SLOTS, parent.u_average - VALUE_SLOTS, skip)
         memcpy(self.v, parent.v, rest)
         memcpy(self.v_mean, parent.v_mean, rest)
         memcpy(self.v_square, parent.v_square, rest)
@@ -434,7 +440,7 @@ cdef class Network:
         self.power1, self.power2 = parent.power1, parent.power2
         self.scale, self.count, self.oldest = parent.scale, parent.count, parent.oldest
         self.agreement.copy(parent.agreement)
-        self.lags_used, self.replay_size = parent.lags_used, parent.replay_size
+        self.lags_used, self.takes_values, self.replay_size = parent.lags_used, parent.takes_values, parent.replay_size
         self.rate, self.decay, self.average = parent.rate, parent.decay, parent.average
         self.set_momentum(parent.momentum)
 
@@ -442,7 +448,7 @@ cdef class Network:
         """Begin anew with first weights, of a deviation for events of `n` inputs."""
         cdef Py_ssize_t slot
         self._begin()
-        for slot in range(self.slots):
+        for slot in range(-VALUE_SLOTS, self.slots):
             self.start_slot(slot, slot, sqrt(2.0 / n))
         self.n_restarts += 1
 
@@ -471,18 +477,23 @@ cdef class Network:
             self._accumulate(&buffer.inputs, self.forward(&buffer.inputs) - <double>target)
         self._finish_gradient()
         first, skip, rest = self.first[4].reshape(-1, self.h1), self.skip[4], np.array(self.scratch)
+        first, skip = first[VALUE_SLOTS:], skip[VALUE_SLOTS:]
         gradient = {"first": first.copy(), "skip": skip.copy(), "rest": rest[len(rest) - self.n_rest :]}
         self._clear()
         return gradient
 
-    def save(self, Py_ssize_t slots):
-        """Return the arrays of the network, those of the inputs for the first `slots` of these."""
+    def save(self, Py_ssize_t slots, Py_ssize_t n_values=0):
+        """Return the arrays of the network.
+
+        Args:
+            slots: Number of slots from 0 on that are saved.
+            n_values: Number of slots below 0; they come before the others, the lowest first.
+        """
         numbers = [self.power1, self.power2, self.scale, self.count]
         parts = {}
-        for name, arrays, shape in (("first", self.first, (slots, self.h1)), ("skip", self.skip, (slots,)),
-                                    ("rest", self.rest, (self.n_rest,))):
+        for name, arrays, start, shape in self._tables(slots, n_values):
             for slot, array in zip(SUFFIXES, arrays):
-                parts[name + slot] = array[: prod(shape)].reshape(shape).astype(np.float64)
+                parts[name + slot] = array[start : start + prod(shape)].reshape(shape).astype(np.float64)
         return {
             **parts,
             "numbers": np.array(numbers),
@@ -491,15 +502,24 @@ cdef class Network:
             "random": np.array([self.random], dtype=np.uint64),
         }
 
-    def restore(self, dict state, Py_ssize_t slots):
+    def _tables(self, Py_ssize_t slots, Py_ssize_t n_values):
+        """Return name, arrays, first place and shape of the parts of the state."""
+        rows, unused = slots + n_values, VALUE_SLOTS - n_values
+        return (
+            ("first", self.first, unused * self.h1, (rows, self.h1)),
+            ("skip", self.skip, unused, (rows,)),
+            ("rest", self.rest, 0, (self.n_rest,)),
+        )
+
+    def restore(self, dict state, Py_ssize_t slots, Py_ssize_t n_values=0):
         """Restore what `save` returned; there is room for as many inputs.
 
         Raises:
             ValueError: If a shape is wrong, or a number is out of its range.
         """
         numbers, counts = state["numbers"], state["counts"]
-        shapes = (("first", self.first, (slots, self.h1)), ("skip", self.skip, (slots,)), ("rest", self.rest, (self.n_rest,)))
-        for name, _, shape in shapes:
+        tables = self._tables(slots, n_values)
+        for name, _, _, shape in tables:
             for slot in SUFFIXES:
                 array = state[name + slot]
                 if array.shape != shape or (np.abs(array) > FLOAT_MAX).any():
@@ -507,10 +527,10 @@ cdef class Network:
         if (len(numbers) != 4 or (numbers < 0.0).any() or (numbers[:2] > 1.0).any() or len(counts) != 2
                 or (counts < 0).any() or len(state["random"]) != 1):
             raise ValueError("The state's numbers of a network are out of range.")
-        for name, arrays, shape in shapes:
+        for name, arrays, start, shape in tables:
             for slot, array in zip(SUFFIXES, arrays):
                 array[:] = 0.0
-                array[: prod(shape)] = state[name + slot].ravel()
+                array[start : start + prod(shape)] = state[name + slot].ravel()
         self.power1, self.power2, self.scale, self.count = numbers.tolist()
         self.oldest, self.n_restarts = counts.tolist()
         self.agreement.restore(state["agreement"])

@@ -25,6 +25,8 @@ class NetworkSpec(NamedTuple):
     """Number of stored events that are learned again after each."""
     on_change: bool
     """True if its target is the change against the last label, False if it is the label."""
+    takes_values: bool
+    """True if the values of features that have few whole numbers, such as hours, are inputs of their own."""
     replay_size: int = 1_000_000
     """Number of latest events that are replayed, if so many are stored."""
     rate: float = 0.004
@@ -88,9 +90,12 @@ class Members(NamedTuple):
 
 
 def networks_of_all_kinds(hidden: tuple[int, ...], replay_steps: int) -> tuple[NetworkSpec, ...]:
-    """Return eight networks, which differ in their lags, in their target and in how far back they replay."""
+    """Return eight networks, which differ in their lags, in their target and in how far back they replay.
+
+    Half of them take repeated values: in each of the three respects, half of those that are equal do.
+    """
     return tuple(
-        NetworkSpec(hidden, n_lags, replay_steps, on_change, replay_size)
+        NetworkSpec(hidden, n_lags, replay_steps, on_change, (n_lags == LEVEL) ^ on_change ^ (replay_size == SHORT), replay_size)
         for n_lags in (LEVEL, ALL_LAGS)
         for on_change in (True, False)
         for replay_size in (1_000_000, SHORT)
@@ -109,8 +114,8 @@ EVOLUTION = EvolutionSpec(generation_events=1000, first_events=10_000)
 BUDGETS: dict[str, Members] = {
     "tiny": Members(
         networks=(
-            NetworkSpec((32, 16), LEVEL, 15, on_change=True),
-            NetworkSpec((16, 8), ALL_LAGS, 7, on_change=False, replay_size=SHORT, rate=0.006),
+            NetworkSpec((32, 16), LEVEL, 15, on_change=True, takes_values=True),
+            NetworkSpec((16, 8), ALL_LAGS, 7, on_change=False, takes_values=False, replay_size=SHORT, rate=0.006),
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=0,
@@ -118,9 +123,9 @@ BUDGETS: dict[str, Members] = {
     ),
     "small": Members(
         networks=(
-            NetworkSpec((32, 16), LEVEL, 23, on_change=True),
-            NetworkSpec((32, 16), LEVEL, 23, on_change=False, replay_size=SHORT),
-            NetworkSpec((32, 16), ALL_LAGS, 23, on_change=True),
+            NetworkSpec((32, 16), LEVEL, 23, on_change=True, takes_values=True),
+            NetworkSpec((32, 16), LEVEL, 23, on_change=False, takes_values=True, replay_size=SHORT),
+            NetworkSpec((32, 16), ALL_LAGS, 23, on_change=True, takes_values=False),
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=8,

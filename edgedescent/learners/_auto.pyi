@@ -11,6 +11,7 @@ from edgedescent.ensemble._label_guard import LabelGuard
 from edgedescent.ensemble._label_history import LabelHistory
 from edgedescent.ensemble._member import Member
 from edgedescent.ensemble._mixture import Mixture
+from edgedescent.ensemble._repeated_values import RepeatedValues
 from edgedescent.features._encoder import Encoder
 from edgedescent.features._scaler import Scaler
 from edgedescent.learners._feature_model import FeatureModel
@@ -23,6 +24,8 @@ class AutoModel(FeatureModel):
     def guard(self) -> LabelGuard: ...
     @property
     def keyed(self) -> KeyedLabels: ...
+    @property
+    def values(self) -> RepeatedValues: ...
     @property
     def watch(self) -> Scaler: ...
     @property

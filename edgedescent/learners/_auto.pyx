@@ -17,6 +17,7 @@ from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
 from edgedescent.ensemble._mixture cimport Mixture
 from edgedescent.ensemble._neighbours cimport Neighbours
 from edgedescent.ensemble._network cimport Network
+from edgedescent.ensemble._repeated_values cimport RepeatedValues
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 from edgedescent.features._kinds cimport CATEGORICAL
 from edgedescent.features._scaler cimport BLOCK, Scaler
@@ -51,6 +52,8 @@ cdef class AutoModel(FeatureModel):
 
     cdef readonly LabelHistory history
     cdef readonly KeyedLabels keyed
+    # Values of features that some networks take as inputs.
+    cdef readonly RepeatedValues values
     cdef readonly LabelGuard guard
     # Looks for changes of scale of the label.
     cdef readonly Scaler watch
@@ -76,6 +79,7 @@ cdef class AutoModel(FeatureModel):
         chosen = parameters.members
         self.history = LabelHistory()
         self.keyed = KeyedLabels()
+        self.values = RepeatedValues()
         self.guard = LabelGuard()
         self.watch = Scaler(LABEL_CLIP, parameters.forgetting, 1)
         self.ring = EventRing(parameters.replay_size, LAGS + 1)
@@ -108,6 +112,7 @@ cdef class AutoModel(FeatureModel):
         cdef Py_ssize_t i
         for i in range(self.n_members):
             (<Member>self.pointers[i]).grow(LAGS + rows)
+        self.values.grow(rows)
         return self.keyed.grow(rows)
 
     cdef void _start(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
@@ -127,7 +132,8 @@ cdef class AutoModel(FeatureModel):
         if self.rows < encoder.scaler.rows:
             self._grow(encoder.scaler.rows)
             self.rows = encoder.scaler.rows
-        return self.ring.make_room(LAGS + 1 + encoder.event.n)
+        # Each feature may have a value that comes again.
+        return self.ring.make_room(LAGS + 1 + 2 * encoder.event.n)
 
     cdef void start_new_rows(self) noexcept nogil:
         cdef Py_ssize_t i, j, row
@@ -143,6 +149,7 @@ cdef class AutoModel(FeatureModel):
             if self.encoder.vocabulary.evicted == 0:
                 continue
             self.keyed.forget_row(row)
+            self.values.forget_row(row)
             self.ring.forget_slot(<int>(LAGS + row))
             for i in range(self.n_members):
                 (<Member>self.pointers[i]).forget_slot(LAGS + row)
@@ -161,6 +168,8 @@ cdef class AutoModel(FeatureModel):
         if self.key_lags:
             self.keyed.lags(self.lags + OWN_LAGS, scale.base, scale.deviation, scale.change)
         self.buffer.fill(self.lags, event)
+        self.buffer.add_values(
+            self.values.look_up(event, self.encoder.kinds, self.buffer.inputs.slots + self.buffer.inputs.n))
         for i in range(self.n_members):
             (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
             out += (<Member>self.pointers[i]).n_outputs
@@ -200,10 +209,24 @@ cdef class AutoModel(FeatureModel):
         cdef LabelScale scale = self.history.scale()
         cdef double label = self.guard.lag()
         self.keyed.push(&self.encoder.event, label, scale.base, scale.deviation)
+        self._push_values()
         self.history.push(label)
         self.watch.update(&label, 0, 1)
         if self.watch.found:
             self._follow_label()
+
+    cdef void _push_values(self) noexcept nogil:
+        """Take in the values of the event, and give the weights of those that became inputs their first values."""
+        cdef double deviation = CATEGORY_SCALE * sqrt(2.0 / (LAGS + 1 + self.encoder.n_read))
+        cdef Py_ssize_t i, j, slot
+        self.values.push(&self.encoder.event, self.encoder.kinds)
+        for j in range(self.values.n_new):
+            slot = -1 - self.values.new_places[j]
+            for i in range(self.n_members):
+                if (<Member>self.pointers[i]).has_value_slots:
+                    (<Member>self.pointers[i]).start_slot(slot, slot, deviation)
+            if self.values.was_taken[j]:
+                self.ring.forget_slot(<int>slot)
 
     # --- Changes of scale -----------------------------------------------------------------------------------------
 
@@ -306,6 +329,7 @@ cdef class AutoModel(FeatureModel):
             "target": self.watch.save(1),
             **self.history.save(),
             **self.keyed.save(rows),
+            **self.values.save(rows),
             **self.guard.save(),
             **self.ring.save(),
             **self.mixture.save(),
@@ -316,7 +340,7 @@ cdef class AutoModel(FeatureModel):
         if self.evolves:
             state.update(self.evolution.save())
         for prefix, member in self.members.items():
-            state.update((f"{prefix}.{name}", value) for name, value in member.save(slots).items())
+            state.update((f"{prefix}.{name}", value) for name, value in member.save(slots, self.values.n_slots).items())
         return state
 
     def restore(self, dict state):
@@ -329,7 +353,8 @@ cdef class AutoModel(FeatureModel):
         self.guard.restore(state)
         self.keyed.grow(self.encoder.scaler.rows)
         self.keyed.restore(state, slots - LAGS)
-        self.ring.restore(state, slots, LAGS + 1)
+        self.values.restore(state, slots - LAGS)
+        self.ring.restore(state, slots, LAGS + 1, self.values.n_slots)
         self.mixture.restore(state)
         if self.corrects:
             self.trees.restore(state, self.ring)
@@ -341,7 +366,8 @@ cdef class AutoModel(FeatureModel):
         for prefix, member in self.members.items():
             start = f"{prefix}."
             member.restore(
-                {name[len(start):]: value for name, value in state.items() if name.startswith(start)}, slots)
+                {name[len(start):]: value for name, value in state.items() if name.startswith(start)}, slots,
+                self.values.n_slots)
         self.encoder.make_room(max(state["ring.lengths"], default=0))
         self.room = 0
 
@@ -355,7 +381,8 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
             LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change, LAGS)
     for i, one in enumerate(chosen.networks):
         network = Network(
-            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i)
+            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i,
+            one.takes_values)
         members[f"network{i}"] = NetworkMember(network, one.on_change)
     if chosen.neighbours:
         members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)
