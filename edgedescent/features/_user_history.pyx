@@ -71,12 +71,24 @@ cdef class UserHistory:
         return False
 
     cdef void add(self, Py_ssize_t user, Py_ssize_t item, long long now, const long long* assigned_at) noexcept nogil:
-        """Add an item to the history of a user, in event number `now`."""
-        # Repeated items are added once, so that they do not displace all other items.
-        if self.depth == 0 or user == 0 or item == 0 or self.holds(user, item, assigned_at):
+        """Add an item to the history of a user, in event number `now`; one that is there becomes the latest."""
+        cdef Py_ssize_t back, count, place = -1
+        cdef long long* own = self.entries + user * self.depth
+        if self.depth == 0 or user == 0 or item == 0:
             return
-        self.entries[user * self.depth + self.counts[user] % self.depth] = now << ROW_BITS | item
-        self.counts[user] += 1
+        count = self.counts[user]
+        for back in range(self.size(user)):
+            if self.item(user, (count - 1 - back) % self.depth, assigned_at) == item:
+                place = back
+                break
+        if place < 0:
+            # Each item is held once, so that repeated ones do not displace all others.
+            self.counts[user] = count + 1
+            own[count % self.depth] = now << ROW_BITS | item
+            return
+        for back in range(place, 0, -1):
+            own[(count - 1 - back) % self.depth] = own[(count - back) % self.depth]
+        own[(count - 1) % self.depth] = now << ROW_BITS | item
 
     def save(self, Py_ssize_t users):
         """Return the number of items added for each user, and the entries of all users, concatenated."""

@@ -7,6 +7,7 @@ from edgedescent.learners._recommender_model import RecommenderModel
 from edgedescent.ranking._choice_weights import ChoiceWeights
 from edgedescent.ranking._decayed_counts import DecayedCounts
 from edgedescent.ranking._pair_table import PairTable
+from edgedescent.ranking._popular_rows import PopularRows
 from edgedescent.ranking._user_habits import UserHabits
 
 @disjoint_base
@@ -17,6 +18,8 @@ class RankingModel(RecommenderModel):
     def together(self) -> PairTable: ...
     @property
     def following(self) -> PairTable: ...
+    @property
+    def popular(self) -> PopularRows: ...
     @property
     def habits(self) -> UserHabits: ...
     @property

@@ -16,9 +16,10 @@ items the user chose, how popular and how old they were, and how long ago the la
 import numpy as np
 
 from libc.math cimport NAN, log1p, sqrt
+from libc.string cimport memset
 
 from edgedescent.losses._losses cimport logistic
-from edgedescent.numerics._ranking_kernels cimport quick_log
+from edgedescent.numerics._ranking_kernels cimport f32_log_rows, quick_log
 from edgedescent.ranking._user_habits cimport HABITS
 
 cdef enum:
@@ -30,13 +31,13 @@ cdef enum:
     # Latest items that a further one is paired with as a follower.
     FOLLOWED = 5
     SCORED_AT_ONCE = 512
-    ITEMS_PER_STEP = 4000
+    ITEMS_PER_STEP = 8000
 
 # Horizons of the followers.
 cdef tuple HORIZONS = (1e6, 2000.0, 6000.0)
 # Factors within the logarithms of the sparse features.
-cdef float SCALES[7]
-SCALES[:] = [100.0, 50.0, 50.0, 50.0, 50.0, 1.7182818, 1.7182818]
+cdef float SCALES[8]
+SCALES[:] = [100.0, 50.0, 50.0, 50.0, 50.0, 1.7182818, 1.7182818, 0.0]
 cdef double WEIGHT_MAX = 4.0
 # Least weight: the root of a smaller total would leave single precision.
 cdef double WEIGHT_MIN = 1e-6
@@ -70,6 +71,7 @@ cdef class RankingModel(RecommenderModel):
         rows_max = parameters.items_max + 2
         self.together = PairTable("together", depth if self.uses_together else 1, (1e6,), rows_max)
         self.following = PairTable("following", depth if self.uses_following else 1, HORIZONS, rows_max)
+        self.popular = PopularRows(LISTED)
         self.habits = UserHabits(16)
         self.choice = ChoiceWeights(first, N_CONTEXTS, rate)
         self.latest = getattr(parameters, "latest", 0)
@@ -78,13 +80,14 @@ cdef class RankingModel(RecommenderModel):
         self.n_touched = self.n_candidates = 0
         self.best = TopK(HEAD)
         self.head = HEAD if rate > 0.0 else 0
-        for f in range(self.n_features):
-            self.first[f] = first[f]
+        self.learns_from_prediction = False
+        for f in range(FEATURES_MAX):
+            self.first[f] = first[f] if f < self.n_features else 0.0
         self._make_scratch(16)
 
     cdef int _make_scratch(self, Py_ssize_t rows) except -1:
         """Allocate working memory for `rows` rows of items."""
-        cdef float[:, ::1] sparse = np.zeros((rows, N_SPARSE), dtype=np.float32)
+        cdef float[:, ::1] sparse = np.zeros((rows, STRIDE), dtype=np.float32)
         cdef float[:, ::1] numbers = np.zeros((2, rows), dtype=np.float32)
         cdef int[::1] touched = np.zeros(rows, dtype=np.int32)
         cdef char[::1] is_touched = np.zeros(rows, dtype=np.int8)
@@ -101,9 +104,7 @@ cdef class RankingModel(RecommenderModel):
 
     cdef void _read_user(self, Py_ssize_t u) noexcept nogil:
         """Read the context and the sparse features of a user, unless they are read already."""
-        cdef Py_ssize_t n, f, row
-        cdef float* x
-        cdef float total
+        cdef Py_ssize_t n, row
         if self.user_read == u and self.read_at == self.encoder.n_events:
             return
         self._read_context(u)
@@ -112,19 +113,10 @@ cdef class RankingModel(RecommenderModel):
             row = self.touched[n]
             self.is_touched[row] = 0
             self.bonus[row] = 0.0
-            for f in range(N_SPARSE):
-                self.sparse[row * N_SPARSE + f] = 0.0
+            memset(self.sparse + row * STRIDE, 0, STRIDE * sizeof(float))
         self.n_touched = 0
         self._read_neighbours(u)
-        for n in range(self.n_touched):
-            row = self.touched[n]
-            x = self.sparse + row * N_SPARSE
-            total = 0.0
-            for f in range(N_SPARSE):
-                if x[f] != 0.0:
-                    x[f] = quick_log(1.0 + SCALES[f] * x[f])
-                    total += self.first[self.n_dense + f] * x[f]
-            self.bonus[row] = total
+        f32_log_rows(self.sparse, self.bonus, self.touched, SCALES, self.first + self.n_dense, self.n_touched)
         self.user_read, self.read_at = u, self.encoder.n_events
 
     cdef void _read_context(self, Py_ssize_t u) noexcept nogil:
@@ -151,7 +143,7 @@ cdef class RankingModel(RecommenderModel):
             self.is_touched[row] = 1
             self.touched[self.n_touched] = <int>row
             self.n_touched += 1
-        return self.sparse + row * N_SPARSE
+        return self.sparse + row * STRIDE
 
     cdef void _read_neighbours(self, Py_ssize_t u) noexcept nogil:
         cdef const long long* assigned_at = self.encoder.items.assigned_at
@@ -191,7 +183,7 @@ cdef class RankingModel(RecommenderModel):
             decay *= <float>0.8
         if counted:
             for p in range(self.n_touched):
-                self.sparse[self.touched[p] * N_SPARSE + COSINE] /= counted
+                self.sparse[self.touched[p] * STRIDE + COSINE] /= counted
 
     cdef void _read_item(self, Py_ssize_t i, float* x) noexcept nogil:
         """Fill in the features of an item for the user who was read; row 0 is an unknown one."""
@@ -200,7 +192,7 @@ cdef class RankingModel(RecommenderModel):
             x[f] = self.popularity.log_count(f, i)
         x[self.n_dense - 1] = self._log_age(i)
         for f in range(N_SPARSE):
-            x[self.n_dense + f] = self.sparse[i * N_SPARSE + f]
+            x[self.n_dense + f] = self.sparse[i * STRIDE + f]
 
     cdef float _log_age(self, Py_ssize_t i) noexcept nogil:
         cdef long long age = self.encoder.n_events - self.encoder.items.assigned_at[i] if i else 0
@@ -254,13 +246,17 @@ cdef class RankingModel(RecommenderModel):
         cdef Py_ssize_t users = self.encoder.users.size() + 1, items = self.encoder.items.size() + 1
         self.habits.make_room(users)
         self.popularity.make_room(items)
+        self.popular.make_room(items)
         if self.uses_together:
             self.together.make_room(items)
         if self.uses_following:
             self.following.make_room(items)
         if items > self.scratch_rows:
             self._make_scratch(max(items, 2 * self.scratch_rows))
-        self._find_candidates(&self.encoder.pair)
+        if self.choice.rate > 0.0:
+            if self.popular.is_due(items - 1, self.encoder.n_events):
+                self.popular.renew(self.popularity, self.first, items - 1)
+            self._find_candidates(&self.encoder.pair)
         return 0
 
     cdef void _find_candidates(self, const EncodedPair* pair) noexcept nogil:
@@ -273,12 +269,12 @@ cdef class RankingModel(RecommenderModel):
         cdef const long long* assigned_at = self.encoder.items.assigned_at
         self.n_candidates = self.n_read = 0
         self.is_chosen_read = False
-        if self.choice.rate == 0.0 or pair.item == 0 or size < 3:
+        if pair.item == 0 or size < 3:
             return
         if self.encoder.n_events % (1 + size // ITEMS_PER_STEP):
             return
         self._read_user(pair.user)
-        self._scan(size)
+        self._find_head()
         for n in range(self.best.n):
             self._add_candidate(self.best.heap[n].place, pair.item)
         for n in range(self.encoder.seen.size(pair.user) if pair.user else 0):
@@ -286,6 +282,9 @@ cdef class RankingModel(RecommenderModel):
                 break
             self._add_candidate(self.encoder.seen.latest(pair.user, n, assigned_at), pair.item)
         if self.is_chosen_read:
+            # An unknown item, too, was not chosen: so a prediction, which compares with it, has a level.
+            self._read_item(0, self.candidates[self.n_read].features)
+            self.n_read += 1
             self._read_item(pair.item, self.candidates[self.n_read].features)
             self.n_candidates = self.n_read + 1
 
@@ -297,19 +296,20 @@ cdef class RankingModel(RecommenderModel):
             self._read_item(row, self.candidates[self.n_read].features)
             self.n_read += 1
 
-    cdef void _scan(self, Py_ssize_t size) noexcept nogil:
-        """Find the best items by the first weights among those that the user has not had."""
-        cdef double scores[SCORED_AT_ONCE]
-        cdef Py_ssize_t begin = 1, n, i
+    cdef void _find_head(self) noexcept nogil:
+        """Find the best items by the first weights among those that the user has not had: popular ones, and neighbours."""
+        cdef Py_ssize_t n, row
         self.best.n = 0
-        while begin < size:
-            n = size - begin if size - begin < SCORED_AT_ONCE else SCORED_AT_ONCE
-            self.score_items(0, begin, n, scores)
-            for i in range(n):
-                if (self.best.n < self.best.k or scores[i] > self.best.heap[0].score) and (
-                        self.sparse[(begin + i) * N_SPARSE + OWN] == 0.0):
-                    self.best.offer(scores[i], begin + i)
-            begin += n
+        for n in range(self.n_touched):
+            row = self.touched[n]
+            if self.sparse[row * STRIDE + OWN] == 0.0:
+                self.best.offer(self.popular.scores[row] + self.bonus[row], row)
+        for n in range(self.popular.n_listed):
+            row = self.popular.listed[n]
+            if self.best.n == self.best.k and self.popular.scores[row] < self.best.heap[0].score:
+                break
+            if not self.is_touched[row]:
+                self.best.offer(self.popular.scores[row], row)
 
     cdef int start_new_rows(self) except -1:
         if self.encoder.starts_user:
@@ -328,7 +328,7 @@ cdef class RankingModel(RecommenderModel):
         cdef const EncodedPair* pair = &self.encoder.pair
         cdef long long now = self.encoder.n_events
         cdef double weight
-        cdef double scores[HEAD + OWN_MAX]
+        cdef double scores[HEAD + OWN_MAX + 1]
         cdef Py_ssize_t j
         if self.mean_weight == 0.0:
             self.mean_weight = y
@@ -398,6 +398,7 @@ cdef class RankingModel(RecommenderModel):
         return {
             **self.popularity.save(n),
             **{name: value for table in tables for name, value in table.items()},
+            **(self.popular.save(n) if self.choice.rate > 0.0 else {}),
             **self.habits.save(self.encoder.users.size()),
             **self.choice.save(),
             "inverse_roots": np.array(self.scratch[1][1, :n]),
@@ -414,6 +415,8 @@ cdef class RankingModel(RecommenderModel):
         self.popularity.restore(state["popularity"], state["popularity_units"], n)
         for table in self._used():
             table.restore(state, n, n_events)
+        if self.choice.rate > 0.0:
+            self.popular.restore(state["popular.scores"], n)
         self.habits.restore(state["habits"], self.encoder.users.size(), n_events)
         self.choice.restore(state["choice.weights"], state["choice.squares"])
         self.mean_weight = mean[0]

@@ -1,7 +1,7 @@
 """Parts of a ranking model's scores: its tables, which an exported file holds, and those of single items, which explain."""
 import numpy as np
 
-from edgedescent.learners._ranking_model cimport N_SPARSE, RankingModel
+from edgedescent.learners._ranking_model cimport N_SPARSE, STRIDE, RankingModel
 from edgedescent.ranking._choice_weights cimport FEATURES_MAX
 from edgedescent.ranking._pair_table cimport PairTable
 
@@ -115,7 +115,7 @@ def neighbour_parts(RankingModel model not None, Py_ssize_t u, Py_ssize_t i):
             total += added[p, f]
         if total > 0.0:
             for p in range(size):
-                parts[p] += model.weights[model.n_dense + f] * model.sparse[i * N_SPARSE + f] * added[p, f] / total
+                parts[p] += model.weights[model.n_dense + f] * model.sparse[i * STRIDE + f] * added[p, f] / total
     return {row: part for row, part in zip(rows, np.asarray(parts).tolist()) if row and row != i}
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 
 from edgedescent.features._id_encoder cimport as_id
-from edgedescent.learners._top_k cimport TopK
+from edgedescent.ranking._top_k cimport TopK
 from edgedescent.numerics._numbers cimport check_text, is_sane, to_number, to_text
 
 from edgedescent.dataframes import as_list
@@ -44,14 +44,18 @@ cdef class CompiledRecommender:
         return self.model.predict(self.encoder.pair.user, self.encoder.pair.item)
 
     cdef double predict_learn_ids(self, str user, str item, double y) except? -1.0:
-        cdef IdEncoder encoder
         # A new id has random factors only once it is learned: until then it is predicted like any unknown one.
         cdef double prediction = self.predict_ids(user, item)
+        self.learn_pair(y)
+        return prediction
+
+    cdef int learn_pair(self, double y) except -1:
+        """Learn the pair of ids that the encoder read last."""
+        cdef IdEncoder encoder = self.encoder
         y = self.model.usable_target(y)
         if not is_sane(y):
             self.n_skipped_targets += 1
-            return prediction
-        encoder = self.encoder
+            return 0
         self.model.prepare()
         encoder.settle()
         if encoder.pair.new_user or encoder.pair.new_item:
@@ -59,7 +63,7 @@ cdef class CompiledRecommender:
         self.model.learn(y)
         encoder.n_events += 1
         self.model.check()
-        return prediction
+        return 0
 
     def predict_one(self, user, item):
         """Predict the rating that `user` will give `item`; the state stays as it is."""
@@ -72,7 +76,14 @@ cdef class CompiledRecommender:
 
     def learn_one(self, user, item, y):
         """Take one gradient step on a rating; a rating that is not finite is counted and skipped."""
-        self.predict_learn_ids(as_id("The user id", user), as_id("The item id", item), to_number("The rating", y))
+        cdef str user_id = as_id("The user id", user), item_id = as_id("The item id", item)
+        cdef double rating = to_number("The rating", y)
+        self.require_constructed()
+        if self.model.learns_from_prediction:
+            self.predict_learn_ids(user_id, item_id, rating)
+        else:
+            self.encoder.read(user_id, item_id)
+            self.learn_pair(rating)
 
     def learn_many(self, users, items, y):
         """Predict each rating, then learn from it, in order; returns the predictions.

@@ -5,6 +5,8 @@ cdef class RecommenderModel:
     cdef readonly IdEncoder encoder
     # Number of the best items by `score_items` that are sorted by `rescore`; 0 for none.
     cdef readonly Py_ssize_t head
+    # Whether `learn` uses what `predict` of the same event leaves behind.
+    cdef readonly bint learns_from_prediction
 
     cdef double usable_target(self, double y) noexcept nogil
     cdef double predict(self, Py_ssize_t u, Py_ssize_t i) noexcept nogil

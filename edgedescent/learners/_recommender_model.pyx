@@ -11,6 +11,7 @@ cdef class RecommenderModel:
     def __init__(self, IdEncoder encoder):
         self.encoder = encoder
         self.head = 0
+        self.learns_from_prediction = True
 
     cdef double usable_target(self, double y) noexcept nogil:
         """The target if it can be learned; NaN if it must be skipped."""

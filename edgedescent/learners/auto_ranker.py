@@ -25,10 +25,12 @@ class AutoRanker(Ranker):
 
     The weights depend on the user's context c: whether the user is new, the number of choices so far, how popular and
     how old the chosen items were, and how long ago the last choice was. They are learned as a conditional logit of the
-    chosen item among the user's latest items and the 100 best others by a score with constant weights. `recommend`
-    finds the 100 best in the same way, and sorts them by f. In a catalogue of n items, one event in 1 + n // 4000
-    teaches the weights, so that the cost of an event does not grow with the catalogue; all events count for the
-    features.
+    chosen item among an unknown one, the user's latest items, and the 100 best others by a score with constant weights.
+    `recommend` finds the 100 best in the same way, and sorts them by f.
+
+    The cost of an event does not grow with the catalogue: of n items, those by which the weights are learned are found
+    among the 400 that were most popular within the last 1 + n // 256 events and those near the user's latest items, and
+    one event in 1 + n // 8000 teaches the weights. All events count for the features.
 
     `y` is the weight of a choice, such as a number of plays, relative to the mean of all. An event whose `y` is not
     above 0 is counted and skipped. A prediction is the probability that the user prefers the item to an unknown one.
@@ -64,7 +66,7 @@ class AutoRanker(Ranker):
     n_neighbours: Annotated[int, Meta(ge=1, le=1000, description="Number of neighbours that an item keeps")] = 64
     latest: Annotated[int, Meta(ge=1, le=1000, description="Number of the user's latest items that count")] = 10
     shrinkage: Annotated[float, Meta(ge=0, description="Number of pairs at which a similarity counts half")] = 5.0
-    lr: Annotated[float, Meta(gt=0, le=10, description="Learning rate of the weights")] = 0.1
+    lr: Annotated[float, Meta(gt=0, le=10, description="Learning rate of the weights")] = 0.2
 
     def horizons(self) -> tuple[float, ...]:
         """Return the horizons of the popularity, in events."""

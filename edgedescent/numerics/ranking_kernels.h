@@ -32,6 +32,18 @@ static void f32_add_logs(float *restrict sums, const float *restrict counts, flo
   for (ptrdiff_t i = 0; i < n; i++) sums[i] += weight * quick_log(scale * counts[i] + floor);
 }
 
+/* For n rows of a table with eight numbers each: x <- log(1 + scales x), and sums of the row <- weights · x. */
+EDGEDESCENT_VERSIONS
+static void f32_log_rows(float *restrict table, float *restrict sums, const int *restrict rows,
+                         const float *restrict scales, const float *restrict weights, ptrdiff_t n) {
+  for (ptrdiff_t i = 0; i < n; i++) {
+    float *x = table + 8 * (ptrdiff_t)rows[i], parts[8];
+    for (int f = 0; f < 8; f++) x[f] = quick_log(1.0f + scales[f] * x[f]);
+    for (int f = 0; f < 8; f++) parts[f] = weights[f] * x[f];
+    sums[rows[i]] = ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+  }
+}
+
 /* Four numbers that are added and multiplied at once, where the processor can: the compiler would rather transpose rows. */
 typedef double Four __attribute__((vector_size(32)));
 

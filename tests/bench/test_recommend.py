@@ -48,6 +48,7 @@ def test_it_prints_all_contestants_and_how_to_run_it_again(ratings: Path) -> Non
     for name in ("AutoRecommender, n_factors 40", "MatrixFactorization", "River BiasedMF", "running mean"):
         assert name in done.stdout
     assert "600 ratings, each predicted, then learned" in done.stdout
+    assert "Gorse's tests expect NDCG@10 of 0.36" in done.stdout
     assert "again: python" in done.stdout
     assert "ran on: processor" in done.stdout
 

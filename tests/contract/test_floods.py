@@ -188,7 +188,8 @@ def check(kind: Any, flood: Callable[[Stream], Events], **options: Any) -> None:
     stream = experienced(kind, **options)
     stream.tell(flood(stream))
     after, otherwise = error_later(stream), undisturbed(kind, **options)
-    assert after <= 1.5 * otherwise, (after, otherwise)
+    # Of a probability that is next to what it should be, half as much again is nothing.
+    assert after <= max(1.5 * otherwise, otherwise + 0.01), (after, otherwise)
 
 
 @pytest.mark.parametrize(("kind", "flood"), CASES)

@@ -1,4 +1,4 @@
-"""Twin of the ranking model in plain Python, for few events: no bounds, no forgetting but where it matters."""
+"""Twin of the ranking model in plain Python, for few events and less than 400 items: no bounds."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Ranking:
         self.weights = np.zeros((9, len(first)))
         self.weights[0] = first
         self.squares = np.full(self.weights.shape, 0.1)
+        self.popular: dict[str, float] = {}
         self.now = 0
 
     def context(self, user: str) -> np.ndarray:
@@ -81,6 +82,8 @@ class Ranking:
     def learn(self, user: str, item: str) -> None:
         """Learn a choice."""
         is_new = item not in self.born
+        if self.rate and self.now % (1 + (len(self.born) + 1) // 256) == 0:
+            self.renew()
         if self.rate and not is_new and len(self.born) >= 2:
             self.learn_weights(user, item)
         self.born.setdefault(item, self.now)
@@ -97,8 +100,9 @@ class Ranking:
                     counts[key] *= 1 - 1 / horizon
             counts[item] = counts.get(item, 0.0) + 1.0
         self.count_pairs(user, item, is_new)
-        if item not in self.history[user]:
-            self.history[user].append(item)
+        if item in self.history[user]:
+            self.history[user].remove(item)
+        self.history[user].append(item)
         self.now += 1
 
     def count_pairs(self, user: str, item: str, is_new: bool) -> None:
@@ -123,14 +127,26 @@ class Ranking:
         if others:
             self.n_paired[item] += 1.0
 
+    def renew(self) -> None:
+        """Score the popularity of all items by the first weights."""
+        weights = self.first[: len(self.horizons)]
+        for item in self.born:
+            logs = [math.log(counts.get(item, 0.0) + FLOOR) for counts in self.popularity]
+            self.popular[item] = float(weights @ np.array(logs))
+
     def learn_weights(self, user: str, item: str) -> None:
         """Take a step on the choice among the best 100 others by the first weights, and the user's latest items."""
-        others = [one for one in self.born if one not in self.history[user]]
-        best = sorted(others, key=lambda one: -float(self.first @ self.features(user, one)))[:100]
-        best += self.history[user][:-29:-1]
+        sparse = self.first[len(self.horizons) + 1 :]
+        first = {one: self.popular.get(one, -1e9) for one in self.born if one not in self.history[user]}
+        near = {j for pairs in (self.n_pairs, self.follows[0]) for h, j in pairs if h in self.history[user]}
+        for one in first.keys() & near:
+            first[one] += float(sparse @ self.features(user, one)[-len(sparse) :])
+        best: list[str | None] = [*sorted(first, key=lambda one: -first[one])[:100], *self.history[user][:-29:-1]]
         if item not in best:
             return
         context = self.context(user)
+        # An unknown item is one more that was not chosen.
+        best.append(None)
         x = np.array([self.features(user, one) for one in best])
         scores = np.exp(x @ (context @ self.weights))
         chosen = np.array([one == item for one in best], dtype=float)

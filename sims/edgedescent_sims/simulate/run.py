@@ -81,7 +81,7 @@ def run_candidate(scenario: Scenario, name: str, report: Report = lambda _events
     prototype = {**scenario.candidates, **scenario.peers}[name]
     model = fresh(prototype)
     scores = RunScores(scenario)
-    ranking = RankedLists(scenario, model) if scenario.kind == "ratings" and hasattr(model, "recommend") else None
+    ranking = _lists_of(scenario, model)
     run = ProgressiveRun(scenario.stream, model, learn=ranking.learn if ranking else predict_learn)
     for scored in run:
         scores.update(scored)
@@ -176,7 +176,7 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment, ranking: Ra
     """Score the recovery from a drift against twins, which run over the stream of one regime alone."""
     change, run = segment.change, segment.errors
     twin = fresh(prototype)
-    lists = None if ranking is None else RankedLists(scenario, twin, after=change.mark.start)
+    lists = None if ranking is None else RankedLists(scenario, twin, drift_at=change.mark.start, is_twin=True)
     learn = predict_learn if lists is None else lists.learn
     new = errors_between(new_regime(scenario, change), twin, run.first, run.last, learn)
     old = (
@@ -218,6 +218,13 @@ def _recovery(scenario: Scenario, prototype: Any, segment: _Segment, ranking: Ra
         run=_windowed(run.number, run.absolute_of(run.number), window),
         twin=_windowed(new.number, new.absolute_of(new.number), window),
     )
+
+
+def _lists_of(scenario: Scenario, model: Model) -> RankedLists | None:
+    """Return what ranks in a run; None where nothing is recommended."""
+    if scenario.kind != "ratings" or not hasattr(model, "recommend"):
+        return None
+    return RankedLists(scenario, model, drift_at=min((change.mark.start for change in changes(scenario)), default=None))
 
 
 def _windowed(number: NDArray[np.int64], error: NDArray[np.float64], window: int) -> Curve:

@@ -52,6 +52,17 @@ def test_it_computes_what_the_twin_computes(kind: Any) -> None:
             assert ours == theirs[:5]
 
 
+def test_choices_are_learned_among_the_items_that_were_popular_lately() -> None:
+    # With more than 255 items, scores of popularity are a few events old.
+    model = AutoRanker()
+    twin = Ranking(model.horizons(), model.first_weights(), model.learning_rate(), model.latest, model.shrinkage)
+    for user, item in [*((f"u{n % 90}", f"i{n}") for n in range(300)), *choices(60, n_users=90, n_items=300)]:
+        model.learn_one(user, item)
+        twin.learn(user, item)
+    assert np.abs(twin.weights - np.array(model.first_weights()) * (np.arange(9) == 0)[:, None]).max() > 0.1
+    assert model.model.choice.weights() == pytest.approx(twin.weights, abs=0.02)
+
+
 @pytest.mark.parametrize("kind", RANKERS)
 def test_what_is_not_chosen_any_more_is_forgotten(kind: Any) -> None:
     model = kind() if kind is AutoRanker else kind(horizon=100)
@@ -178,6 +189,46 @@ def test_weights_that_are_learned_are_restored() -> None:
     for user, item in choices(300, seed=2):
         assert twin.predict_learn_one(user, item) == model.predict_learn_one(user, item)
     assert np.array_equal(twin.model.choice.weights(), model.model.choice.weights())
+
+
+def test_a_checkpoint_between_two_renewals_goes_on_with_the_same_bits() -> None:
+    model = AutoRanker()
+    for user, item in choices(3001, n_users=100, n_items=1500):
+        model.learn_one(user, item)
+    assert model.n_items > 512
+    twin = AutoRanker()
+    twin.load_state_dict(decode(encode(model.state_dict())))
+    for user, item in choices(50, n_users=100, n_items=1500, seed=2):
+        model.learn_one(user, item)
+        twin.learn_one(user, item)
+    assert encode(twin.state_dict()) == encode(model.state_dict())
+
+
+def test_scores_of_popularity_that_do_not_fit_are_refused() -> None:
+    model = AutoRanker()
+    for user, item in choices(50):
+        model.learn_one(user, item)
+    state = model.state_dict()
+    for bad in (state["popular.scores"][1:], state["popular.scores"] * np.float32(1e9)):
+        with pytest.raises(ValueError, match="popular scores"):
+            AutoRanker().load_state_dict({**state, "popular.scores": bad})
+
+
+@pytest.mark.parametrize("kind", RANKERS)
+def test_learning_without_a_prediction_leaves_the_same_state(kind: Any) -> None:
+    model, twin = kind(), kind()
+    for user, item in choices(300):
+        model.learn_one(user, item)
+        twin.predict_learn_one(user, item)
+    assert encode(twin.state_dict()) == encode(model.state_dict())
+
+
+def test_a_repeated_item_becomes_the_users_latest() -> None:
+    model = SessionCooccurrence(seen_max=3)
+    for item in ("tea", "scones", "jam", "tea", "jam", "milk"):
+        model.learn_one("ann", item)
+    rows = model.encoder.latest_items()[model.encoder.users.row("ann")]
+    assert rows.tolist() == [model.encoder.items.row(item) for item in ("milk", "jam", "tea")]
 
 
 @pytest.mark.parametrize("kind", RANKERS)

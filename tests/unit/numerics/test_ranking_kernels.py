@@ -21,7 +21,9 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
         "void score(double *s, const double *u, const double *i, ptrdiff_t k, ptrdiff_t n) "
         "{ f64_score_rows(s, u, i, k, n); }\n"
         "void logs(float *s, const float *c, float scale, float floor, float weight, ptrdiff_t n) "
-        "{ f32_add_logs(s, c, scale, floor, weight, n); }\n",
+        "{ f32_add_logs(s, c, scale, floor, weight, n); }\n"
+        "void log_rows(float *t, float *s, const int *r, const float *scales, const float *weights, ptrdiff_t n) "
+        "{ f32_log_rows(t, s, r, scales, weights, n); }\n",
     )
 
 
@@ -60,3 +62,24 @@ def test_logarithms_are_accurate_and_the_same_everywhere(versions: list[ctypes.C
         exact = np.log(np.float32(0.7) * counts.astype(np.float64) + np.float32(0.05))
         assert np.abs(sums - exact).max() < 2e-6
     assert all(np.array_equal(found[0], other) for other in found)
+
+
+def test_logarithms_of_rows_and_their_sums_are_the_same_everywhere(versions: list[ctypes.CDLL]) -> None:
+    rng = np.random.default_rng(3)
+    table = np.where(rng.random((20, 8)) < 0.5, 0.0, rng.exponential(size=(20, 8))).astype(np.float32)
+    scales, weights = (rng.random(8).astype(np.float32) for _ in range(2))
+    rows = np.array([3, 7, 1, 19], dtype=np.int32)
+    found = []
+    for library in versions:
+        logs, sums = table.copy(), np.zeros(20, dtype=np.float32)
+        arrays = (address(array) for array in (logs, sums, rows, scales, weights))
+        library.log_rows(*arrays, ctypes.c_ssize_t(len(rows)))
+        expected = table.astype(np.float64)
+        expected[rows] = np.log1p(scales.astype(np.float64) * expected[rows])
+        assert np.abs(logs - expected).max() < 2e-6
+        # What is 0 stays so, and rows that were not named stay as they were.
+        assert np.array_equal(logs == 0.0, table == 0.0)
+        assert sums[rows] == pytest.approx(expected[rows] @ weights.astype(np.float64), abs=1e-5)
+        assert not np.delete(sums, rows).any()
+        found.append((logs, sums))
+    assert all(np.array_equal(found[0][part], other[part]) for other in found for part in (0, 1))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from edgedescent import AutoRanker
 from edgedescent.evaluation import hit_recovery
 from edgedescent_sims.scenarios import library
 from edgedescent_sims.simulate.ranked import RankedLists, hits_recovered
+from edgedescent_sims.sources.batch import Batch
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,7 @@ def test_what_does_not_fit_is_refused(run: list[int], twin: list[int], window: i
 
 def lists(hits: dict[int, bool]) -> RankedLists:
     model: Any = type("Model", (), {"recommend": lambda *_args, **_options: []})()
-    made = RankedLists(library.load("choices-shift"), model)
+    made = RankedLists(library.load("choices-shift"), model, drift_at=1000)
     made.hits = hits
     return made
 
@@ -50,3 +53,15 @@ def test_it_is_a_number_of_events_after_the_shift() -> None:
     assert hits_recovered(lists(run), lists(twin), 8000, 9000) == {}
     never = hits_recovered(lists(dict.fromkeys(run, False)), lists(twin), 1000, 9000)
     assert never == {"hit_recovery": None}
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+def test_a_run_and_its_twin_are_asked_the_same_of_all_items(is_twin: bool) -> None:
+    # What a user had is in the lists behind the drift, and a repeated choice counts there.
+    model = AutoRanker()
+    ranked = RankedLists(library.load("choices-turnover"), model, drift_at=20, is_twin=is_twin)
+    users, items = np.array(["ann"] * 40, dtype=object), np.array(["tea", "tea", "milk", "tea"] * 10, dtype=object)
+    ranked.learn(model, Batch.of({"user": users, "item": items}, np.ones(40)))
+    assert ranked.hits == dict.fromkeys(range(22, 41, 2), True)
+    # Before every second event she chose what she had: a list without it says nothing.
+    assert ranked.scores.summary() == RankedLists(library.load("choices-turnover"), model, drift_at=20).scores.summary()

@@ -1,0 +1,13 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class PopularRows:
+    @property
+    def n_max(self) -> int: ...
+    def __init__(self, n_max: int) -> None: ...
+    def save(self, rows: int) -> dict[str, Any]: ...
+    def restore(self, scores: NDArray[np.float32], rows: int) -> None: ...
