@@ -139,6 +139,9 @@ FAMILIES = {
     "items_evicted": Family("items_evicted_total", "counter", "Items replaced by new ones in a full table."),
     "items_shared": Family("items_shared_total", "counter", "Times that a new item got no row of a full table."),
     "units_restarted": Family("units_restarted_total", "counter", "Inactive units of a network, initialized again."),
+    "label_age_events": Family(
+        "label_age_events", "gauge", "Number of events between the last label and the one that is predicted next."
+    ),
     "labels_replaced": Family("labels_replaced_total", "counter", "Outlying labels replaced before they were learned."),
     "members_restarted": Family(
         "members_restarted_total", "counter", "Members of an ensemble initialized again because of a broken number."

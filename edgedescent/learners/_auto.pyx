@@ -72,6 +72,7 @@ cdef class AutoModel(FeatureModel):
         cdef Py_ssize_t i
         chosen = parameters.members
         self.history = LabelHistory()
+        self.history.delay = parameters.label_delay
         self.keyed = KeyedLabels()
         self.guard = LabelGuard()
         self.watch = Scaler(LABEL_CLIP, parameters.forgetting, 1)
@@ -149,7 +150,7 @@ cdef class AutoModel(FeatureModel):
         cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
         cdef double* out = self.mixture.predictions
         cdef Py_ssize_t i
-        self.keyed.look_up(event)
+        self.keyed.look_up(event, self.history.hidden)
         if self.own_lags:
             self.history.lags(self.lags)
         if self.key_lags:
@@ -165,10 +166,20 @@ cdef class AutoModel(FeatureModel):
         self.choice.predictions[1] = self.trees.predict(&self.buffer.inputs, &scale, self.mixture.prediction)
         return self.choice.mix(scale.base, lowest, highest)
 
+    cdef double predict_past(self, const EncodedEvent* event) noexcept nogil:
+        cdef double prediction
+        self.history.hide(True)
+        prediction = self.predict(event)
+        self.history.hide(False)
+        return prediction
+
     cdef double learn(self, double y) noexcept nogil:
+        # As the event was predicted, with labels as old.
+        self.history.hide(True)
         cdef LabelScale scale = self.history.scale()
         cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
+        self.history.hide(False)
         self.guard.observe(y, prediction, self.choice.known_error() if self.guards else 0.0)
         y = self.guard.label()
         self.mixture.learn(scale.base, y)
@@ -188,9 +199,11 @@ cdef class AutoModel(FeatureModel):
     cdef void after_update(self, double y) noexcept nogil:
         if self.guard.puts_back:
             self.history.put_back(self.guard.before)
+        self.history.hide(True)
         cdef LabelScale scale = self.history.scale()
         cdef double label = self.guard.lag()
-        self.keyed.push(&self.encoder.event, label, scale.base, scale.deviation)
+        self.keyed.push(&self.encoder.event, label, scale.base, scale.deviation, self.history.hidden)
+        self.history.hide(False)
         self.history.push(label)
         self.watch.update(&label, 0, 1)
         if self.watch.found:
@@ -271,6 +284,11 @@ cdef class AutoModel(FeatureModel):
             if is_sane(values[i]):
                 self.history.append(values[i])
 
+    def stand_in(self):
+        """Take in the prediction of the event that was predicted last in place of its label, which will not come."""
+        if self.history.n:
+            self.history.stand_in(self.predict_past(&self.encoder.event))
+
     # --- State ----------------------------------------------------------------------------------------------------
 
     def names(self):
@@ -281,8 +299,9 @@ cdef class AutoModel(FeatureModel):
         ]
 
     def counts(self):
-        """Return how often members began anew, and let go of events that no longer agree with new ones."""
-        total = {"labels_replaced": self.guard.n_replaced, "members_restarted": 0, "replays_let_go": 0}
+        """Return the age of the last label, and how often members began anew or let go of stored events."""
+        age = self.history.delay + self.history.n_missing
+        total = {"label_age_events": age, "labels_replaced": self.guard.n_replaced, "members_restarted": 0, "replays_let_go": 0}
         for member in self.members.values():
             for name, count in member.counts().items():
                 total[name] += count

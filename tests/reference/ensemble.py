@@ -9,19 +9,20 @@ Vector = NDArray[np.float64]
 
 
 class LabelHistory:
-    """All labels so far, with the statistics, lags and periods of the next one."""
+    """All labels so far, with the statistics, lags and periods of the event that is `delay` events behind the next one."""
 
     def __init__(self) -> None:
         self.labels: list[float] = []
         self.mean = self.deviation = self.change_mean = self.change = self.fast_mean = self.slow_mean = 0.0
         self.differences = np.zeros(701)
-        self.period = self.second_period = 0
+        self.period = self.second_period = self.delay = 0
 
     def observe(self, y: float) -> None:
         n = len(self.labels)
         self.mean, self.deviation = follow(self.mean, self.deviation, y, n + 1)
-        if n:
-            self.change_mean, self.change = follow(self.change_mean, self.change, y - self.labels[-1], n)
+        if n > self.delay:
+            change, count = y - self.labels[-1 - self.delay], n - self.delay
+            self.change_mean, self.change = follow(self.change_mean, self.change, change, count)
         self.fast_mean += max(1 / (n + 1), 0.1) * (y - self.fast_mean)
         self.slow_mean += max(1 / (n + 1), 0.01) * (y - self.slow_mean)
         for k in range(2, min(n, 700) + 1):
@@ -40,20 +41,40 @@ class LabelHistory:
         others = [k for k in minima if k % self.period and abs(k - self.period) > 2]
         self.second_period = min(others, key=lambda k: mean[k], default=0)
 
-    def lags(self) -> Vector:
-        z = np.zeros(10)
-        n, y = len(self.labels), [np.nan, *reversed(self.labels)]
+    def lags(self, late: bool = False) -> Vector:
+        """Lags, from all labels or from those known `delay` events earlier."""
+        z, a = np.zeros(10), self.delay
+        y = [np.nan, *self.known(late)]
+        n = len(self.labels) - a
         s = self.deviation or 1.0
         d = self.change or s
-        if n:
+        if self.labels:
             z[0] = (y[1] - self.mean) / s
         for i in range(1, 4):
             if n > i:
                 z[i] = (y[i] - y[i + 1]) / d
         for at, p in ((4, self.period), (7, self.second_period)):
-            if p and n > p:
-                z[at : at + 3] = (y[p] - y[1]) / s, (y[p] - y[p + 1]) / d, (y[p - 1] - y[p]) / d
+            if p:
+                # The newest one that is known.
+                k = next(m * p - a for m in range(1, a + 2) if m * p > a)
+                if n >= k + a + 1 and k + 2 * a + 1 <= 702:
+                    z[at : at + 2] = (y[k] - y[1]) / s, (y[k] - y[k + a + 1]) / d
+                    z[at + 2] = (y[k - 1] - y[k]) / d if k > 1 else 0.0
         return z.clip(-5, 5)
+
+    def known(self, late: bool) -> list[float]:
+        """Known labels, the last one first."""
+        hidden = min(self.delay, max(len(self.labels) - 1, 0)) if late else 0
+        return self.labels[: len(self.labels) - hidden][::-1]
+
+    def recent_means(self, late: bool = False) -> tuple[float, float]:
+        y = self.known(late)
+        if len(y) == len(self.labels):
+            return self.fast_mean, self.slow_mean
+        # Older labels are no longer stored.
+        y = y[: 702 - self.delay]
+        fast, slow = (float(np.average(y, weights=(1 - rate) ** np.arange(len(y)))) for rate in (0.1, 0.01))
+        return fast, slow
 
 
 def follow(mean: float, deviation: float, value: float, count: int) -> tuple[float, float]:

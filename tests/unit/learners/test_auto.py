@@ -109,6 +109,79 @@ def test_predicting_many_events_before_their_labels_come_changes_nothing() -> No
     assert bits(prompt) == bits(late)
 
 
+def late_errors(labels: Numbers, behind: int, label_delay: int) -> Numbers:
+    """Errors on labels that come `behind` events after the next one is predicted."""
+    model, predictions = AutoRegressor(budget="tiny", label_delay=label_delay), list[float]()
+    for t in range(len(labels)):
+        if t > behind:
+            model.learn_one({}, labels[t - behind - 1])
+        predictions.append(model.predict_one({}))
+    return np.abs(np.array(predictions) - labels)
+
+
+@pytest.mark.parametrize("behind", [1, 6, 30])
+def test_a_delay_that_is_known_keeps_the_season_in_phase(behind: int) -> None:
+    labels = seasonal(1000)
+    assert late_errors(labels, behind, behind)[600:].mean() < 0.8 < 1.5 < late_errors(labels, behind, 0)[600:].mean()
+
+
+def test_what_is_learned_is_predicted_from_labels_as_old() -> None:
+    labels = walk(400)
+    errors = absolute_errors(labels)[100:]
+    model = AutoRegressor(budget="tiny", label_delay=9)
+    late = np.abs(model.learn_many(np.zeros((400, 0)), labels) - labels)[100:]
+    assert late.mean() > 1.5 * errors.mean()
+
+
+def test_a_new_category_is_predicted_from_labels_as_old() -> None:
+    model = AutoRegressor(budget="tiny", label_delay=5)
+    for t in range(8):
+        model.learn_one({}, float(t))
+    # Of its own it says nothing, and the sixth label before is the last that was known.
+    known = model.predict_learn_one({}, 8.0)
+    twin = AutoRegressor(budget="tiny", label_delay=5)
+    for t in range(8):
+        twin.learn_one({}, float(t))
+    assert twin.predict_learn_one({"site": "north"}, 8.0) == known
+
+
+def test_a_delay_is_part_of_the_state_and_may_be_changed() -> None:
+    model = AutoRegressor(budget="tiny")
+    model.learn_many(np.zeros((300, 0)), seasonal(300))
+    model.set_label_delay(4)
+    restored = AutoRegressor(budget="tiny")
+    restored.load_state_dict(model.state_dict())
+    assert restored.predict_one({}) == model.predict_one({})
+    assert restored.counts()["label_age_events"] == 4
+    before = model.predict_one({})
+    model.set_params(label_delay=2)
+    assert model.counts()["label_age_events"] == 2
+    assert model.predict_one({}) != before
+    with pytest.raises(ValueError, match="A number of events must be >= 0. Got -1."):
+        model.set_label_delay(-1)
+
+
+def test_after_labels_that_never_came_the_season_is_in_its_place() -> None:
+    labels, model = seasonal(1000), AutoRegressor(budget="tiny")
+    for y in labels[:900]:
+        model.learn_one({}, y)
+    n_events = model.n_events
+    for _ in labels[900:930]:
+        model.skip_one({})
+    assert (model.n_events, model.counts()["label_age_events"]) == (n_events, 30)
+    assert "age of the last label: 30 events" in model.summary()
+    assert model.predict_one({}) == pytest.approx(labels[930], abs=2.0)
+    model.learn_one({}, labels[930])
+    assert model.counts()["label_age_events"] == 0
+
+
+def test_before_the_first_label_there_is_nothing_to_stand_in_for() -> None:
+    model = AutoRegressor(budget="tiny")
+    before = bits(model)
+    model.skip_one({"a": 1.0})
+    assert bits(model) == before
+
+
 def test_the_summary_says_who_leads_and_what_was_found() -> None:
     model = AutoRegressor(budget="tiny")
     assert "after 0 events" in model.summary()

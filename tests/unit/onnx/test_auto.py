@@ -78,6 +78,15 @@ def assert_agrees(learner: Any, xs: Sequence[Event], labels: Sequence[float] = (
 # --- The labels are those of the snapshot -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("delay", [1, 6, 50, 400])
+def test_agrees_where_labels_come_late(delay: int) -> None:
+    learner = trained("tiny", 700)
+    learner.set_label_delay(delay)
+    assert learner.model.history.period
+    assert_agrees(learner, some_events(10))
+    assert_agrees(learner, some_events(10), [1.0, 2.0, math.nan, 4.0])
+
+
 @each_budget
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 11, 12, 700])
 def test_agrees_on_numbers_categories_gaps_and_nesting(budget: str, n: int) -> None:
