@@ -6,8 +6,10 @@ from edgedescent.ensemble._member cimport LabelScale
 cdef class Forecasts(Member):
     """Last value, mean, two forgetting means, last value of the key, and two seasonal forecasts for each of two periods.
 
-    With yₖ the label k events ago and P a period, the seasonal forecasts are y_P and y₁ + y_P - y_(P+1). Without a
-    period or key, or before there are as many labels, they are the last value.
+    With yₖ the label k events ago and P a period, the seasonal forecasts are y_P and y₁ + y_P - y_(P+1). Where a more
+    events lie between the last label and the one that is predicted, they are y_(mP-a) and y₁ + y_(mP-a) - y_(mP+1) with
+    the least m for which these are known. Without a period or key, or before there are as many labels, they are the
+    last value.
 
     Args:
         history: Latest labels.

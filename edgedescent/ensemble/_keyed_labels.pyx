@@ -11,6 +11,9 @@ at ±5 and with d the deviation of the changes of the labels::
 
     (yₖ - y₁) / s,  (yₖ - the label with this value before it) / d
 
+Where labels come late, an event is learned with those that were known when it was predicted: if yₖ is not among them, the
+label before it takes its place, and the second lag is 0.
+
 The table has a fixed number of places, of which a value may have one of four by its hash; where they are taken, the value
 that came least recently makes room. A feature whose values hardly ever come again takes no places after a while.
 """

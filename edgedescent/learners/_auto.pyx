@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint64_t
 
+from edgedescent.ensemble._aim cimport QUANTILE
 from edgedescent.ensemble._boosted_trees cimport BoostedTrees
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._forecasts cimport Forecasts
@@ -86,13 +87,13 @@ cdef class AutoModel(FeatureModel):
         for i, member in enumerate(self.members.values()):
             self.pointers[i] = <PyObject*>member
         n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
-        self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
+        self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting, parameters.loss)
         self.choice = self.mixture
         self.corrects = chosen.trees is not None
         if self.corrects:
             self.trees = BoostedTrees(
-                parameters.replay_size, chosen.trees.n_trees, chosen.trees.fit_every, parameters.seed)
-            self.choice = Mixture(2, (), chosen.regret_forgetting)
+                parameters.replay_size, chosen.trees.n_trees, chosen.trees.fit_every, parameters.seed, parameters.loss)
+            self.choice = Mixture(2, (), chosen.regret_forgetting, parameters.loss)
         self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
         self._grow(encoder.scaler.rows)
         for i in range(LAGS + 1):
@@ -180,7 +181,7 @@ cdef class AutoModel(FeatureModel):
         cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
         self.history.hide(False)
-        self.guard.observe(y, prediction, self.choice.known_error() if self.guards else 0.0)
+        self.guard.observe(y, self._middle(prediction), self.choice.known_error() if self.guards else 0.0)
         y = self.guard.label()
         self.mixture.learn(scale.base, y)
         if self.corrects:
@@ -195,6 +196,10 @@ cdef class AutoModel(FeatureModel):
         for i in range(self.n_members):
             (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
         return prediction
+
+    cdef double _middle(self, double prediction) noexcept nogil:
+        """Return what can stand for a label: the prediction that was made last, but not that of a quantile."""
+        return self.mixture.centre() if self.mixture.aim.kind == QUANTILE else prediction
 
     cdef void after_update(self, double y) noexcept nogil:
         if self.guard.puts_back:
@@ -287,7 +292,7 @@ cdef class AutoModel(FeatureModel):
     def stand_in(self):
         """Take in the prediction of the event that was predicted last in place of its label, which will not come."""
         if self.history.n:
-            self.history.stand_in(self.predict_past(&self.encoder.event))
+            self.history.stand_in(self._middle(self.predict_past(&self.encoder.event)))
 
     # --- State ----------------------------------------------------------------------------------------------------
 

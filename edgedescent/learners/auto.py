@@ -14,6 +14,7 @@ from edgedescent.ensemble.members import BUDGETS, Members
 from edgedescent.learners import migration
 from edgedescent.learners._auto import AutoModel
 from edgedescent.learners.feature_learner import FeatureLearner
+from edgedescent.losses import AbsoluteLoss, Loss
 
 LABEL_DELAY_MAX = 700
 """Bound on the delay of labels: so many labels are remembered."""
@@ -38,10 +39,12 @@ class AutoRegressor(FeatureLearner):
     A label that is more than ten mean absolute errors away from its prediction is replaced before it becomes a lag,
     unless labels after such ones have shown that they are real.
 
-    Before the first label the prediction is 0. The lags also mean that the prediction for the same features changes from
-    label to label. Where further events are predicted before the label of one comes, give their number as `label_delay`:
-    each event is then learned with the lags that were known when it was predicted, and `predict_learn_one` and
-    `learn_many` predict it from those, not from the labels behind them. Where a label never comes, call `skip_one`.
+    Before the first label the prediction is 0. The lags also mean that the prediction for the same features changes
+    from label to label. Where further events are predicted before the label of one comes, give their number as
+    `label_delay`: each event is then learned with the lags that were known when it was predicted, and
+    `predict_learn_one` and `learn_many` predict it from those. Where a label never comes, call `skip_one`.
+
+    The mixtures and the trees minimize `loss`: the absolute error unless given, for the median.
 
     Raises:
         ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
@@ -92,10 +95,23 @@ class AutoRegressor(FeatureLearner):
             "counts them itself where it joins labels",
         ),
     ] = 0
+    loss: Annotated[
+        Loss,
+        Meta(description="What the mixtures and the trees minimize: `AbsoluteLoss`, `SquaredLoss` or `QuantileLoss`"),
+    ] = AbsoluteLoss()  # noqa: RUF009 - immutable
     interval_levels: Annotated[
         tuple[Annotated[float, Meta(gt=0, lt=1)], ...],
         Meta(max_length=16, description="Levels at which `predict_interval_one` can be asked"),
     ] = (0.9,)
+
+    def check_parameters(self) -> None:
+        """Raise ValueError for a loss that the mixtures cannot minimize."""
+        super().check_parameters()
+        if self.loss.rule not in ("absolute", "squared", "quantile"):
+            raise ValueError(
+                "The `loss` of AutoRegressor must be AbsoluteLoss, SquaredLoss or QuantileLoss. "
+                f"Got {type(self.loss).__name__}."
+            )
 
     @property
     def members(self) -> Members:
@@ -105,8 +121,8 @@ class AutoRegressor(FeatureLearner):
     def skip_one(self, x: Mapping[str, Any]) -> None:
         """Take in that the label of an event will not come: its prediction stands in for it among the lags.
 
-        So the lags of the following events are in their places. Nothing is learned. Without this call, an event whose label
-        does not come has never been there.
+        So the lags of the following events are in their places. Nothing is learned. Without this call, an event whose
+        label does not come has never been there.
 
         Args:
             x: The event.
@@ -126,10 +142,10 @@ class AutoRegressor(FeatureLearner):
         self.model.stand_in()
 
     def set_label_delay(self, n_events: int) -> None:
-        """Set how many events lie between the last label and the next event, where `label_delay` is not always right.
+        """Set how many events lie between the last label and the next event, where this is not always `label_delay`.
 
-        An event is to be learned with the number that was set when it was predicted. The daemon does so, which knows how
-        many events wait for their labels.
+        An event is to be learned with the number that was set when it was predicted. The daemon does so, which counts
+        the events that wait for their labels.
 
         Args:
             n_events: Number of events, >= 0. Above 700 counts as 700.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedescent.losses import Loss, QuantileLoss, SquaredLoss
+
 Vector = NDArray[np.float64]
 
 
 class LabelHistory:
-    """All labels so far, with the statistics, lags and periods of the event that is `delay` events behind the next one."""
+    """All labels so far, with the statistics, lags and periods of the event that is `delay` events after the next."""
 
     def __init__(self) -> None:
         self.labels: list[float] = []
@@ -123,10 +125,11 @@ class LeastSquares:
 
 
 class Mixture:
-    """MLpol over members and stacks."""
+    """MLpol over members and stacks, for a loss."""
 
-    def __init__(self, n: int, stacks: tuple[float, ...], forgetting: float) -> None:
-        self.n, self.forgetting = n, forgetting
+    def __init__(self, n: int, stacks: tuple[float, ...], forgetting: float, loss: Loss) -> None:
+        self.n, self.forgetting, self.loss = n, forgetting, loss
+        self.shift = 0.0
         self.stacks = [LeastSquares(n, one, 1.0) for one in stacks]
         for stack in self.stacks:
             stack.w[:] = 1 / n
@@ -145,16 +148,31 @@ class Mixture:
         stacked = [base + (self.change or 1.0) * (stack.w @ self.z) for stack in self.stacks]
         self.experts = np.array([*predictions, *np.clip(stacked, lowest, highest)])
         self.prediction = float(self.weights() @ self.experts) if self.count else base
+        if self.shift:
+            self.prediction = float(np.clip(self.prediction + self.shift, lowest, highest))
         return self.prediction
+
+    def slope(self, y: float, scale: float) -> float:
+        """Derivative of the loss, in units of the scale for the squared one."""
+        error = self.prediction - y
+        if isinstance(self.loss, SquaredLoss):
+            return float(np.clip(error / scale, -20, 20))
+        q = self.loss.q if isinstance(self.loss, QuantileLoss) else 0.5
+        return 2 * (1 - q) if error > 0 else -2 * q if error < 0 else 0.0
 
     def learn(self, base: float, y: float) -> None:
         size, change = abs(self.prediction - y), (y - base) ** 2
         if self.count:
-            regret = np.sign(self.prediction - y) * (self.prediction - self.experts) / (self.error or size or 1.0)
-            regret = regret.clip(-20, 20)
+            scale, weights = self.error or size or 1.0, self.weights()
+            slope = self.slope(y, scale)
+            regret = (slope * (weights @ self.experts - self.experts) / scale).clip(-20, 20)
             self.squares = self.forgetting * self.squares + regret**2
             self.regrets = np.maximum(self.forgetting * self.regrets + regret, -np.sqrt(1 + self.squares))
             self.errors += max(1 / self.count, 0.01) * (np.abs(y - self.experts) - self.errors)
+            if isinstance(self.loss, QuantileLoss):
+                error = weights @ self.errors
+                self.shift -= max(1 / self.count, 0.03) * slope / 2 * error
+                self.shift = float(np.clip(self.shift, -100 * error, 100 * error))
             if self.count > 5:
                 for stack in self.stacks:
                     stack.learn(self.z, (y - base) / (self.change or 1.0))

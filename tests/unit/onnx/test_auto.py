@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edgedescent import AutoRegressor, LinearRegressor
 from edgedescent.ensemble.members import BUDGETS
 from edgedescent.errors import ExportError
+from edgedescent.losses import Loss, QuantileLoss, SquaredLoss
 from edgedescent.snapshots.parity import check_parity, target_scale
 from edgedescent_onnx import OnnxAdapter
 
@@ -76,6 +77,17 @@ def assert_agrees(learner: Any, xs: Sequence[Event], labels: Sequence[float] = (
 
 
 # --- The labels are those of the snapshot -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [SquaredLoss(), QuantileLoss(q=0.05), QuantileLoss(q=0.9)], ids=repr)
+def test_agrees_for_each_loss(loss: Loss) -> None:
+    learner, rng = AutoRegressor(budget="tiny", categories=("hour",), loss=loss), random.Random(6)
+    for t in range(500):
+        x = event(rng)
+        learner.learn_one(x, label(x, t, rng))
+    assert bool(learner.model.mixture.shift) == isinstance(loss, QuantileLoss)
+    assert_agrees(learner, some_events(40))
+    assert_agrees(learner, some_events(10), [1.0, 5.0])
 
 
 @pytest.mark.parametrize("delay", [1, 6, 50, 400])
