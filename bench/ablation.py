@@ -47,6 +47,9 @@ VARIANTS: dict[str, Callable[[Members], Members]] = {
     ),
     "neighbours": lambda members: members._replace(neighbours=0),
     "trees": lambda members: members._replace(trees=None),
+    "repeated values": lambda members: members._replace(
+        networks=tuple(one._replace(takes_values=False) for one in members.networks)
+    ),
     "lags of the label": lambda members: members._replace(own_lags=False),
     "lags of the key": lambda members: members._replace(key_lags=False),
     "stacks": lambda members: members._replace(stacks=()),

@@ -246,7 +246,7 @@ def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> str:
     stacks: list[NDArray[np.float64]] = []
     while (name := f"stack{len(stacks)}.weights") in state:
         stacks.append(learned(state, name)[:, np.newaxis])
-    graph.constants |= {"mixture_weights": _weights_of(graph, "mixture"), "mixed": np.array([1])}
+    graph.constants["mixed"] = np.array([1])
     experts = members
     if stacks:
         experts = "experts"
@@ -258,19 +258,28 @@ def _mix(graph: FeatureGraph, labels: LabelHistoryGraph, members: str) -> str:
         ]
         stacks_in_bounds = _bounded(graph, labels, "stacked", "stacks")
         graph.nodes.append(Node("Concat", [members, stacks_in_bounds], experts, {"axis": 1}))
-    graph.nodes.append(Node("MatMul", [experts, "mixture_weights"], "mixture_column"))
-    return "mixture_column"
+    return _weighted(graph, labels, "mixture", experts)
 
 
 def _choose(graph: FeatureGraph, labels: LabelHistoryGraph, mixed: str, corrected: str) -> str:
     """Add nodes from the prediction of the mixture and the corrected one to their own mixture; returns its name."""
-    graph.constants["choice_weights"] = _weights_of(graph, "choice")
     bounded = _bounded(graph, labels, corrected, "corrected_in_bounds")
-    graph.nodes += [
-        Node("Concat", [mixed, bounded], "choices", {"axis": 1}),
-        Node("MatMul", ["choices", "choice_weights"], "prediction_column"),
-    ]
-    return "prediction_column"
+    graph.nodes.append(Node("Concat", [mixed, bounded], "choices", {"axis": 1}))
+    return _weighted(graph, labels, "choice", "choices")
+
+
+def _weighted(graph: FeatureGraph, labels: LabelHistoryGraph, mixture: str, experts: str) -> str:
+    """Add nodes for the weighted sum of a mixture's experts and its shift, of shape (batch, 1); returns its name."""
+    weights, shift, column = _weights_of(graph, mixture), learned(graph.state, f"{mixture}.shift"), f"{mixture}_column"
+    if shift.any():
+        # As the weight of an expert that is always 1: a runtime may round a single number that is added to 32 bits.
+        graph.constants["always_one"] = np.ones(1)
+        ones = graph.rows(f"{mixture}_ones", "always_one", 1)
+        graph.nodes.append(Node("Concat", [experts, ones], f"{mixture}_experts", {"axis": 1}))
+        experts, weights = f"{mixture}_experts", np.vstack([weights, shift])
+    graph.constants[f"{mixture}_weights"] = weights
+    graph.nodes.append(Node("MatMul", [experts, f"{mixture}_weights"], column))
+    return _bounded(graph, labels, column, f"{mixture}_in_bounds") if shift.any() else column
 
 
 def _weights_of(graph: FeatureGraph, mixture: str) -> NDArray[np.float64]:

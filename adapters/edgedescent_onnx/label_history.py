@@ -15,6 +15,9 @@ RATES = (0.1, 0.01)
 LAG_CLIP = 5.0
 MARGIN = 0.25
 N_DIFFERENCES = 3
+HISTORY_SIZE = 702
+DELAY = 4
+"""Place of the delay of the labels among the counts of the state."""
 
 LABELS_MIN = 100
 """Number of labels after which the forgetting means hardly depend on which of them the snapshot has learned."""
@@ -45,8 +48,10 @@ class LabelHistoryGraph:
         self.deviation = s if s > 0.0 else 1.0
         self.change = d if d > 0.0 else self.deviation
         self.count, *self.periods = np.asarray(state["history.counts"])[:3].tolist()
-        # A lag of n labels takes the label before them too.
-        self.needed = max(LABELS_MIN, *(period + 1 for period in self.periods))
+        self._delay = int(state["history.counts"][DELAY])
+        self._seasons = [self._season(period) for period in self.periods]
+        # The label before the season takes as many labels, and so many more are hidden when an event is learned.
+        self.needed = max(LABELS_MIN, N_DIFFERENCES + 1 + self._delay, *(self._needed_of(lag) for lag in self._seasons))
         graph.inputs.append(Port(PORT, "double", (PORT,), MEANING))
         graph.constants |= {
             "insane": np.float64(INSANE),
@@ -64,6 +69,15 @@ class LabelHistoryGraph:
             Node("Concat", ["known_labels", "label_mean"], "history", {"axis": 0}),
         ]
         self.last = self.back("last_label", [1])
+
+    def _season(self, period: int) -> int:
+        """Lag of the newest known label that is whole periods before the event; 0 if the learner has none."""
+        lag = period * (1 + self._delay // period) - self._delay if period else 0
+        return lag if self._needed_of(lag) <= HISTORY_SIZE else 0
+
+    def _needed_of(self, lag: int) -> int:
+        """Number of labels from which on the learner uses a seasonal lag."""
+        return lag + 2 * self._delay + 1
 
     @property
     def metadata(self) -> dict[str, object]:
@@ -103,13 +117,14 @@ class LabelHistoryGraph:
         steps = range(1, N_DIFFERENCES + 1)
         s, d = self.deviation, self.change
         later, earlier, units = [1, *steps], [0, *(1 + i for i in steps)], [s, *(d for _ in steps)]
-        needed = [1, *(1 + i for i in steps)]
-        for p in self.periods:
+        needed = [1, *(1 + i + self._delay for i in steps)]
+        for p in self._seasons:
             # Without a period, the difference of a label to itself.
-            later += [p, p, p - 1] if p else [1, 1, 1]
-            earlier += [1, p + 1, p] if p else [1, 1, 1]
+            after = [p - 1, p] if p > 1 else [1, 1]
+            later += [p, p, after[0]] if p else [1, 1, 1]
+            earlier += [1, p + self._delay + 1, after[1]] if p else [1, 1, 1]
             units += [s, d, d]
-            needed += [p + 1] * 3
+            needed += [self._needed_of(p)] * 3
         self._graph.constants |= {
             "units": np.array(units),
             "none": np.float64(0.0),
@@ -137,13 +152,13 @@ class LabelHistoryGraph:
     def seasonal(self) -> str:
         """Add nodes for the seasonal label and the seasonal change of each period; returns the name, for shape (4,)."""
         parts = []
-        for i, p in enumerate(self.periods):
+        for i, p in enumerate(self._seasons):
             name = f"season{i}"
             if p == 0:
                 parts.append(self.back(name, [1, 1]))
                 continue
-            ahead, before = self.back(f"{name}_label", [p]), self.back(f"{name}_before", [p + 1])
-            known = self._known(name, [p + 1])
+            ahead, before = self.back(f"{name}_label", [p]), self.back(f"{name}_before", [p + self._delay + 1])
+            known = self._known(name, [self._needed_of(p)])
             self._graph.nodes += [
                 Node("Add", [self.last, ahead], f"{name}_sum"),
                 Node("Sub", [f"{name}_sum", before], f"{name}_change"),

@@ -23,9 +23,7 @@ class RepeatedValuesGraph:
         self._graph = graph
         rows, parts = graph.state["values.rows"], graph.state["values.parts"]
         columns = {int(row): column for column, row in enumerate(graph.numeric_rows)}
-        self.places = [
-            place for place, row in enumerate(rows.tolist()) if row in columns and parts[row] == TAKES_PART
-        ]
+        self.places = [place for place, row in enumerate(rows.tolist()) if row in columns and parts[row] == TAKES_PART]
         """Places of the values that are inputs."""
         self._columns = np.array([columns[int(rows[place])] for place in self.places], dtype=np.int64)
 

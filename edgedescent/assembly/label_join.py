@@ -59,7 +59,8 @@ class LabelJoin:
             counts: Counters, which are updated.
         """
         by, horizon = self._label.by, self._horizon_s
-        row = Row(time, x, None, name, key, horizon_s=self.mark)
+        n_before = len(self.waiting)
+        row = Row(time, x, None, name, key, horizon_s=self.mark, n_before=n_before)
         if horizon is not None:
             row.time = time + horizon
             value = self._latest.value(self._label.feature, time, self._age_max_s)
@@ -67,7 +68,8 @@ class LabelJoin:
         yield row
         if math.isnan(row.prediction):
             return
-        question = Question(time, x, row.prediction, name, None if horizon is None else row.time, key=key)
+        due = None if horizon is None else row.time
+        question = Question(time, x, row.prediction, name, due, key=key, n_before=n_before)
         if horizon is not None:
             question.baselines = self.baselines.ask(time, row.last_value)
             counts["rows_forgotten"] += self.baselines.is_short
@@ -88,11 +90,12 @@ class LabelJoin:
         if isinstance(y, Unusable):
             yield y
         elif y is None:
-            yield Dropped(question, "the label is missing at its time", self.mark)
+            yield Dropped(question, "the label is missing at its time", self.mark, in_turn=True)
         else:
             counts["labels_joined"] += 1
             self.baselines.score(question.baselines, question.prediction, y)
-            yield Row(due, question.x, y, question.id, question.key, question.prediction, horizon_s=self.mark)
+            earlier, n_before = question.prediction, question.n_before
+            yield Row(due, question.x, y, question.id, question.key, earlier, horizon_s=self.mark, n_before=n_before)
 
     def answer_late(self, reading: Reading, counts: Counter[str]) -> Iterator[Step]:
         """Learn the question that a late label answers."""
@@ -112,7 +115,7 @@ class LabelJoin:
             counts["labels_unmatched"] += 1
             found = Unusable("no_question", "The label does not say which time it is about.")
         if isinstance(found, Question):
-            yield Row(found.time, found.x, y, found.id, found.key, found.prediction)
+            yield Row(found.time, found.x, y, found.id, found.key, found.prediction, n_before=found.n_before)
         elif found is not None:
             yield found
 

@@ -81,6 +81,8 @@ class Question(msgspec.Struct, array_like=True, gc=False):
     baselines: tuple[float | None, float | None] = (None, None)
     """Forecasts of the baselines: the last value, and the value one season before."""
     key: str | None = None
+    n_before: int = 0
+    """Number of questions that waited when it was asked."""
 
 
 class Unusable(msgspec.Struct):

@@ -38,6 +38,8 @@ class Row(msgspec.Struct):
     """Prediction of the learner, which the engine fills in; NaN if the learner refuses the event."""
     horizon_s: float | None = None
     """Horizon of the forecast, where there are several: it says which model it is for."""
+    n_before: int = 0
+    """Number of earlier events that waited for their labels when it was predicted."""
 
 
 def encode_row(row: Row) -> bytes:
@@ -53,6 +55,8 @@ class Dropped(msgspec.Struct):
     reason: str
     horizon_s: float | None = None
     """Horizon of the forecast, where there are several."""
+    in_turn: bool = False
+    """True if all questions before it were answered or given up."""
 
 
 Step = Row | Dropped | Unusable | Command

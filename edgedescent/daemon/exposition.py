@@ -142,6 +142,9 @@ FAMILIES = {
     "networks_replaced": Family(
         "networks_replaced_total", "counter", "Networks replaced by mutated copies of better ones."
     ),
+    "label_age_events": Family(
+        "label_age_events", "gauge", "Number of events between the last label and the one that is predicted next."
+    ),
     "labels_replaced": Family("labels_replaced_total", "counter", "Outlying labels replaced before they were learned."),
     "members_restarted": Family(
         "members_restarted_total", "counter", "Members of an ensemble initialized again because of a broken number."

@@ -75,7 +75,7 @@ class BegunReadings(BegunMessage):
             elif isinstance(step, Command):
                 self._commands.append(step)
             elif isinstance(step, Dropped):
-                self._give_up(step)
+                self._give_up(step, heads.by_horizon[step.horizon_s])
             else:
                 self._reject(step.reason, step.error, self.message.payload)
         if answers:
@@ -94,6 +94,7 @@ class BegunReadings(BegunMessage):
         # Without its id: the assembler has recognized what came twice, and joined what belongs together.
         piece = Piece([(0, FeatureEvent(row.x, row.y, None))], [], False, row.earlier)
         before = None if row.horizon_s is None else head.counts()
+        head.set_label_delay(row.n_before)
         for answer in head.loop.run(piece, self.message, False, sys.maxsize):
             row.prediction = answer.prediction
             if not head.counters["events_learned"] and row.last_value is not None:
@@ -111,9 +112,11 @@ class BegunReadings(BegunMessage):
         if head.drift is not None and head.drift.raised:
             self.alarms += tuple(head.take_alarms(self.message, self.counters))
 
-    def _give_up(self, step: Dropped) -> None:
+    def _give_up(self, step: Dropped, head: Head) -> None:
         """Add the dead letter of a question that is given up."""
         question = step.question
+        if step.in_turn:
+            head.skip(question.x, question.n_before)
         payload = {"x": question.x, "id": question.id, "time": question.time}
         if step.horizon_s is not None:
             payload["horizon_s"] = step.horizon_s

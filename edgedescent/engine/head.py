@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -67,6 +67,22 @@ class Head:
         elif self.drift is None or (detector, watched_inputs_max) != (self.drift.detector, self.drift.inputs_max):
             # The scores of a ranking have no unit, so there is no error.
             self.drift = DriftMonitor(detector, watched_inputs_max, watches_error=self.learner.labels_are_amounts)
+
+    def set_label_delay(self, n_events: int) -> None:
+        """Tell a learner that has lags of the label how many events lie between the last one and the event at hand."""
+        if hasattr(self.learner, "set_label_delay"):
+            self.learner.set_label_delay(n_events)
+
+    def skip(self, x: Mapping[str, Any], n_events: int) -> None:
+        """Tell a learner that has lags of the label that the one of an event will not come.
+
+        Args:
+            x: Features of the event.
+            n_events: Number of events between the last label and it when it was predicted.
+        """
+        if hasattr(self.learner, "skip_one"):
+            self.learner.set_label_delay(n_events)
+            self.learner.skip_one(x)
 
     def take_alarms(self, message: Message, counters: Counter[str]) -> list[DriftAlarm]:
         """Count the alarms that were raised since the last call, and return them as effects.

@@ -1,6 +1,7 @@
 """Gradient-boosted regression trees on the residuals of the mixture of an ensemble."""
 from libc.stdint cimport uint8_t, uint64_t
 
+from edgedescent.ensemble._aim cimport Aim
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport InputBuffer, Inputs
 from edgedescent.ensemble._member cimport LabelScale
@@ -10,6 +11,7 @@ cdef class BoostedTrees:
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t n_trees_max
     cdef readonly Py_ssize_t fit_every
+    cdef Aim aim
     # Number of trees ever fitted; the newest lies at place (n_fitted - 1) % n_trees_max.
     cdef readonly long long n_fitted
     # Number of the first event of the ring that counts.
@@ -35,6 +37,7 @@ cdef class BoostedTrees:
     cdef object arrays
     cdef object scratch
 
+    cdef double _bounded(self, double residual, double bound) noexcept nogil
     cdef Py_ssize_t _n_trees(self) noexcept nogil
     cdef void _lay_out(self, const Inputs* inputs, const float* mixed, float* row) noexcept nogil
     cdef Py_ssize_t _leaf(self, Py_ssize_t tree, const float* row) noexcept nogil

@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 from edgedescent.ensemble._event_ring import EventRing
 from edgedescent.ensemble._inputs import InputBuffer
+from edgedescent.losses import Loss
 
 @disjoint_base
 class BoostedTrees:
@@ -17,7 +18,7 @@ class BoostedTrees:
     def fit_every(self) -> int: ...
     @property
     def n_fitted(self) -> int: ...
-    def __init__(self, size: int, n_trees_max: int, fit_every: int, seed: int) -> None: ...
+    def __init__(self, size: int, n_trees_max: int, fit_every: int, seed: int, loss: Loss) -> None: ...
     def predict_one(
         self, buffer: InputBuffer, base: float, mean: float, deviation: float, change: float, mixed: float
     ) -> float: ...

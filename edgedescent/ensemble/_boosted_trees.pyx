@@ -10,7 +10,9 @@ The inputs z are the first 64 slots and two of the mixture itself: (p - base) / 
 Every `fit_every` events a tree is fitted to the residuals rᵢ = tᵢ - Σₖ vₖ(zᵢ) of the latest events, and takes the place of the
 oldest one (gradient boosting, Friedman 2001, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of
 Statistics 29). Residuals are clipped at ±c, with c half their mean absolute value: a Huber loss close to the absolute one,
-so that trees correct towards the median. `edgedescent.ensemble._tree_grower` grows a tree.
+so that trees correct towards the median. For a quantile q, clipped residuals count 2 q times where they are positive and
+2 (1 - q) times where they are negative; for the squared loss, c is twenty times as large.
+`edgedescent.ensemble._tree_grower` grows a tree.
 
 Each tree looks at the inputs from the mixture and at eight random ones (stochastic boosting by inputs). Between fits
 the leaves that an event reaches take a step on its own residual::
@@ -22,6 +24,7 @@ import numpy as np
 from libc.math cimport fabs
 from libc.string cimport memset
 
+from edgedescent.ensemble._aim cimport SQUARED, make_aim
 from edgedescent.ensemble._tree_grower cimport (
     COLUMNS_MAX, DEPTH, EVENTS_MAX, INNER, LEAVES, NEVER, SAMPLED_MAX, TreeGrower)
 from edgedescent.numerics._random cimport next_below
@@ -36,6 +39,8 @@ cdef enum:
 # Residuals are clipped at so many times their mean absolute value: those that trees are fitted to, and in steps.
 cdef double FIT_CLIP = 0.5
 cdef double STEP_CLIP = 1.0
+# The same for the squared loss, in units of those.
+cdef double SQUARED_CLIP = 20.0
 cdef double STEP = 0.1
 cdef double ERROR_RATE = 0.002
 cdef double TARGET_CLIP = 10.0
@@ -49,9 +54,10 @@ cdef class BoostedTrees:
         n_trees_max: Number of trees that are kept.
         fit_every: Number of events after which another one is fitted.
         seed: Seed of the choice of inputs.
+        loss: That of the mixture.
     """
 
-    def __init__(self, Py_ssize_t size, Py_ssize_t n_trees_max, Py_ssize_t fit_every, uint64_t seed):
+    def __init__(self, Py_ssize_t size, Py_ssize_t n_trees_max, Py_ssize_t fit_every, uint64_t seed, loss):
         cdef int[:, ::1] slots = np.zeros((n_trees_max, INNER), dtype=np.int32)
         cdef float[:, ::1] thresholds = np.full((n_trees_max, INNER), NEVER, dtype=np.float32)
         cdef double[:, ::1] values = np.zeros((n_trees_max, LEAVES))
@@ -67,11 +73,18 @@ cdef class BoostedTrees:
         self.query, self.sample = &floats[0], &floats[WIDTH]
         self.chosen, self.reached = &chosen[0], &reached[0]
         self.grower = TreeGrower()
+        self.aim = make_aim(loss)
         self.arrays = [np.asarray(slots), np.asarray(thresholds), np.asarray(values), np.asarray(targets), np.asarray(mixed)]
         self.scratch = [leaves, floats, chosen, reached]
         self.n_fitted = self.oldest = 0
         self.random = seed
         self.error = self.n_errors = 0.0
+
+    cdef double _bounded(self, double residual, double bound) noexcept nogil:
+        """Return a residual as it is fitted: within a bound, and with the two weights of the sides of a quantile."""
+        if self.aim.kind == SQUARED:
+            return clipped(residual, SQUARED_CLIP * bound)
+        return (2.0 * self.aim.q if residual > 0.0 else 2.0 * (1.0 - self.aim.q)) * clipped(residual, bound)
 
     cdef Py_ssize_t _n_trees(self) noexcept nogil:
         return <Py_ssize_t>self.n_fitted if self.n_fitted < self.n_trees_max else self.n_trees_max
@@ -144,7 +157,7 @@ cdef class BoostedTrees:
         self.error += (rate if rate > ERROR_RATE else ERROR_RATE) * (fabs(residual) - self.error)
         if n_trees == 0:
             return
-        residual = STEP / n_trees * clipped(residual, STEP_CLIP * self.error)
+        residual = STEP / n_trees * self._bounded(residual, STEP_CLIP * self.error)
         for tree in range(n_trees):
             self.values[tree * LEAVES + self.reached[tree]] += residual
 
@@ -182,7 +195,7 @@ cdef class BoostedTrees:
             bound += fabs(self.grower.residuals[i])
         bound *= FIT_CLIP / n
         for i in range(n):
-            self.grower.residuals[i] = clipped(self.grower.residuals[i], bound)
+            self.grower.residuals[i] = self._bounded(self.grower.residuals[i], bound)
 
     cdef double _sum(self, const uint8_t* leaves) noexcept nogil:
         """Return the sum of the values of a leaf of each tree, as four partial sums."""

@@ -28,6 +28,8 @@ cdef class KeyedLabels:
     cdef list row_tables
     # Place of the value whose last label is used for an event, -1 for none.
     cdef Py_ssize_t place
+    # Whether that label was not known when the event was predicted.
+    cdef bint is_late
 
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void start_row(self, Py_ssize_t row) noexcept nogil
@@ -35,7 +37,8 @@ cdef class KeyedLabels:
     cdef void forget_row(self, Py_ssize_t row) noexcept nogil
     cdef Py_ssize_t _find(self, Py_ssize_t row, double value) noexcept nogil
     cdef Py_ssize_t _free(self, Py_ssize_t row, double value) noexcept nogil
-    cdef void look_up(self, const EncodedEvent* event) noexcept nogil
+    cdef void look_up(self, const EncodedEvent* event, Py_ssize_t hidden) noexcept nogil
+    cdef bint _is_late(self, Py_ssize_t place, Py_ssize_t hidden) noexcept nogil
     cdef double last(self, double otherwise) noexcept nogil
     cdef void lags(self, double* z, double base, double deviation, double change) noexcept nogil
-    cdef void push(self, const EncodedEvent* event, double y, double base, double deviation) noexcept nogil
+    cdef void push(self, const EncodedEvent* event, double y, double base, double deviation, Py_ssize_t delay) noexcept nogil

@@ -11,6 +11,9 @@ at ±5 and with d the deviation of the changes of the labels::
 
     (yₖ - y₁) / s,  (yₖ - the label with this value before it) / d
 
+Where labels come late, an event is learned with those that were known when it was predicted: if yₖ is not among them, the
+label before it takes its place, and the second lag is 0.
+
 The table has a fixed number of places, of which a value may have one of four by its hash; where they are taken, the value
 that came least recently makes room. A feature whose values hardly ever come again takes no places after a while.
 """
@@ -43,6 +46,7 @@ cdef class KeyedLabels:
         self.row_tables = [np.zeros(0) for _ in range(3)]
         self.rows = 0
         self.place = -1
+        self.is_late = False
 
     cdef int grow(self, Py_ssize_t rows) except -1:
         """Make room for so many rows of the encoder."""
@@ -93,8 +97,17 @@ cdef class KeyedLabels:
                 best = i
         return best
 
-    cdef void look_up(self, const EncodedEvent* event) noexcept nogil:
-        """Choose the key of an event, from whose last labels `last` and `lags` are made."""
+    cdef bint _is_late(self, Py_ssize_t place, Py_ssize_t hidden) noexcept nogil:
+        """Return True if the last label of a place is among so many last ones."""
+        return hidden > 0 and self.stored_at[place] >= self.n_stored - hidden
+
+    cdef void look_up(self, const EncodedEvent* event, Py_ssize_t hidden) noexcept nogil:
+        """Choose the key of an event, from whose last labels `last` and `lags` are made.
+
+        Args:
+            event: Event.
+            hidden: Number of last labels that are not used.
+        """
         cdef Py_ssize_t i, row, at
         cdef double best = GAIN_MIN
         self.place = -1
@@ -105,29 +118,34 @@ cdef class KeyedLabels:
                 at = self._find(row, event.x[i])
                 if at >= 0:
                     self.place, best = at, self.gain[row]
+        self.is_late = self.place >= 0 and self._is_late(self.place, hidden)
 
     cdef double last(self, double otherwise) noexcept nogil:
         """Return the last label of the key; `otherwise` if there is none."""
-        return self.labels[self.place] if self.place >= 0 else otherwise
+        if self.place < 0:
+            return otherwise
+        return self.before[self.place] if self.is_late else self.labels[self.place]
 
     cdef void lags(self, double* z, double base, double deviation, double change) noexcept nogil:
         """Write the `KEY_LAGS` lags of the key; 0 without one."""
         z[0] = z[1] = 0.0
         if self.place >= 0:
-            z[0] = clipped((self.labels[self.place] - base) / deviation)
+            z[0] = clipped((self.last(base) - base) / deviation)
+        if self.place >= 0 and not self.is_late:
             z[1] = clipped((self.labels[self.place] - self.before[self.place]) / change)
 
-    cdef void push(self, const EncodedEvent* event, double y, double base, double deviation) noexcept nogil:
+    cdef void push(self, const EncodedEvent* event, double y, double base, double deviation, Py_ssize_t delay) noexcept nogil:
         """Take in the label of an event.
 
         Args:
             event: Event.
             y: Label.
-            base: Label before it.
+            base: Last label that was known when the event was predicted.
             deviation: Deviation of the labels.
+            delay: Number of labels since then.
         """
         cdef Py_ssize_t i, n = event.n if event.n < KEYS_MAX else KEYS_MAX, row, at
-        cdef double gain
+        cdef double gain, last
         cdef bint known
         for i in range(n):
             row = event.rows[i]
@@ -137,13 +155,20 @@ cdef class KeyedLabels:
             known = at >= 0
             if not known:
                 at = self._free(row, event.x[i])
-            gain = clipped((fabs(y - base) - fabs(y - self.labels[at])) / deviation) if known else 0.0
+            gain = 0.0
+            if known:
+                last = self.before[at] if self._is_late(at, delay) else self.labels[at]
+                gain = clipped((fabs(y - base) - fabs(y - last)) / deviation)
             self.seen[row] += 1.0
             self.known[row] += RATE * (known - self.known[row])
             self.gain[row] += RATE * (gain - self.gain[row])
             self.before[at] = self.labels[at] if known else y
             self.features[at], self.values[at], self.labels[at] = row, event.x[i], y
             self.stored_at[at] = self.n_stored
+            if delay == 0:
+                self.n_stored += 1
+        if delay > 0:
+            # Numbers of events, by which `_is_late` tells how old a label is.
             self.n_stored += 1
 
     def key(self):

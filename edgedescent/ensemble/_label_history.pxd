@@ -11,6 +11,12 @@ cdef class LabelHistory:
     cdef double* ring
     cdef Py_ssize_t size
     cdef readonly long long n
+    # Number of events between the one whose label is the last and the one that is predicted, and number of the last
+    # labels that are hidden, because they were not known when the event at hand was predicted.
+    cdef public Py_ssize_t delay
+    cdef Py_ssize_t hidden
+    # Number of predictions behind the last label that stand in for labels which did not come.
+    cdef readonly long long n_missing
     # Number of labels in the statistics.
     cdef long long n_followed
     # Forgetting mean absolute difference to the label of each lag.
@@ -31,11 +37,15 @@ cdef class LabelHistory:
     cdef LabelScale scale(self) noexcept nogil
     cdef double back(self, Py_ssize_t lag) noexcept nogil
     cdef bint has(self, Py_ssize_t lag) noexcept nogil
+    cdef void hide(self, bint late) noexcept nogil
+    cdef Py_ssize_t season(self, Py_ssize_t number) noexcept nogil
+    cdef double recent_mean(self, bint slow) noexcept nogil
     cdef void lags(self, double* z) noexcept nogil
     cdef void put_back(self, double y) noexcept nogil
     cdef void push(self, double y) noexcept nogil
     cdef void follow_change(self, double mean, double deviation, Py_ssize_t n_labels) noexcept nogil
     cdef void append(self, double y) noexcept nogil
+    cdef void stand_in(self, double y) noexcept nogil
     cdef void _find_periods(self) noexcept nogil
     cdef double _difference(self, Py_ssize_t k) noexcept nogil
     cdef double bounded(self, double prediction) noexcept nogil

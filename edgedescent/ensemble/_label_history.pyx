@@ -5,12 +5,20 @@ The lags of the next label, each clipped at ±5, with s the deviation of the lab
     (y₁ - mean) / s,  (y₁ - y₂) / d,  (y₂ - y₃) / d,  (y₃ - y₄) / d
     (y_P - y₁) / s,  (y_P - y_(P+1)) / d,  (y_(P-1) - y_P) / d              for each of two periods P
 
-where yₖ is the label k events ago. The period is the lag, up to 700, at which labels differ least: a minimum of the
+where yₖ is the label k events ago. Where the labels come late, and a more events lie between the last label and the event
+that is predicted, lags count from the last label, changes span a + 1 events, and the seasonal lags keep their phase, with
+the least m for which the label is known::
+
+    (y_(mP-a) - y₁) / s,  (y_(mP-a) - y_(mP+1)) / d,  (y_(mP-a-1) - y_(mP-a)) / d              d of changes over a + 1 events
+
+When an event is learned, its lags are those that were known when it was predicted: the last a labels are hidden.
+
+The period is the lag, up to 700, at which labels differ least: a minimum of the
 forgetting mean of |yₜ - y_(t-k)| over k. It is looked for again every 50 events.
 """
 import numpy as np
 
-from libc.math cimport fabs, pow, sqrt
+from libc.math cimport fabs, fmax, pow, sqrt
 
 from edgedescent.ensemble._member cimport LabelScale
 
@@ -38,7 +46,7 @@ cdef class LabelHistory:
         self.size = PERIOD_MAX + 2
         self.ring, self.differences = &ring[0], &differences[0]
         self.arrays = [np.asarray(ring), np.asarray(differences)]
-        self.n = self.n_followed = self.period = self.second_period = 0
+        self.n = self.n_followed = self.period = self.second_period = self.delay = self.hidden = self.n_missing = 0
         self.mean = self.deviation = self.change = self.fast_mean = self.slow_mean = 0.0
         self.lowest = self.highest = 0.0
 
@@ -52,12 +60,42 @@ cdef class LabelHistory:
         return scale
 
     cdef double back(self, Py_ssize_t lag) noexcept nogil:
-        """Return the label `lag` events ago; there must be one."""
-        return self.ring[(self.n - lag) % self.size]
+        """Return the known label `lag` events ago; there must be one."""
+        return self.ring[(self.n - self.hidden - lag) % self.size]
 
     cdef bint has(self, Py_ssize_t lag) noexcept nogil:
-        """True if there is a label `lag` events ago."""
-        return lag <= self.n
+        """True if there is a label `lag` events ago, also where labels are hidden."""
+        return lag + self.delay <= self.n and lag + self.delay <= self.size
+
+    cdef void hide(self, bint late) noexcept nogil:
+        """Hide the last `delay` labels, but for the first of all; or show all."""
+        self.hidden = 0
+        if late and self.n:
+            self.hidden = self.delay if self.delay < self.n else <Py_ssize_t>(self.n - 1)
+
+    cdef Py_ssize_t season(self, Py_ssize_t number) noexcept nogil:
+        """Return the lag of the newest known label that is whole periods before the event; 0 if there is none.
+
+        Args:
+            number: 0 for the first period, 1 for the second one.
+        """
+        cdef Py_ssize_t period = self.second_period if number else self.period, lag
+        if period == 0:
+            return 0
+        lag = period * (1 + self.delay // period) - self.delay
+        return lag if self.has(lag + self.delay + 1) else 0
+
+    cdef double recent_mean(self, bint slow) noexcept nogil:
+        """Return the faster or the slower forgetting mean of the known labels."""
+        cdef double kept = 1.0 - (SLOW if slow else FAST), weight = 1.0, total = 0.0, weights = 0.0
+        cdef Py_ssize_t lag
+        if self.hidden == 0:
+            return self.slow_mean if slow else self.fast_mean
+        for lag in range(1, <Py_ssize_t>min(self.n, self.size) - self.hidden + 1):
+            total += weight * self.back(lag)
+            weights += weight
+            weight *= kept
+        return total / weights
 
     cdef void lags(self, double* z) noexcept nogil:
         """Write the `OWN_LAGS` lags of the next label."""
@@ -73,11 +111,12 @@ cdef class LabelHistory:
             if self.has(i + 1):
                 z[i] = (self.back(i) - self.back(i + 1)) / d
         for i in range(2):
-            p = self.second_period if i else self.period
+            p = self.season(i)
             at = 4 + 3 * i
-            if p > 0 and self.has(p + 1):
+            if p > 0:
                 z[at] = (self.back(p) - self.back(1)) / s
-                z[at + 1] = (self.back(p) - self.back(p + 1)) / d
+                z[at + 1] = (self.back(p) - self.back(p + self.delay + 1)) / d
+            if p > 1:
                 z[at + 2] = (self.back(p - 1) - self.back(p)) / d
         for i in range(OWN_LAGS):
             z[i] = z[i] if z[i] < LAG_CLIP else LAG_CLIP
@@ -94,8 +133,9 @@ cdef class LabelHistory:
         self.n_followed += 1
         count = <double>self.n_followed
         self.mean = follow(self.mean, &self.deviation, y, count)
-        if self.n:
-            self.change_mean = follow(self.change_mean, &self.change, y - self.back(1), count - 1.0)
+        if self.n > self.delay:
+            self.change_mean = follow(
+                self.change_mean, &self.change, y - self.back(1 + self.delay), fmax(count - 1.0 - self.delay, 1.0))
         for k in range(2, longest + 1):
             self.differences[k] += DIFFERENCE_RATE * (fabs(y - self.back(k)) - self.differences[k])
         self.append(y)
@@ -130,6 +170,13 @@ cdef class LabelHistory:
         self.slow_mean += (rate if rate > SLOW else SLOW) * (y - self.slow_mean)
         self.ring[self.n % self.size] = y
         self.n += 1
+        self.n_missing = 0
+
+    cdef void stand_in(self, double y) noexcept nogil:
+        """Take in a prediction in place of a label that did not come: a lag, and nothing else."""
+        self.ring[self.n % self.size] = y
+        self.n += 1
+        self.n_missing += 1
 
     cdef void _find_periods(self) noexcept nogil:
         """Choose the lags at which labels differ least, the second one no multiple of the first."""
@@ -165,11 +212,28 @@ cdef class LabelHistory:
         """Take in a label."""
         self.push(y)
 
-    def next_lags(self):
-        """Return the lags of the next label, shape (`OWN_LAGS`,)."""
+    def miss(self, double y):
+        """Take in a prediction in place of a label that did not come."""
+        self.stand_in(y)
+
+    def next_lags(self, bint late=False):
+        """Return the lags of the next label, shape (`OWN_LAGS`,).
+
+        Args:
+            late: True to hide the last `delay` labels.
+        """
         cdef double[::1] z = np.zeros(OWN_LAGS)
+        self.hide(late)
         self.lags(&z[0])
+        self.hide(False)
         return np.asarray(z)
+
+    def recent_means(self, bint late=False):
+        """Return the two forgetting means; `late` is that of `next_lags`."""
+        self.hide(late)
+        means = self.recent_mean(False), self.recent_mean(True)
+        self.hide(False)
+        return means
 
     def save(self):
         """Return the labels, oldest first, the differences, and the numbers."""
@@ -179,7 +243,8 @@ cdef class LabelHistory:
             "history.differences": np.array(self.arrays[1]),
             "history.numbers": np.array([self.mean, self.deviation, self.change_mean, self.change, self.fast_mean,
                                          self.slow_mean, self.lowest, self.highest]),
-            "history.counts": np.array([self.n, self.period, self.second_period, self.n_followed], dtype=np.int64),
+            "history.counts": np.array([self.n, self.period, self.second_period, self.n_followed, self.delay, self.n_missing],
+                                       dtype=np.int64),
         }
 
     def restore(self, dict state):
@@ -190,11 +255,11 @@ cdef class LabelHistory:
         """
         labels, differences = state["history.labels"], state["history.differences"]
         numbers, counts = state["history.numbers"], state["history.counts"]
-        if (len(numbers) != 8 or len(counts) != 4 or (counts < 0).any() or (counts[1:3] > PERIOD_MAX).any()
-                or len(labels) != min(counts[0], self.size) or len(differences) != PERIOD_MAX + 1
-                or (differences < 0.0).any() or numbers[1] < 0.0 or numbers[3] < 0.0):
+        if (len(numbers) != 8 or len(counts) != 6 or (counts < 0).any() or (counts[[1, 2, 4]] > PERIOD_MAX).any()
+                or counts[5] > counts[0] or len(labels) != min(counts[0], self.size)
+                or len(differences) != PERIOD_MAX + 1 or (differences < 0.0).any() or numbers[1] < 0.0 or numbers[3] < 0.0):
             raise ValueError("The state's history of labels is inconsistent.")
-        self.n, self.period, self.second_period, self.n_followed = counts.tolist()
+        self.n, self.period, self.second_period, self.n_followed, self.delay, self.n_missing = counts.tolist()
         self.arrays[0][:] = 0.0
         self.arrays[0][(self.n - len(labels) + np.arange(len(labels))) % self.size] = labels
         self.arrays[1][:] = differences

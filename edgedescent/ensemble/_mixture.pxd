@@ -1,6 +1,7 @@
 """Mixture of the predictions of experts, weighted by their regret."""
 from cpython.object cimport PyObject
 
+from edgedescent.ensemble._aim cimport Aim
 from edgedescent.ensemble._least_squares cimport LeastSquares
 
 cdef enum:
@@ -10,6 +11,7 @@ cdef class Mixture:
     cdef readonly Py_ssize_t n_members
     cdef readonly Py_ssize_t n_experts
     cdef readonly double forgetting
+    cdef Aim aim
     cdef readonly tuple stacks
     cdef readonly tuple forgettings
     cdef PyObject* stack_pointers[STACKS_MAX]
@@ -28,10 +30,13 @@ cdef class Mixture:
     cdef double error
     cdef double count
     cdef double prediction
+    # Shift of the experts to the quantile; 0 for other losses.
+    cdef readonly double shift
 
     cdef double mix(self, double base, double lowest, double highest) noexcept nogil
     cdef void _weigh(self) noexcept nogil
     cdef void inherit(self, Py_ssize_t child, Py_ssize_t parent) noexcept nogil
     cdef void begin_anew(self, double factor) noexcept nogil
+    cdef double centre(self) noexcept nogil
     cdef double known_error(self) noexcept nogil
     cdef void learn(self, double base, double y) noexcept nogil

@@ -1,12 +1,23 @@
 """Mixture of the predictions of experts, weighted by their regret.
 
 MLpol (Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Losses", COLT, section 4.2), on the linearized
-absolute loss, with forgetting. With predictions pᵢ, weights wᵢ, the mixture f = Σ wᵢ pᵢ and the scale s of its error::
+loss, with forgetting. With predictions pᵢ, weights wᵢ, the mixture f = c + Σ wᵢ pᵢ and the mean absolute error s of it::
 
-    rᵢ = sign(f - y) (f - pᵢ) / s
+    rᵢ = l' (f - c - pᵢ) / s
     Bᵢ <- φ Bᵢ + rᵢ²
     Rᵢ <- max(φ Rᵢ + rᵢ, -sqrt(1 + Bᵢ))
     wᵢ ∝ max(Rᵢ, 0) / (1 + Bᵢ)                     equal weights where no regret is positive
+
+    absolute loss:      l' = sign(f - y)
+    squared loss:       l' = (f - y) / s            clipped at ±20
+    quantile q:         l' = 2 (1 - q) where f > y, -2 q where f < y
+
+The shift c is 0 but for a quantile, to which it moves all experts, so that they need not predict it themselves. It follows
+the errors, with e the weighted mean absolute error of the experts and ρ = max(1 / n, 0.03) (online subgradient descent)::
+
+    c <- c - ρ e l' / 2                            within ±100 e
+
+Over many labels, a share of q of them is therefore below the prediction: each label moves c by ρ e (q - 1) or ρ e q.
 
 Without forgetting (φ = 1), the excess loss over any expert i is of the order of sqrt(Bᵢ log n) (their Corollary 4): small
 against an expert whose predictions are close to those of the mixture. With it the bound holds for the events that are
@@ -22,7 +33,17 @@ import numpy as np
 from cpython.object cimport PyObject
 from libc.math cimport fabs, fmax, fmin, sqrt
 
+from edgedescent.ensemble._aim cimport QUANTILE, SQUARED, make_aim
+
 cdef double REGRET_MAX = 20.0
+# Bound on the slope of the squared loss, in mean absolute errors.
+cdef double SLOPE_MAX = 20.0
+# Rate at which the shift to a quantile follows.
+cdef double SHIFT_RATE = 0.03
+# Bound on what is measured in the scale of the label, after a change of it: labels are smaller.
+cdef double LARGEST = 1e102
+# Bound on the shift, in mean absolute errors of the experts.
+cdef double SHIFT_MAX = 100.0
 # Rates at which the mean absolute errors and the deviation of the changes follow.
 cdef double ERROR_RATE = 0.01
 cdef double CHANGE_RATE = 0.002
@@ -43,14 +64,16 @@ cdef class Mixture:
         n_members: Number of members; the first predicts the last label.
         stacks: Forgetting factors of the stacks.
         forgetting: Factor φ on regrets, per event.
+        loss: The loss l, absolute, squared or that of a quantile.
     """
 
-    def __init__(self, Py_ssize_t n_members, tuple stacks, double forgetting):
+    def __init__(self, Py_ssize_t n_members, tuple stacks, double forgetting, loss):
         cdef Py_ssize_t i, j
         cdef LeastSquares stack
         if len(stacks) > STACKS_MAX:
             raise ValueError(f"A mixture has at most {STACKS_MAX} stacks. Got {len(stacks)}.")
         self.n_members, self.n_experts, self.forgetting = n_members, n_members + len(stacks), forgetting
+        self.aim = make_aim(loss)
         cdef double[:, ::1] numbers = np.zeros((6, self.n_experts))
         cdef int[::1] places = np.arange(n_members, dtype=np.int32)
         self.predictions, self.weights, self.regrets, self.squares, self.z, self.errors = (
@@ -66,7 +89,7 @@ cdef class Mixture:
             for i in range(n_members):
                 stack.start(i)
                 stack.w[i] = 1.0 / n_members
-        self.change = self.error = self.count = self.prediction = 0.0
+        self.change = self.error = self.count = self.prediction = self.shift = 0.0
 
     cdef double mix(self, double base, double lowest, double highest) noexcept nogil:
         """Return the mixture of the members' `predictions`, which the caller has filled in.
@@ -92,6 +115,8 @@ cdef class Mixture:
         self.prediction = 0.0
         for i in range(self.n_experts):
             self.prediction += self.weights[i] * self.predictions[i]
+        if self.shift != 0.0:
+            self.prediction = clamped(self.prediction + self.shift, lowest, highest, base)
         return self.prediction
 
     cdef void _weigh(self) noexcept nogil:
@@ -141,14 +166,23 @@ cdef class Mixture:
         for i in range(self.n_experts):
             self.regrets[i] *= REMEMBERED
             self.squares[i] *= REMEMBERED
-            self.errors[i] *= factor
+            self.errors[i] = fmin(self.errors[i] * factor, LARGEST)
         for j in range(self.n_experts - self.n_members):
             (<LeastSquares>self.stack_pointers[j]).forget_scale()
             for i in range(self.n_members):
                 (<LeastSquares>self.stack_pointers[j]).reopen(i)
-        self.change *= factor
-        self.error *= factor
+        self.change = fmin(self.change * factor, LARGEST)
+        self.error = fmin(self.error * factor, LARGEST)
+        self.shift = clamped(self.shift * factor, -LARGEST, LARGEST, 0.0)
         self.count = 1.0
+
+    cdef double centre(self) noexcept nogil:
+        """Return the mixture that was made last without its shift."""
+        cdef double total = 0.0
+        cdef Py_ssize_t i
+        for i in range(self.n_experts):
+            total += self.weights[i] * self.predictions[i]
+        return total
 
     cdef double known_error(self) noexcept nogil:
         """Return the forgetting mean absolute error of the mixture; 0 while it stems from too few labels."""
@@ -156,13 +190,18 @@ cdef class Mixture:
 
     cdef void learn(self, double base, double y) noexcept nogil:
         """Take in the label of the event that was mixed last."""
-        cdef double error = self.prediction - y, size = fabs(error), sign = (error > 0.0) - (error < 0.0), scale, regret
+        cdef double error = self.prediction - y, size = fabs(error), slope = 0.0, scale, regret, centre
         cdef double change = (y - base) * (y - base), rate
         cdef Py_ssize_t i
         if self.count > 0.0:
             scale = self.error if self.error > 0.0 else (size if size > 0.0 else 1.0)
+            centre = self.prediction if self.aim.kind != QUANTILE else self.centre()
+            if self.aim.kind == SQUARED:
+                slope = clamped(error / scale, -SLOPE_MAX, SLOPE_MAX, 0.0)
+            elif error != 0.0:
+                slope = 2.0 * (1.0 - self.aim.q) if error > 0.0 else -2.0 * self.aim.q
             for i in range(self.n_experts):
-                regret = sign * (self.prediction - self.predictions[i]) / scale
+                regret = slope * (centre - self.predictions[i]) / scale
                 regret = regret if regret < REGRET_MAX else REGRET_MAX
                 regret = regret if regret > -REGRET_MAX else -REGRET_MAX
                 self.errors[i] += fmax(1.0 / self.count, ERROR_RATE) * (fabs(y - self.predictions[i]) - self.errors[i])
@@ -174,6 +213,13 @@ cdef class Mixture:
                 for i in range(self.n_members, self.n_experts):
                     (<LeastSquares>self.stack_pointers[i - self.n_members]).learn(
                         self.places, self.z, self.n_members, (y - base) / scale)
+            if self.aim.kind == QUANTILE:
+                # Half of the slope, in units of the errors without the shift.
+                scale = 0.0
+                for i in range(self.n_experts):
+                    scale += self.weights[i] * self.errors[i]
+                self.shift -= fmax(1.0 / self.count, SHIFT_RATE) * 0.5 * slope * scale
+                self.shift = clamped(self.shift, -SHIFT_MAX * scale, SHIFT_MAX * scale, 0.0)
             # After the stacks, whose inputs have the scale from before.
             rate = 1.0 / self.count
             if self.count > KNOWN_AFTER:
@@ -190,6 +236,7 @@ cdef class Mixture:
             "mixture.regrets": np.array(self.arrays[0][2:4]),
             "mixture.errors": np.array(self.arrays[0][5]),
             "mixture.numbers": np.array([self.change, self.error, self.count]),
+            "mixture.shift": np.array([self.shift]),
             **stacks,
         }
 
@@ -200,8 +247,9 @@ cdef class Mixture:
             ValueError: If it is inconsistent.
         """
         regrets, numbers, errors = state["mixture.regrets"], state["mixture.numbers"], state["mixture.errors"]
+        shift = state["mixture.shift"]
         if regrets.shape != (2, self.n_experts) or numbers.shape != (3,) or (numbers < 0.0).any() or (regrets[1] < 0.0).any() \
-                or errors.shape != (self.n_experts,) or (errors < 0.0).any():
+                or errors.shape != (self.n_experts,) or (errors < 0.0).any() or shift.shape != (1,):
             raise ValueError("The state's mixture is inconsistent.")
         for i, stack in enumerate(self.stacks):
             prefix = f"stack{i}."
@@ -209,6 +257,7 @@ cdef class Mixture:
             stack.restore(parts, self.n_members)
         self.arrays[0][2:4], self.arrays[0][5] = regrets, errors
         self.change, self.error, self.count = numbers.tolist()
+        self.shift = float(shift[0])
 
 
 cdef inline double clamped(double prediction, double lowest, double highest, double otherwise) noexcept nogil:

@@ -95,7 +95,9 @@ def networks_of_all_kinds(hidden: tuple[int, ...], replay_steps: int) -> tuple[N
     Half of them take repeated values: in each of the three respects, half of those that are equal do.
     """
     return tuple(
-        NetworkSpec(hidden, n_lags, replay_steps, on_change, (n_lags == LEVEL) ^ on_change ^ (replay_size == SHORT), replay_size)
+        NetworkSpec(
+            hidden, n_lags, replay_steps, on_change, (n_lags == LEVEL) ^ on_change ^ (replay_size == SHORT), replay_size
+        )
         for n_lags in (LEVEL, ALL_LAGS)
         for on_change in (True, False)
         for replay_size in (1_000_000, SHORT)

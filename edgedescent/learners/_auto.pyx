@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint64_t
 
+from edgedescent.ensemble._aim cimport QUANTILE
 from edgedescent.ensemble._boosted_trees cimport BoostedTrees
 from edgedescent.ensemble._evolution cimport Evolution
 from edgedescent.ensemble._event_ring cimport EventRing
@@ -78,6 +79,7 @@ cdef class AutoModel(FeatureModel):
         cdef Py_ssize_t i
         chosen = parameters.members
         self.history = LabelHistory()
+        self.history.delay = parameters.label_delay
         self.keyed = KeyedLabels()
         self.values = RepeatedValues()
         self.guard = LabelGuard()
@@ -92,7 +94,7 @@ cdef class AutoModel(FeatureModel):
         for i, member in enumerate(self.members.values()):
             self.pointers[i] = <PyObject*>member
         n_outputs = sum((<Member>member).n_outputs for member in self.members.values())
-        self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting)
+        self.mixture = Mixture(n_outputs, chosen.stacks, chosen.regret_forgetting, parameters.loss)
         self.evolves = chosen.evolution is not None and len(chosen.networks) > 1
         if self.evolves:
             self.evolution = make_evolution(parameters, self.members)
@@ -100,8 +102,8 @@ cdef class AutoModel(FeatureModel):
         self.corrects = chosen.trees is not None
         if self.corrects:
             self.trees = BoostedTrees(
-                parameters.replay_size, chosen.trees.n_trees, chosen.trees.fit_every, parameters.seed)
-            self.choice = Mixture(2, (), chosen.regret_forgetting)
+                parameters.replay_size, chosen.trees.n_trees, chosen.trees.fit_every, parameters.seed, parameters.loss)
+            self.choice = Mixture(2, (), chosen.regret_forgetting, parameters.loss)
         self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
         self._grow(encoder.scaler.rows)
         for i in range(LAGS + 1):
@@ -162,7 +164,7 @@ cdef class AutoModel(FeatureModel):
         cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
         cdef double* out = self.mixture.predictions
         cdef Py_ssize_t i
-        self.keyed.look_up(event)
+        self.keyed.look_up(event, self.history.hidden)
         if self.own_lags:
             self.history.lags(self.lags)
         if self.key_lags:
@@ -180,11 +182,21 @@ cdef class AutoModel(FeatureModel):
         self.choice.predictions[1] = self.trees.predict(&self.buffer.inputs, &scale, self.mixture.prediction)
         return self.choice.mix(scale.base, lowest, highest)
 
+    cdef double predict_past(self, const EncodedEvent* event) noexcept nogil:
+        cdef double prediction
+        self.history.hide(True)
+        prediction = self.predict(event)
+        self.history.hide(False)
+        return prediction
+
     cdef double learn(self, double y) noexcept nogil:
+        # As the event was predicted, with labels as old.
+        self.history.hide(True)
         cdef LabelScale scale = self.history.scale()
         cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
-        self.guard.observe(y, prediction, self.choice.known_error() if self.guards else 0.0)
+        self.history.hide(False)
+        self.guard.observe(y, self._middle(prediction), self.choice.known_error() if self.guards else 0.0)
         y = self.guard.label()
         self.mixture.learn(scale.base, y)
         if self.corrects:
@@ -203,13 +215,19 @@ cdef class AutoModel(FeatureModel):
             (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
         return prediction
 
+    cdef double _middle(self, double prediction) noexcept nogil:
+        """Return what can stand for a label: the prediction that was made last, but not that of a quantile."""
+        return self.mixture.centre() if self.mixture.aim.kind == QUANTILE else prediction
+
     cdef void after_update(self, double y) noexcept nogil:
         if self.guard.puts_back:
             self.history.put_back(self.guard.before)
+        self.history.hide(True)
         cdef LabelScale scale = self.history.scale()
         cdef double label = self.guard.lag()
-        self.keyed.push(&self.encoder.event, label, scale.base, scale.deviation)
+        self.keyed.push(&self.encoder.event, label, scale.base, scale.deviation, self.history.hidden)
         self._push_values()
+        self.history.hide(False)
         self.history.push(label)
         self.watch.update(&label, 0, 1)
         if self.watch.found:
@@ -303,6 +321,11 @@ cdef class AutoModel(FeatureModel):
             if is_sane(values[i]):
                 self.history.append(values[i])
 
+    def stand_in(self):
+        """Take in the prediction of the event that was predicted last in place of its label, which will not come."""
+        if self.history.n:
+            self.history.stand_in(self._middle(self.predict_past(&self.encoder.event)))
+
     # --- State ----------------------------------------------------------------------------------------------------
 
     def names(self):
@@ -313,8 +336,9 @@ cdef class AutoModel(FeatureModel):
         ]
 
     def counts(self):
-        """Return how often members began anew, and let go of events that no longer agree with new ones."""
-        total = {"labels_replaced": self.guard.n_replaced, "members_restarted": 0, "replays_let_go": 0}
+        """Return the age of the last label, and how often members began anew or let go of stored events."""
+        age = self.history.delay + self.history.n_missing
+        total = {"label_age_events": age, "labels_replaced": self.guard.n_replaced, "members_restarted": 0, "replays_let_go": 0}
         for member in self.members.values():
             for name, count in member.counts().items():
                 total[name] += count

@@ -23,7 +23,7 @@ from edgedescent.numerics._random cimport next_normal
 from edgedescent.numerics._ranking_kernels cimport f64_score_rows
 from edgedescent.numerics._vectors cimport dot
 
-from edgedescent.losses import AdaptiveHuberLoss
+from edgedescent.losses import AbsoluteLoss, AdaptiveHuberLoss
 
 cdef enum:
     ONE = 0
@@ -87,7 +87,7 @@ cdef class AutoRecommenderModel(RecommenderModel):
             self.places[i] = <int>i
         # It begins as the factorization.
         self.stack.w[USER_BIAS] = self.stack.w[ITEM_BIAS] = self.stack.w[TASTE] = 1.0
-        self.mixture = Mixture(3, (), MIXTURE_FORGETTING)
+        self.mixture = Mixture(3, (), MIXTURE_FORGETTING, AbsoluteLoss())
         self.y_min = self.y_max = 0.0
         self.scratch = user = np.zeros(self.users.width)
         self.user = &user[0]

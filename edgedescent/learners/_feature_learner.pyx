@@ -101,6 +101,7 @@ cdef class CompiledFeatureLearner:
         """
         cdef Encoder encoder = self.encoder
         cdef bint has_unknown = encoder.n_unknown > 0, failed = False
+        cdef const EncodedEvent* known
         cdef double prediction
         cdef Py_ssize_t m
         if has_unknown:
@@ -110,7 +111,9 @@ cdef class CompiledFeatureLearner:
                 (<FeatureModel>self.members[m]).prepare()
         if has_unknown:
             # Once it has a row, a new category has random weights too: the answer is by what was known before.
-            self._predict_known(encoder.known_part())
+            known = encoder.known_part()
+            for m in range(self.n_models):
+                self.model_predictions[m] = (<FeatureModel>self.members[m]).predict_past(known)
         encoder.settle(True)
         if encoder.n_new:
             for m in range(self.n_models):

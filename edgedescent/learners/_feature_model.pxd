@@ -28,6 +28,7 @@ cdef class FeatureModel:
     cdef int prepare(self) except -1
     cdef void start_new_rows(self) noexcept nogil
     cdef double predict(self, const EncodedEvent* event) noexcept nogil
+    cdef double predict_past(self, const EncodedEvent* event) noexcept nogil
     cdef double learn(self, double y) noexcept nogil
     cdef void after_update(self, double y) noexcept nogil
     cdef bint is_unusual(self, int change) noexcept nogil

@@ -45,6 +45,10 @@ cdef class FeatureModel:
         """Return the prediction for a standardized event; nothing that is state changes."""
         return 0.0
 
+    cdef double predict_past(self, const EncodedEvent* event) noexcept nogil:
+        """Return the prediction for an event that is about to be learned, from what was known when it was predicted."""
+        return self.predict(event)
+
     cdef double learn(self, double y) noexcept nogil:
         """Learn the encoder's event; returns the prediction before it."""
         return 0.0

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import ArrayLike
 
 from edgedescent.ensemble.members import BUDGETS, Members
+from edgedescent.learners import migration
 from edgedescent.learners._auto import AutoModel
 from edgedescent.learners.feature_learner import FeatureLearner
+from edgedescent.losses import AbsoluteLoss, Loss
+
+LABEL_DELAY_MAX = 700
+"""Bound on the delay of labels: so many labels are remembered."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -36,8 +42,12 @@ class AutoRegressor(FeatureLearner):
     A label that is more than ten mean absolute errors away from its prediction is replaced before it becomes a lag,
     unless labels after such ones have shown that they are real.
 
-    Before the first label the prediction is 0. When labels come late, the lags are those of the labels learned so far.
-    The lags also mean that the prediction for the same features changes from label to label.
+    Before the first label the prediction is 0. The lags also mean that the prediction for the same features changes
+    from label to label. Where further events are predicted before the label of one comes, give their number as
+    `label_delay`: each event is then learned with the lags that were known when it was predicted, and
+    `predict_learn_one` and `learn_many` predict it from those. Where a label never comes, call `skip_one`.
+
+    The mixtures and the trees minimize `loss`: the absolute error unless given, for the median.
 
     Raises:
         ValueError: If a parameter is out of its range, a feature name is neither a string nor an integer, a feature
@@ -62,6 +72,10 @@ class AutoRegressor(FeatureLearner):
     """
 
     model_type = AutoModel
+    migrations: ClassVar[Mapping[str, migration.Rule]] = {
+        **FeatureLearner.migrations,
+        "label_delay": migration.label_delay,
+    }
 
     budget: Annotated[
         Literal["tiny", "small", "default", "large"],
@@ -76,10 +90,32 @@ class AutoRegressor(FeatureLearner):
             description="Number of the latest events that are kept for replay and among which neighbours are found",
         ),
     ] = 2000
+    label_delay: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=LABEL_DELAY_MAX,
+            description="Number of further events that are predicted before the label of an event comes; the daemon "
+            "counts them itself where it joins labels",
+        ),
+    ] = 0
+    loss: Annotated[
+        Loss,
+        Meta(description="What the mixtures and the trees minimize: `AbsoluteLoss`, `SquaredLoss` or `QuantileLoss`"),
+    ] = AbsoluteLoss()  # noqa: RUF009 - immutable
     interval_levels: Annotated[
         tuple[Annotated[float, Meta(gt=0, lt=1)], ...],
         Meta(max_length=16, description="Levels at which `predict_interval_one` can be asked"),
     ] = (0.9,)
+
+    def check_parameters(self) -> None:
+        """Raise ValueError for a loss that the mixtures cannot minimize."""
+        super().check_parameters()
+        if self.loss.rule not in ("absolute", "squared", "quantile"):
+            raise ValueError(
+                "The `loss` of AutoRegressor must be AbsoluteLoss, SquaredLoss or QuantileLoss. "
+                f"Got {type(self.loss).__name__}."
+            )
 
     @property
     def members(self) -> Members:
@@ -90,6 +126,55 @@ class AutoRegressor(FeatureLearner):
     def present_members(self) -> Members:
         """Specification of the members, the networks as evolution has made them."""
         return self.members if self.model.evolution is None else self.model.evolution.present(self.members)
+
+    def skip_one(self, x: Mapping[str, Any]) -> None:
+        """Take in that the label of an event will not come: its prediction stands in for it among the lags.
+
+        So the lags of the following events are in their places. Nothing is learned. Without this call, an event whose
+        label does not come has never been there.
+
+        Args:
+            x: The event.
+
+        Raises:
+            ValueError: If a feature name is neither a string nor an integer, or a value neither a number nor a string.
+
+        Example:
+            >>> from edgedescent import AutoRegressor
+            >>> model = AutoRegressor(budget="tiny")
+            >>> model.learn_one({"hour": 7}, 3.0)
+            >>> model.skip_one({"hour": 8})
+            >>> model.counts()["label_age_events"]
+            1
+        """
+        self.predict_one(x)
+        self.model.stand_in()
+
+    def set_label_delay(self, n_events: int) -> None:
+        """Set how many events lie between the last label and the next event, where this is not always `label_delay`.
+
+        An event is to be learned with the number that was set when it was predicted. The daemon does so, which counts
+        the events that wait for their labels.
+
+        Args:
+            n_events: Number of events, >= 0. Above 700 counts as 700.
+
+        Raises:
+            ValueError: If it is negative.
+
+        Example:
+            >>> from edgedescent import AutoRegressor
+            >>> model = AutoRegressor(budget="tiny")
+            >>> for hour in range(500):
+            ...     model.set_label_delay(0)
+            ...     model.learn_one({}, hour % 24)
+            >>> model.set_label_delay(5)  # five events were predicted since the last label
+            >>> round(model.predict_one({}))
+            1
+        """
+        if n_events < 0:
+            raise ValueError(f"A number of events must be >= 0. Got {n_events}.")
+        self.model.history.delay = min(n_events, LABEL_DELAY_MAX)
 
     def with_labels(self, labels: ArrayLike) -> Self:
         """Return a copy that has seen further labels, without having learned from them.
@@ -154,6 +239,7 @@ class AutoRegressor(FeatureLearner):
                 if model.trees is None
                 else [f"weight of the correction by trees: {model.choice.experts()[0][1]:.1%}"]
             ),
+            f"age of the last label: {counts['label_age_events']} events",
             f"outlying labels replaced: {counts['labels_replaced']}",
             f"members restarted: {counts['members_restarted']}",
             f"replayed events let go: {counts['replays_let_go']} times",

@@ -22,6 +22,8 @@ VALUES_PER_EVENT = 128
 _STEPPER_COUNTS = 4
 """Number of totals and counts of the stepper, in front of the memory of its schedule."""
 _STEPS, _UNDONE = 2, 3
+DELAY = 4
+"""Place of the delay of the labels among the counts of their history."""
 
 
 class Migrating(Protocol):
@@ -186,6 +188,14 @@ def table_of(names: str, prefix: str = "") -> Rule:
         migration.kept(name, f"all {used} {names}: {migration.change(name)}")
 
     return resize
+
+
+def label_delay(migration: Migration, name: str) -> None:
+    """Rule of the number of events after which labels come: lags count from there on."""
+    counts = np.array(migration.state["history.counts"])
+    counts[DELAY] = getattr(migration.after, name)
+    migration.state["history.counts"] = counts
+    migration.kept(name, f"everything: {migration.change(name)} from the next event on")
 
 
 def categories(migration: Migration, name: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from edgedescent import AutoRegressor
 from edgedescent.config import build, describe
 from edgedescent.learners import Learner
+from edgedescent.losses import Loss, QuantileLoss, SquaredLoss
 from edgedescent.optim import Adam, MiniBatch, ReduceOnPlateau
 from edgedescent.testing import LEARNER_CHECKS
 from edgedescent.testing.learners import (
@@ -89,6 +90,12 @@ def test_contract_of_each_budget(budget: Literal["tiny", "small"], check: Callab
 def test_contract_with_networks_that_evolve(check: Callable[[Learner], None], monkeypatch: pytest.MonkeyPatch) -> None:
     evolving_early(monkeypatch, every=15)
     check(AutoRegressor())
+
+
+@every_check
+@pytest.mark.parametrize("loss", [SquaredLoss(), QuantileLoss(q=0.9)], ids=repr)
+def test_contract_of_each_loss(loss: Loss, check: Callable[[Learner], None]) -> None:
+    check(AutoRegressor(budget="tiny", loss=loss))
 
 
 # Its parts are those of the default budget, only larger: what depends on their number and size.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedescent.losses import Loss, QuantileLoss, SquaredLoss
 from reference.numerics import SplitMix64
 
 Vector = NDArray[np.float64]
@@ -27,7 +28,8 @@ class Tree:
 class BoostedTrees:
     """Trees on the residuals of a mixture; `rows` of inputs and `targets` are those of all events."""
 
-    def __init__(self, n_trees_max: int, seed: int) -> None:
+    def __init__(self, n_trees_max: int, seed: int, loss: Loss) -> None:
+        self.loss = loss
         self.n_trees_max, self.random = n_trees_max, SplitMix64(seed)
         self.trees: list[Tree] = []
         self.rows: list[NDArray[np.float32]] = []
@@ -44,6 +46,13 @@ class BoostedTrees:
     def output(self, row: NDArray[np.float32]) -> float:
         return float(sum(tree.values[tree.leaf(row)] for tree in self.trees))
 
+    def bounded(self, residual: Vector, bound: float) -> Vector:
+        """Residuals as they are fitted."""
+        if isinstance(self.loss, SquaredLoss):
+            return residual.clip(-20 * bound, 20 * bound)
+        q = self.loss.q if isinstance(self.loss, QuantileLoss) else 0.5
+        return np.where(residual > 0, 2 * q, 2 * (1 - q)) * residual.clip(-bound, bound)
+
     def learn(self, row: NDArray[np.float32], target: float) -> None:
         residual = target - self.output(row)
         self.rows.append(row)
@@ -51,7 +60,7 @@ class BoostedTrees:
         n = len(self.rows)
         self.error += max(1 / n, 0.002) * (abs(residual) - self.error)
         for tree in self.trees:
-            tree.values[tree.leaf(row)] += 0.1 / len(self.trees) * np.clip(residual, -self.error, self.error)
+            tree.values[tree.leaf(row)] += 0.1 / len(self.trees) * self.bounded(np.array(residual), self.error)
         if n % 100 == 0:
             self.fit(np.array(self.rows[-2000:]), np.array(self.targets[-2000:]))
 
@@ -60,7 +69,7 @@ class BoostedTrees:
         kept = [tree for i, tree in enumerate(self.trees) if i != place]
         residuals = targets - [sum(tree.values[tree.leaf(row)] for tree in kept) for row in rows]
         bound = 0.5 * np.abs(residuals).mean()
-        residuals = residuals.clip(-bound, bound)
+        residuals = self.bounded(residuals, bound)
         sampled = rows[np.arange(min(len(rows), 128)) * len(rows) // min(len(rows), 128)]
         tree = grown(rows, residuals, self.chosen(sampled))
         self.trees[place : place + 1] = [tree]

@@ -5,23 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedescent.losses import Loss, QuantileLoss, SquaredLoss
+
 Vector = NDArray[np.float64]
 
 
 class LabelHistory:
-    """All labels so far, with the statistics, lags and periods of the next one."""
+    """All labels so far, with the statistics, lags and periods of the event that is `delay` events after the next."""
 
     def __init__(self) -> None:
         self.labels: list[float] = []
         self.mean = self.deviation = self.change_mean = self.change = self.fast_mean = self.slow_mean = 0.0
         self.differences = np.zeros(701)
-        self.period = self.second_period = 0
+        self.period = self.second_period = self.delay = 0
 
     def observe(self, y: float) -> None:
         n = len(self.labels)
         self.mean, self.deviation = follow(self.mean, self.deviation, y, n + 1)
-        if n:
-            self.change_mean, self.change = follow(self.change_mean, self.change, y - self.labels[-1], n)
+        if n > self.delay:
+            change, count = y - self.labels[-1 - self.delay], n - self.delay
+            self.change_mean, self.change = follow(self.change_mean, self.change, change, count)
         self.fast_mean += max(1 / (n + 1), 0.1) * (y - self.fast_mean)
         self.slow_mean += max(1 / (n + 1), 0.01) * (y - self.slow_mean)
         for k in range(2, min(n, 700) + 1):
@@ -40,20 +43,40 @@ class LabelHistory:
         others = [k for k in minima if k % self.period and abs(k - self.period) > 2]
         self.second_period = min(others, key=lambda k: mean[k], default=0)
 
-    def lags(self) -> Vector:
-        z = np.zeros(10)
-        n, y = len(self.labels), [np.nan, *reversed(self.labels)]
+    def lags(self, late: bool = False) -> Vector:
+        """Lags, from all labels or from those known `delay` events earlier."""
+        z, a = np.zeros(10), self.delay
+        y = [np.nan, *self.known(late)]
+        n = len(self.labels) - a
         s = self.deviation or 1.0
         d = self.change or s
-        if n:
+        if self.labels:
             z[0] = (y[1] - self.mean) / s
         for i in range(1, 4):
             if n > i:
                 z[i] = (y[i] - y[i + 1]) / d
         for at, p in ((4, self.period), (7, self.second_period)):
-            if p and n > p:
-                z[at : at + 3] = (y[p] - y[1]) / s, (y[p] - y[p + 1]) / d, (y[p - 1] - y[p]) / d
+            if p:
+                # The newest one that is known.
+                k = next(m * p - a for m in range(1, a + 2) if m * p > a)
+                if n >= k + a + 1 and k + 2 * a + 1 <= 702:
+                    z[at : at + 2] = (y[k] - y[1]) / s, (y[k] - y[k + a + 1]) / d
+                    z[at + 2] = (y[k - 1] - y[k]) / d if k > 1 else 0.0
         return z.clip(-5, 5)
+
+    def known(self, late: bool) -> list[float]:
+        """Known labels, the last one first."""
+        hidden = min(self.delay, max(len(self.labels) - 1, 0)) if late else 0
+        return self.labels[: len(self.labels) - hidden][::-1]
+
+    def recent_means(self, late: bool = False) -> tuple[float, float]:
+        y = self.known(late)
+        if len(y) == len(self.labels):
+            return self.fast_mean, self.slow_mean
+        # Older labels are no longer stored.
+        y = y[: 702 - self.delay]
+        fast, slow = (float(np.average(y, weights=(1 - rate) ** np.arange(len(y)))) for rate in (0.1, 0.01))
+        return fast, slow
 
 
 def follow(mean: float, deviation: float, value: float, count: int) -> tuple[float, float]:
@@ -102,10 +125,11 @@ class LeastSquares:
 
 
 class Mixture:
-    """MLpol over members and stacks."""
+    """MLpol over members and stacks, for a loss."""
 
-    def __init__(self, n: int, stacks: tuple[float, ...], forgetting: float) -> None:
-        self.n, self.forgetting = n, forgetting
+    def __init__(self, n: int, stacks: tuple[float, ...], forgetting: float, loss: Loss) -> None:
+        self.n, self.forgetting, self.loss = n, forgetting, loss
+        self.shift = 0.0
         self.stacks = [LeastSquares(n, one, 1.0) for one in stacks]
         for stack in self.stacks:
             stack.w[:] = 1 / n
@@ -124,16 +148,31 @@ class Mixture:
         stacked = [base + (self.change or 1.0) * (stack.w @ self.z) for stack in self.stacks]
         self.experts = np.array([*predictions, *np.clip(stacked, lowest, highest)])
         self.prediction = float(self.weights() @ self.experts) if self.count else base
+        if self.shift:
+            self.prediction = float(np.clip(self.prediction + self.shift, lowest, highest))
         return self.prediction
+
+    def slope(self, y: float, scale: float) -> float:
+        """Derivative of the loss, in units of the scale for the squared one."""
+        error = self.prediction - y
+        if isinstance(self.loss, SquaredLoss):
+            return float(np.clip(error / scale, -20, 20))
+        q = self.loss.q if isinstance(self.loss, QuantileLoss) else 0.5
+        return 2 * (1 - q) if error > 0 else -2 * q if error < 0 else 0.0
 
     def learn(self, base: float, y: float) -> None:
         size, change = abs(self.prediction - y), (y - base) ** 2
         if self.count:
-            regret = np.sign(self.prediction - y) * (self.prediction - self.experts) / (self.error or size or 1.0)
-            regret = regret.clip(-20, 20)
+            scale, weights = self.error or size or 1.0, self.weights()
+            slope = self.slope(y, scale)
+            regret = (slope * (weights @ self.experts - self.experts) / scale).clip(-20, 20)
             self.squares = self.forgetting * self.squares + regret**2
             self.regrets = np.maximum(self.forgetting * self.regrets + regret, -np.sqrt(1 + self.squares))
             self.errors += max(1 / self.count, 0.01) * (np.abs(y - self.experts) - self.errors)
+            if isinstance(self.loss, QuantileLoss):
+                error = weights @ self.errors
+                self.shift -= max(1 / self.count, 0.03) * slope / 2 * error
+                self.shift = float(np.clip(self.shift, -100 * error, 100 * error))
             if self.count > 5:
                 for stack in self.stacks:
                     stack.learn(self.z, (y - base) / (self.change or 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedescent.losses import AbsoluteLoss
 from reference.ensemble import LeastSquares, Mixture
 from reference.features import Scaler, siphash24
 from reference.learners import in_units, standardized_target
@@ -45,7 +46,7 @@ class Ensemble:
         self.cold_of: tuple[dict[str, float], dict[str, float]] = ({}, {})
         self.stack = LeastSquares(16, 0.9999, 0.05, 2.2)
         self.stack.w[1:4] = 1.0
-        self.mixture = Mixture(3, (), 0.9999)
+        self.mixture = Mixture(3, (), 0.9999, AbsoluteLoss())
         self.y_min = self.y_max = 0.0
         self.n_events = 0
 

@@ -12,6 +12,7 @@ from edgedescent.ensemble._inputs import InputBuffer
 from edgedescent.ensemble._members import NetworkMember
 from edgedescent.ensemble._mixture import Mixture
 from edgedescent.ensemble._network import Network
+from edgedescent.losses import AbsoluteLoss
 
 N_LAGS, SLOTS, REPLAY_MAX = 3, 6, 2000
 FORECASTS = 2
@@ -24,14 +25,14 @@ GENERATION = 5
 def population(*kinds: tuple[int, bool], spread: float = 0.3, seed: int = 7) -> Evolution:
     members = []
     for i, (lags_used, on_change) in enumerate(kinds):
-        network = Network(N_LAGS, lags_used, (5, 4), 0.004, 0.0002, 3, REPLAY_MAX, seed=i)
+        network = Network(N_LAGS, lags_used, (5, 4), 0.004, 0.0002, 3, REPLAY_MAX, seed=i, takes_values=i % 2 == 1)
         network.start_all(SLOTS, 0.5)
         members.append(NetworkMember(network, on_change))
     return Evolution(tuple(members), FORECASTS, GENERATION, GENERATION, spread, REPLAY_MAX, seed)
 
 
 def mixture_of(evolution: Evolution) -> Mixture:
-    mixture = Mixture(FORECASTS + len(evolution.members), (0.999,), 0.9995)
+    mixture = Mixture(FORECASTS + len(evolution.members), (0.999,), 0.9995, AbsoluteLoss())
     # The weights follow predictions from the second label on.
     live(evolution, mixture, [1.0] * len(evolution.members), n=0)
     return mixture
@@ -74,7 +75,7 @@ def test_the_worst_becomes_a_copy_of_the_best_with_its_weights_and_its_averages_
         expected = before[1] if number == 2 else before[number]
         for name, value in weights(member).items():
             np.testing.assert_array_equal(value, expected[name], err_msg=f"{number} {name}")
-    assert evolution.kinds().tolist() == [[1, 1], [1, 1], [1, 1], [3, 0]]
+    assert evolution.kinds().tolist() == [[1, 1, 0], [1, 1, 1], [1, 1, 1], [3, 0, 1]]
     best, copy = evolution.members[1].model, evolution.members[2].model
     states = [one.save(SLOTS) for one in (best, copy)]
     np.testing.assert_array_equal(states[0]["numbers"], states[1]["numbers"])
@@ -93,7 +94,7 @@ def test_the_errors_of_a_generation_are_added_up() -> None:
     assert evolution.save()["evolution.losses"] == pytest.approx([19.1, 19.1, 19.1, 4.0])
     live(evolution, mixture, [1.0, 2.0, 1.0, 1.0], n=1)
     assert evolution.best == 3
-    assert evolution.kinds()[1].tolist() == [3, 0]
+    assert evolution.kinds()[1].tolist() == [3, 0, 1]
     assert evolution.save()["evolution.losses"].tolist() == [0.0] * 4
 
 
@@ -133,11 +134,11 @@ def test_the_last_network_of_a_kind_is_not_replaced() -> None:
     evolution = population((1, True), (1, True), (3, True), (3, False))
     mixture = mixture_of(evolution)
     live(evolution, mixture, [0.1, 0.2, 5.0, 4.0])
-    assert evolution.kinds().tolist() == [[1, 1], [1, 1], [3, 1], [3, 0]]
+    assert evolution.kinds().tolist() == [[1, 1, 0], [1, 1, 0], [3, 1, 0], [3, 0, 1]]
     assert evolution.n_replaced == 1
     # Its copy is of the same kind: from now on there is one of the first kind, and two of the third.
     live(evolution, mixture, [5.0, 4.0, 0.2, 0.1])
-    assert evolution.kinds().tolist() == [[3, 0], [1, 1], [3, 1], [3, 0]]
+    assert evolution.kinds().tolist() == [[3, 0, 1], [1, 1, 0], [3, 1, 0], [3, 0, 1]]
     live(evolution, mixture, [0.1, 5.0, 5.0, 0.1])
     assert (evolution.n_generations, evolution.n_replaced) == (3, 2)
 
@@ -204,6 +205,7 @@ def test_a_restored_evolution_goes_on_with_the_same_bits() -> None:
         ("traits", (1, 4), REPLAY_MAX + 1.0),
         ("kinds", (0, 0), N_LAGS + 1),
         ("kinds", (0, 1), 2),
+        ("kinds", (0, 2), 2),
         ("losses", (0,), -1.0),
         ("counts", (3,), len(KINDS)),
         ("counts", (0,), -1),

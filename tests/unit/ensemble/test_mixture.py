@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from edgedescent.ensemble._mixture import Mixture
+from edgedescent.losses import AbsoluteLoss, HuberLoss, Loss, QuantileLoss, SquaredLoss
 from reference.ensemble import Mixture as Specified
 
 LOWEST, HIGHEST = -1e3, 1e3
+ABSOLUTE = AbsoluteLoss()
 
 
+@pytest.mark.parametrize("loss", [ABSOLUTE, SquaredLoss(), QuantileLoss(q=0.2)], ids=repr)
 @pytest.mark.parametrize("stacks", [(), (0.999, 0.9999)])
-def test_weights_and_predictions_are_those_specified(stacks: tuple[float, ...]) -> None:
+def test_weights_and_predictions_are_those_specified(stacks: tuple[float, ...], loss: Loss) -> None:
     rng = np.random.default_rng(1)
-    mixture, specified = Mixture(4, stacks, 0.99), Specified(4, stacks, 0.99)
+    mixture, specified = Mixture(4, stacks, 0.99, loss), Specified(4, stacks, 0.99, loss)
     labels = rng.normal(size=300).cumsum()
     for n in range(1, 300):
         base, y = float(labels[n - 1]), float(labels[n])
@@ -32,7 +35,7 @@ def test_weights_and_predictions_are_those_specified(stacks: tuple[float, ...]) 
 
 def test_it_is_nearly_as_good_as_the_best_member_and_follows_when_another_is_better() -> None:
     rng = np.random.default_rng(2)
-    mixture = Mixture(3, (), 0.999)
+    mixture = Mixture(3, (), 0.999, ABSOLUTE)
     errors = []
     for n in range(4000):
         y = float(rng.normal())
@@ -46,7 +49,7 @@ def test_it_is_nearly_as_good_as_the_best_member_and_follows_when_another_is_bet
 
 def test_a_stack_corrects_members_that_are_all_off() -> None:
     rng = np.random.default_rng(3)
-    alone, stacked = Mixture(2, (), 0.999), Mixture(2, (0.999,), 0.999)
+    alone, stacked = Mixture(2, (), 0.999, ABSOLUTE), Mixture(2, (0.999,), 0.999, ABSOLUTE)
     errors: dict[Mixture, list[float]] = {alone: [], stacked: []}
     for _ in range(1000):
         a, b = rng.normal(size=2)
@@ -58,7 +61,7 @@ def test_a_stack_corrects_members_that_are_all_off() -> None:
 
 
 def test_weights_are_a_distribution_without_zeros() -> None:
-    mixture = Mixture(3, (0.99,), 0.99)
+    mixture = Mixture(3, (0.99,), 0.99, ABSOLUTE)
     for n in range(100):
         mixture.mix_one(np.array([1.0, 2.0, float(n)]), 0.0, LOWEST, HIGHEST)
         mixture.learn_one(0.0, float(n))
@@ -68,7 +71,7 @@ def test_weights_are_a_distribution_without_zeros() -> None:
 
 
 def test_predictions_stay_in_their_range() -> None:
-    mixture = Mixture(2, (0.99,), 0.99)
+    mixture = Mixture(2, (0.99,), 0.99, ABSOLUTE)
     for n in range(50):
         assert -3.0 <= mixture.mix_one(np.array([1e9, -1e9 * n]), 0.0, -3.0, 4.0) <= 4.0
         mixture.learn_one(0.0, float(n % 3))
@@ -76,7 +79,7 @@ def test_predictions_stay_in_their_range() -> None:
 
 def test_more_stacks_than_there_is_room_for_are_refused() -> None:
     with pytest.raises(ValueError, match=r"at most 4 stacks\. Got 5"):
-        Mixture(2, (0.9,) * 5, 0.99)
+        Mixture(2, (0.9,) * 5, 0.99, ABSOLUTE)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,36 @@ def test_more_stacks_than_there_is_room_for_are_refused() -> None:
     [("mixture.regrets", -np.ones((2, 3))), ("mixture.errors", np.zeros(2)), ("mixture.numbers", -np.ones(3))],
 )
 def test_an_inconsistent_state_is_refused(name: str, value: object) -> None:
-    mixture = Mixture(2, (0.99,), 0.99)
+    mixture = Mixture(2, (0.99,), 0.99, ABSOLUTE)
     with pytest.raises(ValueError, match="mixture"):
         mixture.restore({**mixture.save(), name: value})
+
+
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.9])
+def test_so_many_labels_are_below_the_quantile_although_all_experts_are_in_the_middle(q: float) -> None:
+    rng = np.random.default_rng(4)
+    mixture, below = Mixture(2, (), 0.999, QuantileLoss(q=q)), []
+    for _ in range(3000):
+        middle = float(rng.normal())
+        y = middle + float(rng.exponential())
+        below.append(y <= mixture.mix_one(np.array([middle, 0.0]), 0.0, LOWEST, HIGHEST))
+        mixture.learn_one(0.0, y)
+    assert np.mean(below[300:]) == pytest.approx(q, abs=0.01)
+
+
+def test_the_squared_loss_trusts_the_mean_and_the_absolute_loss_the_median() -> None:
+    rng = np.random.default_rng(5)
+    weights = {}
+    for loss in (ABSOLUTE, SquaredLoss()):
+        mixture = Mixture(2, (), 0.999, loss)
+        for _ in range(3000):
+            mixture.mix_one(np.array([np.log(2.0), 1.0]), 0.0, LOWEST, HIGHEST)
+            mixture.learn_one(0.0, float(rng.exponential()))
+        weights[loss.rule] = mixture.experts()[0][1]
+    assert weights["absolute"] < 0.4
+    assert weights["squared"] > 0.6
+
+
+def test_another_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"minimizes AbsoluteLoss, SquaredLoss or QuantileLoss\. Got HuberLoss"):
+        Mixture(2, (), 0.99, HuberLoss())

@@ -40,7 +40,7 @@ def test_saved_events_are_found_again() -> None:
     one, other = Neighbours(20, 3, WIDTH), Neighbours(20, 3, WIDTH)
     for _ in range(33):
         one.learn_one(filled(rng.normal(size=WIDTH)), 0.0, 0.0, 1.0, 1.0, rng.normal())
-    other.restore(one.save(0), 0)
+    other.restore(one.save(0, 0), 0, 0)
     for _ in range(30):
         buffer = filled(rng.normal(size=WIDTH))
         got, again = (each.predict_one(buffer, 1.0, 0.0, 1.0, 1.0).tolist() for each in (one, other))
@@ -58,7 +58,7 @@ def test_a_number_out_of_range_is_refused(k: int) -> None:
 def test_an_inconsistent_state_is_refused() -> None:
     neighbours = Neighbours(20, 3, WIDTH)
     with pytest.raises(ValueError, match="neighbours"):
-        neighbours.restore({**neighbours.save(0), "pushed": np.array([3])}, 0)
+        neighbours.restore({**neighbours.save(0, 0), "pushed": np.array([3])}, 0, 0)
 
 
 def test_inputs_that_come_later_count_too() -> None:
@@ -73,8 +73,8 @@ def test_inputs_that_come_later_count_too() -> None:
         buffer.set(np.arange(seen), z[:seen])
         y = float(rng.normal())
         if n == 60:
-            state, neighbours = neighbours.save(0), Neighbours(200, 3, 24)
-            neighbours.restore(state, 0)
+            state, neighbours = neighbours.save(0, 0), Neighbours(200, 3, 24)
+            neighbours.restore(state, 0, 0)
         if n > 10:
             got = neighbours.predict_one(buffer, 1.0, 0.0, 1.0, 1.0)
             np.testing.assert_allclose(got, nearest(events, z, 3, 1.0), rtol=1e-5, atol=1e-6)

@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgedescent import AutoRegressor
+from edgedescent.ensemble.members import BUDGETS as MEMBERS
+from edgedescent.losses import AbsoluteLoss, HuberLoss, QuantileLoss, SquaredLoss
 from edgedescent.testing.support import bits
 
 Budget = Literal["tiny", "small", "default", "large"]
@@ -44,6 +46,30 @@ def test_where_nothing_beats_the_last_value_it_is_as_good(budget: Budget) -> Non
     labels = walk(1500)
     X = np.random.default_rng(5).normal(size=(1500, 3))
     assert absolute_errors(labels, X, budget)[300:].mean() < 1.05 * np.abs(np.diff(labels))[299:].mean()
+
+
+def test_values_that_come_again_are_learned_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    codes, load = rng.integers(20, size=1500), rng.normal(size=1500)
+    X, labels = np.column_stack([codes, load]), 10.0 * rng.normal(size=20)[codes] * load
+    late = absolute_errors(labels, X)[500:].mean()
+    networks = tuple(one._replace(takes_values=False) for one in MEMBERS["tiny"].networks)
+    monkeypatch.setitem(MEMBERS, "tiny", MEMBERS["tiny"]._replace(networks=networks))
+    assert late < 0.8 * absolute_errors(labels, X)[500:].mean()
+
+
+def test_a_row_that_another_feature_has_got_has_no_values_of_the_one_before() -> None:
+    model = AutoRegressor(budget="tiny", features_max=3)
+    for i in range(300):
+        model.learn_one({"hour": i % 5, "load": 0.1 * i}, float(i % 5))
+    assert model.model.values.n_slots == 5
+    for i in range(2000):
+        model.learn_one({"other": i % 7, "load": 0.1, "third": -0.3}, float(i % 7))
+    state = model.state_dict()
+    assert "hour" not in state["features"]
+    row = state["features"].index("other") + 1
+    assert (state["values.rows"][state["values.rows"] > 0] == row).all()
+    assert (state["ring.slots"] < 0).any()
 
 
 def error_after(change: float, unit: float, budget: Budget) -> float:
@@ -109,6 +135,80 @@ def test_predicting_many_events_before_their_labels_come_changes_nothing() -> No
     assert bits(prompt) == bits(late)
 
 
+def late_errors(labels: Numbers, behind: int, label_delay: int) -> Numbers:
+    """Errors on labels that come `behind` events after the next one is predicted."""
+    model, predictions = AutoRegressor(budget="tiny", label_delay=label_delay), list[float]()
+    for t in range(len(labels)):
+        if t > behind:
+            model.learn_one({}, labels[t - behind - 1])
+        predictions.append(model.predict_one({}))
+    return np.abs(np.array(predictions) - labels)
+
+
+@pytest.mark.parametrize("behind", [1, 6, 30])
+def test_a_delay_that_is_known_keeps_the_season_in_phase(behind: int) -> None:
+    labels = seasonal(1000)
+    assert late_errors(labels, behind, behind)[600:].mean() < 0.8
+    assert late_errors(labels, behind, 0)[600:].mean() > 1.5
+
+
+def test_what_is_learned_is_predicted_from_labels_as_old() -> None:
+    labels = walk(400)
+    errors = absolute_errors(labels)[100:]
+    model = AutoRegressor(budget="tiny", label_delay=9)
+    late = np.abs(model.learn_many(np.zeros((400, 0)), labels) - labels)[100:]
+    assert late.mean() > 1.5 * errors.mean()
+
+
+def test_a_new_category_is_predicted_from_labels_as_old() -> None:
+    model = AutoRegressor(budget="tiny", label_delay=5)
+    for t in range(8):
+        model.learn_one({}, float(t))
+    # Of its own it says nothing, and the sixth label before is the last that was known.
+    known = model.predict_learn_one({}, 8.0)
+    twin = AutoRegressor(budget="tiny", label_delay=5)
+    for t in range(8):
+        twin.learn_one({}, float(t))
+    assert twin.predict_learn_one({"site": "north"}, 8.0) == known
+
+
+def test_a_delay_is_part_of_the_state_and_may_be_changed() -> None:
+    model = AutoRegressor(budget="tiny")
+    model.learn_many(np.zeros((300, 0)), seasonal(300))
+    model.set_label_delay(4)
+    restored = AutoRegressor(budget="tiny")
+    restored.load_state_dict(model.state_dict())
+    assert restored.predict_one({}) == model.predict_one({})
+    assert restored.counts()["label_age_events"] == 4
+    before = model.predict_one({})
+    model.set_params(label_delay=2)
+    assert model.counts()["label_age_events"] == 2
+    assert model.predict_one({}) != before
+    with pytest.raises(ValueError, match=r"A number of events must be >= 0\. Got -1\."):
+        model.set_label_delay(-1)
+
+
+def test_after_labels_that_never_came_the_season_is_in_its_place() -> None:
+    labels, model = seasonal(1000), AutoRegressor(budget="tiny")
+    for y in labels[:900]:
+        model.learn_one({}, y)
+    n_events = model.n_events
+    for _ in labels[900:930]:
+        model.skip_one({})
+    assert (model.n_events, model.counts()["label_age_events"]) == (n_events, 30)
+    assert "age of the last label: 30 events" in model.summary()
+    assert model.predict_one({}) == pytest.approx(labels[930], abs=2.0)
+    model.learn_one({}, labels[930])
+    assert model.counts()["label_age_events"] == 0
+
+
+def test_before_the_first_label_there_is_nothing_to_stand_in_for() -> None:
+    model = AutoRegressor(budget="tiny")
+    before = bits(model)
+    model.skip_one({"a": 1.0})
+    assert bits(model) == before
+
+
 def test_the_summary_says_who_leads_and_what_was_found() -> None:
     model = AutoRegressor(budget="tiny")
     assert "after 0 events" in model.summary()
@@ -123,6 +223,41 @@ def test_the_summary_says_who_leads_and_what_was_found() -> None:
     assert lines[6] == "periods of the labels: 24" or lines[6].startswith("periods of the labels: 24 and ")
     assert lines[7] == "key, the feature whose values have lags of their own: none"
     assert lines[8].startswith("weight of the correction by trees: ")
+
+
+@pytest.mark.parametrize("q", [0.1, 0.9])
+def test_a_quantile_depends_on_the_features(q: float) -> None:
+    rng = np.random.default_rng(10)
+    X = rng.random(size=(2500, 1))
+    labels = 5.0 + 4.0 * X[:, 0] * rng.normal(size=2500)
+    model = AutoRegressor(budget="tiny", loss=QuantileLoss(q=q))
+    below = labels <= model.learn_many(X, labels)
+    assert below[500:].mean() == pytest.approx(q, abs=0.02)
+    few, many = (abs(model.predict_one({"x0": x}) - 5.0) for x in (0.1, 0.9))
+    assert many > 2.5 * few
+
+
+def test_the_squared_loss_predicts_the_mean_of_skewed_labels() -> None:
+    rng = np.random.default_rng(11)
+    labels, X = rng.exponential(size=3000), rng.normal(size=(3000, 2))
+    last = {}
+    for loss in (AbsoluteLoss(), SquaredLoss()):
+        last[loss.rule] = AutoRegressor(budget="tiny", loss=loss).learn_many(X, labels)[1000:].mean()
+    assert last["absolute"] < 0.8
+    assert last["squared"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_what_stands_in_for_a_label_is_no_quantile() -> None:
+    model = AutoRegressor(budget="tiny", loss=QuantileLoss(q=0.99))
+    model.learn_many(np.zeros((500, 0)), np.random.default_rng(12).normal(size=500))
+    for _ in range(20):
+        model.skip_one({})
+    assert np.abs(model.model.history.next_lags()[0]) < 1.0 < model.predict_one({})
+
+
+def test_another_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match="`loss` of AutoRegressor must be AbsoluteLoss, SquaredLoss or QuantileLoss"):
+        AutoRegressor(loss=HuberLoss())
 
 
 def test_outlying_labels_are_counted() -> None:

@@ -25,7 +25,7 @@ def drifting(n: int, every: int, seed: int) -> tuple[Any, Any]:
 
 
 def test_on_a_stream_that_keeps_drifting_evolution_lowers_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = (NetworkSpec((16, 8), LEVEL, 7, on_change=False),) * 4
+    networks = (NetworkSpec((16, 8), LEVEL, 7, on_change=False, takes_values=False),) * 4
     X, y = drifting(6000, every=300, seed=4)
     errors = []
     for evolution in (None, EvolutionSpec(150, first_events=150)):

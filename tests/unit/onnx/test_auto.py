@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edgedescent import AutoRegressor, LinearRegressor
 from edgedescent.ensemble.members import BUDGETS
 from edgedescent.errors import ExportError
+from edgedescent.losses import Loss, QuantileLoss, SquaredLoss
 from edgedescent.snapshots.parity import check_parity, target_scale
 from edgedescent_onnx import OnnxAdapter
 
@@ -78,6 +79,26 @@ def assert_agrees(learner: Any, xs: Sequence[Event], labels: Sequence[float] = (
 # --- The labels are those of the snapshot -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("loss", [SquaredLoss(), QuantileLoss(q=0.05), QuantileLoss(q=0.9)], ids=repr)
+def test_agrees_for_each_loss(loss: Loss) -> None:
+    learner, rng = AutoRegressor(budget="tiny", categories=("hour",), loss=loss), random.Random(6)
+    for t in range(500):
+        x = event(rng)
+        learner.learn_one(x, label(x, t, rng))
+    assert bool(learner.model.mixture.shift) == isinstance(loss, QuantileLoss)
+    assert_agrees(learner, some_events(40))
+    assert_agrees(learner, some_events(10), [1.0, 5.0])
+
+
+@pytest.mark.parametrize("delay", [1, 6, 50, 400])
+def test_agrees_where_labels_come_late(delay: int) -> None:
+    learner = trained("tiny", 700)
+    learner.set_label_delay(delay)
+    assert learner.model.history.period
+    assert_agrees(learner, some_events(10))
+    assert_agrees(learner, some_events(10), [1.0, 2.0, math.nan, 4.0])
+
+
 @each_budget
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 11, 12, 700])
 def test_agrees_on_numbers_categories_gaps_and_nesting(budget: str, n: int) -> None:
@@ -127,6 +148,21 @@ def test_agrees_when_rows_were_evicted_and_given_to_other_features(budget: str) 
     learner = trained(budget, 400, features_max=7)
     assert learner.encoder.vocabulary.evicted > 100
     assert_agrees(learner, some_events(60), [2.0, -1.0])
+
+
+@each_budget
+def test_agrees_on_values_that_come_again(budget: Any) -> None:
+    rng, learner = random.Random(8), AutoRegressor(budget=budget)
+    effects = [rng.gauss(0.0, 5.0) for _ in range(24)]
+    for t in range(400):
+        x = {"hour": t % 24, "load": rng.gauss(0.0, 1.0), "kind": rng.choice(["a", "b"]), "day": t // 24 % 7}
+        learner.learn_one(x, effects[t % 24] + x["load"] + rng.gauss(0.0, 0.1))
+    # The day has not come again often enough.
+    assert [int(part) for part in learner.state_dict()["values.parts"]].count(1) == 1
+    xs: list[Event] = [{"hour": hour, "load": 0.5, "kind": "a", "day": 3} for hour in range(26)]
+    xs += [{}, {"hour": "7"}, {"hour": 7.5}, {"hour": math.nan, "load": 1.0}, {"hour": -0.0}, {"hour": 1e300}]
+    assert_agrees(learner, xs)
+    assert_agrees(learner, xs, [1.0, -3.0])
 
 
 def mixing(learner: Any, *members: int) -> Any:
