@@ -2,6 +2,7 @@
 import numpy as np
 
 from edgedescent.ensemble._inputs cimport InputBuffer
+from edgedescent.ensemble._repeated_values cimport with_values
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
 
 cdef enum:
@@ -23,7 +24,7 @@ cdef class EventRing:
     def __init__(self, Py_ssize_t size, Py_ssize_t inputs_min):
         self.size = size
         # Any single event fits.
-        self.cells_max = max(VALUES_PER_EVENT * size, EVENT_VALUES_MAX + inputs_min)
+        self.cells_max = max(VALUES_PER_EVENT * size, with_values(EVENT_VALUES_MAX) + inputs_min)
         self._clear()
 
     def _clear(self):

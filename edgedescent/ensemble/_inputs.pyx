@@ -1,6 +1,8 @@
 """Inputs of the members of an ensemble: the own lags of the label, an intercept and the standardized features."""
 import numpy as np
 
+from edgedescent.ensemble._repeated_values cimport with_values
+
 
 cdef class InputBuffer:
     """Scratch for the inputs of one event.
@@ -33,8 +35,7 @@ cdef class InputBuffer:
         cdef double[::1] exact
         if n <= self.room:
             return 0
-        # Each feature may have a value that comes again.
-        size = self.n_lags + 1 + 2 * n
+        size = self.n_lags + 1 + with_values(n)
         slots, z, exact = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.float32), np.zeros(size)
         self.arrays = (np.asarray(slots), np.asarray(z), np.asarray(exact))
         self.inputs.slots, self.inputs.z, self.inputs.exact = &slots[0], &z[0], &exact[0]

@@ -5,6 +5,19 @@ from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport InputBuffer, Inputs
 from edgedescent.numerics._agreement cimport Agreement
 
+cdef class GradientBuffer:
+    cdef Py_ssize_t slots
+    cdef readonly Py_ssize_t width
+    # Slot 0 of each; slots of values are below.
+    cdef float* first
+    cdef float* skip
+    # Slots that have a gradient, and for each slot whether it is among them.
+    cdef int* touched
+    cdef char* is_touched
+    cdef readonly list arrays
+
+    cdef int reserve(self, Py_ssize_t slots, Py_ssize_t width) except -1
+
 cdef class Network:
     cdef readonly Py_ssize_t n_lags
     cdef readonly Py_ssize_t lags_used
@@ -50,12 +63,12 @@ cdef class Network:
     cdef float* delta1
     cdef float* delta2
     cdef float* g_rest
-    # Sum of the gradients of a batch, zero between batches, and the slots that have one.
+    # Pointers of the buffer while there is a batch, and the number of slots with a gradient.
+    cdef readonly GradientBuffer buffer
     cdef float* g_first
     cdef float* g_skip
     cdef int* touched
     cdef char* is_touched
-    cdef object touched_arrays
     cdef Py_ssize_t n_touched
     # Events of the batch, and the inputs of the one that has most.
     cdef Py_ssize_t n_batched
@@ -80,6 +93,7 @@ cdef class Network:
     cdef double _slope(self, double error) noexcept nogil
     cdef Py_ssize_t _run(self, const Inputs* inputs, Py_ssize_t first) noexcept nogil
     cdef Py_ssize_t _touched_run(self, Py_ssize_t first) noexcept nogil
+    cdef void _take_buffer(self) noexcept nogil
     cdef void _accumulate(self, const Inputs* inputs, double slope) noexcept nogil
     cdef double _finish_gradient(self) noexcept nogil
     cdef void _step(self) noexcept nogil

@@ -8,7 +8,16 @@ from edgedescent.ensemble._inputs import InputBuffer
 from edgedescent.numerics._agreement import Agreement
 
 @disjoint_base
+class GradientBuffer:
+    @property
+    def width(self) -> int: ...
+    @property
+    def arrays(self) -> list[NDArray[Any]]: ...
+
+@disjoint_base
 class Network:
+    @property
+    def buffer(self) -> GradientBuffer: ...
     @property
     def n_lags(self) -> int: ...
     @property
@@ -52,6 +61,7 @@ class Network:
         replay_size: int,
         seed: int,
         takes_values: bool = False,
+        buffer: GradientBuffer | None = None,
     ) -> None: ...
     def start_all(self, slots: int, deviation: float) -> None: ...
     def predict_one(self, buffer: InputBuffer) -> float: ...

@@ -64,6 +64,31 @@ cdef double FLOAT_MAX = 3.4028234663852886e38
 cdef tuple SUFFIXES = ("", "_mean", "_square", "_average")
 
 
+cdef class GradientBuffer:
+    """Sum of the gradients of a batch for the weights of the inputs, which is zero between batches."""
+
+    def __cinit__(self):
+        self.slots = self.width = 0
+        self.arrays = []
+
+    cdef int reserve(self, Py_ssize_t slots, Py_ssize_t width) except -1:
+        """Make room for so many slots from 0 on, and those of values, of networks of a first layer of `width` units."""
+        cdef float[::1] first, skip
+        cdef int[::1] touched
+        cdef char[::1] is_touched
+        if slots <= self.slots and width <= self.width:
+            return 0
+        slots, width = max(slots, self.slots), max(width, self.width)
+        size = VALUE_SLOTS + slots
+        first, skip = np.zeros(size * width, dtype=np.float32), np.zeros(size, dtype=np.float32)
+        touched, is_touched = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int8)
+        self.arrays = [first.base, skip.base, touched.base, is_touched.base]
+        self.first, self.skip = &first[0] + VALUE_SLOTS * width, &skip[VALUE_SLOTS]
+        self.touched, self.is_touched = &touched[0], &is_touched[VALUE_SLOTS]
+        self.slots, self.width = slots, width
+        return 0
+
+
 cdef class Network:
     """Multilayer perceptron with a linear skip connection, Adam and experience replay.
 
@@ -77,11 +102,14 @@ cdef class Network:
         replay_size: Number of newest events that are replayed.
         seed: Seed of the first weights and of the draws.
         takes_values: True if values that come again are inputs, see `edgedescent.ensemble._repeated_values`.
+        buffer: Gradient of a batch, which networks share that finish their batches one after the other.
     """
 
     def __init__(self, Py_ssize_t n_lags, Py_ssize_t lags_used, tuple hidden, double rate, double decay,
-                 Py_ssize_t replay_steps, Py_ssize_t replay_size, uint64_t seed, bint takes_values=False):
+                 Py_ssize_t replay_steps, Py_ssize_t replay_size, uint64_t seed, bint takes_values=False,
+                 GradientBuffer buffer=None):
         self.takes_values = takes_values
+        self.buffer = GradientBuffer() if buffer is None else buffer
         self.n_lags, self.lags_used, self.hidden = n_lags, lags_used, hidden
         self.h1, self.h2 = hidden[0], hidden[1] if len(hidden) > 1 else 0
         self.rate, self.decay = rate, <float>decay
@@ -128,15 +156,13 @@ cdef class Network:
     cdef int grow(self, Py_ssize_t slots) except -1:
         """Make room for the weights of so many inputs; new ones are zero until `start_slot`."""
         cdef float[::1] view
-        cdef int[::1] touched
-        cdef char[::1] is_touched
         if slots <= self.slots:
             return 0
         # The slots of values stand before slot 0.
         size = VALUE_SLOTS + slots
-        touched, is_touched = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int8)
-        first = [np.zeros(size * self.h1, dtype=np.float32) for _ in range(5)]
-        skip = [np.zeros(size, dtype=np.float32) for _ in range(5)]
+        self.buffer.reserve(slots, self.h1)
+        first = [np.zeros(size * self.h1, dtype=np.float32) for _ in range(4)]
+        skip = [np.zeros(size, dtype=np.float32) for _ in range(4)]
         for larger, before in zip(first + skip, self.first + self.skip):
             larger[: len(before)] = before
         self.first, self.skip, self.slots = first, skip, slots
@@ -156,12 +182,6 @@ cdef class Network:
         self.u_square = &view[VALUE_SLOTS]
         view = skip[3]
         self.u_average = &view[VALUE_SLOTS]
-        view = first[4]
-        self.g_first = &view[0] + VALUE_SLOTS * self.h1
-        view = skip[4]
-        self.g_skip = &view[VALUE_SLOTS]
-        self.touched_arrays = (touched, is_touched)
-        self.touched, self.is_touched = &touched[0], &is_touched[VALUE_SLOTS]
         return 0
 
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
@@ -241,8 +261,15 @@ cdef class Network:
         error = error if error < limit else limit
         return error if error > -limit else -limit
 
+    cdef void _take_buffer(self) noexcept nogil:
+        """Set the pointers for a new batch: the buffer may have grown since the last one."""
+        if self.n_batched == 0:
+            self.g_first, self.g_skip = self.buffer.first, self.buffer.skip
+            self.touched, self.is_touched = self.buffer.touched, self.buffer.is_touched
+
     cdef void _accumulate(self, const Inputs* inputs, double slope) noexcept nogil:
         """Add the gradient for an event to that of the batch; `forward` was called for the inputs before."""
+        self._take_buffer()
         cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i = 0 if self.lags_used else self.n_lags, j, n, slot
         cdef Py_ssize_t output = self.n_rest - h - 1
         cdef float* a = self.active2 if self.h2 else self.active1
@@ -476,8 +503,10 @@ cdef class Network:
         for buffer, target in zip(buffers, targets, strict=True):
             self._accumulate(&buffer.inputs, self.forward(&buffer.inputs) - <double>target)
         self._finish_gradient()
-        first, skip, rest = self.first[4].reshape(-1, self.h1), self.skip[4], np.array(self.scratch)
-        first, skip = first[VALUE_SLOTS:], skip[VALUE_SLOTS:]
+        rest = np.array(self.scratch)
+        of_first, of_skip = self.buffer.arrays[0], self.buffer.arrays[1]
+        first = of_first[VALUE_SLOTS * self.buffer.width :][: self.slots * self.h1].reshape(-1, self.h1)
+        skip = of_skip[VALUE_SLOTS:][: self.slots]
         gradient = {"first": first.copy(), "skip": skip.copy(), "rest": rest[len(rest) - self.n_rest :]}
         self._clear()
         return gradient

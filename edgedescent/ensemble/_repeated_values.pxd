@@ -2,8 +2,12 @@
 from edgedescent.features._encoder cimport EncodedEvent
 
 cdef enum:
-    # Values of all features together that can be inputs. The input at place p has the slot -1 - p.
+    # Values of all features together that can be inputs, and of an event. The input at place p has the slot -1 - p.
     VALUE_SLOTS = 128
+
+cdef inline Py_ssize_t with_values(Py_ssize_t n) noexcept nogil:
+    """Return the largest number of inputs of an event of `n` features, its values included."""
+    return n + (n if n < VALUE_SLOTS else VALUE_SLOTS)
 
 cdef class RepeatedValues:
     # Feature of each place, as its row of the encoder, 0 where it is free; and its value.

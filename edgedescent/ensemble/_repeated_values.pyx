@@ -60,9 +60,11 @@ cdef class RepeatedValues:
         self.parts[row] = WATCHED
 
     cdef Py_ssize_t look_up(self, const EncodedEvent* event, const char* kinds, int* slots) noexcept nogil:
-        """Write the slots of the event's values that are inputs; returns how many there are."""
+        """Write the slots of the event's values that are inputs, at most `VALUE_SLOTS`; returns how many there are."""
         cdef Py_ssize_t i, place, n = 0
         for i in range(event.n):
+            if n == VALUE_SLOTS:
+                break
             if self.parts[event.rows[i]] == TAKES_PART and kinds[event.rows[i]] != CATEGORICAL:
                 place = self._place_of(event.rows[i], event.x[i])
                 if place >= 0:
@@ -105,7 +107,8 @@ cdef class RepeatedValues:
     cdef Py_ssize_t _take_place(self, Py_ssize_t row, double value) noexcept nogil:
         """Give a place to a value and return it, or -1 if there is none."""
         cdef Py_ssize_t place = 0
-        if self.n_different[row] == DIFFERENT_MAX:
+        # Features that share a row may take and free many places in one event.
+        if self.n_different[row] == DIFFERENT_MAX or self.n_new == VALUE_SLOTS:
             return -1
         while place < self.n_slots and self.rows[place]:
             place += 1

@@ -17,8 +17,8 @@ from edgedescent.ensemble._member cimport LabelScale, Member
 from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
 from edgedescent.ensemble._mixture cimport Mixture
 from edgedescent.ensemble._neighbours cimport Neighbours
-from edgedescent.ensemble._network cimport Network
-from edgedescent.ensemble._repeated_values cimport RepeatedValues
+from edgedescent.ensemble._network cimport GradientBuffer, Network
+from edgedescent.ensemble._repeated_values cimport RepeatedValues, with_values
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 from edgedescent.features._kinds cimport CATEGORICAL
 from edgedescent.features._scaler cimport BLOCK, Scaler
@@ -134,8 +134,7 @@ cdef class AutoModel(FeatureModel):
         if self.rows < encoder.scaler.rows:
             self._grow(encoder.scaler.rows)
             self.rows = encoder.scaler.rows
-        # Each feature may have a value that comes again.
-        return self.ring.make_room(LAGS + 1 + 2 * encoder.event.n)
+        return self.ring.make_room(LAGS + 1 + with_values(encoder.event.n))
 
     cdef void start_new_rows(self) noexcept nogil:
         cdef Py_ssize_t i, j, row
@@ -206,13 +205,13 @@ cdef class AutoModel(FeatureModel):
         if self.evolves:
             # Before they learn the event, so that a copy learns it with the weights that it has become.
             self.evolution.learn(self.mixture, y)
-        for i in range(self.n_members):
-            (<Member>self.pointers[i]).learn(&self.buffer.inputs, &scale, y)
         self.ring.push(&self.buffer.inputs, scale.base, y)
+        for i in range(self.n_members):
+            # One after the other: networks share the memory of their gradients.
+            (<Member>self.pointers[i]).learn(&self.buffer.inputs, &scale, y)
+            (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
         if self.corrects:
             self.trees.learn(self.ring, &self.replayed.inputs, &scale, self.mixture.prediction, y)
-        for i in range(self.n_members):
-            (<Member>self.pointers[i]).replay(self.ring, &self.replayed.inputs, &scale)
         return prediction
 
     cdef double _middle(self, double prediction) noexcept nogil:
@@ -392,13 +391,14 @@ cdef class AutoModel(FeatureModel):
             member.restore(
                 {name[len(start):]: value for name, value in state.items() if name.startswith(start)}, slots,
                 self.values.n_slots)
-        self.encoder.make_room(max(state["ring.lengths"], default=0))
+        # Lags and values do not count, so that an event may have more inputs than features.
+        self.encoder.make_room(min(max(state["ring.lengths"], default=0), EVENT_VALUES_MAX))
         self.room = 0
 
 
 cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     """Return the chosen members by their names in the state."""
-    chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
+    chosen, seed, size, buffer = parameters.members, parameters.seed, parameters.replay_size, GradientBuffer()
     members = {"forecasts": Forecasts(history, keyed)}
     for i, one in enumerate(chosen.squares):
         members[f"squares{i}"] = LeastSquaresMember(
@@ -406,7 +406,7 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     for i, one in enumerate(chosen.networks):
         network = Network(
             LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i,
-            one.takes_values)
+            one.takes_values, buffer)
         members[f"network{i}"] = NetworkMember(network, one.on_change)
     if chosen.neighbours:
         members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)

@@ -27,6 +27,7 @@ class AutoRegressor(FeatureLearner):
     The members share one encoder, so that an event is read, named and standardized once. Beside the features they get
     lags of the label: the last labels, their differences, the labels one period ago, for two periods that are found
     online, and the last label with the same value of a feature, such as a site, if one is found for which this helps.
+    Half of the networks take each value of a feature that has few whole numbers, such as hours, as an input of its own.
     Half of the members predict the change against the last label, the others the label. Their predictions are mixed
     with weights that follow their regret::
 

@@ -89,4 +89,4 @@ def test_it_runs_as_a_command() -> None:
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert {row["events"] for row in answer["rows"]} == {100}
-    assert len(answer["ingredients"]) == 14
+    assert len(answer["ingredients"]) == 15

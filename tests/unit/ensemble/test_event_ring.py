@@ -50,7 +50,8 @@ def test_it_holds_the_latest_events(stream: list[tuple[list[float], float, float
 def test_wide_events_leave_room_for_fewer() -> None:
     size, rng = 3, np.random.default_rng(1)
     ring = EventRing(size, INPUTS_MIN)
-    cells_max = max(128 * size, 16_384 + INPUTS_MIN)
+    # The widest event has 128 values that come again.
+    cells_max = max(128 * size, 16_384 + 128 + INPUTS_MIN)
     latest: deque[Event] = deque(maxlen=size)
     for _ in range(40):
         width = int(rng.choice([1, 50, 5000, 9000, 16_384]))

@@ -72,6 +72,27 @@ def test_a_row_that_another_feature_has_got_has_no_values_of_the_one_before() ->
     assert (state["ring.slots"] < 0).any()
 
 
+def test_the_widest_events_with_values_that_come_again_are_learned_and_restored() -> None:
+    model = AutoRegressor(budget="tiny", features_max=20_000, replay_size=1)
+    for i in range(16):
+        model.learn_one({f"f{j}": float((i + j) % 3) for j in range(60 if i < 15 else 16_384)}, float(i))
+    assert model.model.values.n_slots == 128
+    x = {f"f{j}": 1.0 for j in range(16_384)}
+    model.learn_one(x, 1.0)
+    restored = model.clone()
+    restored.load_state_dict(model.state_dict())
+    assert restored.predict_one(x) == model.predict_one(x)
+
+
+def test_features_that_share_rows_may_take_and_free_places_in_one_event() -> None:
+    model = AutoRegressor(budget="tiny", features_max=40, when_full="share")
+    for i in range(5):
+        x = {f"f{j}": float(i * j % 29) for j in range(4000)} | {f"g{j}": 0.5 for j in range(4000)}
+        model.learn_one(x, float(i))
+        model.learn_one(dict(reversed(x.items())), float(i))
+    assert np.isfinite(model.predict_one(x))
+
+
 def error_after(change: float, unit: float, budget: Budget) -> float:
     """Error 100 to 300 events after a change of a weight and of the label's unit, over that of a fresh learner."""
     rng = np.random.default_rng(7)
