@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import click
 
 
 @dataclass(frozen=True)
@@ -317,3 +319,14 @@ def command_line() -> str:
     script = Path(sys.argv[0])
     shown = script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
     return shlex.join(["python", str(shown), *sys.argv[1:]])
+
+
+def print_rows(rows: Sequence[Any], table: str, libraries: Sequence[str], *, json_: bool) -> None:
+    """Print a table, what it ran on and the command that repeats it; or the rows, which are dataclasses, as JSON."""
+    ran_on = environment(libraries)
+    if json_:
+        click.echo(json.dumps({"ran_on": ran_on, "again": command_line(), "rows": [asdict(row) for row in rows]}))
+        return
+    click.echo(table)
+    click.echo("ran on: " + ", ".join(f"{name} {value}" for name, value in ran_on.items()))
+    click.echo(f"again: {command_line()}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from bars import geometric_mean
-from harness import columns, command_line, environment
-from recordings import RECORDINGS
+from harness import columns, print_rows
+from recordings import readable
 from trials import events_of, without_previous
 
 from edgedescent import AutoRegressor
@@ -113,18 +112,8 @@ def main(data: Path | None, budget: str, events: int, only: str, json_: bool) ->
 
     The baseline of a quantile is the prediction with the absolute loss and that quantile of the latest 500 errors.
     """
-    named = [one for one in RECORDINGS if only.lower() in one.name.lower() and one.input_kind == "features"]
-    chosen = [one for one in named if one.length == 1 and one.why_not(data) is None]
-    if not chosen:
-        raise click.ClickException(f"No stream that can be read holds {only!r}. Is --data given?")
-    rows = [run(one.name, budget, data, events) for one in chosen]
-    ran_on = environment(("edgedescent", "numpy", "river"))
-    if json_:
-        click.echo(json.dumps({"ran_on": ran_on, "again": command_line(), "rows": [asdict(row) for row in rows]}))
-        return
-    click.echo(as_table(rows))
-    click.echo("ran on: " + ", ".join(f"{name} {value}" for name, value in ran_on.items()))
-    click.echo(f"again: {command_line()}")
+    rows = [run(one.name, budget, data, events) for one in readable(data, only)]
+    print_rows(rows, as_table(rows), ("edgedescent", "numpy", "river"), json_=json_)
 
 
 if __name__ == "__main__":

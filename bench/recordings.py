@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 Event = tuple[dict[str, float], float]
@@ -243,3 +244,16 @@ RECORDINGS = (
     Recording("FriedmanDrift lea, long", partial(friedman_drift, "lea", (10_000, 25_000, 40_000)), length=5),
     Recording("MovieTweetings", movie_tweetings, "movietweetings-100k/ratings.dat.gz", input_kind="ratings"),
 )
+
+
+def readable(data: Path | None, only: str) -> list[Recording]:
+    """Return the short streams of features whose names hold a text, and that can be read.
+
+    Raises:
+        ClickException: If there is none.
+    """
+    named = [one for one in RECORDINGS if only.lower() in one.name.lower() and one.input_kind == "features"]
+    chosen = [one for one in named if one.length == 1 and one.why_not(data) is None]
+    if not chosen:
+        raise click.ClickException(f"No stream that can be read holds {only!r}. Is --data given?")
+    return chosen

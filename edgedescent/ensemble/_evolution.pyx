@@ -7,9 +7,9 @@ stream. The fitness of a network is its error on the events of a generation, eac
     worst <- copy of the best                          weights, Adam's averages, hyper-parameters
     h <- min(max(h exp(f σ N(0, 1)), least), most)     for each hyper-parameter h of the copy
 
-The kind of a network is the lags that it gets, and whether its target is the change or the label. A copy is of the kind of
-its original. The last network of a kind is not replaced, so that the ensemble can follow a stream on which another kind
-becomes the better one.
+The kind of a network is the lags that it gets, whether its target is the change or the label, and whether it takes repeated
+values. A copy is of the kind of its original. The last network of its lags and target is not replaced, so that the ensemble
+can follow a stream on which another kind becomes the better one.
 """
 import numpy as np
 
