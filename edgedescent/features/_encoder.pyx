@@ -429,6 +429,9 @@ cdef class Encoder:
         cdef EncodedEvent* event = &self.event
         self.n_new = 0
         self.n_read = event.n
+        if not self.same_runs or self.kinds_changed:
+            self.find_runs(event)
+            self.kinds_changed = False
         if learning:
             # Before any name gets a row, so that no feature of this event has to give up its own.
             self._mark_learned()
@@ -441,9 +444,7 @@ cdef class Encoder:
                     event.x[n] = event.x[i]
                     n += 1
             event.n = n
-        if not self.same_runs or self.kinds_changed:
             self.find_runs(event)
-            self.kinds_changed = False
         return 0
 
     cdef void _find_indicators(self) noexcept nogil:
@@ -468,15 +469,17 @@ cdef class Encoder:
             self.kinds[row] = kind
 
     cdef void _mark_learned(self) noexcept nogil:
-        # As `Vocabulary.mark` does; the pointers are read once.
+        # As `Vocabulary.mark` does; the pointers are read once, and the rows of a run lie side by side.
         cdef long long* last_learned = self.vocabulary.last_learned
         cdef unsigned char* uses = self.vocabulary.uses
-        cdef const Py_ssize_t* rows = self.event.rows
         cdef long long now = self.n_events
-        cdef Py_ssize_t i, n = self.event.n
-        for i in range(n):
-            last_learned[rows[i]] = now
-            uses[rows[i]] += uses[rows[i]] < USES_MAX
+        cdef Py_ssize_t r, row, end
+        for r in range(self.event.n_runs):
+            end = self.event.runs[r].row + self.event.runs[r].length
+            for row in range(self.event.runs[r].row, end):
+                last_learned[row] = now
+            for row in range(self.event.runs[r].row, end):
+                uses[row] += uses[row] < USES_MAX
 
     cdef int _assign_rows(self) except -1:
         """Give rows to the new names of the event, where there are any left."""

@@ -39,8 +39,21 @@ cdef class Scaler:
 
     cdef int grow(self, Py_ssize_t rows) except -1
     cdef void clear_row(self, Py_ssize_t row) noexcept nogil
-    cdef double standardized(self, double x) noexcept nogil
-    cdef double winsorized(self, double x) noexcept nogil
+
+    cdef inline double standardized(self, double x) noexcept nogil:
+        """Return (x - mean) / sd of row 0, clipped at ±clip."""
+        cdef double z = (x - self.mean[0]) * self.inverse[0]
+        z = z if z < self.clip else self.clip
+        return z if z > -self.clip else -self.clip
+
+    cdef inline double winsorized(self, double x) noexcept nogil:
+        """Clip a value to mean ± clip sd of row 0; without a variance, return it unchanged."""
+        cdef double limit = self.clip * self.deviation[0]
+        if limit == 0.0:
+            return x
+        x = x if x < self.mean[0] + limit else self.mean[0] + limit
+        return x if x > self.mean[0] - limit else self.mean[0] - limit
+
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void _check_start(self, const double* x, Py_ssize_t at, Py_ssize_t n) noexcept nogil
     cdef void _end_block(self, Py_ssize_t row) noexcept nogil

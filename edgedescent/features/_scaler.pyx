@@ -107,20 +107,6 @@ cdef class Scaler:
         self.block_count[row] = self.block_base[row] = self.block_sum[row] = self.block_squares[row] = 0.0
         self.block_far[row] = self.block_variance[row] = self.streak[row] = self.burst[row] = 0.0
 
-    cdef double standardized(self, double x) noexcept nogil:
-        """Return (x - mean) / sd of row 0, clipped at ±clip."""
-        cdef double z = (x - self.mean[0]) * self.inverse[0]
-        z = z if z < self.clip else self.clip
-        return z if z > -self.clip else -self.clip
-
-    cdef double winsorized(self, double x) noexcept nogil:
-        """Clip a value to mean ± clip sd of row 0; without a variance, return it unchanged."""
-        cdef double limit = self.clip * self.deviation[0]
-        if limit == 0.0:
-            return x
-        x = x if x < self.mean[0] + limit else self.mean[0] + limit
-        return x if x > self.mean[0] - limit else self.mean[0] - limit
-
     cdef void standardize(self, const double* x, double* z, Py_ssize_t at, Py_ssize_t n) noexcept nogil:
         """Write (x - mean) / sd of the rows from `at` on into `z`, clipped at ±clip."""
         cdef double clip = self.clip, value

@@ -12,6 +12,13 @@
 /* Results of an update: a row is among its first values, has no variance, or its block is full. */
 enum { ROW_IS_YOUNG = 1, ROW_IS_CONSTANT = 2, BLOCK_IS_FULL = 4 };
 
+static inline double larger(double a, double b) { return a > b ? a : b; }
+
+/* The rate of a row of so many values. Most rows have had so many that the minimum holds: they need no division. */
+static inline double scaler_rate(double n_values, double rate_min) {
+    return n_values * rate_min > 1.001 ? rate_min : larger(1.0 / n_values, rate_min);
+}
+
 /* Update the statistics of `n` rows with the values `x`; see `Scaler`. A value is far if its squared deviation is more than
    `far_squared` variances. */
 static inline __attribute__((always_inline)) int scaler_update_inline(
@@ -20,10 +27,10 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
     double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
     double start, double block, double far_squared, int watches, int in_step, ptrdiff_t n) {
     long long young = 0, constant = 0, full = 0;
-    double shared_rate = in_step ? 1.0 / (count[0] + 1.0) : 0.0;
+    double shared_rate = in_step ? scaler_rate(count[0] + 1.0, rate_min) : 0.0;
     for (ptrdiff_t i = 0; i < n; i++) {
         double n_values = count[i] + 1.0;
-        double rate = in_step ? shared_rate : 1.0 / n_values;
+        double rate = in_step ? shared_rate : larger(1.0 / n_values, rate_min);
         double deviation = x[i] - mean[i];
         double limit = clip * deviations[i];
         double next;
@@ -41,7 +48,6 @@ static inline __attribute__((always_inline)) int scaler_update_inline(
             block_far[i] += deviation * deviation > far_squared * variance[i] ? 1.0 : 0.0;
             full |= n_block >= block;
         }
-        rate = rate > rate_min ? rate : rate_min;
         /* Without a variance there is no scale for outliers: accept any value. */
         limit = limit > 0.0 ? limit : 1e300;
         deviation = deviation < limit ? deviation : limit;
@@ -67,7 +73,7 @@ static inline __attribute__((always_inline)) int rows_are_in_step(const double *
 }
 
 EDGEDESCENT_VERSIONS
-static int scaler_update(
+static int scaler_update_rows(
     const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
     double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
     double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
@@ -78,6 +84,20 @@ static int scaler_update(
     if (rows_are_in_step(count, n)) return watches ? SCALER_UPDATE(1, 1) : SCALER_UPDATE(0, 1);
     return watches ? SCALER_UPDATE(1, 0) : SCALER_UPDATE(0, 0);
 #undef SCALER_UPDATE
+}
+
+/* A single row, such as that of a target, goes without what a loop over vectors has to prepare. */
+static inline int scaler_update(
+    const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
+    double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
+    double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
+    double start, double block, double far_squared, int watches, ptrdiff_t n) {
+#define SCALER_ARGUMENTS                                                                                                 \
+    x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum, block_squares, block_far, rate_min, \
+        clip, start, block, far_squared, watches
+    if (n == 1) return scaler_update_inline(SCALER_ARGUMENTS, 1, 1);
+    return scaler_update_rows(SCALER_ARGUMENTS, n);
+#undef SCALER_ARGUMENTS
 }
 
 #endif

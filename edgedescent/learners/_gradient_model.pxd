@@ -1,4 +1,5 @@
 """Base of the models of named features that descend a gradient."""
+from cython cimport final
 from libc.stdint cimport uint64_t
 
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
@@ -46,10 +47,14 @@ cdef class GradientModel(FeatureModel):
 
     cdef void descend(self, const EncodedEvent* event, double target, double score) noexcept nogil
 
+    @final
     cdef double to_prediction(self, double score) noexcept nogil
+    @final
     cdef double to_loss_target(self, double y) noexcept nogil
     cdef int check_rows(self, dict state, str table) except -1
+    @final
     cdef double _error(self, double target, double score) noexcept nogil
+    @final
     cdef void _replay(self) noexcept nogil
     cdef void reopen_row(self, Py_ssize_t row) noexcept nogil
     cdef void reopen_rest(self) noexcept nogil

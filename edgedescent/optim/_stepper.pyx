@@ -8,10 +8,9 @@ from libc.string cimport memcpy, memset
 
 from edgedescent.losses._losses cimport make_loss
 from edgedescent.numerics._errors cimport raise_kept
-from edgedescent.numerics._numbers cimport bounded
 from edgedescent.numerics._vectors cimport dot
 from edgedescent.optim._parameter_table cimport ParameterTable, Table
-from edgedescent.optim._schedules cimport MEMORY, make_schedule, watch
+from edgedescent.optim._schedules cimport MEMORY, make_schedule
 
 from edgedescent.losses.squared import SquaredLoss
 
@@ -51,6 +50,7 @@ cdef class Stepper:
         self.clip_norm = optimizer.clip_norm or 0.0
         self.average_rate = optimizer.average_rate or 0.0
         self.l1 = l1
+        self.joins = l1 == 0.0 and not optimizer.spares_intercepts
         self.n_pieces = 0
         self.make_room(16, 16)
 
@@ -78,11 +78,6 @@ cdef class Stepper:
             self.saved_room = longest
         return 0
 
-    cdef void add(self, Table* table, Py_ssize_t at, Py_ssize_t n, double* g, bint penalized) noexcept nogil:
-        """Add the gradient of one run of parameters to the next step."""
-        self.pieces[self.n_pieces] = Piece(table, at, n, g, penalized)
-        self.n_pieces += 1
-
     cdef void step(self, double slope, const Loss* loss, double target, double score, double share) noexcept nogil:
         """Update all runs that were added, then clear the list of runs.
 
@@ -97,7 +92,7 @@ cdef class Stepper:
         cdef double cap = self.clip_value if self.clip_value > 0.0 else 1e100
         cdef double total = 0.0, shrink
         cdef Py_ssize_t p, i
-        cdef Piece piece
+        cdef Piece* piece
         self._set_context(slope, loss, target, score, share)
         for p in range(self.n_pieces):
             total += _limit_values(self.pieces[p].g, self.pieces[p].n, cap)
@@ -114,7 +109,7 @@ cdef class Stepper:
         context.square_sum = total
         context.totals[1] += 1.0
         for p in range(self.n_pieces):
-            piece = self.pieces[p]
+            piece = &self.pieces[p]
             if piece.table.rule.prepare != NULL:
                 piece.table.rule.prepare(&piece.table.rule, context, piece.table.w, piece.g, piece.at, piece.n)
         for p in range(self.n_pieces):
@@ -141,7 +136,8 @@ cdef class Stepper:
         cdef double* count
         cdef Py_ssize_t i
         cdef int s
-        cdef bint broken = False
+        # As wide as a weight, so that the check is vectorized.
+        cdef long long broken = 0
         memcpy(self.saved, w, piece.n * sizeof(double))
         self.context.decays = piece.penalized
         table.rule.step(&table.rule, &self.context, table.w, piece.g, piece.at, piece.n)
@@ -154,8 +150,8 @@ cdef class Stepper:
             for i in range(piece.n):
                 w[i] = w[i] - shrink if w[i] > shrink else (w[i] + shrink if w[i] < -shrink else 0.0)
         for i in range(piece.n):
-            # `not a < w < b` is also true for NaN.
-            broken |= not -1e100 < w[i] < 1e100
+            # `not a < b` is also true for NaN.
+            broken |= not fabs(w[i]) < 1e100
         if broken:
             memcpy(w, self.saved, piece.n * sizeof(double))
             for s in range(table.rule.n_slots):
@@ -182,11 +178,6 @@ cdef class Stepper:
             shrink = self.l1 * variance[i]
             w[i] = w[i] - shrink if w[i] > shrink else (w[i] + shrink if w[i] < -shrink else 0.0)
             w[i] /= 1.0 + self.l2 * variance[i]
-
-    cdef void learned(self, const Loss* loss, double target, double score) noexcept nogil:
-        """Update a schedule that depends on the loss with the loss of the event."""
-        if self.schedule.watches:
-            watch(&self.schedule, bounded(loss.value(loss, target, score)))
 
     cdef int check(self) except -1:
         """Raise the first exception from an optimizer or a loss written in Python since the last check."""

@@ -32,6 +32,7 @@ class AdamW(Optimizer):
     """
 
     rule: ClassVar[str] = "adamw"
+    spares_intercepts: ClassVar[bool] = True
     slots: ClassVar[tuple[str, ...]] = ("m", "v", "c1", "c2")
 
     lr: Annotated[float, Meta(gt=0, description="Learning rate")] = 0.01

@@ -33,6 +33,10 @@ class Optimizer(Declared):
     """True if the rule computes the parameters from its slots and hyper-parameters, instead of changing them. Other
     hyper-parameters would then change all of them."""
 
+    spares_intercepts: ClassVar[bool] = False
+    """True if the rule treats intercepts and biases differently, as weight decay does. Otherwise, they may step together
+    with the weights beside them."""
+
     needs_single_events: ClassVar[bool] = False
     """True if the rule needs the gradient of each event, so that averages over mini-batches do not serve it."""
 

@@ -59,7 +59,7 @@ class MiniBatch(Optimizer):
         for name in ("schedule", "clip_value", "clip_norm", "average_rate"):
             object.__setattr__(self, name, getattr(self.optimizer, name))
         # Attributes of the inner optimizer that the compiled rules and the learners read.
-        for name in ("rule", "slots", "scales_itself", "step"):
+        for name in ("rule", "slots", "scales_itself", "spares_intercepts", "step"):
             if hasattr(self.optimizer, name):
                 object.__setattr__(self, name, getattr(self.optimizer, name))
 

@@ -53,6 +53,7 @@ class RLS(Optimizer):
     rule: ClassVar[str] = "rls"
     slots: ClassVar[tuple[str, ...]] = ("variance", "gradient", "agreement", "power", "recent")
     scales_itself: ClassVar[bool] = True
+    spares_intercepts: ClassVar[bool] = True
     needs_single_events: ClassVar[bool] = True
 
     forgetting: Annotated[

@@ -185,6 +185,17 @@ def test_l1_gives_zeros() -> None:
         assert (path[:, 1] == 0).mean() > 0.3
 
 
+@pytest.mark.parametrize(
+    "optimizer", [one for one in EVERY_OPTIMIZER if accepts_optimizer(LinearRegressor, one)], ids=repr
+)
+def test_adjacent_runs_step_together_as_they_do_apart(optimizer: Optimizer) -> None:
+    # A penalty too small to change a weight keeps the intercept apart from the weights beside it.
+    together, apart = LinearRegressor(optimizer=optimizer), LinearRegressor(optimizer=optimizer, l1=1e-300)
+    X = np.random.default_rng(5).normal(size=(300, 5))
+    y = 3.0 + X @ [1.0, -2.0, 0.5, 0.0, 4.0]
+    assert together.learn_many(X, y) == pytest.approx(apart.learn_many(X, y), rel=1e-6, abs=1e-9)
+
+
 def test_weight_decay_spares_the_intercept() -> None:
     kept, decayed = (LinearRegressor(optimizer=AdamW(weight_decay=d)) for d in (0.0, 5.0))
     for model in (kept, decayed):
