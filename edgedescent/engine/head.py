@@ -70,8 +70,7 @@ class Head:
 
     def set_label_delay(self, n_events: int) -> None:
         """Tell a learner that has lags of the label how many events lie between the last one and the event at hand."""
-        if hasattr(self.learner, "set_label_delay"):
-            self.learner.set_label_delay(n_events)
+        self.learner.set_label_delay(n_events)
 
     def skip(self, x: Mapping[str, Any], n_events: int) -> None:
         """Tell a learner that has lags of the label that the one of an event will not come.
@@ -80,9 +79,8 @@ class Head:
             x: Features of the event.
             n_events: Number of events between the last label and it when it was predicted.
         """
-        if hasattr(self.learner, "skip_one"):
-            self.learner.set_label_delay(n_events)
-            self.learner.skip_one(x)
+        self.learner.set_label_delay(n_events)
+        self.learner.skip_one(x)
 
     def take_alarms(self, message: Message, counters: Counter[str]) -> list[DriftAlarm]:
         """Count the alarms that were raised since the last call, and return them as effects.

@@ -202,6 +202,12 @@ class Learner(Declared):
         """Return the features whose categories never repeat, and are not learned any more."""
         return []
 
+    def set_label_delay(self, n_events: int) -> None:
+        """Set how many events lie between the last label and the next event; it matters to `AutoRegressor` only."""
+
+    def skip_one(self, x: Mapping[str, Any]) -> None:
+        """Take in that the label of an event will not come; it matters to `AutoRegressor` only."""
+
     def state_dict(self) -> State:
         """Return a copy of the learned state by name; `load_state_dict` restores it bit for bit."""
         state: State = {}
