@@ -28,6 +28,8 @@ from edgedescent.state.store import Store
 
 STATUS_INTERVAL_S = 1.0
 """Shortest time between two status files that are written because the state changed."""
+RELEASE_INTERVAL_S = 2.0
+"""Shortest time between two releases of free pages, most of which a busy daemon takes again at once."""
 _STATM = ProcFile("statm")
 
 
@@ -75,7 +77,7 @@ class Reports:
         self._reported_state = ""
         """State in the last status file."""
         self._reported_position = engine.position
-        self._status_due = -math.inf
+        self._status_due = self._release_due = -math.inf
         self._due = self._at = self._started = clock.monotonic()
         self._events = engine.counters["events_learned"]
 
@@ -126,7 +128,9 @@ class Reports:
     def _report(self, now: float) -> None:
         # A commit notices it too, but without messages there is none.
         self._store.require_files()
-        release_free_pages()
+        if now >= self._release_due:
+            release_free_pages()
+            self._release_due = now + RELEASE_INTERVAL_S
         metrics = self.metrics()
         elapsed = now - self._at
         learned = self._engine.counters["events_learned"]

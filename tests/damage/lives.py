@@ -122,7 +122,8 @@ class Device:
             dead_letters_max=state.dead_letters_max,
         )
         self.store.appended = []
-        self.store.piece_bytes = 400
+        # A checkpoint has several pieces, but not so many that writing them is most of the work.
+        self.store.piece_bytes = 8000
         self.daemon = Daemon(config, self.transport, self.store, FakeClock(), FakeSnapshotJob())
 
     def recover(self) -> Engine:
