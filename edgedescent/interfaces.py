@@ -85,8 +85,8 @@ class Transport(Protocol):
 
         Args:
             memory: Its `memory`; "" in a new state.
-            last_packet_id: Packet id of the last message that it has saved, 0 if there is none; None if that message
-                has no packet id, or is not readable.
+            last_packet_id: Packet id up to which the broker had numbered the messages that it has saved, 0 if there is
+                none; None if the last one has no packet id, or is not readable.
         """
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:

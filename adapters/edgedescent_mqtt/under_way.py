@@ -7,13 +7,13 @@ from collections import Counter
 
 import msgspec
 
+from edgedescent.engine.packet_ids import PACKET_ID_MAX, ids_between, latest_id
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.session_record import SessionRecord
 
 log = logging.getLogger(__name__)
 
-PACKET_ID_MAX = 65_535
 GAP_MAX = 1_000
 """Largest gap between packet ids that is taken for forgotten events."""
 PROOF_ID = 16
@@ -44,7 +44,7 @@ class UnderWay:
         self._unanswered = 0
         """Number of events that the broker should send again."""
         self._last_id: int | None = None
-        """Packet id of the last event, 0 before the first of a session; None if it is not known."""
+        """Packet id up to which the broker has numbered, 0 before the first of a session; None if it is not known."""
         self._is_first = False
         """True until the first event of a connection that continues a session."""
         self._left = 0
@@ -54,7 +54,7 @@ class UnderWay:
         self._said = False
 
     def resume(self, last_packet_id: int | None) -> None:
-        """Continue behind the last event that an earlier process has saved; None if that is not known."""
+        """Continue behind the packet id up to which the broker had numbered for an earlier process; None if unknown."""
         self._last_id = last_packet_id
 
     def on_connected(self, record: SessionRecord, *, resumed: bool) -> None:
@@ -85,7 +85,8 @@ class UnderWay:
             self._judge(next(one for one in deliveries if one.qos))
         if self._left:
             deliveries = [self._marked(one) for one in deliveries]
-        self._last_id = deliveries[-1].packet_id or self._last_id
+        if (last := deliveries[-1]).packet_id:
+            self._last_id = latest_id(self._last_id, last.packet_id, again=last.duplicate)
         if self._receive_max is not None and self._count > self._receive_max:
             log.warning(
                 "The broker sends more unacknowledged events than the %d that `broker.receive_max` permits, as "
@@ -98,7 +99,7 @@ class UnderWay:
     def _judge(self, first: Delivery) -> None:
         """Look at the first event of a connection: the broker must go on where it was not acknowledged."""
         record, last_id = self._record, self._last_id
-        behind = (last_id - first.packet_id) % PACKET_ID_MAX if last_id else PACKET_ID_MAX
+        behind = ids_between(first.packet_id, last_id) if last_id else PACKET_ID_MAX
         again = first.packet_id != 1 and behind < UNMARKED_MAX
         if first.duplicate:
             record.marks = True
@@ -134,7 +135,7 @@ class UnderWay:
         """Return a delivery, marked as sent again if it is the next of those."""
         if not self._left or not one.qos:
             return one
-        left = (self._end_id - one.packet_id) % PACKET_ID_MAX
+        left = ids_between(one.packet_id, self._end_id)
         if one.duplicate or left >= self._left:
             self._left = 0
             return one

@@ -9,6 +9,7 @@ connection wait for a turn at most, however long a message takes to learn.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from edgedescent.config import Config
@@ -20,7 +21,8 @@ from edgedescent.daemon.receiving import Receiver
 from edgedescent.daemon.reports import Reports
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
-from edgedescent.engine.messages import DeadLetter, Effect
+from edgedescent.engine.messages import DeadLetter, Effect, Message
+from edgedescent.engine.packet_ids import latest_id_of
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import DiskFullError
 from edgedescent.interfaces import Transport
@@ -39,6 +41,8 @@ BACKLOG_S = 0.05
 """Time for which a stopping daemon waits for more messages after acknowledging many."""
 CONFIRMATION_S = 0.005
 """Typical time until the broker confirms a published message."""
+SENT_AGAIN_MAX = 256
+"""Most messages at the end of the journal of which it is asked whether they were sent again."""
 CLOSE_TIMEOUT_S = 3.0
 """Longest time for closing the connection."""
 
@@ -143,11 +147,20 @@ class Daemon:
             self._committer.request_checkpoint()
 
     def _last_packet_id(self) -> int | None:
-        """Packet id of the last message, 0 before the first; None if it has none or cannot be read."""
-        if self.engine.position == 0:
+        """Packet id up to which the broker has numbered, 0 before the first; None if it is not known."""
+        position = self.engine.position
+        if position == 0:
             return 0
-        last = next(self._store.read(after=self.engine.position - 1), None)
-        return None if last is None else last.packet_id or None
+        return latest_id_of(self._newest_first())
+
+    def _newest_first(self) -> Iterator[Message]:
+        """Return the messages at the end of the journal, the newest first, as far as they can be read."""
+        last = self.engine.position
+        for position in range(last, max(last - SENT_AGAIN_MAX, 0), -1):
+            message = next(self._store.read(after=position - 1, up_to=position), None)
+            if message is None:
+                return
+            yield message
 
     def _check_windows(self) -> None:
         """Log a warning if the broker may send more messages again than the engine recognizes."""

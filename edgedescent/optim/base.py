@@ -34,8 +34,8 @@ class Optimizer(Declared):
     hyper-parameters would then change all of them."""
 
     spares_intercepts: ClassVar[bool] = False
-    """True if the rule treats intercepts and biases differently, as weight decay does. Otherwise, they may step together
-    with the weights beside them."""
+    """True if the rule treats intercepts and biases differently, as weight decay does. Otherwise, they may step
+    together with the weights beside them."""
 
     needs_single_events: ClassVar[bool] = False
     """True if the rule needs the gradient of each event, so that averages over mini-batches do not serve it."""

@@ -109,6 +109,22 @@ def test_messages_that_are_sent_again_unmarked_are_marked(
     assert warnings(caplog).count("sends messages again without marking them") == 1
 
 
+def test_messages_whose_sending_again_was_interrupted_are_marked_in_the_end(
+    broker: FakeBroker, make: MakeAdapter
+) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 313)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"x", 264) + message(b"x", 265))
+    again = [one for poll in deliveries(transport, 2) for one in poll]
+    assert transport.acknowledge(again)
+    cut(transport, link)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(b"".join(message(b"x", packet_id) for packet_id in (266, 267, 313, 314)))
+    rest = [one for poll in deliveries(transport, 4) for one in poll]
+    assert [one.duplicate for one in again + rest] == [True, True, True, True, True, False]
+
+
 @pytest.mark.parametrize(
     "first", [message(b"x", 1), message(b"x", 3_000), message(b"x", 8, dup=True), message(b"x", 11)]
 )
