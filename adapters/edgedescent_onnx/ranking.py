@@ -1,4 +1,4 @@
-"""ONNX graph of the rankers: popularity, neighbours of the user's latest items, and weights by user."""
+"""ONNX graph of the rankers: popularity, neighbours of the user's latest items, factors, and weights by user."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _FADING = 0.8
 
 
 class RankerGraph(MatrixFactorizationGraph):
-    """Graph of a ranker, with its tables of neighbours.
+    """Graph of a ranker, with its tables of neighbours and factors.
 
     ::
 
-        f = Σ_b w_b popularity_b(item) + w age(item) + Σ_g w_g log(1 + s_g x_g(user, item))
+        f = Σ_b w_b popularity_b(item) + w age(item) + Σ_g w_g log(1 + s_g x_g(user, item)) + w s(user, item)
         prediction = 1 / (1 + exp(f(unknown item) - f))
 
     The weights w are those of the user's context at the snapshot. x is summed over the neighbours of the user's latest
@@ -62,9 +62,10 @@ class RankerGraph(MatrixFactorizationGraph):
             *_gathered("items", "item_row", "x_item"),
             Node("Sub", ["x_item", "unknown_item"], "x_dense"),
             Node("Mul", ["w_dense", "x_dense"], "dense_parts"),
-            Node("ReduceSum", ["dense_parts", "axis_1"], "dense_score" if groups else "score", {"keepdims": 0}),
+            Node("ReduceSum", ["dense_parts", "axis_1"], "dense_score", {"keepdims": 0}),
         ]
         constants["axis_1"] = np.array([1])
+        scores = ["dense_score"]
         if groups:
             constants |= {
                 "sparse_weights": tables["weights"][:, n_dense + columns],
@@ -72,6 +73,11 @@ class RankerGraph(MatrixFactorizationGraph):
                 "ones": np.ones(len(columns)),
             }
             nodes += [*_gathered("sparse_weights", "user_row", "w_sparse"), *_sparse(constants, groups)]
+            scores.append("sparse_score")
+        if "factors" in tables:
+            nodes += _factors(constants, tables)
+            scores.append("factor_score")
+        nodes.append(Node("Sum", scores, "score"))
         link_nodes, link_constants = sigmoid("score", "prediction")
         scoring = _scoring(constants, tables, columns, groups, head=model.model.head)
         list_nodes, list_constants = lists(model, compact, scoring, head=model.model.head)
@@ -204,7 +210,28 @@ def _sparse(constants: dict[str, Constant], groups: Mapping[str, Mapping[str, Ar
         Node("Log", ["x_from_one"], "x_log"),
         Node("Mul", ["w_sparse", "x_log"], "sparse_parts"),
         Node("ReduceSum", ["sparse_parts", "axis_1"], "sparse_score", {"keepdims": 0}),
-        Node("Add", ["dense_score", "sparse_score"], "score"),
+    ]
+
+
+def _factors(constants: dict[str, Constant], tables: Mapping[str, Any]) -> list[Node]:
+    """Nodes that write the part of the factors in the score of the pair: their score, times its weight."""
+    users, items, biases = tables["factors"]
+    constants |= {
+        "user_factors": users,
+        "item_factors": items,
+        "item_biases": biases[:, None],
+        "factor_weights": tables["weights"][:, -1:],
+    }
+    return [
+        *_gathered("user_factors", "user_row", "p"),
+        *_gathered("item_factors", "item_row", "q"),
+        *_gathered("item_biases", "item_row", "item_bias"),
+        *_gathered("factor_weights", "user_row", "w_factors"),
+        Node("Mul", ["p", "q"], "factor_products"),
+        Node("ReduceSum", ["factor_products", "axis_1"], "factor_product", {"keepdims": 1}),
+        Node("Add", ["factor_product", "item_bias"], "x_factors"),
+        Node("Mul", ["w_factors", "x_factors"], "factor_parts"),
+        Node("ReduceSum", ["factor_parts", "axis_1"], "factor_score", {"keepdims": 0}),
     ]
 
 
@@ -250,6 +277,9 @@ def _scoring(
             nodes += _spread(constants, name, g, at, rows, parts, head=head)
             constants[f"first_weight_{at}"] = np.array([[first[n_dense + columns[at]]]])
             at += 1
+    if "factors" in tables:
+        nodes += _spread_factors(constants, at, first[-1], head=head)
+        at += 1
     return [
         *nodes,
         Node("Identity", [f"first_{at}"], "item_scores"),
@@ -286,6 +316,27 @@ def _spread(
         nodes += [
             Node("Gather", ["w_sparse", f"column_{at}"], f"weight_{at}", {"axis": 1}),
             Node("Mul", [f"log_all_{at}", f"weight_{at}"], f"last_part_{at}"),
+            Node("Add", [f"last_{at}", f"last_part_{at}"], f"last_{at + 1}"),
+        ]
+    return nodes
+
+
+def _spread_factors(constants: dict[str, Constant], at: int, first: float, *, head: int) -> list[Node]:
+    """Nodes that add the scores of the factors, of all items, to the scores number `at`."""
+    constants |= {"factor_first_weight": np.array([[first]]), "item_count_row": np.array([1, -1])}
+    nodes = [
+        Node("Cast", ["item_factors"], "item_factors_double", {"to": DOUBLE}),
+        Node("Transpose", ["item_factors_double"], "items_by_factor", {"perm": [1, 0]}),
+        Node("MatMul", ["p", "items_by_factor"], "factor_products_all"),
+        Node("Cast", ["item_biases"], "item_biases_double", {"to": DOUBLE}),
+        Node("Reshape", ["item_biases_double", "item_count_row"], "bias_row"),
+        Node("Add", ["factor_products_all", "bias_row"], "x_factors_all"),
+        Node("Mul", ["x_factors_all", "factor_first_weight"], f"first_part_{at}"),
+        Node("Add", [f"first_{at}", f"first_part_{at}"], f"first_{at + 1}"),
+    ]
+    if head:
+        nodes += [
+            Node("Mul", ["x_factors_all", "w_factors"], f"last_part_{at}"),
             Node("Add", [f"last_{at}", f"last_part_{at}"], f"last_{at + 1}"),
         ]
     return nodes

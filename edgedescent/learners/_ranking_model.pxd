@@ -1,6 +1,7 @@
 """The model of rankers: popularity that forgets and neighbours of the user's latest items, in one score."""
 from edgedescent.features._id_encoder cimport EncodedPair, IdEncoder
 from edgedescent.learners._recommender_model cimport RecommenderModel
+from edgedescent.ranking._choice_factors cimport ChoiceFactors
 from edgedescent.ranking._choice_weights cimport FEATURES_MAX, Candidate, ChoiceWeights
 from edgedescent.ranking._decayed_counts cimport DecayedCounts
 from edgedescent.ranking._pair_table cimport PairTable
@@ -30,6 +31,9 @@ cdef class RankingModel(RecommenderModel):
     cdef readonly PopularRows popular
     cdef readonly UserHabits habits
     cdef readonly ChoiceWeights choice
+    # Its score is the last feature; None without factors.
+    cdef readonly ChoiceFactors factors
+    cdef bint uses_factors
     cdef readonly double mean_weight
     cdef Py_ssize_t latest
     cdef Py_ssize_t n_dense
@@ -67,5 +71,6 @@ cdef class RankingModel(RecommenderModel):
     cdef void _find_candidates(self, const EncodedPair* pair) noexcept nogil
     cdef void _add_candidate(self, Py_ssize_t row, Py_ssize_t chosen) noexcept nogil
     cdef void _find_head(self) noexcept nogil
+    cdef float _first_score(self, Py_ssize_t row) noexcept nogil
     cdef void _count_pairs(self, const EncodedPair* pair, double weight, long long now) noexcept nogil
     cdef void _count_choice(self, Py_ssize_t item, double weight) noexcept nogil

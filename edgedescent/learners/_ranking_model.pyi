@@ -4,6 +4,7 @@ from typing_extensions import disjoint_base
 
 from edgedescent.features._id_encoder import IdEncoder
 from edgedescent.learners._recommender_model import RecommenderModel
+from edgedescent.ranking._choice_factors import ChoiceFactors
 from edgedescent.ranking._choice_weights import ChoiceWeights
 from edgedescent.ranking._decayed_counts import DecayedCounts
 from edgedescent.ranking._pair_table import PairTable
@@ -24,6 +25,8 @@ class RankingModel(RecommenderModel):
     def habits(self) -> UserHabits: ...
     @property
     def choice(self) -> ChoiceWeights: ...
+    @property
+    def factors(self) -> ChoiceFactors | None: ...
     @property
     def mean_weight(self) -> float: ...
     def __init__(

@@ -1,10 +1,11 @@
-"""The model of rankers: popularity that forgets and neighbours of the user's latest items, in one score.
+"""The model of rankers: popularity that forgets, neighbours of the user's latest items, and factors, in one score.
 
 The score of an item is a sum of features with weights that depend on the user's context (`ChoiceWeights`)::
 
     f = Σ_h w_h log(c_h + floor)                 popularity over each horizon h (`DecayedCounts`)
         + w log(1 + age) / 3                     age of the item in events
-        + Σ_g w_g log(1 + s_g x_g)               neighbours of the user's latest items h_0, h_1, …, the latest first:
+        + Σ_g w_g log(1 + s_g x_g)               neighbours of the user's latest items h_0, h_1, …, the latest first
+        + w s_ui                                 factors of the user and the item (`ChoiceFactors`)
 
     x_cos  = mean_p n(h_p, i) / sqrt(n(h_p) n(i)) · n(h_p, i) / (n(h_p, i) + shrinkage)
     x_next = Σ_p 0.8^p m(h_p, i) / (m(h_p) + shrinkage)
@@ -52,13 +53,16 @@ cdef class RankingModel(RecommenderModel):
         encoder: what the model reads events from.
         parameters: the learner whose fields are the hyper-parameters.
         horizons: horizons of the popularity.
-        first: weights of the features to begin with: popularities, age, sparse ones.
+        first: weights of the features to begin with: popularities, age, sparse ones, and factors where there are any.
         rate: learning rate of these weights; 0 keeps them.
     """
 
     def __init__(self, IdEncoder encoder, parameters, *, tuple horizons, tuple first, double rate):
         RecommenderModel.__init__(self, encoder)
-        self.n_dense, self.n_features = len(horizons) + 1, len(horizons) + 1 + N_SPARSE
+        n_factors = getattr(parameters, "n_factors", 0)
+        self.uses_factors = n_factors > 0
+        self.n_dense = len(horizons) + 1
+        self.n_features = self.n_dense + N_SPARSE + self.uses_factors
         if self.n_features > FEATURES_MAX or len(first) != self.n_features:
             raise ValueError(
                 f"A ranking model has {self.n_features} weights, {FEATURES_MAX} at most. Got {len(first)}.")
@@ -74,6 +78,7 @@ cdef class RankingModel(RecommenderModel):
         self.popular = PopularRows(LISTED)
         self.habits = UserHabits(16)
         self.choice = ChoiceWeights(first, N_CONTEXTS, rate)
+        self.factors = ChoiceFactors(n_factors, parameters.seed) if self.uses_factors else None
         self.latest = getattr(parameters, "latest", 0)
         self.shrinkage = getattr(parameters, "shrinkage", 0.0)
         self.mean_weight = 0.0
@@ -193,6 +198,8 @@ cdef class RankingModel(RecommenderModel):
         x[self.n_dense - 1] = self._log_age(i)
         for f in range(N_SPARSE):
             x[self.n_dense + f] = self.sparse[i * STRIDE + f]
+        if self.uses_factors:
+            x[self.n_features - 1] = self.factors.score(self.user_read, i)
 
     cdef float _log_age(self, Py_ssize_t i) noexcept nogil:
         cdef long long age = self.encoder.n_events - self.encoder.items.assigned_at[i] if i else 0
@@ -226,6 +233,8 @@ cdef class RankingModel(RecommenderModel):
             for i in range(count):
                 sums[i] = self.bonus[begin + at + i]
             self.popularity.add_logs(sums, self.first, begin + at, count)
+            if self.uses_factors:
+                self.factors.add_scores(sums, u, self.first[self.n_features - 1], begin + at, count)
             for i in range(count):
                 scores[at + i] = sums[i]
             at += count
@@ -246,6 +255,8 @@ cdef class RankingModel(RecommenderModel):
         cdef Py_ssize_t users = self.encoder.users.size() + 1, items = self.encoder.items.size() + 1
         self.habits.make_room(users)
         self.popularity.make_room(items)
+        if self.uses_factors:
+            self.factors.make_room(users, items)
         self.popular.make_room(items)
         if self.uses_together:
             self.together.make_room(items)
@@ -303,20 +314,32 @@ cdef class RankingModel(RecommenderModel):
         for n in range(self.n_touched):
             row = self.touched[n]
             if self.sparse[row * STRIDE + OWN] == 0.0:
-                self.best.offer(self.popular.scores[row] + self.bonus[row], row)
+                self.best.offer(self._first_score(row), row)
         for n in range(self.popular.n_listed):
             row = self.popular.listed[n]
-            if self.best.n == self.best.k and self.popular.scores[row] < self.best.heap[0].score:
+            # Factors may favour one of the last.
+            if not self.uses_factors and self.best.n == self.best.k and self.popular.scores[row] < self.best.heap[0].score:
                 break
             if not self.is_touched[row]:
-                self.best.offer(self.popular.scores[row], row)
+                self.best.offer(self._first_score(row), row)
+
+    cdef inline float _first_score(self, Py_ssize_t row) noexcept nogil:
+        """The score by the first weights, with a popularity that may be a few events old."""
+        cdef float score = self.popular.scores[row] + self.bonus[row]
+        if self.uses_factors:
+            self.factors.add_scores(&score, self.user_read, self.first[self.n_features - 1], row, 1)
+        return score
 
     cdef int start_new_rows(self) except -1:
         if self.encoder.starts_user:
             self.habits.clear(self.encoder.pair.user)
+            if self.uses_factors:
+                self.factors.start_user(self.encoder.pair.user)
         if self.encoder.starts_item:
             self.popularity.clear(self.encoder.pair.item)
             self.inverse_roots[self.encoder.pair.item] = 0.0
+            if self.uses_factors:
+                self.factors.start_item(self.encoder.pair.item, self.encoder.item_hash())
             if self.uses_together:
                 self.together.clear(self.encoder.pair.item)
             if self.uses_following:
@@ -344,6 +367,9 @@ cdef class RankingModel(RecommenderModel):
             self.habits.add(pair.user, self.popularity.log_count(0, pair.item),
                             log1p(<double>(now - self.encoder.items.assigned_at[pair.item])) if pair.item else 0.0, now)
         self.popularity.add(pair.item, weight, not pair.new_item)
+        # The first choice of an item, too, says nothing about others: a flood of ids would wear down what is known of these.
+        if self.uses_factors and pair.user and pair.item and not pair.new_item:
+            self.factors.learn(pair.user, pair.item, weight)
         self._count_pairs(pair, weight, now)
         self.user_read = -1
 
@@ -401,6 +427,7 @@ cdef class RankingModel(RecommenderModel):
             **(self.popular.save(n) if self.choice.rate > 0.0 else {}),
             **self.habits.save(self.encoder.users.size()),
             **self.choice.save(),
+            **(self.factors.save(self.encoder.users.size(), n) if self.uses_factors else {}),
             "inverse_roots": np.array(self.scratch[1][1, :n]),
             "mean_weight": np.array([self.mean_weight]),
         }
@@ -419,6 +446,8 @@ cdef class RankingModel(RecommenderModel):
             self.popular.restore(state["popular.scores"], n)
         self.habits.restore(state["habits"], self.encoder.users.size(), n_events)
         self.choice.restore(state["choice.weights"], state["choice.squares"])
+        if self.uses_factors:
+            self.factors.restore(state, self.encoder.users.size(), n)
         self.mean_weight = mean[0]
         self.scratch = None
         self._make_scratch(max(n, 16))

@@ -7,3 +7,5 @@ cdef extern from "edgedescent/numerics/ranking_kernels.h" nogil:
                         Py_ssize_t n) noexcept
     void f32_log_rows(float* table, float* sums, const int* rows, const float* scales, const float* weights,
                       Py_ssize_t n) noexcept
+    void f32_add_products(float* sums, const float* user, const float* items, const float* biases, float weight,
+                          Py_ssize_t width, Py_ssize_t n) noexcept

@@ -7,6 +7,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from reference.choice_factors import ChoiceFactors
+
 FLOOR = 0.05
 FOLLOWERS = (1e6, 2000.0, 6000.0)
 SCALES = (100.0, 50.0, 50.0, 50.0, 50.0, math.e - 1.0, math.e - 1.0)
@@ -16,8 +18,15 @@ class Ranking:
     """Popularity, neighbours and followers as dictionaries; every count is decayed at every event."""
 
     def __init__(
-        self, horizons: tuple[float, ...], first: tuple[float, ...], rate: float, latest: int, shrinkage: float
+        self,
+        horizons: tuple[float, ...],
+        first: tuple[float, ...],
+        rate: float,
+        latest: int,
+        shrinkage: float,
+        n_factors: int,
     ) -> None:
+        self.factors = ChoiceFactors(n_factors) if n_factors else None
         self.horizons, self.first, self.rate = horizons, np.array(first), rate
         self.latest, self.shrinkage = latest, shrinkage
         self.popularity: list[dict[str, float]] = [{} for _ in horizons]
@@ -64,7 +73,8 @@ class Ranking:
                 sparse[1] = self.follows[0][h, item] / (self.followed[0][h] + self.shrinkage)
             if h == item:
                 sparse[5], sparse[6] = 1.0, 0.8**p
-        return np.array([*dense, *(math.log(1 + s * x) for s, x in zip(SCALES, sparse, strict=True))])
+        factors = [self.factors.score(user, item)] if self.factors else []
+        return np.array([*dense, *(math.log(1 + s * x) for s, x in zip(SCALES, sparse, strict=True)), *factors])
 
     def log_odds(self, user: str, item: str) -> float:
         """Score of an item over that of an unknown one."""
@@ -99,6 +109,10 @@ class Ranking:
                 for key in counts:
                     counts[key] *= 1 - 1 / horizon
             counts[item] = counts.get(item, 0.0) + 1.0
+        if self.factors:
+            self.factors.start(user, item)
+            if not is_new:
+                self.factors.learn(user, item)
         self.count_pairs(user, item, is_new)
         if item in self.history[user]:
             self.history[user].remove(item)
@@ -136,11 +150,14 @@ class Ranking:
 
     def learn_weights(self, user: str, item: str) -> None:
         """Take a step on the choice among the best 100 others by the first weights, and the user's latest items."""
-        sparse = self.first[len(self.horizons) + 1 :]
+        n_dense = len(self.horizons) + 1
+        sparse = slice(n_dense, n_dense + len(SCALES))
         first = {one: self.popular.get(one, -1e9) for one in self.born if one not in self.history[user]}
         near = {j for pairs in (self.n_pairs, self.follows[0]) for h, j in pairs if h in self.history[user]}
         for one in first.keys() & near:
-            first[one] += float(sparse @ self.features(user, one)[-len(sparse) :])
+            first[one] += float(self.first[sparse] @ self.features(user, one)[sparse])
+        for one in first if self.factors else ():
+            first[one] += float(self.first[-1] * self.factors.score(user, one))
         best: list[str | None] = [*sorted(first, key=lambda one: -first[one])[:100], *self.history[user][:-29:-1]]
         if item not in best:
             return

@@ -32,6 +32,7 @@ def random_learner(dice: random.Random, kind: type[Learner] | None = None) -> An
         parameters |= {"users_max": dice.choice((1, 3, 1000)), "items_max": dice.choice((1, 3, 1000))}
         if "n_factors" in signature(kind).parameters:
             parameters["n_factors"] = dice.choice((1, 2, 10))
+        if "init_scale" in signature(kind).parameters:
             parameters["init_scale"] = dice.choice((0.0, 0.03, 10.0))
     else:
         parameters |= {"clip": dice.choice((0.1, 5.0, 1e6)), "forgetting": dice.choice((1e-9, 0.0002, 0.1, 0.9))}

@@ -31,11 +31,16 @@ def choices(n: int, n_users: int = 12, n_items: int = 30, seed: int = 1) -> Iter
         yield f"u{user}", f"i{item}"
 
 
+def twin_of(model: Any) -> Ranking:
+    latest, shrinkage = getattr(model, "latest", 0), getattr(model, "shrinkage", 0.0)
+    n_factors = getattr(model, "n_factors", 0)
+    return Ranking(model.horizons(), model.first_weights(), model.learning_rate(), latest, shrinkage, n_factors)
+
+
 @pytest.mark.parametrize("kind", RANKERS)
 def test_it_computes_what_the_twin_computes(kind: Any) -> None:
     model = kind(n_neighbours=64) if kind is not DecayedPopularity else kind(horizon=50)
-    latest, shrinkage = getattr(model, "latest", 0), getattr(model, "shrinkage", 0.0)
-    twin = Ranking(model.horizons(), model.first_weights(), model.learning_rate(), latest, shrinkage)
+    twin = twin_of(model)
     for user, item in choices(400):
         model.learn_one(user, item)
         twin.learn(user, item)
@@ -55,7 +60,7 @@ def test_it_computes_what_the_twin_computes(kind: Any) -> None:
 def test_choices_are_learned_among_the_items_that_were_popular_lately() -> None:
     # With more than 255 items, scores of popularity are a few events old.
     model = AutoRanker()
-    twin = Ranking(model.horizons(), model.first_weights(), model.learning_rate(), model.latest, model.shrinkage)
+    twin = twin_of(model)
     for user, item in [*((f"u{n % 90}", f"i{n}") for n in range(300)), *choices(60, n_users=90, n_items=300)]:
         model.learn_one(user, item)
         twin.learn(user, item)

@@ -23,7 +23,9 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
         "void logs(float *s, const float *c, float scale, float floor, float weight, ptrdiff_t n) "
         "{ f32_add_logs(s, c, scale, floor, weight, n); }\n"
         "void log_rows(float *t, float *s, const int *r, const float *scales, const float *weights, ptrdiff_t n) "
-        "{ f32_log_rows(t, s, r, scales, weights, n); }\n",
+        "{ f32_log_rows(t, s, r, scales, weights, n); }\n"
+        "void products(float *s, const float *u, const float *i, const float *b, float weight, ptrdiff_t k, "
+        "ptrdiff_t n) { f32_add_products(s, u, i, b, weight, k, n); }\n",
     )
 
 
@@ -83,3 +85,24 @@ def test_logarithms_of_rows_and_their_sums_are_the_same_everywhere(versions: lis
         assert not np.delete(sums, rows).any()
         found.append((logs, sums))
     assert all(np.array_equal(found[0][part], other[part]) for other in found for part in (0, 1))
+
+
+@pytest.mark.parametrize("width", [8, 16, 40])
+@pytest.mark.parametrize("n", [1, 7, 8, 21])
+def test_products_of_single_precision_have_the_bits_of_the_documented_order(
+    versions: list[ctypes.CDLL], width: int, n: int
+) -> None:
+    rng = np.random.default_rng(width)
+    user, items, biases, before = (rng.normal(size=shape).astype(np.float32) for shape in (width, (n, width), n, n))
+    parts = np.zeros((n, 8), dtype=np.float32)
+    for f in range(0, width, 8):
+        parts += user[f : f + 8] * items[:, f : f + 8]
+    # A tree: the halves are added, then the halves of these.
+    quarters = parts[:, :4] + parts[:, 4:]
+    eighths = quarters[:, :2] + quarters[:, 2:]
+    expected = before + np.float32(0.5) * (biases + (eighths[:, 0] + eighths[:, 1]))
+    for library in versions:
+        sums = before.copy()
+        arrays = (address(array) for array in (sums, user, items, biases))
+        library.products(*arrays, ctypes.c_float(0.5), ctypes.c_ssize_t(width), ctypes.c_ssize_t(n))
+        assert sums.tolist() == expected.tolist()
