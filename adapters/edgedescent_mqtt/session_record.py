@@ -19,6 +19,8 @@ class SessionRecord(msgspec.Struct):
         known: True once the broker has kept or made the session.
         continues: True once the broker has shown that it goes on numbering over a new connection.
         marks: True once the broker has marked a message as sent again.
+        omits_marks: True once it has sent messages again without marking them. Such a broker may begin a connection
+            with any packet id, so that a gap says nothing.
         subscriptions: Filters that the session may be subscribed to; True for those with a subscription identifier.
     """
 
@@ -28,6 +30,7 @@ class SessionRecord(msgspec.Struct):
     known: bool = False
     continues: bool = False
     marks: bool = False
+    omits_marks: bool = False
     subscriptions: dict[str, bool] = msgspec.field(default_factory=dict)
 
     @classmethod

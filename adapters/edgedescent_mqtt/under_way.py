@@ -105,6 +105,7 @@ class UnderWay:
             record.marks = True
         elif again and last_id and not record.marks:
             self._left, self._end_id = behind + 1, last_id
+            record.omits_marks, record.continues = True, False
             if not self._said:
                 self._said = True
                 log.warning(
@@ -114,7 +115,7 @@ class UnderWay:
             return
         gap = (first.packet_id - last_id - 1) % PACKET_ID_MAX if last_id is not None else 0
         if last_id is not None and last_id >= PROOF_ID and (gap == 0 or (again and first.duplicate)):
-            record.continues = True
+            record.continues = not record.omits_marks
         # Of a filter's messages that nobody asks for, the earlier process may have acknowledged some unsaved.
         if not record.continues or first.surplus:
             return

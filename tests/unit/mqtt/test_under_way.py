@@ -125,6 +125,21 @@ def test_messages_whose_sending_again_was_interrupted_are_marked_in_the_end(
     assert [one.duplicate for one in again + rest] == [True, True, True, True, True, False]
 
 
+def test_a_gap_of_a_broker_that_does_not_mark_is_none(
+    broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 313)
+    # Sent again, behind the last one by chance, and at random.
+    for packet_id in (313, 314, 859):
+        link = connect(transport, broker, WELCOME_BACK)
+        link.send(message(b"x", packet_id))
+        assert transport.acknowledge([pump_one(transport)])
+        cut(transport, link)
+    assert FORGETS not in warnings(caplog)
+    assert transport.counts["messages_forgotten"] == 0
+
+
 @pytest.mark.parametrize(
     "first", [message(b"x", 1), message(b"x", 3_000), message(b"x", 8, dup=True), message(b"x", 11)]
 )
