@@ -94,6 +94,14 @@ static void f64_score_rows(double *restrict scores, const double *restrict user,
 /* Eight numbers of single precision that are added and multiplied at once. */
 typedef float Eight __attribute__((vector_size(32)));
 
+/* Eight of the sixteen numbers of two vectors. GCC knows Clang's builtin from version 12 on only. */
+#ifdef __clang__
+#define SHUFFLED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int EightPlaces __attribute__((vector_size(32)));
+#define SHUFFLED(a, b, ...) __builtin_shuffle(a, b, (EightPlaces){__VA_ARGS__})
+#endif
+
 /* The product of two rows, as eight partial sums. */
 static inline __attribute__((always_inline)) void f32_partial_sums(Eight *sums, const float *p, const float *q,
                                                                    ptrdiff_t width) {
@@ -108,12 +116,9 @@ static inline __attribute__((always_inline)) void f32_partial_sums(Eight *sums, 
 }
 
 /* Of two rows' partial sums, the halves added, in one register; then of two such registers the quarters; then the rest. */
-#define FOLD_TO_4(a, b) \
-  (__builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
-#define FOLD_TO_2(a, b) \
-  (__builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13) + __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15))
-#define FOLD_TO_1(a, b) \
-  (__builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14) + __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15))
+#define FOLD_TO_4(a, b) (SHUFFLED(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLED(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
+#define FOLD_TO_2(a, b) (SHUFFLED(a, b, 0, 1, 4, 5, 8, 9, 12, 13) + SHUFFLED(a, b, 2, 3, 6, 7, 10, 11, 14, 15))
+#define FOLD_TO_1(a, b) (SHUFFLED(a, b, 0, 2, 4, 6, 8, 10, 12, 14) + SHUFFLED(a, b, 1, 3, 5, 7, 9, 11, 13, 15))
 
 /* sums += weight * (biases + user · items), for n rows of items of `width` numbers, a multiple of eight. Eight rows are
    folded together, because to add up a register is the larger part of the work on a short row. */
