@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from edgedescent.engine.packet_ids import PACKET_ID_MAX, ids_between, latest_id
+from edgedescent.engine.packet_ids import PACKET_ID_MAX, UNMARKED_MAX, ids_between, latest_id
 from edgedescent.interfaces import Delivery
 from edgedescent_mqtt.config import BrokerConfig
 from edgedescent_mqtt.session_record import SessionRecord
@@ -18,8 +18,6 @@ GAP_MAX = 1_000
 """Largest gap between packet ids that is taken for forgotten events."""
 PROOF_ID = 16
 """Least packet id to go on from that shows that a broker does not number each connection anew."""
-UNMARKED_MAX = 256
-"""Most messages before the last one that a broker is believed to send again without marking them."""
 
 
 class UnderWay:
@@ -113,7 +111,7 @@ class UnderWay:
                     "packet ids."
                 )
             return
-        gap = (first.packet_id - last_id - 1) % PACKET_ID_MAX if last_id is not None else 0
+        gap = ids_between(last_id + 1, first.packet_id) if last_id is not None else 0
         if last_id is not None and last_id >= PROOF_ID and (gap == 0 or (again and first.duplicate)):
             record.continues = not record.omits_marks
         # Of a filter's messages that nobody asks for, the earlier process may have acknowledged some unsaved.

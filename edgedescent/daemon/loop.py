@@ -22,7 +22,7 @@ from edgedescent.daemon.reports import Reports
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
 from edgedescent.engine.messages import DeadLetter, Effect, Message
-from edgedescent.engine.packet_ids import latest_id_of
+from edgedescent.engine.packet_ids import UNMARKED_MAX, latest_id_of
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import DiskFullError
 from edgedescent.interfaces import Transport
@@ -41,8 +41,6 @@ BACKLOG_S = 0.05
 """Time for which a stopping daemon waits for more messages after acknowledging many."""
 CONFIRMATION_S = 0.005
 """Typical time until the broker confirms a published message."""
-SENT_AGAIN_MAX = 256
-"""Most messages at the end of the journal of which it is asked whether they were sent again."""
 CLOSE_TIMEOUT_S = 3.0
 """Longest time for closing the connection."""
 
@@ -148,19 +146,18 @@ class Daemon:
 
     def _last_packet_id(self) -> int | None:
         """Packet id up to which the broker has numbered, 0 before the first; None if it is not known."""
-        position = self.engine.position
-        if position == 0:
-            return 0
-        return latest_id_of(self._newest_first())
+        return latest_id_of(self._newest_first()) if self.engine.position else 0
 
     def _newest_first(self) -> Iterator[Message]:
         """Return the messages at the end of the journal, the newest first, as far as they can be read."""
-        last = self.engine.position
-        for position in range(last, max(last - SENT_AGAIN_MAX, 0), -1):
-            message = next(self._store.read(after=position - 1, up_to=position), None)
-            if message is None:
-                return
-            yield message
+        position = self.engine.position
+        # Mostly the newest is enough. The others are read at once, because each reading unpacks a whole block.
+        for after, up_to in ((position - 1, position), (max(position - UNMARKED_MAX, 0), position - 1)):
+            for message in reversed(list(self._store.read(after=after, up_to=up_to))):
+                if message.position != position:
+                    return
+                yield message
+                position -= 1
 
     def _check_windows(self) -> None:
         """Log a warning if the broker may send more messages again than the engine recognizes."""

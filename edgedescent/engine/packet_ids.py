@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from edgedescent.engine.messages import Message
 
 PACKET_ID_MAX = 65_535
+UNMARKED_MAX = 256
+"""Most messages before the last one that a broker is believed to send again without marking them."""
 
 
 def ids_between(earlier: int, later: int) -> int:

@@ -25,7 +25,12 @@ class FakeTransport(PlainTransport):
         """Correlation data of each."""
         self.acknowledged: list[bytes] = []
         self.closed = False
+        self.last_packet_id: int | None = None
+        """Packet id behind which it continues."""
         self._history = history
+
+    def resume(self, memory: str, last_packet_id: int | None) -> None:  # noqa: ARG002
+        self.last_packet_id = last_packet_id
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
         assert timeout_s >= 0

@@ -45,6 +45,25 @@ def test_what_a_message_came_with_is_journaled(make: MakeHarness) -> None:
     assert 0 <= harness.clock.time() - 1.0 - message.received_at < 0.001
 
 
+def test_the_next_process_goes_on_behind_the_last_packet_id_whatever_was_sent_again(make: MakeHarness) -> None:
+    harness = make().recover()
+    assert harness.transport.last_packet_id == 0
+    topic = "edgedescent/pump/events"
+    harness.receive(*(Delivery(topic, event(i), 310 + i, 1) for i in range(4)))
+    harness.wait(1.0)
+    harness.restart()
+    assert harness.recover().transport.last_packet_id == 313
+    # Over two commits, and interrupted before the last one came again.
+    harness.receive(Delivery(topic, event(0), 310, 1, duplicate=True))
+    harness.wait(1.0)
+    harness.receive(
+        Delivery(topic, event(1), 311, 1, duplicate=True), Delivery(topic, event(2), 312, 1, duplicate=True)
+    )
+    harness.wait(1.0)
+    harness.restart()
+    assert harness.recover().transport.last_packet_id == 313
+
+
 def test_what_cannot_be_made_durable_is_not_acknowledged_and_ends_the_daemon(make: MakeHarness) -> None:
     harness = make().recover()
     harness.receive(event(1))
