@@ -27,6 +27,7 @@ from libc.string cimport memset
 from edgedescent.ensemble._aim cimport SQUARED, make_aim
 from edgedescent.ensemble._tree_grower cimport (
     COLUMNS_MAX, DEPTH, EVENTS_MAX, INNER, LEAVES, NEVER, SAMPLED_MAX, TreeGrower)
+from edgedescent.numerics._numbers cimport clipped
 from edgedescent.numerics._random cimport next_below
 
 cdef enum:
@@ -368,9 +369,3 @@ cdef class BoostedTrees:
         self.random = int(random[0])
         for tree in range(n):
             self._find_leaves(tree, ring)
-
-
-cdef inline double clipped(double value, double bound) noexcept nogil:
-    """Return a value, moved into ±bound."""
-    value = value if value < bound else bound
-    return value if value > -bound else -bound

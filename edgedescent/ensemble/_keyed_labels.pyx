@@ -23,6 +23,7 @@ from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 
 from edgedescent.numerics._fast_hash cimport hash_number, mixed
+from edgedescent.numerics._numbers cimport clipped
 
 # Rate of the gain and of the share of known values.
 cdef double RATE = 0.02
@@ -130,9 +131,9 @@ cdef class KeyedLabels:
         """Write the `KEY_LAGS` lags of the key; 0 without one."""
         z[0] = z[1] = 0.0
         if self.place >= 0:
-            z[0] = clipped((self.last(base) - base) / deviation)
+            z[0] = clipped((self.last(base) - base) / deviation, CLIP)
         if self.place >= 0 and not self.is_late:
-            z[1] = clipped((self.labels[self.place] - self.before[self.place]) / change)
+            z[1] = clipped((self.labels[self.place] - self.before[self.place]) / change, CLIP)
 
     cdef void push(self, const EncodedEvent* event, double y, double base, double deviation, Py_ssize_t delay) noexcept nogil:
         """Take in the label of an event.
@@ -158,7 +159,7 @@ cdef class KeyedLabels:
             gain = 0.0
             if known:
                 last = self.before[at] if self._is_late(at, delay) else self.labels[at]
-                gain = clipped((fabs(y - base) - fabs(y - last)) / deviation)
+                gain = clipped((fabs(y - base) - fabs(y - last)) / deviation, CLIP)
             self.seen[row] += 1.0
             self.known[row] += RATE * (known - self.known[row])
             self.gain[row] += RATE * (gain - self.gain[row])
@@ -213,9 +214,3 @@ cdef class KeyedLabels:
 cdef inline Py_ssize_t first_place(Py_ssize_t row, double value) noexcept nogil:
     """Return the first of the places in the table that a feature's value may have."""
     return <Py_ssize_t>(mixed(hash_number(mixed(<uint64_t>row), value)) >> (64 - PLACES_LOG2)) // WAYS * WAYS
-
-
-cdef inline double clipped(double z) noexcept nogil:
-    """Return a standardized value within ±`CLIP`."""
-    z = z if z < CLIP else CLIP
-    return z if z > -CLIP else -CLIP

@@ -1,6 +1,8 @@
 """Running mean and variance of each row, with clipped outliers and a minimum update rate."""
 from cython cimport final
 
+from edgedescent.numerics._numbers cimport clipped
+
 cdef enum:
     # Number of values in a block, whose statistics are compared with the running ones.
     BLOCK = 16
@@ -42,9 +44,7 @@ cdef class Scaler:
 
     cdef inline double standardized(self, double x) noexcept nogil:
         """Return (x - mean) / sd of row 0, clipped at ±clip."""
-        cdef double z = (x - self.mean[0]) * self.inverse[0]
-        z = z if z < self.clip else self.clip
-        return z if z > -self.clip else -self.clip
+        return clipped((x - self.mean[0]) * self.inverse[0], self.clip)
 
     cdef inline double winsorized(self, double x) noexcept nogil:
         """Clip a value to mean ± clip sd of row 0; without a variance, return it unchanged."""

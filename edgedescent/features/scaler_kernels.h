@@ -72,15 +72,17 @@ static inline __attribute__((always_inline)) int rows_are_in_step(const double *
     return !differ;
 }
 
+#define SCALER_ARGUMENTS                                                                                                 \
+    x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum, block_squares, block_far, rate_min, \
+        clip, start, block, far_squared
+
 EDGEDESCENT_VERSIONS
 static int scaler_update_rows(
     const double *restrict x, double *restrict count, double *restrict mean, double *restrict variance,
     double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
     double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
     double start, double block, double far_squared, int watches, ptrdiff_t n) {
-#define SCALER_UPDATE(watches, in_step)                                                                                 \
-    scaler_update_inline(x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum, block_squares, \
-                         block_far, rate_min, clip, start, block, far_squared, watches, in_step, n)
+#define SCALER_UPDATE(watches, in_step) scaler_update_inline(SCALER_ARGUMENTS, watches, in_step, n)
     if (rows_are_in_step(count, n)) return watches ? SCALER_UPDATE(1, 1) : SCALER_UPDATE(0, 1);
     return watches ? SCALER_UPDATE(1, 0) : SCALER_UPDATE(0, 0);
 #undef SCALER_UPDATE
@@ -92,12 +94,10 @@ static inline int scaler_update(
     double *restrict inverse, double *restrict deviations, double *restrict block_count, double *restrict block_base,
     double *restrict block_sum, double *restrict block_squares, double *restrict block_far, double rate_min, double clip,
     double start, double block, double far_squared, int watches, ptrdiff_t n) {
-#define SCALER_ARGUMENTS                                                                                                 \
-    x, count, mean, variance, inverse, deviations, block_count, block_base, block_sum, block_squares, block_far, rate_min, \
-        clip, start, block, far_squared, watches
-    if (n == 1) return scaler_update_inline(SCALER_ARGUMENTS, 1, 1);
-    return scaler_update_rows(SCALER_ARGUMENTS, n);
-#undef SCALER_ARGUMENTS
+    if (n == 1) return scaler_update_inline(SCALER_ARGUMENTS, watches, 1, 1);
+    return scaler_update_rows(SCALER_ARGUMENTS, watches, n);
 }
+
+#undef SCALER_ARGUMENTS
 
 #endif

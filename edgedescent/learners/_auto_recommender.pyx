@@ -18,7 +18,7 @@ from libc.stdint cimport uint64_t
 from edgedescent.ensemble._rating_rows cimport BIAS, FACTORS, FAMILIARITY, LAST, RECENT, SPREAD
 from edgedescent.features._id_encoder cimport EncodedPair, IdEncoder
 from edgedescent.losses._losses cimport make_loss, observe, restore_loss
-from edgedescent.numerics._numbers cimport bounded
+from edgedescent.numerics._numbers cimport bounded, clipped
 from edgedescent.numerics._random cimport next_normal
 from edgedescent.numerics._ranking_kernels cimport f64_score_rows
 from edgedescent.numerics._vectors cimport dot
@@ -311,8 +311,3 @@ cdef class AutoRecommenderModel(RecommenderModel):
         scale, count, self.y_min, self.y_max = loss.tolist()
         restore_loss(&self.loss, scale, count)
         self._combine()
-
-
-cdef inline double clipped(double factor, double largest) noexcept nogil:
-    factor = factor if factor < largest else largest
-    return factor if factor > -largest else -largest

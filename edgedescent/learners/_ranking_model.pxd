@@ -1,4 +1,4 @@
-"""The model of rankers: popularity that forgets and neighbours of the user's latest items, in one score."""
+"""The model of rankers: popularity that forgets, neighbours of the user's latest items, and factors, in one score."""
 from edgedescent.features._id_encoder cimport EncodedPair, IdEncoder
 from edgedescent.learners._recommender_model cimport RecommenderModel
 from edgedescent.ranking._choice_factors cimport ChoiceFactors

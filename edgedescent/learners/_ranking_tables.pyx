@@ -15,15 +15,17 @@ def ranking_tables(RankingModel model not None):
 
     Returns:
         ``items``: popularities and age of the items, shape (n_items, n_dense). ``weights``: weights of all features,
-        the dense ones first, then 7 sparse ones, shape (n_users, n_features). ``first``: weights by which the head is found. ``together``
-        and ``following``, where the model has them: rows of the neighbours of each item, 0 for none, and their
-        parts in the sparse features, of shape (n_items, depth) and (n_items, depth, 1 or 3). ``factors``, where there
-        are any: those of users and items, and the biases of items; the weights of their scores are the last ones.
+        the dense ones first, then 7 sparse ones, shape (n_users, n_features). ``first``: weights by which the head is
+        found. ``together`` and ``following``, where the model has them: rows of the neighbours of each item, 0 for
+        none, and their parts in the sparse features, of shape (n_items, depth) and (n_items, depth, 1 or 3).
+        ``factors``, where there are any: those of users and items, and the biases of items; the weights of their
+        scores are the last ones.
     """
     cdef Py_ssize_t n_items = model.encoder.items.size(), n_users = model.encoder.users.size(), row, f
     cdef float[:, ::1] items = np.zeros((n_items, model.n_dense), dtype=np.float32)
     cdef float[:, ::1] weights = np.zeros((n_users, model.n_features), dtype=np.float32)
     cdef float x[FEATURES_MAX]
+    # The features of an item are those for the user who was read.
     model._read_user(0)
     for row in range(n_items):
         model._read_item(row, x)

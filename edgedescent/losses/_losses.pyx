@@ -3,13 +3,9 @@ from cpython.object cimport PyObject
 from libc.math cimport NAN, asinh, copysign, exp, expm1, fabs, isfinite, log, log1p, tanh
 
 from edgedescent.numerics._errors cimport keep_error, raise_kept
+from edgedescent.numerics._numbers cimport clipped
 
 cdef double LOG_2 = 0.6931471805599453
-
-
-cdef inline double clipped(double error, double limit) noexcept nogil:
-    error = error if error < limit else limit
-    return error if error > -limit else -limit
 
 
 cdef inline double huber_value(double error, double limit) noexcept nogil:

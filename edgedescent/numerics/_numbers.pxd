@@ -2,6 +2,7 @@
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
 from cpython.long cimport PyLong_AsDouble, PyLong_Check
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_FromObject
+from cython cimport floating
 
 cdef enum:
     # Bounds on the memory of an event and of the names in a table.
@@ -15,10 +16,15 @@ cdef inline bint is_sane(double value) noexcept nogil:
     return -1e100 < value < 1e100
 
 
+cdef inline floating clipped(floating value, floating limit) noexcept nogil:
+    """Clip a value at ±limit; NaN becomes the limit."""
+    value = value if value < limit else limit
+    return value if value > -limit else -limit
+
+
 cdef inline double bounded(double value) noexcept nogil:
     """Clip a value at ±1e100, so that the product of two such values does not overflow."""
-    value = value if value < 1e100 else 1e100
-    return value if value > -1e100 else -1e100
+    return clipped(value, 1e100)
 
 
 cdef inline bint is_plain(object value) noexcept:

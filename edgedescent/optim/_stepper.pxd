@@ -40,10 +40,12 @@ cdef class Stepper:
     @final
     cdef inline void add(self, Table* table, Py_ssize_t at, Py_ssize_t n, double* g, bint penalized) noexcept nogil:
         """Add the gradient of one run of parameters to the next step; it continues the run before where it can."""
-        cdef Piece* last = &self.pieces[self.n_pieces - 1]
-        if self.joins and self.n_pieces and last.table == table and last.at + last.n == at and last.g + last.n == g:
-            last.n += n
-            return
+        cdef Piece* last
+        if self.joins and self.n_pieces:
+            last = &self.pieces[self.n_pieces - 1]
+            if last.table == table and last.at + last.n == at and last.g + last.n == g:
+                last.n += n
+                return
         self.pieces[self.n_pieces] = Piece(table, at, n, g, penalized)
         self.n_pieces += 1
 

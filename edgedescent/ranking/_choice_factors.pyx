@@ -24,6 +24,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
 from edgedescent.losses._losses cimport logistic
+from edgedescent.numerics._numbers cimport clipped
 from edgedescent.numerics._random cimport next_below, next_normal
 from edgedescent.numerics._ranking_kernels cimport f32_add_products
 
@@ -127,13 +128,13 @@ cdef class ChoiceFactors:
         cdef float p_rate = step(self.user_steps + u, weight), q_rate = step(self.item_steps + i, weight)
         cdef float r_rate = step(self.item_steps + j, weight), of_p, of_q, of_r
         cdef Py_ssize_t f
-        self.biases[i] = clipped(self.biases[i] + q_rate * (slope - penalty * self.biases[i]))
-        self.biases[j] = clipped(self.biases[j] - r_rate * (slope + penalty * self.biases[j]))
+        self.biases[i] = clipped(self.biases[i] + q_rate * (slope - penalty * self.biases[i]), NUMBER_MAX)
+        self.biases[j] = clipped(self.biases[j] - r_rate * (slope + penalty * self.biases[j]), NUMBER_MAX)
         for f in range(self.width):
             of_p, of_q, of_r = p[f], q[f], r[f]
-            p[f] = clipped(of_p + p_rate * (slope * (of_q - of_r) - penalty * of_p))
-            q[f] = clipped(of_q + q_rate * (slope * of_p - penalty * of_q))
-            r[f] = clipped(of_r - r_rate * (slope * of_p + penalty * of_r))
+            p[f] = clipped(of_p + p_rate * (slope * (of_q - of_r) - penalty * of_p), NUMBER_MAX)
+            q[f] = clipped(of_q + q_rate * (slope * of_p - penalty * of_q), NUMBER_MAX)
+            r[f] = clipped(of_r - r_rate * (slope * of_p + penalty * of_r), NUMBER_MAX)
 
     # --- State ----------------------------------------------------------------------------------------------------
 
@@ -176,8 +177,3 @@ cdef inline float step(float* steps, double weight) noexcept nogil:
     cdef double rate = RATE * weight / sqrt(sqrt(1.0 + steps[0] / N_DRAWN))
     steps[0] += steps[0] < STEPS_MAX
     return <float>rate
-
-
-cdef inline float clipped(float value) noexcept nogil:
-    value = value if value < NUMBER_MAX else NUMBER_MAX
-    return value if value > -NUMBER_MAX else -NUMBER_MAX
