@@ -1,12 +1,33 @@
 """Window of recent events with ids: a ring of hashes with an index, of fixed size."""
 import numpy as np
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define PREFETCH(address) __builtin_prefetch(address)
+    #else
+    #define PREFETCH(address) ((void)(address))
+    #endif
+    """
+    void PREFETCH(const void* address) noexcept nogil
 
 cdef enum:
-    EMPTY = -1
-    # Entries of the index are numbers of 32 bits.
+    # References to slots are numbers of 32 bits.
     WINDOW_MAX = 1 << 29
+    # Reference of a free place of the index.
+    FREE = 0
+
+
+cdef inline uint32_t reference_to(Py_ssize_t slot) noexcept nogil:
+    """Reference to a slot of the ring whose event is the newest with its key."""
+    return <uint32_t>(2 * slot + 2)
+
+
+cdef inline Py_ssize_t slot_of(IndexEntry entry) noexcept nogil:
+    """Slot of the ring that an entry of the index refers to."""
+    return (entry.reference >> 1) - 1
 
 
 cdef class DedupWindow:
@@ -15,7 +36,7 @@ cdef class DedupWindow:
     An event is a key, the hash of its id and source, and the hash of its content. Several events may have the same key:
     a sensor may count anew, or give all its events one id. Whatever they share, a lookup takes the same time.
 
-    An event takes up 24 to 32 bytes. The probability that an event is taken for a repeat because the hashes of two
+    An event takes up 32 to 48 bytes. The probability that an event is taken for a repeat because the hashes of two
     events are the same is window / 2^128, and window / 2^64 if somebody gives all events one id: once in 9 million
     years at 1000 events per second and the default window.
 
@@ -26,59 +47,64 @@ cdef class DedupWindow:
         ValueError: if it is < 1 or > 2^29.
     """
 
-    # An entry of the index is twice the slot of an event in the ring, which is found by its key. One more stands for an
-    # event behind which another one with its key came; it is found by key and content.
+    # An entry of the index refers to a slot of the ring. It carries 32 bits of the hash that it is found by, so that probing
+    # reads the ring, which is too large for the cache, only where these are equal.
 
     def __init__(self, Py_ssize_t window):
         if not 1 <= window <= WINDOW_MAX:
             raise ValueError(f"The window of recent ids must be at least 1 and at most {WINDOW_MAX}. Got {window}.")
         cdef uint64_t[:, ::1] words = np.zeros((window, 2), dtype=np.uint64)
+        cdef uint32_t[:, ::1] entries
         cdef Py_ssize_t size = 1
         while size < 2 * window:
             size *= 2
         self.window = window
-        self.index = np.full(size, EMPTY, dtype=np.int32)
+        self.entries = np.zeros((size, 2), dtype=np.uint32)
+        entries = self.entries
+        self.index = <IndexEntry*>&entries[0, 0]
         self.mask = size - 1
         self.array = words.base
         self.ring = <SeenEvent*>&words[0, 0]
         self.n_added = 0
 
-    cdef uint64_t _home(self, int32_t entry) noexcept nogil:
-        """Place in the index at which the search for an entry begins."""
-        cdef SeenEvent* event = &self.ring[entry >> 1]
-        return (event.key ^ event.content if entry & 1 else event.key) & self.mask
-
     cdef Py_ssize_t _find_newest(self, uint64_t key) noexcept nogil:
         """Place in the index of the newest event with a key, or the free place where it belongs."""
-        cdef uint64_t place = key & self.mask
-        cdef int32_t entry
+        cdef uint32_t hash = <uint32_t>key
+        cdef uint64_t place = hash & self.mask
+        cdef IndexEntry entry
         while True:
             entry = self.index[place]
-            if entry == EMPTY or (not entry & 1 and self.ring[entry >> 1].key == key):
+            if entry.reference == FREE or (
+                    entry.hash == hash and not entry.reference & 1 and self.ring[slot_of(entry)].key == key):
                 return place
             place = (place + 1) & self.mask
 
     cdef Py_ssize_t _find_earlier(self, uint64_t key, uint64_t content) noexcept nogil:
         """Place in the index of an event that is not the newest with its key, or the free place where it belongs."""
-        cdef uint64_t place = (key ^ content) & self.mask
-        cdef int32_t entry
+        cdef uint32_t hash = <uint32_t>(key ^ content)
+        cdef uint64_t place = hash & self.mask
+        cdef IndexEntry entry
+        cdef SeenEvent* event
         while True:
             entry = self.index[place]
-            if entry == EMPTY or (
-                    entry & 1 and self.ring[entry >> 1].key == key and self.ring[entry >> 1].content == content):
+            if entry.reference == FREE:
                 return place
+            if entry.hash == hash and entry.reference & 1:
+                event = &self.ring[slot_of(entry)]
+                if event.key == key and event.content == content:
+                    return place
             place = (place + 1) & self.mask
 
     cdef void _remove(self, Py_ssize_t place) noexcept nogil:
         """Empty a place, and move up the entries that probing would no longer find behind it (Knuth 6.4, algorithm R)."""
         cdef uint64_t gap = place, probe = place, home
         while True:
-            self.index[gap] = EMPTY
+            self.index[gap].reference = FREE
             while True:
                 probe = (probe + 1) & self.mask
-                if self.index[probe] == EMPTY:
+                if self.index[probe].reference == FREE:
                     return
-                home = self._home(self.index[probe])
+                home = self.index[probe].hash & self.mask
                 if not (gap < home <= probe if gap <= probe else (gap < home or home <= probe)):
                     break
             self.index[gap] = self.index[probe]
@@ -88,32 +114,34 @@ cdef class DedupWindow:
         """Remove the oldest event, that of a slot."""
         cdef SeenEvent* event = &self.ring[slot]
         cdef Py_ssize_t place = self._find_newest(event.key)
-        if self.index[place] != 2 * slot:
+        if self.index[place].reference != reference_to(slot):
             place = self._find_earlier(event.key, event.content)
         self._remove(place)
 
     cdef bint _knows(self, uint64_t key) noexcept nogil:
         """True if an event with this key is in the window."""
-        return self.index[self._find_newest(key)] != EMPTY
+        return self.index[self._find_newest(key)].reference != FREE
 
     cdef bint _holds(self, uint64_t key, uint64_t content) noexcept nogil:
         """True if an event with this key and this content is in the window."""
-        cdef int32_t newest = self.index[self._find_newest(key)]
-        if newest == EMPTY:
+        cdef IndexEntry newest = self.index[self._find_newest(key)]
+        if newest.reference == FREE:
             return False
-        return (self.ring[newest >> 1].content == content
-                or self.index[self._find_earlier(key, content)] != EMPTY)
+        return (self.ring[slot_of(newest)].content == content
+                or self.index[self._find_earlier(key, content)].reference != FREE)
 
     cdef void _insert(self, Py_ssize_t slot, uint64_t key, uint64_t content) noexcept nogil:
         """Put an event that is not in the window into a free slot."""
         cdef Py_ssize_t place = self._find_newest(key)
-        cdef int32_t before = self.index[place]
-        if before != EMPTY:
+        cdef IndexEntry before = self.index[place]
+        cdef uint64_t earlier
+        if before.reference != FREE:
+            earlier = self.ring[slot_of(before)].content
             self._remove(place)
-            self.index[self._find_earlier(key, self.ring[before >> 1].content)] = before + 1
+            self.index[self._find_earlier(key, earlier)] = IndexEntry(<uint32_t>(key ^ earlier), before.reference + 1)
             place = self._find_newest(key)
         self.ring[slot] = SeenEvent(key, content)
-        self.index[place] = <int32_t>(2 * slot)
+        self.index[place] = IndexEntry(<uint32_t>key, reference_to(slot))
 
     cdef void _append(self, uint64_t key, uint64_t content) noexcept nogil:
         """Add an event that is not in the window, in place of the oldest."""
@@ -122,6 +150,8 @@ cdef class DedupWindow:
             self._forget(slot)
         self._insert(slot, key, content)
         self.n_added += 1
+        # The oldest event goes next.
+        PREFETCH(&self.index[self.ring[self.n_added % self.window].key & self.mask])
 
     def add(self, uint64_t key, uint64_t content):
         """Add an event; False if it is in the window already."""
@@ -170,4 +200,5 @@ cdef class DedupWindow:
                 raise ValueError(f"{n} events are not the distinct newest of {n_added} that were added.")
             found._insert(found.n_added % self.window, pairs[i, 0], pairs[i, 1])
             found.n_added += 1
-        self.array, self.ring, self.index, self.n_added = found.array, found.ring, found.index, found.n_added
+        self.array, self.ring, self.entries, self.index = found.array, found.ring, found.entries, found.index
+        self.n_added = found.n_added
