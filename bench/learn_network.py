@@ -11,8 +11,8 @@ from streams import regression, regression_arrays
 from edgedescent import MLPRegressor
 
 
-def ours_network(replay_steps: int) -> Driver:
-    model = MLPRegressor(replay_steps=replay_steps)
+def ours_network(**parameters: int) -> Driver:
+    model = MLPRegressor(**parameters)
     return Driver(learn_dicts(model), lambda event: model.predict_one(event[0]))
 
 
@@ -27,8 +27,12 @@ def network_row() -> Row:
         "network with replay, 10 features",
         partial(regression, 10),
         [
-            Peer(OURS, partial(ours_network, 8), note="MLPRegressor(): (64, 32) units, 9 steps per event."),
-            Peer("ours without replay", partial(ours_network, 0), note="MLPRegressor(replay_steps=0)."),
+            Peer(
+                OURS,
+                ours_network,
+                note="MLPRegressor(): (64, 32) units, 9 steps per event, each but the first of 8 replayed events.",
+            ),
+            Peer("ours without replay", partial(ours_network, replay_steps=0), note="MLPRegressor(replay_steps=0)."),
             Peer(
                 "scikit-learn",
                 sklearn_network,

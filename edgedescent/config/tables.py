@@ -73,7 +73,7 @@ class Limits(Table, frozen=True):
     """Largest payload. MQTT allows 256 MiB."""
     events_per_message_max: Positive = 10_000
     dedup_window: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
-    """Number of learned events with ids that are kept to recognize duplicates, in 24 to 32 bytes each."""
+    """Number of learned events with ids that are kept to recognize duplicates, in 32 to 48 bytes each."""
     id_scope: Literal["topic", "device"] = "topic"
     """Scope of an id. ``topic`` lets the senders of different topics count each for itself. ``device`` is for
     senders that publish one event over several topics."""

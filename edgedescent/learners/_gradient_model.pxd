@@ -8,6 +8,7 @@ from edgedescent.learners._feature_model cimport FeatureModel
 from edgedescent.learners._replay_buffer cimport ReplayBuffer
 from edgedescent.losses._losses cimport Loss
 from edgedescent.numerics._agreement cimport Agreement
+from edgedescent.optim._average_rate cimport AverageRate
 from edgedescent.optim._stepper cimport Stepper
 
 cdef enum:
@@ -25,6 +26,8 @@ cdef class GradientModel(FeatureModel):
     # True if a prediction is another pass than that which a step follows.
     cdef bint predicts_apart
     cdef bint scales_itself
+    # Of the average that predicts; None where it is not adapted.
+    cdef readonly AverageRate average_rate
     cdef double l2
     cdef uint64_t seed
     cdef Py_ssize_t replay_steps

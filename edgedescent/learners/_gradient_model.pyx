@@ -9,6 +9,7 @@ from edgedescent.features._scaler cimport BLOCK
 from edgedescent.losses._losses cimport AS_IS, BY_MEAN, STANDARDIZED, logistic, make_loss, observe, restore_loss
 from edgedescent.numerics._agreement cimport KEPT, Agreement
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, bounded
+from edgedescent.optim._average_rate cimport AverageRate
 
 
 cdef class GradientModel(FeatureModel):
@@ -30,6 +31,7 @@ cdef class GradientModel(FeatureModel):
         self.stepper.context.penalized = parameters.l2 > 0.0 and not optimizer.covariance_max
         self.predicts_apart = optimizer.averaging
         self.scales_itself = optimizer.scales_itself
+        self.average_rate = AverageRate(optimizer.average_rate) if parameters.adapts_average and optimizer.averaging else None
         self.kept_error = &self.stepper.context.error
         self.replay_buffer = ReplayBuffer(parameters.replay_size if parameters.replay_steps else 0, parameters.seed)
         self.agreement = Agreement()
@@ -116,13 +118,14 @@ cdef class GradientModel(FeatureModel):
     cdef double learn(self, double y) noexcept nogil:
         """Take one gradient step on the encoder's event; returns the prediction before it."""
         cdef const EncodedEvent* event = &self.encoder.event
-        cdef double score, prediction, target
+        cdef double score, averaged, prediction, target
         # The gradient reads what `forward` leaves behind, so the pass that it belongs to comes last.
         if self.predicts_apart:
-            prediction = self.to_prediction(bounded(self.forward(event, True)))
+            averaged = bounded(self.forward(event, True))
+            prediction = self.to_prediction(averaged)
             score = bounded(self.forward(event, False))
         else:
-            score = bounded(self.forward(event, False))
+            averaged = score = bounded(self.forward(event, False))
             prediction = self.to_prediction(score)
         if self.encoder.n_events == 0 and self.loss.scaling == BY_MEAN:
             # The mean is the unit: without one, the first target sets it.
@@ -130,6 +133,9 @@ cdef class GradientModel(FeatureModel):
         target = self.to_loss_target(y)
         if self.replay_buffer.size:
             self.agreement.observe_new(self._error(target, score))
+        if self.average_rate is not None:
+            self.average_rate.observe(self.loss.slope(&self.loss, target, averaged), score - averaged)
+            self.stepper.average_rate = self.average_rate.rate
         self.descend(event, target, score)
         self.stepper.learned(&self.loss, target, score)
         observe(&self.loss, target, score)
@@ -245,6 +251,7 @@ cdef class GradientModel(FeatureModel):
             "stepper": self.stepper.save(),
             "loss": np.array([self.loss.scale, self.loss.count]),
             "agreement": self.agreement.save(),
+            **({} if self.average_rate is None else {"average_rate": self.average_rate.save()}),
             **self.replay_buffer.save(),
         }
 
@@ -255,6 +262,9 @@ cdef class GradientModel(FeatureModel):
             raise ValueError("The state must have 2 numbers in `loss` and 1 `target`.")
         FeatureModel.restore(self, state)
         self.agreement.restore(state["agreement"])
+        if self.average_rate is not None:
+            self.average_rate.restore(state["average_rate"])
+            self.stepper.average_rate = self.average_rate.rate
         self.target.restore(state["target"])
         self.stepper.restore(state["stepper"])
         self.replay_buffer.restore(state, self.encoder.vocabulary.size())

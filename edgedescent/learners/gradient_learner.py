@@ -33,6 +33,7 @@ class GradientLearner(FeatureLearner):
         "loss": migration.target_unit,
         "l1": migration.goes_on,
         "l2": migration.goes_on,
+        "adapts_average": migration.average_rate,
         "replay_size": migration.replay_buffer,
         "replay_steps": migration.replay_buffer,
     }
@@ -49,6 +50,13 @@ class GradientLearner(FeatureLearner):
         ),
     ] = 0.0
     l2: Annotated[float, Meta(ge=0, description="Weight of the penalty ``l2 w² / 2`` per weight and event")] = 0.0
+    adapts_average: Annotated[
+        bool,
+        Meta(
+            description="Adapt the `average_rate` of `optimizer`: it falls where the last weights follow noise, and "
+            "rises where their average lags"
+        ),
+    ] = False
     replay_size: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Number of the latest events that are kept for replay")
     ] = 2000

@@ -218,6 +218,20 @@ def intervals(migration: Migration, name: str) -> None:
     migration.anew(name, "the calibration of the intervals")
 
 
+def average_rate(migration: Migration, name: str) -> None:
+    """Rule of parameters that decide whether the rate of the averages is adapted: it begins anew."""
+    _restart_average_rate(migration)
+    goes_on(migration, name)
+
+
+def _restart_average_rate(migration: Migration) -> None:
+    """Let the adapted rate of the averages begin anew, where there is one."""
+    migration.state.pop("average_rate", None)
+    fresh = migration.after.state_dict()
+    if "average_rate" in fresh:
+        migration.state["average_rate"] = fresh["average_rate"]
+
+
 def target_unit(migration: Migration, name: str) -> None:
     """Rule of the loss: weights predict in the unit of its targets."""
     before, after = getattr(migration.before, name), getattr(migration.after, name)
@@ -287,6 +301,8 @@ def optimizer(migration: Migration, name: str) -> None:
             stepper[_STEPS] = 0.0
     if not (has_rule and has_schedule):
         stepper[_STEPPER_COUNTS:] = 0.0
+    if before.average_rate != after.average_rate:
+        _restart_average_rate(migration)
     if before.averaging != after.averaging:
         now = "begin with the weights" if after.averaging else "become the weights"
         migration.kept(name, f"what predicts: the averages {now}")

@@ -45,8 +45,9 @@ class MLPRegressor(GradientLearner):
     Weights and gradients are in single precision, and predictions are computed from them in double precision. Initial
     weights are normally distributed with variance 2 / inputs (He et al. 2015); for categories, the standard deviation
     is a tenth of that. The linear model ``u`` starts at zero. It represents the linear part, so that the layers only
-    learn the rest. Predictions come from an average of the weights over the last steps (Polyak and Juditsky 1992), the
-    `average_rate` of the default optimizer.
+    learn the rest. Predictions come from an average of the weights over the last steps (Polyak and Juditsky 1992), of
+    the `average_rate` of the optimizer. It is only the first one with `adapts_average`: the rate then descends the
+    gradient of the loss at the averaged prediction, along the way to that of the last weights, within 0.005 and 0.5.
 
     To prevent exploding gradients, the gradient of an event is scaled down to a norm of at most 10, unless the
     optimizer sets `clip_norm`. To replace dead units, which have no gradient, a unit without activation in the last
@@ -89,16 +90,26 @@ class MLPRegressor(GradientLearner):
     optimizer: Annotated[
         Optimizer, Meta(description="Step rule; an event of n > 16 features takes 16 / n of its steps")
     ] = Adam(lr=0.003, average_rate=0.06)  # noqa: RUF009 - optimizers are immutable
-    loss: Annotated[Loss, Meta(description="What to minimize")] = AdaptiveHuberLoss(k=1.5)  # noqa: RUF009 - immutable
+    loss: Annotated[Loss, Meta(description="What to minimize")] = AdaptiveHuberLoss(k=1.2)  # noqa: RUF009 - immutable
     l2: Annotated[float, Meta(ge=0, description="Weight of the penalty ``l2 w² / 2`` per weight and event")] = 0.0001
+    replay_size: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Number of the latest events that are kept for replay")
+    ] = 2500
     replay_steps: Annotated[
         int,
         Meta(ge=0, le=1000, description="Number of kept events, drawn at random, that are learned again after each"),
-    ] = 32
+    ] = 64
     replay_batch: Annotated[
         int,
         Meta(ge=1, le=1000, description="Number of replayed events whose average gradient makes a step"),
-    ] = 4
+    ] = 8
+    adapts_average: Annotated[
+        bool,
+        Meta(
+            description="Adapt the `average_rate` of `optimizer`: it falls where the last weights follow noise, and "
+            "rises where their average lags"
+        ),
+    ] = True
 
     def check_parameters(self) -> None:
         """Raise ValueError for an optimizer with a covariance: that of a linear model says nothing about layers."""
