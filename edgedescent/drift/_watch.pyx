@@ -8,7 +8,12 @@ Detectors expect values from 0 to 1. The first 64 values after the start, or aft
 
 So one absurd value is no change. The scale then stays until an alarm, so that a slow change is not taken for the normal. The
 first values go to the detector too, once there are 64 of them. Where all are equal, any other value is 0 or 1.
+
+Values wait until the detector tests, and are taken in together: what is kept of a stream is spread over more memory than the
+processor's first cache holds for five of them.
 """
+from math import gcd
+
 import numpy as np
 
 from libc.math cimport fabs
@@ -24,13 +29,13 @@ cdef double NORMAL = 1.4826
 
 
 cdef void find_scale(WatchNumbers* numbers) noexcept nogil:
-    """Take center and scale from the first values."""
+    """Take center and scale from the first values, which wait."""
     cdef double[START] deviations
     cdef double total = 0.0
     cdef int i
-    numbers.center = median(numbers.first, START)
+    numbers.center = median(numbers.values, START)
     for i in range(START):
-        deviations[i] = fabs(numbers.first[i] - numbers.center)
+        deviations[i] = fabs(numbers.values[i] - numbers.center)
         total += deviations[i]
     numbers.scale = NORMAL * median(deviations, START)
     if numbers.scale == 0.0:
@@ -60,22 +65,29 @@ cdef class Watch:
     def __init__(self, name, detector):
         self.name = name
         self.detection = Detection(detector)
+        self.block = gcd(detector.tests_every, START)
         self.row = self.place = 0
         self.start_anew()
 
     cdef bint take(self, double value, double number) except -1:
         """Take in the value of event `number`, between -1e100 and 1e100; returns True for an alarm."""
-        cdef Py_ssize_t i
-        remember(&self.numbers.history, value, number)
-        self.numbers.n += 1.0
-        if self.numbers.n > START:
-            return self.detection.push(standardized(&self.numbers, value))
-        self.numbers.first[<Py_ssize_t>self.numbers.n - 1] = value
-        if self.numbers.n == START:
+        cdef Py_ssize_t n = <Py_ssize_t>self.numbers.n_waiting
+        self.numbers.values[n], self.numbers.events[n] = value, number
+        self.numbers.n_waiting = n + 1
+        return n + 1 >= (self.block if self.numbers.n else START) and self._take_in()
+
+    cdef bint _take_in(self) except -1:
+        """Take in the values that wait; returns True for an alarm."""
+        cdef Py_ssize_t i, n = <Py_ssize_t>self.numbers.n_waiting
+        if self.numbers.n == 0.0:
             find_scale(&self.numbers)
-            for i in range(START):
-                if self.detection.push(standardized(&self.numbers, self.numbers.first[i])):
-                    return True
+        self.numbers.n += n
+        self.numbers.n_waiting = 0.0
+        for i in range(n):
+            remember(&self.numbers.history, self.numbers.values[i], self.numbers.events[i])
+        for i in range(n):
+            if self.detection.push(standardized(&self.numbers, self.numbers.values[i])):
+                return True
         return False
 
     cdef Change change(self) noexcept:
@@ -110,7 +122,8 @@ cdef class Watch:
         view = own
         memcpy(&restored, &view[0], sizeof(WatchNumbers))
         if (not np.isfinite(own).all() or not 0.0 <= restored.n < 2**53 or restored.n != int(restored.n)
-                or restored.scale < 0.0 or not history_is_valid(&restored.history)):
+                or not 0.0 <= restored.n_waiting < (self.block if restored.n else START)
+                or restored.n_waiting != int(restored.n_waiting) or restored.scale < 0.0 or not history_is_valid(&restored.history)):
             raise ValueError(f"A watch holds numbers that cannot be: {numbers!r:.200}.")
         self.detection.restore(numbers[n_own:])
         self.numbers = restored

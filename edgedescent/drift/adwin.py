@@ -65,6 +65,11 @@ class ADWIN(Detector):
     ] = 10
 
     @property
+    def tests_every(self) -> int:
+        """Number of values between two tests, `clock`."""
+        return self.clock
+
+    @property
     def n_numbers(self) -> int:
         """Number of numbers that are kept: those of the window, and three of each bucket's row."""
         return adwin_numbers(self.max_buckets)

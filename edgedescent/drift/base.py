@@ -36,6 +36,11 @@ class Detector(Declared):
         """Number of numbers that are kept of a stream, however long it is."""
         raise NotImplementedError(f"{type(self).__name__} does not define `n_numbers`.")
 
+    @property
+    def tests_every(self) -> int:
+        """Number of values between two tests: alarms come only at multiples of it since the last one."""
+        return 1
+
     def update(self, numbers: NDArray[np.float64], x: float) -> bool:
         """Take in the next number of a stream; only for detectors written in Python.
 

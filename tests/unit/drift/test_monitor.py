@@ -146,8 +146,11 @@ def full() -> DriftMonitor:
         lambda state: state.update(watches=state["watches"][:2]),
         lambda state: state.update(latest=["{}"]),
         lambda state: state.update(latest=state["latest"] * 9),
-        *(lambda state, place=place: state["watches"].__setitem__((1, place), -1.0) for place in (0, 2, 67, 68, 590)),
-        *(lambda state, place=place: state["watches"].__setitem__((0, place), math.nan) for place in (1, 3, 67, -2)),
+        *(
+            lambda state, place=place: state["watches"].__setitem__((1, place), -1.0)
+            for place in (0, 2, 3, 132, 133, 653)
+        ),
+        *(lambda state, place=place: state["watches"].__setitem__((0, place), math.nan) for place in (1, 4, 132, -2)),
     ],
 )
 def test_a_spoiled_state_is_refused_and_changes_nothing(spoil: Any) -> None:
@@ -168,3 +171,29 @@ def test_the_number_of_inputs_is_bounded(inputs_max: int) -> None:
 def test_features_that_are_no_mapping_are_refused() -> None:
     with pytest.raises(TypeError, match="must map names to numbers"):
         DriftMonitor(ADWIN()).update([1.0], 0.0, 0.0, 1)  # type: ignore[arg-type]
+
+
+class OneByOne(ADWIN):
+    """ADWIN whose values are taken in one by one."""
+
+    @property
+    def tests_every(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("clock", [1, 5, 16, 32, 48, 64, 100])
+def test_values_that_wait_for_the_next_test_make_no_difference(clock: int) -> None:
+    rng = np.random.default_rng(clock)
+    errors = np.abs(rng.normal(size=6000)) * np.repeat([1.0, 3.0, 0.5, 4.0, 4.0, 1.0], 1000)
+    levels = rng.normal(size=6000) + np.repeat([0.0, 2.0, 0.0, 0.0, 5.0, 5.0], 1000)
+    monitors = DriftMonitor(ADWIN(clock=clock), 1), DriftMonitor(OneByOne(clock=clock), 1)
+    alarms: tuple[list[object], ...] = ([], [])
+    for event, (error, level) in enumerate(zip(errors.tolist(), levels.tolist(), strict=True), start=1):
+        for monitor, found in zip(monitors, alarms, strict=True):
+            monitor.update({"level": level}, error, 0.0, event)
+            found += [(one.input, one.before, one.after, one.since, one.event) for one in monitor.take(1, 0.0, 0)]
+        if event == 3333:
+            monitors[0].restore(monitors[0].save())
+    assert alarms[0] == alarms[1]
+    assert {alarm[0] for alarm in alarms[0]} == {None, "level"}  # type: ignore[index]
+    assert len(alarms[0]) >= 4
