@@ -7,6 +7,7 @@ from edgedescent.features._scaler import Scaler
 from edgedescent.learners._feature_model import FeatureModel
 from edgedescent.learners._replay_buffer import ReplayBuffer
 from edgedescent.numerics._agreement import Agreement
+from edgedescent.optim._average_rate import AverageRate
 from edgedescent.optim._stepper import Stepper
 
 @disjoint_base
@@ -19,6 +20,8 @@ class GradientModel(FeatureModel):
     def replay_buffer(self) -> ReplayBuffer: ...
     @property
     def agreement(self) -> Agreement: ...
+    @property
+    def average_rate(self) -> AverageRate | None: ...
     @property
     def loss_scale(self) -> float: ...
     def __init__(self, encoder: Encoder, parameters: Any) -> None: ...

@@ -16,6 +16,7 @@ import pytest
 from edgedescent_sims.result import SimulationResult, load_result
 from edgedescent_sims.scenarios import library
 from edgedescent_sims.simulate.runner import simulate
+from support.once import made_once
 
 QUICK = ("category-swap", "gradual-weights", "taste-shift", "choices-shift", "recurring-season", "target-unit")
 """Scenarios of every kind that run in a moment."""
@@ -24,18 +25,20 @@ QUICK = ("category-swap", "gradual-weights", "taste-shift", "choices-shift", "re
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `edgedescent simulate --all` writes."""
-    folder = tmp_path_factory.mktemp("library") / "out"
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["edgedescent", "simulate", "--all", "--jobs", "2", "--out", folder],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    assert "failed, as expected." in done.stdout.splitlines()[-2]
-    return folder
+
+    def simulate_all(folder: Path) -> None:
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["edgedescent", "simulate", "--all", "--jobs", "2", "--out", folder],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+        assert "failed, as expected." in done.stdout.splitlines()[-2]
+
+    return made_once(tmp_path_factory, "library", simulate_all)
 
 
 @pytest.fixture(scope="module")

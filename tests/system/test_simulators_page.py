@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.once import made_once
 from support.snippets import FENCE, ROOT, type_in_page
 
 PAGE = ROOT / "docs" / "simulators.md"
@@ -16,10 +17,12 @@ PAGE = ROOT / "docs" / "simulators.md"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a reader who has typed in the page."""
-    folder = tmp_path_factory.mktemp("reader")
-    printed = type_in_page(PAGE, folder, programs=Path(sys.executable).parent)
-    (folder / "printed.txt").write_text(printed, encoding="utf-8")
-    return folder
+
+    def type_in(folder: Path) -> None:
+        printed = type_in_page(PAGE, folder, programs=Path(sys.executable).parent)
+        (folder / "printed.txt").write_text(printed, encoding="utf-8")
+
+    return made_once(tmp_path_factory, "simulators-page", type_in)
 
 
 def test_the_outcome_that_the_page_shows_is_that_of_the_run(folder: Path) -> None:
