@@ -72,7 +72,7 @@ cdef void insert(const Rule* rule, double* numbers, double x) noexcept nogil:
     cdef Py_ssize_t room = <Py_ssize_t>rule.hyper[2] + 1, r = 0
     cdef double* row = row_of(rule, numbers, 0)
     cdef double* following
-    cdef double before = numbers[WIDTH], mean, size
+    cdef double before = numbers[WIDTH], mean, size, distance
     if numbers[N_ROWS] == 0.0:
         numbers[N_ROWS] = 1.0
     append(row, room, x, 0.0)
@@ -90,8 +90,8 @@ cdef void insert(const Rule* rule, double* numbers, double x) noexcept nogil:
         following = row_of(rule, numbers, r + 1)
         size = size_of(r)
         # `between` of two parts of one size, which is a power of two: no division is needed for the same bits.
-        mean = (row[1] - row[2]) * (1.0 / size)
-        append(following, room, row[1] + row[2], row[1 + room] + row[2 + room] + 0.5 * size * mean * mean)
+        distance = (row[1] - row[2]) * (1.0 / size)
+        append(following, room, row[1] + row[2], row[1 + room] + row[2 + room] + 0.5 * size * distance * distance)
         remove_oldest(row, room, 2)
         row, r = following, r + 1
 

@@ -123,7 +123,8 @@ cdef class Watch:
         memcpy(&restored, &view[0], sizeof(WatchNumbers))
         if (not np.isfinite(own).all() or not 0.0 <= restored.n < 2**53 or restored.n != int(restored.n)
                 or not 0.0 <= restored.n_waiting < (self.block if restored.n else START)
-                or restored.n_waiting != int(restored.n_waiting) or restored.scale < 0.0 or not history_is_valid(&restored.history)):
+                or restored.n_waiting != int(restored.n_waiting) or restored.scale < 0.0
+                or not history_is_valid(&restored.history)):
             raise ValueError(f"A watch holds numbers that cannot be: {numbers!r:.200}.")
         self.detection.restore(numbers[n_own:])
         self.numbers = restored

@@ -264,7 +264,6 @@ cdef class GradientModel(FeatureModel):
         self.agreement.restore(state["agreement"])
         if self.average_rate is not None:
             self.average_rate.restore(state["average_rate"])
-            self.stepper.average_rate = self.average_rate.rate
         self.target.restore(state["target"])
         self.stepper.restore(state["stepper"])
         self.replay_buffer.restore(state, self.encoder.vocabulary.size())

@@ -210,26 +210,23 @@ def categories(migration: Migration, name: str) -> None:
 
 def intervals(migration: Migration, name: str) -> None:
     """Rule of the levels of prediction intervals, each of which was calibrated by its own."""
-    fresh = migration.after.state_dict()
-    for part in [part for part in migration.state if part.startswith("intervals.")]:
-        del migration.state[part]
-    migration.state.update({part: value for part, value in fresh.items() if part.startswith("intervals.")})
+    _start_anew(migration, "intervals.")
     migration.kept(name, f"what predicts: {migration.change(name)}")
     migration.anew(name, "the calibration of the intervals")
 
 
 def average_rate(migration: Migration, name: str) -> None:
     """Rule of parameters that decide whether the rate of the averages is adapted: it begins anew."""
-    _restart_average_rate(migration)
+    _start_anew(migration, "average_rate")
     goes_on(migration, name)
 
 
-def _restart_average_rate(migration: Migration) -> None:
-    """Let the adapted rate of the averages begin anew, where there is one."""
-    migration.state.pop("average_rate", None)
+def _start_anew(migration: Migration, prefix: str) -> None:
+    """Replace the parts of the state whose names begin with `prefix` by those of the new learner, if it has any."""
+    for part in [part for part in migration.state if part.startswith(prefix)]:
+        del migration.state[part]
     fresh = migration.after.state_dict()
-    if "average_rate" in fresh:
-        migration.state["average_rate"] = fresh["average_rate"]
+    migration.state.update({part: value for part, value in fresh.items() if part.startswith(prefix)})
 
 
 def target_unit(migration: Migration, name: str) -> None:
@@ -302,7 +299,7 @@ def optimizer(migration: Migration, name: str) -> None:
     if not (has_rule and has_schedule):
         stepper[_STEPPER_COUNTS:] = 0.0
     if before.average_rate != after.average_rate:
-        _restart_average_rate(migration)
+        _start_anew(migration, "average_rate")
     if before.averaging != after.averaging:
         now = "begin with the weights" if after.averaging else "become the weights"
         migration.kept(name, f"what predicts: the averages {now}")

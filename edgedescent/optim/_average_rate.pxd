@@ -1,8 +1,6 @@
 """Rate at which an average of iterates follows them, adapted to the stream."""
 
 cdef class AverageRate:
-    # What it was at first, and is.
-    cdef readonly double first
     cdef readonly double rate
     # Mean sizes of the slope and of the distance, and the number of events.
     cdef readonly double slope

@@ -42,7 +42,7 @@ cdef class AverageRate:
     """
 
     def __init__(self, double first):
-        self.first = self.rate = min(max(first, RATE_MIN), RATE_MAX)
+        self.rate = min(max(first, RATE_MIN), RATE_MAX)
         self.slope = self.distance = 0.0
         self.count = 0
 

@@ -111,10 +111,9 @@ class TestWorth:
     def error(weight: Callable[[int], float], noise: float, **parameters: object) -> float:
         rng = np.random.default_rng(3)
         X = rng.normal(size=(4000, 1))
-        y = np.array([weight(i) for i in range(4000)]) * X[:, 0] + noise * rng.normal(size=4000)
-        model = LinearRegressor(**parameters)  # type: ignore[arg-type]
-        predictions = model.learn_many(X, y)
         truth = np.array([weight(i) for i in range(4000)]) * X[:, 0]
+        model = LinearRegressor(**parameters)  # type: ignore[arg-type]
+        predictions = model.learn_many(X, truth + noise * rng.normal(size=4000))
         return float(np.abs(predictions - truth)[1500:].mean())
 
     def test_noise_is_averaged_away(self) -> None:
