@@ -13,8 +13,8 @@ INTERVAL_S = 0.04
 """Time after which a run ends, once the message or slice at hand is done."""
 GROWTH = 4
 """Factor by which a slice may be larger than the one before."""
-EVENTS_MIN = 2
-"""Bound for a message that is not large: one that has a single event is handled at once with it."""
+EVENTS_FIRST = 2
+"""Number of events in the first slice: a message that has a single event is handled at once with it."""
 EVENTS_MAX = 1_000_000
 """Bound on the number of events in a slice."""
 LARGE_BYTES = 32_768
@@ -44,7 +44,7 @@ class Slicer:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._events_max = EVENTS_MIN
+        self._events_max = EVENTS_FIRST
         """Number of events that a slice takes."""
 
     def run(self, engine: Engine, messages: Iterator[Message], on_effects: OnEffects) -> bool:
@@ -70,13 +70,15 @@ class Slicer:
         for message in messages:
             events_max = self._events_max if len(message.payload) <= LARGE_BYTES else 1
             effects = engine.begin(message, events_max)
-            if effects is None and (effects := self._proceed(engine, events_max, until)) is None:
-                return False
+            if effects is None:
+                events_max = _next_bound(engine, events_max, clock() - before)
+                if (effects := self._proceed(engine, events_max, until)) is None:
+                    return False
             if effects and not on_effects(message, effects):
                 return False
             now = clock()
             if now - before > 2 * SLICE_S:
-                self._events_max = max(self._events_max // GROWTH, EVENTS_MIN)
+                self._events_max = max(self._events_max // GROWTH, 1)
             if now >= until:
                 return False
             before = now
@@ -89,10 +91,13 @@ class Slicer:
         while effects is None and began < until:
             effects = engine.proceed(events_max)
             now = self._clock()
-            took, began = now - began, now
-            if took * GROWTH > SLICE_S:
-                events_max = max(int(events_max * SLICE_S / took), 1)
-            elif engine.is_at_bound:
-                events_max = min(events_max * GROWTH, EVENTS_MAX)
-        self._events_max = max(events_max, EVENTS_MIN)
+            events_max, began = _next_bound(engine, events_max, now - began), now
+        self._events_max = events_max
         return effects
+
+
+def _next_bound(engine: Engine, events_max: int, took: float) -> int:
+    """Bound on the events of the next slice, after one with the bound `events_max` took `took` seconds."""
+    if took * GROWTH > SLICE_S:
+        return max(int(events_max * SLICE_S / took), 1)
+    return min(events_max * GROWTH, EVENTS_MAX) if engine.is_at_bound else events_max

@@ -15,6 +15,9 @@ cdef enum:
     # Each feature of an event moves the score by a step of its own. Of so many, the moves add up to no more than is
     # good; events of more take smaller steps.
     WIDE = 16
+    # Bound on the parameters that the replay after one event visits, so that even the largest network takes a fraction of
+    # a second for an event.
+    REPLAYED_PARAMETERS_MAX = 1 << 26
 
 cdef class GradientModel(FeatureModel):
     cdef readonly Scaler target
@@ -43,6 +46,7 @@ cdef class GradientModel(FeatureModel):
     cdef int make_scratch(self, Py_ssize_t n) except -1
     cdef int grow_tables(self, Py_ssize_t rows) except -1
     cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil
+    cdef long long n_parameters(self, Py_ssize_t n) noexcept nogil
 
     cdef Stepper make_stepper(self, optimizer, double l1)
     cdef void accumulate(self, const EncodedEvent* event, double target, double score) noexcept nogil

@@ -78,6 +78,10 @@ cdef class GradientModel(FeatureModel):
     cdef void start_row(self, Py_ssize_t row, uint64_t word) noexcept nogil:
         """Give the parameters of a new feature their first values; `word` seeds them."""
 
+    cdef long long n_parameters(self, Py_ssize_t n) noexcept nogil:
+        """Number of parameters that an event of `n` features visits."""
+        return n
+
     # --- One event ------------------------------------------------------------------------------------------------
 
     cdef int check_target(self, double y) except -1:
@@ -220,6 +224,7 @@ cdef class GradientModel(FeatureModel):
         """Learn from random events of the replay buffer again, standardized as they would be now."""
         cdef EncodedEvent* event = &self.replayed
         cdef Py_ssize_t s, slot, n = 0
+        cdef long long n_visited = 0
         cdef double target, score, errors = 0.0
         for s in range(self.replay_steps):
             slot = self.replay_buffer.draw_recent()
@@ -229,6 +234,9 @@ cdef class GradientModel(FeatureModel):
             if self.loss.scaling == STANDARDIZED and fabs(target) >= self.target.clip:
                 continue
             event.n = self.replay_buffer.recall(slot, self.encoder.vocabulary.assigned_at, event.rows, event.x)
+            n_visited += self.n_parameters(event.n)
+            if n_visited > REPLAYED_PARAMETERS_MAX:
+                break
             self.encoder.find_runs(event)
             self.encoder.standardize(event)
             score = bounded(self.forward(event, False))

@@ -177,6 +177,14 @@ cdef class MLPModel(GradientModel):
         for i in range(at, at + table.width):
             set_weight(table, i, scale * next_normal(&word))
 
+    cdef long long n_parameters(self, Py_ssize_t n) noexcept nogil:
+        cdef long long total = 0
+        cdef Py_ssize_t layer
+        for layer in range(self.n_layers):
+            total += (n + 1) * self.widths[layer]
+            n = self.widths[layer]
+        return total
+
     cdef double forward(self, const EncodedEvent* event, bint serving) noexcept nogil:
         cdef const float* w = self.tables[0].w
         cdef const float* direct = self.skip.table.w

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -15,6 +16,12 @@ from edgedescent.learners._mlp import MLPModel
 from edgedescent.learners.gradient_learner import GradientLearner
 from edgedescent.losses import AdaptiveHuberLoss, Loss
 from edgedescent.optim import Adam, Optimizer
+
+WEIGHTS_MAX = 10_000_000
+"""Bound on the weights between the features and the last hidden layer.
+
+An event of a larger one could take more than a second: it may bring all features at once, and steps all weights.
+"""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -38,9 +45,10 @@ class MLPRegressor(GradientLearner):
     little from a single step per event. One of age a, in events, is drawn with a probability of about
     ``1 / (2 sqrt(a replay_size))``, so that newer ones come more often. `replay_batch` of them share a step of
     `optimizer`, along the average of their gradients; optimizers that scale their steps by the slope of an event take
-    one for each. Where an abrupt change has made the kept events wrong, all but the newest 40 are dropped: when the
-    error on new events is 5 times that on replayed ones and 4 times the usual one, each error counted up to 10 usual
-    ones. `counts` says how often as ``replays_let_go``.
+    one for each. A large network replays fewer events: as many as visit 67 million weights. Where an abrupt change has
+    made the kept events wrong, all but the newest 40 are dropped: when the error on new events is 5 times that on
+    replayed ones and 4 times the usual one, each error counted up to 10 usual ones. `counts` says how often as
+    ``replays_let_go``.
 
     Weights and gradients are in single precision, and predictions are computed from them in double precision. Initial
     weights are normally distributed with variance 2 / inputs (He et al. 2015); for categories, the standard deviation
@@ -112,8 +120,19 @@ class MLPRegressor(GradientLearner):
     ] = True
 
     def check_parameters(self) -> None:
-        """Raise ValueError for an optimizer with a covariance: that of a linear model says nothing about layers."""
+        """Raise ValueError for an optimizer with a covariance, and for too large a network.
+
+        The covariance of a linear model says nothing about layers.
+        """
         super().check_parameters()
+        widths = (self.features_max, *self.hidden)
+        n_weights = sum(n * width for n, width in pairwise(widths))
+        if n_weights > WEIGHTS_MAX:
+            raise ValueError(
+                f"{type(self).__name__} may have {WEIGHTS_MAX} weights. `features_max` and `hidden` make it "
+                f"{' * '.join(map(str, widths[:2]))}{''.join(f' + {n} * {m}' for n, m in pairwise(widths[1:]))} = "
+                f"{n_weights}."
+            )
         if self.optimizer.covariance_max:
             raise ValueError(
                 f"The `optimizer` of {type(self).__name__} must be one without a covariance. Got {self.optimizer!r}."

@@ -243,3 +243,20 @@ class TestReplay:
         for i in range(10):
             model.learn_one({"a": float(i)}, float(i))
         assert model.model.replay_buffer.n_pushed == 10
+
+    @pytest.mark.parametrize(("hidden", "n_replayed"), [((2800, 2800), 8), ((4000, 2400), 6)])
+    def test_a_large_network_replays_as_many_events_as_visit_a_bounded_number_of_weights(
+        self, hidden: tuple[int, ...], n_replayed: int
+    ) -> None:
+        # One step a replayed event, so that the optimizer's steps count them.
+        model = MLPRegressor(hidden=hidden, replay_steps=20, replay_batch=1, features_max=10)
+        for i in range(2):
+            model.learn_one({"a": float(i)}, float(i % 2))
+            assert model.state_dict()["stepper"][1] == (i + 1) * (1 + n_replayed)
+
+
+class TestSize:
+    def test_a_network_may_have_ten_million_weights(self) -> None:
+        assert MLPRegressor(hidden=(512, 512, 512), features_max=16_384).hidden == (512, 512, 512)
+        with pytest.raises(ValueError, match=r"10000000 weights.*make it 4096 \* 2048 \+ 2048 \* 1024 = 10485760\."):
+            MLPRegressor(hidden=(2048, 1024))
