@@ -124,6 +124,14 @@ class Transport(Protocol):
             correlation: Data of the request that it answers; none where they are empty.
         """
 
+    def publish_many(self, topic: str, payloads: Sequence[bytes]) -> int:
+        """Queue messages to one topic, in order; returns the number of those that were queued, the first ones.
+
+        Args:
+            topic: The topic.
+            payloads: Their contents.
+        """
+
     def is_response_topic(self, topic: str) -> bool:
         """True if an answer can be published to a topic that a client names, and does not come back as an event."""
 
@@ -140,12 +148,26 @@ class Transport(Protocol):
         """
 
 
+class _Publishes(Protocol):
+    """Transport that publishes one message at a time."""
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Queue a message."""
+
+
 class PlainTransport:
     """Base class of transports to something that keeps no session and has no limits."""
 
     memory = ""
     counts: Mapping[str, int] = MappingProxyType({})
     confirmed = 0
+
+    def publish_many(self: _Publishes, topic: str, payloads: Sequence[bytes]) -> int:
+        """Queue one message after the other; returns the number of those that were queued."""
+        for n, payload in enumerate(payloads):
+            if not self.publish(topic, payload):
+                return n
+        return len(payloads)
 
     def resume(self, memory: str, last_packet_id: int | None) -> None:
         """There is nothing to continue."""

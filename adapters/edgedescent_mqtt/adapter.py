@@ -346,6 +346,17 @@ class MqttAdapter:
             self._write(sock)
         return True
 
+    def publish_many(self, topic: str, payloads: Sequence[bytes]) -> int:
+        """Queue messages to one topic; returns the number of those that were queued, the first ones."""
+        sock = self._socket()
+        if not self._accepted or sock is None:
+            return 0
+        n_queued = self._publisher.publish_many(sock, topic, payloads)
+        self._queued_bytes += sum(map(len, payloads[:n_queued]))
+        if self._queued_bytes >= WRITE_BYTES:
+            self._write(sock)
+        return n_queued
+
     def is_response_topic(self, topic: str) -> bool:
         """Return True if an answer can be published to a topic that a client names, and does not come back."""
         return is_response_topic(topic, self._topics)

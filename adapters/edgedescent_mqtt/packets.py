@@ -7,9 +7,11 @@ MQTT 5 standard; 3.1.1 differs by having no properties.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from paho.mqtt.properties import MQTTException  # type: ignore[attr-defined]
+
+from edgedescent_mqtt._packet_writer import length_bytes, packets_of
 
 MALFORMED = (ValueError, IndexError, KeyError, TypeError, struct.error, MQTTException)
 """Errors that paho raises, among others, on malformed packets."""
@@ -65,7 +67,7 @@ class Publication:
         correlation: Correlation data (3.3.2.3.6), for MQTT 5 alone; no property where they are empty.
 
     Example:
-        >>> Publication("t", five=False).packet(b"21.5").hex(" ")
+        >>> Publication("t", five=False).packets([b"21.5"]).hex(" ")
         '30 07 00 01 74 32 31 2e 35'
     """
 
@@ -75,29 +77,12 @@ class Publication:
         self._head = struct.pack(">H", len(name)) + name
         if five:
             found = struct.pack(">BH", CORRELATION_DATA, len(correlation)) + correlation if correlation else b""
-            self._head += _length_bytes(len(found)) + found
+            self._head += length_bytes(len(found)) + found
 
-    def packet(self, payload: bytes) -> bytes:
-        """Return the packet of one message.
+    def packets(self, payloads: Sequence[bytes]) -> bytes:
+        """Return the packets of messages, one after the other.
 
         Raises:
-            ValueError: If the payload is longer than the standard allows.
+            ValueError: If a payload is longer than the standard allows.
         """
-        kind, head = self._kind, self._head
-        length = len(head) + len(payload)
-        if length < 128:
-            return b"%c%c%b%b" % (kind, length, head, payload)
-        if length < 16_384:
-            return b"%c%c%c%b%b" % (kind, length & 127 | 128, length >> 7, head, payload)
-        if length >= 128**_LONGEST_LENGTH:
-            raise ValueError(f"A message of {length} bytes is too long for MQTT.")
-        return b"%c%b%b%b" % (kind, _length_bytes(length), head, payload)
-
-
-def _length_bytes(length: int) -> bytes:
-    """A length below 128^4 as a variable byte integer (1.5.5)."""
-    digits = [length >> 7 * i & 127 | 128 for i in range(_LONGEST_LENGTH)]
-    while digits[-1] == 128 and len(digits) > 1:
-        digits.pop()
-    digits[-1] &= 127
-    return bytes(digits)
+        return packets_of(self._kind, self._head, payloads)

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessageInfo
@@ -100,7 +101,7 @@ class Publisher:
     def farewell(self) -> bytes:
         """Return the status "stopped" and the end of the connection."""
         stopped = Publication(self._status_topic, five=self._five, retain=self._limits.retains)
-        return stopped.packet(status("stopped", time.time())) + DISCONNECT
+        return stopped.packets((status("stopped", time.time()),)) + DISCONNECT
 
     def on_answered(self, pings: int) -> None:
         """Record how many pings of this connection the broker has answered: it took what was sent before them."""
@@ -133,13 +134,25 @@ class Publisher:
             if not self._publish_confirmed(topic, payload, retain=retain, correlation=correlation):
                 return False
         else:
-            sock.queue(self._publication(topic, correlation, retain=retain).packet(payload))
+            sock.queue(self._publication(topic, correlation, retain=retain).packets((payload,)))
         if len(payload) >= SUSPECT_BYTES:
             self._settle()
             self._proven_at = None
             self._largest = max(self._largest, len(payload))
             self._proof = sock.ping()
         return True
+
+    def publish_many(self, sock: PacketSocket, topic: str, payloads: Sequence[bytes]) -> int:
+        """Queue messages to one topic; returns the number of those that were queued, the first ones."""
+        if self._qos or max(map(len, payloads), default=0) >= SUSPECT_BYTES:
+            for n, payload in enumerate(payloads):
+                if not self.publish(sock, topic, payload):
+                    return n
+        elif sock.unsent >= PENDING_BYTES_MAX:
+            return 0
+        else:
+            sock.queue(self._publication(topic, b"", retain=False).packets(payloads))
+        return len(payloads)
 
     def _publication(self, topic: str, correlation: bytes, *, retain: bool) -> Publication:
         """Writer of messages to a topic."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +16,8 @@ HOLD_MAX_S = 10.0
 """Time for which a broker may take no answer before learning goes on without it."""
 OVERHEAD_BYTES = 200
 """Memory that a waiting answer takes in addition to its payload."""
+BATCH_BYTES = 65_536
+"""Size from which on a batch of answers is published before its end."""
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -41,14 +43,14 @@ class _Waiting(NamedTuple):
 
 
 class Answers:
-    """Sends answers in order, and keeps those that cannot be sent yet in a bounded queue.
+    """Publishes answers in order and in batches, and keeps those that cannot be sent yet in a bounded queue.
 
     Where half of the queue is used while there is a connection, learning should wait (`AnswerHold`). Beyond its bound,
     the oldest answers are dropped. An answer that is larger than the broker takes is split into several arrays; a
     single one that is too large is dropped.
 
     Args:
-        publish: Sends one answer to its destination; returns False if it cannot be sent now.
+        publish: Sends answers to their destination; returns the number of those that can be sent now, the first ones.
         bytes_max: Size limit of the queue in bytes.
 
     Attributes:
@@ -61,16 +63,27 @@ class Answers:
 
     Example:
         >>> out: list[bytes] = []
-        >>> answers = Answers(lambda payload, to: len(out) < 1 and not out.append(payload), bytes_max=250)
+        >>> def publish(payloads: Sequence[bytes], to: Destination) -> int:
+        ...     out.extend(payloads[:1])
+        ...     return 1
+        >>> answers = Answers(publish, bytes_max=250)
         >>> for position in (1, 2, 3):
         ...     answers.send(position, b"%d" % position, Destination("predictions"))
+        >>> answers.flush()
         >>> out, answers.first_waiting, answers.dropped
         ([b'1'], 3, 1)
     """
 
-    def __init__(self, publish: Callable[[bytes, Destination], bool], bytes_max: int) -> None:
+    def __init__(self, publish: Callable[[Sequence[bytes], Destination], int], bytes_max: int) -> None:
         self._publish = publish
         self._bytes_max = bytes_max
+        self._batch: list[bytes] = []
+        """Answers of the batch at hand, which go to the same destination."""
+        self._batch_positions: list[int] = []
+        """Positions of their messages."""
+        self._batch_bytes = 0
+        self._to = Destination("")
+        """Destination of the batch."""
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self.payload_bytes_max = sys.maxsize
@@ -81,7 +94,7 @@ class Answers:
         self.too_large = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._batch)
 
     @property
     def is_low(self) -> bool:
@@ -90,11 +103,13 @@ class Answers:
 
     @property
     def first_waiting(self) -> int | None:
-        """Position of the oldest waiting answer; None if none is waiting."""
-        return self._waiting[0].position if self._waiting else None
+        """Position of the oldest answer that is not published; None if all are."""
+        if self._waiting:
+            return self._waiting[0].position
+        return self._batch_positions[0] if self._batch else None
 
     def send(self, position: int, payload: bytes, to: Destination, *, held: bool = False) -> None:
-        """Send an answer, or queue it if others wait or it cannot be sent now.
+        """Send an answer with the next `flush`, or queue it if others wait.
 
         Args:
             position: Position of the message that is answered.
@@ -102,9 +117,31 @@ class Answers:
             to: Where it goes.
             held: True to send it only after its message was acknowledged.
         """
-        for part in (payload,) if len(payload) <= self.payload_bytes_max else self._parts(payload, to):
-            if self._waiting or held or not self._publish(part, to):
-                self.keep(position, part, to, held=held)
+        if len(payload) > self.payload_bytes_max:
+            for part in self._parts(payload, to):
+                self.send(position, part, to, held=held)
+            return
+        if held or (to is not self._to and to != self._to):
+            self.flush()
+            self._to = to
+        if held or self._waiting:
+            self.keep(position, payload, to, held=held)
+            return
+        self._batch.append(payload)
+        self._batch_positions.append(position)
+        self._batch_bytes += len(payload)
+        if self._batch_bytes >= BATCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Publish the batch, and queue what cannot be sent now."""
+        if not self._batch:
+            return
+        batch, positions = self._batch, self._batch_positions
+        self._batch, self._batch_positions, self._batch_bytes = [], [], 0
+        n_sent = self._publish(batch, self._to)
+        for position, payload in zip(positions[n_sent:], batch[n_sent:], strict=True):
+            self.keep(position, payload, self._to)
 
     def keep(self, position: int, payload: bytes, to: Destination, *, held: bool = False) -> None:
         """Queue an answer without trying to send it."""
@@ -126,7 +163,7 @@ class Answers:
             first = self._waiting[0]
             if len(first.payload) > self.payload_bytes_max:
                 self._split_first()
-            elif self._publish(first.payload, first.to):
+            elif self._publish((first.payload,), first.to):
                 self._remove_first()
                 self.sent += 1
             else:

@@ -55,8 +55,8 @@ class Outputs:
         self._lists_topic = own_topics.get("recommend.responses", "")
         self._own_topics = frozenset(own_topics.values())
         self._predictions, self._drift = Destination(self._topics["predictions"]), Destination(self._topics["drift"])
-        self.answers = Answers(self._send_answer, config.limits.answers_bytes_max)
-        self.alarms = Answers(lambda payload, _to: self.publish("drift", payload), ALARMS_BYTES_MAX)
+        self.answers = Answers(self._send_answers, config.limits.answers_bytes_max)
+        self.alarms = Answers(self._send_answers, ALARMS_BYTES_MAX)
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_MAX)
         self._refused = 0
         """Number of answers whose request named a topic that nothing is published to."""
@@ -115,6 +115,10 @@ class Outputs:
                 n_dead_letters,
             )
         return not self.answers.is_full or not self._transport.connected or self._hold.given_up
+
+    def flush(self) -> None:
+        """Publish the answers of the batch at hand."""
+        self.answers.flush()
 
     def holds(self) -> bool:
         """True while learning must wait, because answers cannot be sent as fast as they are made."""
@@ -177,6 +181,7 @@ class Outputs:
     def send_waiting(self) -> None:
         """Send what waits for a connection: answers, alarms and the model cards of new snapshots."""
         answers = self.answers
+        answers.flush()
         answers.payload_bytes_max = self._transport.payload_bytes_max(self._topics["predictions"])
         answers.send_waiting(self._store.last_position)
         self.alarms.send_waiting(self._store.last_position)
@@ -202,17 +207,26 @@ class Outputs:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish to one of the daemon's topics; returns False if it cannot be sent now."""
         name = self._topics[topic]
-        if topic != "predictions" and self._is_too_large(topic, name, len(payload)):
+        if self._is_too_large(topic, name, len(payload)):
             # Waiting would not make it smaller.
             return True
         return self._transport.publish(name, payload, retain=retain)
 
-    def _send_answer(self, payload: bytes, to: Destination) -> bool:
-        """Publish an answer; returns False if it cannot be sent now."""
+    def _send_answers(self, payloads: Sequence[bytes], to: Destination) -> int:
+        """Publish answers or alarms; returns the number of those that can be sent now, the first ones."""
         if to is self._predictions:
-            return self.publish("predictions", payload)
+            # These are split where they are too large.
+            return self._transport.publish_many(to.topic, payloads)
+        for n, payload in enumerate(payloads):
+            if not self._send_answer(payload, to):
+                return n
+        return len(payloads)
+
+    def _send_answer(self, payload: bytes, to: Destination) -> bool:
+        """Publish an answer or alarm; returns False if it cannot be sent now."""
         size = len(payload) + (len(to.correlation) + PROPERTY_BYTES if to.correlation else 0)
-        if self._is_too_large("answers", to.topic, size):
+        if self._is_too_large("drift" if to is self._drift else "answers", to.topic, size):
+            # Waiting would not make it smaller.
             return True
         return self._transport.publish(to.topic, payload, retain=to.retain, correlation=to.correlation)
 

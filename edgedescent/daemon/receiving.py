@@ -144,6 +144,7 @@ class Receiver:
             # Single messages leave an intake in which some are urgent, else those of a poll.
             if not finished or self._in_order:
                 break
+        self._outputs.flush()
         self._load.add(events=self._n_events - before, messages=self._engine.position - position, busy_s=now - began)
         self._committer.note_learning(now - began)
 

@@ -246,11 +246,15 @@ class Engine:
             raise ValueError(f"Message {message.position} does not follow message {self.position}.")
         done = self.done
         if done is None:
-            known, reader = self.repeats.note(message, self.counters), self._reader
-            if known == COPY:
-                self.position = message.position
-                return []
-            done = SENT_AGAIN if known == AGAIN else NOT_BEGUN
+            self.counters["messages"] += 1
+            done, reader = NOT_BEGUN, self._reader
+            if message.packet_id or message.connection is not None or message.subscriptions:
+                known = self.repeats.note(message, self.counters)
+                if known == COPY:
+                    self.position = message.position
+                    return []
+                if known == AGAIN:
+                    done = SENT_AGAIN
             if reader is not None and reader.open(message.payload):
                 head = self._head
                 answers = head.loop.run(reader, message, done.redelivered, events_max)

@@ -43,6 +43,8 @@ class Repeats:
     def note(self, message: Message, counters: Counter[str]) -> int:
         """Note a message that begins, and the connection that begins with it.
 
+        There is nothing to note of a message without packet id, connection and subscriptions.
+
         Args:
             message: The message.
             counters: Counters, which are updated.
@@ -50,7 +52,6 @@ class Repeats:
         Returns:
             `NEW`; `AGAIN` if it was sent again and is known; `COPY` if it is one for a further subscription.
         """
-        counters["messages"] += 1
         connection = message.connection
         if connection is not None:
             self.messages.connect(message.position, connection.session, connection.acknowledged, connection.first_id)

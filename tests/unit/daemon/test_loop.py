@@ -14,6 +14,7 @@ from edgedescent.daemon.loop import DRAIN_S, Stopped
 from edgedescent.daemon.notices import Notices
 from edgedescent.daemon.reports import resident_bytes
 from edgedescent.daemon.status import StatusFile
+from edgedescent.engine.messages import Effect, Message
 from edgedescent.errors import ConfigError, StateError
 from edgedescent.interfaces import Delivery
 from edgedescent.state.disk import Disk
@@ -253,16 +254,17 @@ def test_it_runs_until_it_is_stopped_and_saves_everything(make: MakeHarness, mon
 
 
 def stop_at(harness: Any, monkeypatch: pytest.MonkeyPatch, name: str, *, after_s: float = 0.0) -> None:
-    """Ask the daemon to stop while it answers the event of that name, and let time pass."""
-    publish = harness.transport.publish
+    """Ask the daemon to stop while it learns the event of that name, and let time pass."""
+    engine = harness.daemon.engine
+    begin = engine.begin
 
-    def stopping(topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        if f'"{name}"'.encode() in payload:
+    def stopping(message: Message, events_max: int) -> list[Effect] | None:
+        if f'"{name}"'.encode() in message.payload:
             harness.daemon.stop()
             harness.clock.now += after_s
-        return bool(publish(topic, payload, retain=retain))
+        return begin(message, events_max)  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(harness.transport, "publish", stopping)
+    monkeypatch.setattr(engine, "begin", stopping)
 
 
 def test_a_stop_waits_for_a_moment_at_which_nothing_is_under_way(

@@ -95,12 +95,12 @@ def test_response_topic_and_correlation_data_are_taken(topic: str, correlation: 
 
 @given(st.binary(max_size=20_000))
 def test_an_answer_carries_the_correlation_data(correlation: bytes) -> None:
-    sent = Publication("page/7", five=True, correlation=correlation).packet(b"{}")
+    sent = Publication("page/7", five=True, correlation=correlation).packets([b"{}"])
     wanted = Delivery("page/7", b"{}", correlation=correlation)
     assert take_events(sent, 0, 0, five=True, **ALL) == ([wanted], len(sent))
     # 3.1.1 has none.
-    plain = Publication("page/7", five=False, correlation=correlation).packet(b"{}")
-    assert plain == Publication("page/7", five=False).packet(b"{}")
+    plain = Publication("page/7", five=False, correlation=correlation).packets([b"{}"])
+    assert plain == Publication("page/7", five=False).packets([b"{}"])
 
 
 @pytest.mark.parametrize("other", [PINGRESP, PUBACK, b"\x34\x06\x00\x01t\x00\x07x", b"\x36\x06\x00\x01t\x00\x07x"])
@@ -148,18 +148,21 @@ def test_any_bytes_are_taken_or_refused(data: bytes, five: bool) -> None:
 @pytest.mark.parametrize("five", [True, False])
 def test_what_we_publish_can_be_taken(size: int, five: bool) -> None:
     payload = b"\xfe" * size
-    sent = Publication("ü/t", five=five).packet(payload)
+    sent = Publication("ü/t", five=five).packets([payload])
     assert sent == packet(Delivery("ü/t", payload), extra=b"\0" if five else b"")
     assert take_events(sent, 0, 0, five=five, **ALL) == ([Delivery("ü/t", payload)], len(sent))
 
 
 def test_a_message_that_mqtt_cannot_carry_is_refused() -> None:
-    class Endless(bytes):
-        def __len__(self) -> int:
-            return 1 << 28
-
+    # Never read, so that it takes no memory.
     with pytest.raises(ValueError, match="too long for MQTT"):
-        Publication("t", five=True).packet(Endless())
+        Publication("t", five=True).packets([b"1", bytes(1 << 28)])
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20), st.booleans())
+def test_messages_of_one_topic_are_written_together(payloads: list[bytes], five: bool) -> None:
+    publication = Publication("t", five=five)
+    assert publication.packets(payloads) == b"".join(publication.packets([payload]) for payload in payloads)
 
 
 def test_no_acknowledgement_is_no_bytes() -> None:
