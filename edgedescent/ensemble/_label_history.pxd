@@ -37,6 +37,7 @@ cdef class LabelHistory:
     cdef LabelScale scale(self) noexcept nogil
     cdef double back(self, Py_ssize_t lag) noexcept nogil
     cdef bint has(self, Py_ssize_t lag) noexcept nogil
+    cdef void _follow_differences(self, double y, Py_ssize_t first, Py_ssize_t stop) noexcept nogil
     cdef void hide(self, bint late) noexcept nogil
     cdef Py_ssize_t season(self, Py_ssize_t number) noexcept nogil
     cdef double recent_mean(self, bint slow) noexcept nogil

@@ -136,11 +136,24 @@ cdef class LabelHistory:
         if self.n > self.delay:
             self.change_mean = follow(
                 self.change_mean, &self.change, y - self.back(1 + self.delay), fmax(count - 1.0 - self.delay, 1.0))
-        for k in range(2, longest + 1):
-            self.differences[k] += DIFFERENCE_RATE * (fabs(y - self.back(k)) - self.differences[k])
+        self._follow_differences(y, 2, longest + 1)
         self.append(y)
         if self.n % LOOK_EVERY == 0:
             self._find_periods()
+
+    cdef void _follow_differences(self, double y, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
+        """Let the mean differences to the labels from `first` events ago on, until before `stop`, follow a new label."""
+        cdef double* differences = self.differences
+        cdef const double* labels
+        cdef Py_ssize_t k, at, end
+        while first < stop:
+            # Those that lie side by side in the ring, the latest last.
+            at = (self.n - self.hidden - first) % self.size
+            end = min(stop, first + at + 1)
+            labels = self.ring + at + first
+            for k in range(first, end):
+                differences[k] += DIFFERENCE_RATE * (fabs(y - labels[-k]) - differences[k])
+            first = end
 
     cdef void follow_change(self, double mean, double deviation, Py_ssize_t n_labels) noexcept nogil:
         """Replace the statistics by those of the last `n_labels` labels, which are of another scale."""
