@@ -21,4 +21,5 @@ cdef class EventRing:
     cdef int make_room(self, Py_ssize_t n) except -1
     cdef void push(self, const Inputs* inputs, double base, double label) noexcept nogil
     cdef Py_ssize_t recall(self, long long number, Inputs* inputs) noexcept nogil
+    cdef Inputs stored(self, long long number, const Inputs* scratch) noexcept nogil
     cdef void forget_slot(self, int slot) noexcept nogil

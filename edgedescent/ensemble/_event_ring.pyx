@@ -1,6 +1,8 @@
 """Ring of the latest events, from which all networks of an ensemble replay."""
 import numpy as np
 
+from libc.string cimport memcpy
+
 from edgedescent.ensemble._inputs cimport InputBuffer
 from edgedescent.ensemble._repeated_values cimport with_values
 from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX
@@ -88,15 +90,29 @@ cdef class EventRing:
 
     cdef Py_ssize_t recall(self, long long number, Inputs* inputs) noexcept nogil:
         """Copy the inputs of event `number`, which is stored; returns its place for `bases` and `labels`."""
-        cdef Py_ssize_t place = number % self.size, cell = self.starts[place], n = self.lengths[place], i
-        for i in range(n):
-            inputs.slots[i] = self.cell_slots[cell]
-            inputs.z[i] = self.cell_z[cell]
-            cell = cell + 1 if cell + 1 < self.n_cells else 0
-        inputs.n = inputs.n_plain = n
-        while inputs.n_plain and inputs.slots[inputs.n_plain - 1] < 0:
-            inputs.n_plain -= 1
+        cdef Py_ssize_t place = number % self.size, cell = self.starts[place], n = self.lengths[place]
+        cdef Py_ssize_t first = n if n < self.n_cells - cell else self.n_cells - cell
+        memcpy(inputs.slots, self.cell_slots + cell, first * sizeof(int))
+        memcpy(inputs.z, self.cell_z + cell, first * sizeof(float))
+        memcpy(inputs.slots + first, self.cell_slots, (n - first) * sizeof(int))
+        memcpy(inputs.z + first, self.cell_z, (n - first) * sizeof(float))
+        inputs.n = n
+        inputs.n_plain = n_plain(inputs)
         return place
+
+    cdef Inputs stored(self, long long number, const Inputs* scratch) noexcept nogil:
+        """Return the inputs of event `number`, which is stored, where they lie; a copy in `scratch` where the ring ends in them.
+
+        There are none in double precision.
+        """
+        cdef Py_ssize_t place = number % self.size, cell = self.starts[place]
+        cdef Inputs inputs = scratch[0]
+        if cell + self.lengths[place] > self.n_cells:
+            self.recall(number, &inputs)
+            return inputs
+        inputs.slots, inputs.z, inputs.n = self.cell_slots + cell, self.cell_z + cell, self.lengths[place]
+        inputs.n_plain = n_plain(&inputs)
+        return inputs
 
     cdef void forget_slot(self, int slot) noexcept nogil:
         """Set the inputs of a slot to 0 in all events: it belongs to another feature from now on."""
@@ -160,3 +176,11 @@ cdef class EventRing:
         places = (self.n_pushed - held + np.arange(held)) % self.size
         for array, saved in zip(self.arrays, (bases, labels, np.cumsum(lengths) - lengths, lengths)):
             array[places] = saved
+
+
+cdef inline Py_ssize_t n_plain(const Inputs* inputs) noexcept nogil:
+    """Return the number of inputs that are no values that come again, which are the last ones."""
+    cdef Py_ssize_t n = inputs.n
+    while n and inputs.slots[n - 1] < 0:
+        n -= 1
+    return n

@@ -94,11 +94,14 @@ cdef class NetworkMember(Member):
 
     cdef void replay(self, EventRing ring, Inputs* scratch, const LabelScale* scale) noexcept nogil:
         cdef LabelScale then = scale[0]
-        cdef Inputs taken
+        cdef Inputs stored, taken
         cdef Py_ssize_t step, place
+        cdef long long number
         for step in range(self.model.replay_steps):
-            place = ring.recall(self.model.draw(ring), scratch)
-            taken = self._taken(scratch)
+            number = self.model.draw(ring)
+            place = <Py_ssize_t>(number % ring.size)
+            stored = ring.stored(number, scratch)
+            taken = self._taken(&stored)
             then.base = ring.bases[place]
             self.model.replay(&taken, to_target(&then, self.on_change, ring.labels[place]))
         self.model.end_replay(ring)

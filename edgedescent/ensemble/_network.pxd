@@ -1,22 +1,10 @@
 """Small network of an ensemble, in single precision."""
 from libc.stdint cimport uint64_t
 
+from edgedescent.ensemble._batch cimport Batch
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport InputBuffer, Inputs
 from edgedescent.numerics._agreement cimport Agreement
-
-cdef class GradientBuffer:
-    cdef Py_ssize_t slots
-    cdef readonly Py_ssize_t width
-    # Slot 0 of each; slots of values are below.
-    cdef float* first
-    cdef float* skip
-    # Slots that have a gradient, and for each slot whether it is among them.
-    cdef int* touched
-    cdef char* is_touched
-    cdef readonly list arrays
-
-    cdef int reserve(self, Py_ssize_t slots, Py_ssize_t width) except -1
 
 cdef class Network:
     cdef readonly Py_ssize_t n_lags
@@ -25,6 +13,10 @@ cdef class Network:
     cdef readonly tuple hidden
     cdef Py_ssize_t h1
     cdef Py_ssize_t h2
+    # Length of a row of the weights of an input, and the place in it of that of the direct connection. Before it stand
+    # those of the first layer; the rest is 0.
+    cdef Py_ssize_t width
+    cdef Py_ssize_t skip
     # Learning rate, penalty, Adam's first decay rate and 1 - it, and the rate of the averages of the weights.
     cdef readonly double rate
     cdef readonly float decay
@@ -36,43 +28,30 @@ cdef class Network:
     cdef uint64_t seed
     cdef uint64_t random
     cdef readonly Py_ssize_t slots
-    # Parameters, the two averages of Adam, and the averages of the parameters: of the inputs, of the direct connections
-    # of the inputs, of all others.
-    cdef readonly list first
-    cdef readonly list skip
+    # Parameters, the two averages of Adam, and the averages of the parameters: rows for the inputs, and all others.
+    cdef readonly list rows
     cdef readonly list rest
-    cdef float* w1
-    cdef float* w1_mean
-    cdef float* w1_square
-    cdef float* w1_average
-    cdef float* u
-    cdef float* u_mean
-    cdef float* u_square
-    cdef float* u_average
+    cdef float* w
+    cdef float* w_mean
+    cdef float* w_square
+    cdef float* w_average
     cdef float* v
     cdef float* v_mean
     cdef float* v_square
     cdef float* v_average
     cdef Py_ssize_t n_rest
     cdef object scratch
-    cdef float* active1
-    cdef float* active2
+    cdef float* g_rest
+    # 1 for each column of a row, and for each of the others but the biases.
+    cdef object masks
+    cdef float* penalized
+    cdef float* penalized_rest
     cdef object served
     cdef double* served1
     cdef double* served2
-    cdef float* delta1
-    cdef float* delta2
-    cdef float* g_rest
-    # Pointers of the buffer while there is a batch, and the number of slots with a gradient.
-    cdef readonly GradientBuffer buffer
-    cdef float* g_first
-    cdef float* g_skip
-    cdef int* touched
-    cdef char* is_touched
-    cdef Py_ssize_t n_touched
-    # Events of the batch, and the inputs of the one that has most.
-    cdef Py_ssize_t n_batched
-    cdef Py_ssize_t widest
+    # Events of the next step, and whether the first of them is new.
+    cdef readonly Batch batch
+    cdef bint learns_new
     # Powers of Adam's two decay rates; scale of the error; events learned.
     cdef double power1
     cdef double power2
@@ -88,17 +67,16 @@ cdef class Network:
 
     cdef int grow(self, Py_ssize_t slots) except -1
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil
-    cdef double forward(self, const Inputs* inputs) noexcept nogil
     cdef double serve(self, const Inputs* inputs) noexcept nogil
+    cdef void _forward(self) noexcept nogil
+    cdef Py_ssize_t _output(self) noexcept nogil
     cdef double _slope(self, double error) noexcept nogil
-    cdef Py_ssize_t _run(self, const Inputs* inputs, Py_ssize_t first) noexcept nogil
-    cdef Py_ssize_t _touched_run(self, Py_ssize_t first) noexcept nogil
-    cdef void _take_buffer(self) noexcept nogil
-    cdef void _accumulate(self, const Inputs* inputs, double slope) noexcept nogil
-    cdef double _finish_gradient(self) noexcept nogil
-    cdef void _step(self) noexcept nogil
-    cdef void _end_batch(self) noexcept nogil
-    cdef void _clear(self) noexcept nogil
+    cdef Py_ssize_t _fill_slopes(self) noexcept nogil
+    cdef void _observe_new(self, double size) noexcept nogil
+    cdef void _backward(self) noexcept nogil
+    cdef double _finish_gradient(self, Py_ssize_t n) noexcept nogil
+    cdef void _step(self, double squares) noexcept nogil
+    cdef void _learn_batch(self) noexcept nogil
     cdef void learn(self, const Inputs* inputs, double target) noexcept nogil
     cdef void replay(self, const Inputs* inputs, double target) noexcept nogil
     cdef void end_replay(self, EventRing ring) noexcept nogil

@@ -9,32 +9,38 @@
 Predictions are those of the averages of the weights over the last steps, which tremble less (Polyak and Juditsky 1992).
 
 After each event, stored ones are learned again: a step follows the average gradient of eight events, of which the new one is
-the first.
+the first. The eight events go through the network together.
 
 It is `edgedescent.MLPRegressor` with what an ensemble does not need left out: single precision, Adam only, and a ring of
 events that all networks share. Single precision takes a fifth of the time where the processor has AVX2.
 """
-from math import prod
-
 import numpy as np
 
 from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
+from edgedescent.ensemble._batch cimport BATCH
 from edgedescent.ensemble._repeated_values cimport VALUE_SLOTS
 from edgedescent.numerics._agreement cimport KEPT, Agreement
-from edgedescent.numerics._kernels cimport (
-    f32_adam,
-    f32_add_outer,
-    f32_average,
-    f32_back,
-    f32_dot,
-    f32_finish_gradient,
-    f32_layer,
-    f64_add_scaled,
-    f64_dot,
+from edgedescent.numerics._batch_kernels cimport (
+    adam_step,
+    f32_adam_column,
+    f32_adam_rows,
+    f32_add_to_rows,
+    f32_back_output_units,
+    f32_back_units,
+    f32_dot_units,
+    f32_finish_rows,
+    f32_layer_units,
+    f32_outer_units,
+    f32_rectify_to_units,
+    f32_sum_rows,
+    f32_to_events,
+    f64_add_rows,
+    f64_layer,
 )
+from edgedescent.numerics._kernels cimport f64_dot
 from edgedescent.numerics._random cimport next_normal, next_uniform
 
 # Bound on the norm of a gradient, as that of `edgedescent.MLPRegressor`.
@@ -51,9 +57,6 @@ cdef float REST2 = 0.001
 cdef float EPS = 1e-8
 cdef float LIMIT = 1e8
 
-# Number of events whose average gradient is one step: the new one and replayed ones.
-cdef Py_ssize_t BATCH = 8
-
 # Rate at which the averages of the weights follow, per step.
 cdef float AVERAGE = 0.024
 
@@ -62,31 +65,6 @@ cdef double FLOAT_MAX = 3.4028234663852886e38
 
 # Of the names of the weights in the state, of Adam's two averages, and of the averages of the weights.
 cdef tuple SUFFIXES = ("", "_mean", "_square", "_average")
-
-
-cdef class GradientBuffer:
-    """Sum of the gradients of a batch for the weights of the inputs, which is zero between batches."""
-
-    def __cinit__(self):
-        self.slots = self.width = 0
-        self.arrays = []
-
-    cdef int reserve(self, Py_ssize_t slots, Py_ssize_t width) except -1:
-        """Make room for so many slots from 0 on, and those of values, of networks of a first layer of `width` units."""
-        cdef float[::1] first, skip
-        cdef int[::1] touched
-        cdef char[::1] is_touched
-        if slots <= self.slots and width <= self.width:
-            return 0
-        slots, width = max(slots, self.slots), max(width, self.width)
-        size = VALUE_SLOTS + slots
-        first, skip = np.zeros(size * width, dtype=np.float32), np.zeros(size, dtype=np.float32)
-        touched, is_touched = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.int8)
-        self.arrays = [first.base, skip.base, touched.base, is_touched.base]
-        self.first, self.skip = &first[0] + VALUE_SLOTS * width, &skip[VALUE_SLOTS]
-        self.touched, self.is_touched = &touched[0], &is_touched[VALUE_SLOTS]
-        self.slots, self.width = slots, width
-        return 0
 
 
 cdef class Network:
@@ -102,33 +80,35 @@ cdef class Network:
         replay_size: Number of newest events that are replayed.
         seed: Seed of the first weights and of the draws.
         takes_values: True if values that come again are inputs, see `edgedescent.ensemble._repeated_values`.
-        buffer: Gradient of a batch, which networks share that finish their batches one after the other.
+        batch: Scratch for a batch, which networks share that finish their batches one after the other.
     """
 
     def __init__(self, Py_ssize_t n_lags, Py_ssize_t lags_used, tuple hidden, double rate, double decay,
                  Py_ssize_t replay_steps, Py_ssize_t replay_size, uint64_t seed, bint takes_values=False,
-                 GradientBuffer buffer=None):
+                 Batch batch=None):
         self.takes_values = takes_values
-        self.buffer = GradientBuffer() if buffer is None else buffer
+        self.batch = Batch() if batch is None else batch
         self.n_lags, self.lags_used, self.hidden = n_lags, lags_used, hidden
         self.h1, self.h2 = hidden[0], hidden[1] if len(hidden) > 1 else 0
+        self.skip = rounded_up(self.h1)
+        self.width = self.skip + 8
         self.rate, self.decay = rate, <float>decay
         self.set_momentum(0.9)
         self.average = AVERAGE
         self.replay_steps, self.replay_size, self.seed = replay_steps, replay_size, seed
         self.n_rest = self.h1 + 1 if self.h2 == 0 else (self.h1 + 1) * self.h2 + self.h2 + 1
-        self.first, self.skip, self.rest = [], [], []
-        self.slots = self.n_touched = self.n_batched = self.widest = 0
-        cdef float[::1] scratch = np.zeros(2 * (self.h1 + self.h2) + self.n_rest, dtype=np.float32)
-        cdef double[::1] served = np.zeros(self.h1 + self.h2)
-        self.scratch, self.served = scratch, served
-        self.served1, self.served2 = &served[0], &served[0] + self.h1
-        self.active1 = &scratch[0]
-        self.active2 = self.active1 + self.h1
-        self.delta1 = self.active2 + self.h2
-        self.delta2 = self.delta1 + self.h1
-        self.g_rest = self.delta2 + self.h2
-        self.rest = [np.zeros(self.n_rest, dtype=np.float32) for _ in range(4)]
+        self.rows = [np.zeros((0, self.width), dtype=np.float32) for _ in range(4)]
+        self.rest = [np.zeros(rounded_up(self.n_rest), dtype=np.float32) for _ in range(4)]
+        self.slots = 0
+        self.learns_new = False
+        cdef float[::1] gradient = np.zeros(rounded_up(self.n_rest), dtype=np.float32)
+        cdef float[:, ::1] penalized = np.ones((2, max(self.width, rounded_up(self.n_rest))), dtype=np.float32)
+        cdef double[::1] served = np.zeros(self.width + self.h2)
+        # No penalty on the biases of the second layer and of the output.
+        penalized.base[1, : self.h2] = penalized.base[1, self._output()] = 0.0
+        self.scratch, self.served, self.masks = gradient, served, penalized
+        self.g_rest, self.served1, self.served2 = &gradient[0], &served[0], &served[0] + self.width
+        self.penalized, self.penalized_rest = &penalized[0, 0], &penalized[1, 0]
         cdef float[::1] v = self.rest[0], v_mean = self.rest[1], v_square = self.rest[2], v_average = self.rest[3]
         self.v, self.v_mean, self.v_square, self.v_average = &v[0], &v_mean[0], &v_square[0], &v_average[0]
         self.oldest = self.n_restarts = 0
@@ -155,74 +135,33 @@ cdef class Network:
 
     cdef int grow(self, Py_ssize_t slots) except -1:
         """Make room for the weights of so many inputs; new ones are zero until `start_slot`."""
-        cdef float[::1] view
+        cdef float[:, ::1] view
         if slots <= self.slots:
             return 0
         # The slots of values stand before slot 0.
         size = VALUE_SLOTS + slots
-        self.buffer.reserve(slots, self.h1)
-        first = [np.zeros(size * self.h1, dtype=np.float32) for _ in range(4)]
-        skip = [np.zeros(size, dtype=np.float32) for _ in range(4)]
-        for larger, before in zip(first + skip, self.first + self.skip):
+        self.batch.reserve(slots, self.width, max(self.hidden))
+        rows = [np.zeros((size, self.width), dtype=np.float32) for _ in range(4)]
+        for larger, before in zip(rows, self.rows):
             larger[: len(before)] = before
-        self.first, self.skip, self.slots = first, skip, slots
-        view = first[0]
-        self.w1 = &view[0] + VALUE_SLOTS * self.h1
-        view = first[1]
-        self.w1_mean = &view[0] + VALUE_SLOTS * self.h1
-        view = first[2]
-        self.w1_square = &view[0] + VALUE_SLOTS * self.h1
-        view = first[3]
-        self.w1_average = &view[0] + VALUE_SLOTS * self.h1
-        view = skip[0]
-        self.u = &view[VALUE_SLOTS]
-        view = skip[1]
-        self.u_mean = &view[VALUE_SLOTS]
-        view = skip[2]
-        self.u_square = &view[VALUE_SLOTS]
-        view = skip[3]
-        self.u_average = &view[VALUE_SLOTS]
+        self.rows, self.slots = rows, slots
+        view = rows[0]
+        self.w = &view[VALUE_SLOTS, 0]
+        view = rows[1]
+        self.w_mean = &view[VALUE_SLOTS, 0]
+        view = rows[2]
+        self.w_square = &view[VALUE_SLOTS, 0]
+        view = rows[3]
+        self.w_average = &view[VALUE_SLOTS, 0]
         return 0
 
     cdef void start_slot(self, Py_ssize_t slot, uint64_t word, double deviation) noexcept nogil:
         """Draw the first weights of an input from a normal distribution; `word` is their seed."""
-        cdef Py_ssize_t i, at = slot * self.h1
+        cdef Py_ssize_t i, at = slot * self.width
         cdef uint64_t random = word ^ self.seed
-        for i in range(at, at + self.h1):
-            self.w1[i] = self.w1_average[i] = <float>(deviation * next_normal(&random))
-            self.w1_mean[i] = self.w1_square[i] = 0.0
-        self.u[slot] = self.u_mean[slot] = self.u_square[slot] = self.u_average[slot] = 0.0
-
-    cdef Py_ssize_t _run(self, const Inputs* inputs, Py_ssize_t first) noexcept nogil:
-        """Return the number of inputs from `first` on whose slots follow each other."""
-        cdef Py_ssize_t end = first + 1
-        while end < inputs.n and end != self.lags_used and inputs.slots[end] == inputs.slots[end - 1] + 1:
-            end += 1
-        return end - first
-
-    cdef double forward(self, const Inputs* inputs) noexcept nogil:
-        """Return the output for the inputs of an event, by the weights that are learned; fills the activations."""
-        cdef Py_ssize_t h = self.h1, i = 0 if self.lags_used else self.n_lags, j, n
-        cdef float* a = self.active1
-        cdef const float* v = self.v
-        cdef double total = 0.0
-        memset(a, 0, h * sizeof(float))
-        while i < inputs.n:
-            n = self._run(inputs, i)
-            f32_layer(a, self.w1 + inputs.slots[i] * h, inputs.z + i, n, h)
-            total += f32_dot(self.u + inputs.slots[i], inputs.z + i, n)
-            i += n
-            i = self.n_lags if i == self.lags_used else i
-        rectify(a, h)
-        if self.h2:
-            h = self.h2
-            for j in range(h):
-                self.active2[j] = v[j]
-            f32_layer(self.active2, v + h, a, self.h1, h)
-            a = self.active2
-            rectify(a, h)
-            v += (self.h1 + 1) * h
-        return total + v[0] + f32_dot(v + 1, a, h)
+        for i in range(at, at + self.width):
+            self.w[i] = self.w_average[i] = <float>(deviation * next_normal(&random)) if i < at + self.h1 else 0.0
+            self.w_mean[i] = self.w_square[i] = 0.0
 
     cdef double serve(self, const Inputs* inputs) noexcept nogil:
         """Return the output for the inputs of an event, by the averages of the weights.
@@ -230,28 +169,46 @@ cdef class Network:
         In double precision: the trees that take the mixture as an input need the same prediction from an exported file,
         which sums in another order.
         """
-        cdef Py_ssize_t h = self.h1, i, j
+        cdef Py_ssize_t h = self.h1
         cdef double* a = self.served1
         cdef const float* v = self.v_average
-        cdef double total = 0.0
-        for j in range(h):
-            a[j] = 0.0
-        for i in range(inputs.n):
-            if (i < self.lags_used or i >= self.n_lags) and inputs.exact[i] != 0.0:
-                f64_add_scaled(a, self.w1_average + inputs.slots[i] * h, inputs.exact[i], h)
-                total += self.u_average[inputs.slots[i]] * inputs.exact[i]
+        cdef double skip
+        memset(a, 0, self.width * sizeof(double))
+        f64_add_rows(a, self.w_average, inputs.slots, inputs.exact, self.lags_used, self.width)
+        f64_add_rows(a, self.w_average, inputs.slots + self.n_lags, inputs.exact + self.n_lags, inputs.n - self.n_lags,
+                     self.width)
+        skip = a[self.skip]
+        rectify(a, h)
         if self.h2:
             h = self.h2
-            for j in range(h):
-                self.served2[j] = v[j]
-            for i in range(self.h1):
-                if a[i] > 0.0:
-                    f64_add_scaled(self.served2, v + (i + 1) * h, a[i], h)
+            f64_layer(self.served2, v, v + h, a, self.h1, h)
             a = self.served2
+            rectify(a, h)
             v += (self.h1 + 1) * h
-        for j in range(h):
-            a[j] = a[j] if a[j] > 0.0 else 0.0
-        return total + v[0] + f64_dot(v + 1, a, h)
+        return skip + v[0] + f64_dot(v + 1, a, h)
+
+    # --- Learning -------------------------------------------------------------------------------------------------
+
+    cdef void _forward(self) noexcept nogil:
+        """Fill the activations and outputs of the batch, by the weights that are learned."""
+        cdef Py_ssize_t b, width = self.width, at = self._output()
+        cdef float* sums = self.batch.by_event1
+        for b in range(self.batch.n):
+            f32_sum_rows(sums + b * width, self.w, self.batch.slots_of + b * self.batch.room, self.batch.z + b * self.batch.room,
+                         self.batch.lengths[b], width)
+        memset(sums + self.batch.n * width, 0, (BATCH - self.batch.n) * width * sizeof(float))
+        f32_rectify_to_units(self.batch.active1, sums, self.h1, width)
+        if self.h2:
+            f32_layer_units(self.batch.active2, self.v, self.v + self.h2, self.batch.active1, self.h1, self.h2)
+            f32_dot_units(self.batch.outputs, self.v + at + 1, self.batch.active2, self.h2)
+        else:
+            f32_dot_units(self.batch.outputs, self.v + at + 1, self.batch.active1, self.h1)
+        for b in range(self.batch.n):
+            self.batch.errors[b] = <double>sums[b * width + self.skip] + self.v[at] + self.batch.outputs[b] - self.batch.targets[b]
+
+    cdef Py_ssize_t _output(self) noexcept nogil:
+        """Return the place of the weights of the output in `rest`."""
+        return self.n_rest - (self.h2 if self.h2 else self.h1) - 1
 
     cdef double _slope(self, double error) noexcept nogil:
         """Derivative of the loss with respect to the output."""
@@ -261,145 +218,125 @@ cdef class Network:
         error = error if error < limit else limit
         return error if error > -limit else -limit
 
-    cdef void _take_buffer(self) noexcept nogil:
-        """Set the pointers for a new batch: the buffer may have grown since the last one."""
-        if self.n_batched == 0:
-            self.g_first, self.g_skip = self.buffer.first, self.buffer.skip
-            self.touched, self.is_touched = self.buffer.touched, self.buffer.is_touched
+    cdef Py_ssize_t _fill_slopes(self) noexcept nogil:
+        """Fill the slopes of the loss from the errors; returns the number of events that are learned.
 
-    cdef void _accumulate(self, const Inputs* inputs, double slope) noexcept nogil:
-        """Add the gradient for an event to that of the batch; `forward` was called for the inputs before."""
-        self._take_buffer()
-        cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i = 0 if self.lags_used else self.n_lags, j, n, slot
-        cdef Py_ssize_t output = self.n_rest - h - 1
-        cdef float* a = self.active2 if self.h2 else self.active1
-        cdef float* delta = self.delta2 if self.h2 else self.delta1
-        cdef float* g = self.g_rest + output
-        cdef const float* v = self.v + output + 1
-        cdef float s = <float>slope
-        g[0] += s
-        for j in range(h):
-            g[j + 1] += s * a[j]
-            delta[j] = s * v[j] if a[j] > 0.0 else 0.0
-        if self.h2:
-            for j in range(h):
-                self.g_rest[j] += delta[j]
-            f32_back(self.delta1, self.v + h, self.active1, delta, self.h1, h)
-            f32_add_outer(self.g_rest + h, self.active1, delta, self.h1, h)
-        h = self.h1
-        while i < inputs.n:
-            n = self._run(inputs, i)
-            f32_add_outer(self.g_first + inputs.slots[i] * h, inputs.z + i, self.delta1, n, h)
-            for j in range(i, i + n):
-                slot = inputs.slots[j]
-                self.g_skip[slot] += s * inputs.z[j]
-                if not self.is_touched[slot]:
-                    self.is_touched[slot] = True
-                    self.touched[self.n_touched] = <int>slot
-                    self.n_touched += 1
-            i += n
-            i = self.n_lags if i == self.lags_used else i
-        self.n_batched += 1
-        self.widest = inputs.n if inputs.n > self.widest else self.widest
+        It is -1 where the new event shows that a weight overflowed.
+        """
+        cdef Py_ssize_t b, n = 0
+        memset(self.batch.slopes, 0, sizeof(self.batch.slopes))
+        for b in range(self.batch.n):
+            if not isfinite(self.batch.errors[b]):
+                if self.learns_new:
+                    return -1
+                self.batch.lengths[b] = 0
+                continue
+            n += 1
+            if not self.learns_new:
+                self.batch.slopes[b] = <float>self._slope(self.batch.errors[b])
+                self.replayed_errors += fabs(self.batch.errors[b])
+                self.n_replayed += 1
+                continue
+            self.learns_new = False
+            self.count += 1.0
+            self.batch.slopes[b] = <float>self._slope(self.batch.errors[b])
+            self._observe_new(fabs(self.batch.errors[b]))
+        return n
 
-    cdef Py_ssize_t _touched_run(self, Py_ssize_t first) noexcept nogil:
-        """Return the number of slots with a gradient, from number `first` on, that follow each other."""
-        cdef Py_ssize_t end = first + 1
-        while end < self.n_touched and self.touched[end] == self.touched[end - 1] + 1:
-            end += 1
-        return end - first
-
-    cdef double _finish_gradient(self) noexcept nogil:
-        """Divide the gradient by the events of the batch and add that of the penalty; returns its squared norm."""
-        cdef float share = <float>(1.0 / self.n_batched)
-        cdef Py_ssize_t h = self.h2 if self.h2 else self.h1, i = 0, n, slot
-        cdef Py_ssize_t output = self.n_rest - h - 1
-        cdef double squares = 0.0
-        if self.h2:
-            squares += f32_finish_gradient(self.g_rest, self.v, share, 0.0, FLOAT_MAX, h)
-            squares += f32_finish_gradient(self.g_rest + h, self.v + h, share, self.decay, FLOAT_MAX, self.h1 * h)
-        squares += f32_finish_gradient(self.g_rest + output, self.v + output, share, 0.0, FLOAT_MAX, 1)
-        squares += f32_finish_gradient(self.g_rest + output + 1, self.v + output + 1, share, self.decay, FLOAT_MAX, h)
-        h = self.h1
-        while i < self.n_touched:
-            n, slot = self._touched_run(i), self.touched[i]
-            squares += f32_finish_gradient(
-                self.g_first + slot * h, self.w1 + slot * h, share, self.decay, FLOAT_MAX, n * h)
-            squares += f32_finish_gradient(self.g_skip + slot, self.u + slot, share, self.decay, FLOAT_MAX, n)
-            i += n
-        return squares
-
-    cdef void _step(self) noexcept nogil:
-        """Take one step of Adam along the average gradient of the batch, and begin the next batch."""
-        cdef double squares = self._finish_gradient()
-        cdef float scale = 1.0, rate, inverse_bias
-        cdef Py_ssize_t h = self.h1, i = 0, n, slot, at
-        if isfinite(squares):
-            if squares > GRADIENT_NORM_MAX * GRADIENT_NORM_MAX:
-                scale = <float>(GRADIENT_NORM_MAX / sqrt(squares))
-            self.power1 *= self.momentum
-            self.power2 *= 0.999
-            rate = <float>(self.rate * (WIDE / self.widest if self.widest > WIDE else 1.0) / (1.0 - self.power1))
-            inverse_bias = <float>(1.0 / (1.0 - self.power2))
-            f32_adam(self.v, self.v_mean, self.v_square, self.g_rest, scale, rate, inverse_bias, self.rest1, REST2, EPS, LIMIT,
-                     self.n_rest)
-            f32_average(self.v_average, self.v, self.average, self.n_rest)
-            while i < self.n_touched:
-                n, slot = self._touched_run(i), self.touched[i]
-                at = slot * h
-                f32_adam(self.w1 + at, self.w1_mean + at, self.w1_square + at, self.g_first + at, scale, rate,
-                         inverse_bias, self.rest1, REST2, EPS, LIMIT, n * h)
-                f32_adam(self.u + slot, self.u_mean + slot, self.u_square + slot, self.g_skip + slot, scale, rate,
-                         inverse_bias, self.rest1, REST2, EPS, LIMIT, n)
-                f32_average(self.w1_average + at, self.w1 + at, self.average, n * h)
-                f32_average(self.u_average + slot, self.u + slot, self.average, n)
-                i += n
-        self._clear()
-
-    cdef void _end_batch(self) noexcept nogil:
-        """Take a step, if there is an event in the batch."""
-        if self.n_batched:
-            self._step()
-
-    cdef void _clear(self) noexcept nogil:
-        """Set the gradient of the batch to zero."""
-        cdef Py_ssize_t i
-        memset(self.g_rest, 0, self.n_rest * sizeof(float))
-        for i in range(self.n_touched):
-            memset(self.g_first + self.touched[i] * self.h1, 0, self.h1 * sizeof(float))
-            self.g_skip[self.touched[i]] = 0.0
-            self.is_touched[self.touched[i]] = False
-        self.n_touched = self.n_batched = self.widest = 0
-
-    cdef void learn(self, const Inputs* inputs, double target) noexcept nogil:
-        """Learn a new event, as the first of a batch; `end_replay` is to follow."""
-        cdef double error = self.forward(inputs) - target, size = fabs(error), rate
-        if not isfinite(error):
-            # A weight overflowed: begin anew rather than stay broken.
-            self._restart(inputs.n)
-            return
-        self.count += 1.0
-        rate = 1.0 / self.count
-        self._accumulate(inputs, self._slope(error))
+    cdef void _observe_new(self, double size) noexcept nogil:
+        """Take in the size of the error on a new event."""
+        cdef double rate = 1.0 / self.count
         self.agreement.observe_new(size)
         if self.count > 10.0 and size > 5.0 * self.scale:
             size = 5.0 * self.scale
         self.scale += (rate if rate > SCALE_RATE else SCALE_RATE) * (size - self.scale)
 
+    cdef void _backward(self) noexcept nogil:
+        """Sum up the gradients of the batch, whose slopes are known."""
+        cdef Py_ssize_t b, j, h1 = self.h1, h2 = self.h2, width = self.width, at = self._output(), stride = rounded_up(h2)
+        cdef const float* v = self.v
+        cdef float* by_event = self.batch.by_event1
+        # Behind a row of ones, for the biases.
+        if h2:
+            f32_back_output_units(self.batch.delta2, self.batch.slopes, v + at + 1, self.batch.active2, h2)
+            f32_back_units(self.batch.delta1, v + h2, self.batch.active1, self.batch.delta2, h1, h2)
+            f32_to_events(self.batch.by_event2, self.batch.delta2, h2, stride)
+            f32_outer_units(self.g_rest, self.batch.active1 - BATCH, self.batch.by_event2, h1 + 1, h2, stride)
+            f32_outer_units(self.g_rest + at, self.batch.active2 - BATCH, self.batch.slopes, h2 + 1, 1, 1)
+        else:
+            f32_back_output_units(self.batch.delta1, self.batch.slopes, v + at + 1, self.batch.active1, h1)
+            f32_outer_units(self.g_rest, self.batch.active1 - BATCH, self.batch.slopes, h1 + 1, 1, 1)
+        f32_to_events(by_event, self.batch.delta1, h1, width)
+        self.batch.touch(width)
+        for b in range(self.batch.n):
+            by_event[b * width + self.skip] = self.batch.slopes[b]
+            for j in range(h1, self.skip):
+                by_event[b * width + j] = 0.0
+            f32_add_to_rows(self.batch.gradient, self.batch.slots_of + b * self.batch.room, self.batch.z + b * self.batch.room,
+                            by_event + b * width, self.batch.lengths[b], width)
+
+    cdef double _finish_gradient(self, Py_ssize_t n) noexcept nogil:
+        """Divide the gradient by the number of events and add that of the penalty; returns its squared norm."""
+        cdef float share = <float>(1.0 / n)
+        cdef int whole = 0
+        cdef double squares = f32_finish_rows(
+            self.batch.gradient, self.w, self.batch.touched, self.penalized, share, self.decay, self.batch.n_touched,
+            self.width)
+        return squares + f32_finish_rows(
+            self.g_rest, self.v, &whole, self.penalized_rest, share, self.decay, 1, rounded_up(self.n_rest))
+
+    cdef void _step(self, double squares) noexcept nogil:
+        """Take one step of Adam along the gradient of the batch, with its squared norm."""
+        cdef adam_step step = adam_step(1.0, 0.0, 0.0, self.rest1, REST2, EPS, LIMIT, self.average)
+        cdef int whole = 0
+        if not isfinite(squares):
+            return
+        if squares > GRADIENT_NORM_MAX * GRADIENT_NORM_MAX:
+            step.scale = <float>(GRADIENT_NORM_MAX / sqrt(squares))
+        self.power1 *= self.momentum
+        self.power2 *= 0.999
+        step.rate = <float>(self.rate * (WIDE / self.batch.widest if self.batch.widest > WIDE else 1.0) / (1.0 - self.power1))
+        step.inverse_bias = <float>(1.0 / (1.0 - self.power2))
+        f32_adam_rows(self.v, self.v_mean, self.v_square, self.v_average, self.g_rest, &whole, &step, 1,
+                      rounded_up(self.n_rest), rounded_up(self.n_rest))
+        f32_adam_rows(self.w, self.w_mean, self.w_square, self.w_average, self.batch.gradient, self.batch.touched, &step,
+                      self.batch.n_touched, self.width, self.skip)
+        f32_adam_column(self.w + self.skip, self.w_mean + self.skip, self.w_square + self.skip, self.w_average + self.skip,
+                        self.batch.gradient + self.skip, self.batch.touched, &step, self.batch.n_touched, self.width)
+
+    cdef void _learn_batch(self) noexcept nogil:
+        """Take a step, if there is an event in the batch, and begin the next batch."""
+        cdef Py_ssize_t n
+        if self.batch.n == 0:
+            return
+        self._forward()
+        n = self._fill_slopes()
+        if n < 0:
+            # Begin anew rather than stay broken.
+            self._restart(self.batch.widest)
+        elif n < self.batch.n:
+            # Without the inputs that the others do not have in common with it, an event is as good as none.
+            self._forward()
+        if n > 0:
+            self._backward()
+            self._step(self._finish_gradient(n))
+        self.learns_new = False
+        self.batch.clear()
+
+    cdef void learn(self, const Inputs* inputs, double target) noexcept nogil:
+        """Learn a new event, as the first of a batch; `end_replay` is to follow."""
+        self.learns_new = True
+        self.batch.add(inputs, self.lags_used, self.n_lags, target)
+
     cdef void replay(self, const Inputs* inputs, double target) noexcept nogil:
         """Learn an event that was drawn from the ring."""
-        cdef double error = self.forward(inputs) - target
-        if not isfinite(error):
-            return
-        self._accumulate(inputs, self._slope(error))
-        self.replayed_errors += fabs(error)
-        self.n_replayed += 1
-        if self.n_batched == BATCH:
-            self._step()
+        self.batch.add(inputs, self.lags_used, self.n_lags, target)
+        if self.batch.n == BATCH:
+            self._learn_batch()
 
     cdef void end_replay(self, EventRing ring) noexcept nogil:
         """Take the last step, and let go of the older events where replayed ones no longer agree with new ones."""
-        self._end_batch()
+        self._learn_batch()
         if self.n_replayed:
             self.agreement.observe_replayed(self.replayed_errors / self.n_replayed)
             self.replayed_errors, self.n_replayed = 0.0, 0
@@ -425,22 +362,21 @@ cdef class Network:
 
     cdef void rescale(self, double factor, double shift) noexcept nogil:
         """Replace the output o by ``factor * o + shift`` for any inputs; Adam begins anew, for gradients change with it."""
-        cdef Py_ssize_t output = self.n_rest - (self.h2 if self.h2 else self.h1) - 1, i
+        cdef Py_ssize_t output = self._output(), i
         cdef float f = <float>factor
+        cdef size_t rows = (VALUE_SLOTS + self.slots) * self.width * sizeof(float)
         for i in range(output, self.n_rest):
             self.v[i] *= f
             self.v_average[i] *= f
         self.v[output] += <float>shift
         self.v_average[output] += <float>shift
         for i in range(-VALUE_SLOTS, self.slots):
-            self.u[i] *= f
-            self.u_average[i] *= f
+            self.w[i * self.width + self.skip] *= f
+            self.w_average[i * self.width + self.skip] *= f
         memset(self.v_mean, 0, self.n_rest * sizeof(float))
         memset(self.v_square, 0, self.n_rest * sizeof(float))
-        memset(self.w1_mean - VALUE_SLOTS * self.h1, 0, (VALUE_SLOTS + self.slots) * self.h1 * sizeof(float))
-        memset(self.w1_square - VALUE_SLOTS * self.h1, 0, (VALUE_SLOTS + self.slots) * self.h1 * sizeof(float))
-        memset(self.u_mean - VALUE_SLOTS, 0, (VALUE_SLOTS + self.slots) * sizeof(float))
-        memset(self.u_square - VALUE_SLOTS, 0, (VALUE_SLOTS + self.slots) * sizeof(float))
+        memset(self.w_mean - VALUE_SLOTS * self.width, 0, rows)
+        memset(self.w_square - VALUE_SLOTS * self.width, 0, rows)
         self.power1 = self.power2 = 1.0
 
     cdef void set_momentum(self, double momentum) noexcept nogil:
@@ -449,17 +385,12 @@ cdef class Network:
 
     cdef void inherit(self, Network parent) noexcept nogil:
         """Become a copy of a network of the same widths and slots, which draws stored events of its own."""
-        cdef size_t skip = (VALUE_SLOTS + self.slots) * sizeof(float), first = skip * self.h1
-        cdef size_t rest = self.n_rest * sizeof(float)
-        cdef Py_ssize_t of_values = VALUE_SLOTS * self.h1
-        memcpy(self.w1 - of_values, parent.w1 - of_values, first)
-        memcpy(self.w1_mean - of_values, parent.w1_mean - of_values, first)
-        memcpy(self.w1_square - of_values, parent.w1_square - of_values, first)
-        memcpy(self.w1_average - of_values, parent.w1_average - of_values, first)
-        memcpy(self.u - VALUE_SLOTS, parent.u - VALUE_SLOTS, skip)
-        memcpy(self.u_mean - VALUE_SLOTS, parent.u_mean - VALUE_SLOTS, skip)
-        memcpy(self.u_square - VALUE_SLOTS, parent.u_square - VALUE_SLOTS, skip)
-        memcpy(self.u_average - VALUE_SLOTS, parent.u_average - VALUE_SLOTS, skip)
+        cdef Py_ssize_t of_values = VALUE_SLOTS * self.width
+        cdef size_t rows = (VALUE_SLOTS + self.slots) * self.width * sizeof(float), rest = self.n_rest * sizeof(float)
+        memcpy(self.w - of_values, parent.w - of_values, rows)
+        memcpy(self.w_mean - of_values, parent.w_mean - of_values, rows)
+        memcpy(self.w_square - of_values, parent.w_square - of_values, rows)
+        memcpy(self.w_average - of_values, parent.w_average - of_values, rows)
         memcpy(self.v, parent.v, rest)
         memcpy(self.v_mean, parent.v_mean, rest)
         memcpy(self.v_square, parent.v_square, rest)
@@ -491,8 +422,9 @@ cdef class Network:
 
     def learn_one(self, InputBuffer buffer, double target):
         """Take one step on an event."""
+        self.batch.make_room(buffer.inputs.n)
         self.learn(&buffer.inputs, target)
-        self._end_batch()
+        self._learn_batch()
 
     def gradient(self, list buffers, list targets):
         """Return the average gradient of half the squared errors and the penalty: ``first``, ``skip`` and ``rest``.
@@ -500,16 +432,23 @@ cdef class Network:
         The first two have one row for each input.
         """
         cdef InputBuffer buffer
+        cdef Batch batch = self.batch
+        cdef Py_ssize_t i, j
         for buffer, target in zip(buffers, targets, strict=True):
-            self._accumulate(&buffer.inputs, self.forward(&buffer.inputs) - <double>target)
-        self._finish_gradient()
-        rest = np.array(self.scratch)
-        of_first, of_skip = self.buffer.arrays[0], self.buffer.arrays[1]
-        first = of_first[VALUE_SLOTS * self.buffer.width :][: self.slots * self.h1].reshape(-1, self.h1)
-        skip = of_skip[VALUE_SLOTS:][: self.slots]
-        gradient = {"first": first.copy(), "skip": skip.copy(), "rest": rest[len(rest) - self.n_rest :]}
-        self._clear()
-        return gradient
+            batch.make_room(buffer.inputs.n)
+        for buffer, target in zip(buffers, targets, strict=True):
+            batch.add(&buffer.inputs, self.lags_used, self.n_lags, target)
+        self._forward()
+        for i in range(BATCH):
+            batch.slopes[i] = <float>batch.errors[i] if i < batch.n else 0.0
+        self._backward()
+        self._finish_gradient(batch.n)
+        rows = np.zeros((self.slots, self.width), dtype=np.float32)
+        for i in range(batch.n_touched):
+            for j in range(self.width):
+                rows[batch.touched[i], j] = batch.gradient[i * self.width + j]
+        batch.clear()
+        return {"first": rows[:, : self.h1], "skip": rows[:, self.skip], "rest": np.array(self.scratch)[: self.n_rest]}
 
     def save(self, Py_ssize_t slots, Py_ssize_t n_values=0):
         """Return the arrays of the network.
@@ -520,9 +459,9 @@ cdef class Network:
         """
         numbers = [self.power1, self.power2, self.scale, self.count]
         parts = {}
-        for name, arrays, start, shape in self._tables(slots, n_values):
-            for slot, array in zip(SUFFIXES, arrays):
-                parts[name + slot] = array[start : start + prod(shape)].reshape(shape).astype(np.float64)
+        for name, tables in self._tables(slots, n_values).items():
+            for suffix, table in zip(SUFFIXES, tables):
+                parts[name + suffix] = table.astype(np.float64)
         return {
             **parts,
             "numbers": np.array(numbers),
@@ -532,13 +471,13 @@ cdef class Network:
         }
 
     def _tables(self, Py_ssize_t slots, Py_ssize_t n_values):
-        """Return name, arrays, first place and shape of the parts of the state."""
-        rows, unused = slots + n_values, VALUE_SLOTS - n_values
-        return (
-            ("first", self.first, unused * self.h1, (rows, self.h1)),
-            ("skip", self.skip, unused, (rows,)),
-            ("rest", self.rest, 0, (self.n_rest,)),
-        )
+        """Return views of the parts of the state by their names."""
+        rows = [table[VALUE_SLOTS - n_values : VALUE_SLOTS + slots] for table in self.rows]
+        return {
+            "first": [table[:, : self.h1] for table in rows],
+            "skip": [table[:, self.skip] for table in rows],
+            "rest": [table[: self.n_rest] for table in self.rest],
+        }
 
     def restore(self, dict state, Py_ssize_t slots, Py_ssize_t n_values=0):
         """Restore what `save` returned; there is room for as many inputs.
@@ -548,25 +487,31 @@ cdef class Network:
         """
         numbers, counts = state["numbers"], state["counts"]
         tables = self._tables(slots, n_values)
-        for name, _, _, shape in tables:
-            for slot in SUFFIXES:
-                array = state[name + slot]
-                if array.shape != shape or (np.abs(array) > FLOAT_MAX).any():
-                    raise ValueError(f"The state's {name + slot} must be {shape} single-precision numbers.")
+        for name, parts in tables.items():
+            for suffix, table in zip(SUFFIXES, parts):
+                array = state[name + suffix]
+                if array.shape != table.shape or (np.abs(array) > FLOAT_MAX).any():
+                    raise ValueError(f"The state's {name + suffix} must be {table.shape} single-precision numbers.")
         if (len(numbers) != 4 or (numbers < 0.0).any() or (numbers[:2] > 1.0).any() or len(counts) != 2
                 or (counts < 0).any() or len(state["random"]) != 1):
             raise ValueError("The state's numbers of a network are out of range.")
-        for name, arrays, start, shape in tables:
-            for slot, array in zip(SUFFIXES, arrays):
-                array[:] = 0.0
-                array[start : start + prod(shape)] = state[name + slot].ravel()
+        for table in self.rows:
+            table[:] = 0.0
+        for name, parts in tables.items():
+            for suffix, table in zip(SUFFIXES, parts):
+                table[:] = state[name + suffix]
         self.power1, self.power2, self.scale, self.count = numbers.tolist()
         self.oldest, self.n_restarts = counts.tolist()
         self.agreement.restore(state["agreement"])
         self.random = int(state["random"][0])
 
 
-cdef inline void rectify(float* a, Py_ssize_t n) noexcept nogil:
+cdef inline Py_ssize_t rounded_up(Py_ssize_t n) noexcept nogil:
+    """Return the next multiple of eight: the kernels know no rest."""
+    return (n + 7) // 8 * 8
+
+
+cdef inline void rectify(double* a, Py_ssize_t n) noexcept nogil:
     """Replace negative values and NaN by zero."""
     cdef Py_ssize_t i
     for i in range(n):

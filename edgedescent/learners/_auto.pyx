@@ -4,6 +4,7 @@ from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint64_t
 
 from edgedescent.ensemble._aim cimport QUANTILE
+from edgedescent.ensemble._batch cimport Batch
 from edgedescent.ensemble._boosted_trees cimport BoostedTrees
 from edgedescent.ensemble._evolution cimport Evolution
 from edgedescent.ensemble._event_ring cimport EventRing
@@ -17,7 +18,7 @@ from edgedescent.ensemble._member cimport LabelScale, Member
 from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
 from edgedescent.ensemble._mixture cimport Mixture
 from edgedescent.ensemble._neighbours cimport Neighbours
-from edgedescent.ensemble._network cimport GradientBuffer, Network
+from edgedescent.ensemble._network cimport Network
 from edgedescent.ensemble._repeated_values cimport RepeatedValues, with_values
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 from edgedescent.features._kinds cimport CATEGORICAL
@@ -65,6 +66,8 @@ cdef class AutoModel(FeatureModel):
     cdef readonly EventRing ring
     # Replaces the worst networks, if the parameters ask for it.
     cdef readonly Evolution evolution
+    # Scratch of the networks.
+    cdef Batch batch
     # Members by their names in the state.
     cdef readonly dict members
     cdef PyObject* pointers[MEMBERS_MAX]
@@ -89,7 +92,8 @@ cdef class AutoModel(FeatureModel):
         self.own_lags, self.key_lags, self.guards = chosen.own_lags, chosen.key_lags, chosen.guard
         # A wide event may be replayed at any time.
         encoder.room_kept = EVENT_VALUES_MAX
-        self.members = make_members(parameters, self.history, self.keyed)
+        self.batch = Batch()
+        self.members = make_members(parameters, self.history, self.keyed, self.batch)
         self.n_members = len(self.members)
         for i, member in enumerate(self.members.values()):
             self.pointers[i] = <PyObject*>member
@@ -130,6 +134,7 @@ cdef class AutoModel(FeatureModel):
             self.room = 0
             self.buffer.make_room(encoder.room)
             self.replayed.make_room(encoder.room)
+            self.batch.make_room(LAGS + 1 + with_values(encoder.room))
             self.room = encoder.room
         if self.rows < encoder.scaler.rows:
             self._grow(encoder.scaler.rows)
@@ -396,9 +401,9 @@ cdef class AutoModel(FeatureModel):
         self.room = 0
 
 
-cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
+cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed, Batch batch):
     """Return the chosen members by their names in the state."""
-    chosen, seed, size, buffer = parameters.members, parameters.seed, parameters.replay_size, GradientBuffer()
+    chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
     members = {"forecasts": Forecasts(history, keyed)}
     for i, one in enumerate(chosen.squares):
         members[f"squares{i}"] = LeastSquaresMember(
@@ -406,7 +411,7 @@ cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed):
     for i, one in enumerate(chosen.networks):
         network = Network(
             LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i,
-            one.takes_values, buffer)
+            one.takes_values, batch)
         members[f"network{i}"] = NetworkMember(network, one.on_change)
     if chosen.neighbours:
         members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)

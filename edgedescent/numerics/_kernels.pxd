@@ -1,7 +1,6 @@
 """Loops over vectors of single-precision weights, with the same bits on every machine."""
 
 cdef extern from "edgedescent/numerics/vector_kernels.h" nogil:
-    void f64_add_scaled(double* sums, const float* row, double scale, Py_ssize_t n) noexcept
     double f64_dot(const float* a, const double* b, Py_ssize_t n) noexcept
     float f32_dot(const float* a, const float* b, Py_ssize_t n) noexcept
     float f32_adam(float* weights, float* mean, float* square, const float* gradient, float scale, float rate,

@@ -9,12 +9,6 @@
 
 #define LANES 8
 
-/* sums += scale * row, in double precision. */
-EDGEDESCENT_VERSIONS
-static void f64_add_scaled(double *restrict sums, const float *restrict row, double scale, ptrdiff_t n) {
-  for (ptrdiff_t i = 0; i < n; i++) sums[i] += scale * row[i];
-}
-
 /* Dot product in double precision, as four partial sums. */
 EDGEDESCENT_VERSIONS
 static double f64_dot(const float *restrict a, const double *restrict b, ptrdiff_t n) {
@@ -155,7 +149,6 @@ static void f32_average(float *restrict average, const float *restrict weights, 
   float w = weights[at] - rate * m / (sqrtf(v * inverse_bias) + eps);                 \
   w = w > limit ? limit : w;                                                          \
   w = w < -limit ? -limit : w;                                                        \
-  float size = fabsf(w);                                                              \
   mean[at] = m;                                                                       \
   square[at] = v;                                                                     \
   weights[at] = w;
@@ -172,10 +165,12 @@ static float f32_adam(float *restrict weights, float *restrict mean, float *rest
   for (; i + LANES <= n; i += LANES)
     for (int k = 0; k < LANES; k++) {
       ADAM_STEP(i + k)
+      float size = fabsf(w);
       largest[k] = size > largest[k] ? size : largest[k];
     }
   for (; i < n; i++) {
     ADAM_STEP(i)
+    float size = fabsf(w);
     rest = size > rest ? size : rest;
   }
   for (int k = 0; k < LANES; k++) rest = largest[k] > rest ? largest[k] : rest;

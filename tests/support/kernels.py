@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import edgedescent
@@ -42,9 +43,46 @@ def compiled(folder: Path, text: str) -> list[ctypes.CDLL]:
     return libraries
 
 
+def compiled_header(folder: Path, header: str) -> list[ctypes.CDLL]:
+    """Libraries of the functions of a header, which is given by its path in the package.
+
+    They are static there; here they are to be found by name.
+    """
+    text = "#include <math.h>\n#include <stddef.h>\n#define static\n#define inline extern inline\n"
+    return compiled(folder, f'{text}#include "{header}"\n')
+
+
 def address(array: Any) -> ctypes.c_void_p:
     """Address of the first number of an array."""
     return ctypes.c_void_p(array.ctypes.data)
+
+
+def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
+    """Call a kernel; floats are passed in the precision of its name, integers as sizes, arrays by address."""
+    function = getattr(library, name)
+    real = ctypes.c_double if name.startswith("f64") else ctypes.c_float
+    function.restype = real
+    given: list[Any] = []
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            given.append(address(argument))
+        elif isinstance(argument, int):
+            given.append(ctypes.c_ssize_t(argument))
+        else:
+            given.append(real(argument))
+    return float(function(*given))
+
+
+def sum_of(products: Any) -> Any:
+    """Sum of single-precision numbers in the documented order: eight partial sums, then the rest."""
+    whole = len(products) - len(products) % 8
+    lanes, rest = np.zeros(8, dtype=np.float32), np.float32(0)
+    for block in products[:whole].reshape(-1, 8):
+        lanes = lanes + block
+    for product in products[whole:]:
+        rest = rest + product
+    a, b = (lanes[0] + lanes[4]) + (lanes[2] + lanes[6]), (lanes[1] + lanes[5]) + (lanes[3] + lanes[7])
+    return (a + b) + rest
 
 
 def _has_avx2() -> bool:

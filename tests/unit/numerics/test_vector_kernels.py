@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.kernels import address, compiled, needs_compiler
+from support.kernels import call, compiled_header, needs_compiler, sum_of
 
 SIZES = (1, 3, 7, 8, 9, 16, 33, 64, 130)
 F = np.float32
@@ -19,37 +19,7 @@ pytestmark = needs_compiler
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> list[ctypes.CDLL]:
-    # Functions of the header are static; here they are to be found by name.
-    text = "#include <math.h>\n#include <stddef.h>\n#define static\n#define inline extern inline\n"
-    return compiled(tmp_path_factory.mktemp("kernels"), f'{text}#include "edgedescent/numerics/vector_kernels.h"\n')
-
-
-def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
-    """Call a kernel; floats are passed in the precision of its name, integers as sizes, arrays by address."""
-    function = getattr(library, name)
-    real = ctypes.c_double if name.startswith("f64") else ctypes.c_float
-    function.restype = real
-    given: list[Any] = []
-    for argument in arguments:
-        if isinstance(argument, np.ndarray):
-            given.append(address(argument))
-        elif isinstance(argument, int):
-            given.append(ctypes.c_ssize_t(argument))
-        else:
-            given.append(real(argument))
-    return float(function(*given))
-
-
-def sum_of(products: Any) -> Any:
-    """Sum in the documented order: eight partial sums, then the rest."""
-    whole = len(products) - len(products) % 8
-    lanes, rest = np.zeros(8, dtype=F), F(0)
-    for block in products[:whole].reshape(-1, 8):
-        lanes = lanes + block
-    for product in products[whole:]:
-        rest = rest + product
-    a, b = (lanes[0] + lanes[4]) + (lanes[2] + lanes[6]), (lanes[1] + lanes[5]) + (lanes[3] + lanes[7])
-    return (a + b) + rest
+    return compiled_header(tmp_path_factory.mktemp("kernels"), "edgedescent/numerics/vector_kernels.h")
 
 
 def numbers(rng: np.random.Generator, *shape: int) -> Any:
@@ -71,13 +41,6 @@ def dot_in_double(call: Callable[..., float], rng: np.random.Generator, n: int) 
     for product in products[whole:]:
         rest += product
     assert call("f64_dot", a, b, n) == ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3])) + rest
-
-
-def add_scaled_in_double(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
-    sums, row = rng.normal(size=n), numbers(rng, n)
-    expected = sums + 0.1 * row.astype(np.float64)
-    call("f64_add_scaled", sums, row, 0.1, n)
-    assert sums.tobytes() == expected.tobytes()
 
 
 def distances(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
@@ -146,7 +109,7 @@ def adam(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
 
 @pytest.mark.parametrize(
     "kernel",
-    [dot, dot_in_double, add_scaled_in_double, layer, add_outer, back, finish_gradient, average, adam, distances],
+    [dot, dot_in_double, layer, add_outer, back, finish_gradient, average, adam, distances],
 )
 def test_every_version_gives_the_bits_of_numpy(versions: list[ctypes.CDLL], kernel: Any) -> None:
     for library in versions:
