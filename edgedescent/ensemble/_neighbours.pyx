@@ -13,7 +13,7 @@ import numpy as np
 from edgedescent.ensemble._event_ring cimport EventRing
 from edgedescent.ensemble._inputs cimport Inputs
 from edgedescent.ensemble._member cimport LabelScale
-from edgedescent.numerics._kernels cimport f32_distances
+from edgedescent.numerics._kernels cimport f32_distances, f32_first_below
 
 cdef enum:
     # Fewer events say nothing.
@@ -59,7 +59,7 @@ cdef class Neighbours(Member):
         cdef float nearest[NEIGHBOURS_MAX]
         cdef Py_ssize_t places[NEIGHBOURS_MAX]
         cdef Py_ssize_t held = <Py_ssize_t>self.n_pushed if self.n_pushed < self.size else self.size
-        cdef Py_ssize_t n = 0, i, at
+        cdef Py_ssize_t n = 0, i = 0, at
         cdef double weight, total = 0.0, change = 0.0, label = 0.0
         cdef float d
         out[0] = out[1] = scale.base
@@ -67,17 +67,20 @@ cdef class Neighbours(Member):
             return
         self._lay_out(inputs)
         f32_distances(self.distances, self.columns, self.query, held, self.size, self.used)
-        for i in range(held):
-            d = self.distances[i]
-            if n == self.k and not d < nearest[n - 1]:
-                continue
+        while i < held:
             if n < self.k:
                 n += 1
+            else:
+                i = f32_first_below(self.distances, nearest[n - 1], i, held)
+                if i == held:
+                    break
+            d = self.distances[i]
             at = n - 1
             while at > 0 and nearest[at - 1] > d:
                 nearest[at], places[at] = nearest[at - 1], places[at - 1]
                 at -= 1
             nearest[at], places[at] = d, i
+            i += 1
         for i in range(n):
             weight = 1.0 / (SOFTENING + nearest[i])
             total += weight

@@ -13,5 +13,6 @@ cdef extern from "edgedescent/numerics/vector_kernels.h" nogil:
     float f32_finish_gradient(float* gradient, const float* weights, float scale, float decay, float cap,
                               Py_ssize_t n) noexcept
     void f32_average(float* average, const float* weights, float rate, Py_ssize_t n) noexcept
+    Py_ssize_t f32_first_below(const float* numbers, float limit, Py_ssize_t start, Py_ssize_t n) noexcept
     void f32_distances(float* distances, const float* columns, const float* query, Py_ssize_t n, Py_ssize_t stride,
                        Py_ssize_t width) noexcept

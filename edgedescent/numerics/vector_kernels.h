@@ -177,6 +177,19 @@ static float f32_adam(float *restrict weights, float *restrict mean, float *rest
   return rest;
 }
 
+/* Place of the first number below a limit, from `start` on; n if there is none. */
+EDGEDESCENT_VERSIONS
+static ptrdiff_t f32_first_below(const float *restrict numbers, float limit, ptrdiff_t start, ptrdiff_t n) {
+  ptrdiff_t i = start;
+  for (; i + 4 * LANES <= n; i += 4 * LANES) {
+    int found = 0;
+    for (int k = 0; k < 4 * LANES; k++) found |= numbers[i + k] < limit;
+    if (found) break;
+  }
+  while (i < n && !(numbers[i] < limit)) i++;
+  return i;
+}
+
 /* Squared distances of n points from a query: columns hold one coordinate of all points each, `stride` numbers apart. */
 EDGEDESCENT_VERSIONS
 static void f32_distances(float *restrict distances, const float *restrict columns, const float *restrict query,

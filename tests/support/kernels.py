@@ -19,6 +19,9 @@ COMPILER = shutil.which("cc") or shutil.which("gcc")
 EXACT = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 """Options of the build that have an influence on bits."""
 
+PLACES = ("f32_first_below",)
+"""Kernels that return a place."""
+
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 
 
@@ -61,7 +64,7 @@ def call(library: ctypes.CDLL, name: str, *arguments: Any) -> float:
     """Call a kernel; floats are passed in the precision of its name, integers as sizes, arrays by address."""
     function = getattr(library, name)
     real = ctypes.c_double if name.startswith("f64") else ctypes.c_float
-    function.restype = real
+    function.restype = ctypes.c_ssize_t if name in PLACES else real
     given: list[Any] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):

@@ -43,6 +43,15 @@ def dot_in_double(call: Callable[..., float], rng: np.random.Generator, n: int) 
     assert call("f64_dot", a, b, n) == ((lanes[0] + lanes[2]) + (lanes[1] + lanes[3])) + rest
 
 
+def first_below(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
+    values = numbers(rng, n)
+    values[n // 2] = F(np.nan)
+    for limit in (-9.0, -1.5, 0.0, 9.0):
+        for start in (0, n // 3, n):
+            below = np.flatnonzero(values[start:] < F(limit))
+            assert call("f32_first_below", values, limit, start, n) == (start + below[0] if len(below) else n)
+
+
 def distances(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
     """Of n points with five coordinates, which lie in columns that are longer."""
     columns, query, found = numbers(rng, 5, n + 3), numbers(rng, 5), numbers(rng, n)
@@ -109,7 +118,7 @@ def adam(call: Callable[..., float], rng: np.random.Generator, n: int) -> None:
 
 @pytest.mark.parametrize(
     "kernel",
-    [dot, dot_in_double, layer, add_outer, back, finish_gradient, average, adam, distances],
+    [dot, dot_in_double, first_below, layer, add_outer, back, finish_gradient, average, adam, distances],
 )
 def test_every_version_gives_the_bits_of_numpy(versions: list[ctypes.CDLL], kernel: Any) -> None:
     for library in versions:
