@@ -20,6 +20,8 @@ cdef class InputBuffer:
 
     cdef int make_room(self, Py_ssize_t n) except -1
     cdef void fill(self, const double* lags, const EncodedEvent* event) noexcept nogil
+    cdef bint equals(self, InputBuffer other) noexcept nogil
+    cdef void copy(self, InputBuffer other) noexcept nogil
     cdef void add_values(self, Py_ssize_t n) noexcept nogil
 
 cdef Inputs without_values(const Inputs* inputs) noexcept nogil

@@ -1,6 +1,8 @@
 """Inputs of the members of an ensemble: the own lags of the label, an intercept and the standardized features."""
 import numpy as np
 
+from libc.string cimport memcmp, memcpy
+
 from edgedescent.ensemble._repeated_values cimport with_values
 
 
@@ -66,6 +68,20 @@ cdef class InputBuffer:
             self.inputs.z[i] = 1.0
             self.inputs.exact[i] = 1.0
         self.inputs.n = self.inputs.n_plain + n
+
+    cdef bint equals(self, InputBuffer other) noexcept nogil:
+        """Return True if the inputs are those of another buffer, bit for bit."""
+        cdef const Inputs* a = &self.inputs
+        cdef const Inputs* b = &other.inputs
+        return (a.n == b.n and a.n_plain == b.n_plain and memcmp(a.slots, b.slots, a.n * sizeof(int)) == 0
+                and memcmp(a.exact, b.exact, a.n * sizeof(double)) == 0)
+
+    cdef void copy(self, InputBuffer other) noexcept nogil:
+        """Take over the inputs of another buffer; there is room for them."""
+        self.inputs.n, self.inputs.n_plain = other.inputs.n, other.inputs.n_plain
+        memcpy(self.inputs.slots, other.inputs.slots, other.inputs.n * sizeof(int))
+        memcpy(self.inputs.z, other.inputs.z, other.inputs.n * sizeof(float))
+        memcpy(self.inputs.exact, other.inputs.exact, other.inputs.n * sizeof(double))
 
 
 cdef Inputs without_values(const Inputs* inputs) noexcept nogil:

@@ -13,6 +13,7 @@ from edgedescent.ensemble._inputs cimport InputBuffer
 from edgedescent.ensemble._keyed_labels cimport KEY_LAGS, KeyedLabels
 from edgedescent.ensemble._label_guard cimport LabelGuard
 from edgedescent.ensemble._label_history cimport OWN_LAGS, LabelHistory
+from edgedescent.ensemble._latest_prediction cimport Circumstances, LatestPrediction
 from edgedescent.ensemble._least_squares cimport LeastSquares
 from edgedescent.ensemble._member cimport LabelScale, Member
 from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
@@ -74,6 +75,7 @@ cdef class AutoModel(FeatureModel):
     cdef Py_ssize_t n_members
     cdef InputBuffer buffer
     cdef InputBuffer replayed
+    cdef LatestPrediction latest
     cdef double lags[LAGS]
     cdef bint own_lags, key_lags, guards, corrects, evolves
 
@@ -108,7 +110,7 @@ cdef class AutoModel(FeatureModel):
             self.trees = BoostedTrees(
                 parameters.replay_size, chosen.trees.n_trees, chosen.trees.fit_every, parameters.seed, parameters.loss)
             self.choice = Mixture(2, (), chosen.regret_forgetting, parameters.loss)
-        self.buffer, self.replayed = InputBuffer(LAGS), InputBuffer(LAGS)
+        self.buffer, self.replayed, self.latest = InputBuffer(LAGS), InputBuffer(LAGS), LatestPrediction(LAGS)
         self._grow(encoder.scaler.rows)
         for i in range(LAGS + 1):
             self._start(i, i, sqrt(2.0 / (LAGS + 1)))
@@ -134,6 +136,7 @@ cdef class AutoModel(FeatureModel):
             self.room = 0
             self.buffer.make_room(encoder.room)
             self.replayed.make_room(encoder.room)
+            self.latest.inputs.make_room(encoder.room)
             self.batch.make_room(LAGS + 1 + with_values(encoder.room))
             self.room = encoder.room
         if self.rows < encoder.scaler.rows:
@@ -144,6 +147,7 @@ cdef class AutoModel(FeatureModel):
     cdef void start_new_rows(self) noexcept nogil:
         cdef Py_ssize_t i, j, row
         cdef double deviation
+        self.latest.holds = False
         for j in range(self.encoder.n_new):
             row = self.encoder.new_rows[j]
             deviation = sqrt(2.0 / (LAGS + 1 + self.encoder.n_read))
@@ -165,9 +169,7 @@ cdef class AutoModel(FeatureModel):
     cdef double predict(self, const EncodedEvent* event) noexcept nogil:
         """Fill the predictions of all members for an event, and return their mixture, corrected."""
         cdef LabelScale scale = self.history.scale()
-        cdef double lowest = self.history.bounded(-1e300), highest = self.history.bounded(1e300)
-        cdef double* out = self.mixture.predictions
-        cdef Py_ssize_t i
+        cdef Circumstances now
         self.keyed.look_up(event, self.history.hidden)
         if self.own_lags:
             self.history.lags(self.lags)
@@ -176,15 +178,27 @@ cdef class AutoModel(FeatureModel):
         self.buffer.fill(self.lags, event)
         self.buffer.add_values(
             self.values.look_up(event, self.encoder.kinds, self.buffer.inputs.slots + self.buffer.inputs.n))
+        now = Circumstances(
+            scale, self.history.bounded(-1e300), self.history.bounded(1e300), self.history.delay, self.history.hidden,
+            self.keyed.place)
+        # An event is mostly learned right after it was predicted.
+        if not self.latest.is_of(self.buffer, &now):
+            self._predict_members(&now)
+            self.latest.take(self.buffer, &now)
+        return self.choice.prediction
+
+    cdef void _predict_members(self, const Circumstances* now) noexcept nogil:
+        """Fill the predictions of all members for the inputs in the buffer, and mix and correct them."""
+        cdef double* out = self.mixture.predictions
+        cdef Py_ssize_t i
         for i in range(self.n_members):
-            (<Member>self.pointers[i]).predict(&self.buffer.inputs, &scale, out)
+            (<Member>self.pointers[i]).predict(&self.buffer.inputs, &now.scale, out)
             out += (<Member>self.pointers[i]).n_outputs
-        self.mixture.mix(scale.base, lowest, highest)
-        if not self.corrects:
-            return self.mixture.prediction
-        self.choice.predictions[0] = self.mixture.prediction
-        self.choice.predictions[1] = self.trees.predict(&self.buffer.inputs, &scale, self.mixture.prediction)
-        return self.choice.mix(scale.base, lowest, highest)
+        self.mixture.mix(now.scale.base, now.lowest, now.highest)
+        if self.corrects:
+            self.choice.predictions[0] = self.mixture.prediction
+            self.choice.predictions[1] = self.trees.predict(&self.buffer.inputs, &now.scale, self.mixture.prediction)
+            self.choice.mix(now.scale.base, now.lowest, now.highest)
 
     cdef double predict_past(self, const EncodedEvent* event) noexcept nogil:
         cdef double prediction
@@ -200,6 +214,7 @@ cdef class AutoModel(FeatureModel):
         cdef double prediction = self.predict(&self.encoder.event)
         cdef Py_ssize_t i
         self.history.hide(False)
+        self.latest.holds = False
         self.guard.observe(y, self._middle(prediction), self.choice.known_error() if self.guards else 0.0)
         y = self.guard.label()
         self.mixture.learn(scale.base, y)
@@ -224,6 +239,7 @@ cdef class AutoModel(FeatureModel):
         return self.mixture.centre() if self.mixture.aim.kind == QUANTILE else prediction
 
     cdef void after_update(self, double y) noexcept nogil:
+        self.latest.holds = False
         if self.guard.puts_back:
             self.history.put_back(self.guard.before)
         self.history.hide(True)
@@ -254,11 +270,13 @@ cdef class AutoModel(FeatureModel):
 
     cdef void follow_change(self, Py_ssize_t row) noexcept nogil:
         cdef Py_ssize_t i
+        self.latest.holds = False
         for i in range(self.n_members):
             (<Member>self.pointers[i]).reopen_slot(LAGS + row)
 
     cdef void begin_anew(self) noexcept nogil:
         cdef Py_ssize_t i
+        self.latest.holds = False
         for i in range(self.n_members):
             # The intercept.
             (<Member>self.pointers[i]).reopen_slot(LAGS)
@@ -321,6 +339,7 @@ cdef class AutoModel(FeatureModel):
         """Take in labels as the last ones without learning from them; what is no label to learn is left out."""
         cdef const double[::1] values = as_numbers("labels", labels, 1)
         cdef Py_ssize_t i
+        self.latest.holds = False
         for i in range(values.shape[0]):
             if is_sane(values[i]):
                 self.history.append(values[i])
@@ -329,6 +348,7 @@ cdef class AutoModel(FeatureModel):
         """Take in the prediction of the event that was predicted last in place of its label, which will not come."""
         if self.history.n:
             self.history.stand_in(self._middle(self.predict_past(&self.encoder.event)))
+            self.latest.holds = False
 
     # --- State ----------------------------------------------------------------------------------------------------
 
@@ -376,6 +396,7 @@ cdef class AutoModel(FeatureModel):
         if len(state["target"][0]) != 1:
             raise ValueError("The state must have 1 `target`.")
         FeatureModel.restore(self, state)
+        self.latest.holds = False
         self.watch.restore(state["target"])
         self.history.restore(state)
         self.guard.restore(state)
