@@ -8,18 +8,14 @@ from edgedescent.ensemble._batch cimport Batch
 from edgedescent.ensemble._boosted_trees cimport BoostedTrees
 from edgedescent.ensemble._evolution cimport Evolution
 from edgedescent.ensemble._event_ring cimport EventRing
-from edgedescent.ensemble._forecasts cimport Forecasts
 from edgedescent.ensemble._inputs cimport InputBuffer
-from edgedescent.ensemble._keyed_labels cimport KEY_LAGS, KeyedLabels
+from edgedescent.ensemble._keyed_labels cimport KeyedLabels
 from edgedescent.ensemble._label_guard cimport LabelGuard
 from edgedescent.ensemble._label_history cimport OWN_LAGS, LabelHistory
 from edgedescent.ensemble._latest_prediction cimport Circumstances, LatestPrediction
-from edgedescent.ensemble._least_squares cimport LeastSquares
+from edgedescent.ensemble._make_members cimport LAGS, MEMBERS_MAX, make_evolution, make_members
 from edgedescent.ensemble._member cimport LabelScale, Member
-from edgedescent.ensemble._members cimport LeastSquaresMember, NetworkMember
 from edgedescent.ensemble._mixture cimport Mixture
-from edgedescent.ensemble._neighbours cimport Neighbours
-from edgedescent.ensemble._network cimport Network
 from edgedescent.ensemble._repeated_values cimport RepeatedValues, with_values
 from edgedescent.features._encoder cimport EncodedEvent, Encoder
 from edgedescent.features._kinds cimport CATEGORICAL
@@ -29,20 +25,10 @@ from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, is_sane
 
 from edgedescent.validation import as_numbers
 
-cdef enum:
-    MEMBERS_MAX = 32
-    # Lags of the label and of the key.
-    LAGS = OWN_LAGS + KEY_LAGS
-    # Inputs that share the matrix of a least-squares member, and those that count for neighbours.
-    DENSE_MAX = 96
-    NEIGHBOUR_INPUTS = 64
-
 # Initial weights of a category are smaller, as those of `edgedescent.MLPRegressor`.
 cdef double CATEGORY_SCALE = 0.1
 # Deviations at which labels are clipped before they are searched for a change of scale.
 cdef double LABEL_CLIP = 10.0
-# Initial variance of the weights of least squares, in squared deviations of the target.
-cdef double PRIOR = 100.0
 
 
 cdef class AutoModel(FeatureModel):
@@ -420,36 +406,3 @@ cdef class AutoModel(FeatureModel):
         # Lags and values do not count, so that an event may have more inputs than features.
         self.encoder.make_room(min(max(state["ring.lengths"], default=0), EVENT_VALUES_MAX))
         self.room = 0
-
-
-cdef dict make_members(parameters, LabelHistory history, KeyedLabels keyed, Batch batch):
-    """Return the chosen members by their names in the state."""
-    chosen, seed, size = parameters.members, parameters.seed, parameters.replay_size
-    members = {"forecasts": Forecasts(history, keyed)}
-    for i, one in enumerate(chosen.squares):
-        members[f"squares{i}"] = LeastSquaresMember(
-            LeastSquares(DENSE_MAX, one.forgetting, PRIOR), one.on_change, LAGS)
-    for i, one in enumerate(chosen.networks):
-        network = Network(
-            LAGS, one.n_lags, one.hidden, one.rate, one.decay, one.replay_steps, min(size, one.replay_size), seed * 64 + i,
-            one.takes_values, batch)
-        members[f"network{i}"] = NetworkMember(network, one.on_change)
-    if chosen.neighbours:
-        members["neighbours"] = Neighbours(size, chosen.neighbours, NEIGHBOUR_INPUTS)
-    if len(members) > MEMBERS_MAX:
-        raise ValueError(f"An ensemble has at most {MEMBERS_MAX} members. Got {len(members)}.")
-    return members
-
-
-cdef Evolution make_evolution(parameters, dict members):
-    """Return the evolution of the networks among the members."""
-    cdef Py_ssize_t first = 0
-    networks = tuple(member for member in members.values() if isinstance(member, NetworkMember))
-    for member in members.values():
-        if member is networks[0]:
-            break
-        first += (<Member>member).n_outputs
-    chosen = parameters.members.evolution
-    return Evolution(
-        networks, first, chosen.generation_events, chosen.first_events, chosen.spread, parameters.replay_size,
-        parameters.seed)
