@@ -7,8 +7,12 @@ not installed. The registry of a kind stands with its concept: `edgedescent.opti
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
@@ -66,7 +70,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._load(point)
 
     def __iter__(self) -> Iterator[str]:
-        others = sorted(point.name for point in entry_points(group=self.group))
+        others = sorted(point.name for point in _declared(self.group))
         return iter(dict.fromkeys([*self._built_in, *others]))
 
     def __contains__(self, name: object) -> bool:
@@ -77,7 +81,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return sum(1 for _ in self)
 
     def _point(self, name: str) -> EntryPoint | None:
-        return self._built_in.get(name) or next(iter(entry_points(group=self.group, name=name)), None)
+        return self._built_in.get(name) or next((point for point in _declared(self.group) if point.name == name), None)
 
     def _load(self, point: EntryPoint) -> T:
         try:
@@ -103,6 +107,22 @@ def exported(package: str, names: Mapping[str, Any], base: type) -> dict[str, st
     """
     classes = (value for value in names.values() if isinstance(value, type) and value is not base)
     return {kind.__name__: f"{package}:{kind.__name__}" for kind in classes if issubclass(kind, base)}
+
+
+def _declared(group: str) -> Iterable[EntryPoint]:
+    """Entry points of a group in all installed packages; read again when a package came or went."""
+    changed: dict[str, int] = {}
+    for folder in sys.path:
+        with suppress(OSError):
+            changed[folder] = os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - a few paths on each look-up
+    return _entry_points(tuple(changed.items())).get(group, ())
+
+
+@lru_cache(maxsize=1)
+def _entry_points(_folders: tuple[tuple[str, int], ...]) -> Mapping[str, Iterable[EntryPoint]]:
+    """Entry points by group. A file of each package is opened: without the cache, a look-up would take 10 ms."""
+    found = entry_points()
+    return {group: found.select(group=group) for group in found.groups}
 
 
 def _install_hint(point: EntryPoint, error: Exception) -> str:
