@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ PRODUCER = "edgedescent"
 
 FILE_BYTES_MAX = 2_000_000_000
 """Bound of one protobuf message, with a margin; a larger model would need further files."""
+
+KEPT_BYTES_MAX = 64_000_000
+"""Size of the largest file whose session is kept for the next call."""
 
 INSTALL_HINT = "Install it with: pip install 'edgedescent[onnx]'. There are no wheels of it for 32-bit ARM."
 
@@ -145,19 +149,10 @@ def serve(
     # A device must not write needlessly. Setting the variable to 0 turns the reports on.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401 - says what is missing
     except ImportError as error:
         raise ExportError(_missing("Serving", "onnxruntime", error), INSTALL_HINT) from error
-
-    options = onnxruntime.SessionOptions()
-    # Further threads would only spin for a model this small.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Without the warnings that inputs with a default are no constants.
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no base of their own
-        raise ExportError(f"onnxruntime cannot load the snapshot: {_first_line(error)}") from error
+    session = _kept_session(model) if len(model) <= KEPT_BYTES_MAX else _session(model)
     inputs = feed(session.get_modelmeta().custom_metadata_map)
     try:
         results = session.run(list(outputs), inputs)
@@ -166,6 +161,27 @@ def serve(
     except Exception as error:  # as above
         raise ExportError(f"onnxruntime cannot run the snapshot: {_first_line(error)}") from error
     return zip(*(result.tolist() for result in results), strict=True)
+
+
+@lru_cache(maxsize=1)
+def _kept_session(model: bytes) -> Any:
+    # Making a session takes far longer than a prediction, and a file is often asked again.
+    return _session(model)
+
+
+def _session(model: bytes) -> Any:
+    """Session of onnxruntime, which runs a file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Further threads would only spin for a model this small.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Without the warnings that inputs with a default are no constants.
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        raise ExportError(f"onnxruntime cannot load the snapshot: {_first_line(error)}") from error
 
 
 def _missing(what: str, package: str, error: ImportError) -> str:
