@@ -245,11 +245,10 @@ class Learner(Declared):
                 values[name] = checked(name, state[name], value)
         if unknown := sorted(map(str, set(state) - names)):
             raise ValueError(f"{type(self).__name__} has no state named {', '.join(unknown)}.")
-        before = self._save()
         try:
             self._restore(**values)
         except Exception:
-            self._restore(**before)
+            self._restore(**expected)
             raise
 
     def tables(self) -> list[str]:
