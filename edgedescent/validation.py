@@ -70,6 +70,9 @@ class _DocstringWithArgs:
         self._text = text
 
     def __get__(self, _: object, owner: type) -> str:
+        if "__dataclass_fields__" in vars(owner) and "__match_args__" not in vars(owner):
+            # `dataclass` asks only whether there is one, of each class, while the classes are made: at every start.
+            return self._text
         args = describe_parameters(owner)
         if not args:
             return self._text
