@@ -17,7 +17,7 @@ from support.waiting import eventually
 
 ARRAY = 300
 """Number of events of one message, which take the network some seconds."""
-NETWORK = "hidden = [512, 512]"
+NETWORK = "hidden = [512, 512]\nreplay_steps = 32"
 
 
 def array(count: int, first: int = 0) -> bytes:
