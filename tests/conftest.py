@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -45,14 +46,53 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rounds(quick, long): how often a fault is injected, as a rule and by --torture")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with tests of whole processes: a long one that began last would keep the other processors waiting."""
-    items.sort(key=lambda item: "system" not in item.path.parts)
+LONGEST_FIRST = (
+    "test_scenario_library.py",
+    "test_simulators_page.py",
+    "test_sweep.py",
+    "test_daemon_hostile.py",
+    "test_walk_through.py",
+    "test_daemon_damage.py",
+    "test_daemon_slices.py",
+    "test_daemon_snapshots.py",
+    "test_daemon_river.py",
+    "test_replay_scenario.py",
+)
+"""Files of tests of whole processes that take longest: begun last, one would keep the other processors waiting."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with tests of whole processes, in half of the processes of pytest-xdist.
+
+    Those tests wait a good part of their time; the others, which compute all the time, run meanwhile. Each process
+    gets an equal part of the list, and one that is done steals from the end of another's.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waiting = sorted((path for path in files if "system" in path.parts), key=_by_length)
+    computing = [item for path, own in files.items() if "system" not in path.parts for item in own]
+    n_workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    n_lists = -(-n_workers // 2)
+    share = len(items) // n_workers
+    items.clear()
+    for place in range(n_lists):
+        own = [item for path in waiting[place::n_lists] for item in files[path]]
+        room = max(0, share - len(own))
+        items += own + computing[:room]
+        del computing[:room]
+    items += computing
+
+
+def _by_length(path: Path) -> int:
+    return LONGEST_FIRST.index(path.name) if path.name in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def pytest_collection_finish() -> None:
-    # Ten thousand tests and all libraries stay to the end: no collection of garbage has to look at them.
+    # Ten thousand tests and all libraries stay to the end: no collection of garbage has to look at them. What tests
+    # make is mostly gone by itself, so that looking for cycles after each 700 objects finds nothing.
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class Rounds:
