@@ -166,6 +166,35 @@ def late_errors(labels: Numbers, behind: int, label_delay: int) -> Numbers:
     return np.abs(np.array(predictions) - labels)
 
 
+def test_an_event_that_was_just_predicted_is_learned_as_any_other() -> None:
+    rng = np.random.default_rng(11)
+    models = [AutoRegressor(budget="small") for _ in range(4)]
+    for i in range(400):
+        x: dict[str, Any] = {"a": rng.normal(), "code": int(rng.integers(5)), "site": f"s{rng.integers(1 + i // 40)}"}
+        if i > 200:
+            x["new"] = rng.normal()
+        y = 3.0 * x["a"] + x["code"] + (0.0 if i < 300 else 100.0) + 0.1 * rng.normal()
+        if i % 7 == 0:
+            # What was predicted for another age of the last label, or before another label, is another prediction.
+            for model in models[1:]:
+                model.predict_one(x)
+            for model in models:
+                model.set_label_delay(i // 7 % 3)
+        if i % 11 == 0:
+            for model in models[1:]:
+                model.predict_one(x)
+            for model in models:
+                model.skip_one(x)
+        models[1].predict_one(x)
+        models[2].predict_one({**x, "a": -x["a"]})
+        models[3].predict_one(x)
+        models[3].predict_one({**x, "a": -x["a"]})
+        if i % 50 == 0:
+            models[3] = models[3].clone(include_attributes=True)
+        assert len({model.predict_learn_one(x, y) for model in models}) == 1, i
+    assert all(bits(model) == bits(models[0]) for model in models)
+
+
 @pytest.mark.parametrize("behind", [1, 6, 30])
 def test_a_delay_that_is_known_keeps_the_season_in_phase(behind: int) -> None:
     labels = seasonal(1000)
