@@ -7,9 +7,6 @@
 
 #include "edgedescent/numerics/vector_kernels.h"
 
-/* How registers are passed does not matter to functions that are always inlined. */
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 typedef int eight_ints __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias));
 typedef double four_wide_doubles __attribute__((vector_size(32), aligned(8), may_alias));
@@ -25,14 +22,11 @@ typedef double four_wide_doubles __attribute__((vector_size(32), aligned(8), may
     case 1: part(1); break;                                                         \
   }
 
-static inline __attribute__((always_inline)) eight_floats eight_times(float x) {
-  return (eight_floats){x, x, x, x, x, x, x, x};
-}
+/* Macros, as clang refuses functions that take or return more than the baseline's registers hold. */
+#define EIGHT_TIMES(x) ((eight_floats){x, x, x, x, x, x, x, x})
 
 /* The numbers where `of` is above 0, and 0 elsewhere. */
-static inline __attribute__((always_inline)) eight_floats where_positive(eight_floats numbers, eight_floats of) {
-  return (eight_floats)((eight_ints)numbers & (eight_ints)(of > 0));
-}
+#define WHERE_POSITIVE(numbers, of) ((eight_floats)((eight_ints)(numbers) & (eight_ints)((of) > 0)))
 
 static inline __attribute__((always_inline)) void sum_rows(float *restrict sums, const float *restrict rows,
                                                            const int *restrict slots, const float *restrict inputs,
@@ -115,7 +109,7 @@ static void f32_rectify_to_units(float *restrict by_unit, const float *restrict 
     transpose_four(by_unit + i * LANES, LANES, by_event + i, width);
     transpose_four(by_unit + i * LANES + 4, LANES, by_event + 4 * width + i, width);
     eight_floats *units = (eight_floats *)(by_unit + i * LANES);
-    for (int k = 0; k < 4; k++) units[k] = where_positive(units[k], units[k]);
+    for (int k = 0; k < 4; k++) units[k] = WHERE_POSITIVE(units[k], units[k]);
   }
 }
 
@@ -129,20 +123,20 @@ static void f32_to_events(float *restrict by_event, const float *restrict by_uni
 }
 
 /* Dot products of some weights with the numbers of a batch by unit, each in the order of sums of `f32_dot`. */
-static inline __attribute__((always_inline)) eight_floats dot_units(const float *restrict weights,
-                                                                    const eight_floats *restrict units, ptrdiff_t n) {
+static inline __attribute__((always_inline)) void dot_units(eight_floats *restrict out, const float *restrict weights,
+                                                            const eight_floats *restrict units, ptrdiff_t n) {
   eight_floats sums[LANES] = {{0}}, rest = {0};
   ptrdiff_t i = 0;
   for (; i + LANES <= n; i += LANES)
     for (int k = 0; k < LANES; k++) sums[k] += weights[i + k] * units[i + k];
   for (; i < n; i++) rest += weights[i] * units[i];
-  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7])) + rest;
+  *out = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7])) + rest;
 }
 
 /* The dot product for each event of a batch. */
 EDGEDESCENT_VERSIONS
 static void f32_dot_units(float *restrict out, const float *restrict weights, const float *restrict units, ptrdiff_t n) {
-  *(eight_floats *)out = dot_units(weights, (const eight_floats *)units, n);
+  dot_units((eight_floats *)out, weights, (const eight_floats *)units, n);
 }
 
 /* Rectified layer: out = relu(biases + inputs · weights), by unit, with a row of `width` weights for each of n inputs. */
@@ -154,15 +148,15 @@ static void f32_layer_units(float *restrict out, const float *restrict biases, c
   ptrdiff_t j = 0;
   for (; j + LANES <= width; j += LANES) {
     eight_floats sums[LANES];
-    for (int k = 0; k < LANES; k++) sums[k] = eight_times(biases[j + k]);
+    for (int k = 0; k < LANES; k++) sums[k] = EIGHT_TIMES(biases[j + k]);
     for (ptrdiff_t i = 0; i < n; i++)
       for (int k = 0; k < LANES; k++) sums[k] += weights[i * width + j + k] * input[i];
-    for (int k = 0; k < LANES; k++) to[j + k] = where_positive(sums[k], sums[k]);
+    for (int k = 0; k < LANES; k++) to[j + k] = WHERE_POSITIVE(sums[k], sums[k]);
   }
   for (; j < width; j++) {
-    eight_floats sum = eight_times(biases[j]);
+    eight_floats sum = EIGHT_TIMES(biases[j]);
     for (ptrdiff_t i = 0; i < n; i++) sum += weights[i * width + j] * input[i];
-    to[j] = where_positive(sum, sum);
+    to[j] = WHERE_POSITIVE(sum, sum);
   }
 }
 
@@ -172,16 +166,18 @@ static void f32_back_output_units(float *restrict delta, const float *restrict s
                                   const float *restrict units, ptrdiff_t n) {
   for (ptrdiff_t i = 0; i < n; i++)
     ((eight_floats *)delta)[i] =
-        where_positive(weights[i] * *(const eight_floats *)slopes, ((const eight_floats *)units)[i]);
+        WHERE_POSITIVE(weights[i] * *(const eight_floats *)slopes, ((const eight_floats *)units)[i]);
 }
 
 /* before = weights · delta for the inputs above 0, and 0 for the others: backpropagation through a rectifier, by unit. */
 EDGEDESCENT_VERSIONS
 static void f32_back_units(float *restrict before, const float *restrict weights, const float *restrict inputs,
                            const float *restrict delta, ptrdiff_t n, ptrdiff_t width) {
-  for (ptrdiff_t i = 0; i < n; i++)
-    ((eight_floats *)before)[i] = where_positive(
-        dot_units(weights + i * width, (const eight_floats *)delta, width), ((const eight_floats *)inputs)[i]);
+  for (ptrdiff_t i = 0; i < n; i++) {
+    eight_floats sum;
+    dot_units(&sum, weights + i * width, (const eight_floats *)delta, width);
+    ((eight_floats *)before)[i] = WHERE_POSITIVE(sum, ((const eight_floats *)inputs)[i]);
+  }
 }
 
 /* gradient = Σ inputs ⊗ delta over the events of a batch, with a row of `width` gradients for each of n inputs. The inputs
