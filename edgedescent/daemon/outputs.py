@@ -224,8 +224,10 @@ class Outputs:
 
     def _send_answer(self, payload: bytes, to: Destination) -> bool:
         """Publish an answer or alarm; returns False if it cannot be sent now."""
+        if to is self._drift:
+            return self.publish("drift", payload)
         size = len(payload) + (len(to.correlation) + PROPERTY_BYTES if to.correlation else 0)
-        if self._is_too_large("drift" if to is self._drift else "answers", to.topic, size):
+        if self._is_too_large("answers", to.topic, size):
             # Waiting would not make it smaller.
             return True
         return self._transport.publish(to.topic, payload, retain=to.retain, correlation=to.correlation)
