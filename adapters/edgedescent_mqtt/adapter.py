@@ -341,9 +341,7 @@ class MqttAdapter:
             return False
         if not self._publisher.publish(sock, topic, payload, retain=retain, correlation=correlation):
             return False
-        self._queued_bytes += len(payload)
-        if self._queued_bytes >= WRITE_BYTES:
-            self._write(sock)
+        self._note_queued(sock, len(payload))
         return True
 
     def publish_many(self, topic: str, payloads: Sequence[bytes]) -> int:
@@ -352,10 +350,14 @@ class MqttAdapter:
         if not self._accepted or sock is None:
             return 0
         n_queued = self._publisher.publish_many(sock, topic, payloads)
-        self._queued_bytes += sum(map(len, payloads[:n_queued]))
+        self._note_queued(sock, sum(map(len, payloads[:n_queued])))
+        return n_queued
+
+    def _note_queued(self, sock: PacketSocket, n_bytes: int) -> None:
+        """Count queued payloads, and hand all that is queued to the socket once it is much."""
+        self._queued_bytes += n_bytes
         if self._queued_bytes >= WRITE_BYTES:
             self._write(sock)
-        return n_queued
 
     def is_response_topic(self, topic: str) -> bool:
         """Return True if an answer can be published to a topic that a client names, and does not come back."""

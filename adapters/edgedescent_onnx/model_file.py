@@ -163,12 +163,6 @@ def serve(
     return zip(*(result.tolist() for result in results), strict=True)
 
 
-@lru_cache(maxsize=1)
-def _kept_session(model: bytes) -> Any:
-    # Making a session takes far longer than a prediction, and a file is often asked again.
-    return _session(model)
-
-
 def _session(model: bytes) -> Any:
     """Session of onnxruntime, which runs a file."""
     import onnxruntime
@@ -182,6 +176,10 @@ def _session(model: bytes) -> Any:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         raise ExportError(f"onnxruntime cannot load the snapshot: {_first_line(error)}") from error
+
+
+# Making a session takes far longer than a prediction, and a file is often asked again.
+_kept_session = lru_cache(maxsize=1)(_session)
 
 
 def _missing(what: str, package: str, error: ImportError) -> str:

@@ -248,6 +248,7 @@ class Engine:
         if done is None:
             self.counters["messages"] += 1
             done, reader = NOT_BEGUN, self._reader
+            # Not left to `note`, as its call would cost each message of QoS 0 more than all else that is checked here.
             if message.packet_id or message.connection is not None or message.subscriptions:
                 known = self.repeats.note(message, self.counters)
                 if known == COPY:

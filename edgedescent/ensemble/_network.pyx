@@ -315,7 +315,7 @@ cdef class Network:
             # Begin anew rather than stay broken.
             self._restart(self.batch.widest)
         elif n < self.batch.n:
-            # Without the inputs that the others do not have in common with it, an event is as good as none.
+            # An event without inputs has finite activations. Its slope is 0, so that it adds nothing to the gradient.
             self._forward()
         if n > 0:
             self._backward()

@@ -73,7 +73,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class DecoderState(ABC):
-    """What a decoder remembers of the messages of an input: named, bounded, and part of the checkpoint.
+    """State of a decoder between the messages of an input: named, bounded, and part of the checkpoint.
 
     A message may be left halfway, and decoded again by whoever loads the state that was saved there. So `decode`
     changes nothing that `save` returns; `commit` does, once all that follows from the message is done.

@@ -130,8 +130,7 @@ class MLPRegressor(GradientLearner):
         if n_weights > WEIGHTS_MAX:
             raise ValueError(
                 f"{type(self).__name__} may have {WEIGHTS_MAX} weights. `features_max` and `hidden` make it "
-                f"{' * '.join(map(str, widths[:2]))}{''.join(f' + {n} * {m}' for n, m in pairwise(widths[1:]))} = "
-                f"{n_weights}."
+                f"{' + '.join(f'{n} * {width}' for n, width in pairwise(widths))} = {n_weights}."
             )
         if self.optimizer.covariance_max:
             raise ValueError(
