@@ -12,6 +12,9 @@ cdef enum:
     # the last check and the number of rows; then of each row the number of buckets, the sums and the variances.
     WIDTH, TOTAL, VARIANCE, TICK, N_ROWS, FIRST_ROW
     ROWS_MAX = 40
+    BUCKETS_MAX = 64
+    # Values that are added at once, at most.
+    VALUES_MAX = 64
 
 
 cdef inline Py_ssize_t row_length(const Rule* rule) noexcept nogil:
@@ -38,18 +41,11 @@ cdef inline double between(double n0, double mean0, double n1, double mean1) noe
     return n0 * n1 * (mean0 - mean1) * (mean0 - mean1) / (n0 + n1)
 
 
-cdef inline void append(double* row, Py_ssize_t room, double total, double variance) noexcept nogil:
-    cdef Py_ssize_t n = <Py_ssize_t>row[0]
-    row[1 + n] = total
-    row[1 + room + n] = variance
-    row[0] = n + 1
-
-
-cdef inline void remove_oldest(double* row, Py_ssize_t room, Py_ssize_t n) noexcept nogil:
-    """Remove the `n` oldest buckets of a row."""
-    cdef Py_ssize_t left = <Py_ssize_t>row[0] - n
-    memmove(row + 1, row + 1 + n, left * sizeof(double))
-    memmove(row + 1 + room, row + 1 + room + n, left * sizeof(double))
+cdef inline void remove_oldest(double* row, Py_ssize_t room) noexcept nogil:
+    """Remove the oldest bucket of a row."""
+    cdef Py_ssize_t left = <Py_ssize_t>row[0] - 1
+    memmove(row + 1, row + 2, left * sizeof(double))
+    memmove(row + 1 + room, row + 2 + room, left * sizeof(double))
     row[0] = left
 
 
@@ -62,38 +58,58 @@ cdef void drop_oldest(const Rule* rule, double* numbers) noexcept nogil:
     numbers[TOTAL] -= row[1]
     width, mean = numbers[WIDTH], row[1] / n
     numbers[VARIANCE] -= row[1 + room] + between(n, mean, width, numbers[TOTAL] / width)
-    remove_oldest(row, room, 1)
+    remove_oldest(row, room)
     if row[0] == 0.0:
         numbers[N_ROWS] -= 1.0
 
 
-cdef void insert(const Rule* rule, double* numbers, double x) noexcept nogil:
-    """Add a value to the window; full rows pass their two oldest buckets on as one."""
-    cdef Py_ssize_t room = <Py_ssize_t>rule.hyper[2] + 1, r = 0
-    cdef double* row = row_of(rule, numbers, 0)
-    cdef double* following
-    cdef double before = numbers[WIDTH], mean, size, distance
-    if numbers[N_ROWS] == 0.0:
-        numbers[N_ROWS] = 1.0
-    append(row, room, x, 0.0)
-    numbers[WIDTH] = before + 1.0
-    if before > 0.0:
-        mean = numbers[TOTAL] / before
-        numbers[VARIANCE] += before * (x - mean) * (x - mean) / numbers[WIDTH]
-    numbers[TOTAL] += x
-    while row[0] == room:
-        if r == ROWS_MAX - 1:
-            drop_oldest(rule, numbers)
-            break
-        if numbers[N_ROWS] == r + 1:
-            numbers[N_ROWS] = r + 2
-        following = row_of(rule, numbers, r + 1)
-        size = size_of(r)
-        # `between` of two parts of one size, which is a power of two: no division is needed for the same bits.
-        distance = (row[1] - row[2]) * (1.0 / size)
-        append(following, room, row[1] + row[2], row[1 + room] + row[2 + room] + 0.5 * size * distance * distance)
-        remove_oldest(row, room, 2)
-        row, r = following, r + 1
+cdef void insert(const Rule* rule, double* numbers, const double* values, Py_ssize_t n) noexcept nogil:
+    """Add values to the window, at most `VALUES_MAX`. Full rows pass their oldest buckets on, each two merged.
+
+    Row by row this moves little memory; value by value, the buckets would be the same.
+    """
+    # What a row has comes before what is added to it.
+    cdef double[BUCKETS_MAX + VALUES_MAX] a_totals, a_variances, b_totals, b_variances
+    cdef double* totals = a_totals
+    cdef double* variances = a_variances
+    cdef double* merged_totals = b_totals
+    cdef double* merged_variances = b_variances
+    cdef Py_ssize_t n_max = <Py_ssize_t>rule.hyper[2], room = n_max + 1, r = 0, i, first, n_own, n_all, n_merged
+    cdef double* row
+    cdef double before, mean, size, distance
+    for i in range(n):
+        before = numbers[WIDTH]
+        numbers[WIDTH] = before + 1.0
+        if before > 0.0:
+            mean = numbers[TOTAL] / before
+            numbers[VARIANCE] += before * (values[i] - mean) * (values[i] - mean) / numbers[WIDTH]
+        numbers[TOTAL] += values[i]
+        totals[BUCKETS_MAX + i], variances[BUCKETS_MAX + i] = values[i], 0.0
+    while n > 0:
+        if numbers[N_ROWS] == r:
+            numbers[N_ROWS] = r + 1
+        row, size = row_of(rule, numbers, r), size_of(r)
+        n_own = <Py_ssize_t>row[0]
+        first, n_all = BUCKETS_MAX - n_own, n_own + n
+        n_merged = (n_all - n_max + 1) // 2 if n_all > n_max and r < ROWS_MAX - 1 else 0
+        for i in range(n_own):
+            totals[first + i], variances[first + i] = row[1 + i], row[1 + room + i]
+        for i in range(n_merged):
+            # `between` of two parts of one size, which is a power of two: no division is needed for the same bits.
+            distance = (totals[first + 2 * i] - totals[first + 2 * i + 1]) * (1.0 / size)
+            merged_totals[BUCKETS_MAX + i] = totals[first + 2 * i] + totals[first + 2 * i + 1]
+            merged_variances[BUCKETS_MAX + i] = (
+                variances[first + 2 * i] + variances[first + 2 * i + 1] + 0.5 * size * distance * distance)
+        first += 2 * n_merged
+        row[0] = n_all - 2 * n_merged
+        for i in range(n_all - 2 * n_merged):
+            row[1 + i], row[1 + room + i] = totals[first + i], variances[first + i]
+        totals, merged_totals = merged_totals, totals
+        variances, merged_variances = merged_variances, variances
+        n, r = n_merged, r + 1
+    if row_of(rule, numbers, ROWS_MAX - 1)[0] == room:
+        # One more value is a new bucket there only once in 2³⁹ of them.
+        drop_oldest(rule, numbers)
 
 
 cdef bint has_cut(const Rule* rule, const double* numbers) noexcept nogil:
@@ -125,19 +141,26 @@ cdef bint has_cut(const Rule* rule, const double* numbers) noexcept nogil:
     return False
 
 
-cdef bint adwin(const Rule* rule, double* numbers, double x) noexcept nogil:
+cdef bint adwin(const Rule* rule, double* numbers, const double* values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t at = 0, n_next
     cdef double before
-    insert(rule, numbers, x)
-    numbers[TICK] += 1.0
-    if numbers[TICK] < rule.hyper[1]:
-        return False
-    numbers[TICK] = 0.0
-    if numbers[WIDTH] <= rule.hyper[4]:
-        return False
-    before = numbers[WIDTH]
-    while has_cut(rule, numbers):
-        drop_oldest(rule, numbers)
-    return numbers[WIDTH] < before
+    while at < n:
+        # Up to the next test.
+        n_next = min(n - at, VALUES_MAX, <Py_ssize_t>(rule.hyper[1] - numbers[TICK]))
+        insert(rule, numbers, values + at, n_next)
+        numbers[TICK] += n_next
+        at += n_next
+        if numbers[TICK] < rule.hyper[1]:
+            continue
+        numbers[TICK] = 0.0
+        if numbers[WIDTH] <= rule.hyper[4]:
+            continue
+        before = numbers[WIDTH]
+        while has_cut(rule, numbers):
+            drop_oldest(rule, numbers)
+        if numbers[WIDTH] < before:
+            return True
+    return False
 
 
 cdef bint adwin_is_valid(const Rule* rule, const double* numbers) noexcept nogil:

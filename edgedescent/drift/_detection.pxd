@@ -10,5 +10,5 @@ cdef class Detection:
     cdef object array
     cdef double* numbers
 
-    cdef bint push(self, double x) except -1
+    cdef bint push(self, const double* values, Py_ssize_t n) except -1
     cdef int clear(self) except -1

@@ -62,12 +62,16 @@ cdef class Detection:
         self.rule = make_rule(detector)
         self.drift_detected = False
 
-    cdef bint push(self, double x) except -1:
-        """Take in a number between -1e100 and 1e100; returns True for an alarm."""
+    cdef bint push(self, const double* values, Py_ssize_t n) except -1:
+        """Take in numbers between -1e100 and 1e100; returns True at the first alarm, without those behind it."""
+        cdef Py_ssize_t i = 0
+        self.drift_detected = False
         if self.rule.update != NULL:
-            self.drift_detected = self.rule.update(&self.rule, self.numbers, x)
+            self.drift_detected = self.rule.update(&self.rule, self.numbers, values, n)
         else:
-            self.drift_detected = self.detector.update(self.array, x)
+            while i < n and not self.drift_detected:
+                self.drift_detected = self.detector.update(self.array, values[i])
+                i += 1
         if self.drift_detected:
             memset(self.numbers, 0, self.n_numbers * sizeof(double))
         return self.drift_detected
@@ -90,7 +94,7 @@ cdef class Detection:
         cdef double number = to_number("The value of a detector", x)
         if not is_sane(number):
             raise ValueError(f"The value of a detector must be a number between -1e100 and 1e100. Got {x!r:.80}.")
-        return self.push(number)
+        return self.push(&number, 1)
 
     def save(self):
         """Return what is kept of the stream, shape (n_numbers + 1,): the last one is 1 behind an alarm."""

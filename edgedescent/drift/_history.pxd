@@ -4,6 +4,8 @@ cdef enum:
     # Buckets of a size beside the one that makes them too many: those of ADWIN's default, so that its parts are those here.
     BUCKETS = 5
     HISTORY_ROWS = 40
+    # Values that are added at once, at most.
+    ADDED_MAX = 64
 
 cdef struct Row:
     # Of each bucket, the oldest first: the sum of its values and the number of the event with the first of them.
@@ -21,6 +23,6 @@ cdef struct Change:
     double after
     double since
 
-cdef void remember(History* history, double value, double number) noexcept nogil
+cdef void remember(History* history, const double* values, const double* numbers, Py_ssize_t n) noexcept nogil
 cdef Change split(const History* history) noexcept nogil
 cdef bint history_is_valid(const History* history) noexcept nogil

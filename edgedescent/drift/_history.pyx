@@ -2,39 +2,41 @@
 
 The buckets of row r have 2ʳ values each. All is doubles, so that a watch can keep it among its numbers.
 """
-from libc.string cimport memmove
 
+cdef void remember(History* history, const double* values, const double* numbers, Py_ssize_t n) noexcept nogil:
+    """Add values, at most `ADDED_MAX`, which came with these events; beyond 2⁴⁰ values, the oldest are dropped.
 
-cdef inline void append(Row* row, double total, double first) noexcept nogil:
-    cdef Py_ssize_t n = <Py_ssize_t>row.n
-    row.sums[n], row.firsts[n] = total, first
-    row.n = n + 1
-
-
-cdef inline void remove_oldest(Row* row, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t left = <Py_ssize_t>row.n - n
-    memmove(&row.sums[0], &row.sums[n], left * sizeof(double))
-    memmove(&row.firsts[0], &row.firsts[n], left * sizeof(double))
-    row.n = left
-
-
-cdef void remember(History* history, double value, double number) noexcept nogil:
-    """Add a value, which came with event `number`; beyond 2⁴⁰ values, the oldest are dropped."""
-    cdef Row* row = &history.rows[0]
-    cdef Py_ssize_t r = 0
-    if history.n_rows == 0.0:
-        history.n_rows = 1.0
-    append(row, value, number)
-    while row.n > BUCKETS:
-        if r == HISTORY_ROWS - 1:
-            remove_oldest(row, 1)
-            return
-        if history.n_rows == r + 1:
-            history.n_rows = r + 2
-        append(&history.rows[r + 1], row.sums[0] + row.sums[1], row.firsts[0])
-        remove_oldest(row, 2)
-        r += 1
+    Row by row this moves little memory; value by value, the buckets would be the same.
+    """
+    # What a row has comes before what is added to it.
+    cdef double[BUCKETS + ADDED_MAX] a_sums, a_firsts, b_sums, b_firsts
+    cdef double* sums = a_sums
+    cdef double* firsts = a_firsts
+    cdef double* merged_sums = b_sums
+    cdef double* merged_firsts = b_firsts
+    cdef Row* row
+    cdef Py_ssize_t r = 0, i, first, n_own, n_all, n_merged
+    for i in range(n):
+        sums[BUCKETS + i], firsts[BUCKETS + i] = values[i], numbers[i]
+    while n > 0 and r < HISTORY_ROWS:
+        if history.n_rows == r:
+            history.n_rows = r + 1
         row = &history.rows[r]
+        n_own = <Py_ssize_t>row.n
+        first, n_all = BUCKETS - n_own, n_own + n
+        n_merged = (n_all - BUCKETS + 1) // 2 if n_all > BUCKETS else 0
+        for i in range(n_own):
+            sums[first + i], firsts[first + i] = row.sums[i], row.firsts[i]
+        for i in range(n_merged):
+            merged_sums[BUCKETS + i] = sums[first + 2 * i] + sums[first + 2 * i + 1]
+            merged_firsts[BUCKETS + i] = firsts[first + 2 * i]
+        first += 2 * n_merged
+        row.n = n_all - 2 * n_merged
+        for i in range(n_all - 2 * n_merged):
+            row.sums[i], row.firsts[i] = sums[first + i], firsts[first + i]
+        sums, merged_sums = merged_sums, sums
+        firsts, merged_firsts = merged_firsts, firsts
+        n, r = n_merged, r + 1
 
 
 cdef Change split(const History* history) noexcept nogil:

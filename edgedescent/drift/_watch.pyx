@@ -78,17 +78,16 @@ cdef class Watch:
 
     cdef bint _take_in(self) except -1:
         """Take in the values that wait; returns True for an alarm."""
+        cdef double[START] x
         cdef Py_ssize_t i, n = <Py_ssize_t>self.numbers.n_waiting
         if self.numbers.n == 0.0:
             find_scale(&self.numbers)
         self.numbers.n += n
         self.numbers.n_waiting = 0.0
+        remember(&self.numbers.history, self.numbers.values, self.numbers.events, n)
         for i in range(n):
-            remember(&self.numbers.history, self.numbers.values[i], self.numbers.events[i])
-        for i in range(n):
-            if self.detection.push(standardized(&self.numbers, self.numbers.values[i])):
-                return True
-        return False
+            x[i] = standardized(&self.numbers, self.numbers.values[i])
+        return self.detection.push(x, n)
 
     cdef Change change(self) noexcept:
         """Return the means before and since the change that `take` has found."""

@@ -181,12 +181,15 @@ class OneByOne(ADWIN):
         return 1
 
 
-@pytest.mark.parametrize("clock", [1, 5, 16, 32, 48, 64, 100])
-def test_values_that_wait_for_the_next_test_make_no_difference(clock: int) -> None:
+@pytest.mark.parametrize(
+    ("clock", "max_buckets"),
+    [(1, 5), (5, 2), (16, 5), (32, 5), (32, 2), (32, 64), (48, 3), (64, 5), (64, 17), (100, 5)],
+)
+def test_values_that_wait_for_the_next_test_make_no_difference(clock: int, max_buckets: int) -> None:
     rng = np.random.default_rng(clock)
     errors = np.abs(rng.normal(size=6000)) * np.repeat([1.0, 3.0, 0.5, 4.0, 4.0, 1.0], 1000)
     levels = rng.normal(size=6000) + np.repeat([0.0, 2.0, 0.0, 0.0, 5.0, 5.0], 1000)
-    monitors = DriftMonitor(ADWIN(clock=clock), 1), DriftMonitor(OneByOne(clock=clock), 1)
+    monitors = [DriftMonitor(adwin(clock=clock, max_buckets=max_buckets), 1) for adwin in (ADWIN, OneByOne)]
     alarms: tuple[list[object], ...] = ([], [])
     for event, (error, level) in enumerate(zip(errors.tolist(), levels.tolist(), strict=True), start=1):
         for monitor, found in zip(monitors, alarms, strict=True):
