@@ -125,7 +125,7 @@ class Transport(Protocol):
         """
 
     def publish_many(self, topic: str, payloads: Sequence[bytes]) -> int:
-        """Queue messages to one topic, in order; returns the number of those that were queued, the first ones.
+        """Send messages to one topic, in order; returns the number of those that were sent or queued, the first ones.
 
         Args:
             topic: The topic.

@@ -233,7 +233,7 @@ class MqttAdapter:
                         return
                     self._publisher.on_answered(sock.pings_answered)
                     self._receipts.on_answered(sock)
-                if not arrived or not more:
+                if not arrived or not more or not sock.may_have_more:
                     return
                 room -= arrived
         except MALFORMED as error:
@@ -341,23 +341,20 @@ class MqttAdapter:
             return False
         if not self._publisher.publish(sock, topic, payload, retain=retain, correlation=correlation):
             return False
-        self._note_queued(sock, len(payload))
+        self._queued_bytes += len(payload)
+        if self._queued_bytes >= WRITE_BYTES:
+            self._write(sock)
         return True
 
     def publish_many(self, topic: str, payloads: Sequence[bytes]) -> int:
-        """Queue messages to one topic; returns the number of those that were queued, the first ones."""
+        """Send messages to one topic; returns the number of those that were sent or queued, the first ones."""
         sock = self._socket()
         if not self._accepted or sock is None:
             return 0
         n_queued = self._publisher.publish_many(sock, topic, payloads)
-        self._note_queued(sock, sum(map(len, payloads[:n_queued])))
+        # Those who wait for them need not wait for what else a turn of the loop does before the next poll.
+        self._write(sock)
         return n_queued
-
-    def _note_queued(self, sock: PacketSocket, n_bytes: int) -> None:
-        """Count queued payloads, and hand all that is queued to the socket once it is much."""
-        self._queued_bytes += n_bytes
-        if self._queued_bytes >= WRITE_BYTES:
-            self._write(sock)
 
     def is_response_topic(self, topic: str) -> bool:
         """Return True if an answer can be published to a topic that a client names, and does not come back."""

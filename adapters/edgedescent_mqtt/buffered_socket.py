@@ -30,6 +30,7 @@ class BufferedSocket:
 
     Attributes:
         fault: Error that ended the connection; None while it is usable, or if the other side closed it.
+        may_have_more: False if the last receipt took all that had arrived.
         received_at: Time of the last receipt, by the monotonic clock.
         sent_at: Time of the last sending.
     """
@@ -41,6 +42,7 @@ class BufferedSocket:
         """Bytes of `_incoming` that were taken."""
         self._outgoing = bytearray()
         self.fault: OSError | None = None
+        self.may_have_more = True
         self.received_at = self.sent_at = time.monotonic()
 
     @property
@@ -78,6 +80,8 @@ class BufferedSocket:
             self.fault = fault
             raise
         self.received_at = time.monotonic()
+        # TLS gives one record at a time.
+        self.may_have_more = len(received) == READ_BYTES or isinstance(self._inner, ssl.SSLSocket)
         return received
 
     def send(self, data: bytes) -> int:

@@ -166,8 +166,10 @@ class Outputs:
     @property
     def first_waiting(self) -> int | None:
         """Position of the oldest message whose answer or alarm waits; None if none does."""
-        waiting = [first for first in (self.answers.first_waiting, self.alarms.first_waiting) if first is not None]
-        return min(waiting, default=None)
+        answer, alarm = self.answers.first_waiting, self.alarms.first_waiting
+        if answer is None or alarm is None:
+            return alarm if answer is None else answer
+        return min(answer, alarm)
 
     def announce(self) -> None:
         """Publish what Home Assistant discovers the device by, once for each connection: a broker may forget it."""
