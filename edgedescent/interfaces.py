@@ -80,13 +80,15 @@ class Transport(Protocol):
     def counts(self) -> Mapping[str, int]:
         """Counters for the metrics, since the start of the process."""
 
-    def resume(self, memory: str, last_packet_id: int | None) -> None:
+    def resume(self, memory: str, last_packet_id: int | None, packet_ids: Sequence[int]) -> None:
         """Continue where an earlier process ended; called before the first `poll`.
 
         Args:
             memory: Its `memory`; "" in a new state.
             last_packet_id: Packet id up to which the broker had numbered the messages that it has saved, 0 if there is
                 none; None if the last one has no packet id, or is not readable.
+            packet_ids: Packet ids of the newest messages that it has saved, the oldest first, without those whose
+                acknowledgements the broker is known to have.
         """
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
@@ -169,7 +171,7 @@ class PlainTransport:
                 return n
         return len(payloads)
 
-    def resume(self, memory: str, last_packet_id: int | None) -> None:
+    def resume(self, memory: str, last_packet_id: int | None, packet_ids: Sequence[int]) -> None:
         """There is nothing to continue."""
 
     def session(self, generation: int) -> int:  # noqa: ARG002

@@ -167,9 +167,9 @@ class MqttAdapter:
         """Counters of what the broker did, since the start."""
         return self._counts
 
-    def resume(self, memory: str, last_packet_id: int | None) -> None:
+    def resume(self, memory: str, last_packet_id: int | None, packet_ids: Sequence[int]) -> None:
         """Continue with the record of the session that an earlier process had, behind the last event that it saved."""
-        self._under_way.resume(last_packet_id)
+        self._under_way.resume(last_packet_id, packet_ids)
         self._record = SessionRecord.load(memory, self._config.address, self._client_id)
 
     # --- The loop -------------------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ class MqttAdapter:
         for delivery in valid:
             if delivery.qos == 2:
                 self._client.ack(delivery.packet_id, 2)
-        self._receipts.on_sent(sock if self._config.qos else None)
+        self._receipts.on_sent(sock if self._config.qos else None, len(valid))
         self._write(sock)
         return len(valid) == len(deliveries)
 
@@ -421,7 +421,9 @@ class MqttAdapter:
         self._limits.on_accepted(properties)
         if self._generation == 1 and self._config.qos:
             log.info("Mosquitto drops events beyond 1000 that wait for a device, unless max_queued_messages is raised.")
-        self._under_way.on_connected(self._record, resumed=flags.session_present)
+        self._under_way.on_connected(
+            self._record, resumed=flags.session_present, confirmed=self._receipts.events_confirmed
+        )
         self._on_session(present=flags.session_present)
         self._ended = ""
         self._receipts.on_connected()

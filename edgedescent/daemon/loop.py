@@ -21,8 +21,8 @@ from edgedescent.daemon.receiving import Receiver
 from edgedescent.daemon.reports import Reports
 from edgedescent.daemon.snapshot_job import SnapshotJob
 from edgedescent.daemon.status import StatusFile
-from edgedescent.engine.messages import DeadLetter, Effect, Message
-from edgedescent.engine.packet_ids import UNMARKED_MAX, latest_id_of
+from edgedescent.engine.messages import DeadLetter, Effect
+from edgedescent.engine.packet_ids import REPEATED_MAX, latest_id_of
 from edgedescent.engine.slicing import Slicer
 from edgedescent.errors import DiskFullError
 from edgedescent.interfaces import Transport
@@ -112,7 +112,7 @@ class Daemon:
                 self._outputs.keep(position, effect)
 
         self.engine = engine = recover(config, store, on_effect, slicer=self._slicer, on_progress=on_progress)
-        self._transport.resume(store.memory, self._last_packet_id())
+        self._resume()
         self._note_sent()
         self._committer = Committer(config, store, self._transport, self._clock, engine, lambda: self._sent_position)
         self._receiver = Receiver(
@@ -144,20 +144,27 @@ class Daemon:
             # With a new checkpoint, the next start need not process the tail or handle damage again.
             self._committer.request_checkpoint()
 
-    def _last_packet_id(self) -> int | None:
-        """Packet id up to which the broker has numbered, 0 before the first; None if it is not known."""
-        return latest_id_of(self._newest_first()) if self.engine.position else 0
+    def _resume(self) -> None:
+        """Tell the transport where the broker may go on."""
+        ends = list(self._last_messages())
+        last_packet_id = latest_id_of((packet_id, again) for _, packet_id, again in ends) if self.engine.position else 0
+        repeated = [packet_id for position, packet_id, _ in ends if position > self._store.acknowledged and packet_id]
+        self._transport.resume(self._store.memory, last_packet_id, repeated[::-1])
 
-    def _newest_first(self) -> Iterator[Message]:
-        """Return the messages at the end of the journal, the newest first, as far as they can be read."""
+    def _last_messages(self) -> Iterator[tuple[int, int, bool]]:
+        """Positions and packet ids at the end of the journal, the newest first, and whether they were sent again."""
         position = self.engine.position
         # Mostly the newest is enough. The others are read at once, because each reading unpacks a whole block.
-        for after, up_to in ((position - 1, position), (max(position - UNMARKED_MAX, 0), position - 1)):
-            for message in reversed(list(self._store.read(after=after, up_to=up_to))):
-                if message.position != position:
+        for after, up_to in ((position - 1, position), (max(position - REPEATED_MAX, 0), position - 1)):
+            # Only what is needed of them: payloads may be large.
+            found = [(one.position, one.packet_id, one.duplicate) for one in self._store.read(after=after, up_to=up_to)]
+            for one in reversed(found):
+                if one[0] != position:
                     return
-                yield message
+                yield one
                 position -= 1
+            if found and self._store.acknowledged >= position and not found[-1][2]:
+                return
 
     def _check_windows(self) -> None:
         """Log a warning if the broker may send more messages again than the engine recognizes."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgedescent.engine.messages import Message
-
 PACKET_ID_MAX = 65_535
-UNMARKED_MAX = 256
-"""Most messages before the last one that a broker is believed to send again without marking them."""
+REPEATED_MAX = 256
+"""Most messages that a broker is believed to send again without marking them."""
 
 
 def ids_between(earlier: int, later: int) -> int:
@@ -38,28 +36,28 @@ def latest_id(known: int | None, packet_id: int, *, again: bool) -> int:
     return packet_id
 
 
-def latest_id_of(newest_first: Iterable[Message]) -> int | None:
+def latest_id_of(newest_first: Iterable[tuple[int, bool]]) -> int | None:
     """Return the packet id up to which a broker has numbered its messages, from the end of a journal.
 
     Args:
-        newest_first: The messages, the newest first. Those behind the newest one that was not sent again are not read.
+        newest_first: Packet ids of the messages, the newest first, and whether they were sent again. Those behind the
+            newest one that was not are not read.
 
     Returns:
         The packet id; None if there is no message, or the newest has none.
 
-    >>> ids = [(290, True), (313, False), (312, False)]
-    >>> latest_id_of(Message(9, 0.0, "events", b"{}", number, again) for number, again in ids)
+    >>> latest_id_of([(290, True), (313, False), (312, False)])
     313
     """
     again: list[int] = []
     found: int | None = None
-    for message in newest_first:
-        if not message.packet_id:
+    for packet_id, was_sent_again in newest_first:
+        if not packet_id:
             break
-        if not message.duplicate:
-            found = message.packet_id
+        if not was_sent_again:
+            found = packet_id
             break
-        again.append(message.packet_id)
+        again.append(packet_id)
     for packet_id in reversed(again):
         found = latest_id(found, packet_id, again=True)
     return found

@@ -70,7 +70,7 @@ class SimulatedTransport(PlainTransport):
         """Counts of surplus messages."""
         return self.subscriptions.counts
 
-    def resume(self, memory: str, last_packet_id: int | None) -> None:  # noqa: ARG002
+    def resume(self, memory: str, last_packet_id: int | None, packet_ids: Sequence[int]) -> None:  # noqa: ARG002
         """Continue with the session of an earlier process."""
         self.subscriptions.resume(memory)
 

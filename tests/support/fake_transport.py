@@ -27,10 +27,12 @@ class FakeTransport(PlainTransport):
         self.closed = False
         self.last_packet_id: int | None = None
         """Packet id behind which it continues."""
+        self.packet_ids: list[int] = []
+        """Packet ids of messages that may be sent again to it."""
         self._history = history
 
-    def resume(self, memory: str, last_packet_id: int | None) -> None:  # noqa: ARG002
-        self.last_packet_id = last_packet_id
+    def resume(self, memory: str, last_packet_id: int | None, packet_ids: Sequence[int]) -> None:  # noqa: ARG002
+        self.last_packet_id, self.packet_ids = last_packet_id, list(packet_ids)
 
     def poll(self, timeout_s: float, *, take: bool = True) -> list[Delivery]:
         assert timeout_s >= 0

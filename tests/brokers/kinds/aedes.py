@@ -22,7 +22,7 @@ class Aedes(Broker):
     packet_bytes: ClassVar[Mapping[str, int]] = {}
     limitations: ClassVar[Mapping[str, Limitation]] = {
         "equal": Limitation(
-            "once, but for one kill in 250", warning="sends messages again without marking them", loses=True
+            "once, but for one kill in 200", warning="sends messages again without marking them", loses=True
         ),
         "crossing": Limitation("lost or twice", warning=TWICE.warning, loses=True, repeats=True),
         "restart": Limitation("the session is lost", warning="The broker did not keep the session", loses=True),

@@ -54,6 +54,7 @@ def test_the_next_process_goes_on_behind_the_last_packet_id_whatever_was_sent_ag
     harness.wait(1.0)
     harness.restart()
     assert harness.recover().transport.last_packet_id == 313
+    assert harness.transport.packet_ids == [310, 311, 312, 313]
     # Over two commits, and interrupted before the last one came again.
     harness.receive(Delivery(topic, event(0), 310, 1, duplicate=True))
     harness.wait(1.0)

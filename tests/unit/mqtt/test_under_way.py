@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from edgedescent_mqtt.under_way import NEW_MAX
 from support.fake_broker import (
     WELCOME_BACK,
     FakeBroker,
@@ -58,7 +59,7 @@ def test_a_broker_that_forgets_what_was_under_way_is_told(
 ) -> None:
     transport = make()
     # What goes on behind 39 shows that the broker does not number each connection anew.
-    transport.resume(known_session(make, broker), 39 if continues else 5)
+    transport.resume(known_session(make, broker), 39 if continues else 5, ())
     link = connect(transport, broker, WELCOME_BACK)
     link.send(message(b"0", 40))
     assert transport.acknowledge([pump_one(transport)])
@@ -100,7 +101,7 @@ def test_messages_that_are_sent_again_unmarked_are_marked(
     broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make()
-    transport.resume(known_session(make, broker), 2)
+    transport.resume(known_session(make, broker), 2, (65_534, 65_535, 1, 2))
     link = connect(transport, broker, WELCOME_BACK)
     ids = [65_534, 65_535, 1, 2, 3, 2]
     link.send(b"".join(message(b"x", packet_id) for packet_id in ids))
@@ -113,7 +114,7 @@ def test_messages_whose_sending_again_was_interrupted_are_marked_in_the_end(
     broker: FakeBroker, make: MakeAdapter
 ) -> None:
     transport = make()
-    transport.resume(known_session(make, broker), 313)
+    transport.resume(known_session(make, broker), 313, range(264, 314))
     link = connect(transport, broker, WELCOME_BACK)
     link.send(message(b"x", 264) + message(b"x", 265))
     again = [one for poll in deliveries(transport, 2) for one in poll]
@@ -129,7 +130,7 @@ def test_a_gap_of_a_broker_that_does_not_mark_is_none(
     broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make()
-    transport.resume(known_session(make, broker), 313)
+    transport.resume(known_session(make, broker), 313, (313,))
     # Sent again, behind the last one by chance, and at random.
     for packet_id in (313, 314, 859):
         link = connect(transport, broker, WELCOME_BACK)
@@ -140,26 +141,71 @@ def test_a_gap_of_a_broker_that_does_not_mark_is_none(
     assert transport.counts["messages_forgotten"] == 0
 
 
+def test_new_events_may_come_before_those_that_are_sent_again(broker: FakeBroker, make: MakeAdapter) -> None:
+    transport = make()
+    transport.resume(known_session(make, broker), 3_049, range(3_000, 3_050))
+    link = connect(transport, broker, WELCOME_BACK)
+    ids = [*range(700, 700 + NEW_MAX), 3_000, 764, 3_001]
+    link.send(b"".join(message(b"x", packet_id) for packet_id in ids))
+    found = [one for poll in deliveries(transport, len(ids)) for one in poll]
+    assert [one.packet_id for one in found if one.duplicate] == [3_000, 3_001]
+    # The process is ended before they are acknowledged: all come again, from two connections.
+    later = make()
+    later.resume(transport.memory, 764, (*range(3_002, 3_050), *ids))
+    link = connect(later, broker, WELCOME_BACK)
+    ids = [3_001, 3_000, 763, 764, 9_000]
+    link.send(b"".join(message(b"x", packet_id) for packet_id in ids))
+    found = [one for poll in deliveries(later, len(ids)) for one in poll]
+    assert [one.duplicate for one in found] == [True, True, True, True, False]
+
+
 @pytest.mark.parametrize(
-    "first", [message(b"x", 1), message(b"x", 3_000), message(b"x", 8, dup=True), message(b"x", 11)]
+    "first",
+    [
+        # It may number each connection anew; it marks; it had enough time for what it had to send again.
+        message(b"x", 1),
+        message(b"x", 8, dup=True),
+        b"".join(message(b"x", 700 + i) for i in range(NEW_MAX + 1)),
+    ],
+    ids=["1", "marked", "late"],
 )
 def test_new_messages_are_not_marked(broker: FakeBroker, make: MakeAdapter, first: bytes) -> None:
     transport = make()
-    transport.resume(known_session(make, broker), 10)
+    transport.resume(known_session(make, broker), 10, (8, 9, 10))
     link = connect(transport, broker, WELCOME_BACK)
     link.send(first + message(b"x", 9) + message(b"x", 10))
+    found = [one for poll in deliveries(transport, first.count(b"x") + 2) for one in poll]
+    assert [one.duplicate for one in found[-2:]] == [False, False]
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_what_the_broker_knows_to_be_acknowledged_does_not_come_again(
+    broker: FakeBroker, make: MakeAdapter, is_confirmed: bool
+) -> None:
+    transport = make()
+    link = connect(transport, broker)
+    link.send(message(b"x", 40) + message(b"x", 41))
+    assert transport.acknowledge([one for poll in deliveries(transport, 2) for one in poll])
+    if is_confirmed:
+        link.send(b"\xd0\x00")
+        pump(transport, lambda: transport.confirmed == 1)
+    link.send(message(b"x", 42))
+    pump_one(transport)
+    cut(transport, link)
+    link = connect(transport, broker, WELCOME_BACK)
+    link.send(message(b"x", 700) + message(b"x", 41) + message(b"x", 42))
     found = [one for poll in deliveries(transport, 3) for one in poll]
-    assert [one.duplicate for one in found[1:]] == [False, False]
+    assert [one.duplicate for one in found] == [False, not is_confirmed, True]
 
 
 def test_a_broker_that_marks_is_believed_from_then_on(broker: FakeBroker, make: MakeAdapter) -> None:
     transport = make()
-    transport.resume(known_session(make, broker), 10)
+    transport.resume(known_session(make, broker), 10, (9, 10))
     link = connect(transport, broker, WELCOME_BACK)
     link.send(message(b"x", 10, dup=True))
     assert pump_one(transport).duplicate
     later = make()
-    later.resume(transport.memory, 10)
+    later.resume(transport.memory, 10, (9, 10))
     link = connect(later, broker, WELCOME_BACK)
     link.send(message(b"x", 9))
     assert not pump_one(later).duplicate
@@ -179,7 +225,7 @@ def test_the_next_process_knows_where_the_last_one_was(
 ) -> None:
     transport = make()
     memory = json.loads(known_session(make, broker))
-    transport.resume(json.dumps(memory | {"continues": True}), saved)
+    transport.resume(json.dumps(memory | {"continues": True}), saved, ())
     link = connect(transport, broker, WELCOME_BACK)
     link.send(message(b"0", topic=b"events") + message(b"1", packet_id))
     deliveries(transport, 2)
@@ -191,7 +237,7 @@ def test_a_broker_that_numbers_each_connection_anew_is_not_suspected(
     broker: FakeBroker, make: MakeAdapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     transport = make()
-    transport.resume(known_session(make, broker), 1)
+    transport.resume(known_session(make, broker), 1, (1,))
     for packet_id in (6, 1, 10, 2, 9):
         link = connect(transport, broker, WELCOME_BACK)
         link.send(message(b"0", packet_id, dup=packet_id == 1))
