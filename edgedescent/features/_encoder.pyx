@@ -24,6 +24,7 @@ from edgedescent.numerics._numbers cimport EVENT_VALUES_MAX, check_text, is_plai
 
 from edgedescent.dataframes import read_row as read_series_row
 from edgedescent.errors import TooDeepError, TooLargeError
+from edgedescent.numerics.growth import grown
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -402,14 +403,12 @@ cdef class Encoder:
 
         Running out of memory then leaves no name without a row.
         """
-        cdef Py_ssize_t needed, rows = self.scaler.rows
+        cdef Py_ssize_t needed, rows_max = self.vocabulary.rows_max
         if not self.unknown:
             return 0
-        needed = min(self.vocabulary.size() + PyList_GET_SIZE(self.unknown), self.vocabulary.rows_max)
-        if needed > rows:
-            while rows < needed:
-                rows *= 2
-            self._grow_rows(rows)
+        needed = min(self.vocabulary.size() + PyList_GET_SIZE(self.unknown), rows_max)
+        if needed > self.scaler.rows:
+            self._grow_rows(grown(self.scaler.rows, needed, rows_max))
         return 0
 
     cdef int _grow_rows(self, Py_ssize_t rows) except -1:

@@ -6,6 +6,8 @@ import numpy as np
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 
+from edgedescent.numerics.growth import grown
+
 
 cdef class Vocabulary:
     """Mapping of names to table rows, for at most `rows_max` rows. Row 0 is reserved and belongs to no name.
@@ -76,7 +78,7 @@ cdef class Vocabulary:
         if self.rows_in_use < self.rows_max:
             row = self.rows_in_use
             if row >= len(self.last_learned_array):
-                self._grow(2 * row)
+                self._grow(grown(row, row + 1, self.rows_max))
             self.name_of.append(name)
             self.rows_in_use = row + 1
             self.uses[row] = 0
