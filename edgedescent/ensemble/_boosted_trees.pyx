@@ -330,10 +330,10 @@ cdef class BoostedTrees:
         slots, thresholds, values = self.trees()
         return {
             "trees.slots": slots.astype(np.int64),
-            "trees.thresholds": thresholds.astype(np.float64),
+            "trees.thresholds": thresholds,
             "trees.values": values,
             "trees.targets": self.arrays[3][places],
-            "trees.mixed": self.arrays[4][places].astype(np.float64),
+            "trees.mixed": self.arrays[4][places],
             "trees.numbers": np.array([self.n_fitted, self.oldest], dtype=np.int64),
             "trees.errors": np.array([self.error, self.n_errors]),
             "trees.random": np.array([self.random], dtype=np.uint64),

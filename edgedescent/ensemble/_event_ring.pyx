@@ -139,7 +139,7 @@ cdef class EventRing:
         places, cells, _ = self._places()
         return {
             "ring.slots": self.cells[0][cells].astype(np.int64),
-            "ring.inputs": self.cells[1][cells].astype(np.float64),
+            "ring.inputs": self.cells[1][cells],
             "ring.lengths": self.arrays[3][places].astype(np.int64),
             "ring.bases": self.arrays[0][places],
             "ring.labels": self.arrays[1][places],

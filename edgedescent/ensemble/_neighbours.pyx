@@ -116,7 +116,7 @@ cdef class Neighbours(Member):
         """Return the events in the order of the ring."""
         held = min(self.n_pushed, self.size)
         return {
-            "inputs": self.arrays[0][:, :held].T.astype(np.float64),
+            "inputs": np.array(self.arrays[0][:, :held].T, order="C"),
             "changes": np.array(self.arrays[1][:held]),
             "labels": np.array(self.arrays[2][:held]),
             "pushed": np.array([self.n_pushed], dtype=np.int64),

@@ -461,7 +461,7 @@ cdef class Network:
         parts = {}
         for name, tables in self._tables(slots, n_values).items():
             for suffix, table in zip(SUFFIXES, tables):
-                parts[name + suffix] = table.astype(np.float64)
+                parts[name + suffix] = table.copy()
         return {
             **parts,
             "numbers": np.array(numbers),

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedescent.optim import MiniBatch, Optimizer, Schedule
 
@@ -281,8 +282,9 @@ def optimizer(migration: Migration, name: str) -> None:
     """Rule of the optimizer: its state goes on where the step rule is the same, and the weights do in any case."""
     before, after = getattr(migration.before, name), getattr(migration.after, name)
     has_rule = _has_same_rule(before, after)
+    fresh = migration.after.state_dict()
     for table in migration.before.tables():
-        _move_table(migration.state, table, before, after, has_rule=has_rule)
+        _move_table(migration.state, table, before, after, has_rule=has_rule, fresh=fresh)
     stepper = migration.state["stepper"] = migration.state["stepper"].copy()
     has_schedule = type(before.schedule) is type(after.schedule)
     if not has_rule:
@@ -335,8 +337,16 @@ def _why(before: Optimizer, after: Optimizer) -> str:
     return "the step rule is another one"
 
 
-def _move_table(state: dict[str, Any], table: str, before: Optimizer, after: Optimizer, *, has_rule: bool) -> None:
-    """Give a table the arrays that another optimizer needs."""
+def _move_table(
+    state: dict[str, Any],
+    table: str,
+    before: Optimizer,
+    after: Optimizer,
+    *,
+    has_rule: bool,
+    fresh: Mapping[str, Any],
+) -> None:
+    """Give a table the arrays that another optimizer needs; `fresh` is the state of a learner with that one."""
     weights = state[table]
     old = {slot: state.pop(f"{table}.{slot}") for slot in before.state_names}
     if before.averaging and not after.averaging:
@@ -348,8 +358,9 @@ def _move_table(state: dict[str, Any], table: str, before: Optimizer, after: Opt
     if before.averaging:
         goes_on |= {"average", "averaged"}
     for slot in after.state_names:
+        example = fresh[f"{table}.{slot}"]
         if slot in goes_on and slot in old:
-            array = old[slot]
+            array = old[slot] if slot == "covariance" else _as_wide_as(example, old[slot])
         elif slot == "average":
             array = weights.copy()
         elif slot == "covariance":
@@ -357,5 +368,12 @@ def _move_table(state: dict[str, Any], table: str, before: Optimizer, after: Opt
             size = min(len(weights), after.covariance_max) if weights.shape[1] == 1 else 0
             array = np.zeros(size * (size + 1) // 2)
         else:
-            array = np.zeros_like(weights)
+            array = np.zeros((len(weights), example.shape[1]), dtype=example.dtype)
         state[f"{table}.{slot}"] = array
+
+
+def _as_wide_as(example: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of a table with the columns of another one: counts stand once for a row, or for each parameter."""
+    width = example.shape[1]
+    wide = array[:, :1] if width == 1 else np.broadcast_to(array, (len(array), width))
+    return wide.astype(example.dtype)

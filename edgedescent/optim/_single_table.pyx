@@ -8,7 +8,7 @@ cdef class SingleTable:
     """Table of ``rows × width`` float32 parameters: `ParameterTable` for models whose cost is that of their arithmetic.
 
     The parameters of a row are always stepped together. Adam's bias corrections, and the number of steps in an average,
-    are therefore kept once for each row. A saved state holds them for each parameter, like that of a `ParameterTable`.
+    are therefore kept once for each row.
 
     Args:
         optimizer: Optimizer that declares the step rule and its slots.
@@ -72,17 +72,14 @@ cdef class SingleTable:
         """Return a copy of the first `rows` rows of the parameters that predict, as float64."""
         return self.arrays[len(self.arrays) - 1 if self.averages else 0][:rows].astype(np.float64)
 
-    def _spread(self, array, Py_ssize_t rows):
-        """Return the number of each of the first rows once for each of its parameters."""
-        return np.repeat(array[:rows], self.width).reshape(rows, self.width)
-
     def save(self, Py_ssize_t rows):
-        """Return copies of the first `rows` rows of every array, as float64: parameters, slots, averages."""
-        saved = [array[:rows].astype(np.float64) for array in self.arrays]
+        """Return copies of the first `rows` rows of every array: parameters, slots, averages; what is kept once for a row is one column."""
+        saved = [array[:rows].copy() for array in self.arrays]
+        ages = [age[:rows, np.newaxis].copy() for age in self.ages]
         if self.table.is_adam:
-            saved[3:3] = [self._spread(self.ages[0], rows), self._spread(self.ages[1], rows)]
+            saved[3:3] = ages[:2]
         if self.averages:
-            saved.append(self._spread(self.ages[2], rows))
+            saved.append(ages[2])
         return saved
 
     def restore(self, list arrays):
@@ -92,21 +89,22 @@ cdef class SingleTable:
             ValueError: If the number of arrays or their width differs from this table's, or a number is none of single
                 precision.
         """
-        count = len(self.arrays) + 2 * self.table.is_adam + self.averages
-        if len(arrays) != count or {a.shape for a in arrays} != {(len(arrays[0]), self.width)}:
+        parts, ages = list(arrays), [None, None, None]
+        if self.averages and parts:
+            ages[2] = parts.pop()
+        if self.table.is_adam:
+            ages[:2] = parts[3:5]
+            del parts[3:5]
+        shapes = {array.shape for array in parts}
+        if (len(parts) != len(self.arrays) or shapes != {(len(arrays[0]), self.width)}
+                or any(age is not None and age.shape != (len(arrays[0]), 1) for age in ages)):
             raise ValueError(
-                f"A table of width {self.width} has {count} arrays of equally many rows; "
+                f"A table of width {self.width} has other arrays, of equally many rows; "
                 f"the state has the shapes {[a.shape for a in arrays]}.")
         largest = np.finfo(np.float32).max
         if any((np.abs(array) > largest).any() for array in arrays):
             raise ValueError(f"The numbers of a table in single precision must lie within ±{largest:.8g}.")
         self.grow(len(arrays[0]))
-        parts, ages = list(arrays), [None, None, None]
-        if self.averages:
-            ages[2] = parts.pop()
-        if self.table.is_adam:
-            ages[:2] = parts[3:5]
-            del parts[3:5]
         for array, saved in zip(self.arrays, parts):
             array[:] = 0.0
             array[: len(saved)] = saved

@@ -26,7 +26,7 @@ def network(hidden: tuple[int, ...], lags_used: int = N_LAGS, rate: float = 0.01
 def specified(model: Network, which: str = "") -> Specified:
     """The network with its weights, or with their averages."""
     state = model.save(SLOTS)
-    first, skip, rest = (state[name + which].copy() for name in ("first", "skip", "rest"))
+    first, skip, rest = (state[name + which].astype(np.float64) for name in ("first", "skip", "rest"))
     return Specified(first, skip, rest, model.hidden)
 
 
