@@ -373,7 +373,7 @@ def _move_table(
 
 
 def _as_wide_as(example: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array of a table with the columns of another one: counts stand once for a row, or for each parameter."""
+    """Return an array with the columns of another one: counts stand once for a row, or for each parameter."""
     width = example.shape[1]
     wide = array[:, :1] if width == 1 else np.broadcast_to(array, (len(array), width))
     return wide.astype(example.dtype)

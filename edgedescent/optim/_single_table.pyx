@@ -73,7 +73,10 @@ cdef class SingleTable:
         return self.arrays[len(self.arrays) - 1 if self.averages else 0][:rows].astype(np.float64)
 
     def save(self, Py_ssize_t rows):
-        """Return copies of the first `rows` rows of every array: parameters, slots, averages; what is kept once for a row is one column."""
+        """Return copies of the first `rows` rows of every array: parameters, slots, averages.
+
+        What is kept once for a row is one column, in double precision.
+        """
         saved = [array[:rows].copy() for array in self.arrays]
         ages = [age[:rows, np.newaxis].copy() for age in self.ages]
         if self.table.is_adam:
