@@ -164,9 +164,11 @@ cdef bint adwin(const Rule* rule, double* numbers, const double* values, Py_ssiz
 
 
 cdef bint adwin_is_valid(const Rule* rule, const double* numbers) noexcept nogil:
-    cdef double width = 0.0, n_buckets, n_rows = numbers[N_ROWS]
+    cdef double width = 0.0, n_buckets, n_rows = numbers[N_ROWS], tick = numbers[TICK]
     cdef Py_ssize_t r
-    if not 0.0 <= n_rows <= ROWS_MAX or n_rows != <Py_ssize_t>n_rows or not 0.0 <= numbers[TICK] < rule.hyper[1]:
+    if not 0.0 <= n_rows <= ROWS_MAX or n_rows != <Py_ssize_t>n_rows:
+        return False
+    if not 0.0 <= tick < rule.hyper[1] or tick != <Py_ssize_t>tick:
         return False
     for r in range(<Py_ssize_t>n_rows):
         n_buckets = row_of(rule, numbers, r)[0]
