@@ -101,9 +101,10 @@ cdef class SingleTable:
         shapes = {array.shape for array in parts}
         if (len(parts) != len(self.arrays) or shapes != {(len(arrays[0]), self.width)}
                 or any(age is not None and age.shape != (len(arrays[0]), 1) for age in ages)):
+            n_ages = 2 * self.table.is_adam + self.averages
             raise ValueError(
-                f"A table of width {self.width} has other arrays, of equally many rows; "
-                f"the state has the shapes {[a.shape for a in arrays]}.")
+                f"A table of width {self.width} has {len(self.arrays)} such arrays and {n_ages} of one column, of equally many "
+                f"rows; the state has the shapes {[a.shape for a in arrays]}.")
         largest = np.finfo(np.float32).max
         if any((np.abs(array) > largest).any() for array in arrays):
             raise ValueError(f"The numbers of a table in single precision must lie within ±{largest:.8g}.")
