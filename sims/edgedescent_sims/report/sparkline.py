@@ -15,7 +15,10 @@ def _shares(values: Sequence[float | None], width: int) -> list[float | None]:
     """Means of at most `width` equal shares of the values, scaled to 0 to 1; None where there are no values."""
     width = min(width, len(values))
     edges = [round(i * len(values) / width) for i in range(width + 1)] if width else []
-    shares = [[v for v in values[a:b] if v is not None and math.isfinite(v)] for a, b in pairwise(edges)]
+    finite = [value if value is not None and math.isfinite(value) else None for value in values]
+    # Sums and differences of the largest numbers overflow. A power of two changes no bits of the others.
+    _, exponent = math.frexp(max((abs(value) for value in finite if value is not None), default=0.0))
+    shares = [[math.ldexp(v, -exponent) for v in finite[a:b] if v is not None] for a, b in pairwise(edges)]
     means = [sum(share) / len(share) if share else None for share in shares]
     known = [mean for mean in means if mean is not None]
     if not known:

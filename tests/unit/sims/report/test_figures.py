@@ -91,6 +91,10 @@ class TestSparkline:
     def test_of_a_constant_is_low(self) -> None:
         assert sparkline([5.0] * 4) == "▁▁▁▁"
 
+    @pytest.mark.parametrize("unit", [1.0, 5e-324, 2.0**1023])
+    def test_the_unit_does_not_matter(self, unit: float) -> None:
+        assert sparkline([-unit, -unit, 0.0, unit, unit, unit], 3) == "▁▆█"
+
     @given(VALUES, st.text())
     def test_svg_is_well_formed(self, values: list[float | None], label: str) -> None:
         printable = "".join(c for c in label if c.isprintable())
