@@ -83,14 +83,13 @@ class UnderWay:
         while confirmed and len(self._received) > self._n_received - confirmed:
             self._received.popleft()
         self._n_received = self._n_new = 0
-        self._repeated = set() if record.marks else set(self._received)
         if not resumed:
             self._last_id = 0
             self._received.clear()
-            self._repeated.clear()
         elif not record.known:
             # Others had this session before.
             self._last_id = None
+        self._repeated = set() if record.marks else set(self._received)
 
     def on_received(self, deliveries: list[Delivery]) -> list[Delivery]:
         """Record events that have arrived; returns them, marked where the broker should have."""

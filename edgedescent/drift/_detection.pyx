@@ -19,11 +19,11 @@ cdef Rule make_rule(object detector) except *:
     cdef int i
     cdef str name = detector.rule
     cdef tuple hyper = detector.hyper
-    rule.update, rule.is_valid, rule.derived = NULL, NULL, 0.0
+    rule.update, rule.update_many, rule.is_valid, rule.derived = NULL, NULL, NULL, 0.0
     for i in range(8):
         rule.hyper[i] = hyper[i] if i < len(hyper) else 0.0
     if name == "adwin":
-        rule.update, rule.is_valid = adwin, adwin_is_valid
+        rule.update_many, rule.is_valid = adwin, adwin_is_valid
     elif name == "page_hinkley":
         rule.update, rule.is_valid = page_hinkley, page_hinkley_is_valid
     elif name == "kswin":
@@ -66,12 +66,15 @@ cdef class Detection:
         """Take in numbers between -1e100 and 1e100; returns True at the first alarm, without those behind it."""
         cdef Py_ssize_t i = 0
         self.drift_detected = False
-        if self.rule.update != NULL:
-            self.drift_detected = self.rule.update(&self.rule, self.numbers, values, n)
-        else:
-            while i < n and not self.drift_detected:
+        if self.rule.update_many != NULL:
+            self.drift_detected = self.rule.update_many(&self.rule, self.numbers, values, n)
+            i = n
+        while i < n and not self.drift_detected:
+            if self.rule.update != NULL:
+                self.drift_detected = self.rule.update(&self.rule, self.numbers, values[i])
+            else:
                 self.drift_detected = self.detector.update(self.array, values[i])
-                i += 1
+            i += 1
         if self.drift_detected:
             memset(self.numbers, 0, self.n_numbers * sizeof(double))
         return self.drift_detected

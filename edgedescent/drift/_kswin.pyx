@@ -163,8 +163,7 @@ cdef double kswin_critical(double alpha, Py_ssize_t n) noexcept nogil:
     return n + 1.0
 
 
-cdef bint take(const Rule* rule, double* numbers, double x) noexcept nogil:
-    """Take in a value; return True for an alarm."""
+cdef bint kswin(const Rule* rule, double* numbers, double x) noexcept nogil:
     cdef Py_ssize_t size = <Py_ssize_t>rule.hyper[1], n = <Py_ssize_t>rule.hyper[2]
     cdef double drawn[SAMPLE_MAX]
     cdef double latest[SAMPLE_MAX]
@@ -185,14 +184,6 @@ cdef bint take(const Rule* rule, double* numbers, double x) noexcept nogil:
     sort(drawn, n)
     sort(latest, n)
     return distance(drawn, latest, n) >= rule.derived
-
-
-cdef bint kswin(const Rule* rule, double* numbers, const double* values, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        if take(rule, numbers, values[i]):
-            return True
-    return False
 
 
 cdef bint kswin_is_valid(const Rule* rule, const double* numbers) noexcept nogil:

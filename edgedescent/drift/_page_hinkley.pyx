@@ -10,8 +10,7 @@ cdef enum:
     DOWN = 2
 
 
-cdef inline bint take(const Rule* rule, double* numbers, double x) noexcept nogil:
-    """Take in a value; return True for an alarm."""
+cdef bint page_hinkley(const Rule* rule, double* numbers, double x) noexcept nogil:
     cdef double min_instances = rule.hyper[0], delta = rule.hyper[1], threshold = rule.hyper[2], alpha = rule.hyper[3]
     cdef int mode = <int>rule.hyper[4]
     cdef double n = numbers[COUNT] + 1.0, deviation
@@ -29,14 +28,6 @@ cdef inline bint take(const Rule* rule, double* numbers, double x) noexcept nogi
     if mode != DOWN and numbers[RISE] - numbers[RISE_MIN] > threshold:
         return True
     return mode != UP and numbers[FALL_MAX] - numbers[FALL] > threshold
-
-
-cdef bint page_hinkley(const Rule* rule, double* numbers, const double* values, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        if take(rule, numbers, values[i]):
-            return True
-    return False
 
 
 cdef bint page_hinkley_is_valid(const Rule* rule, const double* numbers) noexcept nogil:

@@ -2,8 +2,10 @@
 
 
 cdef struct Rule:
-    # Takes in the next values; returns True at the first alarm, without those behind it.
-    bint (*update)(const Rule* rule, double* numbers, const double* values, Py_ssize_t n) noexcept nogil
+    # Takes in a number; returns True for an alarm.
+    bint (*update)(const Rule* rule, double* numbers, double x) noexcept nogil
+    # Does so with several, up to the first alarm, for a test that is faster then; else NULL.
+    bint (*update_many)(const Rule* rule, double* numbers, const double* values, Py_ssize_t n) noexcept nogil
     # True for numbers that `update` can have left.
     bint (*is_valid)(const Rule* rule, const double* numbers) noexcept nogil
     double hyper[8]
