@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable
 
@@ -93,6 +92,8 @@ def did_you_mean(word: object, choices: Iterable[object]) -> str:
         >>> did_you_mean("optimzer", ["optimizer", "loss"])
         'Did you mean `optimizer`?'
     """
+    import difflib  # Used in messages of errors alone, which few runs have.
+
     if not isinstance(word, str):
         return ""
     by_lower = {choice.lower(): choice for choice in choices if isinstance(choice, str)}

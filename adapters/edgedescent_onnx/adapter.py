@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pkgutil import resolve_name
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,10 +14,9 @@ from edgedescent import __version__
 from edgedescent.errors import ExportError
 from edgedescent.learners import Learner
 from edgedescent.validation import as_numbers, require_count
-from edgedescent_onnx.graph import Array, Events, Graph, LearnerGraph
-from edgedescent_onnx.label_history import PORT as LABELS
-from edgedescent_onnx.lists import LEAST
-from edgedescent_onnx.model_file import IR_VERSION, OPSETS, PRODUCER, encode, serve
+
+if TYPE_CHECKING:
+    from edgedescent_onnx.graph import Array, Events, Graph, LearnerGraph
 
 GRAPHS: dict[str, str] = {
     "AutoRanker": "edgedescent_onnx.ranking:AutoRankerGraph",
@@ -35,7 +34,8 @@ GRAPHS: dict[str, str] = {
 }
 """Classes of graphs by the names of the learners that can be exported; a new one is a file and a line here.
 
-They are imported when they are used, because each imports its learner.
+They are imported when they are used, because each imports its learner. So is all else that makes graphs: a daemon loads
+the adapter to check its configuration, and exports in another process.
 """
 
 
@@ -68,6 +68,8 @@ class OnnxAdapter:
                 name that is not valid Unicode, the metadata would replace an entry of the adapter, the file would be
                 too large, the checker refuses it, or onnx is not installed.
         """
+        from edgedescent_onnx.model_file import PRODUCER, encode
+
         written = _graph_of(type(learner).__name__, type(learner)).build(learner)
         own = {
             "producer": PRODUCER,
@@ -108,6 +110,9 @@ class OnnxAdapter:
             >>> [round(OnnxAdapter().predict(snapshot, [{"x": {}}], labels)[0], 1) for labels in ([], [0.0])]
             [0.0, 1.0]
         """
+        from edgedescent_onnx.label_history import PORT as LABELS
+        from edgedescent_onnx.model_file import serve
+
         after = as_numbers("labels", labels, 1)
 
         def feed(metadata: Mapping[str, str]) -> dict[str, Array]:
@@ -155,6 +160,9 @@ class OnnxAdapter:
             >>> OnnxAdapter().recommend(OnnxAdapter().export(ranker, {}), ["bob", "ann"], k=1)
             [['tea'], ['tea']]
         """
+        from edgedescent_onnx.lists import LEAST
+        from edgedescent_onnx.model_file import serve
+
         require_count("recommend", "k", k, at_least=1)
 
         def feed(metadata: Mapping[str, str]) -> dict[str, Array]:
@@ -184,6 +192,8 @@ class OnnxAdapter:
             >>> OnnxAdapter().describe(LinearRegressor())["output"]["shape"]
             ['batch']
         """
+        from edgedescent_onnx.model_file import IR_VERSION, OPSETS, PRODUCER
+
         graph = _graph_of(type(learner).__name__, type(learner))
         written = graph.build(learner)
         domains = sorted({node.domain for node in written.nodes})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedescent.learners.recommender import Recommender
 from edgedescent_onnx.graph import INT64, ML, Array, Branch, Constant, Node, Port
+
+if TYPE_CHECKING:
+    # Importing it would take half a MiB of every daemon's memory.
+    from edgedescent.learners.recommender import Recommender
 
 LEAST = float(np.finfo(np.float64).min)
 """Score of a place of a list for which there is no item."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
@@ -226,10 +225,9 @@ def _check_derived(settings: AssemblySettings, inputs: Sequence[Input]) -> None:
                 )
             if name not in known and not any(source.may_yield(name) for source in sources):
                 candidates = [*known, *(f"{source.name}.{field}" for source in sources for field in source.spec.fields)]
-                near = difflib.get_close_matches(name, candidates, n=1)
                 raise ConfigError(
                     f"`derive[{i}].of` has {shown(name)}: no input has such a feature, and nothing before derives it.",
-                    f"Did you mean `{near[0]}`?" if near else "",
+                    did_you_mean(name, candidates),
                 )
         known |= set(one.names)
     if not derived:
