@@ -27,6 +27,7 @@ from edgedescent_sims.drift import SignFlip, WeightChange
 from edgedescent_sims.sources import FriedmanStream, Source
 
 EVENTS = 50_000
+EVOLVING = [name for name, members in BUDGETS.items() if members.evolution is not None]
 PARTS = 5
 """Number of equal parts of a stream; the last one is shown beside the whole."""
 
@@ -153,9 +154,7 @@ def as_table(rows: Sequence[Row]) -> str:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of recordings; bench/README.md says what is looked for in it, and where it comes from.",
 )
-@click.option(
-    "--budget", type=click.Choice(["default", "large"]), default="default", show_default=True, help="Members."
-)
+@click.option("--budget", type=click.Choice(EVOLVING), default=EVOLVING[0], show_default=True, help="Members.")
 @click.option("--events", type=click.IntRange(min=100), default=EVENTS, show_default=True, help="Of each stream.")
 @click.option("--only", default="", help="Only the streams whose name holds this text.")
 @click.option("--quick", is_flag=True, help="The first 1,500 events, evolving from event 100 on: a smoke test.")

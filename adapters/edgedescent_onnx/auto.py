@@ -21,7 +21,7 @@ from edgedescent_onnx.neighbours import NeighboursGraph
 from edgedescent_onnx.repeated_values import RepeatedValuesGraph
 
 SHARE = 0.0002
-"""Part of the weight that all experts share equally, as in `edgedescent/ensemble/_mixture.pyx`."""
+"""Part of the weight that all experts share equally, as in `edgedescent/ensemble/_regret_weights.pyx`."""
 
 # Part of the model card.
 USAGE = """\
@@ -284,11 +284,18 @@ def _weighted(graph: FeatureGraph, labels: LabelHistoryGraph, mixture: str, expe
 
 def _weights_of(graph: FeatureGraph, mixture: str) -> NDArray[np.float64]:
     """Return the weights of the experts of a mixture, as a column."""
-    regrets, squares = learned(graph.state, f"{mixture}.regrets")
+    of_rules = _by_regret(*learned(graph.state, f"{mixture}.regrets"))
+    trust = _by_regret(*learned(graph.state, f"{mixture}.rules"))
+    return (trust @ of_rules).reshape(-1, 1)
+
+
+def _by_regret(regrets: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights that follow regrets, along the last axis."""
     weights: NDArray[np.float64] = np.maximum(regrets, 0.0) / (1.0 + squares)
-    weights = weights / weights.sum() if weights.sum() > 0.0 else np.full_like(weights, 1.0 / len(weights))
-    weights += SHARE * (1.0 / len(weights) - weights)
-    return weights.reshape(-1, 1)
+    total, n = weights.sum(axis=-1, keepdims=True), weights.shape[-1]
+    weights = np.where(total > 0.0, weights / np.where(total > 0.0, total, 1.0), 1.0 / n)
+    weights += SHARE * (1.0 / n - weights)
+    return weights
 
 
 def _bounded(graph: FeatureGraph, labels: LabelHistoryGraph, predictions: str, result: str) -> str:

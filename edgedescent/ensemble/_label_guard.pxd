@@ -1,6 +1,6 @@
 """Guard against outlying labels."""
 cdef enum:
-    SIZES = 5
+    SIZES = 9
 
 cdef class LabelGuard:
     # For each size of outlier, forgetting losses of the label as it came and of the prediction, as forecasts of the next.

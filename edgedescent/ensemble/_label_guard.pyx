@@ -6,7 +6,7 @@ the level of the stream has moved; the next label tells::
     loss of the label as it came:    min(1, |yₜ₊₁ - yₜ| / |yₜ - fₜ|)
     loss of its replacement:         min(1, |yₜ₊₁ - fₜ| / |yₜ - fₜ|)
 
-where f is the prediction. The forgetting means of both losses, for five sizes of outliers each, decide whether the next
+where f is the prediction. The forgetting means of both losses, for nine sizes of outliers each, decide whether the next
 outlying label is replaced. At first it is. Two outlying labels in a row that agree with each other are a move: the
 first of them is put back. Of three or more in a row only the first two are replaced.
 
@@ -17,7 +17,7 @@ import numpy as np
 from libc.math cimport fabs
 
 # Multiples of the mean absolute error at which the sizes of outliers begin.
-cdef double[SIZES] LIMITS = [10.0, 30.0, 100.0, 300.0, 1000.0]
+cdef double[SIZES] LIMITS = [1e1, 3e1, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5]
 # Share of the losses that the latest outlier has.
 cdef double RATE = 0.2
 cdef double RATE_OF_OTHERS = 0.1

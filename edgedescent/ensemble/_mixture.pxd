@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 
 from edgedescent.ensemble._aim cimport Aim
 from edgedescent.ensemble._least_squares cimport LeastSquares
+from edgedescent.ensemble._regret_weights cimport RegretWeights
 
 cdef enum:
     STACKS_MAX = 4
@@ -15,11 +16,10 @@ cdef class Mixture:
     cdef readonly tuple stacks
     cdef readonly tuple forgettings
     cdef PyObject* stack_pointers[STACKS_MAX]
-    # Predictions, weights, regrets and sums of squared regrets of the experts: the members, then the stacks.
+    # Weights of the experts: the members, then the stacks.
+    cdef readonly RegretWeights trust
+    # Predictions of the experts.
     cdef double* predictions
-    cdef double* weights
-    cdef double* regrets
-    cdef double* squares
     cdef double* z
     # Forgetting mean absolute errors of the experts.
     cdef double* errors
@@ -29,14 +29,14 @@ cdef class Mixture:
     cdef double change
     cdef double error
     cdef double count
+    # Mixture that was made last, without and with the shift.
+    cdef readonly double centre
     cdef double prediction
     # Shift of the experts to the quantile; 0 for other losses.
     cdef readonly double shift
 
     cdef double mix(self, double base, double lowest, double highest) noexcept nogil
-    cdef void _weigh(self) noexcept nogil
     cdef void inherit(self, Py_ssize_t child, Py_ssize_t parent) noexcept nogil
     cdef void begin_anew(self, double factor) noexcept nogil
-    cdef double centre(self) noexcept nogil
     cdef double known_error(self) noexcept nogil
     cdef void learn(self, double base, double y) noexcept nogil

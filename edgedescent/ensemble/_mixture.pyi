@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from edgedescent.ensemble._least_squares import LeastSquares
+from edgedescent.ensemble._regret_weights import RegretWeights
 from edgedescent.losses import Loss
 
 @disjoint_base
@@ -19,6 +20,10 @@ class Mixture:
     def stacks(self) -> tuple[LeastSquares, ...]: ...
     @property
     def forgettings(self) -> tuple[float, ...]: ...
+    @property
+    def trust(self) -> RegretWeights: ...
+    @property
+    def centre(self) -> float: ...
     @property
     def shift(self) -> float: ...
     @property

@@ -1,16 +1,7 @@
 """Mixture of the predictions of experts, weighted by their regret.
 
-MLpol (Gaillard, Stoltz and van Erven 2014, "A Second-order Bound with Excess Losses", COLT, section 4.2), on the linearized
-loss, with forgetting. With predictions pᵢ, weights wᵢ, the mixture f = c + Σ wᵢ pᵢ and the mean absolute error s of it::
-
-    rᵢ = l' (f - c - pᵢ) / s
-    Bᵢ <- φ Bᵢ + rᵢ²
-    Rᵢ <- max(φ Rᵢ + rᵢ, -sqrt(1 + Bᵢ))
-    wᵢ ∝ max(Rᵢ, 0) / (1 + Bᵢ)                     equal weights where no regret is positive
-
-    absolute loss:      l' = sign(f - y)
-    squared loss:       l' = (f - y) / s            clipped at ±20
-    quantile q:         l' = 2 (1 - q) where f > y, -2 q where f < y
+Members and stacks are the experts. With their predictions pᵢ and the weights wᵢ that follow their regret, as in
+`edgedescent.ensemble._regret_weights`, the mixture is f = c + Σ wᵢ pᵢ.
 
 The shift c is 0 but for a quantile, to which it moves all experts, so that they need not predict it themselves. It follows
 the errors, with e the weighted mean absolute error of the experts and ρ = max(1 / n, 0.03) (online subgradient descent)::
@@ -18,12 +9,6 @@ the errors, with e the weighted mean absolute error of the experts and ρ = max(
     c <- c - ρ e l' / 2                            within ±100 e
 
 Over many labels, a share of q of them is therefore below the prediction: each label moves c by ρ e (q - 1) or ρ e q.
-
-Without forgetting (φ = 1), the excess loss over any expert i is of the order of sqrt(Bᵢ log n) (their Corollary 4): small
-against an expert whose predictions are close to those of the mixture. With it the bound holds for the events that are
-remembered, about 1 / (1 - φ). The bound on negative regrets is that of regret matching+ (Tammelin 2014, arXiv:1407.5042),
-loosened: an expert that was bad for long leads soon after it has become the best. A small part of the weight is shared
-equally.
 
 Beside the members there are two stacks, which are recursive least squares on the predictions of the members as
 differences to the last label. A stack alone is unsafe; as an expert it is trusted only while it is better.
@@ -33,11 +18,9 @@ import numpy as np
 from cpython.object cimport PyObject
 from libc.math cimport fabs, fmax, fmin, sqrt
 
-from edgedescent.ensemble._aim cimport QUANTILE, SQUARED, make_aim
+from edgedescent.ensemble._aim cimport QUANTILE, make_aim
+from edgedescent.ensemble._regret_weights cimport slope_of
 
-cdef double REGRET_MAX = 20.0
-# Bound on the slope of the squared loss, in mean absolute errors.
-cdef double SLOPE_MAX = 20.0
 # Rate at which the shift to a quantile follows.
 cdef double SHIFT_RATE = 0.03
 # Bound on what is measured in the scale of the label, after a change of it: labels are smaller.
@@ -47,8 +30,6 @@ cdef double SHIFT_MAX = 100.0
 # Rates at which the mean absolute errors and the deviation of the changes follow.
 cdef double ERROR_RATE = 0.01
 cdef double CHANGE_RATE = 0.002
-# Part of the weight that all experts share equally, so that none is ever left out.
-cdef double SHARE = 0.0002
 # Part of the regrets that is kept where the scale of the label changes.
 cdef double REMEMBERED = 0.05
 
@@ -74,10 +55,10 @@ cdef class Mixture:
             raise ValueError(f"A mixture has at most {STACKS_MAX} stacks. Got {len(stacks)}.")
         self.n_members, self.n_experts, self.forgetting = n_members, n_members + len(stacks), forgetting
         self.aim = make_aim(loss)
-        cdef double[:, ::1] numbers = np.zeros((6, self.n_experts))
+        self.trust = RegretWeights(self.n_experts, forgetting)
+        cdef double[:, ::1] numbers = np.zeros((3, self.n_experts))
         cdef int[::1] places = np.arange(n_members, dtype=np.int32)
-        self.predictions, self.weights, self.regrets, self.squares, self.z, self.errors = (
-            &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0], &numbers[5, 0])
+        self.predictions, self.z, self.errors = &numbers[0, 0], &numbers[1, 0], &numbers[2, 0]
         self.places = &places[0]
         self.arrays = [np.asarray(numbers), places]
         self.forgettings = stacks
@@ -108,27 +89,14 @@ cdef class Mixture:
             stacked = base + scale * (<LeastSquares>self.stack_pointers[i - self.n_members]).predict(
                 self.places, self.z, self.n_members)
             self.predictions[i] = clamped(stacked, lowest, highest, base)
-        self._weigh()
+        self.centre = self.trust.mix(self.predictions)
         if self.count == 0.0:
             self.prediction = base
             return base
-        self.prediction = 0.0
-        for i in range(self.n_experts):
-            self.prediction += self.weights[i] * self.predictions[i]
+        self.prediction = self.centre
         if self.shift != 0.0:
             self.prediction = clamped(self.prediction + self.shift, lowest, highest, base)
         return self.prediction
-
-    cdef void _weigh(self) noexcept nogil:
-        """Fill the weights from the regrets."""
-        cdef double total = 0.0
-        cdef Py_ssize_t i
-        for i in range(self.n_experts):
-            self.weights[i] = self.regrets[i] / (1.0 + self.squares[i]) if self.regrets[i] > 0.0 else 0.0
-            total += self.weights[i]
-        for i in range(self.n_experts):
-            self.weights[i] = self.weights[i] / total if total > 0.0 else 1.0 / self.n_experts
-            self.weights[i] += SHARE * (1.0 / self.n_experts - self.weights[i])
 
     def mix_one(self, const double[::1] predictions, double base, double lowest, double highest):
         """Return the mixture of predictions of the members, shape (n_members,)."""
@@ -143,8 +111,8 @@ cdef class Mixture:
 
     def experts(self):
         """Return the weights and the forgetting mean absolute errors of the experts, shape (2, n_experts)."""
-        self._weigh()
-        return self.arrays[0][[1, 5]]
+        self.trust.weigh()
+        return np.array([self.trust.arrays[1], self.arrays[0][2]])
 
     @property
     def mean_error(self):
@@ -154,8 +122,7 @@ cdef class Mixture:
     cdef void inherit(self, Py_ssize_t child, Py_ssize_t parent) noexcept nogil:
         """Let a member that has become a copy of another one share that one's regret."""
         cdef Py_ssize_t j
-        self.regrets[parent] *= 0.5
-        self.regrets[child], self.squares[child] = self.regrets[parent], self.squares[parent]
+        self.trust.inherit(child, parent)
         self.errors[child] = self.errors[parent]
         for j in range(self.n_experts - self.n_members):
             (<LeastSquares>self.stack_pointers[j]).start(child)
@@ -163,9 +130,8 @@ cdef class Mixture:
     cdef void begin_anew(self, double factor) noexcept nogil:
         """Forget most of the regrets, after the scale of the label has changed by `factor`."""
         cdef Py_ssize_t i, j
+        self.trust.forget(REMEMBERED)
         for i in range(self.n_experts):
-            self.regrets[i] *= REMEMBERED
-            self.squares[i] *= REMEMBERED
             self.errors[i] = fmin(self.errors[i] * factor, LARGEST)
         for j in range(self.n_experts - self.n_members):
             (<LeastSquares>self.stack_pointers[j]).forget_scale()
@@ -176,38 +142,20 @@ cdef class Mixture:
         self.shift = clamped(self.shift * factor, -LARGEST, LARGEST, 0.0)
         self.count = 1.0
 
-    cdef double centre(self) noexcept nogil:
-        """Return the mixture that was made last without its shift."""
-        cdef double total = 0.0
-        cdef Py_ssize_t i
-        for i in range(self.n_experts):
-            total += self.weights[i] * self.predictions[i]
-        return total
-
     cdef double known_error(self) noexcept nogil:
         """Return the forgetting mean absolute error of the mixture; 0 while it stems from too few labels."""
         return self.error if self.count > KNOWN_AFTER else 0.0
 
     cdef void learn(self, double base, double y) noexcept nogil:
         """Take in the label of the event that was mixed last."""
-        cdef double error = self.prediction - y, size = fabs(error), slope = 0.0, scale, regret, centre
+        cdef double error = self.prediction - y, size = fabs(error), slope, scale
         cdef double change = (y - base) * (y - base), rate
         cdef Py_ssize_t i
         if self.count > 0.0:
             scale = self.error if self.error > 0.0 else (size if size > 0.0 else 1.0)
-            centre = self.prediction if self.aim.kind != QUANTILE else self.centre()
-            if self.aim.kind == SQUARED:
-                slope = clamped(error / scale, -SLOPE_MAX, SLOPE_MAX, 0.0)
-            elif error != 0.0:
-                slope = 2.0 * (1.0 - self.aim.q) if error > 0.0 else -2.0 * self.aim.q
+            self.trust.learn(self.predictions, self.aim, y, self.centre, self.prediction, scale)
             for i in range(self.n_experts):
-                regret = slope * (centre - self.predictions[i]) / scale
-                regret = regret if regret < REGRET_MAX else REGRET_MAX
-                regret = regret if regret > -REGRET_MAX else -REGRET_MAX
                 self.errors[i] += fmax(1.0 / self.count, ERROR_RATE) * (fabs(y - self.predictions[i]) - self.errors[i])
-                self.regrets[i] = self.forgetting * self.regrets[i] + regret
-                self.squares[i] = self.forgetting * self.squares[i] + regret * regret
-                self.regrets[i] = fmax(self.regrets[i], -sqrt(1.0 + self.squares[i]))
             if self.count > STACKED_AFTER:
                 scale = self.change if self.change > 0.0 else 1.0
                 for i in range(self.n_members, self.n_experts):
@@ -215,9 +163,10 @@ cdef class Mixture:
                         self.places, self.z, self.n_members, (y - base) / scale)
             if self.aim.kind == QUANTILE:
                 # Half of the slope, in units of the errors without the shift.
+                slope = slope_of(self.aim, error, scale)
                 scale = 0.0
                 for i in range(self.n_experts):
-                    scale += self.weights[i] * self.errors[i]
+                    scale += self.trust.weights[i] * self.errors[i]
                 self.shift -= fmax(1.0 / self.count, SHIFT_RATE) * 0.5 * slope * scale
                 self.shift = clamped(self.shift, -SHIFT_MAX * scale, SHIFT_MAX * scale, 0.0)
             # After the stacks, whose inputs have the scale from before.
@@ -233,8 +182,8 @@ cdef class Mixture:
         """Return the regrets, the numbers and the stacks."""
         stacks = {f"stack{i}.{name}": value for i, stack in enumerate(self.stacks) for name, value in stack.save().items()}
         return {
-            "mixture.regrets": np.array(self.arrays[0][2:4]),
-            "mixture.errors": np.array(self.arrays[0][5]),
+            **self.trust.save(),
+            "mixture.errors": np.array(self.arrays[0][2]),
             "mixture.numbers": np.array([self.change, self.error, self.count]),
             "mixture.shift": np.array([self.shift]),
             **stacks,
@@ -246,16 +195,16 @@ cdef class Mixture:
         Raises:
             ValueError: If it is inconsistent.
         """
-        regrets, numbers, errors = state["mixture.regrets"], state["mixture.numbers"], state["mixture.errors"]
-        shift = state["mixture.shift"]
-        if regrets.shape != (2, self.n_experts) or numbers.shape != (3,) or (numbers < 0.0).any() or (regrets[1] < 0.0).any() \
-                or errors.shape != (self.n_experts,) or (errors < 0.0).any() or shift.shape != (1,):
+        numbers, errors, shift = state["mixture.numbers"], state["mixture.errors"], state["mixture.shift"]
+        if numbers.shape != (3,) or (numbers < 0.0).any() or errors.shape != (self.n_experts,) or (errors < 0.0).any() \
+                or shift.shape != (1,):
             raise ValueError("The state's mixture is inconsistent.")
+        self.trust.restore(state)
         for i, stack in enumerate(self.stacks):
             prefix = f"stack{i}."
             parts = {name[len(prefix):]: value for name, value in state.items() if name.startswith(prefix)}
             stack.restore(parts, self.n_members)
-        self.arrays[0][2:4], self.arrays[0][5] = regrets, errors
+        self.arrays[0][2] = errors
         self.change, self.error, self.count = numbers.tolist()
         self.shift = float(shift[0])
 

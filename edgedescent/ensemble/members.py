@@ -110,8 +110,7 @@ def squares_on_both(*forgettings: float) -> tuple[LeastSquaresSpec, ...]:
 
 
 EVOLUTION = EvolutionSpec(generation_events=1000, first_events=10_000)
-"""Evolution of the budgets whose networks come in pairs; on shorter streams it earns nothing."""
-
+"""Evolution of the budget whose networks come in pairs; on shorter streams it earns nothing."""
 
 BUDGETS: dict[str, Members] = {
     "tiny": Members(
@@ -127,21 +126,23 @@ BUDGETS: dict[str, Members] = {
         networks=(
             NetworkSpec((32, 16), LEVEL, 23, on_change=True, takes_values=True),
             NetworkSpec((32, 16), LEVEL, 23, on_change=False, takes_values=True, replay_size=SHORT),
-            NetworkSpec((32, 16), ALL_LAGS, 23, on_change=True, takes_values=False),
         ),
         squares=squares_on_both(0.999, 0.99),
         neighbours=8,
         trees=TreesSpec(200, fit_every=50),
     ),
     "default": Members(
-        networks=networks_of_all_kinds((32, 16), 31),
-        squares=squares_on_both(0.9998, 0.999, 0.99),
+        networks=(
+            NetworkSpec((32, 16), LEVEL, 31, on_change=True, takes_values=True),
+            NetworkSpec((32, 16), LEVEL, 23, on_change=False, takes_values=True, replay_size=SHORT),
+            NetworkSpec((32, 16), ALL_LAGS, 31, on_change=True, takes_values=False),
+        ),
+        squares=squares_on_both(0.999, 0.99),
         neighbours=8,
         trees=TreesSpec(200, fit_every=50),
-        evolution=EVOLUTION,
     ),
     "large": Members(
-        networks=networks_of_all_kinds((64, 32), 31),
+        networks=networks_of_all_kinds((32, 16), 31),
         squares=squares_on_both(0.9998, 0.999, 0.99),
         neighbours=8,
         trees=TreesSpec(200, fit_every=50),

@@ -222,7 +222,7 @@ cdef class AutoModel(FeatureModel):
 
     cdef double _middle(self, double prediction) noexcept nogil:
         """Return what can stand for a label: the prediction that was made last, but not that of a quantile."""
-        return self.mixture.centre() if self.mixture.aim.kind == QUANTILE else prediction
+        return self.mixture.centre if self.mixture.aim.kind == QUANTILE else prediction
 
     cdef void after_update(self, double y) noexcept nogil:
         self.latest.holds = False

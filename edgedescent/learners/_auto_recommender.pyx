@@ -112,8 +112,8 @@ cdef class AutoRecommenderModel(RecommenderModel):
         cdef const double* experts
         cdef double simple
         cdef Py_ssize_t i
-        self.mixture._weigh()
-        experts = self.mixture.weights
+        self.mixture.trust.weigh()
+        experts = self.mixture.trust.weights
         for i in range(N_INPUTS):
             self.weights[i] = bounded(experts[STACK] * self.stack.w[i])
         simple = experts[BIASES] + experts[FACTORIZATION]

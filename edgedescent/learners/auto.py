@@ -37,8 +37,8 @@ class AutoRegressor(FeatureLearner):
     Boosted trees are fitted to the residuals of the mixture over the latest 2,000 events, and a second mixture weights
     the prediction that they correct against the plain one.
 
-    With the budgets ``"default"`` and ``"large"``, the networks evolve from event 10,000 on: every 1,000 events, the
-    one with the largest error becomes a copy of the one with the smallest, and its hyper-parameters mutate.
+    With the budget ``"large"``, the networks evolve from event 10,000 on: every 1,000 events, the one with the largest
+    error becomes a copy of the one with the smallest, and its hyper-parameters mutate.
 
     A label that is more than ten mean absolute errors away from its prediction is replaced before it becomes a lag,
     unless labels after such ones have shown that they are real.

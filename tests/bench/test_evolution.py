@@ -30,8 +30,8 @@ def evolution(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_regressors_differ_in_evolution_alone(evolution: ModuleType) -> None:
-    with_it, without = (evolution.regressor("default", evolves, 10_000).members for evolves in (True, False))
-    assert with_it == evolution.BUDGETS["default"]
+    with_it, without = (evolution.regressor("large", evolves, 10_000).members for evolves in (True, False))
+    assert with_it == evolution.BUDGETS["large"]
     assert without == with_it._replace(evolution=None) != with_it
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -124,37 +126,77 @@ class LeastSquares:
             self.scale, self.count, self.clipped = 0.0, 0, 0.0
 
 
+class RegretWeights:
+    """MLpol over experts under two rules, and over the rules."""
+
+    def __init__(self, n: int, forgetting: float) -> None:
+        self.forgetting = forgetting
+        self.regrets, self.squares = np.zeros((2, 2, n))
+        self.trust_regrets, self.trust_squares = np.zeros((2, 2))
+
+    def mix(self, predictions: Vector) -> float:
+        self.mixed = np.array([weighed(*one) @ predictions for one in zip(self.regrets, self.squares, strict=True)])
+        return float(weighed(self.trust_regrets, self.trust_squares) @ self.mixed)
+
+    def weights(self) -> Vector:
+        trust = weighed(self.trust_regrets, self.trust_squares)
+        of_rules = [weighed(*one) for one in zip(self.regrets, self.squares, strict=True)]
+        return sum((part * w for part, w in zip(trust, of_rules, strict=True)), np.zeros(self.regrets.shape[1]))
+
+    def learn(
+        self, predictions: Vector, slope: Callable[[float], float], centre: float, shift: float, scale: float
+    ) -> None:
+        """Take in a label by the slope of the loss at a prediction."""
+        regret = (slope(centre + shift) * (centre - self.mixed) / scale).clip(-1000, 1000)
+        count(self.trust_regrets, self.trust_squares, self.forgetting, regret)
+        for k, clip in enumerate((20.0, 1000.0)):
+            regret = slope(self.mixed[k] + shift) * (self.mixed[k] - predictions) / scale
+            count(self.regrets[k], self.squares[k], self.forgetting, regret.clip(-clip, clip))
+
+
+def weighed(regrets: Vector, squares: Vector) -> Vector:
+    """Weights that follow regrets."""
+    w: Vector = np.maximum(regrets, 0) / (1 + squares)
+    w = w / w.sum() if w.any() else np.full(len(w), 1 / len(w))
+    return (1 - 0.0002) * w + 0.0002 / len(w)
+
+
+def count(regrets: Vector, squares: Vector, forgetting: float, regret: Vector) -> None:
+    """Add regrets in place."""
+    squares[:] = forgetting * squares + regret**2
+    regrets[:] = np.maximum(forgetting * regrets + regret, -np.sqrt(1 + squares))
+
+
 class Mixture:
-    """MLpol over members and stacks, for a loss."""
+    """Mixture of members and stacks, for a loss."""
 
     def __init__(self, n: int, stacks: tuple[float, ...], forgetting: float, loss: Loss) -> None:
-        self.n, self.forgetting, self.loss = n, forgetting, loss
+        self.n, self.loss = n, loss
+        self.trust = RegretWeights(n + len(stacks), forgetting)
         self.shift = 0.0
         self.stacks = [LeastSquares(n, one, 1.0) for one in stacks]
         for stack in self.stacks:
             stack.w[:] = 1 / n
-        self.regrets, self.squares, self.errors = np.zeros((3, n + len(stacks)))
+        self.errors = np.zeros(n + len(stacks))
         self.change = self.error = 0.0
         self.count = 0
 
     def weights(self) -> Vector:
-        w: Vector = np.maximum(self.regrets, 0) / (1 + self.squares)
-        w = w / w.sum() if w.any() else np.full(len(w), 1 / len(w))
-        return (1 - 0.0002) * w + 0.0002 / len(w)
+        return self.trust.weights()
 
     def mix(self, predictions: Vector, base: float, lowest: float, highest: float) -> float:
         predictions = np.where(np.isnan(predictions), base, predictions).clip(lowest, highest)
         self.z = (predictions - base) / (self.change or 1.0)
         stacked = [base + (self.change or 1.0) * (stack.w @ self.z) for stack in self.stacks]
         self.experts = np.array([*predictions, *np.clip(stacked, lowest, highest)])
-        self.prediction = float(self.weights() @ self.experts) if self.count else base
+        self.centre = self.trust.mix(self.experts)
+        self.prediction = self.centre if self.count else base
         if self.shift:
             self.prediction = float(np.clip(self.prediction + self.shift, lowest, highest))
         return self.prediction
 
-    def slope(self, y: float, scale: float) -> float:
+    def slope(self, error: float, scale: float) -> float:
         """Derivative of the loss, in units of the scale for the squared one."""
-        error = self.prediction - y
         if isinstance(self.loss, SquaredLoss):
             return float(np.clip(error / scale, -20, 20))
         q = self.loss.q if isinstance(self.loss, QuantileLoss) else 0.5
@@ -164,10 +206,9 @@ class Mixture:
         size, change = abs(self.prediction - y), (y - base) ** 2
         if self.count:
             scale, weights = self.error or size or 1.0, self.weights()
-            slope = self.slope(y, scale)
-            regret = (slope * (weights @ self.experts - self.experts) / scale).clip(-20, 20)
-            self.squares = self.forgetting * self.squares + regret**2
-            self.regrets = np.maximum(self.forgetting * self.regrets + regret, -np.sqrt(1 + self.squares))
+            slope = self.slope(self.prediction - y, scale)
+            shift = self.prediction - self.centre
+            self.trust.learn(self.experts, lambda p: self.slope(p - y, scale), self.centre, shift, scale)
             self.errors += max(1 / self.count, 0.01) * (np.abs(y - self.experts) - self.errors)
             if isinstance(self.loss, QuantileLoss):
                 error = weights @ self.errors

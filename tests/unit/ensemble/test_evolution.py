@@ -110,10 +110,11 @@ def test_the_regret_of_the_original_is_shared_with_its_copy() -> None:
     live(untouched, other, [2.0, 0.5, -3.0, 1.0], n=1)
     before, after = other.save()["mixture.regrets"], mixture.save()["mixture.regrets"]
     best, worst = FORECASTS + 1, FORECASTS + 2
-    assert after[0, [best, worst]] == pytest.approx([before[0, best] / 2.0] * 2)
-    assert after[1, [best, worst]] == pytest.approx([before[1, best]] * 2)
+    for old, new in zip(*(np.moveaxis(one, 1, 0) for one in (before, after)), strict=True):
+        assert new[0, [best, worst]] == pytest.approx([old[0, best] / 2.0] * 2)
+        assert new[1, [best, worst]] == pytest.approx([old[1, best]] * 2)
     rest = [i for i in range(mixture.n_experts) if i not in (best, worst)]
-    np.testing.assert_array_equal(after[:, rest], before[:, rest])
+    np.testing.assert_array_equal(after[..., rest], before[..., rest])
     assert mixture.experts()[0, [best, worst]].sum() == pytest.approx(
         other.experts()[0, best] / (1.0 - other.experts()[0, worst]), rel=1e-3
     )

@@ -84,7 +84,13 @@ def test_more_stacks_than_there_is_room_for_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("mixture.regrets", -np.ones((2, 3))), ("mixture.errors", np.zeros(2)), ("mixture.numbers", -np.ones(3))],
+    [
+        ("mixture.regrets", -np.ones((2, 2, 3))),
+        ("mixture.regrets", np.ones((2, 3))),
+        ("mixture.rules", -np.ones((2, 2))),
+        ("mixture.errors", np.zeros(2)),
+        ("mixture.numbers", -np.ones(3)),
+    ],
 )
 def test_an_inconsistent_state_is_refused(name: str, value: object) -> None:
     mixture = Mixture(2, (0.99,), 0.99, ABSOLUTE)

@@ -330,9 +330,9 @@ def test_each_budget_goes_on_from_a_saved_state(budget: Budget) -> None:
 
 
 def test_a_state_of_another_budget_is_refused() -> None:
-    small = AutoRegressor(budget="small")
+    larger = AutoRegressor(budget="default")
     with pytest.raises(ValueError, match="network2"):
-        AutoRegressor(budget="tiny").load_state_dict(small.state_dict())
+        AutoRegressor(budget="small").load_state_dict(larger.state_dict())
 
 
 def test_an_unknown_budget_is_refused() -> None:

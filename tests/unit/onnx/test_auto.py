@@ -169,7 +169,7 @@ def mixing(learner: Any, *members: int) -> Any:
     """The same learner, of which only some members count, each as much as the others."""
     state = learner.state_dict()
     state["mixture.regrets"][:] = 0.0
-    state["mixture.regrets"][0, list(members)] = 1.0
+    state["mixture.regrets"][0][:, list(members)] = 1.0
     learner.load_state_dict(state)
     return learner
 
@@ -237,7 +237,7 @@ def test_agrees_on_the_last_label_of_a_site(budget: Any, named: bool) -> None:
     state["keys.gains"][2, 1:] = [gains.get(name, 0.4) for name in state["features"]]
     # The last label of the key, which is the fifth forecast, and nothing else.
     state["mixture.regrets"][:] = 0.0
-    state["mixture.regrets"][0, 4] = 1.0
+    state["mixture.regrets"][0, :, 4] = 1.0
     learner.load_state_dict(state)
     live = [learner.predict_one(x) for x in xs]
     assert len({round(value) for value in live}) > 3
@@ -333,7 +333,7 @@ def test_a_season_counts_once_there_are_labels_from_before_it(periods: tuple[int
     state = learner.state_dict()
     state["history.counts"][1:3] = periods
     # Both seasonal members of both periods, beside those that get seasonal lags.
-    state["mixture.regrets"][0, 5:9] = 1.0, 2.0, 3.0, 4.0
+    state["mixture.regrets"][0, :, 5:9] = 1.0, 2.0, 3.0, 4.0
     learner.load_state_dict(state)
     file = ONNX.export(learner, {})
     for labels in ([], [1.5], [1.5, -0.5], [1.5, -0.5, 2.5]):
