@@ -60,14 +60,14 @@ class Costs:
     def bars(self) -> list[Bar]:
         """Bars on the ratios, each at the stream with the largest."""
         found = []
-        for base, at_most in ((self.base, COST_MAX), (SGBR, dict.fromkeys(COST_MAX, COST_OF_SGBR_MAX))):
+        for base, at_most in ((self.base, COST_MAX), (SGBR, dict.fromkeys(BUDGETS, COST_OF_SGBR_MAX))):
             for budget in BUDGETS:
                 learner = f"AutoRegressor, {budget}"
                 streams = [name for name, costs in self.us_per_event.items() if {learner, base} <= costs.keys()]
                 if streams:
                     worst = max(streams, key=lambda name: self.ratio(name, learner, base))
                     reached = self.ratio(worst, learner, base)
-                    found.append(Bar(f"{learner}, cost over {base}'s, worst", reached, at_most.get(budget), worst))
+                    found.append(Bar(f"{learner}, cost over {base}'s, worst", reached, at_most[budget], worst))
         return found
 
 

@@ -11,7 +11,6 @@ cdef enum:
 cdef class Mixture:
     cdef readonly Py_ssize_t n_members
     cdef readonly Py_ssize_t n_experts
-    cdef readonly double forgetting
     cdef Aim aim
     cdef readonly tuple stacks
     cdef readonly tuple forgettings

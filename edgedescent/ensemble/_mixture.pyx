@@ -53,7 +53,7 @@ cdef class Mixture:
         cdef LeastSquares stack
         if len(stacks) > STACKS_MAX:
             raise ValueError(f"A mixture has at most {STACKS_MAX} stacks. Got {len(stacks)}.")
-        self.n_members, self.n_experts, self.forgetting = n_members, n_members + len(stacks), forgetting
+        self.n_members, self.n_experts = n_members, n_members + len(stacks)
         self.aim = make_aim(loss)
         self.trust = RegretWeights(self.n_experts, forgetting)
         cdef double[:, ::1] numbers = np.zeros((3, self.n_experts))

@@ -28,9 +28,10 @@ the trust in the rule.
 """
 import numpy as np
 
-from libc.math cimport fmax, fmin, sqrt
+from libc.math cimport fmax, sqrt
 
-from edgedescent.ensemble._aim cimport QUANTILE, SQUARED, Aim
+from edgedescent.ensemble._aim cimport SQUARED, Aim
+from edgedescent.numerics._numbers cimport clipped
 
 cdef double WIDE = 1000.0
 # Bounds on a regret, in mean absolute errors, under each rule.
@@ -100,12 +101,12 @@ cdef class RegretWeights:
         cdef double slope = slope_of(aim, prediction - y, scale), regret
         cdef Py_ssize_t i, k
         for k in range(RULES):
-            regret = bounded(slope * (centre - self.mixed[k]) / scale, WIDE)
+            regret = clipped(slope * (centre - self.mixed[k]) / scale, WIDE)
             count(&self.trust_regrets[k], &self.trust_squares[k], self.forgetting, regret)
         for k in range(RULES):
             slope = slope_of(aim, self.mixed[k] + (prediction - centre) - y, scale)
             for i in range(self.n_experts):
-                regret = bounded(slope * (self.mixed[k] - predictions[i]) / scale, CLIPS[k])
+                regret = clipped(slope * (self.mixed[k] - predictions[i]) / scale, CLIPS[k])
                 count(&self.regrets[k][i], &self.squares[k][i], self.forgetting, regret)
 
     cdef void inherit(self, Py_ssize_t child, Py_ssize_t parent) noexcept nogil:
@@ -172,15 +173,10 @@ cdef inline void count(double* regrets, double* squares, double forgetting, doub
     regrets[0] = fmax(forgetting * regrets[0] + regret, -sqrt(1.0 + squares[0]))
 
 
-cdef inline double bounded(double value, double bound) noexcept nogil:
-    """Return a value, clipped at plus and minus a bound."""
-    return fmin(fmax(value, -bound), bound)
-
-
 cdef double slope_of(Aim aim, double error, double scale) noexcept nogil:
     """Return the derivative of the loss at an error of the prediction."""
     if aim.kind == SQUARED:
-        return bounded(error / scale, SLOPE_MAX)
+        return clipped(error / scale, SLOPE_MAX)
     if error == 0.0:
         return 0.0
     return 2.0 * (1.0 - aim.q) if error > 0.0 else -2.0 * aim.q
